@@ -1,0 +1,3 @@
+"""Palpo: a Matrix homeserver."""
+
+__version__ = "0.1.0.dev0"
