@@ -1,0 +1,364 @@
+"""Room state as an immutable, content-addressed trie: ``(type, state_key)`` → event ID.
+
+A state is named by a 16-byte *root*, the hash of a node. Nodes never change, so they may be cached
+anywhere, and two states are equal exactly if their roots are: the form is canonical, whatever the
+order of the changes that led there. A change writes the nodes on its path and no others.
+
+The path of a key is its 64-bit hash, four bits a level. A subtree with at most ``LEAF_CAPACITY``
+entries is one leaf, a larger one is a branch. Leaves keep full keys, so keys whose hashes collide
+meet in one leaf below the last level, which alone may grow past the capacity.
+
+Nodes live in storage, and this module does no I/O: each operation is a generator that yields the
+hashes of the nodes it needs next, as a tuple, and is sent a mapping that has at least those, encoded.
+A driver is a loop around ``send``; ``drive`` is the one over nodes already in memory. Values travel
+as encoded bytes because reading a branch in place is as fast as reading a decoded one.
+
+    leaf     msgpack array of strings: type, state_key, event ID, and so on, sorted by key
+    branch   0x01, bitmap of children (2 bytes), entries below (4 bytes), 16 bytes for each child
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from struct import Struct
+from typing import TypeVar
+
+import msgspec
+
+from palpo.core.events import StateKey
+
+HASH_SIZE = 16
+LEAF_CAPACITY = 16
+EMPTY_ROOT = bytes(HASH_SIZE)
+"""The state with nothing in it; no node is stored for it."""
+
+_DEPTH = 16
+_HEADER = Struct(">BHI")
+_HEADER_SIZE = _HEADER.size
+_BRANCH = 1
+_U32 = Struct(">I")
+
+_T = TypeVar("_T")
+Reading = Generator[tuple[bytes, ...], Mapping[bytes, bytes], _T]
+"""An operation: yields the hashes it needs, is sent encoded nodes, and returns its result."""
+
+_Change = tuple[int, StateKey, str | None]
+_Changes = list[_Change]
+
+
+class MissingNodes(LookupError):
+    """Nodes that an operation needs are not among those at hand."""
+
+    def __init__(self, hashes: tuple[bytes, ...]) -> None:
+        super().__init__(f"{len(hashes)} state tree nodes are missing: {hashes[0].hex()} …")
+        self.hashes = hashes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A state made from another, and what to store so that it can be read."""
+
+    root: bytes
+    new_nodes: dict[bytes, bytes]
+    """Hash → encoded node; may hold nodes that storage has already."""
+
+
+def drive(operation: Reading[_T], nodes: Mapping[bytes, bytes]) -> _T:
+    """Run ``operation`` on nodes in memory; raises ``MissingNodes`` where ``nodes`` falls short."""
+    try:
+        needed = next(operation)
+        while True:
+            missing = tuple(node for node in needed if node not in nodes)
+            if missing:
+                raise MissingNodes(missing)
+            needed = operation.send(nodes)
+    except StopIteration as done:
+        result: _T = done.value
+        return result
+
+
+def get(root: bytes, key: StateKey) -> Reading[str | None]:
+    """The event ID at ``key``, or None."""
+    if root == EMPTY_ROOT:
+        return None
+    path = _key_hash(key)
+    found = yield (root,)
+    node = found[root]
+    depth = 0
+    while node[0] == _BRANCH:
+        child = _child(node, _slot(path, depth))
+        if child is None:
+            return None
+        found = yield (child,)
+        node = found[child]
+        depth += 1
+    return _entries(node).get(key)
+
+
+def get_many(root: bytes, keys: Iterable[StateKey]) -> Reading[dict[StateKey, str]]:
+    """The event IDs at those of ``keys`` that are set; one request a level."""
+    wanted: _Changes = [(_key_hash(key), key, None) for key in keys]
+    result: dict[StateKey, str] = {}
+    for node, here in (yield from _load_paths(root, wanted))[1]:
+        entries = _entries(node)
+        result.update((key, entries[key]) for _, key, _ in here if key in entries)
+    return result
+
+
+def items(root: bytes, type: str | None = None) -> Reading[dict[StateKey, str]]:
+    """The whole state, or its entries of one event type; reads every node."""
+    entries = yield from _collect(() if root == EMPTY_ROOT else (root,))
+    if type is None:
+        return entries
+    return {key: event_id for key, event_id in entries.items() if key[0] == type}
+
+
+def count(root: bytes) -> Reading[int]:
+    """How many keys are set; reads one node."""
+    if root == EMPTY_ROOT:
+        return 0
+    return _size((yield (root,))[root])
+
+
+def diff(before: bytes, after: bytes) -> Reading[dict[StateKey, tuple[str | None, str | None]]]:
+    """Each key whose value differs, with both values; reads only nodes on which the two differ."""
+    old: dict[StateKey, str] = {}
+    new: dict[StateKey, str] = {}
+    pairs = [(before, after)] if before != after else []
+    while pairs:
+        found = yield tuple({node for pair in pairs for node in pair if node != EMPTY_ROOT})
+        deeper: list[tuple[bytes, bytes]] = []
+        for one, other in pairs:
+            left, right = _open(found, one, old), _open(found, other, new)
+            deeper += [pair for pair in zip(left, right, strict=True) if pair[0] != pair[1]]
+        pairs = deeper
+    return {
+        key: (old.get(key), new.get(key)) for key in old.keys() | new.keys() if old.get(key) != new.get(key)
+    }
+
+
+def update(root: bytes, changes: Mapping[StateKey, str | None]) -> Reading[Update]:
+    """The state with ``changes`` made to it; None as the value unsets a key."""
+    pending: _Changes = [(_key_hash(key), key, value) for key, value in changes.items()]
+    found, _ = yield from _load_paths(root, pending)
+    written: dict[bytes, bytes] = {}
+    before = found.get(root)
+    after = yield from _apply(before, 0, pending, found, written)
+    if after is before:
+        return Update(root=root, new_nodes={})
+    return Update(root=EMPTY_ROOT if after is None else _write(after, written), new_nodes=written)
+
+
+def build(entries: Mapping[StateKey, str]) -> Update:
+    """A state from scratch."""
+    if not entries:
+        return Update(root=EMPTY_ROOT, new_nodes={})
+    written: dict[bytes, bytes] = {}
+    node = _make([(_key_hash(key), key, value) for key, value in entries.items()], 0, written)
+    return Update(root=_write(node, written), new_nodes=written)
+
+
+def child_hashes(node: bytes) -> tuple[bytes, ...]:
+    """The nodes right below an encoded node, for a sweep over what is still reachable."""
+    if node[0] != _BRANCH:
+        return ()
+    return tuple(node[at : at + HASH_SIZE] for at in range(_HEADER_SIZE, len(node), HASH_SIZE))
+
+
+def node_hash(node: bytes) -> bytes:
+    """The name of an encoded node."""
+    return blake2b(node, digest_size=HASH_SIZE).digest()
+
+
+def _key_hash(key: StateKey) -> int:
+    """64 bits of path; the length in front keeps ("a", "b") and ("ab", "") apart."""
+    type_ = key[0].encode()
+    digest = blake2b(_U32.pack(len(type_)) + type_ + key[1].encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _slot(path: int, depth: int) -> int:
+    return path >> (60 - 4 * depth) & 15
+
+
+def _child(branch: bytes, slot: int) -> bytes | None:
+    bitmap = branch[1] << 8 | branch[2]
+    if not bitmap >> slot & 1:
+        return None
+    at = _HEADER_SIZE + HASH_SIZE * (bitmap & (1 << slot) - 1).bit_count()
+    return branch[at : at + HASH_SIZE]
+
+
+def _children(branch: bytes) -> list[bytes]:
+    """All 16 slots; ``EMPTY_ROOT`` where there is no child."""
+    bitmap = branch[1] << 8 | branch[2]
+    hashes = iter(child_hashes(branch))
+    return [next(hashes) if bitmap >> slot & 1 else EMPTY_ROOT for slot in range(16)]
+
+
+def _branch(children: list[bytes], size: int) -> bytes:
+    bitmap = 0
+    for slot, child in enumerate(children):
+        if child != EMPTY_ROOT:
+            bitmap |= 1 << slot
+    present = [child for child in children if child != EMPTY_ROOT]
+    return _HEADER.pack(_BRANCH, bitmap, size) + b"".join(present)
+
+
+_encode_strings = msgspec.msgpack.Encoder().encode
+_decode_strings: Callable[[bytes], list[str]] = msgspec.msgpack.Decoder(list[str]).decode
+
+
+def _leaf(entries: Mapping[StateKey, str]) -> bytes:
+    flat: list[str] = []
+    for key in sorted(entries):
+        flat += (key[0], key[1], entries[key])
+    return _encode_strings(flat)
+
+
+def _entries(leaf: bytes) -> dict[StateKey, str]:
+    flat = iter(_decode_strings(leaf))
+    return {(type_, state_key): event_id for type_, state_key, event_id in zip(flat, flat, flat, strict=True)}
+
+
+def _size(node: bytes | None) -> int:
+    """How many entries are in or below ``node``."""
+    if node is None:
+        return 0
+    if node[0] == _BRANCH:
+        return int.from_bytes(node[3:_HEADER_SIZE], "big")
+    return len(_decode_strings(node)) // 3
+
+
+def _write(node: bytes, written: dict[bytes, bytes]) -> bytes:
+    name = node_hash(node)
+    written[name] = node
+    return name
+
+
+def _open(found: Mapping[bytes, bytes], name: bytes, entries: dict[StateKey, str]) -> list[bytes]:
+    """The 16 children of a node; the entries of a leaf are added to ``entries`` instead."""
+    if name != EMPTY_ROOT:
+        node = found[name]
+        if node[0] == _BRANCH:
+            return _children(node)
+        entries.update(_entries(node))
+    return [EMPTY_ROOT] * 16
+
+
+def _collect(names: Iterable[bytes]) -> Reading[dict[StateKey, str]]:
+    """Every entry in or below the nodes ``names``."""
+    result: dict[StateKey, str] = {}
+    level = tuple(names)
+    while level:
+        found = yield level
+        deeper: list[bytes] = []
+        for name in level:
+            node = found[name]
+            if node[0] == _BRANCH:
+                deeper += child_hashes(node)
+            else:
+                result.update(_entries(node))
+        level = tuple(deeper)
+    return result
+
+
+def _by_slot(changes: _Changes, depth: int) -> dict[int, _Changes]:
+    groups: dict[int, _Changes] = {}
+    for change in changes:
+        groups.setdefault(_slot(change[0], depth), []).append(change)
+    return groups
+
+
+def _load_paths(
+    root: bytes, changes: _Changes
+) -> Reading[tuple[dict[bytes, bytes], list[tuple[bytes, _Changes]]]]:
+    """Every node on the paths of ``changes``, and the leaves among them with the keys that end there."""
+    loaded: dict[bytes, bytes] = {}
+    leaves: list[tuple[bytes, _Changes]] = []
+    level = [(root, changes)] if changes and root != EMPTY_ROOT else []
+    depth = 0
+    while level:
+        found = yield tuple(name for name, _ in level)
+        deeper: list[tuple[bytes, _Changes]] = []
+        for name, here in level:
+            node = loaded[name] = found[name]
+            if node[0] != _BRANCH:
+                leaves.append((node, here))
+                continue
+            for slot, below in _by_slot(here, depth).items():
+                child = _child(node, slot)
+                if child is not None:
+                    deeper.append((child, below))
+        level = deeper
+        depth += 1
+    return loaded, leaves
+
+
+def _apply(
+    node: bytes | None,
+    depth: int,
+    changes: _Changes,
+    found: Mapping[bytes, bytes],
+    written: dict[bytes, bytes],
+) -> Reading[bytes | None]:
+    """``node`` with ``changes`` made; the same object if they change nothing, None if nothing is left."""
+    if node is not None and node[0] == _BRANCH:
+        return (yield from _apply_to_branch(node, depth, changes, found, written))
+    before = {} if node is None else _entries(node)
+    after = dict(before)
+    for _, key, value in changes:
+        if value is None:
+            after.pop(key, None)
+        else:
+            after[key] = value
+    if after == before:
+        return node
+    if not after:
+        return None
+    if len(after) <= LEAF_CAPACITY or depth == _DEPTH:
+        return _leaf(after)
+    return _make([(_key_hash(key), key, value) for key, value in after.items()], depth, written)
+
+
+def _apply_to_branch(
+    node: bytes, depth: int, changes: _Changes, found: Mapping[bytes, bytes], written: dict[bytes, bytes]
+) -> Reading[bytes | None]:
+    children = _children(node)
+    size = _size(node)
+    fresh: dict[int, bytes | None] = {}
+    for slot, below in _by_slot(changes, depth).items():
+        before = found.get(children[slot])
+        after = yield from _apply(before, depth + 1, below, found, written)
+        if after is not before:
+            fresh[slot] = after
+            size += _size(after) - _size(before)
+    if not fresh:
+        return node
+    if size <= LEAF_CAPACITY:
+        return (yield from _merge(children, fresh))
+    for slot, child in fresh.items():
+        children[slot] = EMPTY_ROOT if child is None else _write(child, written)
+    return _branch(children, size)
+
+
+def _merge(children: list[bytes], fresh: dict[int, bytes | None]) -> Reading[bytes | None]:
+    """One leaf for what a branch too small to stay one has left; its children are leaves, then."""
+    kept = [name for slot, name in enumerate(children) if slot not in fresh and name != EMPTY_ROOT]
+    entries = yield from _collect(kept)
+    for leaf in fresh.values():
+        if leaf is not None:
+            entries.update(_entries(leaf))
+    return _leaf(entries) if entries else None
+
+
+def _make(entries: _Changes, depth: int, written: dict[bytes, bytes]) -> bytes:
+    """The canonical node for ``entries``; writes those below it, not the node itself."""
+    if len(entries) <= LEAF_CAPACITY or depth == _DEPTH:
+        return _leaf({key: value for _, key, value in entries if value is not None})
+    children = [EMPTY_ROOT] * 16
+    for slot, below in _by_slot(entries, depth).items():
+        children[slot] = _write(_make(below, depth + 1, written), written)
+    return _branch(children, len(entries))
