@@ -1,0 +1,179 @@
+"""The contract that each database engine fulfils, and the database that services hold.
+
+    services -> Database.read(unit)    -> Engine.read
+             -> Database.write(unit)   -> GroupCommit -> Engine.commit([unit, unit, ...])
+
+Group commit: writes that wait while another transaction commits are gathered, up to a bound, and
+committed as one. If one of a group fails, the group is rolled back and each unit is run again by
+itself, so that a failure is only ever its own caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from palpo.db.errors import DatabaseError, Retriable
+from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What a transaction that has just become visible says to those who wait."""
+
+    position: int
+    """The highest stream position in it; 0 where it took none."""
+    topics: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """A group's outcome: each unit's result, in order, and what to tell those who wait."""
+
+    results: Sequence[Any]
+    commit: Commit
+
+
+class Engine(Protocol):
+    """One database behind one driver."""
+
+    dialect: str
+
+    async def open(self) -> None:
+        """Connect; raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run ``unit`` on a reading connection."""
+        ...
+
+    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+        """Run ``units`` in order in one transaction and commit it; any failure rolls back them all."""
+        ...
+
+
+class GroupCommit:
+    """The process's one writer: takes whatever waits, up to ``bound`` units, as one transaction."""
+
+    def __init__(self, engine: Engine, *, bound: int = 64, attempts: int = 8) -> None:
+        self._engine = engine
+        self._bound = bound
+        self._attempts = attempts
+        self._waiting: list[tuple[WriteUnit[Any], asyncio.Future[Any]]] = []
+        self._wake = asyncio.Event()
+        self._listeners: list[Callable[[Commit], None]] = []
+
+    def listen(self, listener: Callable[[Commit], None]) -> None:
+        """Call ``listener`` in the event loop after every commit."""
+        self._listeners.append(listener)
+
+    def submit(self, unit: WriteUnit[T]) -> asyncio.Future[T]:
+        """Queue ``unit``; the future resolves when it has been committed."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((unit, future))
+        self._wake.set()
+        return future
+
+    async def run(self) -> None:
+        """Commit what waits until cancelled; what was queued before the cancellation is finished."""
+        try:
+            while True:
+                await self._wake.wait()
+                await self._drain()
+        finally:
+            await self._drain()
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
+            await self._commit_group(group)
+        self._wake.clear()
+
+    async def _commit_group(self, group: list[tuple[WriteUnit[Any], asyncio.Future[Any]]]) -> None:
+        if len(group) > 1:
+            try:
+                self._settle(await self._engine.commit([unit for unit, _ in group]), group)
+                return
+            except Exception:  # noqa: BLE001 - whose failure it was shows when each runs alone
+                pass
+        for unit, future in group:
+            await self._commit_alone(unit, future)
+
+    async def _commit_alone(self, unit: WriteUnit[Any], future: asyncio.Future[Any]) -> None:
+        for attempt in range(1, self._attempts + 1):
+            try:
+                self._settle(await self._engine.commit([unit]), [(unit, future)])
+                return
+            except Retriable as error:
+                if attempt == self._attempts:
+                    _fail(future, error)
+                    return
+                await asyncio.sleep(0.002 * attempt)
+            except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits the future
+                _fail(future, error)
+                return
+
+    def _settle(self, committed: Committed, group: list[tuple[WriteUnit[Any], asyncio.Future[Any]]]) -> None:
+        for listener in self._listeners:
+            listener(committed.commit)
+        for result, (_, future) in zip(committed.results, group, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+class Database:
+    """The database as services see it: units of work in, results out."""
+
+    def __init__(self, engine: Engine, *, group_bound: int = 64) -> None:
+        self.engine = engine
+        self._writer = GroupCommit(engine, bound=group_bound)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite``, ``postgresql`` or ``mysql``."""
+        return self.engine.dialect
+
+    def listen(self, listener: Callable[[Commit], None]) -> None:
+        """Call ``listener`` after every commit of this process."""
+        self._writer.listen(listener)
+
+    async def open(self) -> None:
+        """Connect and start the writer."""
+        await self.engine.open()
+        self._task = asyncio.get_running_loop().create_task(self._writer.run(), name="db-writer")
+
+    async def close(self) -> None:
+        """Finish what waits, then disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self.engine.close()
+
+    async def read(self, unit: ReadUnit[T]) -> T:
+        """Run ``unit`` for reading."""
+        return await self.engine.read(unit)
+
+    async def write(self, unit: WriteUnit[T]) -> T:
+        """Run ``unit`` in a transaction and return its result once that is committed.
+
+        ``unit`` may run several times, so it must have no effect but through its transaction.
+        It goes on if the caller is cancelled.
+        """
+        if self._task is None or self._task.done():
+            raise DatabaseError("the database is not open")
+        return await asyncio.shield(self._writer.submit(unit))

@@ -1,0 +1,174 @@
+"""SQLite: the embedded default. One writer thread, readers on the event loop, WAL between them.
+
+A unit of work crosses to the writer's thread once: there its coroutine is driven to the end, since
+nothing that it awaits ever waits. A point read costs about 12 µs, less than a thread's hand-over,
+so reads run where they are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from palpo.db.engine import Commit, Committed
+from palpo.db.errors import DatabaseError, Retriable, UniqueViolation
+from palpo.db.position import ADVANCE, CURRENT
+from palpo.db.statements import UNHEX, Statement
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+T = TypeVar("T")
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class SqliteTransaction:
+    """Statements on one connection; nothing here ever suspends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._next = 0
+        self._last = 0
+        self.topics: set[str] = set()
+
+    @property
+    def last_position(self) -> int:
+        """The highest position that was taken, 0 if none."""
+        return self._next - 1 if self._next else 0
+
+    async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
+        return self._run(statement, params).fetchall()
+
+    async def one(self, statement: Statement, /, **params: Any) -> Row | None:
+        return cast("Row | None", self._run(statement, params).fetchone())
+
+    async def value(self, statement: Statement, /, **params: Any) -> Any:
+        row = self._run(statement, params).fetchone()
+        return None if row is None else row[0]
+
+    async def run(self, statement: Statement, /, **params: Any) -> int:
+        return self._run(statement, params).rowcount
+
+    async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]], /) -> None:
+        if not rows:
+            return
+        compiled = statement.compiled("sqlite")
+        with _translated():
+            self._connection.executemany(compiled.sql, [compiled.arguments(row) for row in rows])
+
+    async def positions(self, count: int = 1) -> int:
+        if not self._next:
+            self._next = await self.value(CURRENT) + 1
+        first = self._next
+        self._next += count
+        await self.run(ADVANCE, count=count)
+        return first
+
+    def notify(self, *topics: str) -> None:
+        self.topics.update(topics)
+
+    def _run(self, statement: Statement, params: Mapping[str, Any]) -> sqlite3.Cursor:
+        compiled = statement.compiled("sqlite")
+        with _translated():
+            return self._execute(compiled.sql, compiled.arguments(params))
+
+
+class _translated:
+    """sqlite3's exceptions become ours."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, sqlite3.Error):
+            return
+        if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
+            raise UniqueViolation(str(error)) from error
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise Retriable(str(error)) from error
+        raise DatabaseError(str(error)) from error
+
+
+class SqliteEngine:
+    """A database in the file ``path``; its directory must exist."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        self._writer = await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)
+        self._reader = self._connect()
+        self._reader.execute("PRAGMA query_only = ON")
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self._writer is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.close)
+            self._writer = None
+        self._thread.shutdown()
+
+    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+        if self._reader is None:
+            raise DatabaseError("the database is not open")
+        return await unit(SqliteTransaction(self._reader))
+
+    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._commit, units)
+
+    def _commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+        connection = self._writer
+        if connection is None:
+            raise DatabaseError("the database is not open")
+        transaction = SqliteTransaction(connection)
+        with _translated():
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [run_to_end(unit(transaction)) for unit in units]
+            with _translated():
+                connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        commit = Commit(position=transaction.last_position, topics=frozenset(transaction.topics))
+        return Committed(results=results, commit=commit)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        connection.create_function(UNHEX, 1, bytes.fromhex, deterministic=True)
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        return connection
+
+
+def run_to_end(awaitable: Awaitable[T]) -> T:
+    """Drive a coroutine that never waits; raises RuntimeError if it awaits anything real."""
+    coroutine = cast("Coroutine[Any, Any, T]", awaitable)
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    coroutine.close()
+    raise RuntimeError("a unit of work awaited something other than its transaction")

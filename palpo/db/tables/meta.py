@@ -1,0 +1,49 @@
+"""The metadata and the column types that every table is made of.
+
+Only types that no driver converts: integers, text and bytes. On MySQL and MariaDB text compares
+byte by byte, case and trailing spaces included, as it does elsewhere.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, LargeBinary, MetaData, SmallInteger, String, Text
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def identifier() -> String:
+    """An ID or another short key of at most 255 bytes."""
+    return String(255)
+
+
+def text() -> Text:
+    """Text of any length."""
+    return Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def blob() -> LargeBinary:
+    """Bytes of any length: JSON in its encoded form, mostly."""
+    return LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
+def digest(length: int) -> LargeBinary:
+    """Exactly or at most ``length`` bytes, which may be a key."""
+    return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
+def integer() -> BigInteger:
+    """A signed 64-bit integer: positions, milliseconds, sizes."""
+    return BigInteger()
+
+
+def flag() -> SmallInteger:
+    """0 or 1."""
+    return SmallInteger()

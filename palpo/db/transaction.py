@@ -1,0 +1,64 @@
+"""What a repository is handed: a transaction, for reading or for writing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from palpo.db.statements import Statement
+
+T = TypeVar("T")
+Row = Sequence[Any]
+"""A row: its columns in the order in which the statement selects them."""
+
+
+class Transaction(Protocol):
+    """Reads within one unit of work.
+
+    A unit of work is an ``async`` function over a transaction. It awaits nothing but the
+    transaction: on SQLite it is run to its end within the thread that owns the connection, and
+    any other await is an error there.
+    """
+
+    async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
+        """Every row."""
+        ...
+
+    async def one(self, statement: Statement, /, **params: Any) -> Row | None:
+        """The first row, or None."""
+        ...
+
+    async def value(self, statement: Statement, /, **params: Any) -> Any:
+        """The first row's first column, or None where there is no row."""
+        ...
+
+
+class WriteTransaction(Transaction, Protocol):
+    """Reads and writes within one unit of work, which may be run more than once until it commits."""
+
+    async def run(self, statement: Statement, /, **params: Any) -> int:
+        """Run a statement that returns no rows; the number of rows that it changed.
+
+        Raises UniqueViolation. (MySQL counts a row that an upsert left as it was as 0, one that it
+        updated as 2: only compare with 0, and not after an upsert.)
+        """
+        ...
+
+    async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Run one statement for each of ``rows``, in as few round trips as the driver can."""
+        ...
+
+    async def positions(self, count: int = 1) -> int:
+        """Take ``count`` consecutive stream positions; returns the first.
+
+        They become visible, in order, when the transaction commits. Numbers may be skipped.
+        """
+        ...
+
+    def notify(self, *topics: str) -> None:
+        """Wake whoever waits for these topics, after the commit."""
+        ...
+
+
+ReadUnit = Callable[[Transaction], Awaitable[T]]
+WriteUnit = Callable[[WriteTransaction], Awaitable[T]]
