@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import insert
-from sqlalchemy.types import Boolean
+from sqlalchemy.types import NullType
 
 Build = Callable[[str], Executable]
 
@@ -131,14 +131,14 @@ def insert_row(table: Table) -> Statement:
     return Statement(insert(table).values({c.name: bindparam(c.name, type_=c.type) for c in table.columns}))
 
 
-class in_list(ColumnElement[bool]):
+class in_list(ColumnElement[Any]):
     """``column IN (the list parameter called name)``: one statement whatever the list's length.
 
     The parameter is a list of text, integers or bytes, as the column is.
     """
 
     inherit_cache = False
-    type = Boolean()
+    type = NullType()
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         self.column = column
