@@ -1,0 +1,115 @@
+"""The rules for every event but memberships (spec: rooms/v1 to v12, "Authorization rules")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from palpo.core.auth_rules.membership import check_membership, membership_of
+from palpo.core.auth_rules.selection import CREATE, POWER_LEVELS
+from palpo.core.errors import AuthError
+from palpo.core.events import Event, StateKey
+from palpo.core.power_levels import (
+    PowerLevels,
+    check_power_levels_change,
+    is_user_id,
+    malformed,
+    validate_power_levels,
+)
+from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion
+
+
+def check_auth(rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, Event]) -> None:
+    """Check that a room in ``auth_state`` allows ``event``; raises ``AuthError`` with the reason.
+
+    ``auth_state`` may hold more than what bears on the event. It holds the create event in every room
+    version. Signatures of servers are not checked here; that of a third-party invite is.
+    """
+    if event.type == "m.room.create":
+        _check_create(rules, event)
+        return
+    create = auth_state.get(CREATE)
+    if create is None:
+        raise AuthError("The room has no create event")
+    _check_room(rules, event, create)
+    if event.type == "m.room.aliases" and rules.special_case_aliases_auth:
+        _check_aliases(event)
+    elif event.type == "m.room.member":
+        check_membership(rules, event, auth_state, create)
+    else:
+        _check_other(rules, event, auth_state, create)
+
+
+def validate_create_content(rules: RoomVersion, content: dict[str, Any]) -> None:
+    """Check the content of an ``m.room.create`` event; raises ``AuthError`` with status 400."""
+    version = content.get("room_version", rules.id)
+    if not isinstance(version, str) or version not in ROOM_VERSIONS:
+        raise malformed("room_version is not a room version that is known here")
+    if not rules.implicit_room_creator and "creator" not in content:
+        raise malformed("The create event has no creator")
+    if rules.privileged_creators and "additional_creators" in content:
+        additional = content["additional_creators"]
+        if not isinstance(additional, list) or not all(map(is_user_id, additional)):
+            raise malformed("additional_creators is not an array of user IDs")
+
+
+def _check_create(rules: RoomVersion, event: Event) -> None:
+    if event.prev_events:
+        raise AuthError("A create event has no previous events")
+    if rules.create_event_is_room_id:
+        if "room_id" in event.pdu:
+            raise AuthError("A create event has no room_id in this room version")
+    elif _domain(event.room_id) != _domain(event.sender):
+        raise AuthError("The room ID is not of the creator's server")
+    validate_create_content(rules, event.content)
+
+
+def _check_room(rules: RoomVersion, event: Event, create: Event) -> None:
+    """The rules about the room as a whole: that it is the right one, and ``m.federate``."""
+    if rules.create_event_is_room_id and event.room_id[1:] != create.event_id[1:]:
+        raise AuthError("The room ID is not the create event's")
+    if create.content.get("m.federate") is False and _domain(event.sender) != _domain(create.sender):
+        raise AuthError("The room does not federate")
+
+
+def _check_aliases(event: Event) -> None:
+    if event.state_key is None:
+        raise AuthError("Aliases are state")
+    if event.state_key != _domain(event.sender):
+        raise AuthError("You may only set your own server's aliases")
+
+
+def _check_other(
+    rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, Event], create: Event
+) -> None:
+    sender = event.sender
+    if membership_of(auth_state, sender) != "join":
+        raise AuthError(f"{sender} is not in the room")
+    levels = PowerLevels.from_state(rules, create, auth_state.get(POWER_LEVELS))
+    level = levels.user(sender)
+    if event.type == "m.room.third_party_invite":
+        if level < levels.invite:
+            raise AuthError(f"{sender} may not invite: level {level}, needed {levels.invite}")
+        return
+    needed = levels.event(event.type, event.state_key is not None)
+    if level < needed:
+        raise AuthError(f"{sender} may not send {event.type}: level {level}, needed {needed}")
+    if event.state_key is not None and event.state_key.startswith("@") and event.state_key != sender:
+        raise AuthError("A state key that is a user ID belongs to that user")
+    if event.type == "m.room.power_levels":
+        validate_power_levels(rules, create, event.content)
+        if POWER_LEVELS in auth_state:
+            check_power_levels_change(levels, sender, event.content)
+    elif event.type == "m.room.redaction" and rules.redaction_by_auth_rule:
+        _check_redaction(event, level, levels.redact)
+
+
+def _check_redaction(event: Event, level: int, needed: int) -> None:
+    """Room versions 1 and 2: by level, or where the same server chose both event IDs."""
+    own_server = event.redacts is not None and _domain(event.redacts) == _domain(event.event_id)
+    if level < needed and not own_server:
+        raise AuthError(f"{event.sender} may not redact others' events: level {level}, needed {needed}")
+
+
+def _domain(identifier: str) -> str:
+    return identifier.partition(":")[2]
