@@ -1,0 +1,1 @@
+"""A small Docker Engine API whose containers are local processes."""

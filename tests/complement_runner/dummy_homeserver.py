@@ -1,0 +1,56 @@
+"""The least that the runner takes for a homeserver: it answers /versions and keeps a counter on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def prepare(root: Path) -> None:
+    (root / "data").mkdir()
+    (root / "data" / "starts").write_text("0")
+
+
+def main(root: Path) -> None:
+    starts = int((root / "data" / "starts").read_text()) + 1
+    (root / "data" / "starts").write_text(str(starts))
+    sys.stdout.write(f"start {starts} of {os.environ['SERVER_NAME']}\n")
+    asyncio.run(_serve(root, starts))
+
+
+def fail(root: Path) -> None:
+    sys.stderr.write("cannot go on: no configuration\n")
+    raise SystemExit(3)
+
+
+async def _serve(root: Path, starts: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.read(65_536)
+        if not head:
+            writer.close()
+            return
+        path = head.split(b" ", 2)[1]
+        found = path == b"/_matrix/client/versions"
+        status = "200 OK" if found else "404 Not Found"
+        content = {"versions": ["v1.1"], "starts": starts} if found else {"errcode": "M_UNRECOGNIZED"}
+        body = json.dumps(content).encode()
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n".encode())
+        writer.write(b"Content-Type: application/json\r\nConnection: close\r\n\r\n" + body)
+        writer.close()
+        await writer.wait_closed()
+
+    binds = json.loads(os.environ["PALPO_COMPLEMENT_BINDS"])
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    servers = []
+    for bind in (*binds["http"], *binds["https"]):
+        host, _, port = bind.rpartition(":")
+        servers.append(await asyncio.start_server(answer, host, int(port)))
+    await stop.wait()
+    (root / "data" / "stopped").write_text("clean")
+    for server in servers:
+        server.close()
