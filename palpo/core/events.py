@@ -1,10 +1,68 @@
-"""The event as every layer above the wire sees it: parsed once, never changed."""
+"""The event as every layer above the wire sees it: parsed once, never changed.
+
+Three forms: the *PDU* that servers exchange, ``Event`` around it, and the *client form*, bytes of JSON
+ready to be put into a response, without ``room_id`` and ``unsigned``, which differ by response.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
+import orjson
+
+from palpo.core import unpadded_base64
+from palpo.core.canonical_json import to_json
+from palpo.core.errors import BadJson
+from palpo.core.event_format import (
+    MAX_AUTH_EVENTS,
+    MAX_PREV_EVENTS,
+    check_field_lengths,
+    check_format,
+    check_size,
+    event_ids,
+    is_event_id,
+    makes_room_id,
+)
+from palpo.core.event_hashes import (
+    add_signature,
+    content_hash,
+    encoder,
+    event_id_from_hash,
+    event_id_of,
+    reference_hash,
+    required_signatures,
+    sign_event,
+    signed_event_bytes,
+    verify_content_hash,
+    verify_event_signature,
+)
+from palpo.core.redaction import redact
+from palpo.core.room_versions import EventIdFormat, RoomVersion
+from palpo.core.signing import SigningKey
+
+__all__ = [
+    "Event",
+    "StateKey",
+    "add_signature",
+    "build_event",
+    "client_event_bytes",
+    "content_hash",
+    "event_id_of",
+    "parse_pdu",
+    "redact_for_client",
+    "redacted_event",
+    "reference_hash",
+    "required_signatures",
+    "sign_event",
+    "signed_event_bytes",
+    "stripped",
+    "verify_content_hash",
+    "verify_event_signature",
+    "with_unsigned",
+]
 
 StateKey = tuple[str, str]
 """The ``(type, state_key)`` pair that names a piece of room state."""
@@ -45,3 +103,206 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The state this event sets; only for state events."""
         assert self.state_key is not None
         return self.type, self.state_key
+
+
+def parse_pdu(rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = None) -> Event:
+    """The event that ``pdu`` is, its form checked for the room version; its hashes and signatures are not.
+
+    Raises ``BadJson`` for a wrong form, or a room other than ``room_id`` where that is given, and
+    ``TooLarge``.
+    """
+    check_format(rules, pdu)
+    prev_events = event_ids(rules, pdu, "prev_events", MAX_PREV_EVENTS)
+    auth_events = event_ids(rules, pdu, "auth_events", MAX_AUTH_EVENTS)
+    event = _event_of(rules, pdu, event_id_of(rules, pdu), prev_events, auth_events)
+    if room_id is not None and event.room_id != room_id:
+        raise BadJson("The event is of another room")
+    return event
+
+
+def build_event(
+    rules: RoomVersion,
+    *,
+    server_name: str,
+    key: SigningKey,
+    room_id: str | None,
+    type: str,
+    sender: str,
+    content: dict[str, Any],
+    origin_server_ts: int,
+    depth: int,
+    prev_events: Sequence[str],
+    auth_events: Sequence[str],
+    state_key: str | None = None,
+    redacts: str | None = None,
+    event_id: str | None = None,
+    hashes_of: Mapping[str, str] | None = None,
+) -> Event:
+    """A new event, hashed and signed by ``server_name``.
+
+    ``room_id`` is ``None`` just for the create event of versions where that makes the room's ID.
+    Versions 1 and 2 need ``event_id``, and in ``hashes_of`` the reference hash (unpadded base64) of
+    each event in ``prev_events`` and ``auth_events``. Raises ``TooLarge``, or ``BadJson`` for content
+    without canonical JSON and for a create event inside of a room that has one.
+    """
+    pdu = _new_fields(
+        rules, type=type, state_key=state_key, room_id=room_id, redacts=redacts, content=content
+    )
+    pdu["sender"] = sender
+    pdu["origin_server_ts"] = origin_server_ts
+    pdu["depth"] = depth
+    pdu["prev_events"] = list(prev_events)
+    pdu["auth_events"] = list(auth_events)
+    if rules.event_id_format is EventIdFormat.CHOSEN:
+        _add_chosen_id(pdu, event_id, hashes_of or {})
+    reference = _hash_and_sign(rules, pdu, server_name, key)
+    new_id: str = pdu["event_id"] if "event_id" in pdu else event_id_from_hash(rules, reference)
+    return _event_of(rules, pdu, new_id, tuple(prev_events), tuple(auth_events))
+
+
+def _new_fields(
+    rules: RoomVersion,
+    *,
+    type: str,
+    state_key: str | None,
+    room_id: str | None,
+    redacts: str | None,
+    content: dict[str, Any],
+) -> dict[str, Any]:
+    """The fields of a new event whose place or presence depends on the room version."""
+    pdu: dict[str, Any] = {"type": type, "content": content}
+    if state_key is not None:
+        pdu["state_key"] = state_key
+    check_field_lengths(pdu)
+    if makes_room_id(rules, type) != (room_id is None):
+        raise BadJson(f"{type[:64]} does not fit a room of version {rules.id} here")
+    if room_id is not None:
+        pdu["room_id"] = room_id
+    if redacts is not None:
+        if rules.updated_redaction_rules:
+            pdu["content"] = {**content, "redacts": redacts}
+        else:
+            pdu["redacts"] = redacts
+    return pdu
+
+
+def _add_chosen_id(pdu: dict[str, Any], event_id: str | None, hashes_of: Mapping[str, str]) -> None:
+    """Make ``pdu`` one of room version 1 or 2; a missing ID or hash is the caller's fault."""
+    assert event_id is not None
+    pdu["event_id"] = event_id
+    for name in ("prev_events", "auth_events"):
+        pdu[name] = [[event, {"sha256": hashes_of[event]}] for event in pdu[name]]
+
+
+def _hash_and_sign(rules: RoomVersion, pdu: dict[str, Any], server_name: str, key: SigningKey) -> bytes:
+    """Add ``hashes`` and ``signatures`` to ``pdu``, in place; return the reference hash.
+
+    Two encodings do for the content hash, the size, the signature and the reference hash.
+    """
+    encode = encoder(rules)
+    hashed = encode(pdu)
+    hashes = {"sha256": unpadded_base64.encode(sha256(hashed).digest())}
+    pdu["hashes"] = hashes
+    signed = encode(redact(rules, pdu))
+    signatures = {server_name: {key.key_id: key.sign(signed)}}
+    pdu["signatures"] = signatures
+    # Of the two objects' braces, one pair is left over and one stands for the comma between them.
+    check_size(len(hashed) + len(orjson.dumps({"hashes": hashes, "signatures": signatures})) - 1)
+    return sha256(signed).digest()
+
+
+def _event_of(
+    rules: RoomVersion,
+    pdu: dict[str, Any],
+    event_id: str,
+    prev_events: tuple[str, ...],
+    auth_events: tuple[str, ...],
+) -> Event:
+    return Event(
+        event_id=event_id,
+        room_id="!" + event_id[1:] if makes_room_id(rules, pdu["type"]) else pdu["room_id"],
+        type=pdu["type"],
+        sender=pdu["sender"],
+        state_key=pdu.get("state_key"),
+        content=pdu["content"],
+        depth=pdu["depth"],
+        origin_server_ts=pdu["origin_server_ts"],
+        prev_events=prev_events,
+        auth_events=auth_events,
+        redacts=_redacts_of(rules, pdu),
+        pdu=pdu,
+    )
+
+
+def _redacts_of(rules: RoomVersion, pdu: dict[str, Any]) -> str | None:
+    """What a redaction event redacts; ``None`` where that is not an event ID."""
+    if pdu["type"] != "m.room.redaction":
+        return None
+    redacts = (pdu["content"] if rules.updated_redaction_rules else pdu).get("redacts")
+    return redacts if is_event_id(redacts) else None
+
+
+def redacted_event(rules: RoomVersion, event: Event) -> Event:
+    """The event without what its room version does not protect; its ID is the same."""
+    return _event_of(rules, redact(rules, event.pdu), event.event_id, event.prev_events, event.auth_events)
+
+
+def client_event_bytes(event: Event) -> bytes:
+    """The client form: compact JSON without ``room_id`` and ``unsigned``, which ``with_unsigned`` adds.
+
+    A redaction has ``redacts`` both at the top level and in its content (spec: rooms/v11).
+    """
+    fields: dict[str, Any] = {
+        "type": event.type,
+        "sender": event.sender,
+        "content": event.content,
+        "event_id": event.event_id,
+        "origin_server_ts": event.origin_server_ts,
+    }
+    if event.state_key is not None:
+        fields["state_key"] = event.state_key
+    if event.redacts is not None:
+        fields["redacts"] = event.redacts
+        fields["content"] = {**event.content, "redacts": event.redacts}
+    return to_json(fields)
+
+
+def with_unsigned(client_bytes: bytes, room_id: str | None, unsigned: dict[str, Any] | None) -> bytes:
+    """The client form with ``room_id`` and ``unsigned`` put in, where they are not ``None``.
+
+    Values in ``unsigned`` that are JSON already may be ``orjson.Fragment``.
+    """
+    added = []
+    if room_id is not None:
+        added.append(b',"room_id":' + orjson.dumps(room_id))
+    if unsigned is not None:
+        added.append(b',"unsigned":' + to_json(unsigned))
+    return b"".join((client_bytes[:-1], *added, b"}")) if added else client_bytes
+
+
+def redact_for_client(
+    rules: RoomVersion,
+    event: Event,
+    redaction: bytes,
+    *,
+    room_id: str | None = None,
+    unsigned: dict[str, Any] | None = None,
+) -> bytes:
+    """The redacted event in client form, with the ``redaction`` (in client form) that did it.
+
+    That goes into ``unsigned.redacted_because``, next to what ``unsigned`` has.
+    """
+    pruned = client_event_bytes(redacted_event(rules, event))
+    return with_unsigned(
+        pruned, room_id, {**(unsigned or {}), "redacted_because": orjson.Fragment(redaction)}
+    )
+
+
+def stripped(event: Event) -> dict[str, Any]:
+    """The stripped state that invites and knocks show (spec: client-server API, "Stripped state")."""
+    return {
+        "type": event.type,
+        "state_key": event.state_key,
+        "sender": event.sender,
+        "content": event.content,
+    }
