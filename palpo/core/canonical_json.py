@@ -103,20 +103,12 @@ def _inside(level: list[Any]) -> list[Any]:
 def to_json(value: Any) -> bytes:
     """Compact JSON of a value that was decoded, in the order it has; for responses and for storage.
 
-    Unlike orjson alone it writes integers of any size. ``orjson.Fragment`` may stand for JSON.
+    Unlike orjson alone it writes integers of any size.
     """
     try:
         return orjson.dumps(value)
     except TypeError:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_unfold)
-        return text.encode("utf-8")
-
-
-def _unfold(value: Any) -> Any:
-    """The value that a fragment of JSON holds."""
-    if type(value) is not orjson.Fragment:
-        raise TypeError(f"Not JSON: {type(value).__name__}")
-    return json.loads(value.contents)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
 
 
 def decode(data: bytes | str) -> Any:

@@ -267,17 +267,22 @@ def client_event_bytes(event: Event) -> bytes:
     return to_json(fields)
 
 
-def with_unsigned(client_bytes: bytes, room_id: str | None, unsigned: dict[str, Any] | None) -> bytes:
+def with_unsigned(client_bytes: bytes, room_id: str | None, unsigned: Mapping[str, Any] | None) -> bytes:
     """The client form with ``room_id`` and ``unsigned`` put in, where they are not ``None``.
 
-    Values in ``unsigned`` that are JSON already may be ``orjson.Fragment``.
+    Values in ``unsigned`` that are ``bytes`` are JSON already.
     """
     added = []
     if room_id is not None:
-        added.append(b',"room_id":' + orjson.dumps(room_id))
+        added.append(b',"room_id":' + to_json(room_id))
     if unsigned is not None:
-        added.append(b',"unsigned":' + to_json(unsigned))
+        added.append(b',"unsigned":{' + b",".join(map(_member, unsigned.items())) + b"}")
     return b"".join((client_bytes[:-1], *added, b"}")) if added else client_bytes
+
+
+def _member(item: tuple[str, Any]) -> bytes:
+    name, value = item
+    return to_json(name) + b":" + (value if type(value) is bytes else to_json(value))
 
 
 def redact_for_client(
@@ -286,16 +291,14 @@ def redact_for_client(
     redaction: bytes,
     *,
     room_id: str | None = None,
-    unsigned: dict[str, Any] | None = None,
+    unsigned: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The redacted event in client form, with the ``redaction`` (in client form) that did it.
 
     That goes into ``unsigned.redacted_because``, next to what ``unsigned`` has.
     """
     pruned = client_event_bytes(redacted_event(rules, event))
-    return with_unsigned(
-        pruned, room_id, {**(unsigned or {}), "redacted_because": orjson.Fragment(redaction)}
-    )
+    return with_unsigned(pruned, room_id, {**(unsigned or {}), "redacted_because": redaction})
 
 
 def stripped(event: Event) -> dict[str, Any]:
