@@ -82,10 +82,13 @@ def tally_other(other: OtherResults, run: Run, *, suite: Suite | None = None) ->
     return tallies
 
 
-def differences(run: Run, other: OtherResults) -> tuple[list[Key], list[Key]]:
+def differences(run: Run, other: OtherResults, *, suite: Suite | None = None) -> tuple[list[Key], list[Key]]:
     """Return the tests that only the other server passes, and those that only this run passes."""
+    exempt = (suite or load_suite()).self_skips()
     behind, ahead = [], []
     for result in run.results:
+        if result.key in exempt:
+            continue
         ours, theirs = result.status is Status.PASS, other.status(result.key) is Status.PASS
         if theirs and not ours:
             behind.append(result.key)

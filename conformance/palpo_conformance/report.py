@@ -1,0 +1,149 @@
+"""The dashboard: one static page with its data beside it, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from .catalogue import Catalogue, load_catalogue
+from .compare import OtherResults, tally_other
+from .files import log_path, write_atomically
+from .model import Run, Status, Tally, TestResult, count, summarise, summarise_packages
+from .suite import Suite, load_suite
+from .violations import ServerErrorGroup, ViolationGroup
+
+PAGE_FILE = "index.html"
+DATA_FILE = "data.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInput:
+    """Everything a report is made of. ``logs`` is the prefix of log links, relative to the page."""
+
+    run: Run
+    others: Sequence[OtherResults] = ()
+    violations: Sequence[ViolationGroup] = ()
+    server_errors: Sequence[ServerErrorGroup] = ()
+    expected_flaky: dict[tuple[str, str], str] = field(default_factory=dict)
+    logs: str = ""
+
+
+def build_report(
+    source: ReportInput, *, suite: Suite | None = None, catalogue: Catalogue | None = None
+) -> dict[str, Any]:
+    """Return the report as plain JSON data: what ``data.json`` holds and the page shows."""
+    suite = suite or load_suite()
+    catalogue = catalogue or load_catalogue()
+    run = source.run
+    others = [(other, tally_other(other, run, suite=suite)) for other in source.others]
+    return {
+        "header": asdict(run.header),
+        "complete": run.complete,
+        "footer": asdict(run.footer or count(run.results, suite)),
+        "others": [_other(other, tallies[""]) for other, tallies in others],
+        "features": [
+            {
+                "name": name,
+                "title": catalogue.title(name),
+                **_tally(tally),
+                "others": [_tally(tallies.get(name, Tally())) for _, tallies in others],
+            }
+            for name, tally in summarise(run, suite=suite).items()
+        ],
+        "uncovered": _uncovered(run, catalogue),
+        "packages": [
+            {"name": name, **_tally(tally)} for name, tally in summarise_packages(run, suite=suite).items()
+        ],
+        "tests": [_test(result, source, suite) for result in run.results],
+        "violations": [asdict(group) for group in source.violations],
+        "server_errors": [asdict(group) for group in source.server_errors],
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    names = ("passed", "failed", "skipped", "not_run", "flaky", "total")
+    return {name: getattr(tally, name) for name in names}
+
+
+def _other(other: OtherResults, tally: Tally) -> dict[str, Any]:
+    return {
+        "name": other.name,
+        **_tally(tally),
+        "unlisted": other.unlisted,
+        "ambiguous": other.ambiguous,
+    }
+
+
+def _uncovered(run: Run, catalogue: Catalogue) -> list[dict[str, str]]:
+    """Return the features which have operations but no test in the suite."""
+    covered = {feature for result in run.results for feature in result.features}
+    return [
+        {"name": feature.name, "title": feature.title}
+        for feature in catalogue.features
+        if feature.name not in covered
+    ]
+
+
+def _test(result: TestResult, source: ReportInput, suite: Suite) -> dict[str, Any]:
+    known = suite.find(*result.key)
+    ran = result.status is not Status.NOT_RUN
+    return {
+        "package": result.package,
+        "test": result.test,
+        "status": result.status.value,
+        "self_skip": result.key in suite.self_skips(),
+        "flaky": result.flaky or result.key in source.expected_flaky,
+        "flaky_cause": source.expected_flaky.get(result.key),
+        "features": list(result.features),
+        "operations": list(result.operations),
+        "source": f"{known.file}:{known.line}" if known else None,
+        "log": source.logs + log_path(*result.key) if ran else None,
+        "others": [other.status(result.key).value for other in source.others],
+    }
+
+
+def render_page(report: dict[str, Any]) -> str:
+    """Return the page for a report, complete in itself."""
+    environment = Environment(
+        loader=PackageLoader("palpo_conformance", "dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    failing = [test for test in report["tests"] if test["status"] == Status.FAIL.value]
+    return environment.get_template("index.html.jinja").render(
+        report=report,
+        failing=failing,
+        flaky=[test for test in report["tests"] if test["flaky"]],
+        rows=[_row(test) for test in report["tests"]],
+        share=_share,
+        counted=_count,
+    )
+
+
+def _row(test: dict[str, Any]) -> list[Any]:
+    # What the table of all tests needs, short, because it stands in the page 844 times.
+    return [test["package"], test["test"], test["status"], test["features"], test["log"], test["others"]]
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a percentage for a width, "0" for nothing out of nothing."""
+    return f"{100 * part / whole:.2f}".rstrip("0").rstrip(".") if whole else "0"
+
+
+def _count(groups: list[dict[str, Any]]) -> int:
+    return sum(group["count"] for group in groups)
+
+
+def write_report(directory: Path, report: dict[str, Any]) -> Path:
+    """Write the page and its data into a folder; return the page's path."""
+    write_atomically(directory / DATA_FILE, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    page = directory / PAGE_FILE
+    write_atomically(page, render_page(report))
+    return page
