@@ -1,0 +1,1 @@
+"""Turns the Matrix specification's OpenAPI and event definitions into Palpo's own compact facts."""
