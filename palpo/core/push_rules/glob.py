@@ -1,0 +1,80 @@
+"""Globs as push rules use them (spec: appendices, "Glob-style matching"; ``event_match``).
+
+Users choose the patterns, so matching must not take longer than the text and the pattern make it: each
+piece between two ``*`` is found at its leftmost place and never looked for again (atomic groups), which
+is enough, since a ``*`` takes up whatever lies between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+Matcher = Callable[[str], bool]
+
+_WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_STARTS_WORD: Final = "(?<![A-Za-z0-9_])"
+_ENDS_WORD: Final = "(?![A-Za-z0-9_])"
+
+
+def is_literal(pattern: str) -> bool:
+    """Whether a pattern has no wildcards."""
+    return "*" not in pattern and "?" not in pattern
+
+
+def compile_glob(pattern: str) -> Matcher:
+    """A function that says whether the glob matches a whole text, whatever the case."""
+    folded = pattern.lower()
+    if is_literal(folded):
+        return lambda text: text.lower() == folded
+    first, *rest = folded.split("*")
+    regex = _piece(first)
+    if rest:
+        *middle, last = rest
+        regex += "".join(_found(_piece(piece)) for piece in middle if piece) + ".*" + _piece(last)
+    match = re.compile(regex, re.DOTALL).fullmatch
+    return lambda text: match(text.lower()) is not None
+
+
+def compile_word_glob(pattern: str) -> Matcher:
+    """A function that says whether the glob matches a part of a text between word boundaries.
+
+    Before and after the part there is the end of the text, or a character that is not a letter, a digit
+    (of ASCII) or ``_``. An empty pattern matches only an empty text.
+    """
+    folded = pattern.lower()
+    if is_literal(folded):
+        return lambda text: has_words(text.lower(), folded)
+    pieces = [_piece(piece) for piece in folded.split("*")]
+    if pieces[0]:
+        pieces[0] = _STARTS_WORD + pieces[0]
+    if pieces[-1]:
+        pieces[-1] += _ENDS_WORD
+    match = re.compile("".join(_found(piece) for piece in pieces if piece), re.DOTALL).match
+    longest = max(re.split(r"[*?]", folded), key=len)
+    # Looking for a piece first is far cheaper than the expression, and mostly settles it.
+    return lambda text: longest in (lowered := text.lower()) and match(lowered) is not None
+
+
+def has_words(text: str, words: str) -> bool:
+    """Whether ``words`` stands somewhere in ``text`` between word boundaries, in the same case."""
+    if not words:
+        return not text
+    start = text.find(words)
+    while start >= 0:
+        end = start + len(words)
+        if (start == 0 or text[start - 1] not in _WORD) and (end == len(text) or text[end] not in _WORD):
+            return True
+        start = text.find(words, start + 1)
+    return False
+
+
+def _piece(literal: str) -> str:
+    """The expression for a piece without ``*``; what it matches has a fixed length."""
+    return "".join("." if char == "?" else re.escape(char) for char in literal)
+
+
+def _found(expression: str) -> str:
+    """The expression for the leftmost place of a piece, with whatever comes before it."""
+    return f"(?>.*?{expression})"
