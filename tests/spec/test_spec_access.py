@@ -87,6 +87,7 @@ def test_event_kinds() -> None:
     assert kinds["m.push_rules"] == "account_data"
     assert kinds["m.room_key"] == "to_device"
     assert kinds["m.presence"] == "presence"
+    assert len(kinds) == 66
 
 
 def test_event_contents_and_variants() -> None:

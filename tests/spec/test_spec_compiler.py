@@ -179,6 +179,23 @@ def test_an_event_without_a_kind_stops_it(checkout: Path) -> None:
         compile_source(checkout)
 
 
+def test_an_event_may_give_its_properties_inline(checkout: Path) -> None:
+    before = compile_source(checkout)["events.json"]
+    (checkout / "event-schemas/schema/m.topic.yaml").write_text(
+        "allOf: [{$ref: core-event-schema/state_event.yaml}, {type: object, properties: {"
+        "content: {type: object, properties: {topic: {type: string}}},"
+        'state_key: {type: string, pattern: "^$"}}}]'
+    )
+    assert compile_source(checkout)["events.json"] == before
+
+
+def test_an_event_without_content_stops_it(checkout: Path) -> None:
+    file = checkout / "event-schemas/schema/m.topic.yaml"
+    file.write_text(TOPIC.replace("  content:", "  contents:"))
+    with pytest.raises(SourceError, match="without content"):
+        compile_source(checkout)
+
+
 def test_the_command_writes_and_checks(
     checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,17 @@ _OTHER_KINDS = {
 }
 _KIND_OF = {type_: kind for kind, types in _OTHER_KINDS.items() for type_ in types.split()}
 
+# Files among the event types that describe part of a content.
+_PARTS = frozenset({"m.key.verification.m.relates_to"})
+
+
+def _properties(document: dict[str, Any]) -> dict[str, Any]:
+    """The properties an event file itself gives, at its top or inline in `allOf`."""
+    found: dict[str, Any] = {}
+    for schema in (*document.get("allOf", ()), document):
+        found |= schema.get("properties", {})
+    return found
+
 
 class EventCompiler:
     """Compiles the event files, their shared schemas going to `schemas`."""
@@ -57,11 +68,14 @@ class EventCompiler:
     def _event(self, file: str, type_: str) -> dict[str, Any] | None:
         """The record of one file, or None where the file describes part of a content, not an event."""
         document = self._source.document(file)
-        properties = document.get("properties", {})
-        if "type" not in properties:
+        properties = _properties(document)
+        if type_ in _PARTS:
             return None
-        if type_ not in properties["type"]["enum"]:
-            raise SourceError(f"{file}: is of type {properties['type']['enum']}")
+        if "content" not in properties:
+            raise SourceError(f"{file}: an event without content")
+        types = properties.get("type", {}).get("enum", [type_])
+        if type_ not in types:
+            raise SourceError(f"{file}: is of type {types}")
         record: dict[str, Any] = {
             "kind": self._kind(file, document, type_),
             "content": self._schemas.strip(properties["content"], file),
