@@ -78,7 +78,7 @@ def split_path(key: str) -> tuple[str, ...]:
 
 def body_matches(pattern: str) -> Predicate:
     """The predefined condition of ``content`` rules: the pattern matches words of ``content.body``."""
-    return _compile_match(("content", "body"), compile_word_glob(pattern))
+    return _matches(_body, compile_word_glob(pattern))
 
 
 def _compile_event_match(condition: dict[str, Any]) -> Predicate | None:
@@ -86,16 +86,13 @@ def _compile_event_match(condition: dict[str, Any]) -> Predicate | None:
     if not isinstance(key, str) or not isinstance(pattern, str) or len(pattern) > MAX_PATTERN:
         return None
     path = split_path(key)
-    return _compile_match(
-        path, compile_word_glob(pattern) if path == ("content", "body") else compile_glob(pattern)
-    )
-
-
-def _compile_match(path: tuple[str, ...], matches: Callable[[str], bool]) -> Predicate | Any | None:
+    if path == ("content", "body"):
+        return body_matches(pattern)
     get = _getter(path)
-    if get is None:
-        return None
+    return None if get is None else _matches(get, compile_glob(pattern))
 
+
+def _matches(get: Getter, matches: Callable[[str], bool]) -> Predicate:
     def check(event: Event, _room: RoomContext, _name: str | None) -> bool:
         value = get(event)
         return type(value) is str and matches(value)
@@ -147,10 +144,14 @@ def _compile_sender_permission(condition: dict[str, Any]) -> Predicate | None:
 
 def _compile_display_name(_condition: dict[str, Any]) -> Predicate:
     def check(event: Event, _room: RoomContext, name: str | None) -> bool:
-        body = event.content.get("body")
+        body = _body(event)
         return bool(name) and type(body) is str and has_words(body.lower(), str(name).lower())
 
     return check
+
+
+def _body(event: Event) -> Any:
+    return event.content.get("body")
 
 
 def _property(condition: dict[str, Any]) -> tuple[Getter | None, Any]:

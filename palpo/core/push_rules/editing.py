@@ -10,7 +10,7 @@ import msgspec
 from palpo.core.errors import BadRequest, InvalidParam, NotFound
 from palpo.core.push_rules.model import KINDS, PushRule, Ruleset, parse_actions
 
-MAX_RULES: Final = {"override": 1000, "content": 1000, "room": 10_000, "sender": 10_000, "underride": 1000}
+MAX_RULES: Final = {"override": 1000, "content": 200, "room": 10_000, "sender": 10_000, "underride": 1000}
 """Rules of each kind that a user may have; rules with conditions are tried one by one for each event."""
 
 

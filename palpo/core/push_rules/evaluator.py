@@ -18,7 +18,7 @@ from palpo.core.push_rules.defaults import LEGACY_MENTION_RULES
 from palpo.core.push_rules.glob import is_literal
 from palpo.core.push_rules.model import PushRule, Ruleset
 
-_MAX_TYPES: Final = 128
+_MAX_TYPES: Final = 64
 """Event types for which a user's rules are kept selected."""
 
 
@@ -40,10 +40,10 @@ class Actions(msgspec.Struct, frozen=True, kw_only=True):
             for action in actions
             if isinstance(action, dict) and isinstance(action.get("set_tweak"), str)
         }
-        sound = tweaks.get("sound")
+        sound, highlight = tweaks.get("sound"), tweaks.get("highlight", False)
         return cls(
             notify="notify" in actions,
-            highlight=tweaks.get("highlight", False) in (UNSET, True),
+            highlight=highlight is UNSET or highlight is True,
             sound=sound if isinstance(sound, str) else None,
             raw=actions,
         )
@@ -129,7 +129,9 @@ def _compile_all(rules: tuple[PushRule, ...]) -> Iterator[_Compiled]:
 
 def _compile(rule: PushRule) -> _Compiled | None:
     event_type = None
-    predicates = [_without_mentions] if rule.default and rule.rule_id in LEGACY_MENTION_RULES else []
+    predicates: list[Predicate] = []
+    if rule.default and rule.rule_id in LEGACY_MENTION_RULES:
+        predicates.append(_without_mentions)
     if isinstance(rule.pattern, str):
         predicates.append(body_matches(rule.pattern))
     for condition in rule.conditions or ():

@@ -14,6 +14,7 @@ from typing import Final
 Matcher = Callable[[str], bool]
 
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_SEPARATOR: Final = re.compile("[^A-Za-z0-9_]")
 _STARTS_WORD: Final = "(?<![A-Za-z0-9_])"
 _ENDS_WORD: Final = "(?![A-Za-z0-9_])"
 
@@ -66,7 +67,8 @@ def has_words(text: str, words: str) -> bool:
         end = start + len(words)
         if (start == 0 or text[start - 1] not in _WORD) and (end == len(text) or text[end] not in _WORD):
             return True
-        start = text.find(words, start + 1)
+        separator = _SEPARATOR.search(text, start)
+        start = -1 if separator is None else text.find(words, separator.end())
     return False
 
 

@@ -12,7 +12,7 @@ from palpo.core.errors import BadJson, InvalidParam, MissingParam
 KINDS: Final = ("override", "content", "room", "sender", "underride")
 """The kinds of rule, in the order in which they are tried."""
 
-MAX_PATTERN: Final = 512
+MAX_PATTERN: Final = 255
 """Characters in a glob; it keeps the cost of matching a long text in bounds."""
 MAX_CONDITIONS: Final = 100
 """Conditions of one rule."""
