@@ -1,0 +1,39 @@
+"""The ASGI application: a Quart app whose Matrix endpoints are dispatched before Quart sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from quart import Quart, Response
+
+from palpo.api.dispatch import Dispatcher
+from palpo.api.observability import health, metrics
+from palpo.api.services import Services
+
+
+class PalpoApp(Quart):
+    """Quart for pages and for operators, the dispatcher for Matrix endpoints."""
+
+    def __init__(self, dispatcher: Dispatcher, services: Services, registry: CollectorRegistry) -> None:
+        super().__init__("palpo", static_folder=None)
+        self.dispatcher = dispatcher
+        self.services = services
+        self.add_url_rule("/_palpo/health", "health", health(services))
+        if services.config.metrics:
+            self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry))
+        self.register_error_handler(404, _not_found)
+        self.register_error_handler(405, _not_found)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http" and Dispatcher.takes(scope):
+            await self.dispatcher(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+async def _not_found(error: Exception) -> Response:
+    status = getattr(error, "code", 404)
+    body = '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}'
+    return Response(body, status=status, content_type="application/json")

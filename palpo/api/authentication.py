@@ -1,0 +1,64 @@
+"""From a request's credentials to its requester, as the endpoint's auth scheme asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs
+
+from palpo.api.call import Call
+from palpo.core.errors import Forbidden, MatrixError, MissingToken
+from palpo.services.sessions import Requester, Sessions
+from palpo.wire.endpoint import Auth
+
+ServerAuth = Callable[[Call], Awaitable[Requester]]
+LOCKED_MAY_CALL = frozenset({"logout", "logout_all"})
+
+
+class Authenticator:
+    """Checks access tokens (spec: "Using access tokens")."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def authenticate(self, call: Call) -> Requester | None:
+        """Who sends ``call``, None where its endpoint wants nobody in particular.
+
+        Raises MissingToken, UnknownToken, Forbidden; M_USER_LOCKED (401) for a locked account.
+        """
+        auth = call.endpoint.auth
+        if auth is Auth.NONE:
+            return None
+        token = access_token(call)
+        if token is None:
+            if auth is Auth.OPTIONAL:
+                return None
+            raise MissingToken("Missing access token")
+        requester = await self._sessions.authenticate(token)
+        _check(call, auth, requester)
+        return requester
+
+
+def access_token(call: Call) -> str | None:
+    """The access token in the ``Authorization`` header, else in the query string."""
+    header = call.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+        return None
+    if "access_token" not in call.query:
+        return None
+    return parse_qs(call.query).get("access_token", [None])[-1]
+
+
+def _check(call: Call, auth: Auth, requester: Requester) -> None:
+    if requester.locked and call.endpoint.operation_id not in LOCKED_MAY_CALL:
+        raise MatrixError(
+            "This account is locked", status=401, errcode="M_USER_LOCKED", fields={"soft_logout": True}
+        )
+    if requester.is_guest and auth not in (Auth.GUEST, Auth.OPTIONAL):
+        raise Forbidden("Guests may not do this", errcode="M_GUEST_ACCESS_FORBIDDEN")
+    if auth is Auth.ADMIN and not requester.is_admin:
+        raise Forbidden("Only administrators may do this")
+    if auth is Auth.APPSERVICE and requester.appservice_id is None:
+        raise Forbidden("Only application services may do this")

@@ -1,0 +1,85 @@
+"""What a handler is given, and what it may give back beside a plain response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from palpo.api.services import Services
+from palpo.core.errors import MissingToken
+from palpo.services.sessions import Requester
+from palpo.wire.endpoint import B, Endpoint, P, R
+
+Chunks = AsyncIterator[bytes]
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request on its way through a handler."""
+
+    services: Services
+    endpoint: Endpoint[Any, Any, Any]
+    request_id: str
+    caller: Requester | None
+    """Who calls; None where the endpoint asks for no token and none was given."""
+    client_address: str
+    headers: Mapping[str, str]
+    """By lower-case name; of a repeated header, the last."""
+    raw_path: str
+    query: str
+    body: bytes
+    """The whole body of a JSON endpoint; empty where the endpoint takes a stream."""
+    stream: Chunks
+    """The body of an endpoint that takes bytes: no more than ``endpoint.max_body`` of them."""
+
+    @property
+    def requester(self) -> Requester:
+        """Who calls; raises MissingToken where nobody proved to."""
+        if self.caller is None:
+            raise MissingToken("Missing access token")
+        return self.caller
+
+    @property
+    def user_id(self) -> str:
+        """The requester's user ID."""
+        return self.requester.user_id
+
+    @property
+    def user_agent(self) -> str | None:
+        """The client's name for itself."""
+        return self.headers.get("user-agent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A response that is not simply 200 and JSON."""
+
+    body: bytes | Chunks = b""
+    status: int = 200
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call, P, B], Awaitable[R | Reply]]
+AnyHandler = Callable[[Call, Any, Any], Awaitable[Any]]
+
+
+class Handlers:
+    """A module's handlers, by the endpoint that each serves."""
+
+    def __init__(self) -> None:
+        self.table: list[tuple[Endpoint[Any, Any, Any], AnyHandler]] = []
+
+    def serves(
+        self, endpoint: Endpoint[P, B, R]
+    ) -> Callable[
+        [Callable[[Call, P, B], Awaitable[R | Reply]]], Callable[[Call, P, B], Awaitable[R | Reply]]
+    ]:
+        """Register a handler; its types are held to the endpoint's declaration."""
+
+        def register(handler: Handler[P, B, R]) -> Handler[P, B, R]:
+            self.table.append((endpoint, handler))
+            return handler
+
+        return register

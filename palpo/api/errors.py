@@ -1,0 +1,28 @@
+"""The one place where an exception becomes a response."""
+
+from __future__ import annotations
+
+import math
+
+import structlog
+
+from palpo.api.call import Reply
+from palpo.api.codec import encode
+from palpo.core.errors import LimitExceeded, MatrixError, Unavailable
+from palpo.db.errors import Retriable, Unreachable
+
+log = structlog.get_logger("palpo.api")
+
+
+def render(error: Exception) -> Reply:
+    """The response that ``error`` is told by; what nobody expected is logged with its trace."""
+    if isinstance(error, Retriable | Unreachable):
+        log.warning("database_unavailable", error=str(error))
+        error = Unavailable("The server is busy; try again", errcode="M_UNKNOWN")
+    if not isinstance(error, MatrixError):
+        log.error("unhandled_exception", exc_info=error)
+        error = MatrixError("Internal server error", status=500)
+    headers = {}
+    if isinstance(error, LimitExceeded):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
+    return Reply(status=error.status, body=encode(error.body()), headers=headers)

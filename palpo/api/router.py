@@ -1,0 +1,96 @@
+"""Routes by the raw path, segment by segment: an ID with ``%2F`` in it is one segment.
+
+Quart and most others route the decoded path, in which such an ID falls apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from palpo.core.errors import InvalidParam, Unrecognized
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    literals: dict[str, _Node[T]] = field(default_factory=dict)
+    parameter: _Node[T] | None = None
+    targets: dict[str, tuple[T, tuple[str, ...]]] = field(default_factory=dict)
+    """Method to target and the names of the path's parameters."""
+
+
+class Router(Generic[T]):
+    """Targets by method and path template. A literal segment wins over a parameter."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+
+    def add(self, method: str, template: str, target: T) -> None:
+        """Serve ``method template`` by ``target``; raises ValueError where something does already."""
+        node = self._root
+        names: list[str] = []
+        for segment in template.split("/")[1:]:
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        if method in node.targets:
+            raise ValueError(f"{method} {template} is routed already")
+        node.targets[method] = (target, tuple(names))
+
+    def match(self, method: str, raw_path: bytes) -> tuple[T, dict[str, str]]:
+        """The target of a request and its decoded path parameters.
+
+        Raises Unrecognized: 404 for an unknown path, 405 for another method's. Raises InvalidParam
+        where a segment is not UTF-8 once decoded.
+        """
+        node, segments = self._find(raw_path)
+        if node is None:
+            raise Unrecognized("Unrecognized request")
+        found = node.targets.get(method)
+        if found is None:
+            raise Unrecognized(f"{method[:16]} is not a method of this endpoint", status=405)
+        target, names = found
+        return target, {name: _decode(segment) for name, segment in zip(names, segments, strict=True)}
+
+    def methods(self, raw_path: bytes) -> tuple[str, ...]:
+        """The methods that a path has; none where it is unknown."""
+        node, _ = self._find(raw_path)
+        return tuple(node.targets) if node is not None else ()
+
+    def _find(self, raw_path: bytes) -> tuple[_Node[T] | None, list[str]]:
+        try:
+            segments = raw_path.decode("ascii").split("/")
+        except UnicodeDecodeError:
+            segments = raw_path.decode("utf-8", "surrogateescape").split("/")
+        return _descend(self._root, segments, 1, [])
+
+
+def _descend(
+    node: _Node[T], segments: list[str], index: int, found: list[str]
+) -> tuple[_Node[T] | None, list[str]]:
+    if index == len(segments):
+        return (node if node.targets else None), found
+    segment = segments[index]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        result = _descend(literal, segments, index + 1, found)
+        if result[0] is not None:
+            return result
+    if node.parameter is not None:
+        return _descend(node.parameter, segments, index + 1, [*found, segment])
+    return None, found
+
+
+def _decode(segment: str) -> str:
+    if "%" not in segment and segment.isascii():
+        return segment
+    try:
+        return unquote_to_bytes(segment.encode("utf-8", "surrogateescape")).decode()
+    except UnicodeDecodeError:
+        raise InvalidParam("The path is not UTF-8") from None

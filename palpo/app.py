@@ -1,0 +1,73 @@
+"""The composition root: the only module that constructs services."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from palpo.api.app import PalpoApp
+from palpo.api.authentication import Authenticator
+from palpo.api.dispatch import Dispatcher
+from palpo.api.limits import Limiter
+from palpo.api.modules import handlers
+from palpo.api.observers import Metrics, Observer, RequestLog
+from palpo.api.services import Services
+from palpo.config import signing_key
+from palpo.config.model import Config
+from palpo.core.signing import SigningKey
+from palpo.db.connect import create_engine
+from palpo.db.engine import Database
+from palpo.db.position import CURRENT
+from palpo.services.sessions import Sessions
+from palpo.streams.clock import Clock, SystemClock
+from palpo.streams.wakeups import Wakeups
+
+
+@asynccontextmanager
+async def application(
+    config: Config, *, clock: Clock | None = None, observers: Iterable[Observer] = ()
+) -> AsyncIterator[PalpoApp]:
+    """The running application; its database must be migrated already (``palpo migrate``)."""
+    clock = clock or SystemClock()
+    key = signing_key.load_or_create(config.data)
+    wakeups = Wakeups()
+    db = Database(create_engine(config.database_url))
+    db.listen(wakeups.on_commit)
+    await db.open()
+    try:
+        wakeups.position = await db.read(lambda tx: tx.value(CURRENT))
+        services = build_services(config, clock, db, wakeups, key)
+        registry = CollectorRegistry()
+        watching: list[Observer] = [Metrics(registry), *observers]
+        if config.log.requests:
+            watching.append(RequestLog())
+        dispatcher = Dispatcher(
+            services,
+            handlers(),
+            authenticator=Authenticator(services.sessions),
+            limiter=Limiter(config.rate_limits, time.monotonic),
+            observers=watching,
+            request_prefix=secrets.token_hex(4),
+        )
+        yield PalpoApp(dispatcher, services, registry)
+    finally:
+        wakeups.close()
+        await db.close()
+
+
+def build_services(
+    config: Config, clock: Clock, db: Database, wakeups: Wakeups, key: SigningKey
+) -> Services:
+    """Construct every service, lowest first."""
+    sessions = Sessions(db, clock, wakeups)
+    return Services(
+        config=config,
+        clock=clock,
+        db=db,
+        wakeups=wakeups,
+        sessions=sessions,
+    )

@@ -1,0 +1,27 @@
+"""``palpo serve``: run the homeserver."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from palpo.cli import serving
+from palpo.cli.options import add_config, config_of
+from palpo.db.migrations import upgrade
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("serve", help="run the homeserver")
+    add_config(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Migrate the database if it is behind, then serve."""
+    config = config_of(options)
+    serving.configure_logging(config.log)
+    config.data.mkdir(parents=True, exist_ok=True)
+    upgrade(config.database_url)
+    serving.run(serving.serve(config))
+    return 0

@@ -1,0 +1,65 @@
+"""Reads the configuration: a TOML file, then ``PALPO_…`` variables, then what the caller overrides.
+
+``PALPO_DATABASE__URL`` sets ``url`` in ``[database]``: two underscores go one table down.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from palpo.config.model import Config
+
+PREFIX = "PALPO_CONFIG_"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says where and why."""
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """The configuration from all its sources; raises ConfigError."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    for name, value in (environment or {}).items():
+        if name.startswith(PREFIX):
+            _set(values, name.removeprefix(PREFIX).lower().split("__"), value)
+    for name, value in (overrides or {}).items():
+        _set(values, name.split("."), value)
+    return convert(values)
+
+
+def convert(values: Mapping[str, Any]) -> Config:
+    """Check ``values`` against the model; raises ConfigError."""
+    try:
+        return msgspec.convert(values, Config, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _set(values: dict[str, Any], names: list[str], value: Any) -> None:
+    for name in names[:-1]:
+        nested = values.setdefault(name, {})
+        if not isinstance(nested, dict):
+            raise ConfigError(f"{name} is not a table")
+        values = nested
+    values[names[-1]] = value

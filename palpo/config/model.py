@@ -1,0 +1,143 @@
+"""The configuration: one frozen model. Its reference, ``docs/configuration.md``, is made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class Listener(Section, frozen=True):
+    """Where the server listens."""
+
+    bind: Annotated[str, Meta(description="Address and port, `127.0.0.1:8008` or `[::1]:8008`.")]
+    tls_certificate: Annotated[Path | None, Meta(description="PEM file; with it the port speaks TLS.")] = None
+    tls_key: Annotated[Path | None, Meta(description="PEM file of the certificate's private key.")] = None
+
+
+class HttpConfig(Section, frozen=True):
+    """HTTP."""
+
+    engine: Annotated[
+        str, Meta(pattern="^(hypercorn|uvicorn)$", description="`hypercorn`, or `uvicorn` behind a proxy.")
+    ] = "hypercorn"
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="Addresses whose `X-Forwarded-For` is believed.")
+    ] = ()
+    shutdown_seconds: Annotated[float, Meta(ge=0, description="How long a stop waits for requests.")] = 10.0
+
+
+class DatabaseConfig(Section, frozen=True):
+    """The database."""
+
+    url: Annotated[
+        str,
+        Meta(description="`sqlite:///PATH`, `postgresql://…` or `mysql://…`; empty: SQLite in `data`."),
+    ] = ""
+
+
+class RateLimit(Section, frozen=True):
+    """A budget: so many calls a second in the long run, so many at once."""
+
+    per_second: Annotated[float, Meta(gt=0, description="Calls a second in the long run.")]
+    burst: Annotated[int, Meta(ge=1, description="Calls at once.")]
+
+
+class RateLimits(Section, frozen=True):
+    """Rate limits, by class of endpoint; each user, or address before login, has its own budget."""
+
+    enabled: Annotated[bool, Meta(description="Whether there are any.")] = True
+    default: RateLimit = RateLimit(per_second=50, burst=200)
+    message: RateLimit = RateLimit(per_second=20, burst=100)
+    login: RateLimit = RateLimit(per_second=0.5, burst=10)
+    registration: RateLimit = RateLimit(per_second=0.2, burst=10)
+    room_creation: RateLimit = RateLimit(per_second=1, burst=20)
+    join: RateLimit = RateLimit(per_second=2, burst=20)
+    invite: RateLimit = RateLimit(per_second=2, burst=50)
+    media: RateLimit = RateLimit(per_second=10, burst=100)
+    third_party: RateLimit = RateLimit(per_second=0.5, burst=10)
+    federation: RateLimit = RateLimit(per_second=200, burst=1000)
+
+
+class RegistrationConfig(Section, frozen=True):
+    """Making accounts."""
+
+    open: Annotated[bool, Meta(description="Anyone may register, with no more than a dummy stage.")] = False
+    token: Annotated[str, Meta(description="A registration token that always works; empty: none.")] = ""
+    guests: Annotated[bool, Meta(description="Whether guest accounts are given out.")] = False
+    shared_secret: Annotated[str, Meta(description="For `/_synapse/admin/v1/register`; empty: off.")] = ""
+
+
+class PasswordConfig(Section, frozen=True):
+    """Passwords, hashed with Argon2id."""
+
+    enabled: bool = True
+    time_cost: Annotated[int, Meta(ge=1)] = 2
+    memory_kib: Annotated[int, Meta(ge=8)] = 19 * 1024
+    minimum_length: Annotated[int, Meta(ge=1)] = 8
+
+
+class SessionConfig(Section, frozen=True):
+    """Access tokens."""
+
+    access_token_seconds: Annotated[
+        int, Meta(ge=1, description="Lifetime of an access token that comes with a refresh token.")
+    ] = 300
+
+
+class MediaConfig(Section, frozen=True):
+    """The media repository."""
+
+    max_upload_bytes: Annotated[int, Meta(ge=1)] = 50 * 1024 * 1024
+    max_pixels: Annotated[int, Meta(ge=1, description="Larger images get no thumbnails.")] = 32_000_000
+    legacy: Annotated[bool, Meta(description="Serve the endpoints that ask for no access token too.")] = True
+
+
+class RoomConfig(Section, frozen=True):
+    """Rooms."""
+
+    default_version: str = "12"
+
+
+class LogConfig(Section, frozen=True):
+    """Logs, on standard error."""
+
+    level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    format: Annotated[str, Meta(pattern="^(json|text)$")] = "json"
+    requests: Annotated[bool, Meta(description="One line a request.")] = True
+
+
+class Config(Section, frozen=True):
+    """Everything that an operator can set."""
+
+    server_name: Annotated[str, Meta(description="The domain in user IDs; it can never be changed.")]
+    data: Annotated[Path, Meta(description="Folder of the signing key, media and the SQLite file.")]
+    public_url: Annotated[str, Meta(description="Where clients reach the server, for `.well-known`.")] = ""
+    listeners: tuple[Listener, ...] = (Listener(bind="127.0.0.1:8008"),)
+    http: HttpConfig = HttpConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    rate_limits: RateLimits = RateLimits()
+    registration: RegistrationConfig = RegistrationConfig()
+    password: PasswordConfig = PasswordConfig()
+    sessions: SessionConfig = SessionConfig()
+    media: MediaConfig = MediaConfig()
+    rooms: RoomConfig = RoomConfig()
+    log: LogConfig = LogConfig()
+    metrics: Annotated[bool, Meta(description="Serve Prometheus metrics at `/_palpo/metrics`.")] = True
+    admins: Annotated[tuple[str, ...], Meta(description="User IDs that are administrators.")] = ()
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, whether or not one was set."""
+        return self.database.url or f"sqlite:///{self.data / 'palpo.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """Where clients reach the server."""
+        return self.public_url or f"http://{self.listeners[0].bind}"

@@ -1,0 +1,98 @@
+"""Who sends a request: access tokens to requesters."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from palpo.core.errors import UnknownToken
+from palpo.db.engine import Commit, Database
+from palpo.storage import sessions as storage
+from palpo.storage.sessions import Session
+from palpo.streams.clock import Clock
+from palpo.streams.wakeups import EVERYTHING, Wakeups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requester:
+    """The account, and the device, on whose behalf a request is carried out."""
+
+    user_id: str
+    device_id: str | None = None
+    is_guest: bool = False
+    is_admin: bool = False
+    locked: bool = False
+    suspended: bool = False
+    appservice_id: str | None = None
+    session: Session | None = None
+    """The access token's own session; None for an application service."""
+
+
+class Sessions:
+    """Looks access tokens up, keeping the ones in use in memory until they are revoked anywhere."""
+
+    def __init__(self, db: Database, clock: Clock, wakeups: Wakeups, *, cached: int = 100_000) -> None:
+        self._db = db
+        self._clock = clock
+        self._bound = cached
+        self._cache: OrderedDict[str, Requester] = OrderedDict()
+        self._by_user: dict[str, set[str]] = {}
+        self._revocations = 0
+        wakeups.subscribe(self._on_commit)
+
+    async def authenticate(self, token: str) -> Requester:
+        """The requester of ``token``.
+
+        Raises UnknownToken, with ``soft_logout`` where the token has only expired.
+        """
+        requester = self._cache.get(token)
+        if requester is None:
+            requester = await self._load(token)
+        session = requester.session
+        if session is not None and session.expires_ts is not None:
+            self._check_expiry(session.expires_ts)
+        return requester
+
+    def _check_expiry(self, expires_ts: int) -> None:
+        if expires_ts <= self._clock.now_ms():
+            raise UnknownToken("The access token has expired", soft_logout=True)
+
+    async def _load(self, token: str) -> Requester:
+        hash_ = storage.token_hash(token)
+        revocations = self._revocations
+        session = await self._db.read(lambda tx: storage.find(tx, hash_))
+        if session is None:
+            raise UnknownToken("The access token is not known")
+        if not session.used:
+            await self._db.write(lambda tx: storage.mark_used(tx, hash_))
+        requester = Requester(
+            user_id=session.user_id,
+            device_id=session.device_id,
+            is_guest=session.is_guest,
+            is_admin=session.is_admin,
+            locked=session.locked,
+            suspended=session.suspended,
+            session=session,
+        )
+        if revocations == self._revocations:
+            self._remember(token, requester)
+        return requester
+
+    def _remember(self, token: str, requester: Requester) -> None:
+        self._cache[token] = requester
+        self._by_user.setdefault(requester.user_id, set()).add(token)
+        if len(self._cache) > self._bound:
+            oldest, dropped = self._cache.popitem(last=False)
+            self._by_user.get(dropped.user_id, set()).discard(oldest)
+
+    def _on_commit(self, commit: Commit) -> None:
+        if EVERYTHING in commit.topics:
+            self._revocations += 1
+            self._cache.clear()
+            self._by_user.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("session:"):
+                self._revocations += 1
+                for token in self._by_user.pop(topic.removeprefix("session:"), ()):
+                    self._cache.pop(token, None)

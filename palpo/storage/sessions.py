@@ -1,0 +1,135 @@
+"""Access tokens and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from sqlalchemy import bindparam, delete, select, update
+
+from palpo.db.statements import Statement, insert_row
+from palpo.db.tables.accounts import access_tokens, users
+from palpo.db.transaction import Transaction, WriteTransaction
+
+
+def token_hash(token: str) -> bytes:
+    """The 32 bytes that stand for ``token`` in the database."""
+    return blake2b(token.encode("utf-8", "replace"), digest_size=32).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What an access token stands for. Times are milliseconds since the Unix epoch."""
+
+    token_hash: bytes
+    user_id: str
+    device_id: str | None
+    expires_ts: int | None
+    used: bool
+    is_guest: bool
+    is_admin: bool
+    locked: bool
+    suspended: bool
+
+
+_FIND = Statement(
+    select(
+        access_tokens.c.token_hash,
+        access_tokens.c.user_id,
+        access_tokens.c.device_id,
+        access_tokens.c.expires_ts,
+        access_tokens.c.used,
+        users.c.is_guest,
+        users.c.is_admin,
+        users.c.locked,
+        users.c.suspended,
+    )
+    .join(users, users.c.user_id == access_tokens.c.user_id)
+    .where(access_tokens.c.token_hash == bindparam("hash"))
+)
+_INSERT = insert_row(access_tokens)
+_USED = Statement(update(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")).values(used=1))
+_REFRESH = Statement(
+    select(
+        access_tokens.c.token_hash,
+        access_tokens.c.user_id,
+        access_tokens.c.device_id,
+    ).where(access_tokens.c.refresh_hash == bindparam("hash"))
+)
+_DELETE = Statement(delete(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")))
+_DELETE_DEVICE = Statement(
+    delete(access_tokens).where(
+        access_tokens.c.user_id == bindparam("user_id"), access_tokens.c.device_id == bindparam("device_id")
+    )
+)
+_DELETE_USER = Statement(delete(access_tokens).where(access_tokens.c.user_id == bindparam("user_id")))
+
+
+async def find(tx: Transaction, hash_: bytes) -> Session | None:
+    """The session of an access token's hash."""
+    row = await tx.one(_FIND, hash=hash_)
+    if row is None:
+        return None
+    return Session(
+        token_hash=row[0],
+        user_id=row[1],
+        device_id=row[2],
+        expires_ts=row[3],
+        used=bool(row[4]),
+        is_guest=bool(row[5]),
+        is_admin=bool(row[6]),
+        locked=bool(row[7]),
+        suspended=bool(row[8]),
+    )
+
+
+async def insert(
+    tx: WriteTransaction,
+    *,
+    access_token: str,
+    refresh_token: str | None,
+    user_id: str,
+    device_id: str | None,
+    created_ts: int,
+    expires_ts: int | None,
+) -> None:
+    """Store a new access token, and the refresh token that goes with it if there is one."""
+    await tx.run(
+        _INSERT,
+        token_hash=token_hash(access_token),
+        refresh_hash=token_hash(refresh_token) if refresh_token else None,
+        user_id=user_id,
+        device_id=device_id,
+        created_ts=created_ts,
+        expires_ts=expires_ts,
+        used=0,
+    )
+
+
+async def find_refresh(tx: Transaction, refresh_token: str) -> tuple[bytes, str, str | None] | None:
+    """``(access token hash, user, device)`` of a refresh token."""
+    row = await tx.one(_REFRESH, hash=token_hash(refresh_token))
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def mark_used(tx: WriteTransaction, hash_: bytes) -> None:
+    """Note that the token has been presented."""
+    await tx.run(_USED, hash=hash_)
+
+
+async def delete_token(tx: WriteTransaction, session: Session) -> None:
+    """Revoke one access token."""
+    await tx.run(_DELETE, hash=session.token_hash)
+    tx.notify(f"session:{session.user_id}")
+
+
+async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:
+    """Revoke every access token of a device."""
+    await tx.run(_DELETE_DEVICE, user_id=user_id, device_id=device_id)
+    tx.notify(f"session:{user_id}")
+
+
+async def delete_user(tx: WriteTransaction, user_id: str) -> None:
+    """Revoke every access token of a user."""
+    await tx.run(_DELETE_USER, user_id=user_id)
+    tx.notify(f"session:{user_id}")

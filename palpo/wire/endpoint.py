@@ -1,0 +1,140 @@
+"""How an endpoint is declared: once, as data.
+
+From a declaration come the route, the decoding and checking of the request, the federation
+client's call, the schema that responses are held to, and ``palpo routes``.
+
+    get_room_state = Endpoint(
+        operation_id="getRoomState",
+        method="GET",
+        paths=client("/rooms/{room_id}/state"),
+        auth=Auth.ACCESS_TOKEN,
+        params=RoomParams,
+        response=list[Raw],
+    )
+
+``params`` holds path and query parameters together: the names in the path's braces are path
+segments, percent-decoded; the rest come from the query string.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True):
+    """Path and query parameters; a ``list`` field collects a query parameter that is repeated."""
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """A request's JSON object; keys that it does not declare are ignored, as the spec asks."""
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A response's JSON object; a field that has its default is left out."""
+
+
+class NoParams(Params, frozen=True):
+    """Neither path nor query parameters."""
+
+
+class NoBody(msgspec.Struct, frozen=True):
+    """The request's body, if any, is not looked at."""
+
+
+class Empty(Response, frozen=True):
+    """The empty object ``{}``."""
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A body that is bytes, not JSON, in the request or in the response."""
+
+
+Json = dict[str, Any]
+"""A body or response that is any JSON object."""
+
+P = TypeVar("P")
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+class Auth(Enum):
+    """Who may call an endpoint."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    """An access token is checked where one is given."""
+    ACCESS_TOKEN = "access_token"
+    GUEST = "guest"
+    """As ACCESS_TOKEN, and guests may call it too."""
+    APPSERVICE = "appservice"
+    ADMIN = "admin"
+    """As ACCESS_TOKEN, of a server administrator."""
+    SERVER = "server"
+    """A federating server, by the signature in ``Authorization: X-Matrix``."""
+
+
+class Limit(Enum):
+    """The rate-limit class: which budget a call is charged to."""
+
+    NONE = "none"
+    DEFAULT = "default"
+    """Whatever the spec marks as rate-limited and has no class of its own."""
+    MESSAGE = "message"
+    LOGIN = "login"
+    REGISTRATION = "registration"
+    ROOM_CREATION = "room_creation"
+    JOIN = "join"
+    INVITE = "invite"
+    MEDIA = "media"
+    THIRD_PARTY = "third_party"
+    FEDERATION = "federation"
+
+
+KIB = 1024
+DEFAULT_MAX_BODY = 512 * KIB
+"""Bytes of JSON that a request may carry unless its endpoint says otherwise."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint(Generic[P, B, R]):
+    """One operation of the Matrix APIs that this server serves."""
+
+    operation_id: str
+    """As in the spec's OpenAPI; for an MSC's, ``mscNNNN.name``."""
+    method: str
+    paths: tuple[str, ...]
+    """Every path it is served at: the newest stable one first, then older and unstable ones."""
+    auth: Auth
+    limit: Limit = Limit.NONE
+    params: type[P] = NoParams  # type: ignore[assignment]
+    body: type[B] = NoBody  # type: ignore[assignment]
+    response: type[R] = Empty  # type: ignore[assignment]
+    api: str = "client-server"
+    deprecated: bool = False
+    max_body: int = DEFAULT_MAX_BODY
+    """Bytes."""
+
+    def path_parameters(self, path: str) -> tuple[str, ...]:
+        """The names in ``path``'s braces, in order."""
+        return tuple(_PLACEHOLDER.findall(path))
+
+
+def client(path: str, *versions: str, unstable: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The client-server paths of ``path``: under v3 and r0 unless ``versions`` are named.
+
+    ``unstable`` are whole path prefixes below ``/_matrix/client/unstable/``.
+    """
+    stable = tuple(f"/_matrix/client/{version}{path}" for version in versions or ("v3", "r0"))
+    return stable + tuple(f"/_matrix/client/unstable/{prefix}{path}" for prefix in unstable)
+
+
+def media(path: str) -> tuple[str, ...]:
+    """The legacy media paths of ``path``."""
+    return tuple(f"/_matrix/media/{version}{path}" for version in ("v3", "r0", "v1"))

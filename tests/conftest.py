@@ -1,0 +1,27 @@
+"""Fixtures for every test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.homeserver import Client, Homeserver, homeserver
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
+    """A homeserver on SQLite with a fake clock."""
+    async with homeserver(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(server: Homeserver) -> Client:
+    """A registered user."""
+    return await server.register("alice")
+
+
+@pytest.fixture
+async def bob(server: Homeserver) -> Client:
+    """Another registered user."""
+    return await server.register("bob")

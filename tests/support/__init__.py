@@ -1,0 +1,1 @@
+"""What tests share: a running homeserver and clients of it."""
