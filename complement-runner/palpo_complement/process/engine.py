@@ -18,7 +18,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,6 +81,7 @@ class Engine:
         self._images: dict[str, Image] = {}
         self._networks: dict[str, Network] = {}
         self._containers: dict[str, Container] = {}
+        self.on_create: Callable[[Container], None] = lambda container: None
 
     async def open(self) -> None:
         """Start the launchers and prepare one image for each. Raises LaunchError."""
@@ -240,6 +241,7 @@ class Engine:
         )
         # Registered before the first await, so that nobody else is given its name, address or ports.
         self._containers[identifier] = container
+        self.on_create(container)
         async with container.lock:
             await asyncio.to_thread(store.copy_tree, image.root, container.root)
             container.database = await self._databases.copy(image.database, f"container_{identifier[:12]}")

@@ -1,6 +1,6 @@
 """The hosts file of a network: how its containers find each other by name.
 
-The file keeps its inode and, as long as it fits, its size, and is rewritten by one `pwrite`. So a reader never
+The file keeps its inode and, as long as it fits, its size. One `pwrite` replaces it, so that a reader never
 sees half of it, and it may be bind-mounted over `/etc/hosts` for servers that know nothing of this runner.
 """
 

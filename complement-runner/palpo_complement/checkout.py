@@ -1,0 +1,118 @@
+"""Finding Complement's source: a directory that was named, the cache, or a clone of the pinned commit."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+UPSTREAM = "https://github.com/matrix-org/complement"
+MODULE = "github.com/matrix-org/complement"
+CLONE_TIMEOUT = 180
+
+_TEST = re.compile(r"^func (Test[A-Z0-9_]\w*)\(\w+ \*testing\.T\)", re.MULTILINE)
+
+
+class CheckoutMissing(RuntimeError):
+    """No checkout of the suite could be had; the text says what was tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A directory with the suite's source. `modified` says that it differs from its commit."""
+
+    path: Path
+    commit: str
+    modified: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.commit}-modified" if self.modified else self.commit
+
+    def packages(self) -> tuple[str, ...]:
+        """Every package with tests, as a path below the checkout."""
+        found = {
+            path.parent.relative_to(self.path).as_posix() for path in self.path.glob("tests/**/*_test.go")
+        }
+        return tuple(sorted(found))
+
+    def top_level_tests(self, package: str) -> frozenset[str]:
+        """The names of a package's test functions, as its source declares them."""
+        names: set[str] = set()
+        for path in (self.path / package).glob("*_test.go"):
+            names.update(_TEST.findall(path.read_text(encoding="utf-8")))
+        return frozenset(names - {"TestMain"})
+
+
+def cache_directory(env: Mapping[str, str]) -> Path:
+    """Where checkouts and test binaries are kept: `$XDG_CACHE_HOME/palpo` or `~/.cache/palpo`."""
+    base = env.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "palpo"
+
+
+def find_checkout(explicit: Path | None, pin: str, env: Mapping[str, str] = os.environ) -> Checkout:
+    """The first of: `explicit`, `$COMPLEMENT_DIR`, the cache, a clone. Raises CheckoutMissing.
+
+    A named directory that is no checkout is an error, not a reason to look further.
+    """
+    named = explicit or (Path(env["COMPLEMENT_DIR"]) if env.get("COMPLEMENT_DIR") else None)
+    if named is not None:
+        if not is_checkout(named):
+            raise CheckoutMissing(f"{named} is no checkout of {MODULE}")
+        return describe(named)
+    cached = cache_directory(env) / "complement"
+    if is_checkout(cached) and describe(cached).commit == pin:
+        return describe(cached)
+    pinned = cache_directory(env) / f"complement-{pin[:12]}"
+    if not is_checkout(pinned):
+        clone(pinned, pin)
+    return describe(pinned)
+
+
+def is_checkout(path: Path) -> bool:
+    module = path / "go.mod"
+    return module.is_file() and f"module {MODULE}" in module.read_text(encoding="utf-8").splitlines()
+
+
+def describe(path: Path) -> Checkout:
+    """The checkout at `path`; its commit is `unknown` where git doesn't know it."""
+    commit = _git(path, "rev-parse", "HEAD")
+    status = _git(path, "status", "--porcelain", "--untracked-files=no")
+    return Checkout(path=path.resolve(), commit=commit or "unknown", modified=bool(status))
+
+
+def clone(target: Path, pin: str, upstream: str = UPSTREAM) -> None:
+    """Fetch one commit of the upstream repository. Raises CheckoutMissing with git's words."""
+    target.mkdir(parents=True, exist_ok=True)
+    steps = (
+        ("init", "--quiet"),
+        ("fetch", "--quiet", "--depth=1", upstream, pin),
+        ("checkout", "--quiet", "FETCH_HEAD"),
+    )
+    for step in steps:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(target), *step],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=CLONE_TIMEOUT,
+                env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CheckoutMissing(f"cannot clone {upstream}: {error}") from error
+        if done.returncode:
+            raise CheckoutMissing(f"cannot clone {upstream} at {pin[:12]}: {done.stderr.strip()}")
+
+
+def _git(path: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(path), *arguments], check=False, capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""Building the image under test, for runs in real Docker."""
