@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .catalogue import Catalogue, load_catalogue
 from .compare import OtherResults, tally_other
 from .files import log_path, write_atomically
-from .model import Run, Status, Tally, TestResult, count, summarise, summarise_packages
+from .model import Run, RunHeader, Status, Tally, TestResult, count, summarise, summarise_packages
 from .suite import Suite, load_suite
 from .violations import ServerErrorGroup, ViolationGroup
 
@@ -42,7 +42,7 @@ def build_report(
     run = source.run
     others = [(other, tally_other(other, run, suite=suite)) for other in source.others]
     return {
-        "header": asdict(run.header),
+        "header": _plain(run.header),
         "complete": run.complete,
         "footer": asdict(run.footer or count(run.results, suite)),
         "others": [_other(other, tallies[""]) for other, tallies in others],
@@ -60,8 +60,15 @@ def build_report(
             {"name": name, **_tally(tally)} for name, tally in summarise_packages(run, suite=suite).items()
         ],
         "tests": [_test(result, source, suite) for result in run.results],
-        "violations": [asdict(group) for group in source.violations],
-        "server_errors": [asdict(group) for group in source.server_errors],
+        "violations": [_plain(group) for group in source.violations],
+        "server_errors": [_plain(group) for group in source.server_errors],
+    }
+
+
+def _plain(record: RunHeader | ViolationGroup | ServerErrorGroup) -> dict[str, Any]:
+    """Return a record as JSON has it, with lists for tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(record).items()
     }
 
 
