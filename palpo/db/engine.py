@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from palpo.db.errors import DatabaseError, Retriable
+from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
 
 T = TypeVar("T")
@@ -26,8 +26,10 @@ class Commit:
     """What a transaction that has just become visible says to those who wait."""
 
     position: int
-    """The highest stream position in it; 0 where it took none."""
+    """The stream position that readers now see; 0 where it took none."""
     topics: frozenset[str]
+    all_topics: bool = False
+    """Whoever waits should look, whatever for: the topics are not all known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,11 @@ class Committed:
 
 
 class Engine(Protocol):
-    """One database behind one driver."""
+    """One database behind one driver.
+
+    Each statement of a read sees what had been committed when it began: two statements of one read
+    may see different states. A write sees its own changes, and others' as they are committed.
+    """
 
     dialect: str
 
@@ -69,6 +75,7 @@ class GroupCommit:
         self._attempts = attempts
         self._waiting: list[tuple[WriteUnit[Any], asyncio.Future[Any]]] = []
         self._wake = asyncio.Event()
+        self._stopping = False
         self._listeners: list[Callable[[Commit], None]] = []
 
     def listen(self, listener: Callable[[Commit], None]) -> None:
@@ -83,24 +90,27 @@ class GroupCommit:
         return future
 
     async def run(self) -> None:
-        """Commit what waits until cancelled; what was queued before the cancellation is finished."""
-        try:
-            while True:
-                await self._wake.wait()
-                await self._drain()
-        finally:
-            await self._drain()
+        """Commit what waits, until stopped and nothing does."""
+        while not self._stopping:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
+                await self._commit_group(group)
 
-    async def _drain(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
-            await self._commit_group(group)
-        self._wake.clear()
+    def stop(self) -> None:
+        """Let ``run`` return once everything that waits has been committed."""
+        self._stopping = True
+        self._wake.set()
 
     async def _commit_group(self, group: list[tuple[WriteUnit[Any], asyncio.Future[Any]]]) -> None:
         if len(group) > 1:
             try:
                 self._settle(await self._engine.commit([unit for unit, _ in group]), group)
+                return
+            except (Unreachable, OutcomeUnknown) as error:
+                for _, future in group:
+                    _fail(future, error)
                 return
             except Exception:  # noqa: BLE001 - whose failure it was shows when each runs alone
                 pass
@@ -157,11 +167,11 @@ class Database:
         self._task = asyncio.get_running_loop().create_task(self._writer.run(), name="db-writer")
 
     async def close(self) -> None:
-        """Finish what waits, then disconnect."""
+        """Finish what waits, then disconnect. A closed database is not opened again."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+            self._writer.stop()
+            task, self._task = self._task, None
+            await task
         await self.engine.close()
 
     async def read(self, unit: ReadUnit[T]) -> T:

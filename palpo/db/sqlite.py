@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from palpo.db.engine import Commit, Committed
-from palpo.db.errors import DatabaseError, Retriable, UniqueViolation
+from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation
 from palpo.db.position import ADVANCE, CURRENT
 from palpo.db.statements import UNHEX, Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
@@ -38,8 +38,9 @@ class SqliteTransaction:
         self._connection = connection
         self._execute = connection.execute
         self._next = 0
-        self._last = 0
         self.topics: set[str] = set()
+        self.failure: DatabaseError | None = None
+        """The first error of a statement, after which nothing may be committed."""
 
     @property
     def last_position(self) -> int:
@@ -63,8 +64,10 @@ class SqliteTransaction:
         if not rows:
             return
         compiled = statement.compiled("sqlite")
-        with _translated():
+        try:
             self._connection.executemany(compiled.sql, [compiled.arguments(row) for row in rows])
+        except SQLITE_ERRORS as error:
+            raise self._failed(error) from error
 
     async def positions(self, count: int = 1) -> int:
         if not self._next:
@@ -79,26 +82,30 @@ class SqliteTransaction:
 
     def _run(self, statement: Statement, params: Mapping[str, Any]) -> sqlite3.Cursor:
         compiled = statement.compiled("sqlite")
-        with _translated():
+        try:
             return self._execute(compiled.sql, compiled.arguments(params))
+        except SQLITE_ERRORS as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> DatabaseError:
+        failure = translated(error)
+        self.failure = self.failure or failure
+        return failure
 
 
-class _translated:
-    """sqlite3's exceptions become ours."""
+SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
 
-    __slots__ = ()
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, sqlite3.Error):
-            return
-        if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
-            raise UniqueViolation(str(error)) from error
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            raise Retriable(str(error)) from error
-        raise DatabaseError(str(error)) from error
+def translated(error: Exception) -> DatabaseError:
+    """Our error for one of SQLITE_ERRORS."""
+    text = str(error)
+    if not isinstance(error, sqlite3.Error):
+        return BadValue(text)
+    if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in text:
+        return UniqueViolation(text)
+    if isinstance(error, sqlite3.OperationalError) and "locked" in text:
+        return Retriable(text)
+    return DatabaseError(text)
 
 
 class SqliteEngine:
@@ -140,15 +147,17 @@ class SqliteEngine:
         if connection is None:
             raise DatabaseError("the database is not open")
         transaction = SqliteTransaction(connection)
-        with _translated():
-            connection.execute("BEGIN IMMEDIATE")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             results = [run_to_end(unit(transaction)) for unit in units]
-            with _translated():
-                connection.execute("COMMIT")
-        except BaseException:
+            if transaction.failure is not None:
+                raise transaction.failure
+            connection.execute("COMMIT")
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise translated(error) from error
             raise
         commit = Commit(position=transaction.last_position, topics=frozenset(transaction.topics))
         return Committed(results=results, commit=commit)

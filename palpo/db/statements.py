@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import BindParameter, Dialect, Executable, LargeBinary, Table, bindparam
+from sqlalchemy import BindParameter, Dialect, Executable, LargeBinary, String, Table, Text, bindparam
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
@@ -72,7 +72,7 @@ def _json_list(value: Any) -> Any:
 
 
 def _expanded_list(value: Any) -> Any:
-    return (value or [None]) if type(value) is list else value
+    return tuple(value or [None]) if type(value) is list else value
 
 
 class Statement:
@@ -148,7 +148,9 @@ class in_list(ColumnElement[Any]):
 
 @compiles(in_list, "postgresql")
 def _in_list_postgresql(element: in_list, compiler: Any, **kw: Any) -> str:
-    array = postgresql.ARRAY(element.column.type)
+    # Without the column's length: a cast to it would cut a longer value down to one that is there.
+    kept = Text() if isinstance(element.column.type, String) else element.column.type
+    array = postgresql.ARRAY(kept)
     param = bindparam(element.param.key, type_=array)
     return f"{compiler.process(element.column, **kw)} = ANY ({compiler.process(param, **kw)})"
 

@@ -34,7 +34,10 @@ class Transaction(Protocol):
 
 
 class WriteTransaction(Transaction, Protocol):
-    """Reads and writes within one unit of work, which may be run more than once until it commits."""
+    """Reads and writes within one unit of work, which may be run more than once until it commits.
+
+    A statement that failed fails the transaction: catching its error does not help.
+    """
 
     async def run(self, statement: Statement, /, **params: Any) -> int:
         """Run a statement that returns no rows; the number of rows that it changed.

@@ -1,0 +1,38 @@
+"""From a database's URL to its engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from palpo.db.engine import Engine
+from palpo.db.sqlite import SqliteEngine
+
+
+def create_engine(url: str, *, readers: int = 10) -> Engine:
+    """The engine for ``sqlite:///path``, ``postgresql://…`` or ``mysql://…``; it is not opened.
+
+    ``sqlite:///palpo.db`` is a relative path, ``sqlite:////var/lib/palpo.db`` an absolute one.
+    ``readers`` bounds the connections that read from a server. Raises ValueError for another scheme.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        return SqliteEngine(sqlite_path(url))
+    # A driver is imported only where it is used: each is an optional dependency.
+    if scheme in ("postgresql", "postgres"):
+        from palpo.db.postgresql import PostgresEngine
+
+        return PostgresEngine(url, readers=readers)
+    if scheme in ("mysql", "mariadb"):
+        from palpo.db.mysql import MysqlEngine
+
+        return MysqlEngine(url, readers=readers)
+    raise ValueError(f"unknown database scheme {scheme!r}: sqlite, postgresql or mysql")
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a ``sqlite:///path`` URL; raises ValueError where it names none."""
+    parts = urlsplit(url)
+    if parts.netloc or len(parts.path) < 2:
+        raise ValueError("a SQLite URL is sqlite:///relative/path or sqlite:////absolute/path")
+    return Path(unquote(parts.path[1:]))

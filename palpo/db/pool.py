@@ -1,0 +1,65 @@
+"""A pool of connections to a database server: no more than a bound, made when needed, mended by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+C = TypeVar("C")
+
+
+class Pool(Generic[C]):
+    """Up to ``size`` connections; whoever comes when all are lent out waits."""
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        connect: Callable[[], Awaitable[C]],
+        close: Callable[[C], Awaitable[None]],
+        is_usable: Callable[[C], bool],
+    ) -> None:
+        self._connect = connect
+        self._close = close
+        self._is_usable = is_usable
+        self._free: list[C] = []
+        self._slots = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[C]:
+        """A connection for the duration of the block; raises what ``connect`` raises.
+
+        Where the block is left by an error that is not an Exception (it was cancelled), the
+        connection may be in the middle of a statement and is not used again.
+        """
+        async with self._slots:
+            connection = self._take_usable() or await self._connect()
+            try:
+                yield connection
+            except Exception:
+                await self._give_back(connection)
+                raise
+            except BaseException:
+                await self._close(connection)
+                raise
+            await self._give_back(connection)
+
+    async def close(self) -> None:
+        """Close the connections that are not lent out."""
+        while self._free:
+            await self._close(self._free.pop())
+
+    def _take_usable(self) -> C | None:
+        while self._free:
+            connection = self._free.pop()
+            if self._is_usable(connection):
+                return connection
+        return None
+
+    async def _give_back(self, connection: C) -> None:
+        if self._is_usable(connection):
+            self._free.append(connection)
+        else:
+            await self._close(connection)
