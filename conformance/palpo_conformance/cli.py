@@ -51,7 +51,7 @@ def add_subcommands(subparsers: Subparsers) -> None:
 
 def _command(subparsers: Subparsers, name: str, handler: Handler, summary: str) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=summary, description=f"{name}: {summary}.")
-    parser.add_argument("--run", type=Path, help=f"the run's own file (default: {OUTPUT / 'run.jsonl'})")
+    parser.add_argument("--run-file", type=Path, help=f"the run's own file (default: {OUTPUT}/run.jsonl)")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="the committed results (default: results)"
     )
@@ -71,13 +71,13 @@ def _guarded(handler: Handler) -> Handler:
 
 
 def _run_file(arguments: argparse.Namespace) -> Path:
-    return arguments.run or OUTPUT / "run.jsonl"
+    return arguments.run_file or OUTPUT / "run.jsonl"
 
 
 def _load(arguments: argparse.Namespace) -> Run:
     """Return the run asked for; without one, the last run if there is any, else the committed results."""
     path = _run_file(arguments)
-    if arguments.run or path.exists():
+    if arguments.run_file or path.exists():
         return read_run(path)
     return load_results(arguments.results)
 
@@ -117,6 +117,7 @@ def _report(arguments: argparse.Namespace) -> int:
         violations=group_violations(read_records(violations)),
         server_errors=group_server_errors(read_records(access)),
         expected_flaky=dict(expectations.flaky) if expectations else {},
+        kept_logs=frozenset(path.relative_to(output).as_posix() for path in (output / "logs").rglob("*.log")),
         logs=Path(os.path.relpath(output, arguments.out)).as_posix() + "/",
     )
     print(write_report(arguments.out, build_report(source)))
@@ -209,13 +210,14 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _facts(result: TestResult, expectations: Expectations | None, output: Path) -> list[tuple[str, str]]:
     known, key = load_suite().find(*result.key), result.key
+    log = output / log_path(*key)
     facts = [
         ("test", f"{result.package}:{result.test}"),
         ("status", result.status.value + (" (flaky)" if result.flaky else "")),
         ("expected", _expected(expectations, key)),
         ("features", ", ".join(result.features) or "none"),
         ("source", f"{known.file}:{known.line}" if known else "not in the suite's list"),
-        ("log", str(output / log_path(*key))),
+        ("log", str(log) if log.exists() else "none kept"),
     ]
     if result.duration is not None:
         facts.append(("seconds", f"{result.duration:.2f}"))

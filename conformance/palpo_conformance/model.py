@@ -6,10 +6,12 @@ list of tests less those that skip themselves, so leaving out a package shows.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf, nextafter
 from typing import ClassVar
 
 from .catalogue import Catalogue, load_catalogue
@@ -262,8 +264,9 @@ def attribute_operations(
 def _called(result: TestResult, calls: list[tuple[float, str]]) -> tuple[str, ...]:
     if result.started is None or result.ended is None:
         return result.operations
-    within = {name for time, name in calls if result.started <= time <= result.ended}
-    return tuple(sorted(within.union(result.operations)))
+    first = bisect_left(calls, (result.started, ""))
+    last = bisect_left(calls, (nextafter(result.ended, inf), ""))
+    return tuple(sorted({name for _, name in calls[first:last]}.union(result.operations)))
 
 
 def status_counts(results: Iterable[TestResult]) -> dict[str, int]:

@@ -23,13 +23,18 @@ DATA_FILE = "data.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInput:
-    """Everything a report is made of. ``logs`` is the prefix of log links, relative to the page."""
+    """Everything a report is made of.
+
+    ``kept_logs`` are the logs that exist, as ``log_path`` names them, and ``logs`` is the prefix that makes
+    links from the page of them: a run keeps the logs of what failed.
+    """
 
     run: Run
     others: Sequence[OtherResults] = ()
     violations: Sequence[ViolationGroup] = ()
     server_errors: Sequence[ServerErrorGroup] = ()
     expected_flaky: dict[tuple[str, str], str] = field(default_factory=dict)
+    kept_logs: frozenset[str] = frozenset()
     logs: str = ""
 
 
@@ -98,7 +103,7 @@ def _uncovered(run: Run, catalogue: Catalogue) -> list[dict[str, str]]:
 
 def _test(result: TestResult, source: ReportInput, suite: Suite) -> dict[str, Any]:
     known = suite.find(*result.key)
-    ran = result.status is not Status.NOT_RUN
+    log = log_path(*result.key)
     return {
         "package": result.package,
         "test": result.test,
@@ -109,7 +114,7 @@ def _test(result: TestResult, source: ReportInput, suite: Suite) -> dict[str, An
         "features": list(result.features),
         "operations": list(result.operations),
         "source": f"{known.file}:{known.line}" if known else None,
-        "log": source.logs + log_path(*result.key) if ran else None,
+        "log": source.logs + log if log in source.kept_logs else None,
         "others": [other.status(result.key).value for other in source.others],
     }
 

@@ -43,7 +43,7 @@ def command(folder: Path, *arguments: str) -> int:
     parser = argparse.ArgumentParser()
     add_subcommands(parser.add_subparsers(required=True))
     name, *rest = arguments
-    places = ["--run", str(folder / "run.jsonl"), "--results", str(folder / "results")]
+    places = ["--run-file", str(folder / "run.jsonl"), "--results", str(folder / "results")]
     parsed = parser.parse_args([name, *places, *rest])
     return int(parsed.handler(parsed))
 
@@ -83,6 +83,11 @@ def test_summary_counts_by_feature(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_show_tells_everything_about_a_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "run.jsonl", full_run("TestSearch"))
+    log = tmp_path / "logs/tests.csapi/TestSearch.log"
+    assert command(tmp_path, "show", "TestSearch") == 0
+    assert "none kept" in capsys.readouterr().out
+    log.parent.mkdir(parents=True)
+    log.write_text("log\n")
     assert command(tmp_path, "show", "TestSearch") == 0
     printed = capsys.readouterr().out
     for part in (
@@ -90,7 +95,7 @@ def test_show_tells_everything_about_a_test(tmp_path: Path, capsys: pytest.Captu
         "fail",
         "search",
         "apidoc_search_test.go:",
-        str(tmp_path / "logs/tests.csapi/TestSearch.log"),
+        str(log),
         "client-server/login",
     ):
         assert part in printed
@@ -114,6 +119,8 @@ def test_compare_lays_other_files_beside(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_report_links_logs_from_where_the_page_is(tmp_path: Path) -> None:
     write_run(tmp_path / "run.jsonl", full_run("TestSearch"))
+    (tmp_path / "logs/tests.csapi").mkdir(parents=True)
+    (tmp_path / "logs/tests.csapi/TestSearch.log").write_text("log\n")
     (tmp_path / "violations.jsonl").write_text(
         '{"operation":"sync","path":"/_matrix/client/v3/sync","status":200,"pointer":"/x","message":"odd"}\n'
     )

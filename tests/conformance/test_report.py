@@ -14,6 +14,7 @@ from palpo_conformance.report import ReportInput, build_report, render_page, wri
 from palpo_conformance.results import Run, Status
 from palpo_conformance.violations import group_server_errors, group_violations
 
+KEPT = frozenset({"logs/tests.csapi/TestLogin.log", "logs/tests/TestSync.log"})
 VOID = {"meta", "link", "input", "br"}
 
 
@@ -45,7 +46,7 @@ class Page(HTMLParser):
 
 
 def report_of(run: Run, **more: Any) -> dict[str, Any]:
-    source = ReportInput(run=run, **more)
+    source = ReportInput(run=run, kept_logs=KEPT, **more)
     return build_report(source, suite=small_suite(), catalogue=small_catalogue())
 
 
@@ -64,6 +65,10 @@ def test_the_data_has_features_packages_tests_and_overlays() -> None:
     failed = next(test for test in report["tests"] if test["status"] == "fail")
     assert failed["log"] == "../logs/tests.csapi/TestLogin.log"
     assert failed["source"] == "tests/csapi/login_test.go:9"
+    assert (
+        next(t["log"] for t in report["tests"] if t["package"] == "tests/csapi" and t["test"] == "TestSync")
+        is None
+    )
     assert failed["others"] == ["not_run"]
     assert json.loads(json.dumps(report)) == report
 
