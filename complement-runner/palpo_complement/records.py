@@ -111,8 +111,11 @@ def keep_logs(
         path = target / log_path(*key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", errors="replace") as log:
-            log.write(outputs.get(key, ""))
+            said = outputs.get(key, "")
+            log.write(said)
             for server in by_test.get(key, ()):
+                if f"{server.id} : Server logs:" in said:
+                    continue
                 log.write(f"\n======== {server.name} {server.id[:12]} ========\n")
                 source = output / SERVERS / f"{server.id}.log"
                 log.write(source.read_text(errors="replace") if source.exists() else "(no log)\n")
