@@ -38,6 +38,7 @@ _DEPTH = 16
 _HEADER = Struct(">BHI")
 _HEADER_SIZE = _HEADER.size
 _BRANCH = 1
+_BARE = _HEADER.pack(_BRANCH, 0, 0)
 _U32 = Struct(">I")
 
 _T = TypeVar("_T")
@@ -131,8 +132,7 @@ def diff(before: bytes, after: bytes) -> Reading[dict[StateKey, tuple[str | None
         found = yield tuple({node for pair in pairs for node in pair if node != EMPTY_ROOT})
         deeper: list[tuple[bytes, bytes]] = []
         for one, other in pairs:
-            left, right = _open(found, one, old), _open(found, other, new)
-            deeper += [pair for pair in zip(left, right, strict=True) if pair[0] != pair[1]]
+            deeper += _differing_children(_open(found, one, old), _open(found, other, new))
         pairs = deeper
     return {
         key: (old.get(key), new.get(key)) for key in old.keys() | new.keys() if old.get(key) != new.get(key)
@@ -183,28 +183,30 @@ def _slot(path: int, depth: int) -> int:
     return path >> (60 - 4 * depth) & 15
 
 
+def _bitmap(branch: bytes) -> int:
+    return branch[1] << 8 | branch[2]
+
+
 def _child(branch: bytes, slot: int) -> bytes | None:
-    bitmap = branch[1] << 8 | branch[2]
+    bitmap = _bitmap(branch)
     if not bitmap >> slot & 1:
         return None
     at = _HEADER_SIZE + HASH_SIZE * (bitmap & (1 << slot) - 1).bit_count()
     return branch[at : at + HASH_SIZE]
 
 
-def _children(branch: bytes) -> list[bytes]:
-    """All 16 slots; ``EMPTY_ROOT`` where there is no child."""
-    bitmap = branch[1] << 8 | branch[2]
-    hashes = iter(child_hashes(branch))
-    return [next(hashes) if bitmap >> slot & 1 else EMPTY_ROOT for slot in range(16)]
-
-
-def _branch(children: list[bytes], size: int) -> bytes:
-    bitmap = 0
-    for slot, child in enumerate(children):
-        if child != EMPTY_ROOT:
-            bitmap |= 1 << slot
-    present = [child for child in children if child != EMPTY_ROOT]
-    return _HEADER.pack(_BRANCH, bitmap, size) + b"".join(present)
+def _differing_children(left: bytes, right: bytes) -> list[tuple[bytes, bytes]]:
+    """The children of two branches, paired by slot, where they are not the same."""
+    if _bitmap(left) == _bitmap(right):
+        pairs = zip(child_hashes(left), child_hashes(right), strict=True)
+    else:
+        slots = range(16)
+        pairs = zip(
+            [_child(left, slot) or EMPTY_ROOT for slot in slots],
+            [_child(right, slot) or EMPTY_ROOT for slot in slots],
+            strict=True,
+        )
+    return [pair for pair in pairs if pair[0] != pair[1]]
 
 
 _encode_strings = msgspec.msgpack.Encoder().encode
@@ -238,14 +240,14 @@ def _write(node: bytes, written: dict[bytes, bytes]) -> bytes:
     return name
 
 
-def _open(found: Mapping[bytes, bytes], name: bytes, entries: dict[StateKey, str]) -> list[bytes]:
-    """The 16 children of a node; the entries of a leaf are added to ``entries`` instead."""
+def _open(found: Mapping[bytes, bytes], name: bytes, entries: dict[StateKey, str]) -> bytes:
+    """The branch of that name; a leaf's entries are added to ``entries``, and it is a bare branch."""
     if name != EMPTY_ROOT:
         node = found[name]
         if node[0] == _BRANCH:
-            return _children(node)
+            return node
         entries.update(_entries(node))
-    return [EMPTY_ROOT] * 16
+    return _BARE
 
 
 def _collect(names: Iterable[bytes]) -> Reading[dict[StateKey, str]]:
@@ -326,11 +328,11 @@ def _apply(
 def _apply_to_branch(
     node: bytes, depth: int, changes: _Changes, found: Mapping[bytes, bytes], written: dict[bytes, bytes]
 ) -> Reading[bytes | None]:
-    children = _children(node)
     size = _size(node)
     fresh: dict[int, bytes | None] = {}
     for slot, below in _by_slot(changes, depth).items():
-        before = found.get(children[slot])
+        name = _child(node, slot)
+        before = None if name is None else found[name]
         after = yield from _apply(before, depth + 1, below, found, written)
         if after is not before:
             fresh[slot] = after
@@ -338,16 +340,33 @@ def _apply_to_branch(
     if not fresh:
         return node
     if size <= LEAF_CAPACITY:
-        return (yield from _merge(children, fresh))
+        return (yield from _merge(node, fresh))
+    return _replace_children(node, fresh, size, written)
+
+
+def _replace_children(
+    node: bytes, fresh: Mapping[int, bytes | None], size: int, written: dict[bytes, bytes]
+) -> bytes:
+    """The branch with other children at the slots in ``fresh``; writes those children."""
+    bitmap = _bitmap(node)
+    hashes = node[_HEADER_SIZE:]
     for slot, child in fresh.items():
-        children[slot] = EMPTY_ROOT if child is None else _write(child, written)
-    return _branch(children, size)
+        bit = 1 << slot
+        at = HASH_SIZE * (bitmap & bit - 1).bit_count()
+        rest = hashes[at + HASH_SIZE :] if bitmap & bit else hashes[at:]
+        if child is None:
+            bitmap &= ~bit
+            hashes = hashes[:at] + rest
+        else:
+            bitmap |= bit
+            hashes = hashes[:at] + _write(child, written) + rest
+    return _HEADER.pack(_BRANCH, bitmap, size) + hashes
 
 
-def _merge(children: list[bytes], fresh: dict[int, bytes | None]) -> Reading[bytes | None]:
+def _merge(node: bytes, fresh: Mapping[int, bytes | None]) -> Reading[bytes | None]:
     """One leaf for what a branch too small to stay one has left; its children are leaves, then."""
-    kept = [name for slot, name in enumerate(children) if slot not in fresh and name != EMPTY_ROOT]
-    entries = yield from _collect(kept)
+    kept = (_child(node, slot) for slot in range(16) if slot not in fresh)
+    entries = yield from _collect(name for name in kept if name is not None)
     for leaf in fresh.values():
         if leaf is not None:
             entries.update(_entries(leaf))
@@ -358,7 +377,6 @@ def _make(entries: _Changes, depth: int, written: dict[bytes, bytes]) -> bytes:
     """The canonical node for ``entries``; writes those below it, not the node itself."""
     if len(entries) <= LEAF_CAPACITY or depth == _DEPTH:
         return _leaf({key: value for _, key, value in entries if value is not None})
-    children = [EMPTY_ROOT] * 16
-    for slot, below in _by_slot(entries, depth).items():
-        children[slot] = _write(_make(below, depth + 1, written), written)
-    return _branch(children, len(entries))
+    groups = _by_slot(entries, depth).items()
+    children = {slot: _make(below, depth + 1, written) for slot, below in groups}
+    return _replace_children(_BARE, children, len(entries), written)

@@ -137,6 +137,13 @@ def test_everything_can_be_unset_at_once() -> None:
     assert store.change(root, dict.fromkeys(members(LEAF_CAPACITY + 1))) == EMPTY_ROOT
 
 
+def test_changes_that_change_nothing_write_nothing() -> None:
+    store = Store()
+    root = store.build(members(100))
+    same = {("m.room.member", "@user5:example.org"): "$event5", ("absent", ""): None}
+    assert drive(state_tree.update(root, same), store.nodes) == state_tree.Update(root=root, new_nodes={})
+
+
 def test_items_of_one_type() -> None:
     store = Store()
     root = store.build({**members(50), ("m.room.topic", ""): "$topic"})
