@@ -1,4 +1,4 @@
-"""The laboratory's commands that read results: ratchet, report, summary, compare and show.
+"""The laboratory's commands that read results: ratchet, report, summary, compare, show and suite.
 
 ``add_subcommands`` mounts them on a parser. Each sets ``handler``, a function from the parsed arguments to
 an exit code: 0 for success, 1 for a finding (a problem, an unknown test), 2 for data that cannot be read.
@@ -17,6 +17,7 @@ from .catalogue import load_catalogue
 from .compare import OtherResults, differences, read_other, tally_other
 from .files import EXPECTATIONS_FILE, BadResults, load_results, log_path, read_run
 from .model import Run, TestResult, summarise, summarise_packages
+from .pin import compare_suites, compile_suite, write_suite
 from .ratchet import Expectations, check, load_expectations, update, write_expectations
 from .report import ReportInput, build_report, write_report
 from .suite import Key, load_suite
@@ -47,6 +48,11 @@ def add_subcommands(subparsers: Subparsers) -> None:
     compare.add_argument("--tests", action="store_true", help="name the tests that only one side passes")
     show = _command(subparsers, "show", _show, "print what is known about a test")
     show.add_argument("test", help="its name, or a part of it; package:name where two packages have it")
+    suite = _command(subparsers, "suite", _suite, "make the suite's list anew for another commit")
+    suite.add_argument("--complement", type=Path, required=True, help="the checkout that was run")
+    suite.add_argument("--commit", help="its commit (default: the run's)")
+    suite.add_argument("--self-skip", action="append", default=[], metavar="PACKAGE:TEST")
+    suite.add_argument("--write", type=Path, metavar="FILE", help="write the list here")
 
 
 def _command(subparsers: Subparsers, name: str, handler: Handler, summary: str) -> argparse.ArgumentParser:
@@ -229,3 +235,20 @@ def _expected(expectations: Expectations | None, key: Key) -> str:
         return "nothing yet"
     cause = expectations.flaky.get(key)
     return expectations.tests[key].value + (f" (flaky: {cause})" if cause else "")
+
+
+def _suite(arguments: argparse.Namespace) -> int:
+    run, old = _load(arguments), load_suite()
+    if not run.complete:
+        print("the run has no footer, so it proves nothing", file=sys.stderr)
+        return 1
+    commit = arguments.commit or run.header.suite_commit
+    new = compile_suite(arguments.complement, commit, run, old, arguments.self_skip)
+    change = compare_suites(old, new, run)
+    for title, keys in (("+", change.added), ("-", change.removed), ("skipped", change.skipped)):
+        for package, test in keys:
+            print(f"{title} {package}:{test}")
+    print(f"{len(new.row_keys())} rows, {len(new.self_skips())} of them skip themselves")
+    if arguments.write:
+        write_suite(arguments.write, new)
+    return 0

@@ -1,0 +1,34 @@
+"""The committed results are whole, of the pinned suite, and agree with the committed expectations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from palpo_conformance.ratchet import check, load_expectations
+from palpo_conformance.results import EXPECTATIONS_FILE, Run, count, load_results
+from palpo_conformance.suite import load_suite
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+@pytest.fixture
+def committed() -> Run:
+    if not (RESULTS / "run.json").exists():
+        pytest.skip("no results are committed yet")
+    return load_results(RESULTS)
+
+
+def test_they_are_of_the_pinned_suite_and_each_row_is_there_once(committed: Run) -> None:
+    suite = load_suite()
+    assert committed.header.suite_commit == suite.commit
+    assert [result.key for result in committed.results] == sorted(suite.row_keys())
+
+
+def test_the_footer_counts_what_is_there(committed: Run) -> None:
+    assert committed.footer == count(committed.results, load_suite())
+
+
+def test_the_ratchet_holds(committed: Run) -> None:
+    assert check(load_expectations(RESULTS / EXPECTATIONS_FILE), committed) == []
