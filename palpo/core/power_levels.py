@@ -32,7 +32,7 @@ LEVEL_PROPERTIES: Final = (
 """The properties of the content that are levels themselves."""
 
 _EMPTY: Final[dict[str, Any]] = {}
-_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,309}\s*", re.ASCII)
+_INTEGER_TEXT = re.compile(r"\s*([+-]?)0*([0-9]{1,309})\s*", re.ASCII)
 _MAX_DOUBLE: Final = int(1.7976931348623157e308)
 
 
@@ -47,7 +47,8 @@ def read_level(rules: RoomVersion, value: object) -> int | None:
     if rules.integer_power_levels:
         return None
     if type(value) is str:
-        return int(value) if _INTEGER_TEXT.fullmatch(value) else None
+        match = _INTEGER_TEXT.fullmatch(value)
+        return int(match[1] + match[2]) if match else None
     if type(value) is float and not rules.strict_canonical_json:
         return int(value) if math.isfinite(value) else None
     return None
