@@ -18,7 +18,7 @@ class UniqueViolation(DatabaseError):
 
 
 class BadValue(DatabaseError):
-    """A value that its column cannot hold: a lone surrogate, 65 bits, on PostgreSQL U+0000 in text."""
+    """A value that its column cannot hold: U+0000 or a lone surrogate in text, 65 bits."""
 
 
 class Retriable(DatabaseError):

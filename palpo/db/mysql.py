@@ -151,8 +151,8 @@ class MysqlEngine:
 
     def __init__(self, url: str, *, readers: int = 10, connect_timeout: float = 10.0) -> None:
         self._options = {**connect_options(url), "connect_timeout": connect_timeout}
-        self._read = Pool(size=readers, connect=self._connect, close=_close, is_usable=_is_usable)
-        self._write = Pool(size=1, connect=self._connect, close=_close, is_usable=_is_usable)
+        self._read = self._pool(readers, "READ ONLY")
+        self._write = self._pool(1, "READ WRITE")
 
     async def open(self) -> None:
         async with self._read.lend(), self._write.lend():
@@ -183,13 +183,18 @@ class MysqlEngine:
         commit = Commit(position=transaction.last_position, topics=frozenset(transaction.topics))
         return Committed(results=results, commit=commit)
 
-    async def _connect(self) -> asyncmy.Connection:
-        try:
-            connection = await asyncmy.connect(**self._options)
-            await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
-        except DRIVER_ERRORS as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
-        return connection
+    def _pool(self, size: int, access: str) -> Pool[asyncmy.Connection]:
+        settings = f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {access}"
+
+        async def connect() -> asyncmy.Connection:
+            try:
+                connection = await asyncmy.connect(**self._options, init_command=settings)
+                await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
+            except DRIVER_ERRORS as error:
+                raise Unreachable(str(error) or type(error).__name__) from error
+            return connection
+
+        return Pool(size=size, connect=connect, close=_close, is_usable=_is_usable)
 
 
 def connect_options(url: str) -> dict[str, Any]:
@@ -204,7 +209,6 @@ def connect_options(url: str) -> dict[str, Any]:
         "charset": "utf8mb4",
         "autocommit": True,
         "binary_prefix": True,
-        "init_command": "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         # Otherwise an UPDATE that leaves a row as it was would count as one that matched none.
         "client_flag": FOUND_ROWS,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +23,6 @@ from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
 PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
@@ -167,9 +167,26 @@ class SqliteEngine:
             self._path, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         connection.create_function(UNHEX, 1, bytes.fromhex, deterministic=True)
+        enable_wal(connection)
         for pragma in PRAGMAS:
             connection.execute(pragma)
         return connection
+
+
+def enable_wal(connection: sqlite3.Connection, *, attempts: int = 500) -> None:
+    """Make the database write ahead; a file that is so already needs no lock.
+
+    Of several processes that open a new file at once, SQLite tells all but one that it is locked,
+    whatever ``busy_timeout`` says, so they ask again every 10 ms.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if attempt == attempts or "locked" not in str(error):
+                raise
+            time.sleep(0.01)
 
 
 def run_to_end(awaitable: Awaitable[T]) -> T:

@@ -17,11 +17,12 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import insert
 from sqlalchemy.types import NullType
 
+from palpo.db.errors import BadValue
+
 Build = Callable[[str], Executable]
 
 UNHEX = "palpo_unhex"
 """An SQL function that the SQLite engine defines: its own ``unhex`` came with SQLite 3.41."""
-JSON_EACH = "json_each"
 
 DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
@@ -46,14 +47,10 @@ class Compiled:
             for name, bind in compiled.binds.items()
             if bind.effective_value is not None
         }
-        self._encode: Callable[[Any], Any] | None = None
-        if dialect_name == "sqlite" and f"{JSON_EACH}(" in self.sql:
-            self._encode = _json_list
-        elif dialect_name == "mysql":
-            self._encode = _expanded_list
+        self._encode = _ENCODE[dialect_name]
 
     def arguments(self, params: Mapping[str, Any]) -> list[Any]:
-        """``params`` in the driver's order; raises KeyError where one is missing."""
+        """``params`` in the driver's order; raises BadValue, and KeyError where one is missing."""
         if self._defaults:
             params = {**self._defaults, **params}
         values = [params[name] for name in self._names]
@@ -63,16 +60,47 @@ class Compiled:
         return values
 
 
-def _json_list(value: Any) -> Any:
-    if type(value) is not list:
+def _without_nul(value: str) -> str:
+    # PostgreSQL has no U+0000 in text and SQLite's functions stop at it, so it is stored nowhere.
+    if "\0" in value:
+        raise BadValue("text with U+0000 in it")
+    return value
+
+
+def _sqlite_value(value: Any) -> Any:
+    """Text is checked, a list becomes a JSON array."""
+    kind = type(value)
+    if kind is str:
+        return _without_nul(value)
+    if kind is not list:
         return value
     if value and type(value[0]) is bytes:
         value = [item.hex() for item in value]
-    return orjson.dumps(value).decode()
+    try:
+        text = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise BadValue(str(error)) from error
+    if "\\u0000" in text:
+        for item in value:
+            _without_nul(item)
+    return text
 
 
-def _expanded_list(value: Any) -> Any:
-    return tuple(value or [None]) if type(value) is list else value
+def _mysql_value(value: Any) -> Any:
+    """Text is checked, a list becomes what the driver writes as ``(1, 2, 3)``, never empty."""
+    kind = type(value)
+    if kind is str:
+        return _without_nul(value)
+    if kind is not list:
+        return value
+    return tuple(_without_nul(item) if type(item) is str else item for item in value) or (None,)
+
+
+_ENCODE: Mapping[str, Callable[[Any], Any] | None] = {
+    "sqlite": _sqlite_value,
+    "postgresql": None,
+    "mysql": _mysql_value,
+}
 
 
 class Statement:
@@ -159,7 +187,7 @@ def _in_list_postgresql(element: in_list, compiler: Any, **kw: Any) -> str:
 def _in_list_sqlite(element: in_list, compiler: Any, **kw: Any) -> str:
     column = compiler.process(element.column, **kw)
     value = f"{UNHEX}(value)" if element.binary else "value"
-    return f"{column} IN (SELECT {value} FROM {JSON_EACH}({compiler.process(element.param, **kw)}))"
+    return f"{column} IN (SELECT {value} FROM json_each({compiler.process(element.param, **kw)}))"
 
 
 @compiles(in_list, "mysql")

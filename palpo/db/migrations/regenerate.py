@@ -1,6 +1,7 @@
 """Write the initial revision anew from the declared tables: ``python -m palpo.db.migrations.regenerate``.
 
-Then run ``ruff format`` on it. Only until the first release; from then on a revision that was released is never changed.
+Then run ``ruff format`` on it. Only until the first release: a revision that was released is never
+changed.
 """
 
 from __future__ import annotations

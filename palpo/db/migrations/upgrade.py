@@ -6,6 +6,7 @@ Several processes may start at once: each waits for a lock, and finds the work d
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from palpo.db.connect import sqlite_path
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations.rows import INITIAL_ROWS
+from palpo.db.sqlite import enable_wal
 from palpo.db.tables import metadata
 
 LOCK_NAME = "palpo.migrations"
@@ -72,10 +74,10 @@ def _on_sqlite(url: str, work: Callable[[Connection], Any]) -> Any:
 
     # The driver would begin transactions by itself, and not before DDL.
     @event.listens_for(engine, "connect")
-    def _no_implicit_begin(connection: Any, _record: object) -> None:
+    def _no_implicit_begin(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        enable_wal(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

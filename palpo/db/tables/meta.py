@@ -1,7 +1,8 @@
 """The metadata and the column types that every table is made of.
 
 Only types that no driver converts: integers, text and bytes. On MySQL and MariaDB text compares
-byte by byte, case and trailing spaces included, as it does elsewhere.
+byte by byte, case and trailing spaces included, as it does elsewhere. Text with U+0000 in it is
+refused by each engine (BadValue): store it in a ``blob()``, or refuse it at the edge.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ metadata = MetaData(
 
 
 def identifier() -> String:
-    """An ID or another short key of at most 255 bytes."""
+    """An ID or another short key of at most 255 bytes, which SQLite does not check.
+
+    A key may have three of these and one integer: InnoDB's bound is 3,072 bytes at 4 a character.
+    """
     return String(255)
 
 

@@ -146,6 +146,21 @@ def upgrade() -> None:
     )
     op.create_index("ix_events_room_id_position", "events", ["room_id", "position"], unique=False)
     op.create_table(
+        "login_tokens",
+        sa.Column(
+            "token_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_tokens")),
+    )
+    op.create_index("ix_login_tokens_expires_ts", "login_tokens", ["expires_ts"], unique=False)
+    op.create_index("ix_login_tokens_user_id", "login_tokens", ["user_id"], unique=False)
+    op.create_table(
         "memberships",
         sa.Column("room_id", sa.String(length=255), nullable=False),
         sa.Column("user_id", sa.String(length=255), nullable=False),
@@ -170,6 +185,13 @@ def upgrade() -> None:
         "ix_memberships_user_id_membership", "memberships", ["user_id", "membership"], unique=False
     )
     op.create_index("ix_memberships_user_id_position", "memberships", ["user_id", "position"], unique=False)
+    op.create_table(
+        "registration_nonces",
+        sa.Column("nonce", sa.String(length=255), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("nonce", name=op.f("pk_registration_nonces")),
+    )
+    op.create_index("ix_registration_nonces_expires_ts", "registration_nonces", ["expires_ts"], unique=False)
     op.create_table(
         "rooms",
         sa.Column("room_id", sa.String(length=255), nullable=False),
@@ -222,12 +244,7 @@ def upgrade() -> None:
         "uia_sessions",
         sa.Column("session_id", sa.String(length=255), nullable=False),
         sa.Column(
-            "operation",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "state",
+            "completed",
             sa.LargeBinary()
             .with_variant(mysql.LONGBLOB(), "mariadb")
             .with_variant(mysql.LONGBLOB(), "mysql"),
@@ -236,6 +253,7 @@ def upgrade() -> None:
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", name=op.f("pk_uia_sessions")),
     )
+    op.create_index("ix_uia_sessions_created_ts", "uia_sessions", ["created_ts"], unique=False)
     op.create_table(
         "users",
         sa.Column("user_id", sa.String(length=255), nullable=False),
@@ -249,6 +267,7 @@ def upgrade() -> None:
         sa.Column("is_admin", sa.SmallInteger(), nullable=False),
         sa.Column("appservice_id", sa.String(length=255), nullable=True),
         sa.Column("deactivated", sa.SmallInteger(), nullable=False),
+        sa.Column("erased", sa.SmallInteger(), nullable=False),
         sa.Column("locked", sa.SmallInteger(), nullable=False),
         sa.Column("suspended", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_users")),
