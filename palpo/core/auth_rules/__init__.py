@@ -6,12 +6,19 @@ its own auth events, by the state before it, and by the room's current state. Th
 - ``auth_types_for``    which pieces of state can bear on an event,
 - ``check_auth_events`` the rules about the list of auth events itself,
 - ``check_auth``        all other rules, against any state,
+- ``validate_create_content`` the shape of a create event, before one is made,
 - ``authorising_server`` whose signature a join through a restricted join rule needs besides.
 
 All are pure, and raise ``AuthError`` with a reason.
 """
 
-from palpo.core.auth_rules.check import check_auth
+from palpo.core.auth_rules.check import check_auth, validate_create_content
 from palpo.core.auth_rules.selection import auth_types_for, authorising_server, check_auth_events
 
-__all__ = ["auth_types_for", "authorising_server", "check_auth", "check_auth_events"]
+__all__ = [
+    "auth_types_for",
+    "authorising_server",
+    "check_auth",
+    "check_auth_events",
+    "validate_create_content",
+]
