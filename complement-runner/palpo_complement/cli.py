@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -27,6 +28,11 @@ from .run import conformance_run
 from .selection import UnknownPackage, resolve_packages
 
 NOT_RUN = 3
+FEW = 5
+
+# The suite puts a fatal error, of one line or many, between these codes for red and for the default colour.
+_FAILURE = re.compile(r"^ *--- FAIL.*$|^ *\w+\.go:\d+: \x1b\[31m[^\x1b]*", re.MULTILINE)
+_SAID = re.compile(r" *\w+\.go:\d+: ")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,10 +154,20 @@ def _run(parsed: argparse.Namespace) -> int:
 def _conclude(run: Run, output: Path) -> int:
     failed = sorted({(result.package, result.top) for result in run.results if result.status is Status.FAIL})
     for package, test in failed:
-        print(f"{output / log_path(package, test)}")
+        path = output / log_path(package, test)
+        # Of a few failures the reasons are shown; of many only where to find them.
+        if len(failed) <= FEW and path.exists():
+            print("\n".join(reasons(path.read_text(encoding="utf-8", errors="replace"))))
+        print(path)
     counts = status_counts(run.results)
     print(", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items()))
     return 1 if failed else 0
+
+
+def reasons(log: str) -> list[str]:
+    """What a failed test's log says of its failures: what the suite printed in red, and each `--- FAIL`."""
+    found = [match.group(0) for match in _FAILURE.finditer(log)]
+    return found or [line for line in log.splitlines() if _SAID.match(line)][-10:]
 
 
 def _list(parsed: argparse.Namespace) -> int:

@@ -49,6 +49,11 @@ class Timeline:
         for spans in self._spans.values():
             spans.sort()
 
+    def began(self, package: str, test: str) -> float:
+        """When a test started; minus infinity for one that is not known."""
+        starts = (start for start, _, name in self._spans.get(package, []) if name == test)
+        return min(starts, default=float("-inf"))
+
     def at(self, package: str, moment: float) -> str:
         """The test's name, or "" between tests."""
         spans = self._spans.get(package, [])
@@ -83,9 +88,13 @@ def _records(output: Path, server: Server, kind: str, timeline: Timeline) -> Ite
         return
     for record in read_records([path]):
         moment = record.pop("t", record.get("time"))
-        if isinstance(moment, int | float):
+        timed = isinstance(moment, int | float)
+        if timed:
             record["time"] = moment
-        test = server.test or (timeline.at(server.package, moment) if isinstance(moment, int | float) else "")
+        # In Docker the file is part of the image's commit, so that a container begins with its blueprint's.
+        if timed and server.test and moment < timeline.began(server.package, server.test):
+            continue
+        test = server.test or (timeline.at(server.package, moment) if timed else "")
         yield {**record, "package": server.package, "test": test, "server": server.name}
 
 

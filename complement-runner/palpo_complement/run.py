@@ -82,6 +82,8 @@ async def conformance_run(options: RunOptions) -> Run:
         filter=options.pattern,
     )
     progress = Progress(expected_rows(suite, packages, options.pattern))
+    for line in unlisted(tools.checkout, suite):
+        progress.say(line)
     attempt = Attempt(directory=options.output, packages=packages, pattern=options.pattern)
     async with serving(options) as servers:
         run = await _attempt(attempt, options, tools, servers, header, progress)
@@ -93,6 +95,18 @@ async def conformance_run(options: RunOptions) -> Run:
     if options.results is not None:
         write_results(options.results, run, merge=run.header.partial)
     return run
+
+
+def unlisted(checkout: Checkout, suite: Suite) -> list[str]:
+    """In what the checkout's packages and top-level tests differ from the suite's list, as lines to print."""
+    lines = []
+    packages = checkout.packages()
+    for package in sorted({*packages, *suite.packages()}):
+        known = {test.test for test in suite.tests if test.package == package}
+        found = checkout.top_level_tests(package) if package in packages else frozenset()
+        lines += [f"{package} {name} is not in the suite's list" for name in sorted(found - known)]
+        lines += [f"{package} {name} is in the suite's list only" for name in sorted(known - found)]
+    return lines
 
 
 async def _tools(options: RunOptions, suite: Suite, packages: tuple[str, ...]) -> Tools:
@@ -148,7 +162,7 @@ async def _attempt(
                 group.create_task(_package(package, attempt, options, tools, servers, progress, limit))
         finished = True
     finally:
-        run = _gather(attempt, options, servers, header, finished=finished)
+        run = _gather(attempt, options, servers, header, progress, finished=finished)
         if not finished:
             write_run(options.output / "run.jsonl", run)
     return run
@@ -239,14 +253,22 @@ def _post_log(directory: Path, package: str) -> Path:
 
 
 def _gather(
-    attempt: Attempt, options: RunOptions, servers: Serving, header: RunHeader, *, finished: bool
+    attempt: Attempt,
+    options: RunOptions,
+    servers: Serving,
+    header: RunHeader,
+    progress: Progress,
+    *,
+    finished: bool,
 ) -> Run:
     """Results from the events, operations from the servers' records, and the logs of what failed."""
     raw = {_raw(attempt.directory, package): package for package in attempt.packages}
     results: list[TestResult] = []
     for path in raw:
         if path.exists():
-            results += _outcome(path).results
+            results += (outcome := _outcome(path)).results
+            for line in _trouble(outcome):
+                progress.say(line)
     listed = list(_servers(attempt, servers))
     calls = records.merge(attempt.directory, options.output, listed, records.Timeline(results))
     operations = {package: operation_calls(entries) for package, entries in calls.items()}
@@ -265,6 +287,14 @@ def _gather(
 def _outcome(path: Path) -> GoOutcome:
     with path.open(encoding="utf-8", errors="replace") as lines:
         return parse_go_stream(lines)
+
+
+def _trouble(outcome: GoOutcome) -> list[str]:
+    """Why a package ran no test at all."""
+    ran = {result.package for result in outcome.results}
+    silent = [p for p in outcome.packages if p.status is Status.FAIL and p.package not in ran]
+    lines = [line for p in silent for line in (f"{p.package} ran no test:", *p.tail)]
+    return lines if ran or silent else list(outcome.noise)
 
 
 def _servers(attempt: Attempt, servers: Serving) -> Iterable[records.Server]:

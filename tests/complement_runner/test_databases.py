@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from palpo_complement.process.databases import PostgreSQL, SQLite, databases_for, with_database
@@ -47,3 +51,36 @@ async def test_postgresql_copies_and_drops(tmp_path: Path) -> None:
             await asyncpg.connect(databases.url(copied, tmp_path))
     finally:
         await databases.close()
+
+
+def mysql(url: str, statement: str) -> str:
+    parts = urlsplit(url)
+    where = (f"-h{parts.hostname}", f"-P{parts.port or 3306}", f"-u{parts.username}")
+    done = subprocess.run(
+        ["mysql", "--protocol=tcp", *where, "-N", "-e", statement, parts.path.lstrip("/")],
+        env={**os.environ, "MYSQL_PWD": parts.password or ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or done.stderr.strip()
+
+
+@pytest.mark.mysql
+async def test_mysql_copies_and_drops(tmp_path: Path) -> None:
+    url = os.environ.get("PALPO_TEST_MYSQL_URL")
+    if url is None or shutil.which("mysqldump") is None:
+        pytest.skip(
+            "not run: PALPO_TEST_MYSQL_URL is not set (scripts/services start), or there is no client"
+        )
+    databases = databases_for("mysql", url, tmp_path)
+    await databases.open()
+    source = await databases.create(f"image_{os.getpid()}")
+    try:
+        mysql(databases.url(source, tmp_path), "CREATE TABLE t (n bigint); INSERT INTO t VALUES (7)")
+        copied = await databases.copy(source, f"container_{os.getpid()}")
+        assert mysql(databases.url(copied, tmp_path), "SELECT n FROM t") == "7"
+        await databases.drop(copied)
+        assert "Unknown database" in mysql(databases.url(copied, tmp_path), "SELECT 1")
+    finally:
+        await databases.drop(source)

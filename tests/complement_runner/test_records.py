@@ -63,6 +63,12 @@ def test_records_are_merged_with_their_test(tmp_path: Path) -> None:
     assert violation["package"] == "tests/csapi"
 
 
+def test_records_from_before_a_servers_test_are_its_blueprints(tmp_path: Path) -> None:
+    write(tmp_path, FIRST, records.ACCESS, {"t": 5.0, "path": "/old"}, {"t": 11.0, "path": "/own"})
+    calls = records.merge(tmp_path, tmp_path, [FIRST], Timeline([result("TestOne", 10, 20)]))
+    assert [record["path"] for record in calls["tests/csapi"]] == ["/own"]
+
+
 def test_log_of_a_failure_has_the_output_and_the_servers(tmp_path: Path) -> None:
     write(tmp_path, FIRST, "log", "server says no\n")
     write(tmp_path, SETUP, "log", "setting up\n")

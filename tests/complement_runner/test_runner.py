@@ -11,6 +11,7 @@ from palpo_complement import cli
 from palpo_complement.checkout import CheckoutMissing, describe, find_checkout, is_checkout
 from palpo_complement.go import GoMissing, find_go, required_version
 from palpo_complement.progress import Progress
+from palpo_complement.run import unlisted
 from palpo_conformance.suite import load_suite
 
 MODULE = "module github.com/matrix-org/complement\n\ngo 1.25.0\n"
@@ -95,6 +96,31 @@ def test_options_of_the_command_line() -> None:
 async def test_a_go_that_is_too_old_is_missing() -> None:
     with pytest.raises(GoMissing, match=r"Go 99\.0 or newer"):
         await find_go("99.0")
+
+
+def test_differences_from_the_suites_list_are_named(checkout: Path) -> None:
+    lines = unlisted(describe(checkout), load_suite())
+    assert "tests TestACLs is in the suite's list only" in lines
+    (checkout / "tests/csapi/new_test.go").write_text("func TestBrandNew(t *testing.T) {}\n")
+    assert "tests/csapi TestBrandNew is not in the suite's list" in unlisted(describe(checkout), load_suite())
+
+
+def test_reasons_are_what_go_printed_in_red() -> None:
+    log = "\n".join(
+        [
+            "=== RUN   TestA",
+            "    client.go:860: [CSAPI] POST hs1/register => 404",
+            "    a_test.go:12: \x1b[31mregister returned 404",
+            "        and more\x1b[39m",
+            "2026/01/01 : Server logs:",
+            "    --- FAIL: TestA/sub (0.00s)",
+        ]
+    )
+    assert cli.reasons(log) == [
+        "    a_test.go:12: \x1b[31mregister returned 404\n        and more",
+        "    --- FAIL: TestA/sub (0.00s)",
+    ]
+    assert cli.reasons("    a_test.go:12: plain\n") == ["    a_test.go:12: plain"]
 
 
 def test_progress_counts_ends_and_names_failures() -> None:

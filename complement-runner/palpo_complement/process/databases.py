@@ -10,7 +10,7 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 
 class Databases(Protocol):
@@ -135,9 +135,9 @@ class MySQL:
             f"--host={parts.hostname or '127.0.0.1'}",
             f"--port={parts.port or 3306}",
             "--protocol=tcp",
-            f"--user={parts.username or 'root'}",
+            f"--user={unquote(parts.username or 'root')}",
         ]
-        self._env = {**os.environ, "MYSQL_PWD": parts.password or ""}
+        self._env = {**os.environ, "MYSQL_PWD": unquote(parts.password or "")}
 
     async def open(self) -> None:
         await self._client("SELECT 1")
