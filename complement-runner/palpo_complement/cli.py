@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def options_of(parsed: argparse.Namespace) -> RunOptions:
 
 def _run(parsed: argparse.Namespace) -> int:
     try:
-        run = asyncio.run(conformance_run(options_of(parsed)))
+        run = asyncio.run(_until_stopped(options_of(parsed)))
     except (CheckoutMissing, GoMissing) as error:
         print(f"Complement was not run: {error}")
         return 0 if parsed.allow_missing else NOT_RUN
@@ -145,10 +146,18 @@ def _run(parsed: argparse.Namespace) -> int:
     ) as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("Interrupted: the run does not count.", file=sys.stderr)
         return 130
     return _conclude(run, parsed.output)
+
+
+async def _until_stopped(options: RunOptions) -> Run:
+    """Run; SIGTERM ends it as an interrupt does, with its servers and its files."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await conformance_run(options)
 
 
 def _conclude(run: Run, output: Path) -> int:
