@@ -175,7 +175,7 @@ def _conclude(run: Run, output: Path) -> int:
 
 def reasons(log: str) -> list[str]:
     """What a failed test's log says of its failures: what the suite printed in red, and each `--- FAIL`."""
-    found = [match.group(0) for match in _FAILURE.finditer(log)]
+    found = [match.group(0).replace("\x1b[31m", "") for match in _FAILURE.finditer(log)]
     return found or [line for line in log.splitlines() if _SAID.match(line)][-10:]
 
 

@@ -117,7 +117,7 @@ def test_reasons_are_what_go_printed_in_red() -> None:
         ]
     )
     assert cli.reasons(log) == [
-        "    a_test.go:12: \x1b[31mregister returned 404\n        and more",
+        "    a_test.go:12: register returned 404\n        and more",
         "    --- FAIL: TestA/sub (0.00s)",
     ]
     assert cli.reasons("    a_test.go:12: plain\n") == ["    a_test.go:12: plain"]
