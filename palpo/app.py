@@ -22,6 +22,11 @@ from palpo.core.signing import SigningKey
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.db.position import CURRENT
+from palpo.services import user_interactive_auth as uia
+from palpo.services.device_removal import DeviceRemoval
+from palpo.services.logins import Logins
+from palpo.services.passwords import FailedLogins, Passwords
+from palpo.services.registration import Registration
 from palpo.services.sessions import Sessions
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.wakeups import Wakeups
@@ -63,11 +68,23 @@ def build_services(
     config: Config, clock: Clock, db: Database, wakeups: Wakeups, key: SigningKey
 ) -> Services:
     """Construct every service, lowest first."""
-    sessions = Sessions(db, clock, wakeups)
+    sessions = Sessions(db, clock, wakeups, admins=config.admins)
+    device_removal = DeviceRemoval()
+    passwords = Passwords(config.password)
+    failures = FailedLogins(config.rate_limits, clock)
+    logins = Logins(config, db, clock, passwords, failures, device_removal)
+    registration = Registration(config, db, clock, passwords, logins, secret=key.seed)
+    interactive_auth = uia.UserInteractiveAuth(db, clock, secret=key.seed)
+    interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(logins))
+    interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
     return Services(
         config=config,
         clock=clock,
         db=db,
         wakeups=wakeups,
         sessions=sessions,
+        device_removal=device_removal,
+        logins=logins,
+        registration=registration,
+        interactive_auth=interactive_auth,
     )

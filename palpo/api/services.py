@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from palpo.config.model import Config
 from palpo.db.engine import Database
+from palpo.services.device_removal import DeviceRemoval
+from palpo.services.logins import Logins
+from palpo.services.registration import Registration
 from palpo.services.sessions import Sessions
+from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -20,3 +24,7 @@ class Services:
     db: Database
     wakeups: Wakeups
     sessions: Sessions
+    device_removal: DeviceRemoval
+    logins: Logins
+    registration: Registration
+    interactive_auth: UserInteractiveAuth

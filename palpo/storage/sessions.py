@@ -54,14 +54,26 @@ _REFRESH = Statement(
         access_tokens.c.token_hash,
         access_tokens.c.user_id,
         access_tokens.c.device_id,
+        access_tokens.c.used,
     ).where(access_tokens.c.refresh_hash == bindparam("hash"))
 )
-_DELETE = Statement(delete(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")))
-_DELETE_DEVICE = Statement(
+_OF_DEVICE = (access_tokens.c.user_id == bindparam("user_id")) & (
+    access_tokens.c.device_id == bindparam("device_id")
+)
+_DELETE_OTHERS = Statement(
     delete(access_tokens).where(
-        access_tokens.c.user_id == bindparam("user_id"), access_tokens.c.device_id == bindparam("device_id")
+        _OF_DEVICE,
+        access_tokens.c.refresh_hash.is_not(None),
+        access_tokens.c.token_hash != bindparam("hash"),
     )
 )
+_DELETE_STALE = Statement(
+    delete(access_tokens).where(
+        _OF_DEVICE, access_tokens.c.used == 0, access_tokens.c.expires_ts <= bindparam("now")
+    )
+)
+_DELETE = Statement(delete(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")))
+_DELETE_DEVICE = Statement(delete(access_tokens).where(_OF_DEVICE))
 _DELETE_USER = Statement(delete(access_tokens).where(access_tokens.c.user_id == bindparam("user_id")))
 
 
@@ -92,8 +104,12 @@ async def insert(
     device_id: str | None,
     created_ts: int,
     expires_ts: int | None,
+    used: bool = True,
 ) -> None:
-    """Store a new access token, and the refresh token that goes with it if there is one."""
+    """Store a new access token, and the refresh token that goes with it if there is one.
+
+    ``used`` is False where the first use of the token is to revoke an older one.
+    """
     await tx.run(
         _INSERT,
         token_hash=token_hash(access_token),
@@ -102,19 +118,38 @@ async def insert(
         device_id=device_id,
         created_ts=created_ts,
         expires_ts=expires_ts,
-        used=0,
+        used=int(used),
     )
 
 
-async def find_refresh(tx: Transaction, refresh_token: str) -> tuple[bytes, str, str | None] | None:
-    """``(access token hash, user, device)`` of a refresh token."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """What a refresh token stands for; ``used`` says whether its access token has been presented."""
+
+    token_hash: bytes
+    user_id: str
+    device_id: str
+    used: bool
+
+
+async def find_refresh(tx: Transaction, refresh_token: str) -> Refresh | None:
+    """What ``refresh_token`` stands for."""
     row = await tx.one(_REFRESH, hash=token_hash(refresh_token))
-    return None if row is None else (row[0], row[1], row[2])
+    if row is None:
+        return None
+    return Refresh(token_hash=row[0], user_id=row[1], device_id=row[2], used=bool(row[3]))
 
 
-async def mark_used(tx: WriteTransaction, hash_: bytes) -> None:
-    """Note that the token has been presented."""
+async def mark_used(tx: WriteTransaction, hash_: bytes, user_id: str, device_id: str | None) -> None:
+    """Note that the token, or its refresh token, is in use: what it was refreshed from is revoked."""
     await tx.run(_USED, hash=hash_)
+    await tx.run(_DELETE_OTHERS, hash=hash_, user_id=user_id, device_id=device_id)
+    tx.notify(f"session:{user_id}")
+
+
+async def delete_stale(tx: WriteTransaction, user_id: str, device_id: str, *, now_ms: int) -> None:
+    """Delete the device's tokens that expired without ever being presented."""
+    await tx.run(_DELETE_STALE, user_id=user_id, device_id=device_id, now=now_ms)
 
 
 async def delete_token(tx: WriteTransaction, session: Session) -> None:

@@ -14,6 +14,7 @@ users = Table(
     Column("is_admin", flag(), nullable=False),
     Column("appservice_id", identifier()),
     Column("deactivated", flag(), nullable=False),
+    Column("erased", flag(), nullable=False),
     Column("locked", flag(), nullable=False),
     Column("suspended", flag(), nullable=False),
 )
@@ -52,8 +53,29 @@ uia_sessions = Table(
     "uia_sessions",
     metadata,
     Column("session_id", identifier(), primary_key=True),
-    Column("operation", text(), nullable=False),
-    Column("state", blob(), nullable=False),
+    Column("completed", blob(), nullable=False),
     Column("created_ts", integer(), nullable=False),
+    Index("ix_uia_sessions_created_ts", "created_ts"),
 )
-"""User-interactive auth sessions; ``operation`` binds one to the call that it was opened for."""
+"""Stages completed so far, a JSON list of their types, of the user-interactive auth sessions that
+have any. What a session was opened for, and when, is in its ID, under a MAC."""
+
+login_tokens = Table(
+    "login_tokens",
+    metadata,
+    Column("token_hash", digest(32), primary_key=True),
+    Column("user_id", identifier(), nullable=False),
+    Column("expires_ts", integer(), nullable=False),
+    Index("ix_login_tokens_expires_ts", "expires_ts"),
+    Index("ix_login_tokens_user_id", "user_id"),
+)
+"""Single-use tokens for ``m.login.token``."""
+
+registration_nonces = Table(
+    "registration_nonces",
+    metadata,
+    Column("nonce", identifier(), primary_key=True),
+    Column("expires_ts", integer(), nullable=False),
+    Index("ix_registration_nonces_expires_ts", "expires_ts"),
+)
+"""Nonces that were used for shared-secret registration, kept until they have expired anyway."""

@@ -1,0 +1,116 @@
+"""Passwords: Argon2id in threads of its own, never on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from palpo.config.model import PasswordConfig, RateLimits
+from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
+from palpo.streams.clock import Clock
+
+T = TypeVar("T")
+
+MAX_BYTES = 512
+MAX_WAITING = 256
+"""Hashes that may wait for a thread: beyond that a server is being flooded."""
+MAX_FAILING = 10_000
+
+
+class Passwords:
+    """Hashes and verifies, with the parameters of the configuration."""
+
+    def __init__(self, config: PasswordConfig) -> None:
+        self._config = config
+        self._hasher = PasswordHasher(
+            time_cost=config.time_cost, memory_cost=config.memory_kib, parallelism=1
+        )
+        self._threads = ThreadPoolExecutor(
+            max_workers=max(1, os.cpu_count() or 1), thread_name_prefix="password"
+        )
+        self._waiting = 0
+        self._of_nobody: str | None = None
+
+    def check_new(self, password: str) -> None:
+        """Hold a new password to the policy; raises M_WEAK_PASSWORD (400) and InvalidParam."""
+        if len(password) < self._config.minimum_length:
+            raise BadRequest(
+                f"A password has at least {self._config.minimum_length} characters", errcode="M_WEAK_PASSWORD"
+            )
+        if _too_long(password):
+            raise InvalidParam(f"A password has at most {MAX_BYTES} bytes")
+
+    async def hash(self, password: str) -> str:
+        """The hash of a password, with its parameters and salt, in ASCII."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, password: str, hash_: str | None) -> bool:
+        """Whether ``password`` is right; it takes as long to find that it cannot be (``hash_`` None)."""
+        if _too_long(password):
+            return False
+        return await self._run(lambda: self._verify(password, hash_))
+
+    def outdated(self, hash_: str) -> bool:
+        """Whether a hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(hash_)
+
+    def _verify(self, password: str, hash_: str | None) -> bool:
+        if hash_ is None:
+            if self._of_nobody is None:
+                self._of_nobody = self._hasher.hash("nobody's")
+            password, against = "", self._of_nobody
+        else:
+            against = hash_
+        try:
+            return self._hasher.verify(against, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise LimitExceeded("Too many logins at once", retry_after_ms=1000)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+
+class FailedLogins:
+    """Limits wrong passwords for each account, whatever addresses they come from.
+
+    A failure is charged to the budget ``rate_limits.login``; an account whose budget is spent is not
+    asked for its password at all.
+    """
+
+    def __init__(self, config: RateLimits, clock: Clock) -> None:
+        self._enabled = config.enabled
+        self._cost_ms = 1000 / config.login.per_second
+        self._burst_ms = config.login.burst * self._cost_ms
+        self._clock = clock
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def check(self, user_id: str) -> None:
+        """Raises LimitExceeded while there were too many failures."""
+        over = self._full_at.get(user_id, 0.0) + self._cost_ms - self._clock.now_ms() - self._burst_ms
+        if self._enabled and over > 0:
+            raise LimitExceeded("Too many wrong passwords", retry_after_ms=int(over) + 1)
+
+    def failed(self, user_id: str) -> None:
+        """Charge one failure."""
+        now = float(self._clock.now_ms())
+        self._full_at[user_id] = max(self._full_at.get(user_id, now), now) + self._cost_ms
+        self._full_at.move_to_end(user_id)
+        if len(self._full_at) > MAX_FAILING:
+            self._full_at.popitem(last=False)
+
+
+def _too_long(password: str) -> bool:
+    return len(password.encode("utf-8", "surrogatepass")) > MAX_BYTES

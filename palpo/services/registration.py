@@ -1,0 +1,186 @@
+"""Making accounts: users, guests, and whoever knows the shared secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from palpo.config.model import Config
+from palpo.core import identifiers
+from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
+from palpo.core.identifiers import UserId
+from palpo.db.engine import Database
+from palpo.db.errors import UniqueViolation
+from palpo.db.transaction import WriteTransaction
+from palpo.services.logins import DeviceChoice, Logins, NewSession
+from palpo.services.passwords import Passwords
+from palpo.storage import accounts as storage
+from palpo.storage.accounts import Account
+from palpo.streams.clock import Clock
+
+LOCALPART_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+NONCE_MS = 60_000
+
+
+class Registration:
+    """Makes accounts, each with a first session where that is wanted."""
+
+    def __init__(
+        self,
+        config: Config,
+        db: Database,
+        clock: Clock,
+        passwords: Passwords,
+        logins: Logins,
+        secret: bytes,
+    ) -> None:
+        """``secret`` is known to the server's processes only; nonces are made with it."""
+        self._config = config
+        self._db = db
+        self._clock = clock
+        self._passwords = passwords
+        self._logins = logins
+        self._secret = secret
+
+    def user_id(self, username: str) -> UserId:
+        """The user ID that ``username`` asks for, in lower case; raises M_INVALID_USERNAME (400)."""
+        localpart = username.lower() if username.isascii() else ""
+        if not identifiers.valid_new_localpart(localpart):
+            raise _invalid_username("A username consists of a-z, 0-9 and ._=-/+")
+        if localpart.isdigit():
+            raise _invalid_username("Usernames of digits only are for guests")
+        try:
+            return identifiers.make_user_id(localpart, self._config.server_name)
+        except InvalidParam:
+            raise _invalid_username("The username is too long") from None
+
+    async def check_available(self, username: str) -> UserId:
+        """As ``user_id``; raises M_USER_IN_USE (400) too."""
+        user_id = self.user_id(username)
+        if await self._db.read(lambda tx: storage.find(tx, user_id)) is not None:
+            raise _in_use()
+        return user_id
+
+    def check_password(self, password: str) -> None:
+        """Hold a new password to the policy; raises M_WEAK_PASSWORD (400) and InvalidParam."""
+        self._passwords.check_new(password)
+
+    def token_valid(self, token: str) -> bool:
+        """Whether ``token`` is a registration token that may be used now."""
+        expected = self._config.registration.token
+        return bool(expected) and hmac.compare_digest(token.encode(), expected.encode())
+
+    async def register(
+        self,
+        username: str | None,
+        password: str | None,
+        choice: DeviceChoice | None,
+        *,
+        admin: bool = False,
+    ) -> tuple[str, NewSession | None]:
+        """A new account; its user ID, and its first session unless ``choice`` is None.
+
+        A username is made up where there is none. Without a password nobody can log in by one. Raises
+        M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD (400).
+        """
+        user_id = await self.check_available(username) if username is not None else self._made_up()
+        hash_ = None
+        if password is not None:
+            self._passwords.check_new(password)
+            hash_ = await self._passwords.hash(password)
+        account = Account(
+            user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
+        )
+        return user_id, await self._create(account, choice)
+
+    async def register_guest(self, display_name: str | None) -> NewSession:
+        """A guest account with a session; raises Forbidden where the server has none."""
+        if not self._config.registration.guests:
+            raise Forbidden("This server has no guest accounts", errcode="M_GUEST_ACCESS_FORBIDDEN")
+        localpart = str(10**11 + secrets.randbelow(9 * 10**11))
+        user_id = identifiers.make_user_id(localpart, self._config.server_name)
+        account = Account(user_id=user_id, is_guest=True, created_ts=self._clock.now_ms())
+        session = await self._create(account, DeviceChoice(display_name=display_name))
+        assert session is not None
+        return session
+
+    def nonce(self) -> str:
+        """A nonce for shared-secret registration; raises NotFound where that is off."""
+        if not self._config.registration.shared_secret:
+            raise NotFound("Shared-secret registration is off", errcode="M_UNRECOGNIZED")
+        issued = f"{self._clock.now_ms()}.{secrets.token_urlsafe(12)}"
+        return f"{issued}.{self._mac(issued)}"
+
+    async def register_by_shared_secret(
+        self, *, nonce: str, username: str, password: str, admin: bool, mac: str, user_type: str | None
+    ) -> NewSession:
+        """An account for who knows ``registration.shared_secret``.
+
+        ``mac`` is the hexadecimal HMAC-SHA1, under the secret, of nonce, username, password and
+        ``admin`` or ``notadmin``, and the user type where there is one, with NUL between them. A nonce
+        works once, within NONCE_MS. Raises Forbidden for a wrong MAC, BadRequest for a nonce not good.
+        """
+        secret = self._config.registration.shared_secret
+        if not secret:
+            raise NotFound("Shared-secret registration is off", errcode="M_UNRECOGNIZED")
+        expires_ts = self._nonce_expiry(nonce)
+        parts = [nonce, username, password, "admin" if admin else "notadmin"]
+        if user_type is not None:
+            parts.append(user_type)
+        expected = hmac.new(secret.encode(), "\0".join(parts).encode(), hashlib.sha1).hexdigest()
+        now = self._clock.now_ms()
+        if not await self._db.write(
+            lambda tx: storage.spend_nonce(tx, nonce, expires_ts=expires_ts, now_ms=now)
+        ):
+            raise BadRequest("The nonce has been used")
+        if not hmac.compare_digest(expected.encode(), mac.lower().encode()):
+            raise Forbidden("The MAC is wrong")
+        _, session = await self.register(username, password, DeviceChoice(), admin=admin)
+        assert session is not None
+        return session
+
+    def _nonce_expiry(self, nonce: str) -> int:
+        """When a nonce expires; raises BadRequest for one that has, or that this server did not issue."""
+        issued, _, mac = nonce.rpartition(".")
+        if not hmac.compare_digest(mac.encode(), self._mac(issued).encode()):
+            raise BadRequest("The nonce is not known")
+        expires_ts = int(issued.partition(".")[0]) + NONCE_MS
+        if expires_ts <= self._clock.now_ms():
+            raise BadRequest("The nonce has expired")
+        return expires_ts
+
+    def _mac(self, issued: str) -> str:
+        key = hashlib.blake2b(self._secret, person=b"palpo-nonce").digest()
+        return hmac.new(key, issued.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def _made_up(self) -> UserId:
+        localpart = "".join(secrets.choice(LOCALPART_LETTERS) for _ in range(12))
+        return identifiers.make_user_id(localpart, self._config.server_name)
+
+    async def _create(self, account: Account, choice: DeviceChoice | None) -> NewSession | None:
+        session = None if choice is None else self._logins.new_session(account.user_id, choice)
+
+        async def unit(tx: WriteTransaction) -> bool:
+            if await storage.find(tx, account.user_id) is not None:
+                return False
+            await storage.insert(tx, account)
+            if session is not None and choice is not None:
+                await self._logins.store(tx, session, choice)
+            return True
+
+        try:
+            created = await self._db.write(unit)
+        except UniqueViolation:
+            created = False
+        if not created:
+            raise _in_use()
+        return session
+
+
+def _invalid_username(message: str) -> BadRequest:
+    return BadRequest(message, errcode="M_INVALID_USERNAME")
+
+
+def _in_use() -> BadRequest:
+    return BadRequest("The user ID is taken", errcode="M_USER_IN_USE")

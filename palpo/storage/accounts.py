@@ -1,0 +1,224 @@
+"""Accounts, and the devices and single-use tokens that logging in makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select, update
+
+from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.tables.accounts import devices, login_tokens, registration_nonces, users
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.storage.sessions import token_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user of this server. ``password_hash`` is None where no password can log in."""
+
+    user_id: str
+    password_hash: str | None = None
+    created_ts: int = 0
+    is_guest: bool = False
+    is_admin: bool = False
+    appservice_id: str | None = None
+    deactivated: bool = False
+    erased: bool = False
+    locked: bool = False
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSeen:
+    """A device, and where it was last used from. Times are milliseconds since the Unix epoch."""
+
+    device_id: str
+    last_seen_ts: int | None
+    last_seen_ip: str | None
+    user_agent: str | None
+
+
+_COLUMNS = (
+    users.c.user_id,
+    users.c.password_hash,
+    users.c.created_ts,
+    users.c.is_guest,
+    users.c.is_admin,
+    users.c.appservice_id,
+    users.c.deactivated,
+    users.c.erased,
+    users.c.locked,
+    users.c.suspended,
+)
+_USER = users.c.user_id == bindparam("user")
+_FIND = Statement(select(*_COLUMNS).where(_USER))
+_FIND_ANY = Statement(select(*_COLUMNS).where(in_list(users.c.user_id, "users")))
+_INSERT = insert_row(users)
+_SET_PASSWORD = Statement(update(users).where(_USER).values(password_hash=bindparam("hash")))
+_SET_LOCKED = Statement(update(users).where(_USER).values(locked=bindparam("value")))
+_SET_SUSPENDED = Statement(update(users).where(_USER).values(suspended=bindparam("value")))
+_SET_ADMIN = Statement(update(users).where(_USER).values(is_admin=bindparam("value")))
+_DEACTIVATE = Statement(
+    update(users).where(_USER).values(deactivated=1, password_hash=None, erased=bindparam("value"))
+)
+
+_DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bindparam("device"))
+_HAS_DEVICE = Statement(select(devices.c.device_id).where(_DEVICE))
+_INSERT_DEVICE = insert_row(devices)
+_DEVICE_IDS = Statement(select(devices.c.device_id).where(devices.c.user_id == bindparam("user")))
+_DEVICES_SEEN = Statement(
+    select(devices.c.device_id, devices.c.last_seen_ts, devices.c.last_seen_ip, devices.c.user_agent).where(
+        devices.c.user_id == bindparam("user")
+    )
+)
+_DELETE_DEVICE = Statement(delete(devices).where(_DEVICE))
+
+_INSERT_LOGIN_TOKEN = insert_row(login_tokens)
+_LOGIN_TOKEN = login_tokens.c.token_hash == bindparam("hash")
+_FIND_LOGIN_TOKEN = Statement(select(login_tokens.c.user_id, login_tokens.c.expires_ts).where(_LOGIN_TOKEN))
+_DELETE_LOGIN_TOKEN = Statement(delete(login_tokens).where(_LOGIN_TOKEN))
+_DELETE_LOGIN_TOKENS = Statement(delete(login_tokens).where(login_tokens.c.user_id == bindparam("user")))
+_PRUNE_LOGIN_TOKENS = Statement(delete(login_tokens).where(login_tokens.c.expires_ts <= bindparam("now")))
+
+_SPEND_NONCE = upsert(registration_nonces, key=["nonce"], update=())
+_FIND_NONCE = Statement(
+    select(registration_nonces.c.nonce).where(registration_nonces.c.nonce == bindparam("nonce"))
+)
+_PRUNE_NONCES = Statement(
+    delete(registration_nonces).where(registration_nonces.c.expires_ts <= bindparam("now"))
+)
+
+
+def _account(row: Row) -> Account:
+    return Account(
+        user_id=row[0],
+        password_hash=row[1],
+        created_ts=row[2],
+        is_guest=bool(row[3]),
+        is_admin=bool(row[4]),
+        appservice_id=row[5],
+        deactivated=bool(row[6]),
+        erased=bool(row[7]),
+        locked=bool(row[8]),
+        suspended=bool(row[9]),
+    )
+
+
+async def find(tx: Transaction, user_id: str) -> Account | None:
+    """The account of ``user_id``, deactivated or not."""
+    row = await tx.one(_FIND, user=user_id)
+    return None if row is None else _account(row)
+
+
+async def find_all(tx: Transaction, user_ids: list[str]) -> dict[str, Account]:
+    """The accounts that there are among ``user_ids``."""
+    return {row[0]: _account(row) for row in await tx.all(_FIND_ANY, users=user_ids)}
+
+
+async def insert(tx: WriteTransaction, account: Account) -> None:
+    """Store a new account; raises UniqueViolation where there is one."""
+    await tx.run(
+        _INSERT,
+        user_id=account.user_id,
+        password_hash=account.password_hash,
+        created_ts=account.created_ts,
+        is_guest=int(account.is_guest),
+        is_admin=int(account.is_admin),
+        appservice_id=account.appservice_id,
+        deactivated=int(account.deactivated),
+        erased=int(account.erased),
+        locked=int(account.locked),
+        suspended=int(account.suspended),
+    )
+
+
+async def set_password(tx: WriteTransaction, user_id: str, password_hash: str | None) -> None:
+    """Replace the password's hash."""
+    await tx.run(_SET_PASSWORD, user=user_id, hash=password_hash)
+
+
+async def set_locked(tx: WriteTransaction, user_id: str, locked: bool) -> None:
+    """Lock or unlock an account."""
+    await tx.run(_SET_LOCKED, user=user_id, value=int(locked))
+    tx.notify(f"session:{user_id}")
+
+
+async def set_suspended(tx: WriteTransaction, user_id: str, suspended: bool) -> None:
+    """Suspend an account, or end that."""
+    await tx.run(_SET_SUSPENDED, user=user_id, value=int(suspended))
+    tx.notify(f"session:{user_id}")
+
+
+async def set_admin(tx: WriteTransaction, user_id: str, is_admin: bool) -> None:
+    """Make someone a server administrator, or end that."""
+    await tx.run(_SET_ADMIN, user=user_id, value=int(is_admin))
+    tx.notify(f"session:{user_id}")
+
+
+async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None:
+    """Forget the password and mark the account as gone for good."""
+    await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
+    await tx.run(_DELETE_LOGIN_TOKENS, user=user_id)
+    tx.notify(f"session:{user_id}")
+
+
+async def ensure_device(
+    tx: WriteTransaction, user_id: str, device_id: str, *, display_name: str | None, created_ts: int
+) -> bool:
+    """Create the device unless it is known, in which case its display name stays; whether it is new."""
+    if await tx.one(_HAS_DEVICE, user=user_id, device=device_id) is not None:
+        return False
+    await tx.run(
+        _INSERT_DEVICE,
+        user_id=user_id,
+        device_id=device_id,
+        display_name=display_name,
+        created_ts=created_ts,
+        last_seen_ts=None,
+        last_seen_ip=None,
+        user_agent=None,
+    )
+    return True
+
+
+async def device_ids(tx: Transaction, user_id: str) -> list[str]:
+    """Every device of a user."""
+    return [row[0] for row in await tx.all(_DEVICE_IDS, user=user_id)]
+
+
+async def devices_seen(tx: Transaction, user_id: str) -> list[DeviceSeen]:
+    """Every device of a user, and where each was last used from."""
+    return [
+        DeviceSeen(device_id=row[0], last_seen_ts=row[1], last_seen_ip=row[2], user_agent=row[3])
+        for row in await tx.all(_DEVICES_SEEN, user=user_id)
+    ]
+
+
+async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:
+    """Delete a device's own row, and nothing that belongs to it."""
+    await tx.run(_DELETE_DEVICE, user=user_id, device=device_id)
+
+
+async def insert_login_token(tx: WriteTransaction, token: str, user_id: str, *, expires_ts: int) -> None:
+    """Store a token for ``m.login.token``."""
+    await tx.run(_INSERT_LOGIN_TOKEN, token_hash=token_hash(token), user_id=user_id, expires_ts=expires_ts)
+
+
+async def spend_login_token(tx: WriteTransaction, token: str, *, now_ms: int) -> str | None:
+    """Whose token it was; None if it is unknown, spent or expired. It works once."""
+    await tx.run(_PRUNE_LOGIN_TOKENS, now=now_ms)
+    hash_ = token_hash(token)
+    row = await tx.one(_FIND_LOGIN_TOKEN, hash=hash_)
+    if row is None or not await tx.run(_DELETE_LOGIN_TOKEN, hash=hash_):
+        return None
+    user_id: str = row[0]
+    return user_id
+
+
+async def spend_nonce(tx: WriteTransaction, nonce: str, *, expires_ts: int, now_ms: int) -> bool:
+    """Whether a registration nonce was unused until now."""
+    await tx.run(_PRUNE_NONCES, now=now_ms)
+    if await tx.one(_FIND_NONCE, nonce=nonce) is not None:
+        return False
+    await tx.run(_SPEND_NONCE, nonce=nonce, expires_ts=expires_ts)
+    return True

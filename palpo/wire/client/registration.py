@@ -1,0 +1,130 @@
+"""Making accounts (spec: client-server API, "Account registration"; registration tokens)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Params, Response, client
+
+
+class RegisterParams(Params, frozen=True):
+    """Query of /register."""
+
+    kind: Literal["user", "guest"] = "user"
+
+
+class Register(Body, frozen=True):
+    """Body of /register."""
+
+    auth: dict[str, Any] | None = None
+    username: str | None = None
+    password: str | None = None
+    device_id: str | None = None
+    initial_device_display_name: str | None = None
+    inhibit_login: bool | None = None
+    refresh_token: bool | None = None
+
+
+class Registered(Response, frozen=True):
+    """The new account, and its first session unless the login was inhibited."""
+
+    user_id: str
+    access_token: str | None = None
+    refresh_token: str | None = None
+    expires_in_ms: int | None = None
+    device_id: str | None = None
+    home_server: str | None = None
+
+
+class UsernameParams(Params, frozen=True):
+    """Query of /register/available."""
+
+    username: str
+
+
+class Available(Response, frozen=True):
+    """The username may be registered."""
+
+    available: bool
+
+
+class TokenParams(Params, frozen=True):
+    """Query of the token's validity."""
+
+    token: str
+
+
+class Validity(Response, frozen=True):
+    """Whether a registration token may be used."""
+
+    valid: bool
+
+
+class Nonce(Response, frozen=True):
+    """The nonce that goes into the MAC."""
+
+    nonce: str
+
+
+class SharedSecretRegister(Body, frozen=True):
+    """Body of the registration by shared secret; ``mac`` is hexadecimal."""
+
+    nonce: str
+    username: str
+    password: str
+    mac: str
+    admin: bool | None = None
+    user_type: str | None = None
+
+
+register: Endpoint[RegisterParams, Register, Registered] = Endpoint(
+    operation_id="register",
+    method="POST",
+    paths=client("/register"),
+    auth=Auth.OPTIONAL,
+    limit=Limit.REGISTRATION,
+    params=RegisterParams,
+    body=Register,
+    response=Registered,
+)
+
+check_username_availability: Endpoint[UsernameParams, NoBody, Available] = Endpoint(
+    operation_id="checkUsernameAvailability",
+    method="GET",
+    paths=client("/register/available"),
+    auth=Auth.NONE,
+    limit=Limit.DEFAULT,
+    params=UsernameParams,
+    response=Available,
+)
+
+registration_token_validity: Endpoint[TokenParams, NoBody, Validity] = Endpoint(
+    operation_id="registrationTokenValidity",
+    method="GET",
+    paths=client("/register/m.login.registration_token/validity", "v1"),
+    auth=Auth.NONE,
+    limit=Limit.REGISTRATION,
+    params=TokenParams,
+    response=Validity,
+)
+
+SHARED_SECRET_PATH = "/_synapse/admin/v1/register"
+
+get_nonce: Endpoint[NoParams, NoBody, Nonce] = Endpoint(
+    operation_id="synapse.getRegistrationNonce",
+    method="GET",
+    paths=(SHARED_SECRET_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.REGISTRATION,
+    response=Nonce,
+)
+
+register_by_shared_secret: Endpoint[NoParams, SharedSecretRegister, Registered] = Endpoint(
+    operation_id="synapse.registerBySharedSecret",
+    method="POST",
+    paths=(SHARED_SECRET_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.REGISTRATION,
+    body=SharedSecretRegister,
+    response=Registered,
+)
