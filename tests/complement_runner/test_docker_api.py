@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import signal
 import struct
 import tarfile
@@ -306,6 +307,14 @@ async def test_bad_calls_get_dockers_error_shape(docker: Docker, method: str, pa
     response = await docker.call(method, path)
     assert response.status_code == status
     assert set(response.json()) == {"message"}
+
+
+async def test_a_failure_of_the_machine_is_a_500_with_its_words(docker: Docker) -> None:
+    container = await docker.create("palpo", "c1")
+    shutil.rmtree(docker.root(container))
+    response = await docker.call("POST", f"/commit?container={container}&repo=r&tag=t")
+    assert response.status_code == 500
+    assert response.json()["message"].startswith("FileNotFoundError: ")
 
 
 async def test_zygote_reports_a_failed_import() -> None:

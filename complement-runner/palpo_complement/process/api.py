@@ -254,6 +254,8 @@ class DockerApi:
             response = await self._dispatch(scope, body)
         except EngineError as error:
             response = Response(error.status, {"message": error.message})
+        except Exception as error:  # noqa: BLE001 - the renderer: the suite prints it with the test that met it
+            response = Response(500, {"message": f"{type(error).__name__}: {error}"})
         await _respond(response, scope["method"] == "HEAD", send)
 
     async def _dispatch(self, scope: MutableMapping[str, Any], body: bytes | None) -> Response:
