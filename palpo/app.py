@@ -24,10 +24,14 @@ from palpo.db.engine import Database
 from palpo.db.position import CURRENT
 from palpo.services import user_interactive_auth as uia
 from palpo.services.device_removal import DeviceRemoval
+from palpo.services.event_store import EventStore
 from palpo.services.logins import Logins
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.registration import Registration
+from palpo.services.room_heads import RoomHeads
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Sessions
+from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.wakeups import Wakeups
 
@@ -40,12 +44,14 @@ async def application(
     clock = clock or SystemClock()
     key = signing_key.load_or_create(config.data)
     wakeups = Wakeups()
+    background = Background()
     db = Database(create_engine(config.database_url))
     db.listen(wakeups.on_commit)
     await db.open()
     try:
         wakeups.position = await db.read(lambda tx: tx.value(CURRENT))
-        services = build_services(config, clock, db, wakeups, key)
+        services = build_services(config, clock, db, wakeups, background, key)
+        background.start("room-writer", services.room_writer.run())
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
         if config.log.requests:
@@ -61,11 +67,12 @@ async def application(
         yield PalpoApp(dispatcher, services, registry)
     finally:
         wakeups.close()
+        await background.stop()
         await db.close()
 
 
 def build_services(
-    config: Config, clock: Clock, db: Database, wakeups: Wakeups, key: SigningKey
+    config: Config, clock: Clock, db: Database, wakeups: Wakeups, background: Background, key: SigningKey
 ) -> Services:
     """Construct every service, lowest first."""
     sessions = Sessions(db, clock, wakeups, admins=config.admins)
@@ -77,14 +84,29 @@ def build_services(
     interactive_auth = uia.UserInteractiveAuth(db, clock, secret=key.seed)
     interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(logins))
     interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
+    events = EventStore(db, wakeups)
+    room_heads = RoomHeads(db, events)
+    room_writer = RoomWriter(
+        db,
+        events,
+        room_heads,
+        clock,
+        server_name=config.server_name,
+        key=key,
+        random_id=lambda: secrets.token_urlsafe(18),
+    )
     return Services(
         config=config,
         clock=clock,
         db=db,
         wakeups=wakeups,
+        background=background,
         sessions=sessions,
         device_removal=device_removal,
         logins=logins,
         registration=registration,
         interactive_auth=interactive_auth,
+        events=events,
+        room_heads=room_heads,
+        room_writer=room_writer,
     )

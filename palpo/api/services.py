@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from palpo.config.model import Config
 from palpo.db.engine import Database
 from palpo.services.device_removal import DeviceRemoval
+from palpo.services.event_store import EventStore
 from palpo.services.logins import Logins
 from palpo.services.registration import Registration
+from palpo.services.room_heads import RoomHeads
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Sessions
 from palpo.services.user_interactive_auth import UserInteractiveAuth
+from palpo.streams.background import Background
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -23,8 +27,12 @@ class Services:
     clock: Clock
     db: Database
     wakeups: Wakeups
+    background: Background
     sessions: Sessions
     device_removal: DeviceRemoval
     logins: Logins
     registration: Registration
     interactive_auth: UserInteractiveAuth
+    events: EventStore
+    room_heads: RoomHeads
+    room_writer: RoomWriter

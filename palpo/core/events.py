@@ -52,6 +52,7 @@ __all__ = [
     "content_hash",
     "event_id_of",
     "parse_pdu",
+    "parse_stored",
     "redact_for_client",
     "redacted_event",
     "reference_hash",
@@ -118,6 +119,14 @@ def parse_pdu(rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = 
     if room_id is not None and event.room_id != room_id:
         raise BadJson("The event is of another room")
     return event
+
+
+def parse_stored(rules: RoomVersion, pdu: dict[str, Any], event_id: str) -> Event:
+    """The event that ``pdu`` is, where its form has been checked before and its ID is known."""
+    prev_events, auth_events = pdu["prev_events"], pdu["auth_events"]
+    if rules.event_id_format is EventIdFormat.CHOSEN:
+        prev_events, auth_events = ([pair[0] for pair in pairs] for pairs in (prev_events, auth_events))
+    return _event_of(rules, pdu, event_id, tuple(prev_events), tuple(auth_events))
 
 
 def build_event(

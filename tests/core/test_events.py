@@ -335,3 +335,9 @@ def test_stripped_state() -> None:
     event = build(V11, type="m.room.name", state_key="", content={"name": "n"})
     expected = {"type": "m.room.name", "state_key": "", "sender": "@a:one", "content": {"name": "n"}}
     assert events.stripped(event) == expected
+
+
+@ALL
+def test_parse_stored_is_parse_pdu(rules: RoomVersion) -> None:
+    event = build(rules)
+    assert events.parse_stored(rules, event.pdu, event.event_id) == event

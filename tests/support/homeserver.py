@@ -16,7 +16,7 @@ from palpo.api.app import PalpoApp
 from palpo.app import application
 from palpo.config.loader import convert
 from palpo.config.model import Config
-from palpo.db.migrations import upgrade
+from palpo.db.migrations.upgrade import upgrade
 from palpo.streams.clock import FakeClock
 
 PASSWORD = "correct horse battery"

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from palpo.cli.options import add_config, config_of
-from palpo.db.migrations import upgrade
+from palpo.db.migrations.upgrade import upgrade
 
 
 def register(subparsers: Any) -> None:

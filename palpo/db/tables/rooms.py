@@ -1,0 +1,97 @@
+"""Tables of rooms, their events, their state and who is in them."""
+
+from sqlalchemy import Column, Index, Table
+
+from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("room_id", identifier(), primary_key=True),
+    Column("version", identifier(), nullable=False),
+    Column("create_event_id", identifier(), nullable=False),
+    Column("head", integer(), nullable=False),
+    Column("extremities", blob(), nullable=False),
+    Column("depth", integer(), nullable=False),
+    Column("state_root", digest(16), nullable=False),
+    Column("position", integer(), nullable=False),
+)
+"""``head`` counts the writes to the room: whoever writes compares it first. ``extremities`` is a JSON
+array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them,
+``state_root`` the current state, ``position`` the last event's."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", identifier(), primary_key=True),
+    Column("room_id", identifier(), nullable=False),
+    Column("position", integer(), nullable=False),
+    Column("depth", integer(), nullable=False),
+    Column("type", identifier(), nullable=False),
+    Column("state_key", identifier()),
+    Column("sender", identifier(), nullable=False),
+    Column("origin_server_ts", integer(), nullable=False),
+    Column("state_before", digest(16), nullable=False),
+    Column("state_after", digest(16), nullable=False),
+    Column("room_state", digest(16), nullable=False),
+    Column("status", flag(), nullable=False),
+    Column("redacted_by", identifier()),
+    Column("pdu", blob(), nullable=False),
+    Index("ix_events_position", "position"),
+    Index("ix_events_room_id_position", "room_id", "position"),
+    Index("ix_events_room_id_depth_position", "room_id", "depth", "position"),
+    Index("ix_events_room_id_origin_server_ts", "room_id", "origin_server_ts"),
+)
+"""``state_before`` and ``state_after`` are the state at the event; ``room_state`` is the room's current
+state once the event was in, which differs from ``state_after`` where the room has forks."""
+
+event_relations = Table(
+    "event_relations",
+    metadata,
+    Column("event_id", identifier(), primary_key=True),
+    Column("room_id", identifier(), nullable=False),
+    Column("target_id", identifier(), nullable=False),
+    Column("rel_type", identifier(), nullable=False),
+    Column("type", identifier(), nullable=False),
+    Column("sender", identifier(), nullable=False),
+    Column("depth", integer(), nullable=False),
+    Column("position", integer(), nullable=False),
+    Index("ix_event_relations_target_id_rel_type", "target_id", "rel_type"),
+    Index("ix_event_relations_room_id_rel_type", "room_id", "rel_type"),
+)
+
+event_transactions = Table(
+    "event_transactions",
+    metadata,
+    Column("transaction_hash", digest(16), primary_key=True),
+    Column("event_id", identifier(), nullable=False),
+    Column("created_ts", integer(), nullable=False),
+    Index("ix_event_transactions_created_ts", "created_ts"),
+    Index("ix_event_transactions_event_id", "event_id"),
+)
+"""Requests that have made an event, by a hash of who sent them, where, and the transaction ID."""
+
+state_nodes = Table(
+    "state_nodes",
+    metadata,
+    Column("hash", digest(16), primary_key=True),
+    Column("node", blob(), nullable=False),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("room_id", identifier(), primary_key=True),
+    Column("user_id", identifier(), primary_key=True),
+    Column("membership", identifier(), nullable=False),
+    Column("event_id", identifier(), nullable=False),
+    Column("sender", identifier(), nullable=False),
+    Column("position", integer(), nullable=False),
+    Column("forgotten", flag(), nullable=False),
+    Column("stripped_state", blob()),
+    Index("ix_memberships_user_id_membership", "user_id", "membership"),
+    Index("ix_memberships_user_id_position", "user_id", "position"),
+    Index("ix_memberships_room_id_membership", "room_id", "membership"),
+)
+"""Everyone's latest membership of each room: the current state's, turned into rows. ``stripped_state``
+is the JSON array that an invite or a knock shows."""

@@ -1,0 +1,140 @@
+"""Reading events and room state, through caches of things that never change."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from palpo.core import state_tree
+from palpo.core.errors import NotFound
+from palpo.core.events import StateKey
+from palpo.core.state_tree import Reading
+from palpo.db.engine import Commit, Database
+from palpo.storage import events as events_storage
+from palpo.storage import state as state_storage
+from palpo.storage.events import StoredEvent
+from palpo.streams.wakeups import EVERYTHING, Wakeups
+
+T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
+
+State = dict[StateKey, StoredEvent]
+
+
+class Bounded(OrderedDict[K, V], Generic[K, V]):
+    """A mapping that drops what was longest unused once it holds more than ``bound`` items."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self._bound = bound
+
+    def touch(self, key: K) -> V | None:
+        """The value of ``key``, which counts as used."""
+        value = self.get(key)
+        if value is not None:
+            self.move_to_end(key)
+        return value
+
+    def keep(self, items: Mapping[K, V]) -> None:
+        """Add ``items``, then drop what is over the bound."""
+        self.update(items)
+        while len(self) > self._bound:
+            self.popitem(last=False)
+
+
+class EventStore:
+    """Events by ID and room state by root. Both are immutable, except that an event may be redacted."""
+
+    def __init__(
+        self, db: Database, wakeups: Wakeups, *, cached_events: int = 100_000, cached_nodes: int = 100_000
+    ) -> None:
+        self._db = db
+        self._events: Bounded[str, StoredEvent] = Bounded(cached_events)
+        self._nodes: Bounded[bytes, bytes] = Bounded(cached_nodes)
+        self._redactions = 0
+        wakeups.subscribe(self._on_commit)
+
+    async def get(self, event_id: str) -> StoredEvent:
+        """One event; raises NotFound."""
+        found = self._events.touch(event_id)
+        if found is None:
+            found = (await self.get_many([event_id])).get(event_id)
+        if found is None:
+            raise NotFound("Event not found")
+        return found
+
+    async def get_many(self, ids: Iterable[str]) -> dict[str, StoredEvent]:
+        """Those of ``ids`` that are stored, in the order in which they are given."""
+        cache = self._events
+        wanted = list(ids)
+        found = {event_id: event for event_id in wanted if (event := cache.touch(event_id)) is not None}
+        missing = [event_id for event_id in wanted if event_id not in found]
+        if not missing:
+            return found
+        redactions = self._redactions
+        loaded = await self._db.read(lambda tx: events_storage.load(tx, missing))
+        fresh = {item.event_id: item for item in loaded}
+        if redactions == self._redactions:
+            cache.keep(fresh)
+        found.update(fresh)
+        return {event_id: found[event_id] for event_id in wanted if event_id in found}
+
+    async def get_list(self, ids: Sequence[str]) -> list[StoredEvent]:
+        """As ``get_many``, as a list."""
+        return list((await self.get_many(ids)).values())
+
+    async def read_state(self, operation: Reading[T]) -> T:
+        """Run an operation of ``core.state_tree`` on the stored nodes."""
+        nodes = self._nodes
+        try:
+            needed = next(operation)
+            while True:
+                missing = [name for name in needed if name not in nodes]
+                if missing:
+                    await self._load_nodes(missing)
+                needed = operation.send(nodes)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def _load_nodes(self, missing: Sequence[bytes]) -> None:
+        self._nodes.keep(await self._db.read(lambda tx: state_storage.load_nodes(tx, missing)))
+
+    async def state_event(self, root: bytes, type_: str, state_key: str = "") -> StoredEvent | None:
+        """One piece of the state ``root``, or None."""
+        event_id = await self.read_state(state_tree.get(root, (type_, state_key)))
+        return None if event_id is None else await self.get(event_id)
+
+    async def state_events(self, root: bytes, keys: Iterable[StateKey]) -> State:
+        """Those of ``keys`` that are set in the state ``root``."""
+        return await self._state(await self.read_state(state_tree.get_many(root, keys)))
+
+    async def full_state(self, root: bytes, type_: str | None = None) -> State:
+        """The whole state ``root``, or its events of one type."""
+        return await self._state(await self.read_state(state_tree.items(root, type_)))
+
+    async def changed_state(self, before: bytes, after: bytes) -> State:
+        """What is set in ``after`` and was not, or not so, in ``before``."""
+        changed = await self.read_state(state_tree.diff(before, after))
+        return await self._state({key: new for key, (_, new) in changed.items() if new is not None})
+
+    async def _state(self, ids: Mapping[StateKey, str]) -> State:
+        found = await self.get_many(ids.values())
+        return {key: found[event_id] for key, event_id in ids.items() if event_id in found}
+
+    def add(self, new: Iterable[StoredEvent], nodes: Mapping[bytes, bytes]) -> None:
+        """Keep what has just been written."""
+        self._events.keep({item.event_id: item for item in new})
+        self._nodes.keep(nodes)
+
+    def _on_commit(self, commit: Commit) -> None:
+        if EVERYTHING in commit.topics:
+            self._redactions += 1
+            self._events.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("event:"):
+                self._redactions += 1
+                self._events.pop(topic.removeprefix("event:"), None)

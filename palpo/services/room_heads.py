@@ -1,0 +1,90 @@
+"""Where each room's history ends, as this process last saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from palpo.core.errors import NotFound
+from palpo.core.events import Event, StateKey
+from palpo.core.room_versions import RoomVersion, room_version
+from palpo.db.engine import Database
+from palpo.services.event_store import Bounded, EventStore
+from palpo.storage import rooms as rooms_storage
+from palpo.storage.rooms import HeadRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomHead:
+    """A room's end: its extremities, its current state, and the state that auth checks keep asking for."""
+
+    row: HeadRow
+    rules: RoomVersion
+    known: dict[StateKey, Event | None] = field(default_factory=dict)
+    """Pieces of the current state that have been looked up; None for those that are not set."""
+
+    @property
+    def room_id(self) -> str:
+        """The room."""
+        return self.row.room_id
+
+    @property
+    def state_root(self) -> bytes:
+        """The current state."""
+        return self.row.state_root
+
+    def advanced(self, event: Event, state_root: bytes) -> RoomHead:
+        """The head once ``event``, which refers to every extremity, is the room's last."""
+        row = replace(
+            self.row,
+            head=self.row.head + 1,
+            extremities=(event.event_id,),
+            depth=event.depth,
+            state_root=state_root,
+        )
+        known = self.known if event.state_key is None else {**self.known, event.key: event}
+        return RoomHead(row=row, rules=self.rules, known=known)
+
+    def at(self, position: int) -> RoomHead:
+        """The same, with its last event's position."""
+        return RoomHead(row=replace(self.row, position=position), rules=self.rules, known=self.known)
+
+
+class RoomHeads:
+    """Loads heads, and keeps them until a write finds that another process has moved them."""
+
+    def __init__(self, db: Database, store: EventStore, *, cached: int = 10_000) -> None:
+        self._db = db
+        self._store = store
+        self._cache: Bounded[str, RoomHead] = Bounded(cached)
+
+    async def get(self, room_id: str) -> RoomHead:
+        """The head of a room; raises NotFound where the room is not known."""
+        head = self._cache.touch(room_id)
+        if head is not None:
+            return head
+        row = await self._db.read(lambda tx: rooms_storage.load_head(tx, room_id))
+        if row is None:
+            raise NotFound("Room not found")
+        head = RoomHead(row=row, rules=room_version(row.version))
+        self._cache.keep({room_id: head})
+        return head
+
+    async def state(self, head: RoomHead, keys: Iterable[StateKey]) -> dict[StateKey, Event]:
+        """Those of ``keys`` that are set in the room's current state."""
+        known = head.known
+        wanted = list(keys)
+        missing = [key for key in wanted if key not in known]
+        if missing:
+            found = await self._store.state_events(head.state_root, missing)
+            known.update({key: found[key].event if key in found else None for key in missing})
+        return {key: event for key in wanted if (event := known[key]) is not None}
+
+    def keep(self, heads: Mapping[str, RoomHead]) -> None:
+        """Remember heads that have just been written."""
+        self._cache.keep(heads)
+
+    def forget(self, room_ids: Iterable[str]) -> None:
+        """Load these rooms' heads anew."""
+        for room_id in room_ids:
+            self._cache.pop(room_id, None)

@@ -1,0 +1,280 @@
+"""Events as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, or_, select, update
+
+from palpo.core.canonical_json import decode_object, to_json
+from palpo.core.events import Event, client_event_bytes, parse_stored, redacted_event
+from palpo.core.room_versions import room_version
+from palpo.db.statements import Statement, in_list, insert_row
+from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+
+class EventStatus(IntEnum):
+    """What became of an event."""
+
+    ACCEPTED = 0
+    SOFT_FAILED = 1
+    """Fine by its own auth events, not by the room's current state: kept, but shown to nobody."""
+    REJECTED = 2
+    OUTLIER = 3
+    """Known only because another event refers to it; the state at it is not known."""
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event, where it stands, and its client form."""
+
+    event: Event
+    """Without what is not protected, if it has been redacted."""
+    position: int
+    state_before: bytes
+    """Root of the state tree before the event."""
+    state_after: bytes
+    room_state: bytes
+    """Root of the room's current state once the event was in."""
+    redacted_by: str | None
+    status: EventStatus
+    client: bytes
+    """The client form (``core.events.client_event_bytes``)."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's ID."""
+        return self.event.event_id
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where it stands in the room's timeline: ``(depth, position)``."""
+        return self.event.depth, self.position
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event on its way in, with the states around it."""
+
+    event: Event
+    state_before: bytes
+    state_after: bytes
+    room_state: bytes
+    status: EventStatus = EventStatus.ACCEPTED
+
+
+_COLUMNS = (
+    events.c.event_id,
+    events.c.position,
+    events.c.state_before,
+    events.c.state_after,
+    events.c.room_state,
+    events.c.redacted_by,
+    events.c.status,
+    events.c.pdu,
+    rooms.c.version,
+)
+
+
+def _select() -> Select[tuple[object, ...]]:
+    return select(*_COLUMNS).join(rooms, rooms.c.room_id == events.c.room_id)
+
+
+_LOAD = Statement(_select().where(in_list(events.c.event_id, "ids")))
+_INSERT = insert_row(events)
+_INSERT_TRANSACTION = insert_row(event_transactions)
+_INSERT_RELATION = insert_row(event_relations)
+_FIND_TRANSACTIONS = Statement(
+    select(event_transactions.c.transaction_hash, event_transactions.c.event_id).where(
+        in_list(event_transactions.c.transaction_hash, "hashes")
+    )
+)
+_TRANSACTIONS_OF = Statement(
+    select(event_transactions.c.event_id, event_transactions.c.transaction_hash).where(
+        in_list(event_transactions.c.event_id, "ids")
+    )
+)
+_REDACT = Statement(
+    update(events).where(events.c.event_id == bindparam("target")).values(redacted_by=bindparam("redaction"))
+)
+_VISIBLE = events.c.status == EventStatus.ACCEPTED.value
+_IN_ROOM = events.c.room_id == bindparam("room_id")
+_RANGE_BACK = Statement(
+    select(events.c.event_id)
+    .where(_IN_ROOM, _VISIBLE, events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
+    .order_by(events.c.position.desc())
+    .limit(bindparam("limit"))
+)
+_BEFORE = Statement(
+    select(events.c.event_id)
+    .where(
+        _IN_ROOM,
+        _VISIBLE,
+        or_(
+            events.c.depth < bindparam("depth"),
+            and_(events.c.depth == bindparam("depth"), events.c.position <= bindparam("position")),
+        ),
+    )
+    .order_by(events.c.depth.desc(), events.c.position.desc())
+    .limit(bindparam("limit"))
+)
+_AFTER = Statement(
+    select(events.c.event_id)
+    .where(
+        _IN_ROOM,
+        _VISIBLE,
+        or_(
+            events.c.depth > bindparam("depth"),
+            and_(events.c.depth == bindparam("depth"), events.c.position > bindparam("position")),
+        ),
+    )
+    .order_by(events.c.depth, events.c.position)
+    .limit(bindparam("limit"))
+)
+_LAST = Statement(
+    select(events.c.event_id)
+    .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
+    .order_by(events.c.position.desc())
+    .limit(1)
+)
+_CHANGED = Statement(
+    select(events.c.room_id, events.c.position)
+    .where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"), _VISIBLE)
+    .order_by(events.c.position)
+    .limit(bindparam("limit"))
+)
+
+
+def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> StoredEvent:
+    """What ``new`` is once it is stored at ``position``."""
+    return StoredEvent(
+        event=new.event,
+        position=position,
+        state_before=new.state_before,
+        state_after=new.state_after,
+        room_state=new.room_state,
+        redacted_by=redacted_by,
+        status=new.status,
+        client=client_event_bytes(new.event),
+    )
+
+
+async def load(tx: Transaction, ids: Iterable[str]) -> list[StoredEvent]:
+    """Those of ``ids`` that are stored, in no order."""
+    return [_stored_row(row) for row in await tx.all(_LOAD, ids=list(ids))]
+
+
+async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:
+    """Store events at consecutive positions. Raises UniqueViolation if one is there already."""
+    await tx.many(_INSERT, [_row(item, first_position + index) for index, item in enumerate(new)])
+    relations = [_relation(item.event, first_position + index) for index, item in enumerate(new)]
+    await tx.many(_INSERT_RELATION, [row for row in relations if row is not None])
+
+
+async def insert_transactions(tx: WriteTransaction, made: Iterable[tuple[bytes, str]], now_ms: int) -> None:
+    """Note which request made which event. Raises UniqueViolation if one has made an event already."""
+    rows = [{"transaction_hash": name, "event_id": event, "created_ts": now_ms} for name, event in made]
+    await tx.many(_INSERT_TRANSACTION, rows)
+
+
+async def find_transactions(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, str]:
+    """The events that requests have made."""
+    return {row[0]: row[1] for row in await tx.all(_FIND_TRANSACTIONS, hashes=list(hashes))}
+
+
+async def transactions_of(tx: Transaction, ids: Iterable[str]) -> dict[str, bytes]:
+    """The requests that events were made by."""
+    return {row[0]: row[1] for row in await tx.all(_TRANSACTIONS_OF, ids=list(ids))}
+
+
+async def redact(tx: WriteTransaction, target: str, redaction: str) -> None:
+    """Mark ``target`` as redacted."""
+    await tx.run(_REDACT, target=target, redaction=redaction)
+    tx.notify(f"event:{target}")
+
+
+async def latest_ids(tx: Transaction, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
+    """The newest events of a room at positions in ``(after, upto]``, newest first."""
+    rows = await tx.all(_RANGE_BACK, room_id=room_id, after=after, upto=upto, limit=limit)
+    return [row[0] for row in rows]
+
+
+async def ids_before(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:
+    """Events at or before ``order`` in the room's timeline, newest first."""
+    rows = await tx.all(_BEFORE, room_id=room_id, depth=order[0], position=order[1], limit=limit)
+    return [row[0] for row in rows]
+
+
+async def ids_after(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:
+    """Events after ``order`` in the room's timeline, oldest first."""
+    rows = await tx.all(_AFTER, room_id=room_id, depth=order[0], position=order[1], limit=limit)
+    return [row[0] for row in rows]
+
+
+async def last_id(tx: Transaction, room_id: str, upto: int) -> str | None:
+    """The newest event of a room at or below the position ``upto``."""
+    found: str | None = await tx.value(_LAST, room_id=room_id, upto=upto)
+    return found
+
+
+async def changed_rooms(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[str, int]]:
+    """``(room, position)`` of every event in ``(after, upto]``, in order."""
+    return [(row[0], row[1]) for row in await tx.all(_CHANGED, after=after, upto=upto, limit=limit)]
+
+
+def _row(new: NewEvent, position: int) -> dict[str, object]:
+    event = new.event
+    return {
+        "event_id": event.event_id,
+        "room_id": event.room_id,
+        "position": position,
+        "depth": event.depth,
+        "type": event.type,
+        "state_key": event.state_key,
+        "sender": event.sender,
+        "origin_server_ts": event.origin_server_ts,
+        "state_before": new.state_before,
+        "state_after": new.state_after,
+        "room_state": new.room_state,
+        "status": new.status.value,
+        "redacted_by": None,
+        "pdu": to_json(event.pdu),
+    }
+
+
+def _relation(event: Event, position: int) -> dict[str, object] | None:
+    relates_to = event.content.get("m.relates_to")
+    if not isinstance(relates_to, dict):
+        return None
+    rel_type, target = relates_to.get("rel_type"), relates_to.get("event_id")
+    if not isinstance(rel_type, str) or not isinstance(target, str):
+        return None
+    if len(rel_type.encode()) > 255 or len(target.encode()) > 255 or "\0" in rel_type + target:
+        return None
+    return {
+        "event_id": event.event_id,
+        "room_id": event.room_id,
+        "target_id": target,
+        "rel_type": rel_type,
+        "type": event.type,
+        "sender": event.sender,
+        "depth": event.depth,
+        "position": position,
+    }
+
+
+def _stored_row(row: Row) -> StoredEvent:
+    event_id, position, before, after, room_state, redacted_by, status, pdu, version = row
+    rules = room_version(version)
+    event = parse_stored(rules, decode_object(pdu), event_id)
+    if redacted_by is not None:
+        event = redacted_event(rules, event)
+    new = NewEvent(
+        event=event,
+        state_before=before,
+        state_after=after,
+        room_state=room_state,
+        status=EventStatus(status),
+    )
+    return stored(new, position, redacted_by=redacted_by)

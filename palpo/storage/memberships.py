@@ -1,0 +1,161 @@
+"""Who is, was or might be in which room: the latest membership of everyone in each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, select, update
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.rooms import memberships
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+m = memberships.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """One user's membership of one room."""
+
+    room_id: str
+    user_id: str
+    membership: str
+    event_id: str
+    sender: str
+    position: int
+    """When it last changed, its display name and avatar included."""
+    forgotten: bool = False
+    stripped_state: bytes | None = None
+    """A JSON array of stripped state; for invites and knocks."""
+
+
+_COLUMNS = (
+    m.room_id,
+    m.user_id,
+    m.membership,
+    m.event_id,
+    m.sender,
+    m.position,
+    m.forgotten,
+    m.stripped_state,
+)
+_UPSERT = upsert(memberships, key=["room_id", "user_id"])
+_GET = Statement(
+    select(*_COLUMNS).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
+)
+_OF_USER = Statement(select(*_COLUMNS).where(m.user_id == bindparam("user_id"), m.forgotten == 0))
+_CHANGED = Statement(
+    select(*_COLUMNS).where(
+        m.user_id == bindparam("user_id"), m.position > bindparam("after"), m.position <= bindparam("upto")
+    )
+)
+_IN_ROOM = Statement(
+    select(m.user_id).where(m.room_id == bindparam("room_id"), m.membership == bindparam("membership"))
+)
+_COUNT = Statement(
+    select(m.membership, func.count()).where(m.room_id == bindparam("room_id")).group_by(m.membership)
+)
+_ROOMS = Statement(
+    select(m.room_id).where(m.user_id == bindparam("user_id"), m.membership == bindparam("membership"))
+)
+_HEROES = Statement(
+    select(m.user_id, m.membership)
+    .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
+    .order_by(m.user_id)
+    .limit(bindparam("limit"))
+)
+_other = memberships.alias("other")
+_SHARED = Statement(
+    select(_other.c.user_id)
+    .distinct()
+    .select_from(memberships.join(_other, _other.c.room_id == m.room_id))
+    .where(m.user_id == bindparam("user_id"), m.membership == "join", _other.c.membership == "join")
+)
+_FORGET = Statement(
+    update(memberships)
+    .where(m.room_id == bindparam("room_key"), m.user_id == bindparam("user_key"))
+    .values(forgotten=1)
+)
+
+
+async def put(tx: WriteTransaction, changed: Sequence[Membership]) -> None:
+    """Store memberships over the ones before them."""
+    await tx.many(
+        _UPSERT,
+        [
+            {
+                "room_id": item.room_id,
+                "user_id": item.user_id,
+                "membership": item.membership,
+                "event_id": item.event_id,
+                "sender": item.sender,
+                "position": item.position,
+                "forgotten": int(item.forgotten),
+                "stripped_state": item.stripped_state,
+            }
+            for item in changed
+        ],
+    )
+
+
+async def get(tx: Transaction, room_id: str, user_id: str) -> Membership | None:
+    """One user's membership of a room, None where there has never been one."""
+    row = await tx.one(_GET, room_id=room_id, user_id=user_id)
+    return None if row is None else _membership(row)
+
+
+async def of_user(tx: Transaction, user_id: str) -> list[Membership]:
+    """All of a user's memberships that are not forgotten."""
+    return [_membership(row) for row in await tx.all(_OF_USER, user_id=user_id)]
+
+
+async def changed(tx: Transaction, user_id: str, *, after: int, upto: int) -> list[Membership]:
+    """The memberships of a user that last changed at a position in ``(after, upto]``."""
+    return [_membership(row) for row in await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto)]
+
+
+async def joined_rooms(tx: Transaction, user_id: str) -> list[str]:
+    """The rooms that a user is in."""
+    return [row[0] for row in await tx.all(_ROOMS, user_id=user_id, membership="join")]
+
+
+async def users_in_room(tx: Transaction, room_id: str, membership: str = "join") -> list[str]:
+    """The users with that membership of a room."""
+    return [row[0] for row in await tx.all(_IN_ROOM, room_id=room_id, membership=membership)]
+
+
+async def shared_users(tx: Transaction, user_id: str) -> list[str]:
+    """Everyone who is in a room that ``user_id`` is in, themselves included."""
+    return [row[0] for row in await tx.all(_SHARED, user_id=user_id)]
+
+
+async def counts(tx: Transaction, room_id: str) -> dict[str, int]:
+    """How many users have each membership of a room."""
+    return {row[0]: row[1] for row in await tx.all(_COUNT, room_id=room_id)}
+
+
+async def first_users(
+    tx: Transaction, room_id: str, memberships_: Collection[str], limit: int
+) -> list[tuple[str, str]]:
+    """``(user, membership)`` of the first users with one of the memberships, by user ID."""
+    rows: Iterable[Row] = await tx.all(_HEROES, room_id=room_id, memberships=list(memberships_), limit=limit)
+    return [(row[0], row[1]) for row in rows]
+
+
+async def forget(tx: WriteTransaction, room_id: str, user_id: str) -> None:
+    """Leave a room out of the user's list."""
+    await tx.run(_FORGET, room_key=room_id, user_key=user_id)
+
+
+def _membership(row: Row) -> Membership:
+    return Membership(
+        room_id=row[0],
+        user_id=row[1],
+        membership=row[2],
+        event_id=row[3],
+        sender=row[4],
+        position=row[5],
+        forgotten=bool(row[6]),
+        stripped_state=row[7],
+    )

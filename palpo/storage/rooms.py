@@ -1,0 +1,103 @@
+"""Rooms and their heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import bindparam, select, update
+
+from palpo.db.statements import Statement, in_list, insert_row
+from palpo.db.tables.rooms import rooms
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRow:
+    """Where a room's history ends."""
+
+    room_id: str
+    version: str
+    create_event_id: str
+    head: int
+    """Counts the writes to the room."""
+    extremities: tuple[str, ...]
+    depth: int
+    state_root: bytes
+    position: int = 0
+    """The last event's."""
+
+
+_COLUMNS = (
+    rooms.c.room_id,
+    rooms.c.version,
+    rooms.c.create_event_id,
+    rooms.c.head,
+    rooms.c.extremities,
+    rooms.c.depth,
+    rooms.c.state_root,
+    rooms.c.position,
+)
+_LOAD = Statement(select(*_COLUMNS).where(rooms.c.room_id == bindparam("room_id")))
+_LOAD_MANY = Statement(select(*_COLUMNS).where(in_list(rooms.c.room_id, "room_ids")))
+_HEADS = Statement(select(rooms.c.room_id, rooms.c.head).where(in_list(rooms.c.room_id, "room_ids")))
+_INSERT = insert_row(rooms)
+_MOVE = Statement(
+    update(rooms)
+    .where(rooms.c.room_id == bindparam("id"))
+    .values({name: bindparam(name) for name in ("head", "extremities", "depth", "state_root", "position")})
+)
+
+
+async def load_head(tx: Transaction, room_id: str) -> HeadRow | None:
+    """A room's head, None where the room is not known."""
+    row = await tx.one(_LOAD, room_id=room_id)
+    return None if row is None else _head(row)
+
+
+async def load_heads(tx: Transaction, room_ids: Iterable[str]) -> list[HeadRow]:
+    """The heads of the rooms that are known, in no order."""
+    return [_head(row) for row in await tx.all(_LOAD_MANY, room_ids=list(room_ids))]
+
+
+async def heads(tx: Transaction, room_ids: Iterable[str]) -> dict[str, int]:
+    """How often each room has been written to."""
+    return {row[0]: row[1] for row in await tx.all(_HEADS, room_ids=list(room_ids))}
+
+
+async def insert_heads(tx: WriteTransaction, new: Sequence[HeadRow]) -> None:
+    """Store new rooms. Raises UniqueViolation where one is there already."""
+    await tx.many(_INSERT, [{"room_id": head.room_id, **_first(head), **_moving(head)} for head in new])
+
+
+async def move_heads(tx: WriteTransaction, moved: Sequence[HeadRow]) -> None:
+    """Store where rooms end now; the caller has compared ``heads`` under the stream position's lock."""
+    await tx.many(_MOVE, [{"id": head.room_id, **_moving(head)} for head in moved])
+
+
+def _head(row: Row) -> HeadRow:
+    return HeadRow(
+        room_id=row[0],
+        version=row[1],
+        create_event_id=row[2],
+        head=row[3],
+        extremities=tuple(orjson.loads(row[4])),
+        depth=row[5],
+        state_root=row[6],
+        position=row[7],
+    )
+
+
+def _first(head: HeadRow) -> dict[str, object]:
+    return {"version": head.version, "create_event_id": head.create_event_id}
+
+
+def _moving(head: HeadRow) -> dict[str, object]:
+    return {
+        "head": head.head,
+        "extremities": orjson.dumps(head.extremities),
+        "depth": head.depth,
+        "state_root": head.state_root,
+        "position": head.position,
+    }

@@ -1,0 +1,48 @@
+"""When things last changed, in memory: lets a reader skip the database where nothing can be new.
+
+The answer "nothing" is trusted only up to the position that this process has heard of; about what
+lies before the server's start, or was dropped to bound the memory, the answer is "perhaps".
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from palpo.db.engine import Commit
+from palpo.streams.wakeups import EVERYTHING, Wakeups
+
+
+class LastChanges:
+    """The position of the last commit that named each topic of one kind (``kind:key``)."""
+
+    def __init__(self, wakeups: Wakeups, kind: str, *, bound: int = 50_000) -> None:
+        self._wakeups = wakeups
+        self._prefix = f"{kind}:"
+        self._bound = bound
+        self._floor = wakeups.position
+        self._latest = wakeups.position
+        self._positions: OrderedDict[str, int] = OrderedDict()
+        wakeups.subscribe(self._on_commit)
+
+    def any_since(self, since: int, upto: int) -> bool:
+        """Whether anything may have changed at a position in ``(since, upto]``."""
+        return since < self._latest or upto > self._wakeups.position
+
+    def changed_since(self, key: str, since: int, upto: int) -> bool:
+        """Whether ``key`` may have changed at a position in ``(since, upto]``."""
+        return since < self._positions.get(key, self._floor) or upto > self._wakeups.position
+
+    def _on_commit(self, commit: Commit) -> None:
+        if commit.all_topics or EVERYTHING in commit.topics:
+            self._positions.clear()
+            self._floor = self._latest = max(self._latest, commit.position, self._wakeups.position)
+            return
+        for topic in commit.topics:
+            if topic.startswith(self._prefix):
+                key = topic.removeprefix(self._prefix)
+                self._latest = max(self._latest, commit.position)
+                self._positions[key] = max(commit.position, self._positions.get(key, 0))
+                self._positions.move_to_end(key)
+        while len(self._positions) > self._bound:
+            _, dropped = self._positions.popitem(last=False)
+            self._floor = max(self._floor, dropped)

@@ -1,0 +1,118 @@
+"""The one way into a room's history."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from palpo.core.errors import AuthError, NotFound
+from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion
+from palpo.services.room_writer import Draft, SendTransaction
+from tests.support.homeserver import Homeserver, homeserver
+
+ALICE = "@alice:test.example"
+BOB = "@bob:test.example"
+
+
+def creation(version: RoomVersion) -> list[Draft]:
+    content = {"room_version": version.id}
+    if not version.implicit_room_creator:
+        content["creator"] = ALICE
+    return [
+        Draft(type="m.room.create", sender=ALICE, state_key="", content=content),
+        Draft(type="m.room.member", sender=ALICE, state_key=ALICE, content={"membership": "join"}),
+        Draft(type="m.room.join_rules", sender=ALICE, state_key="", content={"join_rule": "invite"}),
+    ]
+
+
+async def create(server: Homeserver, version: RoomVersion = ROOM_VERSIONS["12"]) -> str:
+    room_id = None if version.create_event_is_room_id else "!room:test.example"
+    return await server.services.room_writer.create(version, room_id, creation(version))
+
+
+def message(body: str, sender: str = ALICE) -> Draft:
+    return Draft(type="m.room.message", sender=sender, content={"body": body, "msgtype": "m.text"})
+
+
+@pytest.mark.parametrize("version", ROOM_VERSIONS.values(), ids=lambda version: f"v{version.id}")
+async def test_every_room_version_takes_messages(server: Homeserver, version: RoomVersion) -> None:
+    room_id = await create(server, version)
+    first = await server.services.room_writer.send(room_id, message("one"))
+    second = await server.services.room_writer.send(room_id, message("two"))
+    assert second.event.prev_events == (first.event_id,)
+    assert second.event.depth == first.event.depth + 1 == 5
+    assert second.position > first.position
+    head = await server.services.room_heads.get(room_id)
+    state = await server.services.events.full_state(head.state_root)
+    assert set(state) == {("m.room.create", ""), ("m.room.member", ALICE), ("m.room.join_rules", "")}
+
+
+async def test_many_at_once_make_one_chain(server: Homeserver) -> None:
+    room_id = await create(server)
+    writer = server.services.room_writer
+    sent = await asyncio.gather(*(writer.send(room_id, message(str(n))) for n in range(200)))
+    sent.sort(key=lambda item: item.position)
+    assert [item.event.content["body"] for item in sent] == [str(n) for n in range(200)]
+    for before, after in pairwise(sent):
+        assert after.event.prev_events == (before.event_id,)
+
+
+async def test_outsiders_are_refused_and_others_are_not(server: Homeserver) -> None:
+    room_id = await create(server)
+    writer = server.services.room_writer
+    results = await asyncio.gather(
+        writer.send(room_id, message("no", BOB)),
+        writer.send(room_id, message("yes")),
+        writer.send("!nowhere:test.example", message("no")),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], AuthError)
+    assert not isinstance(results[1], BaseException)
+    assert isinstance(results[2], NotFound)
+
+
+async def test_the_same_request_makes_one_event(tmp_path: Path) -> None:
+    request = SendTransaction(user_id=ALICE, device_id="D", scope="send", transaction_id="1")
+    async with homeserver(tmp_path) as server:
+        room_id = await create(server)
+        writer = server.services.room_writer
+        once, again = await asyncio.gather(
+            writer.send(room_id, message("x"), transaction=request),
+            writer.send(room_id, message("x"), transaction=request),
+        )
+        assert once.event_id == again.event_id
+    async with homeserver(tmp_path) as server:
+        later, other = await asyncio.gather(
+            server.services.room_writer.send(room_id, message("x"), transaction=request),
+            server.services.room_writer.send(room_id, message("y")),
+        )
+        assert later.event_id == once.event_id
+        assert other.event.prev_events == (once.event_id,)
+
+
+async def test_a_head_that_another_process_moved(tmp_path: Path) -> None:
+    async with homeserver(tmp_path) as one, homeserver(tmp_path) as two:
+        room_id = await create(one)
+        sent = []
+        for number in range(6):
+            writer = (one, two)[number % 2].services.room_writer
+            sent.append(await writer.send(room_id, message(str(number))))
+        for before, after in pairwise(sent):
+            assert after.event.prev_events == (before.event_id,)
+
+
+async def test_an_invite_shows_the_room(server: Homeserver) -> None:
+    from palpo.storage import memberships
+
+    room_id = await create(server)
+    invite = Draft(type="m.room.member", sender=ALICE, state_key=BOB, content={"membership": "invite"})
+    sent = await server.services.room_writer.send(room_id, invite)
+    row = await server.services.db.read(lambda tx: memberships.get(tx, room_id, BOB))
+    assert row is not None
+    assert row.position == sent.position
+    assert row.stripped_state is not None
+    assert b"m.room.create" in row.stripped_state
+    assert b'"invite"' in row.stripped_state
