@@ -109,6 +109,7 @@ class Dispatcher:
             endpoint=route.endpoint if route else None,
             status=reply.status,
             seconds=time.perf_counter() - started,
+            ended=time.time(),
             request_id=request_id,
             user_id=call.caller.user_id if call and call.caller else None,
             content_type=reply.content_type,

@@ -21,6 +21,8 @@ class Exchange:
     endpoint: Endpoint[Any, Any, Any] | None
     status: int
     seconds: float
+    ended: float
+    """Seconds since the Unix epoch."""
     request_id: str
     user_id: str | None
     content_type: str
