@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from palpo.db.engine import Engine
 from palpo.db.sqlite import SqliteEngine
+from palpo.db.wakeups import ProcessWakeups, ReadPosition
 
 
 def create_engine(url: str, *, readers: int = 10) -> Engine:
@@ -28,6 +29,15 @@ def create_engine(url: str, *, readers: int = 10) -> Engine:
 
         return MysqlEngine(url, readers=readers)
     raise ValueError(f"unknown database scheme {scheme!r}: sqlite, postgresql or mysql")
+
+
+def database_wakeups(url: str, *, read_position: ReadPosition) -> ProcessWakeups | None:
+    """What the database at ``url`` itself offers to join processes; None where it has nothing."""
+    if urlsplit(url).scheme in ("postgresql", "postgres"):
+        from palpo.db.postgresql_wakeups import PostgresWakeups
+
+        return PostgresWakeups(url, read_position=read_position)
+    return None
 
 
 def sqlite_path(url: str) -> Path:

@@ -19,6 +19,8 @@ from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachabl
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
 
 T = TypeVar("T")
+EVERYTHING = "*"
+"""The topic that stands for every other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +30,15 @@ class Commit:
     position: int
     """The stream position that readers now see; 0 where it took none."""
     topics: frozenset[str]
-    all_topics: bool = False
-    """Whoever waits should look, whatever for: the topics are not all known."""
+    """Who may want to look; EVERYTHING among them is everyone."""
+    since: int = 0
+    """The position before it. What lies between belongs to this commit, so whoever has heard of commits
+    without a gap has heard of all; one with EVERYTHING stands for all that came before it too."""
+
+    @property
+    def all_topics(self) -> bool:
+        """Whether it is for everyone."""
+        return EVERYTHING in self.topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,8 @@ class MysqlTransaction:
         self._next = 1
         self.last_position = 0
         """The highest position that was taken, used or not; 0 if none."""
+        self.since: int | None = None
+        """The position before the first that was taken."""
         self.topics: set[str] = set()
         self.failure: DatabaseError | None = None
 
@@ -121,6 +123,8 @@ class MysqlTransaction:
             await self._execute(TAKE, {"count": taken})
             self.last_position = int(self._cursor.lastrowid)
             self._next = self.last_position - taken + 1
+            if self.since is None:
+                self.since = self._next - 1
         first = self._next
         self._next += count
         return first
@@ -180,7 +184,11 @@ class MysqlEngine:
                     raise translated(error) from error
                 raise
             await _commit(connection)
-        commit = Commit(position=transaction.last_position, topics=frozenset(transaction.topics))
+        commit = Commit(
+            position=transaction.last_position,
+            topics=frozenset(transaction.topics),
+            since=transaction.since or 0,
+        )
         return Committed(results=results, commit=commit)
 
     def _pool(self, size: int, access: str) -> Pool[asyncmy.Connection]:

@@ -65,6 +65,8 @@ class PostgresTransaction:
         self._next = 1
         self.last_position = 0
         """The highest position that was taken, used or not; 0 if none."""
+        self.since: int | None = None
+        """The position before the first that was taken."""
         self.topics: set[str] = set()
         self.failure: DatabaseError | None = None
 
@@ -105,6 +107,8 @@ class PostgresTransaction:
             taken = max(count, self._block)
             self.last_position = await self.value(TAKE, count=taken)
             self._next = self.last_position - taken + 1
+            if self.since is None:
+                self.since = self._next - 1
         first = self._next
         self._next += count
         return first
@@ -210,7 +214,11 @@ class PostgresEngine:
                     raise translated(error) from error
                 raise
             await _commit(connection)
-        commit = Commit(position=transaction.last_position, topics=frozenset(transaction.topics))
+        commit = Commit(
+            position=transaction.last_position,
+            topics=frozenset(transaction.topics),
+            since=transaction.since or 0,
+        )
         return Committed(results=results, commit=commit)
 
     def _pool(self, size: int, settings: dict[str, str]) -> Pool[asyncpg.Connection[Any]]:
@@ -228,7 +236,7 @@ class PostgresEngine:
             except (*DRIVER_ERRORS, TimeoutError) as error:
                 raise Unreachable(str(error) or type(error).__name__) from error
 
-        return Pool(size=size, connect=connect, close=_close, is_usable=lambda c: not c.is_closed())
+        return Pool(size=size, connect=connect, close=close_connection, is_usable=lambda c: not c.is_closed())
 
 
 async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
@@ -251,7 +259,8 @@ async def _commit(connection: asyncpg.Connection[Any]) -> None:
         raise OutcomeUnknown(str(error)) from error
 
 
-async def _close(connection: asyncpg.Connection[Any]) -> None:
+async def close_connection(connection: asyncpg.Connection[Any]) -> None:
+    """Take leave of the server, or just go if that takes more than two seconds."""
     try:
         await connection.close(timeout=2.0)
     except (*DRIVER_ERRORS, TimeoutError):

@@ -38,6 +38,8 @@ class SqliteTransaction:
         self._connection = connection
         self._execute = connection.execute
         self._next = 0
+        self.since = 0
+        """The position before the first that was taken, 0 if none was."""
         self.topics: set[str] = set()
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
@@ -71,7 +73,8 @@ class SqliteTransaction:
 
     async def positions(self, count: int = 1) -> int:
         if not self._next:
-            self._next = await self.value(CURRENT) + 1
+            self.since = await self.value(CURRENT)
+            self._next = self.since + 1
         first = self._next
         self._next += count
         await self.run(ADVANCE, count=count)
@@ -159,7 +162,11 @@ class SqliteEngine:
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
             raise
-        commit = Commit(position=transaction.last_position, topics=frozenset(transaction.topics))
+        commit = Commit(
+            position=transaction.last_position,
+            topics=frozenset(transaction.topics),
+            since=transaction.since,
+        )
         return Committed(results=results, commit=commit)
 
     def _connect(self) -> sqlite3.Connection:

@@ -26,7 +26,7 @@ class PollingWakeups:
 
     async def start(self, on_commit: OnCommit) -> None:
         """Begin to ask; raises DatabaseError if the first time fails."""
-        self._position = await self._database.read(_position)
+        self._position = await self._database.read(read_position)
         self._task = asyncio.get_running_loop().create_task(self._run(on_commit), name="wakeups")
 
     def publish(self, commit: Commit) -> None:
@@ -45,11 +45,12 @@ class PollingWakeups:
         while True:
             await asyncio.sleep(self._interval_s)
             with contextlib.suppress(DatabaseError):
-                position = await self._database.read(_position)
+                position = await self._database.read(read_position)
                 if position > self._position:
                     self._position = position
                     on_commit(Commit(position=position, topics=frozenset({EVERYTHING})))
 
 
-async def _position(tx: Transaction) -> int:
+async def read_position(tx: Transaction) -> int:
+    """The stream position that is visible."""
     return int(await tx.value(CURRENT))

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from palpo.db.wakeups import Relay
+from palpo.db.wakeups import ReadPosition, Relay
 
 LIMIT = 65536
 
@@ -67,5 +67,7 @@ class RedisLink:
 class RedisWakeups(Relay):
     """Wake-ups between the processes that share the Redis at ``url``, by the name of the ``channel``."""
 
-    def __init__(self, url: str, *, channel: str = "palpo:wakeups") -> None:
-        super().__init__(RedisLink(url, channel=channel), limit=LIMIT)
+    def __init__(
+        self, url: str, *, channel: str = "palpo:wakeups", read_position: ReadPosition | None = None
+    ) -> None:
+        super().__init__(RedisLink(url, channel=channel), limit=LIMIT, read_position=read_position)

@@ -529,6 +529,8 @@ async def test_topics_are_told_after_the_commit(db: Database) -> None:
 
     current = await db.read(reading(CURRENT))
     assert heard == [Commit(position=current[0][0], topics=frozenset({"room:!a", "user:@b"}))]
+    await db.write(tells)
+    assert heard[1].since == heard[0].position
 
 
 async def test_a_lost_connection_is_made_again(db: Database, backend: str, database_url: str) -> None:

@@ -44,6 +44,53 @@ def upgrade() -> None:
         "ix_access_tokens_user_id_device_id", "access_tokens", ["user_id", "device_id"], unique=False
     )
     op.create_table(
+        "consumers",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_consumers")),
+    )
+    op.create_table(
+        "cross_signing_keys",
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("usage", sa.String(length=255), nullable=False),
+        sa.Column("key_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "json",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", "usage", name=op.f("pk_cross_signing_keys")),
+    )
+    op.create_table(
+        "device_keys",
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "json",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", "device_id", name=op.f("pk_device_keys")),
+    )
+    op.create_table(
+        "device_list_changes",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("device_id", sa.String(length=255), nullable=True),
+        sa.Column("observer", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_device_list_changes")),
+    )
+    op.create_index(
+        "ix_device_list_changes_user_id_position",
+        "device_list_changes",
+        ["user_id", "position"],
+        unique=False,
+    )
+    op.create_table(
         "devices",
         sa.Column("user_id", sa.String(length=255), nullable=False),
         sa.Column("device_id", sa.String(length=255), nullable=False),
@@ -146,6 +193,98 @@ def upgrade() -> None:
     )
     op.create_index("ix_events_room_id_position", "events", ["room_id", "position"], unique=False)
     op.create_table(
+        "fallback_keys",
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column("algorithm", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column(
+            "json",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("used", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "device_id", "algorithm", name=op.f("pk_fallback_keys")),
+    )
+    op.create_table(
+        "key_backup_sessions",
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("room_id", sa.String(length=255), nullable=False),
+        sa.Column("session_id", sa.String(length=255), nullable=False),
+        sa.Column("first_message_index", sa.BigInteger(), nullable=False),
+        sa.Column("forwarded_count", sa.BigInteger(), nullable=False),
+        sa.Column("is_verified", sa.SmallInteger(), nullable=False),
+        sa.Column(
+            "session_data",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("version", "room_id", "session_id", name=op.f("pk_key_backup_sessions")),
+    )
+    op.create_table(
+        "key_backups",
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "algorithm",
+            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "auth_data",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("etag", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_key_backups")),
+    )
+    op.create_index("ix_key_backups_user_id_version", "key_backups", ["user_id", "version"], unique=False)
+    op.create_table(
+        "key_signatures",
+        sa.Column(
+            "signature_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("target", sa.String(length=255), nullable=False),
+        sa.Column("signer_user_id", sa.String(length=255), nullable=False),
+        sa.Column("signer_key_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "signature",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("signature_hash", name=op.f("pk_key_signatures")),
+    )
+    op.create_index(
+        "ix_key_signatures_user_id_signer_user_id",
+        "key_signatures",
+        ["user_id", "signer_user_id"],
+        unique=False,
+    )
+    op.create_index("ix_key_signatures_user_id_target", "key_signatures", ["user_id", "target"], unique=False)
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("holder", sa.String(length=255), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
         "login_tokens",
         sa.Column(
             "token_hash",
@@ -185,6 +324,28 @@ def upgrade() -> None:
         "ix_memberships_user_id_membership", "memberships", ["user_id", "membership"], unique=False
     )
     op.create_index("ix_memberships_user_id_position", "memberships", ["user_id", "position"], unique=False)
+    op.create_table(
+        "one_time_keys",
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("algorithm", sa.String(length=255), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "json",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", "device_id", "name", name=op.f("pk_one_time_keys")),
+    )
+    op.create_index(
+        "ix_one_time_keys_user_id_device_id_position",
+        "one_time_keys",
+        ["user_id", "device_id", "position"],
+        unique=False,
+    )
     op.create_table(
         "registration_nonces",
         sa.Column("nonce", sa.String(length=255), nullable=False),
@@ -239,6 +400,41 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stream_position")),
+    )
+    op.create_table(
+        "to_device_messages",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "event",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_to_device_messages")),
+    )
+    op.create_index(
+        "ix_to_device_messages_user_id_device_id_position",
+        "to_device_messages",
+        ["user_id", "device_id", "position"],
+        unique=False,
+    )
+    op.create_table(
+        "to_device_transactions",
+        sa.Column(
+            "transaction_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("transaction_hash", name=op.f("pk_to_device_transactions")),
+    )
+    op.create_index(
+        "ix_to_device_transactions_created_ts", "to_device_transactions", ["created_ts"], unique=False
     )
     op.create_table(
         "uia_sessions",

@@ -1,0 +1,119 @@
+"""Leases and consumers, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from palpo.db.engine import Database
+from palpo.storage import consumers
+from palpo.storage.leases import DatabaseLeases, find
+from palpo.streams.clock import FakeClock, SystemClock
+from palpo.streams.leases import Lease, LeaseKeeper
+
+Connect = Callable[[], Awaitable[Database]]
+
+
+async def test_one_holder_at_a_time(database: Database) -> None:
+    store, clock = DatabaseLeases(database), FakeClock(1000)
+
+    async def acquire(holder: str) -> Lease | None:
+        now_ms = clock.now_ms()
+        return await store.acquire("sender:1", holder=holder, now_ms=now_ms, until_ms=now_ms + 100)
+
+    first = await acquire("a")
+    assert first == Lease(name="sender:1", holder="a", fence=1, until_ms=1100)
+    assert await acquire("b") is None
+    clock.advance(50)
+    assert await acquire("a") == Lease(name="sender:1", holder="a", fence=1, until_ms=1150)
+    clock.advance(99)
+    assert await acquire("b") is None
+    clock.advance(1)
+    second = await acquire("b")
+    assert second == Lease(name="sender:1", holder="b", fence=2, until_ms=1250)
+    assert await store.renew(first, now_ms=1150, until_ms=9999) is None
+    assert await store.release(first) is False
+    assert await store.renew(second, now_ms=1249, until_ms=1300) is not None
+    assert await store.release(second) is True
+    assert await database.read(lambda tx: find(tx, "sender:1", now_ms=1250)) is None
+    assert await acquire("c") == Lease(name="sender:1", holder="c", fence=3, until_ms=1250)
+
+
+async def test_a_lease_that_ran_out_is_not_renewed(database: Database) -> None:
+    store = DatabaseLeases(database)
+    lease = await store.acquire("x", holder="a", now_ms=0, until_ms=10)
+    assert lease is not None
+
+    assert await store.renew(lease, now_ms=10, until_ms=20) is None
+    again = await store.acquire("x", holder="a", now_ms=10, until_ms=20)
+    assert again == Lease(name="x", holder="a", fence=2, until_ms=20)
+
+
+async def test_of_several_processes_one_gets_it(database: Database, connect: Connect) -> None:
+    others = [database, *[await connect() for _ in range(3)]]
+
+    for turn in range(5):
+        outcomes = await asyncio.gather(
+            *(
+                DatabaseLeases(other).acquire(f"x{turn}", holder=f"p{n}", now_ms=0, until_ms=10)
+                for n, other in enumerate(others)
+                for _ in range(3)
+            )
+        )
+        assert len({lease.holder for lease in outcomes if lease is not None}) == 1
+
+
+async def test_work_goes_to_the_next_when_its_holder_stops(database: Database) -> None:
+    store, started = DatabaseLeases(database), asyncio.Queue[str]()
+
+    def keeper(holder: str) -> asyncio.Task[None]:
+        async def work(lease: Lease) -> None:
+            started.put_nowait(lease.holder)
+            await asyncio.sleep(60)
+
+        leases = LeaseKeeper(store, SystemClock(), holder=holder, duration_ms=90)
+        return asyncio.create_task(leases.run("work", work))
+
+    tasks = [keeper("a"), keeper("b")]
+    async with asyncio.timeout(10):
+        first = await started.get()
+        await asyncio.sleep(0.2)
+        assert started.empty()
+        tasks["ab".index(first)].cancel()
+        second = await started.get()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert {first, second} == {"a", "b"}
+
+
+async def test_work_that_fails_is_not_hidden(database: Database) -> None:
+    async def work(lease: Lease) -> None:
+        raise LookupError("broken")
+
+    leases = LeaseKeeper(DatabaseLeases(database), SystemClock(), holder="a", duration_ms=90)
+    async with asyncio.timeout(10):
+        with pytest.raises(LookupError):
+            await leases.run("work", work)
+    assert await DatabaseLeases(database).acquire("work", holder="b", now_ms=0, until_ms=1) is not None
+
+
+async def test_a_consumer_moves_from_where_it_is(database: Database) -> None:
+    async def moves(tx: Any) -> list[Any]:
+        return [
+            await consumers.position_of(tx, "pushers"),
+            await consumers.register(tx, "pushers", position=5),
+            await consumers.register(tx, "pushers", position=9),
+            await consumers.advance(tx, "pushers", since=5, to=7),
+            await consumers.advance(tx, "pushers", since=5, to=8),
+            await consumers.position_of(tx, "pushers"),
+            await consumers.positions(tx),
+        ]
+
+    assert await database.write(moves) == [None, 5, 5, True, False, 7, {"pushers": 7}]
+    await database.write(lambda tx: consumers.forget(tx, "pushers"))
+    assert await database.read(consumers.positions) == {}

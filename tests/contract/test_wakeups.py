@@ -1,0 +1,160 @@
+"""Processes hear of each other's commits, whatever joins them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from conftest import administer, service_url
+
+from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.wakeups import ProcessWakeups, append, decode, encode
+from palpo.streams.processes import create_wakeups
+
+Connect = Callable[[], Awaitable[Database]]
+
+
+class Process:
+    """One process: its wake-ups, and what it has heard."""
+
+    def __init__(self, wakeups: ProcessWakeups) -> None:
+        self.wakeups = wakeups
+        self.heard: list[Commit] = []
+        self._news = asyncio.Event()
+
+    def hear(self, commit: Commit) -> None:
+        self.heard.append(commit)
+        self._news.set()
+
+    async def until(self, position: int, topic: str) -> None:
+        """Wait until ``position`` and ``topic`` have been heard of."""
+        async with asyncio.timeout(10):
+            while not any(
+                commit.position >= position and {topic, EVERYTHING} & commit.topics for commit in self.heard
+            ):
+                self._news.clear()
+                await self._news.wait()
+
+
+@pytest.fixture(params=["postgresql", "redis"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Process, Process]]:
+    """Two processes joined by a link of the kind."""
+    url = service_url(request.param.upper())
+    processes = [Process(make(request.param, url)) for _ in range(2)]
+    for process in processes:
+        await process.wakeups.start(process.hear)
+    yield processes[0], processes[1]
+    for process in processes:
+        await process.wakeups.stop()
+
+
+def make(kind: str, url: str) -> ProcessWakeups:
+    if kind == "redis":
+        from palpo.streams.redis_wakeups import RedisWakeups
+
+        return RedisWakeups(url, channel="palpo:test")
+    from palpo.db.postgresql_wakeups import PostgresWakeups
+
+    return PostgresWakeups(url, channel="palpo_test")
+
+
+async def test_the_others_hear_and_the_sender_does_not(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    one.wakeups.publish(Commit(position=7, topics=frozenset({"room:!é'\"😀"})))
+    await other.until(7, "room:!é'\"😀")
+    other.wakeups.publish(Commit(position=8, topics=frozenset({"user:@a"})))
+    await one.until(8, "user:@a")
+
+    assert all(commit.position == 7 for commit in other.heard)
+    assert all(commit.position == 8 for commit in one.heard)
+
+
+async def test_more_topics_than_fit_wake_everyone(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    one.wakeups.publish(Commit(position=9, topics=frozenset(f"room:!{n:0250}" for n in range(1000))))
+    await other.until(9, EVERYTHING)
+
+
+async def test_many_commits_are_merged_and_none_is_forgotten(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    for n in range(500):
+        one.wakeups.publish(Commit(position=n, topics=frozenset({f"room:!{n}"})))
+    await other.until(499, "room:!499")
+
+    heard = frozenset().union(*(commit.topics for commit in other.heard))
+    assert EVERYTHING in heard or heard == {f"room:!{n}" for n in range(500)}
+    assert len(other.heard) < 500
+
+
+async def test_a_lost_link_is_made_again_and_wakes_everyone(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    if type(one.wakeups).__name__ == "PostgresWakeups":
+        await administer(
+            service_url("POSTGRESQL"),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'palpo wake-ups'",
+        )
+    else:
+        from redis.asyncio import Redis
+
+        redis = Redis.from_url(service_url("REDIS"))
+        await redis.client_kill_filter(_type="pubsub")
+        await redis.aclose()
+
+    await one.until(0, EVERYTHING)
+    await other.until(0, EVERYTHING)
+    one.wakeups.publish(Commit(position=5, topics=frozenset({"room:!a"})))
+    await other.until(5, "room:!a")
+
+
+async def test_whatever_joins_the_processes_of_a_database(
+    database: Database, connect: Connect, database_url: str
+) -> None:
+    second = await connect()
+    heard = Process(create_wakeups(second, database_url=database_url, redis_url=None))
+    telling = create_wakeups(database, database_url=database_url, redis_url=None)
+    database.listen(telling.publish)
+    await telling.start(lambda commit: None)
+    await heard.wakeups.start(heard.hear)
+
+    async def unit(tx: Any) -> int:
+        tx.notify("room:!a")
+        return int(await tx.positions())
+
+    position = await database.write(unit)
+    await heard.until(position, "room:!a")
+    await heard.wakeups.stop()
+    await telling.stop()
+
+
+def test_a_message_of_another_kind_is_ignored() -> None:
+    commits = [
+        Commit(position=3, topics=frozenset({"a", "b"}), since=1),
+        Commit(position=9, topics=frozenset({"c"}), since=7),
+    ]
+
+    assert decode(encode(commits, sender="me", limit=100)) == ("me", commits)
+    assert decode(encode(commits, sender="me", limit=10)) == (
+        "me",
+        [Commit(position=9, topics=frozenset({EVERYTHING}))],
+    )
+    for message in ("", "{}", "[1]", '["a", [["b", 1, []]]]', "\x00"):
+        assert decode(message) is None
+
+
+def test_commits_are_merged_where_nothing_lies_between() -> None:
+    pending: list[Commit] = []
+    for since, position, topic in ((0, 2, "a"), (2, 3, "b"), (0, 0, "c"), (5, 6, "d"), (6, 9, "e")):
+        append(pending, Commit(position=position, topics=frozenset({topic}), since=since))
+
+    assert pending == [
+        Commit(position=3, topics=frozenset("abc"), since=0),
+        Commit(position=9, topics=frozenset("de"), since=5),
+    ]
+    for position in range(100, 300, 2):
+        append(pending, Commit(position=position, topics=frozenset("f"), since=position - 1))
+    assert len(pending) <= 64
+    assert pending[0].all_topics
+    assert pending[-1].position == 298

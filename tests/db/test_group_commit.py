@@ -1,0 +1,99 @@
+"""What waits is committed together, and each outcome goes to its own caller."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palpo.db.engine import Committed, Database
+from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable
+from palpo.db.migrations.upgrade import upgrade
+from palpo.db.sqlite import SqliteEngine
+from palpo.db.transaction import WriteTransaction
+
+
+class CountingEngine(SqliteEngine):
+    """SQLite, remembering how many units each commit had, and failing where told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.groups: list[int] = []
+        self.failures: list[Exception] = []
+
+    async def commit(self, units: Any) -> Committed:
+        self.groups.append(len(units))
+        committed = await super().commit(units)
+        if self.failures:
+            raise self.failures.pop(0)
+        return committed
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> CountingEngine:
+    await asyncio.to_thread(upgrade, f"sqlite:///{tmp_path / 'group.db'}")
+    return CountingEngine(tmp_path / "group.db")
+
+
+async def take(tx: WriteTransaction) -> int:
+    return await tx.positions()
+
+
+async def test_what_waits_is_one_group_up_to_the_bound(engine: CountingEngine) -> None:
+    database = Database(engine, group_bound=10)
+    await database.open()
+    positions = await asyncio.gather(*(database.write(take) for _ in range(25)))
+    await database.close()
+
+    assert sorted(positions) == list(range(1, 26))
+    assert engine.groups == [10, 10, 5]
+
+
+async def test_a_commit_of_unknown_outcome_is_not_run_again(engine: CountingEngine) -> None:
+    database = Database(engine)
+    await database.open()
+    engine.failures.append(OutcomeUnknown("the server went away"))
+    outcomes = await asyncio.gather(*(database.write(take) for _ in range(3)), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown] * 3
+    assert engine.groups == [3]
+    assert await database.write(take) == 4
+    await database.close()
+
+
+async def test_retries_end(engine: CountingEngine) -> None:
+    database = Database(engine)
+    await database.open()
+
+    async def always(tx: WriteTransaction) -> None:
+        raise Retriable("again")
+
+    with pytest.raises(Retriable):
+        await database.write(always)
+    await database.close()
+    assert engine.groups == [1] * 8
+
+
+async def test_a_unit_that_awaits_something_else_is_an_error(engine: CountingEngine) -> None:
+    database = Database(engine)
+    await database.open()
+
+    async def sleeps(tx: WriteTransaction) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="other than its transaction"):
+        await database.write(sleeps)
+    assert await database.write(take) == 1
+    await database.close()
+
+
+async def test_a_database_that_is_not_open_is_said_to_be(engine: CountingEngine) -> None:
+    database = Database(engine)
+
+    with pytest.raises(DatabaseError, match="not open"):
+        await database.write(take)
+    with pytest.raises(DatabaseError, match="not open"):
+        await database.read(take)  # type: ignore[arg-type]
+    await database.close()
