@@ -23,6 +23,7 @@ from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.db.position import CURRENT
 from palpo.services import user_interactive_auth as uia
+from palpo.services.accounts import Accounts
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.event_store import EventStore
 from palpo.services.logins import Logins
@@ -30,6 +31,7 @@ from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.registration import Registration
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
+from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
@@ -106,6 +108,8 @@ def build_services(
         logins=logins,
         registration=registration,
         interactive_auth=interactive_auth,
+        accounts=Accounts(config, db, passwords, device_removal),
+        server_keys=ServerKeys(config.server_name, key, clock),
         events=events,
         room_heads=room_heads,
         room_writer=room_writer,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from palpo.config.model import Config
 from palpo.db.engine import Database
+from palpo.services.accounts import Accounts
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.event_store import EventStore
 from palpo.services.logins import Logins
 from palpo.services.registration import Registration
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
+from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
 from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.streams.background import Background
@@ -33,6 +35,8 @@ class Services:
     logins: Logins
     registration: Registration
     interactive_auth: UserInteractiveAuth
+    accounts: Accounts
+    server_keys: ServerKeys
     events: EventStore
     room_heads: RoomHeads
     room_writer: RoomWriter

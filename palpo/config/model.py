@@ -91,6 +91,26 @@ class SessionConfig(Section, frozen=True):
     ] = 300
 
 
+class TurnConfig(Section, frozen=True):
+    """A TURN server for calls, which shares a secret with this one."""
+
+    uris: Annotated[
+        tuple[str, ...], Meta(description="`turn:` and `turns:` URIs; none: no TURN server.")
+    ] = ()
+    shared_secret: str = ""
+    lifetime_seconds: Annotated[int, Meta(ge=60, description="How long credentials are good.")] = 86_400
+
+
+class WellKnownConfig(Section, frozen=True):
+    """What `/.well-known/matrix/…` tells beside `public_url`."""
+
+    server: Annotated[str, Meta(description="`host:port` that other servers are sent to; empty: none.")] = ""
+    support_page: Annotated[str, Meta(description="URL of a page that helps users.")] = ""
+    admin_email: Annotated[str, Meta(description="Where to reach the administrators.")] = ""
+    admin_matrix_id: Annotated[str, Meta(description="User ID of an administrator.")] = ""
+    security_email: Annotated[str, Meta(description="Where to report security issues.")] = ""
+
+
 class MediaConfig(Section, frozen=True):
     """The media repository."""
 
@@ -126,6 +146,8 @@ class Config(Section, frozen=True):
     registration: RegistrationConfig = RegistrationConfig()
     password: PasswordConfig = PasswordConfig()
     sessions: SessionConfig = SessionConfig()
+    turn: TurnConfig = TurnConfig()
+    well_known: WellKnownConfig = WellKnownConfig()
     media: MediaConfig = MediaConfig()
     rooms: RoomConfig = RoomConfig()
     log: LogConfig = LogConfig()

@@ -15,6 +15,7 @@ from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.logins import DeviceChoice, Logins, NewSession
 from palpo.services.passwords import Passwords
+from palpo.services.sessions import Requester
 from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
 from palpo.streams.clock import Clock
@@ -93,6 +94,32 @@ class Registration:
             user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
         )
         return user_id, await self._create(account, choice)
+
+    async def upgrade_guest(
+        self, guest: Requester, username: str | None, password: str | None, choice: DeviceChoice | None
+    ) -> tuple[str, NewSession | None]:
+        """Make the account of ``guest`` a user's (spec: "Guest Access"); returns as ``register`` does.
+
+        The username must be the guest's own. Raises Forbidden, M_WEAK_PASSWORD (400).
+        """
+        if not guest.is_guest or username != identifiers.localpart_of(guest.user_id):
+            raise Forbidden("That is not a guest's access token and username")
+        hash_ = None
+        if password is not None:
+            self._passwords.check_new(password)
+            hash_ = await self._passwords.hash(password)
+        session = None if choice is None else self._logins.new_session(guest.user_id, choice)
+
+        async def unit(tx: WriteTransaction) -> bool:
+            if not await storage.upgrade_guest(tx, guest.user_id, hash_):
+                return False
+            if session is not None and choice is not None:
+                await self._logins.store(tx, session, choice)
+            return True
+
+        if not await self._db.write(unit):
+            raise Forbidden("The account is a guest's no longer")
+        return guest.user_id, session
 
     async def register_guest(self, display_name: str | None) -> NewSession:
         """A guest account with a session; raises Forbidden where the server has none."""

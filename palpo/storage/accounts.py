@@ -58,6 +58,9 @@ _SET_PASSWORD = Statement(update(users).where(_USER).values(password_hash=bindpa
 _SET_LOCKED = Statement(update(users).where(_USER).values(locked=bindparam("value")))
 _SET_SUSPENDED = Statement(update(users).where(_USER).values(suspended=bindparam("value")))
 _SET_ADMIN = Statement(update(users).where(_USER).values(is_admin=bindparam("value")))
+_UPGRADE_GUEST = Statement(
+    update(users).where(_USER, users.c.is_guest == 1).values(is_guest=0, password_hash=bindparam("hash"))
+)
 _DEACTIVATE = Statement(
     update(users).where(_USER).values(deactivated=1, password_hash=None, erased=bindparam("value"))
 )
@@ -153,6 +156,13 @@ async def set_admin(tx: WriteTransaction, user_id: str, is_admin: bool) -> None:
     """Make someone a server administrator, or end that."""
     await tx.run(_SET_ADMIN, user=user_id, value=int(is_admin))
     tx.notify(f"session:{user_id}")
+
+
+async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str | None) -> bool:
+    """Make a guest a user; whether it was a guest until now."""
+    changed = await tx.run(_UPGRADE_GUEST, user=user_id, hash=password_hash)
+    tx.notify(f"session:{user_id}")
+    return changed > 0
 
 
 async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None:

@@ -28,14 +28,18 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
         display_name=body.initial_device_display_name,
         refreshable=bool(body.refresh_token),
     )
-    if body.username is not None:
-        await registration.check_available(body.username)
+    wanted = None if body.inhibit_login else choice
     if body.password is not None:
         registration.check_password(body.password)
-    await authorise(call, body.auth, flows=flows)
-    user_id, session = await registration.register(
-        body.username, body.password, None if body.inhibit_login else choice
-    )
+    if body.guest_access_token is not None:
+        guest = await call.services.sessions.authenticate(body.guest_access_token)
+        await authorise(call, body.auth, flows=flows)
+        user_id, session = await registration.upgrade_guest(guest, body.username, body.password, wanted)
+    else:
+        if body.username is not None:
+            await registration.check_available(body.username)
+        await authorise(call, body.auth, flows=flows)
+        user_id, session = await registration.register(body.username, body.password, wanted)
     if session is None:
         return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
     return _registered(session)

@@ -23,6 +23,8 @@ class Register(Body, frozen=True):
     initial_device_display_name: str | None = None
     inhibit_login: bool | None = None
     refresh_token: bool | None = None
+    guest_access_token: str | None = None
+    """Of the guest whose account is to become a user's (spec: "Guest Access")."""
 
 
 class Registered(Response, frozen=True):

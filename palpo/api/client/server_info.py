@@ -1,0 +1,97 @@
+"""What the server says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.core.errors import NotFound
+from palpo.core.room_versions import ROOM_VERSIONS
+from palpo.services import turn
+from palpo.wire.client import server_info as wire
+from palpo.wire.client.login import BaseUrl, WellKnown
+from palpo.wire.endpoint import NoBody, NoParams
+
+handlers = Handlers()
+
+VERSIONS = wire.Versions(versions=wire.SPEC_VERSIONS, unstable_features=wire.UNSTABLE_FEATURES)
+
+
+@handlers.serves(wire.get_versions)
+async def get_versions(call: Call, params: NoParams, body: NoBody) -> wire.Versions:
+    """GET /versions."""
+    return VERSIONS
+
+
+@handlers.serves(wire.get_capabilities)
+async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.Capabilities:
+    """GET /capabilities."""
+    requester = call.requester
+    config = call.services.config
+    user = not requester.is_guest
+    capabilities: dict[str, Any] = {
+        "m.change_password": {"enabled": user and config.password.enabled},
+        "m.room_versions": {
+            "default": config.rooms.default_version,
+            "available": {
+                version.id: "stable" if version.stable else "unstable" for version in ROOM_VERSIONS.values()
+            },
+        },
+        "m.set_displayname": {"enabled": True},
+        "m.set_avatar_url": {"enabled": user},
+        "m.profile_fields": {"enabled": True} if user else {"enabled": True, "allowed": ["displayname"]},
+        "m.3pid_changes": {"enabled": False},
+        "m.get_login_token": {"enabled": user and config.password.enabled},
+        "m.forget_forced_upon_leave": {"enabled": False},
+    }
+    if requester.is_admin:
+        capabilities["m.account_moderation"] = {"suspend": True, "lock": True}
+    return wire.Capabilities(capabilities=capabilities)
+
+
+@handlers.serves(wire.get_wellknown)
+async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> WellKnown:
+    """GET /.well-known/matrix/client."""
+    public_url = call.services.config.public_url
+    if not public_url:
+        raise NotFound("No server discovery information")
+    return WellKnown(homeserver=BaseUrl(base_url=public_url))
+
+
+@handlers.serves(wire.get_wellknown_support)
+async def get_wellknown_support(call: Call, params: NoParams, body: NoBody) -> wire.Support:
+    """GET /.well-known/matrix/support."""
+    config = call.services.config.well_known
+    contacts = []
+    if config.admin_email or config.admin_matrix_id:
+        contacts.append(
+            wire.Contact(
+                role="m.role.admin",
+                matrix_id=config.admin_matrix_id or None,
+                email_address=config.admin_email or None,
+            )
+        )
+    if config.security_email:
+        contacts.append(wire.Contact(role="m.role.security", email_address=config.security_email))
+    if not contacts and not config.support_page:
+        raise NotFound("No support information")
+    return wire.Support(contacts=contacts or None, support_page=config.support_page or None)
+
+
+@handlers.serves(wire.get_wellknown_server)
+async def get_wellknown_server(call: Call, params: NoParams, body: NoBody) -> wire.ServerDelegation:
+    """GET /.well-known/matrix/server."""
+    server = call.services.config.well_known.server
+    if not server:
+        raise NotFound("This server delegates to no other")
+    return wire.ServerDelegation(server=server)
+
+
+@handlers.serves(wire.get_turn_server)
+async def get_turn_server(call: Call, params: NoParams, body: NoBody) -> wire.TurnServer | Reply:
+    """GET /voip/turnServer: an empty object, as clients expect, where there is no TURN server."""
+    services = call.services
+    found = turn.credentials(services.config.turn, call.user_id, services.clock.now_ms())
+    if found is None:
+        return Reply(body=b"{}")
+    return wire.TurnServer(username=found.username, password=found.password, uris=found.uris, ttl=found.ttl)

@@ -1,0 +1,107 @@
+"""What becomes of accounts after they were made: passwords, moderation, deactivation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from palpo.config.model import Config
+from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.db.engine import Database
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.device_removal import DeviceRemoval
+from palpo.services.passwords import Passwords
+from palpo.storage import accounts as storage
+from palpo.storage.accounts import Account, DeviceSeen
+
+DeactivationHook = Callable[[str, bool], Awaitable[None]]
+"""``async def hook(user_id, erase)``, called after the account was deactivated."""
+
+
+class Accounts:
+    """Changes accounts."""
+
+    def __init__(self, config: Config, db: Database, passwords: Passwords, removal: DeviceRemoval) -> None:
+        self._config = config
+        self._db = db
+        self._passwords = passwords
+        self._removal = removal
+        self._deactivation_hooks: list[DeactivationHook] = []
+
+    def on_deactivation(self, hook: DeactivationHook) -> None:
+        """Call ``hook`` whenever an account has been deactivated: to leave its rooms, say.
+
+        Hooks may do units of work of their own; each must be able to run again for the same user.
+        """
+        self._deactivation_hooks.append(hook)
+
+    async def find(self, user_id: str) -> Account | None:
+        """A user of this server."""
+        return await self._db.read(lambda tx: storage.find(tx, user_id))
+
+    async def set_password(
+        self, user_id: str, password: str, *, log_out: bool, keep_device: str | None = None
+    ) -> None:
+        """Replace a password; ``log_out`` removes all devices but ``keep_device``.
+
+        Raises M_WEAK_PASSWORD (400) and InvalidParam.
+        """
+        self._passwords.check_new(password)
+        hash_ = await self._passwords.hash(password)
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.set_password(tx, user_id, hash_)
+            if log_out:
+                await self._removal.remove_all(tx, user_id, keep=keep_device)
+
+        await self._db.write(unit)
+
+    async def set_admin(self, user_id: str, is_admin: bool) -> None:
+        """Make someone a server administrator, or end that."""
+        await self._db.write(lambda tx: storage.set_admin(tx, user_id, is_admin))
+
+    async def deactivate(self, user_id: str, *, erase: bool) -> None:
+        """End an account for good: no login any more, no devices, no name free to register."""
+
+        async def unit(tx: WriteTransaction) -> None:
+            await self._removal.remove_all(tx, user_id)
+            await storage.deactivate(tx, user_id, erase=erase)
+
+        await self._db.write(unit)
+        for hook in self._deactivation_hooks:
+            await hook(user_id, erase)
+
+    async def moderated(self, user_id: str) -> Account:
+        """The account that an administrator wants to look at or act on.
+
+        Raises InvalidParam for another server's user, NotFound, and Forbidden for an administrator.
+        """
+        if server_name_of(parse_user_id(user_id)) != self._config.server_name:
+            raise InvalidParam("The user is not of this server")
+        account = await self.find(user_id)
+        if account is None or account.deactivated:
+            raise NotFound("There is no such user")
+        if account.is_admin or user_id in self._config.admins:
+            raise Forbidden("The user is an administrator")
+        return account
+
+    async def set_locked(self, user_id: str, locked: bool) -> None:
+        """Lock or unlock an account that ``moderated`` let through."""
+        await self._db.write(lambda tx: storage.set_locked(tx, user_id, locked))
+
+    async def set_suspended(self, user_id: str, suspended: bool) -> None:
+        """Suspend an account that ``moderated`` let through, or end that."""
+        await self._db.write(lambda tx: storage.set_suspended(tx, user_id, suspended))
+
+    async def devices_seen(self, user_id: str) -> list[DeviceSeen]:
+        """A user's devices and where they were used from; raises NotFound for an unknown user."""
+
+        async def unit(tx: Transaction) -> list[DeviceSeen] | None:
+            if await storage.find(tx, user_id) is None:
+                return None
+            return await storage.devices_seen(tx, user_id)
+
+        found = await self._db.read(unit)
+        if found is None:
+            raise NotFound("There is no such user")
+        return found

@@ -1,0 +1,184 @@
+"""Third-party identifiers of accounts (spec: client-server API, "Adding Account Administrative Contact
+Information")."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Response, client
+
+PATH = "/account/3pid"
+
+
+class ThirdPartyIdentifier(Response, frozen=True):
+    """An email address or telephone number of an account. Times are milliseconds since the epoch."""
+
+    medium: str
+    address: str
+    validated_at: int
+    added_at: int
+
+
+class ThirdPartyIdentifiers(Response, frozen=True):
+    """Those of one account."""
+
+    threepids: list[ThirdPartyIdentifier]
+
+
+class Credentials(Body, frozen=True):
+    """Body of /account/3pid."""
+
+    three_pid_creds: dict[str, Any]
+
+
+class Add(Body, frozen=True):
+    """Body of /account/3pid/add."""
+
+    client_secret: str
+    sid: str
+    auth: dict[str, Any] | None = None
+
+
+class Bind(Body, frozen=True):
+    """Body of /account/3pid/bind."""
+
+    client_secret: str
+    id_server: str
+    id_access_token: str
+    sid: str
+
+
+class Remove(Body, frozen=True):
+    """Body of /account/3pid/delete and /unbind."""
+
+    medium: Literal["email", "msisdn"]
+    address: str
+    id_server: str | None = None
+
+
+class Removed(Response, frozen=True):
+    """Whether an identity server has unbound the identifier."""
+
+    id_server_unbind_result: str
+
+
+class EmailToken(Body, frozen=True):
+    """Body that asks for an email with a token."""
+
+    client_secret: str
+    email: str
+    send_attempt: int
+    next_link: str | None = None
+    id_server: str | None = None
+    id_access_token: str | None = None
+
+
+class MsisdnToken(Body, frozen=True):
+    """Body that asks for a text message with a token."""
+
+    client_secret: str
+    country: str
+    phone_number: str
+    send_attempt: int
+    next_link: str | None = None
+    id_server: str | None = None
+    id_access_token: str | None = None
+
+
+class TokenSent(Response, frozen=True):
+    """The session in which the token counts."""
+
+    sid: str
+    submit_url: str | None = None
+
+
+get_account_3pids: Endpoint[NoParams, NoBody, ThirdPartyIdentifiers] = Endpoint(
+    operation_id="getAccount3PIDs",
+    method="GET",
+    paths=client(PATH),
+    auth=Auth.ACCESS_TOKEN,
+    response=ThirdPartyIdentifiers,
+)
+
+post_3pids: Endpoint[NoParams, Credentials, TokenSent] = Endpoint(
+    operation_id="post3PIDs",
+    method="POST",
+    paths=client(PATH),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.THIRD_PARTY,
+    body=Credentials,
+    response=TokenSent,
+    deprecated=True,
+)
+
+add_3pid: Endpoint[NoParams, Add, TokenSent] = Endpoint(
+    operation_id="add3PID",
+    method="POST",
+    paths=client(f"{PATH}/add"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.THIRD_PARTY,
+    body=Add,
+    response=TokenSent,
+)
+
+bind_3pid: Endpoint[NoParams, Bind, TokenSent] = Endpoint(
+    operation_id="bind3PID",
+    method="POST",
+    paths=client(f"{PATH}/bind"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.THIRD_PARTY,
+    body=Bind,
+    response=TokenSent,
+)
+
+delete_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
+    operation_id="delete3pidFromAccount",
+    method="POST",
+    paths=client(f"{PATH}/delete"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.THIRD_PARTY,
+    body=Remove,
+    response=Removed,
+)
+
+unbind_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
+    operation_id="unbind3pidFromAccount",
+    method="POST",
+    paths=client(f"{PATH}/unbind"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.THIRD_PARTY,
+    body=Remove,
+    response=Removed,
+)
+
+
+def _email(operation_id: str, path: str) -> Endpoint[NoParams, EmailToken, TokenSent]:
+    return Endpoint(
+        operation_id=operation_id,
+        method="POST",
+        paths=client(f"{path}/email/requestToken"),
+        auth=Auth.NONE,
+        limit=Limit.THIRD_PARTY,
+        body=EmailToken,
+        response=TokenSent,
+    )
+
+
+def _msisdn(operation_id: str, path: str) -> Endpoint[NoParams, MsisdnToken, TokenSent]:
+    return Endpoint(
+        operation_id=operation_id,
+        method="POST",
+        paths=client(f"{path}/msisdn/requestToken"),
+        auth=Auth.NONE,
+        limit=Limit.THIRD_PARTY,
+        body=MsisdnToken,
+        response=TokenSent,
+    )
+
+
+email_to_register = _email("requestTokenToRegisterEmail", "/register")
+email_to_reset_password = _email("requestTokenToResetPasswordEmail", "/account/password")
+email_to_add = _email("requestTokenTo3PIDEmail", PATH)
+msisdn_to_register = _msisdn("requestTokenToRegisterMSISDN", "/register")
+msisdn_to_reset_password = _msisdn("requestTokenToResetPasswordMSISDN", "/account/password")
+msisdn_to_add = _msisdn("requestTokenTo3PIDMSISDN", PATH)
