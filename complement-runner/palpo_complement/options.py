@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+# What a server imports late, so that its forks need not do it each.
+PRELOAD = (
+    "palpo.app",
+    "uvloop",
+    "hypercorn.asyncio",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "palpo_conformance.schema_check",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -28,7 +37,7 @@ class RunOptions:
     prepare_command: str | None = None
     server_target: str = "palpo.cli.complement:main"
     prepare_target: str | None = "palpo.cli.complement:prepare"
-    preload: tuple[str, ...] = ("palpo.app", "palpo.cli")
+    preload: tuple[str, ...] = PRELOAD
     server_name: str = "palpo"
     server_commit: str | None = None
     schema_check: bool = True

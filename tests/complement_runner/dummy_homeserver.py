@@ -9,6 +9,12 @@ import signal
 import sys
 from pathlib import Path
 
+PRELOADED: list[int] = []
+
+
+def preload() -> None:
+    PRELOADED.append(os.getpid())
+
 
 def prepare(root: Path) -> None:
     (root / "data").mkdir()
@@ -19,6 +25,7 @@ def main(root: Path) -> None:
     starts = int((root / "data" / "starts").read_text()) + 1
     (root / "data" / "starts").write_text(str(starts))
     sys.stdout.write(f"start {starts} of {os.environ['SERVER_NAME']}\n")
+    (root / "data" / "preloaded").write_text(str([os.getppid()] == PRELOADED))
     asyncio.run(_serve(root, starts))
 
 

@@ -126,6 +126,12 @@ async def test_container_answers_at_its_address_and_at_its_published_ports(docke
         assert await versions(port, host) == {"versions": ["v1.1"], "starts": 1}
 
 
+async def test_preloading_is_done_once_in_the_parent(docker: Docker) -> None:
+    container = await docker.create("palpo", "c1")
+    await docker.start(container)
+    assert (docker.root(container) / "data/preloaded").read_text() == "True"
+
+
 async def test_archive_is_unpacked_into_the_state_directory(docker: Docker) -> None:
     container = await docker.create("palpo", "c1")
     url = f"/containers/{container}/archive?path=%2F"

@@ -51,7 +51,8 @@ class Launcher(Protocol):
 class ZygoteLauncher:
     """Forks of one process that has `preload` and the module of `target` imported.
 
-    `target` and `prepare_target` are `module:function`, called with the state directory.
+    `target` and `prepare_target` are `module:function`, called with the state directory. A module's own
+    `preload` function, if it has one, is called once before any fork.
     """
 
     def __init__(

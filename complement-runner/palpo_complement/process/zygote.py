@@ -1,7 +1,7 @@
 """A process that has imported the homeserver and forks a copy for each container.
 
-Run as `python -m palpo_complement.process.zygote FD MODULE...`: it imports the modules, then speaks JSON
-lines on the inherited socket FD.
+Run as `python -m palpo_complement.process.zygote FD MODULE...`: it imports the modules,
+calls the function `preload` of those that have one, then speaks JSON lines on the inherited socket FD.
 
 - In: `{"id", "target": "module:function", "root", "log", "env"}`.
 - Out: `{"ready": true}` or `{"error": text}` once; then `{"id", "pid"}` for a request and `{"pid", "exit"}`
@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> int:
     connection.set_inheritable(False)
     try:
         for name in arguments[1:]:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            # What is made here once, such as compiled validators, is there in every child.
+            if hasattr(module, "preload"):
+                module.preload()
     except BaseException:  # noqa: BLE001 - whatever an import raises goes to the engine
         _send(connection, {"error": traceback.format_exc()})
         return 1
