@@ -24,15 +24,24 @@ from palpo.db.engine import Database
 from palpo.db.position import CURRENT
 from palpo.services import user_interactive_auth as uia
 from palpo.services.accounts import Accounts
+from palpo.services.cross_signing import CrossSigning
+from palpo.services.device_lists import DeviceLists
+from palpo.services.client_events import ClientEvents
 from palpo.services.device_removal import DeviceRemoval
+from palpo.services.devices import Devices
 from palpo.services.event_store import EventStore
+from palpo.services.key_backups import KeyBackups
+from palpo.services.keys import Keys
+from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.registration import Registration
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.server_keys import ServerKeys
+from palpo.services.sending import Sending
 from palpo.services.sessions import Sessions
+from palpo.services.to_device import ToDevice
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.wakeups import Wakeups
@@ -51,9 +60,10 @@ async def application(
     db.listen(wakeups.on_commit)
     await db.open()
     try:
-        wakeups.position = await db.read(lambda tx: tx.value(CURRENT))
+        wakeups.start(await db.read(lambda tx: tx.value(CURRENT)))
         services = build_services(config, clock, db, wakeups, background, key)
         background.start("room-writer", services.room_writer.run())
+        background.start("last-seen", services.last_seen.run())
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
         if config.log.requests:
@@ -61,7 +71,7 @@ async def application(
         dispatcher = Dispatcher(
             services,
             handlers(),
-            authenticator=Authenticator(services.sessions),
+            authenticator=Authenticator(services.sessions, services.last_seen),
             limiter=Limiter(config.rate_limits, time.monotonic),
             observers=watching,
             request_prefix=secrets.token_hex(4),
@@ -79,6 +89,7 @@ def build_services(
     """Construct every service, lowest first."""
     sessions = Sessions(db, clock, wakeups, admins=config.admins)
     device_removal = DeviceRemoval()
+    last_seen = LastSeen(db, clock)
     passwords = Passwords(config.password)
     failures = FailedLogins(config.rate_limits, clock)
     logins = Logins(config, db, clock, passwords, failures, device_removal)
@@ -87,7 +98,7 @@ def build_services(
     interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(logins))
     interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
     events = EventStore(db, wakeups)
-    room_heads = RoomHeads(db, events)
+    room_heads = RoomHeads(db, events, wakeups)
     room_writer = RoomWriter(
         db,
         events,
@@ -113,4 +124,13 @@ def build_services(
         events=events,
         room_heads=room_heads,
         room_writer=room_writer,
+        client_events=ClientEvents(db, events, clock, wakeups),
+        sending=Sending(db, events, room_heads, room_writer),
+        last_seen=last_seen,
+        devices=Devices(db, clock, last_seen, device_removal),
+        device_lists=DeviceLists(db, wakeups),
+        keys=Keys(db, wakeups, server_name=config.server_name),
+        cross_signing=CrossSigning(db),
+        key_backups=KeyBackups(db),
+        to_device=ToDevice(db, clock, wakeups, server_name=config.server_name),
     )

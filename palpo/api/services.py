@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from palpo.config.model import Config
 from palpo.db.engine import Database
 from palpo.services.accounts import Accounts
+from palpo.services.cross_signing import CrossSigning
+from palpo.services.device_lists import DeviceLists
+from palpo.services.client_events import ClientEvents
 from palpo.services.device_removal import DeviceRemoval
+from palpo.services.devices import Devices
 from palpo.services.event_store import EventStore
+from palpo.services.key_backups import KeyBackups
+from palpo.services.keys import Keys
+from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.registration import Registration
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.server_keys import ServerKeys
+from palpo.services.sending import Sending
 from palpo.services.sessions import Sessions
+from palpo.services.to_device import ToDevice
 from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock
@@ -40,3 +49,12 @@ class Services:
     events: EventStore
     room_heads: RoomHeads
     room_writer: RoomWriter
+    client_events: ClientEvents
+    sending: Sending
+    last_seen: LastSeen
+    devices: Devices
+    device_lists: DeviceLists
+    keys: Keys
+    cross_signing: CrossSigning
+    key_backups: KeyBackups
+    to_device: ToDevice

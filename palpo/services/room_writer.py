@@ -36,7 +36,7 @@ from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import NewEvent, StoredEvent, stored
+from palpo.storage.events import MadeBy, NewEvent, StoredEvent, stored
 from palpo.storage.memberships import Membership
 from palpo.storage.rooms import HeadRow
 from palpo.streams.clock import Clock
@@ -98,7 +98,7 @@ class _Submission:
     """None for a room that its first draft creates, where the event decides the ID."""
     drafts: Sequence[Draft]
     creates: RoomVersion | None
-    transaction: bytes | None
+    transaction: SendTransaction | None
     guard: Guard | None
     future: asyncio.Future[list[StoredEvent]]
 
@@ -216,7 +216,7 @@ class RoomWriter:
             room_id=room_id,
             drafts=drafts,
             creates=creates,
-            transaction=transaction.hash if transaction else None,
+            transaction=transaction,
             guard=guard,
             future=asyncio.get_running_loop().create_future(),
         )
@@ -244,7 +244,7 @@ class RoomWriter:
 
     async def _build_group(self, group: list[_Submission]) -> list[_Built]:
         heads: dict[str, RoomHead] = {}
-        made: dict[bytes, _Submission] = {}
+        made: dict[SendTransaction, _Submission] = {}
         built: list[_Built] = []
         for submission in group:
             if submission.transaction in made:
@@ -420,8 +420,8 @@ class RoomWriter:
 
     async def _answer_repeated(self, built: Sequence[_Built], *, final: bool) -> None:
         """Answer those whose request has made an event before; the rest are written again."""
-        repeated = {item.submission.transaction: item for item in built if item.submission.transaction}
-        names = [name for name in repeated if name is not None]
+        repeated = {made.hash: item for item in built if (made := item.submission.transaction) is not None}
+        names = list(repeated)
         found = await self._db.read(lambda tx: events_storage.find_transactions(tx, names))
         for name, event_id in found.items():
             event = await self._store.get(event_id)
@@ -459,7 +459,7 @@ class _Group:
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
         for new in events:
-            tx.notify(f"room:{new.event.room_id}")
+            tx.notify(f"room:{new.event.room_id}", f"head:{new.event.room_id}")
             if new.event.redacts is not None:
                 await self._redact(tx, new.event)
         return first
@@ -488,7 +488,7 @@ class _Group:
                     stripped_state=membership.stripped_state,
                 )
                 rows[row.room_id, row.user_id] = row
-                tx.notify(f"user:{row.user_id}")
+                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
             offset += len(item.events)
         await memberships_storage.put(tx, list(rows.values()))
 
@@ -504,9 +504,14 @@ class _Group:
 
     async def _write_transactions(self, tx: WriteTransaction) -> None:
         made = [
-            (item.submission.transaction, item.events[-1].event.event_id)
+            MadeBy(
+                event_id=item.events[-1].event.event_id,
+                hash=made.hash,
+                device_id=made.device_id,
+                transaction_id=made.transaction_id,
+            )
             for item in self._built
-            if item.submission.transaction is not None
+            if (made := item.submission.transaction) is not None
         ]
         await events_storage.insert_transactions(tx, made, self._now_ms)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
 
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.events import Event, client_event_bytes, parse_stored, redacted_event
@@ -54,6 +54,16 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.event.depth, self.position
 
 
+class MadeBy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Which request made an event."""
+
+    event_id: str
+    hash: bytes
+    """What makes the request the same request (16 bytes)."""
+    device_id: str | None
+    transaction_id: str
+
+
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event on its way in, with the states around it."""
 
@@ -91,13 +101,14 @@ _FIND_TRANSACTIONS = Statement(
     )
 )
 _TRANSACTIONS_OF = Statement(
-    select(event_transactions.c.event_id, event_transactions.c.transaction_hash).where(
-        in_list(event_transactions.c.event_id, "ids")
-    )
+    select(
+        event_transactions.c.event_id, event_transactions.c.device_id, event_transactions.c.transaction_id
+    ).where(in_list(event_transactions.c.event_id, "ids"))
 )
 _REDACT = Statement(
     update(events).where(events.c.event_id == bindparam("target")).values(redacted_by=bindparam("redaction"))
 )
+_DELETE_RELATION = Statement(delete(event_relations).where(event_relations.c.event_id == bindparam("target")))
 _VISIBLE = events.c.status == EventStatus.ACCEPTED.value
 _IN_ROOM = events.c.room_id == bindparam("room_id")
 _RANGE_BACK = Statement(
@@ -168,13 +179,28 @@ async def load(tx: Transaction, ids: Iterable[str]) -> list[StoredEvent]:
 async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:
     """Store events at consecutive positions. Raises UniqueViolation if one is there already."""
     await tx.many(_INSERT, [_row(item, first_position + index) for index, item in enumerate(new)])
-    relations = [_relation(item.event, first_position + index) for index, item in enumerate(new)]
-    await tx.many(_INSERT_RELATION, [row for row in relations if row is not None])
+    relations = [
+        row
+        for index, item in enumerate(new)
+        if item.status is EventStatus.ACCEPTED
+        and (row := _relation(item.event, first_position + index)) is not None
+    ]
+    await tx.many(_INSERT_RELATION, relations)
+    tx.notify(*{f"relations:{row['room_id']}" for row in relations})
 
 
-async def insert_transactions(tx: WriteTransaction, made: Iterable[tuple[bytes, str]], now_ms: int) -> None:
+async def insert_transactions(tx: WriteTransaction, made: Iterable[MadeBy], now_ms: int) -> None:
     """Note which request made which event. Raises UniqueViolation if one has made an event already."""
-    rows = [{"transaction_hash": name, "event_id": event, "created_ts": now_ms} for name, event in made]
+    rows = [
+        {
+            "transaction_hash": item.hash,
+            "event_id": item.event_id,
+            "device_id": item.device_id,
+            "transaction_id": item.transaction_id,
+            "created_ts": now_ms,
+        }
+        for item in made
+    ]
     await tx.many(_INSERT_TRANSACTION, rows)
 
 
@@ -183,14 +209,15 @@ async def find_transactions(tx: Transaction, hashes: Iterable[bytes]) -> dict[by
     return {row[0]: row[1] for row in await tx.all(_FIND_TRANSACTIONS, hashes=list(hashes))}
 
 
-async def transactions_of(tx: Transaction, ids: Iterable[str]) -> dict[str, bytes]:
-    """The requests that events were made by."""
-    return {row[0]: row[1] for row in await tx.all(_TRANSACTIONS_OF, ids=list(ids))}
+async def transactions_of(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[str | None, str]]:
+    """The ``(device ID, transaction ID)`` of the requests that events were made by."""
+    return {row[0]: (row[1], row[2]) for row in await tx.all(_TRANSACTIONS_OF, ids=list(ids))}
 
 
 async def redact(tx: WriteTransaction, target: str, redaction: str) -> None:
     """Mark ``target`` as redacted."""
     await tx.run(_REDACT, target=target, redaction=redaction)
+    await tx.run(_DELETE_RELATION, target=target)
     tx.notify(f"event:{target}")
 
 

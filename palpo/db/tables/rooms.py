@@ -65,6 +65,8 @@ event_transactions = Table(
     metadata,
     Column("transaction_hash", digest(16), primary_key=True),
     Column("event_id", identifier(), nullable=False),
+    Column("device_id", identifier()),
+    Column("transaction_id", identifier(), nullable=False),
     Column("created_ts", integer(), nullable=False),
     Index("ix_event_transactions_created_ts", "created_ts"),
     Index("ix_event_transactions_event_id", "event_id"),

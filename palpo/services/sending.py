@@ -1,0 +1,177 @@
+"""Message events and redactions, as clients send them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
+from palpo.core.identifiers import parse_event_id, parse_room_id
+from palpo.core.power_levels import PowerLevels
+from palpo.db.engine import Database
+from palpo.services.event_store import EventStore
+from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.room_writer import CREATE, Draft, Guard, RoomWriter, SendTransaction
+from palpo.services.sessions import Requester
+from palpo.storage import relations as relations_storage
+from palpo.storage.relations import THREAD
+
+REDACTION = "m.room.redaction"
+ANNOTATION = "m.annotation"
+POWER_LEVELS = ("m.room.power_levels", "")
+MAX_TRANSACTION_ID = 255
+MAX_TS = 2**53 - 1
+
+
+class Sending:
+    """Sends events once for every transaction ID of a device."""
+
+    def __init__(self, db: Database, store: EventStore, heads: RoomHeads, writer: RoomWriter) -> None:
+        self._db = db
+        self._store = store
+        self._heads = heads
+        self._writer = writer
+
+    async def send(
+        self,
+        requester: Requester,
+        room_id: str,
+        event_type: str,
+        content: dict[str, Any],
+        *,
+        transaction_id: str,
+        origin_server_ts: int | None = None,
+    ) -> str:
+        """Send a message event; its ID.
+
+        Raises NotFound, AuthError, BadJson, InvalidParam, TooLarge; BadRequest for a thread off an event
+        that relates to another, and with M_DUPLICATE_ANNOTATION for a reaction that is there already.
+        """
+        parse_room_id(room_id)
+        if origin_server_ts is not None and not 0 <= origin_server_ts <= MAX_TS:
+            raise InvalidParam("The time is out of range")
+        transaction = _transaction(requester, f"{room_id}/send/{event_type}", transaction_id)
+        if event_type == REDACTION and "redacts" in content:
+            target = content["redacts"]
+            rest = {name: value for name, value in content.items() if name != "redacts"}
+            return await self._redact(requester, room_id, target, rest, transaction)
+        if requester.suspended:
+            raise _suspended()
+        draft = Draft(
+            type=event_type,
+            sender=requester.user_id,
+            content=content,
+            origin_server_ts=origin_server_ts,
+        )
+        return await self._once(room_id, draft, transaction, self._relation_guard(draft))
+
+    async def redact(
+        self,
+        requester: Requester,
+        room_id: str,
+        event_id: str,
+        content: dict[str, Any],
+        *,
+        transaction_id: str,
+    ) -> str:
+        """Redact an event; the redaction's ID. Raises NotFound, Forbidden, BadJson, InvalidParam."""
+        parse_room_id(room_id)
+        transaction = _transaction(requester, f"{room_id}/redact/{event_id}", transaction_id)
+        return await self._redact(requester, room_id, event_id, content, transaction)
+
+    async def _redact(
+        self,
+        requester: Requester,
+        room_id: str,
+        target: object,
+        content: dict[str, Any],
+        transaction: SendTransaction,
+    ) -> str:
+        if not isinstance(target, str):
+            raise BadJson("What a redaction redacts is an event ID")
+        event_id = parse_event_id(target)
+
+        async def may_redact(head: RoomHead) -> None:
+            await self._check_redaction(head, requester, event_id)
+
+        draft = Draft(type=REDACTION, sender=requester.user_id, content=content, redacts=event_id)
+        return await self._once(room_id, draft, transaction, may_redact)
+
+    async def _check_redaction(self, head: RoomHead, requester: Requester, event_id: str) -> None:
+        """Own events are anyone's to redact, others' take the ``redact`` level."""
+        found = (await self._store.get_many([event_id])).get(event_id)
+        if found is not None and found.event.room_id != head.room_id:
+            found = None
+        if found is not None and found.event.sender == requester.user_id:
+            return
+        if requester.suspended:
+            raise _suspended()
+        state = await self._heads.state(head, [CREATE, POWER_LEVELS])
+        levels = PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
+        if levels.user(requester.user_id) >= levels.redact():
+            return
+        if found is None:
+            raise NotFound("Event not found")
+        raise Forbidden("You may not redact the events of others here")
+
+    def _relation_guard(self, draft: Draft) -> Guard | None:
+        relates_to = draft.content.get("m.relates_to")
+        if not isinstance(relates_to, dict):
+            return None
+        rel_type, target = relates_to.get("rel_type"), relates_to.get("event_id")
+        if not isinstance(target, str) or rel_type not in (THREAD, ANNOTATION):
+            return None
+
+        async def check(head: RoomHead) -> None:
+            if rel_type == THREAD:
+                await self._check_thread(target)
+            elif isinstance(key := relates_to.get("key"), str):
+                await self._check_annotation(draft, target, key)
+
+        return check
+
+    async def _check_thread(self, target: str) -> None:
+        """Spec: "Validation of m.thread relationships"."""
+        root = (await self._store.get_many([target])).get(target)
+        relates_to = root.event.content.get("m.relates_to") if root is not None else None
+        if isinstance(relates_to, dict) and "rel_type" in relates_to:
+            raise BadRequest("A thread cannot start off an event that relates to another")
+
+    async def _check_annotation(self, draft: Draft, target: str, key: str) -> None:
+        """Spec: "Avoiding duplicate annotations"."""
+        ids = await self._db.read(
+            lambda tx: relations_storage.of_sender(
+                tx, target, rel_type=ANNOTATION, event_type=draft.type, sender=draft.sender
+            )
+        )
+        for item in await self._store.get_list(ids):
+            relates_to = item.event.content.get("m.relates_to")
+            if isinstance(relates_to, dict) and relates_to.get("key") == key:
+                raise BadRequest("You have reacted so already", errcode="M_DUPLICATE_ANNOTATION")
+
+    async def _once(
+        self, room_id: str, draft: Draft, transaction: SendTransaction, guard: Guard | None
+    ) -> str:
+        try:
+            sent = await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
+        except MatrixError:
+            # The same request may have been carried out while it was still allowed.
+            made = await self._writer.find_transaction(transaction)
+            if made is None:
+                raise
+            return made
+        return sent.event_id
+
+
+def _transaction(requester: Requester, scope: str, transaction_id: str) -> SendTransaction:
+    if len(transaction_id.encode("utf-8", "replace")) > MAX_TRANSACTION_ID or "\0" in transaction_id:
+        raise InvalidParam("The transaction ID is too long, or has U+0000 in it")
+    return SendTransaction(
+        user_id=requester.user_id,
+        device_id=requester.device_id,
+        scope=scope,
+        transaction_id=transaction_id,
+    )
+
+
+def _suspended() -> Forbidden:
+    return Forbidden("You cannot do this while your account is suspended", errcode="M_USER_SUSPENDED")

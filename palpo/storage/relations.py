@@ -1,0 +1,176 @@
+"""Which events relate to which: children by their parent (spec: "Forming relationships between events").
+
+A child that is redacted has no relation any more, so ``storage.events.redact`` removes its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, select
+
+from palpo.db.statements import Statement, in_list
+from palpo.db.tables.rooms import event_relations, events
+from palpo.db.transaction import Transaction
+
+r = event_relations.c
+THREAD = "m.thread"
+REPLACE = "m.replace"
+REFERENCE = "m.reference"
+MAX_REFERENCES = 100
+"""References that one aggregation lists."""
+MAX_REPLACEMENTS = 5
+"""Replacements of an event that are looked at, newest first, for one that has new content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """What a thread comes to."""
+
+    count: int
+    latest: str
+    """Its last event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Children:
+    """What is aggregated of the children of some events, by the event."""
+
+    replacements: dict[str, list[str]]
+    """By the same sender and of the same type, newest first."""
+    threads: dict[str, Thread]
+    participated: frozenset[str]
+    """The threads in which the user has said something."""
+    references: dict[str, list[str]]
+
+
+_ANY = Statement(select(r.event_id).where(r.room_id == bindparam("room_id")).limit(1))
+_TYPES = Statement(
+    select(r.target_id, r.rel_type)
+    .where(in_list(r.target_id, "targets"), in_list(r.rel_type, "rel_types"))
+    .group_by(r.target_id, r.rel_type)
+)
+_target = events.alias("target")
+_replacements = (
+    select(
+        r.target_id.label("target_id"),
+        r.event_id.label("event_id"),
+        func.row_number()
+        .over(partition_by=r.target_id, order_by=(events.c.origin_server_ts.desc(), r.event_id.desc()))
+        .label("place"),
+    )
+    .select_from(
+        event_relations.join(events, events.c.event_id == r.event_id).join(
+            _target, _target.c.event_id == r.target_id
+        )
+    )
+    .where(
+        in_list(r.target_id, "targets"),
+        r.rel_type == REPLACE,
+        _target.c.sender == r.sender,
+        _target.c.type == r.type,
+        _target.c.room_id == r.room_id,
+        events.c.state_key.is_(None),
+    )
+    .subquery()
+)
+_REPLACEMENTS = Statement(
+    select(_replacements.c.target_id, _replacements.c.event_id)
+    .where(_replacements.c.place <= MAX_REPLACEMENTS)
+    .order_by(_replacements.c.target_id, _replacements.c.place)
+)
+_in_order = (
+    select(
+        r.target_id.label("target_id"),
+        r.event_id.label("event_id"),
+        func.row_number()
+        .over(partition_by=r.target_id, order_by=(r.depth.desc(), r.position.desc()))
+        .label("place"),
+        func.count().over(partition_by=r.target_id).label("total"),
+    )
+    .where(
+        in_list(r.target_id, "targets"),
+        r.rel_type == bindparam("rel_type"),
+        ~in_list(r.sender, "ignored"),
+    )
+    .subquery()
+)
+_IN_ORDER = Statement(
+    select(_in_order.c.target_id, _in_order.c.event_id, _in_order.c.total)
+    .where(_in_order.c.place <= bindparam("limit"))
+    .order_by(_in_order.c.target_id, _in_order.c.place)
+)
+_PARTICIPATED = Statement(
+    select(r.target_id)
+    .distinct()
+    .where(in_list(r.target_id, "targets"), r.rel_type == THREAD, r.sender == bindparam("user_id"))
+)
+_OF = Statement(select(r.rel_type, r.target_id).where(r.event_id == bindparam("event_id")))
+
+_OF_SENDER = Statement(
+    select(r.event_id)
+    .where(
+        r.target_id == bindparam("target"),
+        r.rel_type == bindparam("rel_type"),
+        r.type == bindparam("event_type"),
+        r.sender == bindparam("sender"),
+    )
+    .limit(1000)
+)
+
+
+async def room_has_any(tx: Transaction, room_id: str) -> bool:
+    """Whether anything in the room relates to anything."""
+    return await tx.value(_ANY, room_id=room_id) is not None
+
+
+async def relation_of(tx: Transaction, event_id: str) -> tuple[str, str] | None:
+    """The ``(rel_type, target)`` of an event that relates to another."""
+    row = await tx.one(_OF, event_id=event_id)
+    return None if row is None else (row[0], row[1])
+
+
+async def of_sender(
+    tx: Transaction, target: str, *, rel_type: str, event_type: str, sender: str
+) -> list[str]:
+    """The sender's children of ``target`` of that relation and event type."""
+    rows = await tx.all(_OF_SENDER, target=target, rel_type=rel_type, event_type=event_type, sender=sender)
+    return [row[0] for row in rows]
+
+
+async def children(
+    tx: Transaction, targets: Sequence[str], user_id: str, ignored: Sequence[str] = ()
+) -> Children:
+    """What the children of ``targets`` come to for a user, those of the ``ignored`` senders left out."""
+    rows = await tx.all(_TYPES, targets=list(targets), rel_types=[REPLACE, THREAD, REFERENCE])
+    by_type: dict[str, list[str]] = {REPLACE: [], THREAD: [], REFERENCE: []}
+    for target, rel_type in rows:
+        by_type[rel_type].append(target)
+    replacements: dict[str, list[str]] = {}
+    if by_type[REPLACE]:
+        for target, event_id in await tx.all(_REPLACEMENTS, targets=by_type[REPLACE]):
+            replacements.setdefault(target, []).append(event_id)
+    threads: dict[str, Thread] = {}
+    participated: frozenset[str] = frozenset()
+    if by_type[THREAD]:
+        for target, event_id, total in await _newest(tx, THREAD, by_type[THREAD], ignored, 1):
+            threads[target] = Thread(count=total, latest=event_id)
+        found = await tx.all(_PARTICIPATED, targets=by_type[THREAD], user_id=user_id)
+        participated = frozenset(row[0] for row in found)
+    references: dict[str, list[str]] = {}
+    if by_type[REFERENCE]:
+        for target, event_id, _ in await _newest(tx, REFERENCE, by_type[REFERENCE], ignored, MAX_REFERENCES):
+            references.setdefault(target, []).insert(0, event_id)
+    return Children(
+        replacements=replacements, threads=threads, participated=participated, references=references
+    )
+
+
+async def _newest(
+    tx: Transaction, rel_type: str, targets: Sequence[str], ignored: Sequence[str], limit: int
+) -> list[tuple[str, str, int]]:
+    rows = await tx.all(
+        _IN_ORDER, targets=list(targets), rel_type=rel_type, ignored=list(ignored) or [""], limit=limit
+    )
+    return [(row[0], row[1], row[2]) for row in rows]

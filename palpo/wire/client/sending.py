@@ -1,0 +1,50 @@
+"""Sending events (spec: client-server API, "Sending events to a room" and "Redactions")."""
+
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Params, Response, client
+
+
+class SendParams(Params, frozen=True):
+    """Where a message event goes."""
+
+    room_id: str
+    event_type: str
+    txn_id: str
+    ts: int | None = None
+    """The event's time, milliseconds since the Unix epoch; heeded from application services."""
+
+
+class RedactParams(Params, frozen=True):
+    """Which event is redacted."""
+
+    room_id: str
+    event_id: str
+    txn_id: str
+
+
+class Sent(Response, frozen=True):
+    """The event that was made."""
+
+    event_id: str
+
+
+send_message: Endpoint[SendParams, Json, Sent] = Endpoint(
+    operation_id="sendMessage",
+    method="PUT",
+    paths=client("/rooms/{room_id}/send/{event_type}/{txn_id}"),
+    auth=Auth.GUEST,
+    limit=Limit.MESSAGE,
+    params=SendParams,
+    body=Json,
+    response=Sent,
+)
+
+redact_event: Endpoint[RedactParams, Json, Sent] = Endpoint(
+    operation_id="redactEvent",
+    method="PUT",
+    paths=client("/rooms/{room_id}/redact/{event_id}/{txn_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.MESSAGE,
+    params=RedactParams,
+    body=Json,
+    response=Sent,
+)
