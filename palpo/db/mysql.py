@@ -18,6 +18,7 @@ from asyncmy.cursors import Cursor
 from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy import bindparam, func
 
+from palpo.db.deferred import DeferredWrites
 from palpo.db.engine import Commit, Committed
 from palpo.db.errors import (
     BadValue,
@@ -29,7 +30,7 @@ from palpo.db.errors import (
 )
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
-from palpo.db.statements import Statement
+from palpo.db.statements import Compiled, Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class MysqlTransaction:
         """The position before the first that was taken."""
         self.topics: set[str] = set()
         self.failure: DatabaseError | None = None
+        self._deferred = DeferredWrites(self._write)
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
         await self._execute(statement, params)
@@ -115,7 +117,13 @@ class MysqlTransaction:
             return
         compiled = statement.compiled("mysql")
         values = [compiled.arguments(row) for row in rows]
-        await self._call(self._cursor.executemany, compiled.sql, values)
+        if not self._deferred.add(compiled, values):
+            await self._deferred.send_for(compiled.sql)
+            await self._write(compiled, values)
+
+    async def finish(self) -> None:
+        """Send what has been put off; raises what that raises."""
+        await self._deferred.send_all()
 
     async def positions(self, count: int = 1) -> int:
         if self._next + count - 1 > self.last_position:
@@ -134,7 +142,11 @@ class MysqlTransaction:
 
     async def _execute(self, statement: Statement, params: Mapping[str, Any]) -> None:
         compiled = statement.compiled("mysql")
+        await self._deferred.send_for(compiled.sql)
         await self._call(self._cursor.execute, compiled.sql, compiled.arguments(params))
+
+    async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
+        await self._call(self._cursor.executemany, compiled.sql, rows)
 
     async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> None:
         try:
@@ -176,6 +188,7 @@ class MysqlEngine:
             try:
                 await connection.begin()
                 results = [await unit(transaction) for unit in units]
+                await transaction.finish()
                 if transaction.failure is not None:
                     raise transaction.failure
             except Exception as error:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import asyncpg
 from sqlalchemy import bindparam
 
+from palpo.db.deferred import DeferredWrites
 from palpo.db.engine import Commit, Committed
 from palpo.db.errors import (
     BadValue,
@@ -21,7 +22,7 @@ from palpo.db.errors import (
 )
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
-from palpo.db.statements import Statement
+from palpo.db.statements import Compiled, Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
@@ -69,20 +70,15 @@ class PostgresTransaction:
         """The position before the first that was taken."""
         self.topics: set[str] = set()
         self.failure: DatabaseError | None = None
+        self._deferred = DeferredWrites(self._write)
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
-        compiled = statement.compiled("postgresql")
-        return cast(
-            "Sequence[Row]",
-            await self._call(self._connection.fetch, compiled.sql, compiled.arguments(params)),
-        )
+        rows = await self._query(self._connection.fetch, statement, params)
+        return cast("Sequence[Row]", rows)
 
     async def one(self, statement: Statement, /, **params: Any) -> Row | None:
-        compiled = statement.compiled("postgresql")
-        return cast(
-            "Row | None",
-            await self._call(self._connection.fetchrow, compiled.sql, compiled.arguments(params)),
-        )
+        row = await self._query(self._connection.fetchrow, statement, params)
+        return cast("Row | None", row)
 
     async def value(self, statement: Statement, /, **params: Any) -> Any:
         row = await self.one(statement, **params)
@@ -96,11 +92,13 @@ class PostgresTransaction:
             return
         compiled = statement.compiled("postgresql")
         values = [compiled.arguments(row) for row in rows]
-        bulk = bulk_insert(compiled.sql)
-        if bulk is None or bulk.repeats_a_key(values):
-            await self._call(self._connection.executemany, compiled.sql, [values])
-        else:
-            await self._call(self._connection.execute, bulk.sql, list(zip(*values, strict=True)))
+        if not self._deferred.add(compiled, values):
+            await self._deferred.send_for(compiled.sql)
+            await self._write(compiled, values)
+
+    async def finish(self) -> None:
+        """Send what has been put off; raises what that raises."""
+        await self._deferred.send_all()
 
     async def positions(self, count: int = 1) -> int:
         if self._next + count - 1 > self.last_position:
@@ -120,7 +118,17 @@ class PostgresTransaction:
         self, method: Callable[..., Awaitable[Any]], statement: Statement, params: Mapping[str, Any]
     ) -> Any:
         compiled = statement.compiled("postgresql")
+        await self._deferred.send_for(compiled.sql)
         return await self._call(method, compiled.sql, compiled.arguments(params))
+
+    async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
+        bulk = bulk_insert(compiled.sql) if len(rows) > 1 else None
+        if bulk is not None and not bulk.repeats_a_key(rows):
+            await self._call(self._connection.execute, bulk.sql, list(zip(*rows, strict=True)))
+        elif len(rows) == 1:
+            await self._call(self._connection.execute, compiled.sql, rows[0])
+        else:
+            await self._call(self._connection.executemany, compiled.sql, [rows])
 
     async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
         try:
@@ -206,6 +214,7 @@ class PostgresEngine:
             try:
                 await connection.execute("BEGIN")
                 results = [await unit(transaction) for unit in units]
+                await transaction.finish()
                 if transaction.failure is not None:
                     raise transaction.failure
             except Exception as error:

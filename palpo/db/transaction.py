@@ -48,7 +48,11 @@ class WriteTransaction(Transaction, Protocol):
         ...
 
     async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]], /) -> None:
-        """Run one statement for each of ``rows``, in as few round trips as the driver can."""
+        """Run one statement for each of ``rows``, in as few round trips as the driver can.
+
+        It may be sent later: when its table is next looked at, or the transaction commits. Then is
+        when its errors are raised. Prefer it to ``run``, for one row too, where the count is not used.
+        """
         ...
 
     async def positions(self, count: int = 1) -> int:

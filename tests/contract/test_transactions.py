@@ -285,6 +285,41 @@ async def test_many(db: Database) -> None:
     assert await db.read(reading(GET, id="999")) == [(-999, bytes([999 % 256]), None)]
 
 
+async def test_a_unit_reads_what_it_wrote_with_many(db: Database) -> None:
+    async def unit(tx: WriteTransaction) -> list[Any]:
+        seen: list[Any] = []
+        await tx.many(INSERT, [thing("a", 1)])
+        seen.append(await tx.value(COUNT))
+        await tx.many(INSERT, [thing("b", 2)])
+        await tx.many(SET_NUMBER, [{"key": "b", "to": 3}])
+        seen.append(await tx.run(SET_NUMBER, key="b", to=4))
+        await tx.many(DELETE, [{"id": "a"}])
+        seen.extend(tuple(row) for row in await tx.all(NUMBERS))
+        return seen
+
+    assert await db.write(unit) == [1, 1, (4,)]
+
+
+async def test_an_error_of_many_is_its_own_callers(db: Database) -> None:
+    await db.write(inserting("there"))
+
+    def adding(id: str) -> Callable[[WriteTransaction], Awaitable[str]]:
+        async def unit(tx: WriteTransaction) -> str:
+            await tx.many(INSERT, [thing(id)])
+            return id
+
+        return unit
+
+    outcomes = await asyncio.gather(
+        *(db.write(adding(id)) for id in ("a", "there", "b")), return_exceptions=True
+    )
+
+    assert outcomes[0] == "a"
+    assert isinstance(outcomes[1], UniqueViolation)
+    assert outcomes[2] == "b"
+    assert await db.read(reading(COUNT)) == [(3,)]
+
+
 async def test_many_with_a_key_that_is_there_writes_nothing(db: Database) -> None:
     async def unit(tx: WriteTransaction) -> None:
         await tx.many(INSERT, [thing("a"), thing("b"), thing("a")])

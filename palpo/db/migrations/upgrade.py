@@ -6,6 +6,7 @@ Several processes may start at once: each waits for a lock, and finds the work d
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,14 @@ def current(url: str) -> str | None:
     """The revision that the database at ``url`` is at; None where it has none."""
     revision: str | None = on_connection(url, _revision)
     return revision
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    # MariaDB and MySQL name every primary key PRIMARY, and warn of each other name.
+    return "ignored for PRIMARY key" not in record.getMessage()
+
+
+logging.getLogger("asyncmy").addFilter(_is_worth_a_line)
 
 
 def on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
