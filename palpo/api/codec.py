@@ -62,6 +62,9 @@ class Codec:
 
     def _json(self, body: bytes) -> Any:
         try:
+            if not body.isascii():
+                # The decoder does not look into the values that it skips.
+                body.decode()
             return self._decoder.decode(body or b"{}")
         except msgspec.ValidationError as error:
             if "missing required" in str(error):

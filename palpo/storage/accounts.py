@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, null, select, update
 
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.accounts import devices, login_tokens, registration_nonces, users
@@ -62,7 +62,7 @@ _UPGRADE_GUEST = Statement(
     update(users).where(_USER, users.c.is_guest == 1).values(is_guest=0, password_hash=bindparam("hash"))
 )
 _DEACTIVATE = Statement(
-    update(users).where(_USER).values(deactivated=1, password_hash=None, erased=bindparam("value"))
+    update(users).where(_USER).values(deactivated=1, password_hash=null(), erased=bindparam("value"))
 )
 
 _DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bindparam("device"))
