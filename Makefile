@@ -1,0 +1,51 @@
+# make run            a homeserver on SQLite, in ./data
+# make test           every test
+# make check          format, lint, types, import contracts
+# make conformance    the real Complement (ARGS="--package csapi --run TestLogin")
+# make bench          side by side with Synapse (ARGS="--rows whoami,send_16")
+
+PYTHON_ENV := .venv/bin
+DATA ?= data
+ARGS ?=
+
+.PHONY: run test check format conformance report bench services clean
+
+run: .venv/.run
+	$(PYTHON_ENV)/palpo start --data $(DATA) $(if $(OPEN),--open-registration) $(ARGS)
+
+test: .venv/.dev
+	$(PYTHON_ENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: .venv/.dev
+	$(PYTHON_ENV)/ruff format --check .
+	$(PYTHON_ENV)/ruff check .
+	$(PYTHON_ENV)/mypy
+	$(PYTHON_ENV)/lint-imports
+
+format: .venv/.dev
+	$(PYTHON_ENV)/ruff format .
+	$(PYTHON_ENV)/ruff check --fix .
+
+conformance: .venv/.dev
+	$(PYTHON_ENV)/palpo-conformance run $(ARGS)
+
+report: .venv/.dev
+	$(PYTHON_ENV)/palpo-conformance report
+
+bench: .venv/.dev
+	$(PYTHON_ENV)/python -m bench.side_by_side $(ARGS)
+
+services:
+	scripts/services install
+	scripts/services start
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis conformance-out
+
+.venv/.run: pyproject.toml
+	scripts/bootstrap run
+	touch $@
+
+.venv/.dev: pyproject.toml
+	scripts/bootstrap dev
+	touch .venv/.run $@

@@ -1,0 +1,90 @@
+"""``palpo start``: a homeserver at once, with its configuration made on the first start."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from pathlib import Path
+from typing import Any
+
+from palpo.cli import serving
+from palpo.config.loader import load
+from palpo.config.model import Config
+from palpo.db.migrations.upgrade import upgrade
+
+FILE_NAME = "palpo.toml"
+TEMPLATE = """\
+# Palpo's configuration; docs/configuration.md says what else can be set.
+server_name = "{server_name}"
+data = "{data}"
+
+[[listeners]]
+bind = "{bind}"
+
+[registration]
+open = false
+token = "{token}"
+
+[log]
+format = "text"
+"""
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "start", help="run a homeserver on SQLite, configured on the first start"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), metavar="DIR", help="where everything is kept"
+    )
+    parser.add_argument(
+        "--server-name", default="localhost", help="on the first start: the domain in user IDs"
+    )
+    parser.add_argument("--bind", default="127.0.0.1:8008", help="on the first start: where to listen")
+    parser.add_argument(
+        "--open-registration", action="store_true", help="anyone may register, without a token"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the configuration if there is none, say how to use the server, and serve."""
+    file: Path = options.data / FILE_NAME
+    if not file.exists():
+        write_configuration(file, server_name=options.server_name, bind=options.bind)
+    config = load(file, overrides={"registration.open": True} if options.open_registration else {})
+    serving.configure_logging(config.log)
+    upgrade(config.database_url)
+    print(welcome(config, file), flush=True)
+    serving.run(serving.serve(config))
+    return 0
+
+
+def write_configuration(file: Path, *, server_name: str, bind: str) -> None:
+    """Make ``file``, with a registration token of its own, readable by its owner only."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data = str(file.parent.resolve()).replace("\\", "\\\\").replace('"', '\\"')
+    text = TEMPLATE.format(server_name=server_name, data=data, bind=bind, token=secrets.token_urlsafe(12))
+    file.touch(mode=0o600)
+    file.write_text(text)
+
+
+def welcome(config: Config, file: Path) -> str:
+    """What a person needs to know to use the server."""
+    if config.registration.open:
+        how = "Registration is open: anyone who reaches the server may register."
+    else:
+        how = f"To register, choose the server in a client and give the token {config.registration.token}"
+    return "\n".join(
+        (
+            "",
+            f"  Palpo is at      {config.base_url}",
+            f"  Server name      {config.server_name}  (users are @name:{config.server_name})",
+            f"  Data and config  {file.parent}/  ({file.name} is the configuration)",
+            "",
+            f"  {how}",
+            "  From the shell:  palpo user create NAME --config " + str(file),
+            "",
+        )
+    )
