@@ -24,6 +24,7 @@ from palpo.db.engine import Database
 from palpo.db.position import CURRENT
 from palpo.services import user_interactive_auth as uia
 from palpo.services.accounts import Accounts
+from palpo.services.aliases import Aliases
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.device_lists import DeviceLists
 from palpo.services.client_events import ClientEvents
@@ -34,9 +35,15 @@ from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
+from palpo.services.member_profiles import NoProfiles
+from palpo.services.memberships import Memberships
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.registration import Registration
+from palpo.services.room_access import RoomAccess
+from palpo.services.room_creation import RoomCreation
+from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
+from palpo.services.room_overviews import Overviews
 from palpo.services.room_writer import RoomWriter
 from palpo.services.server_keys import ServerKeys
 from palpo.services.sending import Sending
@@ -108,6 +115,25 @@ def build_services(
         key=key,
         random_id=lambda: secrets.token_urlsafe(18),
     )
+    profiles = NoProfiles()
+    room_access = RoomAccess(db, events, room_heads)
+    overviews = Overviews(db, events)
+    room_directory = RoomDirectory(db, room_heads, room_access, overviews, wakeups)
+    aliases = Aliases(
+        db, clock, room_heads, room_access, room_writer, server_name=config.server_name
+    )
+    memberships = Memberships(
+        db, room_heads, room_writer, room_access, profiles, server_name=config.server_name
+    )
+    room_creation = RoomCreation(
+        room_writer,
+        aliases,
+        room_directory,
+        profiles,
+        server_name=config.server_name,
+        default_version=config.rooms.default_version,
+        random_id=lambda: secrets.token_urlsafe(18),
+    )
     return Services(
         config=config,
         clock=clock,
@@ -124,6 +150,11 @@ def build_services(
         events=events,
         room_heads=room_heads,
         room_writer=room_writer,
+        room_access=room_access,
+        room_creation=room_creation,
+        room_directory=room_directory,
+        aliases=aliases,
+        memberships=memberships,
         client_events=ClientEvents(db, events, clock, wakeups),
         sending=Sending(db, events, room_heads, room_writer),
         last_seen=last_seen,

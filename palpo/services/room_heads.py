@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from palpo.core.errors import NotFound
 from palpo.core.events import Event, StateKey
 from palpo.core.room_versions import RoomVersion, room_version
-from palpo.db.engine import Database
+from palpo.db.engine import Commit, Database
 from palpo.services.event_store import Bounded, EventStore
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.rooms import HeadRow
+from palpo.streams.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +52,27 @@ class RoomHead:
 
 
 class RoomHeads:
-    """Loads heads, and keeps them until a write finds that another process has moved them."""
+    """Loads heads, and keeps them until a commit, or a write that finds them moved, says otherwise."""
 
-    def __init__(self, db: Database, store: EventStore, *, cached: int = 10_000) -> None:
+    def __init__(self, db: Database, store: EventStore, wakeups: Wakeups, *, cached: int = 10_000) -> None:
         self._db = db
         self._store = store
         self._cache: Bounded[str, RoomHead] = Bounded(cached)
+        self._moves = 0
+        wakeups.subscribe(self._on_commit)
 
     async def get(self, room_id: str) -> RoomHead:
         """The head of a room; raises NotFound where the room is not known."""
         head = self._cache.touch(room_id)
         if head is not None:
             return head
+        moves = self._moves
         row = await self._db.read(lambda tx: rooms_storage.load_head(tx, room_id))
         if row is None:
             raise NotFound("Room not found")
         head = RoomHead(row=row, rules=room_version(row.version))
-        self._cache.keep({room_id: head})
+        if moves == self._moves:
+            self._cache.keep({room_id: head})
         return head
 
     async def state(self, head: RoomHead, keys: Iterable[StateKey]) -> dict[StateKey, Event]:
@@ -88,3 +93,13 @@ class RoomHeads:
         """Load these rooms' heads anew."""
         for room_id in room_ids:
             self._cache.pop(room_id, None)
+
+    def _on_commit(self, commit: Commit) -> None:
+        if commit.all_topics:
+            self._moves += 1
+            self._cache.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("head:"):
+                self._moves += 1
+                self._cache.pop(topic.removeprefix("head:"), None)

@@ -1,7 +1,8 @@
 """The tokens that clients page with.
 
-s123        a place in the server's stream: everything at or below position 123 has been seen
-t45-123     a place in a room's timeline: just after the event at depth 45, position 123
+    s123        a place in the server's stream: everything at or below position 123 has been seen
+    s123.100    the same, but of the messages to this device only those up to position 100
+    t45-123     a place in a room's timeline: just after the event at depth 45, position 123
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import re
 
 from palpo.core.errors import InvalidParam
 
-_STREAM = re.compile(r"s([0-9]{1,18})")
+_STREAM = re.compile(r"s([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 _TIMELINE = re.compile(r"t([0-9]{1,18})-([0-9]{1,18})")
 
 Order = tuple[int, int]
 """``(depth, position)``: where an event stands in its room's timeline."""
 
 
-def stream_token(position: int) -> str:
-    """The token of a stream position."""
-    return f"s{position}"
+def stream_token(position: int, to_device: int | None = None) -> str:
+    """The token of a stream position; ``to_device`` where the device's messages are behind it."""
+    if to_device is None or to_device >= position:
+        return f"s{position}"
+    return f"s{position}.{to_device}"
 
 
 def timeline_token(order: Order) -> str:
@@ -29,10 +32,16 @@ def timeline_token(order: Order) -> str:
 
 def parse_stream_token(token: str) -> int:
     """The position of a stream token; raises InvalidParam."""
+    return parse_sync_token(token)[0]
+
+
+def parse_sync_token(token: str) -> tuple[int, int]:
+    """The positions of the stream and of the device's messages; raises InvalidParam."""
     match = _STREAM.fullmatch(token)
     if match is None:
         raise InvalidParam("Not a token of this server's stream")
-    return int(match[1])
+    position = int(match[1])
+    return position, position if match[2] is None else min(position, int(match[2]))
 
 
 def parse_pagination_token(token: str) -> int | Order:

@@ -146,6 +146,7 @@ async def first_users(
 async def forget(tx: WriteTransaction, room_id: str, user_id: str) -> None:
     """Leave a room out of the user's list."""
     await tx.run(_FORGET, room_key=room_id, user_key=user_id)
+    tx.notify(f"member:{user_id}")
 
 
 def _membership(row: Row) -> Membership:

@@ -4,18 +4,21 @@ A wake-up is a hint. Whoever is woken reads the database from the position that 
 hint that is lost costs time and loses nothing.
 
 Topics are ``kind:id``: ``room:!id`` for anything in a room, ``user:@id`` for anything of a user's
-own, ``session:@id`` for revoked tokens. ``*`` stands for "something, somewhere".
+own, ``member:@id`` for their memberships, ``session:@id`` for revoked tokens, ``event:$id`` for a
+redaction, ``head:!id`` for a room whose history has grown. ``*`` stands for "something, somewhere".
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable
 
 from palpo.db.engine import Commit
 
 EVERYTHING = "*"
+LOG_LENGTH = 20_000
+"""Commits that are remembered, so that a quiet sync need not ask the database."""
 
 
 class Wakeups:
@@ -27,6 +30,25 @@ class Wakeups:
         self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._subscribers: list[Callable[[Commit], None]] = []
         self._closed = False
+        self._log: deque[tuple[int, frozenset[str]]] = deque()
+        self._log_start = 0
+        """Every commit above this position is in the log."""
+
+    def start(self, position: int) -> None:
+        """Begin at ``position``: what came before is not remembered."""
+        self.position = self._log_start = position
+        self._log.clear()
+
+    def changed_since(self, position: int) -> set[str] | None:
+        """The topics of every commit above ``position``; None where not all are remembered."""
+        if position < self._log_start:
+            return None
+        topics: set[str] = set()
+        for committed, of_commit in reversed(self._log):
+            if committed <= position:
+                break
+            topics |= of_commit
+        return topics
 
     def subscribe(self, subscriber: Callable[[Commit], None]) -> None:
         """Call ``subscriber`` for every commit; it must be quick and must not raise."""
@@ -34,7 +56,7 @@ class Wakeups:
 
     def on_commit(self, commit: Commit) -> None:
         """Take note of a commit, of this process or another."""
-        self.position = max(self.position, commit.position)
+        self._remember(commit)
         for subscriber in self._subscribers:
             subscriber(commit)
         everything = EVERYTHING in commit.topics
@@ -44,19 +66,32 @@ class Wakeups:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    async def wait(self, topics: Iterable[str], *, after: int, timeout_s: float) -> bool:
+    def _remember(self, commit: Commit) -> None:
+        if commit.all_topics:
+            self.start(max(self.position, commit.position))
+            return
+        if commit.position <= self.position:
+            return
+        if commit.since > self.position:
+            self._log.clear()
+            self._log_start = commit.since
+        self.position = commit.position
+        self._log.append((commit.position, commit.topics))
+        if len(self._log) > LOG_LENGTH:
+            self._log_start = self._log.popleft()[0]
+
+    async def wait(self, topics: Collection[str], *, after: int, timeout_s: float) -> bool:
         """Wait until something happens on ``topics``; False if the time ran out or the server stops.
 
-        Returns at once if a position above ``after`` became visible since the caller looked: it may
-        have been on one of the topics.
+        Returns at once if it has happened above the position ``after`` already.
         """
         if self._closed or timeout_s <= 0:
             return False
-        if self.position > after:
+        changed = self.changed_since(after)
+        if changed is None or not changed.isdisjoint(topics):
             return True
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        names = list(topics)
-        for topic in names:
+        for topic in topics:
             self._waiters[topic].add(waiter)
         try:
             async with asyncio.timeout(timeout_s):
@@ -66,7 +101,7 @@ class Wakeups:
         else:
             return not self._closed
         finally:
-            self._forget(names, waiter)
+            self._forget(topics, waiter)
 
     def close(self) -> None:
         """Let everyone go who waits: the server stops."""

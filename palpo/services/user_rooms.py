@@ -1,0 +1,46 @@
+"""Which rooms a user is in, asked at every sync and changed rarely."""
+
+from __future__ import annotations
+
+from palpo.db.engine import Commit, Database
+from palpo.services.event_store import Bounded
+from palpo.storage import memberships
+from palpo.storage.memberships import Membership
+from palpo.streams.wakeups import EVERYTHING, Wakeups
+
+
+class UserRooms:
+    """Every membership of a user, kept until a commit says that something of the user's changed."""
+
+    def __init__(self, db: Database, wakeups: Wakeups, *, cached: int = 20_000) -> None:
+        self._db = db
+        self._cache: Bounded[str, dict[str, Membership]] = Bounded(cached)
+        self._changes = 0
+        wakeups.subscribe(self._on_commit)
+
+    async def get(self, user_id: str) -> dict[str, Membership]:
+        """The user's memberships that are not forgotten, by room; shared, so not to be changed."""
+        found = self._cache.touch(user_id)
+        if found is not None:
+            return found
+        changes = self._changes
+        rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
+        found = {row.room_id: row for row in rows}
+        if changes == self._changes:
+            self._cache.keep({user_id: found})
+        return found
+
+    async def joined(self, user_id: str) -> list[str]:
+        """The rooms that the user is in."""
+        rooms = await self.get(user_id)
+        return [room_id for room_id, row in rooms.items() if row.membership == "join"]
+
+    def _on_commit(self, commit: Commit) -> None:
+        if EVERYTHING in commit.topics:
+            self._changes += 1
+            self._cache.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("member:"):
+                self._changes += 1
+                self._cache.pop(topic.removeprefix("member:"), None)
