@@ -1,0 +1,73 @@
+"""``palpo user``, as an operator runs it."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+
+from palpo.cli.main import main
+from tests.support.homeserver import homeserver
+
+NEW_PASSWORD = "staple battery horse"
+
+
+def palpo(data: Path, *arguments: str, password: str = NEW_PASSWORD) -> int:
+    settings = {
+        "server_name": "test.example",
+        "data": str(data),
+        "password.time_cost": "1",
+        "password.memory_kib": "8",
+    }
+    options = [option for item in settings.items() for option in ("--set", "=".join(item))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+        return main(["user", *arguments, *options])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    settings = ["--set", "server_name=test.example", "--set", f"data={tmp_path}"]
+    assert main(["migrate", *settings]) == 0
+    return tmp_path
+
+
+def login(password: str) -> dict[str, str]:
+    return {"type": "m.login.password", "user": "carol", "password": password}
+
+
+def test_create_and_password(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+
+    assert palpo(data, "create", "Carol", "--admin", "--password-stdin") == 0
+    assert "Created @carol:test.example" in capsys.readouterr().out
+    assert palpo(data, "create", "carol", "--password-stdin") == 1
+    assert "taken" in capsys.readouterr().err
+
+    async def session() -> tuple[str, bool]:
+        async with homeserver(data) as server:
+            answer = await server.client().post("/login", login(NEW_PASSWORD))
+            requester = await server.services.sessions.authenticate(answer["access_token"])
+            return answer["access_token"], requester.is_admin
+
+    token, is_admin = asyncio.run(session())
+    assert is_admin
+
+    assert palpo(data, "password", "carol", "--password-stdin", password="short") == 1
+    assert palpo(data, "password", "carol", "--password-stdin", password="another password") == 0
+    assert palpo(data, "admin", "@carol:test.example", "--revoke") == 0
+
+    async def after() -> None:
+        async with homeserver(data) as server:
+            headers = {"Authorization": f"Bearer {token}"}
+            await server.client().get("/account/whoami", headers=headers, status=401)
+            await server.client().post("/login", login(NEW_PASSWORD), status=403)
+            answer = await server.client().post("/login", login("another password"))
+            assert not (await server.services.sessions.authenticate(answer["access_token"])).is_admin
+
+    asyncio.run(after())
+
+
+@pytest.mark.parametrize("name", ["nobody", "@carol:elsewhere.example", ""])
+def test_unknown_user(data: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert palpo(data, "password", name, "--password-stdin") == 1
+    assert "There is no user" in capsys.readouterr().err
