@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from palpo.api.call import Call
 from palpo.core.errors import Forbidden, MatrixError, MissingToken
+from palpo.services.last_seen import LastSeen
 from palpo.services.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
 
@@ -17,8 +18,9 @@ LOCKED_MAY_CALL = frozenset({"logout", "logout_all"})
 class Authenticator:
     """Checks access tokens (spec: "Using access tokens")."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, last_seen: LastSeen) -> None:
         self._sessions = sessions
+        self._last_seen = last_seen
 
     async def authenticate(self, call: Call) -> Requester | None:
         """Who sends ``call``, None where its endpoint wants nobody in particular.
@@ -35,6 +37,7 @@ class Authenticator:
             raise MissingToken("Missing access token")
         requester = await self._sessions.authenticate(token)
         _check(call, auth, requester)
+        self._last_seen.note(requester, call.client_address, call.user_agent)
         return requester
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from palpo.db.engine import Commit
-from palpo.streams.wakeups import EVERYTHING, Wakeups
+from palpo.streams.wakeups import Wakeups
 
 
 class LastChanges:
@@ -19,8 +19,7 @@ class LastChanges:
         self._wakeups = wakeups
         self._prefix = f"{kind}:"
         self._bound = bound
-        self._floor = wakeups.position
-        self._latest = wakeups.position
+        self._floor = self._latest = self._heard = wakeups.position
         self._positions: OrderedDict[str, int] = OrderedDict()
         wakeups.subscribe(self._on_commit)
 
@@ -33,10 +32,12 @@ class LastChanges:
         return since < self._positions.get(key, self._floor) or upto > self._wakeups.position
 
     def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics or EVERYTHING in commit.topics:
-            self._positions.clear()
-            self._floor = self._latest = max(self._latest, commit.position, self._wakeups.position)
+        if commit.all_topics:
+            self._forget(max(commit.position, self._wakeups.position))
             return
+        if commit.since > self._heard:
+            self._forget(commit.since)  # Another process's commits before this one were not heard of.
+        self._heard = max(self._heard, commit.position)
         for topic in commit.topics:
             if topic.startswith(self._prefix):
                 key = topic.removeprefix(self._prefix)
@@ -46,3 +47,8 @@ class LastChanges:
         while len(self._positions) > self._bound:
             _, dropped = self._positions.popitem(last=False)
             self._floor = max(self._floor, dropped)
+
+    def _forget(self, position: int) -> None:
+        """Anything may have changed up to ``position``."""
+        self._positions.clear()
+        self._floor = self._latest = self._heard = max(self._floor, self._latest, self._heard, position)

@@ -1,0 +1,70 @@
+"""Managing devices."""
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.api.interactive_auth import authorise
+from palpo.core.errors import InvalidParam
+from palpo.services.logins import check_device_id
+from palpo.storage.devices import Device
+from palpo.wire.client import devices as wire
+from palpo.wire.endpoint import Empty, NoBody, NoParams
+
+handlers = Handlers()
+
+MAX_DELETED = 1000
+"""Devices in one request."""
+
+
+def _client_device(device: Device) -> wire.ClientDevice:
+    return wire.ClientDevice(
+        device_id=device.device_id,
+        display_name=device.display_name,
+        last_seen_ip=device.last_seen_ip,
+        last_seen_ts=device.last_seen_ts,
+    )
+
+
+@handlers.serves(wire.get_devices)
+async def get_devices(call: Call, params: NoParams, body: NoBody) -> wire.ClientDevices:
+    """GET /devices."""
+    found = await call.services.devices.list(call.user_id)
+    return wire.ClientDevices(devices=[_client_device(device) for device in found])
+
+
+@handlers.serves(wire.get_device)
+async def get_device(call: Call, params: wire.DeviceParams, body: NoBody) -> wire.ClientDevice:
+    """GET /devices/{deviceId}."""
+    check_device_id(params.device_id)
+    return _client_device(await call.services.devices.get(call.user_id, params.device_id))
+
+
+@handlers.serves(wire.update_device)
+async def update_device(call: Call, params: wire.DeviceParams, body: wire.DeviceUpdate) -> Empty | Reply:
+    """PUT /devices/{deviceId}: 201 where an application service made a new device."""
+    check_device_id(params.device_id)
+    if call.requester.appservice_id is not None:
+        created = await call.services.devices.ensure(call.user_id, params.device_id, body.display_name)
+        return Reply(body=b"{}", status=201 if created else 200)
+    await call.services.devices.rename(call.user_id, params.device_id, body.display_name)
+    return Empty()
+
+
+@handlers.serves(wire.delete_device)
+async def delete_device(call: Call, params: wire.DeviceParams, body: wire.DeviceDeletion) -> Empty:
+    """DELETE /devices/{deviceId}, with user-interactive auth."""
+    check_device_id(params.device_id)
+    await authorise(call, body.auth, scope=params.device_id)
+    await call.services.devices.remove(call.user_id, [params.device_id])
+    return Empty()
+
+
+@handlers.serves(wire.delete_devices)
+async def delete_devices(call: Call, params: NoParams, body: wire.DevicesDeletion) -> Empty:
+    """POST /delete_devices, with user-interactive auth."""
+    if len(body.devices) > MAX_DELETED:
+        raise InvalidParam(f"More than {MAX_DELETED} devices at once")
+    for device_id in body.devices:
+        check_device_id(device_id)
+    device_ids = sorted(set(body.devices))
+    await authorise(call, body.auth, scope="\n".join(device_ids))
+    await call.services.devices.remove(call.user_id, device_ids)
+    return Empty()

@@ -1,0 +1,203 @@
+"""Backups of room keys. What may be large, a whole backup, is read and sent piece by piece."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import msgspec
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.api.codec import encode
+from palpo.services.key_backups import Contents, make_session
+from palpo.storage.key_backups import BackedUpSession, Backup
+from palpo.wire.client import key_backups as wire
+from palpo.wire.endpoint import Empty, NoBody, NoParams
+
+handlers = Handlers()
+
+Pages = AsyncIterator[list[BackedUpSession]]
+
+
+def _info(backup: Backup) -> wire.BackupInfo:
+    return wire.BackupInfo(
+        algorithm=backup.algorithm,
+        auth_data=msgspec.Raw(bytes(backup.auth_data)),
+        count=backup.count,
+        etag=str(backup.etag),
+        version=str(backup.version),
+    )
+
+
+def _updated(contents: Contents) -> wire.RoomKeysUpdated:
+    return wire.RoomKeysUpdated(etag=contents.etag, count=contents.count)
+
+
+def _stored(session: BackedUpSession) -> wire.StoredKeyBackupData:
+    return wire.StoredKeyBackupData(
+        first_message_index=session.first_message_index,
+        forwarded_count=session.forwarded_count,
+        is_verified=session.is_verified,
+        session_data=msgspec.Raw(bytes(session.session_data)),
+    )
+
+
+def _sessions(room_id: str, sessions: Mapping[str, wire.KeyBackupData]) -> list[BackedUpSession]:
+    return [
+        make_session(
+            room_id,
+            session_id,
+            first_message_index=data.first_message_index,
+            forwarded_count=data.forwarded_count,
+            is_verified=data.is_verified,
+            session_data=data.session_data,
+        )
+        for session_id, data in sessions.items()
+    ]
+
+
+@handlers.serves(wire.post_room_keys_version)
+async def post_room_keys_version(call: Call, params: NoParams, body: wire.NewBackup) -> wire.NewBackupVersion:
+    """POST /room_keys/version."""
+    version = await call.services.key_backups.create(call.user_id, body.algorithm, body.auth_data)
+    return wire.NewBackupVersion(version=version)
+
+
+@handlers.serves(wire.get_room_keys_version_current)
+async def get_room_keys_version_current(call: Call, params: NoParams, body: NoBody) -> wire.BackupInfo:
+    """GET /room_keys/version."""
+    return _info(await call.services.key_backups.get(call.user_id, None))
+
+
+@handlers.serves(wire.get_room_keys_version)
+async def get_room_keys_version(call: Call, params: wire.VersionParams, body: NoBody) -> wire.BackupInfo:
+    """GET /room_keys/version/{version}."""
+    return _info(await call.services.key_backups.get(call.user_id, params.version))
+
+
+@handlers.serves(wire.put_room_keys_version)
+async def put_room_keys_version(call: Call, params: wire.VersionParams, body: wire.BackupUpdate) -> Empty:
+    """PUT /room_keys/version/{version}."""
+    await call.services.key_backups.update(
+        call.user_id,
+        params.version,
+        algorithm=body.algorithm,
+        auth_data=body.auth_data,
+        body_version=body.version,
+    )
+    return Empty()
+
+
+@handlers.serves(wire.delete_room_keys_version)
+async def delete_room_keys_version(call: Call, params: wire.VersionParams, body: NoBody) -> Empty:
+    """DELETE /room_keys/version/{version}."""
+    await call.services.key_backups.delete(call.user_id, params.version)
+    return Empty()
+
+
+@handlers.serves(wire.put_room_key_by_session_id)
+async def put_room_key_by_session_id(
+    call: Call, params: wire.SessionParams, body: wire.KeyBackupData
+) -> wire.RoomKeysUpdated:
+    """PUT /room_keys/keys/{roomId}/{sessionId}."""
+    sessions = _sessions(params.room_id, {params.session_id: body})
+    return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
+
+
+@handlers.serves(wire.get_room_key_by_session_id)
+async def get_room_key_by_session_id(
+    call: Call, params: wire.SessionParams, body: NoBody
+) -> wire.StoredKeyBackupData:
+    """GET /room_keys/keys/{roomId}/{sessionId}."""
+    return _stored(
+        await call.services.key_backups.session(
+            call.user_id, params.version, params.room_id, params.session_id
+        )
+    )
+
+
+@handlers.serves(wire.delete_room_key_by_session_id)
+async def delete_room_key_by_session_id(
+    call: Call, params: wire.SessionParams, body: NoBody
+) -> wire.RoomKeysUpdated:
+    """DELETE /room_keys/keys/{roomId}/{sessionId}."""
+    return _updated(
+        await call.services.key_backups.delete_sessions(
+            call.user_id, params.version, params.room_id, params.session_id
+        )
+    )
+
+
+@handlers.serves(wire.put_room_keys_by_room_id)
+async def put_room_keys_by_room_id(
+    call: Call, params: wire.RoomParams, body: wire.RoomKeyBackup
+) -> wire.RoomKeysUpdated:
+    """PUT /room_keys/keys/{roomId}."""
+    sessions = _sessions(params.room_id, body.sessions)
+    return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
+
+
+@handlers.serves(wire.get_room_keys_by_room_id)
+async def get_room_keys_by_room_id(call: Call, params: wire.RoomParams, body: NoBody) -> Reply:
+    """GET /room_keys/keys/{roomId}."""
+    pages = await call.services.key_backups.pages(call.user_id, params.version, params.room_id)
+    return Reply(body=_room_json(pages))
+
+
+@handlers.serves(wire.delete_room_keys_by_room_id)
+async def delete_room_keys_by_room_id(
+    call: Call, params: wire.RoomParams, body: NoBody
+) -> wire.RoomKeysUpdated:
+    """DELETE /room_keys/keys/{roomId}."""
+    return _updated(
+        await call.services.key_backups.delete_sessions(call.user_id, params.version, params.room_id)
+    )
+
+
+@handlers.serves(wire.put_room_keys)
+async def put_room_keys(call: Call, params: wire.VersionParams, body: wire.KeyBackup) -> wire.RoomKeysUpdated:
+    """PUT /room_keys/keys."""
+    sessions = [
+        session for room_id, room in body.rooms.items() for session in _sessions(room_id, room.sessions)
+    ]
+    return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
+
+
+@handlers.serves(wire.get_room_keys)
+async def get_room_keys(call: Call, params: wire.VersionParams, body: NoBody) -> Reply:
+    """GET /room_keys/keys."""
+    return Reply(body=_rooms_json(await call.services.key_backups.pages(call.user_id, params.version, None)))
+
+
+@handlers.serves(wire.delete_room_keys)
+async def delete_room_keys(call: Call, params: wire.VersionParams, body: NoBody) -> wire.RoomKeysUpdated:
+    """DELETE /room_keys/keys."""
+    return _updated(await call.services.key_backups.delete_sessions(call.user_id, params.version))
+
+
+def _member(session: BackedUpSession) -> bytes:
+    return encode(session.session_id) + b":" + encode(_stored(session))
+
+
+async def _room_json(pages: Pages) -> AsyncIterator[bytes]:
+    """``{"sessions": ...}``, a page at a time."""
+    yield b'{"sessions":{'
+    separator = b""
+    async for page in pages:
+        yield separator + b",".join(map(_member, page))
+        separator = b","
+    yield b"}}"
+
+
+async def _rooms_json(pages: Pages) -> AsyncIterator[bytes]:
+    """``{"rooms": ...}``, a page at a time: sessions come sorted by room."""
+    yield b'{"rooms":{'
+    room_id: str | None = None
+    async for page in pages:
+        parts: list[bytes] = []
+        for session in page:
+            if session.room_id == room_id:
+                parts.append(b",")
+            else:
+                parts += [b"" if room_id is None else b"}},", encode(session.room_id), b':{"sessions":{']
+                room_id = session.room_id
+            parts.append(_member(session))
+        yield b"".join(parts)
+    yield b"}}" if room_id is None else b"}}}}"

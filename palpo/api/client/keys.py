@@ -1,0 +1,78 @@
+"""End-to-end encryption keys and cross-signing."""
+
+from palpo.api.call import Call, Handlers
+from palpo.api.interactive_auth import authorise
+from palpo.core.errors import InvalidParam
+from palpo.services.tokens import parse_stream_token
+from palpo.wire.client import keys as wire
+from palpo.wire.endpoint import Empty, Json, NoBody, NoParams
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.upload_keys)
+async def upload_keys(call: Call, params: NoParams, body: wire.KeysUpload) -> wire.KeysUploaded:
+    """POST /keys/upload."""
+    requester = call.requester
+    if requester.device_id is None:
+        raise InvalidParam("The access token is not a device's")
+    counts = await call.services.keys.upload(
+        requester.user_id,
+        requester.device_id,
+        device_keys=body.device_keys,
+        one_time_keys=body.one_time_keys or {},
+        fallback_keys=body.fallback_keys or {},
+    )
+    return wire.KeysUploaded(one_time_key_counts=dict(counts))
+
+
+@handlers.serves(wire.query_keys)
+async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire.KeysQueried:
+    """POST /keys/query."""
+    found = await call.services.keys.query(call.user_id, body.device_keys)
+    return wire.KeysQueried(
+        device_keys=found.device_keys,
+        failures=found.failures,
+        master_keys=found.cross_signing.get("master", {}),
+        self_signing_keys=found.cross_signing.get("self_signing", {}),
+        user_signing_keys=found.cross_signing.get("user_signing", {}),
+    )
+
+
+@handlers.serves(wire.claim_keys)
+async def claim_keys(call: Call, params: NoParams, body: wire.KeysClaim) -> wire.KeysClaimed:
+    """POST /keys/claim."""
+    claimed = await call.services.keys.claim(body.one_time_keys)
+    return wire.KeysClaimed(one_time_keys=claimed.one_time_keys, failures=claimed.failures)
+
+
+@handlers.serves(wire.get_keys_changes)
+async def get_keys_changes(call: Call, params: wire.ChangesParams, body: NoBody) -> wire.KeyChanges:
+    """GET /keys/changes."""
+    since, upto = parse_stream_token(params.from_token), parse_stream_token(params.to)
+    changes = await call.services.device_lists.changes_for(call.user_id, since, upto)
+    return wire.KeyChanges(changed=changes.changed, left=changes.left)
+
+
+@handlers.serves(wire.upload_cross_signing_keys)
+async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.CrossSigningUpload) -> Empty:
+    """POST /keys/device_signing/upload, with user-interactive auth where keys that are there change."""
+    given = {
+        "master": body.master_key,
+        "self_signing": body.self_signing_key,
+        "user_signing": body.user_signing_key,
+    }
+    keys = {usage: key for usage, key in given.items() if key is not None}
+    upload = await call.services.cross_signing.check_upload(call.user_id, keys)
+    if upload.needs_auth:
+        await authorise(call, body.auth)
+    await call.services.cross_signing.store(upload)
+    return Empty()
+
+
+@handlers.serves(wire.upload_cross_signing_signatures)
+async def upload_cross_signing_signatures(
+    call: Call, params: NoParams, body: dict[str, dict[str, Json]]
+) -> wire.SignaturesUploaded:
+    """POST /keys/signatures/upload."""
+    return wire.SignaturesUploaded(failures=await call.services.cross_signing.sign(call.user_id, body))

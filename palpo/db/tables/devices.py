@@ -1,0 +1,37 @@
+"""Tables of changed device lists and of messages to devices. (Devices themselves are in ``accounts``.)"""
+
+from sqlalchemy import Column, Index, Table
+
+from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
+
+device_list_changes = Table(
+    "device_list_changes",
+    metadata,
+    Column("position", integer(), primary_key=True, autoincrement=False),
+    Column("user_id", identifier(), nullable=False),
+    Column("device_id", identifier()),
+    Column("observer", identifier()),
+    Index("ix_device_list_changes_user_id_position", "user_id", "position"),
+)
+"""``user_id``'s keys changed: those of ``device_id``, or the cross-signing keys where it is NULL.
+Where ``observer`` is set the change, a signature, shows to that user alone."""
+
+to_device_messages = Table(
+    "to_device_messages",
+    metadata,
+    Column("position", integer(), primary_key=True, autoincrement=False),
+    Column("user_id", identifier(), nullable=False),
+    Column("device_id", identifier(), nullable=False),
+    Column("event", blob(), nullable=False),
+    Index("ix_to_device_messages_user_id_device_id_position", "user_id", "device_id", "position"),
+)
+"""What each device has not yet acknowledged. ``event`` is JSON as clients see it."""
+
+to_device_transactions = Table(
+    "to_device_transactions",
+    metadata,
+    Column("transaction_hash", digest(32), primary_key=True),
+    Column("created_ts", integer(), nullable=False),
+    Index("ix_to_device_transactions_created_ts", "created_ts"),
+)
+"""Requests that have sent messages, by a hash of who sent them and the transaction ID."""

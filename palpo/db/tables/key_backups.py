@@ -1,0 +1,32 @@
+"""Tables of the server-side backups of room keys."""
+
+from sqlalchemy import Column, Index, Table
+
+from palpo.db.tables.meta import blob, flag, identifier, integer, metadata, text
+
+key_backups = Table(
+    "key_backups",
+    metadata,
+    Column("version", integer(), primary_key=True, autoincrement=False),
+    Column("user_id", identifier(), nullable=False),
+    Column("algorithm", text(), nullable=False),
+    Column("auth_data", blob(), nullable=False),
+    Column("etag", integer(), nullable=False),
+    Column("count", integer(), nullable=False),
+    Column("deleted", flag(), nullable=False),
+    Index("ix_key_backups_user_id_version", "user_id", "version"),
+)
+"""``version`` is a stream position, so that a later backup has a greater one. ``etag`` counts the
+writes that changed something, ``count`` the keys. Of a deleted backup only this row stays."""
+
+key_backup_sessions = Table(
+    "key_backup_sessions",
+    metadata,
+    Column("version", integer(), primary_key=True, autoincrement=False),
+    Column("room_id", identifier(), primary_key=True),
+    Column("session_id", identifier(), primary_key=True),
+    Column("first_message_index", integer(), nullable=False),
+    Column("forwarded_count", integer(), nullable=False),
+    Column("is_verified", flag(), nullable=False),
+    Column("session_data", blob(), nullable=False),
+)

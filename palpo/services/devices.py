@@ -1,0 +1,97 @@
+"""Devices as their users manage them (spec: client-server API, "Device Management")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from palpo.core.errors import InvalidParam, NotFound
+from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
+from palpo.services.device_removal import DeviceRemoval
+from palpo.services.last_seen import LastSeen
+from palpo.storage import accounts, cross_signing, device_lists, keys, to_device
+from palpo.storage import devices as storage
+from palpo.storage.devices import Device
+from palpo.streams.clock import Clock
+
+MAX_DISPLAY_NAME = 255
+"""Characters."""
+
+
+class Devices:
+    """Lists, names and removes devices."""
+
+    def __init__(self, db: Database, clock: Clock, last_seen: LastSeen, removal: DeviceRemoval) -> None:
+        self._db = db
+        self._clock = clock
+        self._last_seen = last_seen
+        self._removal = removal
+        removal.also(forget_devices)
+
+    async def list(self, user_id: str) -> list[Device]:
+        """A user's devices, by ID."""
+        found = await self._db.read(lambda tx: storage.all_of(tx, user_id))
+        return [self._with_last_seen(user_id, device) for device in found]
+
+    async def get(self, user_id: str, device_id: str) -> Device:
+        """One device; raises NotFound."""
+        device = await self._db.read(lambda tx: storage.find(tx, user_id, device_id))
+        if device is None:
+            raise NotFound("No such device")
+        return self._with_last_seen(user_id, device)
+
+    async def rename(self, user_id: str, device_id: str, display_name: str | None) -> None:
+        """Replace the display name, which others see beside the device's keys; None leaves it.
+
+        Raises NotFound and InvalidParam.
+        """
+        if display_name is not None and (len(display_name) > MAX_DISPLAY_NAME or "\0" in display_name):
+            raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters, and no NUL")
+
+        async def unit(tx: WriteTransaction) -> None:
+            device = await storage.find(tx, user_id, device_id)
+            if device is None:
+                raise NotFound("No such device")
+            if display_name is None or device.display_name == display_name:
+                return
+            await storage.rename(tx, user_id, device_id, display_name)
+            if await keys.find_device_keys(tx, user_id, device_id) is not None:
+                await device_lists.record(tx, user_id, [device_id])
+
+        await self._db.write(unit)
+
+    async def ensure(self, user_id: str, device_id: str, display_name: str | None) -> bool:
+        """Create or rename an application service user's device; whether it is new (MSC4190)."""
+
+        async def unit(tx: WriteTransaction) -> bool:
+            return await accounts.ensure_device(
+                tx, user_id, device_id, display_name=display_name, created_ts=self._clock.now_ms()
+            )
+
+        created = await self._db.write(unit)
+        if not created:
+            await self.rename(user_id, device_id, display_name)
+        return created
+
+    async def remove(self, user_id: str, device_ids: Sequence[str]) -> None:
+        """Remove devices with all that is theirs; unknown ones do no harm."""
+        await self._db.write(lambda tx: self._removal.remove(tx, user_id, device_ids))
+
+    def _with_last_seen(self, user_id: str, device: Device) -> Device:
+        seen = self._last_seen.of(user_id, device.device_id)
+        if seen is None:
+            return device
+        return replace(device, last_seen_ts=seen.ts, last_seen_ip=seen.ip, user_agent=seen.user_agent)
+
+
+async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+    """Forget the keys and messages of devices that are being removed."""
+    had_keys: list[str | None] = []
+    for device_id in device_ids:
+        await to_device.delete_device(tx, user_id, device_id)
+        await cross_signing.delete_signatures(tx, user_id, device_id)
+        if await keys.delete_device(tx, user_id, device_id):
+            had_keys.append(device_id)
+    if had_keys:
+        await device_lists.record(tx, user_id, had_keys)

@@ -1,0 +1,149 @@
+"""Messages to devices (spec: "Send-to-Device messaging"): sending, and each device's queue.
+
+For sync::
+
+    await to_device.delete_up_to(user_id, device_id, since)      # the client has what came before
+    pending = await to_device.pending(user_id, device_id, since, upto, limit=100)
+    pending.events         # a list of msgspec.Raw, each a whole event's JSON
+    pending.position       # what the client has now: ``upto``, or less where more messages wait
+
+``pending.position`` is the ``since`` of the next call: where it is below ``upto`` the sync token must
+remember it. Both calls answer from memory where the queue is known to be empty. An appended message
+wakes ``user:@id``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from palpo.core import canonical_json
+from palpo.core.device_keys import storable
+from palpo.core.errors import InvalidParam
+from palpo.core.identifiers import server_name_of
+from palpo.db.engine import Database
+from palpo.db.errors import UniqueViolation
+from palpo.db.transaction import WriteTransaction
+from palpo.services.sessions import Requester
+from palpo.storage import devices
+from palpo.storage import to_device as storage
+from palpo.streams.clock import Clock
+from palpo.streams.last_changes import LastChanges
+from palpo.streams.wakeups import Wakeups
+
+ALL_DEVICES = "*"
+TRANSACTION_MS = 24 * 3600 * 1000
+"""How long a transaction ID is remembered."""
+PRUNE_MS = 3600 * 1000
+EMPTIED_BOUND = 50_000
+
+Messages = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""User ID → device ID, or ``*`` → content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """Messages that wait for a device; everything up to ``position`` is among them or was before."""
+
+    events: list[msgspec.Raw]
+    position: int
+
+
+class ToDevice:
+    """Queues of messages to devices."""
+
+    def __init__(self, db: Database, clock: Clock, wakeups: Wakeups, *, server_name: str) -> None:
+        self._db = db
+        self._clock = clock
+        self._server_name = server_name
+        self._wakeups = wakeups
+        self._last = LastChanges(wakeups, "to_device")
+        self._emptied: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """Up to which position a queue is known to be empty."""
+        self._pruned_ts = 0
+
+    async def send(self, requester: Requester, event_type: str, txn_id: str, messages: Messages) -> None:
+        """Append messages to the queues of local devices, once for each transaction ID.
+
+        Devices and users that are not known are passed over. Raises InvalidParam and BadJson.
+        """
+        if not storable(event_type) or not storable(txn_id):
+            raise InvalidParam("An event type and a transaction ID have 1 to 255 bytes, and no NUL")
+        encoded = _encoded(messages, event_type, requester.user_id)
+        hash_ = storage.transaction_hash(
+            requester.user_id, requester.device_id or "", "sendToDevice", event_type, txn_id
+        )
+        now = self._clock.now_ms()
+        prune = now - self._pruned_ts > PRUNE_MS
+
+        async def unit(tx: WriteTransaction) -> None:
+            if prune:
+                await storage.prune_transactions(tx, before_ts=now - TRANSACTION_MS)
+            if await storage.begin_transaction(tx, hash_, now_ms=now):
+                await self.append(tx, encoded)
+
+        try:
+            await self._db.write(unit)
+        except UniqueViolation:
+            return  # Another process has just carried out the same transaction.
+        if prune:
+            self._pruned_ts = now
+
+    async def append(self, tx: WriteTransaction, messages: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Append events (JSON as clients see them) to queues, within a unit of work."""
+        local = [user for user in messages if server_name_of(user) == self._server_name]
+        known = await devices.ids_of(tx, local)
+        rows = []
+        for user_id in local:
+            theirs = known.get(user_id, set())
+            for device_id, event in messages[user_id].items():
+                if device_id == ALL_DEVICES:
+                    rows += [(user_id, each, event) for each in sorted(theirs)]
+                elif device_id in theirs:
+                    rows.append((user_id, device_id, event))
+        await storage.enqueue(tx, rows)
+
+    async def pending(
+        self, user_id: str, device_id: str, since: int, upto: int, *, limit: int = 100
+    ) -> Pending:
+        """What waits for a device in ``(since, upto]``, at most ``limit`` messages."""
+        key = (user_id, device_id)
+        known_empty = max(since, self._emptied.get(key, 0))
+        if not self._last.changed_since(user_id, known_empty, upto):
+            return Pending(events=[], position=upto)
+        rows = await self._db.read(
+            lambda tx: storage.pending(tx, user_id, device_id, after=since, upto=upto, limit=limit)
+        )
+        position = rows[-1][0] if len(rows) == limit else upto
+        return Pending(events=[msgspec.Raw(bytes(event)) for _, event in rows], position=position)
+
+    async def delete_up_to(self, user_id: str, device_id: str, since: int) -> None:
+        """The device has acknowledged what came at positions up to and including ``since``."""
+        since = min(since, self._wakeups.position)  # A client may claim to have seen the future.
+        key = (user_id, device_id)
+        if not self._last.changed_since(user_id, self._emptied.get(key, 0), since):
+            return
+        first = await self._db.read(lambda tx: storage.first_position(tx, user_id, device_id))
+        if first is not None and first <= since:
+            await self._db.write(lambda tx: storage.delete_up_to(tx, user_id, device_id, since))
+        self._emptied[key] = max(since, self._emptied.get(key, 0))
+        self._emptied.move_to_end(key)
+        if len(self._emptied) > EMPTIED_BOUND:
+            self._emptied.popitem(last=False)
+
+
+def _encoded(messages: Messages, event_type: str, sender: str) -> dict[str, dict[str, bytes]]:
+    """``messages`` as whole events' JSON, those to impossible IDs left out."""
+    return {
+        user_id: {
+            device_id: canonical_json.encode_lax({"type": event_type, "sender": sender, "content": content})
+            for device_id, content in by_device.items()
+            if storable(device_id)
+        }
+        for user_id, by_device in messages.items()
+        if user_id.startswith("@") and ":" in user_id and storable(user_id)
+    }

@@ -1,0 +1,223 @@
+"""Backups of room keys: versions, and the sessions in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+
+from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.tables.key_backups import key_backup_sessions, key_backups
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """One version of a user's backup. ``auth_data`` is JSON."""
+
+    version: int
+    user_id: str
+    algorithm: str
+    auth_data: bytes
+    etag: int = 0
+    count: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackedUpSession:
+    """A session's key in a backup. ``session_data`` is JSON."""
+
+    room_id: str
+    session_id: str
+    first_message_index: int
+    forwarded_count: int
+    is_verified: bool
+    session_data: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """``(room, session)``."""
+        return self.room_id, self.session_id
+
+
+b = key_backups.c
+s = key_backup_sessions.c
+_COLUMNS = (b.version, b.user_id, b.algorithm, b.auth_data, b.etag, b.count, b.deleted)
+_BACKUP = b.version == bindparam("version_")
+_INSERT = insert_row(key_backups)
+_FIND = Statement(select(*_COLUMNS).where(b.user_id == bindparam("user"), _BACKUP))
+_CURRENT = Statement(
+    select(*_COLUMNS)
+    .where(b.user_id == bindparam("user"), b.deleted == 0)
+    .order_by(b.version.desc())
+    .limit(1)
+)
+_SET_AUTH_DATA = Statement(update(key_backups).where(_BACKUP).values(auth_data=bindparam("data")))
+_DELETE = Statement(update(key_backups).where(_BACKUP).values(deleted=1, count=0, auth_data=b"{}"))
+_LOCK = Statement(update(key_backups).where(_BACKUP).values(etag=b.etag))
+_CHANGED = Statement(
+    update(key_backups).where(_BACKUP).values(etag=b.etag + 1, count=b.count + bindparam("added"))
+)
+
+_SESSION_COLUMNS = (
+    s.room_id,
+    s.session_id,
+    s.first_message_index,
+    s.forwarded_count,
+    s.is_verified,
+    s.session_data,
+)
+_OF_BACKUP = s.version == bindparam("version_")
+_IN_ROOM = and_(_OF_BACKUP, s.room_id == bindparam("room"))
+_ONE = and_(_IN_ROOM, s.session_id == bindparam("session"))
+_PUT_SESSION = upsert(key_backup_sessions, key=["version", "room_id", "session_id"])
+_FIND_SESSION = Statement(select(*_SESSION_COLUMNS).where(_ONE))
+_FIND_SESSIONS = Statement(select(*_SESSION_COLUMNS).where(_IN_ROOM, in_list(s.session_id, "sessions")))
+_PAGE = Statement(
+    select(*_SESSION_COLUMNS)
+    .where(
+        _OF_BACKUP,
+        s.room_id >= bindparam("room"),
+        or_(s.room_id > bindparam("room"), s.session_id > bindparam("session")),
+    )
+    .order_by(s.room_id, s.session_id)
+    .limit(bindparam("limit"))
+)
+_ROOM_PAGE = Statement(
+    select(*_SESSION_COLUMNS)
+    .where(_IN_ROOM, s.session_id > bindparam("session"))
+    .order_by(s.session_id)
+    .limit(bindparam("limit"))
+)
+_DELETE_ALL = Statement(delete(key_backup_sessions).where(_OF_BACKUP))
+_DELETE_ROOM = Statement(delete(key_backup_sessions).where(_IN_ROOM))
+_DELETE_ONE = Statement(delete(key_backup_sessions).where(_ONE))
+
+
+async def insert(tx: WriteTransaction, user_id: str, algorithm: str, auth_data: bytes) -> int:
+    """Begin a new backup; its version."""
+    version = await tx.positions()
+    await tx.run(
+        _INSERT,
+        version=version,
+        user_id=user_id,
+        algorithm=algorithm,
+        auth_data=auth_data,
+        etag=0,
+        count=0,
+        deleted=0,
+    )
+    return version
+
+
+async def find(tx: Transaction, user_id: str, version: int) -> Backup | None:
+    """One version of a user's, deleted or not."""
+    return _backup(await tx.one(_FIND, user=user_id, version_=version))
+
+
+async def current(tx: Transaction, user_id: str) -> Backup | None:
+    """A user's latest version."""
+    return _backup(await tx.one(_CURRENT, user=user_id))
+
+
+async def lock(tx: WriteTransaction, version: int) -> None:
+    """Keep others from writing to the backup until the transaction ends."""
+    await tx.run(_LOCK, version_=version)
+
+
+async def set_auth_data(tx: WriteTransaction, version: int, auth_data: bytes) -> None:
+    """Replace ``auth_data``."""
+    await tx.run(_SET_AUTH_DATA, version_=version, data=auth_data)
+
+
+async def delete_backup(tx: WriteTransaction, version: int) -> None:
+    """Delete a backup with its sessions, and remember that it was there."""
+    await tx.run(_DELETE_ALL, version_=version)
+    await tx.run(_DELETE, version_=version)
+
+
+async def changed(tx: WriteTransaction, version: int, added: int) -> None:
+    """Count a write to the sessions, that made them ``added`` more (or fewer, where negative)."""
+    await tx.run(_CHANGED, version_=version, added=added)
+
+
+async def put_sessions(tx: WriteTransaction, version: int, sessions: Sequence[BackedUpSession]) -> None:
+    """Store sessions over those that are there."""
+    rows = [
+        {
+            "version": version,
+            "room_id": item.room_id,
+            "session_id": item.session_id,
+            "first_message_index": item.first_message_index,
+            "forwarded_count": item.forwarded_count,
+            "is_verified": int(item.is_verified),
+            "session_data": item.session_data,
+        }
+        for item in sessions
+    ]
+    await tx.many(_PUT_SESSION, rows)
+
+
+async def find_session(
+    tx: Transaction, version: int, room_id: str, session_id: str
+) -> BackedUpSession | None:
+    """One session."""
+    row = await tx.one(_FIND_SESSION, version_=version, room=room_id, session=session_id)
+    return None if row is None else _session(row)
+
+
+async def find_sessions(
+    tx: Transaction, version: int, room_id: str, session_ids: Sequence[str]
+) -> dict[str, BackedUpSession]:
+    """Those of a room's sessions that are there."""
+    rows = await tx.all(_FIND_SESSIONS, version_=version, room=room_id, sessions=list(session_ids))
+    return {row[1]: _session(row) for row in rows}
+
+
+async def page(
+    tx: Transaction, version: int, room_id: str | None, after: tuple[str, str], limit: int
+) -> list[BackedUpSession]:
+    """The next ``limit`` sessions after ``(room, session)``, of one room or (None) of all, in order."""
+    if room_id is not None:
+        rows = await tx.all(_ROOM_PAGE, version_=version, room=room_id, session=after[1], limit=limit)
+    else:
+        rows = await tx.all(_PAGE, version_=version, room=after[0], session=after[1], limit=limit)
+    return [_session(row) for row in rows]
+
+
+async def delete_sessions(
+    tx: WriteTransaction, version: int, room_id: str | None, session_id: str | None
+) -> int:
+    """Delete one session, a room's, or all; how many there were."""
+    if room_id is None:
+        return await tx.run(_DELETE_ALL, version_=version)
+    if session_id is None:
+        return await tx.run(_DELETE_ROOM, version_=version, room=room_id)
+    return await tx.run(_DELETE_ONE, version_=version, room=room_id, session=session_id)
+
+
+def _backup(row: Row | None) -> Backup | None:
+    if row is None:
+        return None
+    return Backup(
+        version=row[0],
+        user_id=row[1],
+        algorithm=row[2],
+        auth_data=row[3],
+        etag=row[4],
+        count=row[5],
+        deleted=bool(row[6]),
+    )
+
+
+def _session(row: Row) -> BackedUpSession:
+    return BackedUpSession(
+        room_id=row[0],
+        session_id=row[1],
+        first_message_index=row[2],
+        forwarded_count=row[3],
+        is_verified=bool(row[4]),
+        session_data=row[5],
+    )

@@ -1,0 +1,176 @@
+"""Device keys, one-time keys and fallback keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from palpo.core.device_keys import UploadedKey
+from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.tables.accounts import devices
+from palpo.db.tables.keys import device_keys, fallback_keys, one_time_keys
+from palpo.db.transaction import Transaction, WriteTransaction
+
+d = device_keys.c
+o = one_time_keys.c
+f = fallback_keys.c
+_PUT_DEVICE_KEYS = upsert(device_keys, key=["user_id", "device_id"])
+_DEVICE_KEYS = Statement(
+    select(d.json).where(d.user_id == bindparam("user"), d.device_id == bindparam("device"))
+)
+_ALL_DEVICE_KEYS = Statement(
+    select(d.user_id, d.device_id, d.json, devices.c.display_name)
+    .select_from(
+        device_keys.join(devices, (devices.c.user_id == d.user_id) & (devices.c.device_id == d.device_id))
+    )
+    .where(in_list(d.user_id, "users"))
+)
+_DELETE_DEVICE_KEYS = Statement(
+    delete(device_keys).where(d.user_id == bindparam("user"), d.device_id == bindparam("device"))
+)
+
+_OTK_DEVICE = (o.user_id == bindparam("user")) & (o.device_id == bindparam("device"))
+_INSERT_OTK = insert_row(one_time_keys)
+_NAMED_OTKS = Statement(select(o.name, o.json).where(_OTK_DEVICE, in_list(o.name, "names")))
+_COUNT_OTKS = Statement(select(o.algorithm, func.count()).where(_OTK_DEVICE).group_by(o.algorithm))
+_OLDEST_OTK = Statement(
+    select(o.name, o.json)
+    .where(_OTK_DEVICE, o.algorithm == bindparam("algorithm"))
+    .order_by(o.position, o.name)
+    .limit(1)
+)
+_DELETE_OTK = Statement(delete(one_time_keys).where(_OTK_DEVICE, o.name == bindparam("name")))
+_DELETE_OTKS = Statement(delete(one_time_keys).where(_OTK_DEVICE))
+
+_FALLBACK_DEVICE = (f.user_id == bindparam("user")) & (f.device_id == bindparam("device"))
+_PUT_FALLBACK = upsert(fallback_keys, key=["user_id", "device_id", "algorithm"])
+_FALLBACK = Statement(
+    select(f.name, f.json, f.used).where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm"))
+)
+_UNUSED_FALLBACKS = Statement(select(f.algorithm).where(_FALLBACK_DEVICE, f.used == 0).order_by(f.algorithm))
+_USE_FALLBACK = Statement(
+    update(fallback_keys)
+    .where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm_"), f.name == bindparam("name_"))
+    .values(used=1)
+)
+_DELETE_FALLBACKS = Statement(delete(fallback_keys).where(_FALLBACK_DEVICE))
+
+
+def topic(user_id: str) -> str:
+    """The topic of changed counts of one-time keys and used fallback keys."""
+    return f"one_time_keys:{user_id}"
+
+
+async def find_device_keys(tx: Transaction, user_id: str, device_id: str) -> bytes | None:
+    """A device's identity keys."""
+    found: bytes | None = await tx.value(_DEVICE_KEYS, user=user_id, device=device_id)
+    return found
+
+
+async def put_device_keys(tx: WriteTransaction, user_id: str, device_id: str, json: bytes) -> None:
+    """Store a device's identity keys over what it had."""
+    await tx.run(_PUT_DEVICE_KEYS, user_id=user_id, device_id=device_id, json=json)
+
+
+async def all_device_keys(
+    tx: Transaction, user_ids: Sequence[str]
+) -> list[tuple[str, str, bytes, str | None]]:
+    """``(user, device, keys, display name)`` of every device of the users that has keys."""
+    rows = await tx.all(_ALL_DEVICE_KEYS, users=list(user_ids))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def named_one_time_keys(
+    tx: Transaction, user_id: str, device_id: str, names: Sequence[str]
+) -> dict[str, bytes]:
+    """The unclaimed one-time keys with one of the names."""
+    rows = await tx.all(_NAMED_OTKS, user=user_id, device=device_id, names=list(names))
+    return {row[0]: row[1] for row in rows}
+
+
+async def add_one_time_keys(
+    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+) -> None:
+    """Store new one-time keys, after the ones that are there."""
+    if not keys:
+        return
+    position = await tx.positions()
+    rows = [
+        {
+            "user_id": user_id,
+            "device_id": device_id,
+            "name": key.name,
+            "algorithm": key.algorithm,
+            "position": position,
+            "json": key.json,
+        }
+        for key in keys
+    ]
+    await tx.many(_INSERT_OTK, rows)
+    tx.notify(topic(user_id))
+
+
+async def count_one_time_keys(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:
+    """How many unclaimed one-time keys there are of each algorithm."""
+    return {row[0]: row[1] for row in await tx.all(_COUNT_OTKS, user=user_id, device=device_id)}
+
+
+async def take_one_time_key(
+    tx: WriteTransaction, user_id: str, device_id: str, algorithm: str
+) -> tuple[str, bytes] | None:
+    """The name and JSON of the oldest one-time key, which nobody else can get any more."""
+    while True:
+        row = await tx.one(_OLDEST_OTK, user=user_id, device=device_id, algorithm=algorithm)
+        if row is None:
+            return None
+        # Another process may have read the same row; only one of us deletes it.
+        if await tx.run(_DELETE_OTK, user=user_id, device=device_id, name=row[0]):
+            tx.notify(topic(user_id))
+            return row[0], row[1]
+
+
+async def put_fallback_keys(
+    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+) -> None:
+    """Store fallback keys, one for each algorithm; the same key again stays used if it was."""
+    for key in keys:
+        known = await tx.one(_FALLBACK, user=user_id, device=device_id, algorithm=key.algorithm)
+        if known is not None and (known[0], known[1]) == (key.name, key.json):
+            continue
+        await tx.run(
+            _PUT_FALLBACK,
+            user_id=user_id,
+            device_id=device_id,
+            algorithm=key.algorithm,
+            name=key.name,
+            json=key.json,
+            used=0,
+        )
+        tx.notify(topic(user_id))
+
+
+async def use_fallback_key(
+    tx: WriteTransaction, user_id: str, device_id: str, algorithm: str
+) -> tuple[str, bytes] | None:
+    """The name and JSON of the fallback key, which counts as used from now on."""
+    row = await tx.one(_FALLBACK, user=user_id, device=device_id, algorithm=algorithm)
+    if row is None:
+        return None
+    if not row[2]:
+        await tx.run(_USE_FALLBACK, user=user_id, device=device_id, algorithm_=algorithm, name_=row[0])
+        tx.notify(topic(user_id))
+    return row[0], row[1]
+
+
+async def unused_fallback_algorithms(tx: Transaction, user_id: str, device_id: str) -> list[str]:
+    """The algorithms with a fallback key that nobody has been given."""
+    return [row[0] for row in await tx.all(_UNUSED_FALLBACKS, user=user_id, device=device_id)]
+
+
+async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> bool:
+    """Delete all of a device's keys; whether it had identity keys."""
+    await tx.run(_DELETE_OTKS, user=user_id, device=device_id)
+    await tx.run(_DELETE_FALLBACKS, user=user_id, device=device_id)
+    tx.notify(topic(user_id))
+    return await tx.run(_DELETE_DEVICE_KEYS, user=user_id, device=device_id) > 0

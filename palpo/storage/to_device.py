@@ -1,0 +1,89 @@
+"""Messages to devices: one queue for each device, by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from sqlalchemy import bindparam, delete, func, select
+
+from palpo.db.statements import Statement, insert_row
+from palpo.db.tables.devices import to_device_messages, to_device_transactions
+from palpo.db.transaction import Transaction, WriteTransaction
+
+m = to_device_messages.c
+t = to_device_transactions.c
+_QUEUE = (m.user_id == bindparam("user")) & (m.device_id == bindparam("device"))
+_INSERT = insert_row(to_device_messages)
+_PENDING = Statement(
+    select(m.position, m.event)
+    .where(_QUEUE, m.position > bindparam("after"), m.position <= bindparam("upto"))
+    .order_by(m.position)
+    .limit(bindparam("limit"))
+)
+_FIRST = Statement(select(func.min(m.position)).where(_QUEUE))
+_DELETE_UPTO = Statement(delete(to_device_messages).where(_QUEUE, m.position <= bindparam("upto")))
+_DELETE_DEVICE = Statement(delete(to_device_messages).where(_QUEUE))
+_INSERT_TRANSACTION = insert_row(to_device_transactions)
+_FIND_TRANSACTION = Statement(select(t.created_ts).where(t.transaction_hash == bindparam("hash")))
+_PRUNE_TRANSACTIONS = Statement(delete(to_device_transactions).where(t.created_ts < bindparam("before")))
+
+
+def transaction_hash(*parts: str) -> bytes:
+    """The 32 bytes that stand for who sent a transaction and what it is called."""
+    digest = blake2b(digest_size=32)
+    for part in parts:
+        encoded = part.encode("utf-8", "replace")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.digest()
+
+
+async def begin_transaction(tx: WriteTransaction, hash_: bytes, *, now_ms: int) -> bool:
+    """Whether a transaction is new; raises UniqueViolation if another process begins it meanwhile."""
+    if await tx.one(_FIND_TRANSACTION, hash=hash_) is not None:
+        return False
+    await tx.run(_INSERT_TRANSACTION, transaction_hash=hash_, created_ts=now_ms)
+    return True
+
+
+async def prune_transactions(tx: WriteTransaction, *, before_ts: int) -> None:
+    """Forget transactions of long ago."""
+    await tx.run(_PRUNE_TRANSACTIONS, before=before_ts)
+
+
+async def enqueue(tx: WriteTransaction, messages: Sequence[tuple[str, str, bytes]]) -> None:
+    """Add ``(user, device, event JSON)`` messages to their devices' queues, in order."""
+    if not messages:
+        return
+    first = await tx.positions(len(messages))
+    rows = [
+        {"position": first + number, "user_id": user_id, "device_id": device_id, "event": event}
+        for number, (user_id, device_id, event) in enumerate(messages)
+    ]
+    await tx.many(_INSERT, rows)
+    for user_id in {message[0] for message in messages}:
+        tx.notify(f"user:{user_id}", f"to_device:{user_id}")
+
+
+async def pending(
+    tx: Transaction, user_id: str, device_id: str, *, after: int, upto: int, limit: int
+) -> list[tuple[int, bytes]]:
+    """``(position, event JSON)`` of the first ``limit`` messages in ``(after, upto]``."""
+    rows = await tx.all(_PENDING, user=user_id, device=device_id, after=after, upto=upto, limit=limit)
+    return [(row[0], row[1]) for row in rows]
+
+
+async def first_position(tx: Transaction, user_id: str, device_id: str) -> int | None:
+    """The position of the oldest message that waits."""
+    position: int | None = await tx.value(_FIRST, user=user_id, device=device_id)
+    return position
+
+
+async def delete_up_to(tx: WriteTransaction, user_id: str, device_id: str, upto: int) -> None:
+    """Delete the messages at positions up to and including ``upto``."""
+    await tx.run(_DELETE_UPTO, user=user_id, device=device_id, upto=upto)
+
+
+async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:
+    """Delete a device's whole queue."""
+    await tx.run(_DELETE_DEVICE, user=user_id, device=device_id)

@@ -1,0 +1,260 @@
+"""Backups of room keys (spec: client-server API, "Server-side key backups")."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palpo.wire.endpoint import (
+    KIB,
+    Auth,
+    Body,
+    Empty,
+    Endpoint,
+    Json,
+    Limit,
+    NoBody,
+    NoParams,
+    Params,
+    Response,
+    client,
+)
+
+MAX_UPLOAD = 16 * 1024 * KIB
+"""Bytes of keys in one request."""
+
+
+class NewBackup(Body, frozen=True):
+    """Body of POST /room_keys/version."""
+
+    algorithm: str
+    auth_data: Json
+
+
+class NewBackupVersion(Response, frozen=True):
+    """The version of a new backup."""
+
+    version: str
+
+
+class VersionParams(Params, frozen=True):
+    """A backup's version, in the path or in the query."""
+
+    version: str
+
+
+class BackupInfo(Response, frozen=True):
+    """A backup."""
+
+    algorithm: str
+    auth_data: msgspec.Raw
+    count: int
+    etag: str
+    version: str
+
+
+class BackupUpdate(Body, frozen=True):
+    """Body of PUT /room_keys/version/{version}."""
+
+    algorithm: str
+    auth_data: Json
+    version: str | None = None
+
+
+class RoomParams(Params, frozen=True):
+    """A room's keys in a backup."""
+
+    version: str
+    room_id: str
+
+
+class SessionParams(Params, frozen=True):
+    """A session's key in a backup."""
+
+    version: str
+    room_id: str
+    session_id: str
+
+
+class KeyBackupData(Body, frozen=True):
+    """A session's key."""
+
+    first_message_index: int
+    forwarded_count: int
+    is_verified: bool
+    session_data: Json
+
+
+class StoredKeyBackupData(Response, frozen=True):
+    """A session's key, as it is given back."""
+
+    first_message_index: int
+    forwarded_count: int
+    is_verified: bool
+    session_data: msgspec.Raw
+
+
+class RoomKeyBackup(Body, frozen=True):
+    """A room's keys, by session ID."""
+
+    sessions: dict[str, KeyBackupData]
+
+
+class KeyBackup(Body, frozen=True):
+    """Keys, by room ID."""
+
+    rooms: dict[str, RoomKeyBackup]
+
+
+class RoomKeysUpdated(Response, frozen=True):
+    """What the backup holds after a write."""
+
+    etag: str
+    count: int
+
+
+def _paths(path: str) -> tuple[str, ...]:
+    return (*client(f"/room_keys{path}"), f"/_matrix/client/unstable/room_keys{path}")
+
+
+post_room_keys_version: Endpoint[NoParams, NewBackup, NewBackupVersion] = Endpoint(
+    operation_id="postRoomKeysVersion",
+    method="POST",
+    paths=_paths("/version"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    body=NewBackup,
+    response=NewBackupVersion,
+)
+
+get_room_keys_version_current: Endpoint[NoParams, NoBody, BackupInfo] = Endpoint(
+    operation_id="getRoomKeysVersionCurrent",
+    method="GET",
+    paths=_paths("/version"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    response=BackupInfo,
+)
+
+get_room_keys_version: Endpoint[VersionParams, NoBody, BackupInfo] = Endpoint(
+    operation_id="getRoomKeysVersion",
+    method="GET",
+    paths=_paths("/version/{version}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=VersionParams,
+    response=BackupInfo,
+)
+
+put_room_keys_version: Endpoint[VersionParams, BackupUpdate, Empty] = Endpoint(
+    operation_id="putRoomKeysVersion",
+    method="PUT",
+    paths=_paths("/version/{version}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=VersionParams,
+    body=BackupUpdate,
+)
+
+delete_room_keys_version: Endpoint[VersionParams, NoBody, Empty] = Endpoint(
+    operation_id="deleteRoomKeysVersion",
+    method="DELETE",
+    paths=_paths("/version/{version}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=VersionParams,
+)
+
+put_room_key_by_session_id: Endpoint[SessionParams, KeyBackupData, RoomKeysUpdated] = Endpoint(
+    operation_id="putRoomKeyBySessionId",
+    method="PUT",
+    paths=_paths("/keys/{room_id}/{session_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=SessionParams,
+    body=KeyBackupData,
+    response=RoomKeysUpdated,
+)
+
+get_room_key_by_session_id: Endpoint[SessionParams, NoBody, StoredKeyBackupData] = Endpoint(
+    operation_id="getRoomKeyBySessionId",
+    method="GET",
+    paths=_paths("/keys/{room_id}/{session_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=SessionParams,
+    response=StoredKeyBackupData,
+)
+
+delete_room_key_by_session_id: Endpoint[SessionParams, NoBody, RoomKeysUpdated] = Endpoint(
+    operation_id="deleteRoomKeyBySessionId",
+    method="DELETE",
+    paths=_paths("/keys/{room_id}/{session_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=SessionParams,
+    response=RoomKeysUpdated,
+)
+
+put_room_keys_by_room_id: Endpoint[RoomParams, RoomKeyBackup, RoomKeysUpdated] = Endpoint(
+    operation_id="putRoomKeysByRoomId",
+    method="PUT",
+    paths=_paths("/keys/{room_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=RoomParams,
+    body=RoomKeyBackup,
+    response=RoomKeysUpdated,
+    max_body=MAX_UPLOAD,
+)
+
+get_room_keys_by_room_id: Endpoint[RoomParams, NoBody, Json] = Endpoint(
+    operation_id="getRoomKeysByRoomId",
+    method="GET",
+    paths=_paths("/keys/{room_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=RoomParams,
+    response=dict,
+)
+
+delete_room_keys_by_room_id: Endpoint[RoomParams, NoBody, RoomKeysUpdated] = Endpoint(
+    operation_id="deleteRoomKeysByRoomId",
+    method="DELETE",
+    paths=_paths("/keys/{room_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=RoomParams,
+    response=RoomKeysUpdated,
+)
+
+put_room_keys: Endpoint[VersionParams, KeyBackup, RoomKeysUpdated] = Endpoint(
+    operation_id="putRoomKeys",
+    method="PUT",
+    paths=_paths("/keys"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=VersionParams,
+    body=KeyBackup,
+    response=RoomKeysUpdated,
+    max_body=MAX_UPLOAD,
+)
+
+get_room_keys: Endpoint[VersionParams, NoBody, Json] = Endpoint(
+    operation_id="getRoomKeys",
+    method="GET",
+    paths=_paths("/keys"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=VersionParams,
+    response=dict,
+)
+
+delete_room_keys: Endpoint[VersionParams, NoBody, RoomKeysUpdated] = Endpoint(
+    operation_id="deleteRoomKeys",
+    method="DELETE",
+    paths=_paths("/keys"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=VersionParams,
+    response=RoomKeysUpdated,
+)

@@ -1,0 +1,122 @@
+"""PUT /sendToDevice, and the queues that sync reads."""
+
+import json
+from typing import Any
+
+from tests.api.client.test_devices import password_auth
+from tests.support.homeserver import Client, Homeserver
+
+CONTENT = {"my_key": "my_value"}
+
+
+async def send(client: Client, user_id: str, device_id: str, txn_id: str = "1", **content: Any) -> None:
+    """Send one message."""
+    messages = {user_id: {device_id: content or CONTENT}}
+    await client.put(f"/sendToDevice/m.test/{txn_id}", {"messages": messages})
+
+
+async def pending(
+    server: Homeserver, client: Client, since: int = 0, limit: int = 100
+) -> tuple[list[Any], int]:
+    """What a sync would be given."""
+    upto = server.services.wakeups.position
+    found = await server.services.to_device.pending(
+        client.user_id, client.device_id, since, upto, limit=limit
+    )
+    return [json.loads(bytes(event)) for event in found.events], found.position
+
+
+async def test_send(server: Homeserver, alice: Client, bob: Client) -> None:
+    other = await server.login("bob")
+    assert await pending(server, bob) == ([], server.services.wakeups.position)
+    await send(alice, bob.user_id, bob.device_id)
+    event = {"type": "m.test", "sender": alice.user_id, "content": CONTENT}
+    assert (await pending(server, bob))[0] == [event]
+    assert (await pending(server, other))[0] == []
+    assert (await pending(server, alice))[0] == []
+
+
+async def test_once_for_each_transaction(server: Homeserver, alice: Client, bob: Client) -> None:
+    other = await server.login("alice")
+    for client, txn_id in ((alice, "1"), (alice, "1"), (alice, "2"), (other, "1")):
+        await send(client, bob.user_id, bob.device_id, txn_id)
+    assert len((await pending(server, bob))[0]) == 3
+    server.clock.advance(25 * 3600 * 1000)
+    await send(alice, bob.user_id, bob.device_id, "3")
+    await send(alice, bob.user_id, bob.device_id, "1")
+    assert len((await pending(server, bob))[0]) == 5
+
+
+async def test_all_devices(server: Homeserver, alice: Client, bob: Client) -> None:
+    other = await server.login("bob")
+    await send(alice, bob.user_id, "*")
+    for client in (bob, other):
+        assert [event["content"] for event in (await pending(server, client))[0]] == [CONTENT]
+
+
+async def test_unknown_receivers(server: Homeserver, alice: Client, bob: Client) -> None:
+    before = server.services.wakeups.position
+    for number, (user_id, device_id) in enumerate(
+        [
+            (bob.user_id, "UNKNOWN"),
+            (bob.user_id, "\0"),
+            ("@nobody:test.example", "*"),
+            ("@b\0b:test.example", "*"),
+            ("bob", "*"),
+            ("@x:else.where", "X"),
+            ("@" + "x" * 300 + ":test.example", "X"),
+        ]
+    ):
+        await send(alice, user_id, device_id, str(number))
+    assert server.services.wakeups.position == before
+
+
+async def test_bad_requests(alice: Client) -> None:
+    for path, body, errcode in (
+        ("m.test/1", {}, "M_MISSING_PARAM"),
+        ("m.test/1", {"messages": {"@bob:test.example": {"X": "content"}}}, "M_BAD_JSON"),
+        ("m.test/" + "1" * 256, {"messages": {}}, "M_INVALID_PARAM"),
+        ("%00/1", {"messages": {}}, "M_INVALID_PARAM"),
+    ):
+        assert (await alice.put(f"/sendToDevice/{path}", body, status=400))["errcode"] == errcode
+
+
+async def test_delivery(server: Homeserver, alice: Client, bob: Client) -> None:
+    for number in range(5):
+        await send(alice, bob.user_id, bob.device_id, str(number), n=number)
+    events, position = await pending(server, bob, limit=3)
+    assert [event["content"]["n"] for event in events] == [0, 1, 2]
+    again, _ = await pending(server, bob, limit=3)
+    assert again == events
+    to_device = server.services.to_device
+    await to_device.delete_up_to(bob.user_id, bob.device_id, position)
+    events, end = await pending(server, bob, position, limit=3)
+    assert [event["content"]["n"] for event in events] == [3, 4]
+    assert end == server.services.wakeups.position
+    assert len((await pending(server, bob))[0]) == 2
+    await to_device.delete_up_to(bob.user_id, bob.device_id, end)
+    assert (await pending(server, bob))[0] == []
+    await send(alice, bob.user_id, bob.device_id, "more")
+    assert len((await pending(server, bob, end))[0]) == 1
+
+
+async def test_acknowledging_the_future(server: Homeserver, alice: Client, bob: Client) -> None:
+    await server.services.to_device.delete_up_to(bob.user_id, bob.device_id, 10**15)
+    await send(alice, bob.user_id, bob.device_id)
+    assert len((await pending(server, bob))[0]) == 1
+
+
+async def test_removed_device_takes_its_queue(server: Homeserver, alice: Client, bob: Client) -> None:
+    other = await server.login("bob")
+    await send(alice, bob.user_id, "*")
+    await bob.delete(f"/devices/{other.device_id}", {"auth": password_auth(bob.user_id)})
+    assert (await pending(server, other))[0] == []
+    assert len((await pending(server, bob))[0]) == 1
+
+
+async def test_sending_wakes_the_receiver(server: Homeserver, alice: Client, bob: Client) -> None:
+    position = server.services.wakeups.position
+    await send(alice, bob.user_id, bob.device_id)
+    topics = server.services.wakeups.changed_since(position)
+    assert topics is not None
+    assert f"user:{bob.user_id}" in topics
