@@ -126,6 +126,7 @@ def build_services(
         db, room_heads, room_writer, room_access, profiles, server_name=config.server_name
     )
     room_creation = RoomCreation(
+        clock,
         room_writer,
         aliases,
         room_directory,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.config.model import Config
 from palpo.db.engine import Database
 from palpo.services.accounts import Accounts
+from palpo.services.aliases import Aliases
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.device_lists import DeviceLists
 from palpo.services.client_events import ClientEvents
@@ -17,7 +18,11 @@ from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
+from palpo.services.memberships import Memberships
 from palpo.services.registration import Registration
+from palpo.services.room_access import RoomAccess
+from palpo.services.room_creation import RoomCreation
+from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.server_keys import ServerKeys
@@ -49,6 +54,11 @@ class Services:
     events: EventStore
     room_heads: RoomHeads
     room_writer: RoomWriter
+    room_access: RoomAccess
+    room_creation: RoomCreation
+    room_directory: RoomDirectory
+    aliases: Aliases
+    memberships: Memberships
     client_events: ClientEvents
     sending: Sending
     last_seen: LastSeen

@@ -25,8 +25,16 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=32), "mysql"),
             nullable=False,
         ),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=True),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column(
             "refresh_hash",
             sa.LargeBinary(length=32)
@@ -45,9 +53,21 @@ def upgrade() -> None:
     )
     op.create_table(
         "account_data",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("type", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "content",
             sa.LargeBinary()
@@ -61,15 +81,31 @@ def upgrade() -> None:
     op.create_index("ix_account_data_user_id_position", "account_data", ["user_id", "position"], unique=False)
     op.create_table(
         "consumers",
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column(
+            "name",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_consumers")),
     )
     op.create_table(
         "cross_signing_keys",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("usage", sa.String(length=255), nullable=False),
-        sa.Column("key_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "usage",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "key_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "json",
             sa.LargeBinary()
@@ -81,8 +117,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "device_keys",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "json",
             sa.LargeBinary()
@@ -95,9 +139,21 @@ def upgrade() -> None:
     op.create_table(
         "device_list_changes",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=True),
-        sa.Column("observer", sa.String(length=255), nullable=True),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "observer",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_device_list_changes")),
     )
     op.create_index(
@@ -108,31 +164,73 @@ def upgrade() -> None:
     )
     op.create_table(
         "devices",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "display_name",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ts", sa.BigInteger(), nullable=True),
-        sa.Column("last_seen_ip", sa.String(length=255), nullable=True),
+        sa.Column(
+            "last_seen_ip",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column(
             "user_agent",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.PrimaryKeyConstraint("user_id", "device_id", name=op.f("pk_devices")),
     )
     op.create_table(
         "event_relations",
-        sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("target_id", sa.String(length=255), nullable=False),
-        sa.Column("rel_type", sa.String(length=255), nullable=False),
-        sa.Column("type", sa.String(length=255), nullable=False),
-        sa.Column("sender", sa.String(length=255), nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "target_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "rel_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "sender",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("depth", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_event_relations")),
@@ -152,9 +250,21 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=16), "mysql"),
             nullable=False,
         ),
-        sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=True),
-        sa.Column("transaction_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "transaction_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("transaction_hash", name=op.f("pk_event_transactions")),
     )
@@ -162,13 +272,33 @@ def upgrade() -> None:
     op.create_index("ix_event_transactions_event_id", "event_transactions", ["event_id"], unique=False)
     op.create_table(
         "events",
-        sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column("room_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("depth", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.String(length=255), nullable=False),
-        sa.Column("state_key", sa.String(length=255), nullable=True),
-        sa.Column("sender", sa.String(length=255), nullable=False),
+        sa.Column(
+            "type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "state_key",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "sender",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("origin_server_ts", sa.BigInteger(), nullable=False),
         sa.Column(
             "state_before",
@@ -192,7 +322,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("redacted_by", sa.String(length=255), nullable=True),
+        sa.Column(
+            "redacted_by",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column(
             "pdu",
             sa.LargeBinary()
@@ -212,10 +346,26 @@ def upgrade() -> None:
     op.create_index("ix_events_room_id_position", "events", ["room_id", "position"], unique=False)
     op.create_table(
         "fallback_keys",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=False),
-        sa.Column("algorithm", sa.String(length=255), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "algorithm",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "json",
             sa.LargeBinary()
@@ -228,8 +378,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "filters",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("filter_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "filter_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "filter",
             sa.LargeBinary()
@@ -242,8 +400,16 @@ def upgrade() -> None:
     op.create_table(
         "key_backup_sessions",
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("session_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "session_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("first_message_index", sa.BigInteger(), nullable=False),
         sa.Column("forwarded_count", sa.BigInteger(), nullable=False),
         sa.Column("is_verified", sa.SmallInteger(), nullable=False),
@@ -259,10 +425,17 @@ def upgrade() -> None:
     op.create_table(
         "key_backups",
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "algorithm",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
         ),
         sa.Column(
@@ -287,10 +460,26 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=32), "mysql"),
             nullable=False,
         ),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("target", sa.String(length=255), nullable=False),
-        sa.Column("signer_user_id", sa.String(length=255), nullable=False),
-        sa.Column("signer_key_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "target",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "signer_user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "signer_key_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "signature",
             sa.LargeBinary()
@@ -309,8 +498,16 @@ def upgrade() -> None:
     op.create_index("ix_key_signatures_user_id_target", "key_signatures", ["user_id", "target"], unique=False)
     op.create_table(
         "leases",
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("holder", sa.String(length=255), nullable=False),
+        sa.Column(
+            "name",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "holder",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("expires_ts", sa.BigInteger(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
@@ -324,7 +521,11 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=32), "mysql"),
             nullable=False,
         ),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("expires_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_tokens")),
     )
@@ -332,9 +533,21 @@ def upgrade() -> None:
     op.create_index("ix_login_tokens_user_id", "login_tokens", ["user_id"], unique=False)
     op.create_table(
         "media",
-        sa.Column("origin", sa.String(length=255), nullable=False),
-        sa.Column("media_id", sa.String(length=255), nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=True),
+        sa.Column(
+            "origin",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "media_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.Column("expires_ts", sa.BigInteger(), nullable=True),
         sa.Column(
@@ -345,10 +558,17 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("content_type", sa.String(length=255), nullable=False),
+        sa.Column(
+            "content_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "filename",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column("authenticated", sa.SmallInteger(), nullable=False),
@@ -366,7 +586,11 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=32), "mysql"),
             nullable=False,
         ),
-        sa.Column("variant", sa.String(length=255), nullable=False),
+        sa.Column(
+            "variant",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "sha256",
             sa.LargeBinary(length=32)
@@ -375,16 +599,40 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("content_type", sa.String(length=255), nullable=False),
+        sa.Column(
+            "content_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("source", "variant", name=op.f("pk_media_thumbnails")),
     )
     op.create_table(
         "memberships",
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("membership", sa.String(length=255), nullable=False),
-        sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column("sender", sa.String(length=255), nullable=False),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "membership",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "sender",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("forgotten", sa.SmallInteger(), nullable=False),
         sa.Column(
@@ -405,10 +653,26 @@ def upgrade() -> None:
     op.create_index("ix_memberships_user_id_position", "memberships", ["user_id", "position"], unique=False)
     op.create_table(
         "one_time_keys",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("algorithm", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "algorithm",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column(
             "json",
@@ -434,18 +698,33 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=32), "mysql"),
             nullable=False,
         ),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("expires_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_openid_tokens")),
     )
     op.create_index("ix_openid_tokens_expires_ts", "openid_tokens", ["expires_ts"], unique=False)
     op.create_table(
         "presence",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("presence", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "presence",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "status_msg",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column("last_active_ts", sa.BigInteger(), nullable=False),
@@ -457,7 +736,11 @@ def upgrade() -> None:
     op.create_index("ix_presence_presence", "presence", ["presence"], unique=False)
     op.create_table(
         "profiles",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "fields",
             sa.LargeBinary()
@@ -470,15 +753,27 @@ def upgrade() -> None:
     )
     op.create_table(
         "published_rooms",
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("network_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "network_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("listed", sa.SmallInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("room_id", "network_id", name=op.f("pk_published_rooms")),
     )
     op.create_table(
         "push_rules",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "custom",
             sa.LargeBinary()
@@ -505,33 +800,64 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=16), "mysql"),
             nullable=False,
         ),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=True),
-        sa.Column("app_id", sa.String(length=255), nullable=False),
         sa.Column(
-            "pushkey",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
             nullable=False,
         ),
-        sa.Column("kind", sa.String(length=255), nullable=False),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "app_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "pushkey",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "kind",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "app_display_name",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
         ),
         sa.Column(
             "device_display_name",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
         ),
         sa.Column(
             "profile_tag",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column(
             "lang",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
         ),
         sa.Column(
@@ -549,11 +875,27 @@ def upgrade() -> None:
     op.create_index("ix_pushers_user_id", "pushers", ["user_id"], unique=False)
     op.create_table(
         "receipts",
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("thread_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "thread_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("private", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("event_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("event_position", sa.BigInteger(), nullable=False),
         sa.Column("ts", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -562,25 +904,53 @@ def upgrade() -> None:
     op.create_index("ix_receipts_room_id_position", "receipts", ["room_id", "position"], unique=False)
     op.create_table(
         "registration_nonces",
-        sa.Column("nonce", sa.String(length=255), nullable=False),
+        sa.Column(
+            "nonce",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("expires_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("nonce", name=op.f("pk_registration_nonces")),
     )
     op.create_index("ix_registration_nonces_expires_ts", "registration_nonces", ["expires_ts"], unique=False)
     op.create_table(
         "room_aliases",
-        sa.Column("alias", sa.String(length=255), nullable=False),
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("creator", sa.String(length=255), nullable=False),
+        sa.Column(
+            "alias",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "creator",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("alias", name=op.f("pk_room_aliases")),
     )
     op.create_index("ix_room_aliases_room_id", "room_aliases", ["room_id"], unique=False)
     op.create_table(
         "rooms",
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("version", sa.String(length=255), nullable=False),
-        sa.Column("create_event_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "version",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "create_event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("head", sa.BigInteger(), nullable=False),
         sa.Column(
             "extremities",
@@ -627,8 +997,16 @@ def upgrade() -> None:
     op.create_table(
         "to_device_messages",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("device_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "event",
             sa.LargeBinary()
@@ -661,8 +1039,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "typing",
-        sa.Column("room_id", sa.String(length=255), nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("typing", sa.SmallInteger(), nullable=False),
         sa.Column("expires_ts", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -672,7 +1058,11 @@ def upgrade() -> None:
     op.create_index("ix_typing_typing_expires_ts", "typing", ["typing", "expires_ts"], unique=False)
     op.create_table(
         "uia_sessions",
-        sa.Column("session_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "session_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "completed",
             sa.LargeBinary()
@@ -686,8 +1076,16 @@ def upgrade() -> None:
     op.create_index("ix_uia_sessions_created_ts", "uia_sessions", ["created_ts"], unique=False)
     op.create_table(
         "unread_checkpoints",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("room_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "state",
             sa.LargeBinary()
@@ -726,22 +1124,37 @@ def upgrade() -> None:
             .with_variant(sa.VARBINARY(length=64), "mysql"),
             nullable=False,
         ),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("word", "user_id", name=op.f("pk_user_words")),
     )
     op.create_index("ix_user_words_user_id", "user_words", ["user_id"], unique=False)
     op.create_table(
         "users",
-        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "password_hash",
-            sa.Text().with_variant(mysql.LONGTEXT(), "mariadb").with_variant(mysql.LONGTEXT(), "mysql"),
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.Column("is_guest", sa.SmallInteger(), nullable=False),
         sa.Column("is_admin", sa.SmallInteger(), nullable=False),
-        sa.Column("appservice_id", sa.String(length=255), nullable=True),
+        sa.Column(
+            "appservice_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("deactivated", sa.SmallInteger(), nullable=False),
         sa.Column("erased", sa.SmallInteger(), nullable=False),
         sa.Column("locked", sa.SmallInteger(), nullable=False),

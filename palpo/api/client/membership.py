@@ -1,0 +1,121 @@
+"""Room membership."""
+
+from typing import Any
+
+from palpo.api.call import Call, Handlers
+from palpo.api.suspension import refuse_suspended
+from palpo.core.errors import BadJson, Forbidden, InvalidParam, MissingParam
+from palpo.core.identifiers import parse_user_id
+from palpo.wire.client import membership as wire
+from palpo.wire.endpoint import Empty, NoBody, NoParams
+
+handlers = Handlers()
+MAX_VIA = 50
+
+
+@handlers.serves(wire.join_room_by_id)
+async def join_room_by_id(call: Call, params: wire.Room, body: dict[str, Any]) -> wire.RoomJoined:
+    """POST /rooms/{roomId}/join."""
+    return await _join(call, params.room_id, body, ())
+
+
+@handlers.serves(wire.join_room)
+async def join_room(call: Call, params: wire.RoomOrAlias, body: dict[str, Any]) -> wire.RoomJoined:
+    """POST /join/{roomIdOrAlias}."""
+    return await _join(call, params.room_id_or_alias, body, _via(params))
+
+
+async def _join(
+    call: Call, room_id_or_alias: str, body: dict[str, Any], via: tuple[str, ...]
+) -> wire.RoomJoined:
+    refuse_suspended(call)
+    reason = body.get("reason")
+    if reason is not None and not isinstance(reason, str):
+        raise BadJson("reason is not a string")
+    room_id, servers = await call.services.aliases.room_and_servers(room_id_or_alias)
+    content = {key: value for key, value in body.items() if key != "third_party_signed"}
+    await call.services.memberships.join(call.requester, room_id, content, via=(*via, *servers))
+    return wire.RoomJoined(room_id=room_id)
+
+
+@handlers.serves(wire.knock_room)
+async def knock_room(call: Call, params: wire.RoomOrAlias, body: wire.Reason) -> wire.RoomJoined:
+    """POST /knock/{roomIdOrAlias}."""
+    refuse_suspended(call)
+    room_id, servers = await call.services.aliases.room_and_servers(params.room_id_or_alias)
+    via = (*_via(params), *servers)
+    await call.services.memberships.knock(call.requester, room_id, body.reason, via=via)
+    return wire.RoomJoined(room_id=room_id)
+
+
+@handlers.serves(wire.invite_user)
+async def invite_user(call: Call, params: wire.Room, body: wire.Invite) -> Empty:
+    """POST /rooms/{roomId}/invite."""
+    refuse_suspended(call)
+    if body.user_id is None:
+        if body.medium is None or body.address is None:
+            raise MissingParam("Who is invited? There is no user_id")
+        raise Forbidden("Nobody can be invited by address: no identity server is asked here")
+    await call.services.memberships.invite(call.requester, params.room_id, body.user_id, body.reason)
+    return Empty()
+
+
+@handlers.serves(wire.leave_room)
+async def leave_room(call: Call, params: wire.Room, body: wire.Reason) -> Empty:
+    """POST /rooms/{roomId}/leave."""
+    await call.services.memberships.leave(call.requester, params.room_id, body.reason)
+    return Empty()
+
+
+@handlers.serves(wire.forget_room)
+async def forget_room(call: Call, params: wire.Room, body: NoBody) -> Empty:
+    """POST /rooms/{roomId}/forget."""
+    await call.services.memberships.forget(call.user_id, params.room_id)
+    return Empty()
+
+
+@handlers.serves(wire.kick)
+async def kick(call: Call, params: wire.Room, body: wire.Target) -> Empty:
+    """POST /rooms/{roomId}/kick."""
+    refuse_suspended(call)
+    await call.services.memberships.kick(call.requester, params.room_id, body.user_id, body.reason)
+    return Empty()
+
+
+@handlers.serves(wire.ban)
+async def ban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
+    """POST /rooms/{roomId}/ban."""
+    refuse_suspended(call)
+    await call.services.memberships.ban(call.requester, params.room_id, body.user_id, body.reason)
+    return Empty()
+
+
+@handlers.serves(wire.unban)
+async def unban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
+    """POST /rooms/{roomId}/unban."""
+    refuse_suspended(call)
+    await call.services.memberships.unban(call.requester, params.room_id, body.user_id, body.reason)
+    return Empty()
+
+
+@handlers.serves(wire.get_joined_rooms)
+async def get_joined_rooms(call: Call, params: NoParams, body: NoBody) -> wire.JoinedRooms:
+    """GET /joined_rooms."""
+    return wire.JoinedRooms(joined_rooms=await call.services.memberships.joined_rooms(call.user_id))
+
+
+@handlers.serves(wire.get_mutual_rooms)
+async def get_mutual_rooms(call: Call, params: wire.ByWhom, body: NoBody) -> wire.MutualRooms:
+    """GET /mutual_rooms: all of them on one page."""
+    if params.from_ is not None:
+        raise InvalidParam("There is no such page")
+    other = parse_user_id(params.user_id)
+    if other == call.user_id:
+        raise InvalidParam("That is you")
+    rooms = await call.services.memberships.mutual_rooms(call.user_id, other)
+    return wire.MutualRooms(joined=rooms, count=len(rooms))
+
+
+def _via(params: wire.RoomOrAlias) -> tuple[str, ...]:
+    """The servers to ask, under the parameter's name of today or the older one (MSC4156)."""
+    return (params.via or params.server_name)[:MAX_VIA]

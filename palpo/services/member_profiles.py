@@ -1,0 +1,54 @@
+"""What membership events say about their user: whoever keeps profiles offers this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class MemberProfile(Protocol):
+    """A profile, as far as membership events carry it."""
+
+    @property
+    def displayname(self) -> str | None:
+        """The display name."""
+        ...
+
+    @property
+    def avatar_url(self) -> str | None:
+        """The ``mxc://`` address of the avatar."""
+        ...
+
+
+class ProfileSource(Protocol):
+    """Looks profiles up."""
+
+    async def get(self, user_id: str, /) -> MemberProfile:
+        """The profile of a local user, empty where there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmptyProfile:
+    """The profile of somebody who has set nothing."""
+
+    displayname: str | None = None
+    avatar_url: str | None = None
+
+
+class NoProfiles:
+    """Knows of no profile."""
+
+    async def get(self, user_id: str, /) -> EmptyProfile:
+        """An empty profile."""
+        return EmptyProfile()
+
+
+PROFILE_KEYS = ("displayname", "avatar_url")
+
+
+def with_profile(content: dict[str, Any], profile: MemberProfile) -> dict[str, Any]:
+    """A membership event's content, with what the profile has."""
+    shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}
+    rest = {key: value for key, value in content.items() if key not in PROFILE_KEYS}
+    return {**rest, **{key: value for key, value in shown.items() if value is not None}}

@@ -1,0 +1,271 @@
+"""Joining, inviting, leaving, kicking, banning, knocking (spec: client-server API, "Room membership").
+
+Every change goes through ``change``, whichever endpoint asks for it: it makes the content that such an
+event has to have, and writes it on a head that it has looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from palpo.core.errors import AuthError, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
+from palpo.core.events import Event, StateKey
+from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
+from palpo.services.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
+from palpo.services.remote_memberships import RemoteMemberships
+from palpo.services.restricted_joins import RestrictedJoins
+from palpo.services.room_access import RoomAccess
+from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.sessions import Requester
+from palpo.storage import memberships as storage
+from palpo.storage.events import StoredEvent
+
+MEMBER = "m.room.member"
+GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
+AUTHORISER = "join_authorised_via_users_server"
+SHOWS_PROFILE = ("join", "invite", "knock")
+"""The memberships whose events carry their user's display name and avatar."""
+
+Expectation = Callable[[str | None], None]
+"""Looks at the target's membership, None where there is none; raises to refuse the change."""
+
+
+class _Unchanged(Exception):
+    """The membership is what it should become."""
+
+
+class Memberships:
+    """The use cases of room membership."""
+
+    def __init__(
+        self,
+        db: Database,
+        heads: RoomHeads,
+        writer: RoomWriter,
+        access: RoomAccess,
+        profiles: ProfileSource,
+        *,
+        server_name: str,
+        remote: RemoteMemberships | None = None,
+    ) -> None:
+        self._db = db
+        self._heads = heads
+        self._writer = writer
+        self._access = access
+        self._profiles = profiles
+        self._server_name = server_name
+        self._restricted = RestrictedJoins(db, heads, access, server_name=server_name)
+        self.remote = remote
+        """What takes over where a room or a user is another server's; None where there is none."""
+
+    async def join(
+        self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
+    ) -> None:
+        """Join a room; ``content`` is what the event says besides. Joined already: nothing happens."""
+        user_id = requester.user_id
+        if not await self._is_known(room_id):
+            if self.remote is None:
+                raise NotFound("The room is not known to this server")
+            await self.remote.join(user_id, room_id, content, via)
+            return
+        try:
+            await self.change(requester, room_id, user_id, "join", content, expect=_unless_joined)
+        except _Unchanged:
+            return
+
+    async def knock(
+        self, requester: Requester, room_id: str, reason: str | None, *, via: tuple[str, ...] = ()
+    ) -> None:
+        """Ask to be invited to a room."""
+        if not await self._is_known(room_id):
+            if self.remote is None:
+                raise NotFound("The room is not known to this server")
+            await self.remote.knock(requester.user_id, room_id, _reason(reason), via)
+            return
+        await self.change(requester, room_id, requester.user_id, "knock", _reason(reason))
+
+    async def invite(
+        self, requester: Requester, room_id: str, target: str, reason: str | None, *, is_direct: bool = False
+    ) -> None:
+        """Invite somebody."""
+        content = _reason(reason) | ({"is_direct": True} if is_direct else {})
+        await self.change(requester, room_id, target, "invite", content)
+
+    async def leave(self, requester: Requester, room_id: str, reason: str | None) -> None:
+        """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
+        user_id = requester.user_id
+        if self.remote is not None and not await self._in_room(room_id):
+            await self.remote.leave(user_id, room_id, _reason(reason))
+            return
+        try:
+            await self.change(requester, room_id, user_id, "leave", _reason(reason), expect=_unless_left)
+        except _Unchanged:
+            return
+
+    async def kick(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+        """Make somebody leave."""
+        content = _reason(reason)
+        await self.change(requester, room_id, target, "leave", content, expect=_can_be_kicked)
+
+    async def ban(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+        """Ban somebody, in the room or not."""
+        await self.change(requester, room_id, target, "ban", _reason(reason))
+
+    async def unban(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+        """Lift a ban; raises M_BAD_STATE where there is none."""
+        content = _reason(reason)
+        await self.change(requester, room_id, target, "leave", content, expect=_is_banned)
+
+    async def forget(self, user_id: str, room_id: str) -> None:
+        """Leave a room that the user has left out of everything they are shown."""
+        member = await self._access.membership(room_id, user_id)
+        if member is None:
+            raise BadRequest("You were never in the room", errcode="M_UNKNOWN")
+        if member.membership not in ("leave", "ban"):
+            raise BadRequest("You have not left the room", errcode="M_UNKNOWN")
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.forget(tx, room_id, user_id)
+            tx.notify(f"user:{user_id}")
+
+        await self._db.write(unit)
+
+    async def joined_rooms(self, user_id: str) -> list[str]:
+        """The rooms that a user is in."""
+        return await self._db.read(lambda tx: storage.joined_rooms(tx, user_id))
+
+    async def mutual_rooms(self, user_id: str, other: str) -> list[str]:
+        """The rooms that both users are in, in order."""
+        mine = await self.joined_rooms(user_id)
+        theirs = set(await self.joined_rooms(other))
+        return sorted(room_id for room_id in mine if room_id in theirs)
+
+    async def change(
+        self,
+        requester: Requester,
+        room_id: str,
+        target: str,
+        membership: str,
+        content: dict[str, Any],
+        *,
+        expect: Expectation | None = None,
+    ) -> StoredEvent:
+        """Write a membership event by ``requester`` about ``target``.
+
+        Raises Forbidden and AuthError, NotFound for an unknown room, and what ``expect`` raises.
+        """
+        parse_room_id(room_id)
+        parse_user_id(target)
+        sender = requester.user_id
+        head = await self._heads.get(room_id)
+        content = {key: value for key, value in content.items() if key != AUTHORISER}
+        content["membership"] = membership
+        if membership in SHOWS_PROFILE:
+            content = await self._with_profile(target, content)
+        if membership == "join" and sender == target:
+            if requester.is_guest:
+                await self._check_guest(head)
+            content |= await self._restricted.authorisation(head, target)
+        draft = Draft(type=MEMBER, sender=sender, state_key=target, content=content)
+        if membership == "invite" and server_name_of(target) != self._server_name:
+            return await self._invite_remote(room_id, draft)
+        return await self._writer.send(room_id, draft, guard=self._guard(target, expect))
+
+    async def refresh_profile(self, user_id: str) -> None:
+        """Tell every room that a local user is in about their display name and avatar."""
+        profile = await self._profiles.get(user_id)
+        for room_id in await self.joined_rooms(user_id):
+            head = await self._heads.get(room_id)
+            key = (MEMBER, user_id)
+            current = (await self._heads.state(head, [key])).get(key)
+            if current is None or current.content.get("membership") != "join":
+                continue
+            kept = {name: value for name, value in current.content.items() if name != AUTHORISER}
+            content = with_profile(kept, profile)
+            if content == current.content:
+                continue
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content=content)
+            try:
+                await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
+            except (AuthError, _Unchanged):
+                continue
+
+    async def _with_profile(self, target: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Fill in the profile of a local user, where the content does not say it itself."""
+        if any(key in content for key in PROFILE_KEYS) or server_name_of(target) != self._server_name:
+            return content
+        return with_profile(content, await self._profiles.get(target))
+
+    async def _invite_remote(self, room_id: str, draft: Draft) -> StoredEvent:
+        if self.remote is None:
+            raise Forbidden("Users of other servers cannot be invited: this server does not federate")
+        return await self.remote.invite(room_id, draft)
+
+    async def _check_guest(self, head: RoomHead) -> None:
+        event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
+        if event is None or event.content.get("guest_access") != "can_join":
+            raise Forbidden("Guests may not join the room", errcode="M_GUEST_ACCESS_FORBIDDEN")
+
+    def _guard(self, target: str, expect: Expectation | None) -> Callable[[RoomHead], Any] | None:
+        if expect is None:
+            return None
+
+        async def guard(head: RoomHead) -> None:
+            key = (MEMBER, target)
+            expect(_membership_of((await self._heads.state(head, [key])).get(key)))
+
+        return guard
+
+    async def _is_known(self, room_id: str) -> bool:
+        """Whether the room is here; one that only others are in now is joined through them."""
+        parse_room_id(room_id)
+        try:
+            await self._heads.get(room_id)
+        except NotFound:
+            return False
+        return self.remote is None or await self._in_room(room_id)
+
+    async def _in_room(self, room_id: str) -> bool:
+        """Whether any local user is in the room."""
+        joined = await self._db.read(lambda tx: storage.users_in_room(tx, room_id))
+        return any(server_name_of(user_id) == self._server_name for user_id in joined)
+
+
+def _membership_of(event: Event | None) -> str | None:
+    value = None if event is None else event.content.get("membership")
+    return value if isinstance(value, str) else None
+
+
+def _reason(reason: str | None) -> dict[str, Any]:
+    if reason is not None and "\0" in reason:
+        raise InvalidParam("The reason has U+0000 in it")
+    return {} if reason is None else {"reason": reason}
+
+
+def _unless_joined(current: str | None) -> None:
+    if current == "join":
+        raise _Unchanged
+
+
+def _is_joined(current: str | None) -> None:
+    if current != "join":
+        raise _Unchanged
+
+
+def _unless_left(current: str | None) -> None:
+    if current == "leave":
+        raise _Unchanged
+
+
+def _can_be_kicked(current: str | None) -> None:
+    if current not in ("join", "invite", "knock"):
+        raise Forbidden("The user is not in the room")
+
+
+def _is_banned(current: str | None) -> None:
+    if current != "ban":
+        raise MatrixError("The user is not banned", status=403, errcode="M_BAD_STATE")

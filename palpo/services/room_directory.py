@@ -1,0 +1,129 @@
+"""The published room directory (spec: client-server API, "Published room directory")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.db.engine import Database
+from palpo.services.room_access import RoomAccess
+from palpo.services.room_heads import RoomHeads
+from palpo.services.room_overviews import Overview, Overviews
+from palpo.services.sessions import Requester
+from palpo.storage import room_directory as storage
+from palpo.storage import rooms as rooms_storage
+from palpo.streams.wakeups import Wakeups
+
+MAX_PAGE = 500
+CANONICAL_ALIAS = "m.room.canonical_alias"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryQuery:
+    """Which of the listed rooms are wanted."""
+
+    search: str | None = None
+    """What the name, the topic or the canonical alias has in it, in any case."""
+    room_types: Sequence[str | None] | None = None
+    """None inside of it for rooms without a type; None for every type."""
+    network_id: str | None = ""
+    """Empty for the server's own list, None for all lists."""
+    limit: int | None = None
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryPage:
+    """One page of the directory."""
+
+    rooms: Sequence[Overview]
+    next_batch: str | None
+    prev_batch: str | None
+    total: int
+
+
+class RoomDirectory:
+    """The rooms that this server publishes."""
+
+    def __init__(
+        self, db: Database, heads: RoomHeads, access: RoomAccess, overviews: Overviews, wakeups: Wakeups
+    ) -> None:
+        self._db = db
+        self._heads = heads
+        self._access = access
+        self._overviews = overviews
+        self._wakeups = wakeups
+        self._sorted: dict[str | None, tuple[int, list[Overview]]] = {}
+
+    async def publish(self, room_id: str, *, listed: bool = True, network_id: str = "") -> None:
+        """List a room, or do so no longer."""
+        await self._db.write(lambda tx: storage.put(tx, room_id, network_id=network_id, listed=listed))
+
+    async def is_listed(self, room_id: str) -> bool:
+        """Whether the directory lists a room; raises NotFound for an unknown room."""
+        await self._heads.get(room_id)
+        return await self._db.read(lambda tx: storage.is_listed(tx, room_id))
+
+    async def set_listed(self, requester: Requester, room_id: str, *, listed: bool) -> None:
+        """List a room or not, for those who may set its canonical alias; raises Forbidden, NotFound."""
+        head = await self._heads.get(room_id)
+        if not requester.is_admin:
+            await self._access.require_member(room_id, requester.user_id)
+            levels = await self._access.power_levels(head)
+            if levels.user(requester.user_id) < levels.event(CANONICAL_ALIAS, is_state=True):
+                raise Forbidden("You may not list the room: that takes the power to set its canonical alias")
+        await self.publish(room_id, listed=listed)
+
+    async def set_listed_for_network(self, network_id: str, room_id: str, *, listed: bool) -> None:
+        """List a room in the list of an application service's network; raises NotFound."""
+        row = await self._db.read(lambda tx: rooms_storage.load_head(tx, room_id))
+        if row is None:
+            raise NotFound("Room not found")
+        await self.publish(room_id, listed=listed, network_id=network_id)
+
+    async def page(self, query: DirectoryQuery) -> DirectoryPage:
+        """One page of the rooms wanted, those with most members first; raises InvalidParam."""
+        start = _offset(query.since)
+        size = min(MAX_PAGE if query.limit is None else query.limit, MAX_PAGE)
+        rooms = [item for item in await self._listed(query.network_id) if _matches(item, query)]
+        chunk = rooms[start : start + size]
+        end = start + len(chunk)
+        return DirectoryPage(
+            rooms=chunk,
+            next_batch=f"o{end}" if end < len(rooms) else None,
+            prev_batch=f"o{max(0, start - size)}" if start > 0 else None,
+            total=len(rooms),
+        )
+
+    async def _listed(self, network_id: str | None) -> list[Overview]:
+        """Every room of a list, sorted; made anew only once something has been written."""
+        position = self._wakeups.position
+        kept = self._sorted.get(network_id)
+        if kept is not None and kept[0] == position:
+            return kept[1]
+        roots = await self._db.read(lambda tx: storage.listed_rooms(tx, network_id))
+        overviews = await self._overviews.get_many(roots)
+        result = sorted(overviews.values(), key=lambda item: (-item.joined, item.room_id))
+        if network_id in (None, ""):
+            self._sorted[network_id] = position, result
+        return result
+
+
+def _matches(room: Overview, query: DirectoryQuery) -> bool:
+    if query.room_types is not None and room.room_type not in query.room_types:
+        return False
+    if not query.search:
+        return True
+    term = query.search.casefold()
+    texts = (room.name, room.topic, room.canonical_alias)
+    return any(text is not None and term in text.casefold() for text in texts)
+
+
+def _offset(since: str | None) -> int:
+    if since is None or since == "":
+        return 0
+    digits = since[1:]
+    if since[0] != "o" or not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+        raise InvalidParam("Not a token of this directory")
+    return int(digits)

@@ -1,0 +1,195 @@
+"""Room membership (spec: client-server API, "Room membership")."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palpo.wire.endpoint import (
+    Auth,
+    Body,
+    Empty,
+    Endpoint,
+    Json,
+    Limit,
+    NoBody,
+    NoParams,
+    Params,
+    Response,
+    client,
+)
+
+
+class Room(Params, frozen=True):
+    """A room."""
+
+    room_id: str
+
+
+class RoomOrAlias(Params, frozen=True):
+    """A room or an alias, and servers that may know it."""
+
+    room_id_or_alias: str
+    via: tuple[str, ...] = ()
+    server_name: tuple[str, ...] = ()
+
+
+class ByWhom(Params, frozen=True):
+    """The other user."""
+
+    user_id: str
+    from_: str | None = msgspec.field(name="from", default=None)
+
+
+class Reason(Body, frozen=True):
+    """Why, for people to read."""
+
+    reason: str | None = None
+
+
+class Invite(Body, frozen=True):
+    """Who is invited: a user, or an address at an identity server."""
+
+    user_id: str | None = None
+    reason: str | None = None
+    id_server: str | None = None
+    id_access_token: str | None = None
+    medium: str | None = None
+    address: str | None = None
+
+
+class Target(Body, frozen=True):
+    """Whose membership is changed."""
+
+    user_id: str
+    reason: str | None = None
+
+
+class RoomJoined(Response, frozen=True):
+    """The room that was joined, or knocked on."""
+
+    room_id: str
+
+
+class JoinedRooms(Response, frozen=True):
+    """The rooms that the caller is in."""
+
+    joined_rooms: list[str]
+
+
+class MutualRooms(Response, frozen=True):
+    """The rooms that the caller and another user are in."""
+
+    joined: list[str]
+    count: int
+    next_batch: str | None = None
+
+
+join_room_by_id: Endpoint[Room, Json, RoomJoined] = Endpoint(
+    operation_id="joinRoomById",
+    method="POST",
+    paths=client("/rooms/{room_id}/join"),
+    auth=Auth.GUEST,
+    limit=Limit.JOIN,
+    params=Room,
+    body=Json,
+    response=RoomJoined,
+)
+
+join_room: Endpoint[RoomOrAlias, Json, RoomJoined] = Endpoint(
+    operation_id="joinRoom",
+    method="POST",
+    paths=client("/join/{room_id_or_alias}"),
+    auth=Auth.GUEST,
+    limit=Limit.JOIN,
+    params=RoomOrAlias,
+    body=Json,
+    response=RoomJoined,
+)
+
+knock_room: Endpoint[RoomOrAlias, Reason, RoomJoined] = Endpoint(
+    operation_id="knockRoom",
+    method="POST",
+    paths=client("/knock/{room_id_or_alias}", unstable=("xyz.amorgan.knock",)),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.JOIN,
+    params=RoomOrAlias,
+    body=Reason,
+    response=RoomJoined,
+)
+
+invite_user: Endpoint[Room, Invite, Empty] = Endpoint(
+    operation_id="inviteUser",
+    method="POST",
+    paths=client("/rooms/{room_id}/invite"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.INVITE,
+    params=Room,
+    body=Invite,
+)
+
+leave_room: Endpoint[Room, Reason, Empty] = Endpoint(
+    operation_id="leaveRoom",
+    method="POST",
+    paths=client("/rooms/{room_id}/leave"),
+    auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
+    params=Room,
+    body=Reason,
+)
+
+forget_room: Endpoint[Room, NoBody, Empty] = Endpoint(
+    operation_id="forgetRoom",
+    method="POST",
+    paths=client("/rooms/{room_id}/forget"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=Room,
+)
+
+kick: Endpoint[Room, Target, Empty] = Endpoint(
+    operation_id="kick",
+    method="POST",
+    paths=client("/rooms/{room_id}/kick"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=Room,
+    body=Target,
+)
+
+ban: Endpoint[Room, Target, Empty] = Endpoint(
+    operation_id="ban",
+    method="POST",
+    paths=client("/rooms/{room_id}/ban"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=Room,
+    body=Target,
+)
+
+unban: Endpoint[Room, Target, Empty] = Endpoint(
+    operation_id="unban",
+    method="POST",
+    paths=client("/rooms/{room_id}/unban"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=Room,
+    body=Target,
+)
+
+get_joined_rooms: Endpoint[NoParams, NoBody, JoinedRooms] = Endpoint(
+    operation_id="getJoinedRooms",
+    method="GET",
+    paths=client("/joined_rooms"),
+    auth=Auth.ACCESS_TOKEN,
+    response=JoinedRooms,
+)
+
+get_mutual_rooms: Endpoint[ByWhom, NoBody, MutualRooms] = Endpoint(
+    operation_id="getMutualRooms",
+    method="GET",
+    paths=client("/mutual_rooms", "v1") + client("/user/mutual_rooms", "unstable/uk.half-shot.msc2666"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=ByWhom,
+    response=MutualRooms,
+)
