@@ -154,6 +154,8 @@ class MysqlTransaction:
         except DRIVER_ERRORS as error:
             failure = translated(error)
             self.failure = self.failure or failure
+            if isinstance(failure, Unreachable):
+                self._cursor.connection.close()
             raise failure from error
 
 
@@ -179,6 +181,13 @@ class MysqlEngine:
         await self._write.close()
 
     async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+        try:
+            return await self._read_once(unit)
+        except Unreachable:
+            # The connection may have been lost while it waited in the pool: once more, on another.
+            return await self._read_once(unit)
+
+    async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._read.lend() as connection:
             return await unit(MysqlTransaction(connection))
 
@@ -193,9 +202,11 @@ class MysqlEngine:
                     raise transaction.failure
             except Exception as error:
                 await _roll_back(connection)
-                if isinstance(error, DRIVER_ERRORS):
-                    raise translated(error) from error
-                raise
+                failure = translated(error) if isinstance(error, DRIVER_ERRORS) else error
+                if isinstance(failure, Unreachable):
+                    # Nothing was committed, so it may be done again, on another connection.
+                    raise Retriable(str(failure)) from error
+                raise failure from (None if failure is error else error)
             await _commit(connection)
         commit = Commit(
             position=transaction.last_position,

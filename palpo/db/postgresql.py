@@ -26,7 +26,14 @@ from palpo.db.statements import Compiled, Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError, UnicodeEncodeError)
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    EOFError,
+    UnicodeEncodeError,
+)
 RETRIABLE = frozenset({"40001", "40P01", "55P03"})
 """serialization_failure, deadlock_detected, lock_not_available."""
 AWAY = ("08", "57P", "53300")
@@ -52,7 +59,9 @@ def translated(error: Exception) -> DatabaseError:
         return BadValue(text)
     if isinstance(error, OSError | EOFError | asyncpg.PostgresConnectionError) or code.startswith(AWAY):
         return Unreachable(text or type(error).__name__)
-    if isinstance(error, asyncpg.InterfaceError) and "closed" in text:
+    # The driver's own state is confused where the server's farewell came between two statements.
+    confused = isinstance(error, asyncpg.InternalClientError)
+    if confused or (isinstance(error, asyncpg.InterfaceError) and "closed" in text):
         return Unreachable(text)
     return DatabaseError(text)
 
@@ -136,6 +145,8 @@ class PostgresTransaction:
         except DRIVER_ERRORS as error:
             failure = translated(error)
             self.failure = self.failure or failure
+            if isinstance(failure, Unreachable):
+                self._connection.terminate()
             raise failure from error
 
 
@@ -205,6 +216,13 @@ class PostgresEngine:
         await self._write.close()
 
     async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+        try:
+            return await self._read_once(unit)
+        except Unreachable:
+            # The connection may have been lost while it waited in the pool: once more, on another.
+            return await self._read_once(unit)
+
+    async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._read.lend() as connection:
             return await unit(PostgresTransaction(connection))
 
@@ -219,9 +237,11 @@ class PostgresEngine:
                     raise transaction.failure
             except Exception as error:
                 await _roll_back(connection)
-                if isinstance(error, DRIVER_ERRORS):
-                    raise translated(error) from error
-                raise
+                failure = translated(error) if isinstance(error, DRIVER_ERRORS) else error
+                if isinstance(failure, Unreachable):
+                    # Nothing was committed, so it may be done again, on another connection.
+                    raise Retriable(str(failure)) from error
+                raise failure from (None if failure is error else error)
             await _commit(connection)
         commit = Commit(
             position=transaction.last_position,

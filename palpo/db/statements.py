@@ -40,7 +40,8 @@ class Compiled:
         compiled: Any = executable.compile(  # type: ignore[attr-defined]
             dialect=DIALECTS[dialect_name], compile_kwargs={"render_postcompile": True}
         )
-        self.sql = str(compiled)
+        # A column's collation decides; naming it at each parameter would only say so again.
+        self.sql = str(compiled).replace('::VARCHAR COLLATE "C"', "::VARCHAR")
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._defaults: dict[str, Any] = {
             name: bind.effective_value

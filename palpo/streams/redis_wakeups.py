@@ -28,7 +28,9 @@ class RedisLink:
 
     async def open(self, receive: Callable[[str], None], lost: Callable[[], None]) -> None:
         # Without retries: a subscription that mends itself would hide that messages were missed.
-        self._redis = Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=10.0)
+        self._redis = Redis.from_url(
+            self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=10.0, client_name=self._channel
+        )
         self._pubsub = self._redis.pubsub(ignore_subscribe_messages=False)
         await self._pubsub.subscribe(self._channel)
         subscribed = await self._pubsub.get_message(timeout=10.0)

@@ -9,6 +9,7 @@ there, migrates it once, and empties it before each test.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -67,7 +68,7 @@ class Servers:
         if key not in self.made:
             base = service_url(backend.upper())
             name = f"palpo_test_{os.getpid()}_{self.worker}{suffix}"
-            asyncio.run(administer(base, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
+            asyncio.run(remake(base, name))
             url = make_url(base).set(database=name).render_as_string(hide_password=False)
             self.made[key] = url
             if migrated:
@@ -83,15 +84,34 @@ class Servers:
                 asyncio.run(administer(base, f"DROP DATABASE IF EXISTS {make_url(url).database}"))
 
 
+async def remake(base: str, name: str) -> None:
+    """Make the database ``name`` anew on the server at ``base``.
+
+    On PostgreSQL one that sorts text as people do, where the server can: the columns must see to
+    their own order whatever the database's is.
+    """
+    await administer(base, f"DROP DATABASE IF EXISTS {name}")
+    if base.startswith("postgres"):
+        import asyncpg
+
+        icu = f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        with contextlib.suppress(asyncpg.PostgresError):
+            await administer(base, icu)
+            return
+    await administer(base, f"CREATE DATABASE {name}")
+
+
 async def administer(url: str, *statements: str) -> None:
     """Run statements that need no transaction on the server at ``url``."""
     if url.startswith("postgres"):
         import asyncpg
 
         postgres = await asyncpg.connect(url)
-        for statement in statements:
-            await postgres.execute(statement)
-        await postgres.close()
+        try:
+            for statement in statements:
+                await postgres.execute(statement)
+        finally:
+            await postgres.close()
         return
     import asyncmy
 
@@ -139,7 +159,7 @@ def empty_database_url(backend: str, servers: Servers, tmp_path: Path) -> str:
     url = servers.server_url(backend, "_empty", migrated=False)
     base = os.environ[f"PALPO_TEST_{backend.upper()}_URL"]
     name = make_url(url).database
-    asyncio.run(administer(base, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"))
+    asyncio.run(remake(base, str(name)))
     return url
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.wakeups import ProcessWakeups, append, decode, encode
 from palpo.streams.processes import create_wakeups
 
+CHANNEL = f"palpo_test_{os.getpid()}"
 Connect = Callable[[], Awaitable[Database]]
 
 
@@ -54,10 +56,10 @@ def make(kind: str, url: str) -> ProcessWakeups:
     if kind == "redis":
         from palpo.streams.redis_wakeups import RedisWakeups
 
-        return RedisWakeups(url, channel="palpo:test")
+        return RedisWakeups(url, channel=CHANNEL)
     from palpo.db.postgresql_wakeups import PostgresWakeups
 
-    return PostgresWakeups(url, channel="palpo_test")
+    return PostgresWakeups(url, channel=CHANNEL)
 
 
 async def test_the_others_hear_and_the_sender_does_not(pair: tuple[Process, Process]) -> None:
@@ -94,13 +96,15 @@ async def test_a_lost_link_is_made_again_and_wakes_everyone(pair: tuple[Process,
         await administer(
             service_url("POSTGRESQL"),
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'palpo wake-ups'",
+            f" WHERE application_name = 'palpo wake-ups' AND query LIKE '%{CHANNEL}%'",
         )
     else:
         from redis.asyncio import Redis
 
         redis = Redis.from_url(service_url("REDIS"))
-        await redis.client_kill_filter(_type="pubsub")
+        for client in await redis.client_list(_type="pubsub"):
+            if client["name"] == CHANNEL:
+                await redis.client_kill_filter(_id=client["id"])
         await redis.aclose()
 
     await one.until(0, EVERYTHING)

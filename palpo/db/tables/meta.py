@@ -1,8 +1,9 @@
 """The metadata and the column types that every table is made of.
 
-Only types that no driver converts: integers, text and bytes. On MySQL and MariaDB text compares
-byte by byte, case and trailing spaces included, as it does elsewhere. Text with U+0000 in it is
-refused by each engine (BadValue): store it in a ``blob()``, or refuse it at the edge.
+Only types that no driver converts: integers, text and bytes. Text compares and sorts byte by byte
+everywhere, case and trailing spaces included: on SQLite by itself, on PostgreSQL by the columns'
+collation "C", on MySQL and MariaDB by the database's, which palpo.db.migrations sets. Text with
+U+0000 in it is refused by each engine (BadValue): store it in a ``blob()``, or refuse it at the edge.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ def identifier() -> String:
 
     A key may have three of these and one integer: InnoDB's bound is 3,072 bytes at 4 a character.
     """
-    return String(255)
+    return String(255).with_variant(String(255, collation="C"), "postgresql")
 
 
 def text() -> Text:
     """Text of any length."""
-    return Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+    return (
+        Text()
+        .with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+        .with_variant(Text(collation="C"), "postgresql")
+    )
 
 
 def blob() -> LargeBinary:
