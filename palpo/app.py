@@ -160,7 +160,7 @@ def build_services(
         sending=Sending(db, events, room_heads, room_writer),
         last_seen=last_seen,
         devices=Devices(db, clock, last_seen, device_removal),
-        device_lists=DeviceLists(db, wakeups),
+        device_lists=DeviceLists(db, wakeups, events),
         keys=Keys(db, wakeups, server_name=config.server_name),
         cross_signing=CrossSigning(db),
         key_backups=KeyBackups(db),

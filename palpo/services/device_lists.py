@@ -10,9 +10,8 @@ hold more, and None stands for all of them. Where nothing of the kind happened, 
 Positions are stream positions; ``upto`` must not be above what is visible (``wakeups.position``).
 
 ``changed`` has who updated device or cross-signing keys and shares a room with the user (or is the
-user), and whoever the user may have come to share a room with; ``left`` those with whom the last
-shared room is gone. A user who changed only the profile in a shared room is listed as well: that costs
-a key query and is never wrong.
+user), and whoever has come to share a room with the user; ``left`` those with whom no room is shared
+any more.
 """
 
 from __future__ import annotations
@@ -22,10 +21,14 @@ from dataclasses import dataclass
 
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
+from palpo.services.event_store import EventStore
 from palpo.storage import device_lists as storage
 from palpo.storage import memberships
+from palpo.storage.events import StoredEvent
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
+
+MEMBER = "m.room.member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,38 +45,63 @@ NOTHING = DeviceListChanges(changed=[], left=[])
 class DeviceLists:
     """Tells users whose keys to fetch again."""
 
-    def __init__(self, db: Database, wakeups: Wakeups) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, events: EventStore) -> None:
         self._db = db
-        self._wakeups = wakeups
-        self._last = LastChanges(wakeups, "device_list")
+        self._events = events
+        self._last_lists = LastChanges(wakeups, "device_list")
+        self._last_memberships = LastChanges(wakeups, "member")
 
     async def changes_for(
         self, user_id: str, since: int, upto: int, *, rooms: Collection[str] | None = None
     ) -> DeviceListChanges:
         """What changed for ``user_id`` in ``(since, upto]``."""
-        if since >= upto or (rooms is not None and not rooms and not self._last.any_since(since, upto)):
+        lists = self._last_lists.any_since(since, upto)
+        own = self._last_memberships.changed_since(user_id, since, upto)
+        if since >= upto or (rooms is not None and not rooms and not lists and not own):
             return NOTHING
-        return await self._db.read(lambda tx: self._read(tx, user_id, since, upto, rooms))
+        moved = await self._moved(user_id, since, upto, rooms, own=own)
 
-    async def _read(
-        self, tx: Transaction, user_id: str, since: int, upto: int, rooms: Collection[str] | None
-    ) -> DeviceListChanges:
-        updated: set[str] = set()
-        if self._last.any_since(since, upto):
-            updated = await storage.changed_between(tx, None, since, upto, observer=user_id)
-        if rooms is None:
-            rooms = await memberships.joined_rooms(tx, user_id)
-        moved = await _moved(tx, user_id, since, upto, rooms)
-        sharing = await storage.sharing_with(tx, user_id, (updated | moved) - {user_id})
-        changed = ((updated | moved) & sharing) | (updated & {user_id})
-        return DeviceListChanges(changed=sorted(changed), left=sorted(moved - sharing - {user_id}))
+        async def unit(tx: Transaction) -> DeviceListChanges:
+            updated: set[str] = set()
+            if lists:
+                updated = await storage.changed_between(tx, None, since, upto, observer=user_id)
+            sharing = await storage.sharing_with(tx, user_id, (updated | moved) - {user_id})
+            changed = ((updated | moved) & sharing) | (updated & {user_id})
+            return DeviceListChanges(changed=sorted(changed), left=sorted(moved - sharing - {user_id}))
+
+        return await self._db.read(unit)
+
+    async def _moved(
+        self, user_id: str, since: int, upto: int, rooms: Collection[str] | None, *, own: bool
+    ) -> set[str]:
+        """Who may have begun or ceased to share a room with ``user_id``."""
+
+        async def find(tx: Transaction) -> list[str]:
+            where = set(await memberships.joined_rooms(tx, user_id) if rooms is None else rooms)
+            if own:  # The rooms that the user left are not among those joined.
+                mine = await memberships.changed(tx, user_id, after=since, upto=upto)
+                where.update(membership.room_id for membership in mine)
+            return await storage.member_events(tx, where, since, upto)
+
+        event_ids = await self._db.read(find)
+        moved: set[str] = set()
+        for stored in await self._events.get_list(event_ids) if event_ids else ():
+            member = stored.event.state_key
+            if member is None or not await self._is_transition(stored, member):
+                continue
+            moved.add(member)
+            if member == user_id:
+                moved.update(await self._members(stored.event.room_id))
+        return moved
+
+    async def _members(self, room_id: str) -> list[str]:
+        return await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))
+
+    async def _is_transition(self, stored: StoredEvent, member: str) -> bool:
+        """Whether the event makes ``member`` join or cease to be joined."""
+        before = await self._events.state_event(stored.state_before, MEMBER, member)
+        return _is_join(before) != _is_join(stored)
 
 
-async def _moved(tx: Transaction, user_id: str, since: int, upto: int, rooms: Collection[str]) -> set[str]:
-    """Who may have begun or ceased to share a room with ``user_id``."""
-    moved = {user for _, user in await storage.users_with_member_events(tx, rooms, since, upto)}
-    own = await memberships.changed(tx, user_id, after=since, upto=upto)
-    for membership in own:
-        if membership.membership in ("join", "leave", "ban"):
-            moved.update(await memberships.users_in_room(tx, membership.room_id))
-    return moved
+def _is_join(stored: StoredEvent | None) -> bool:
+    return stored is not None and stored.event.content.get("membership") == "join"

@@ -11,6 +11,7 @@ from palpo.db.tables.devices import device_list_changes
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import memberships as membership_storage
+from palpo.storage.events import EventStatus
 
 c = device_list_changes.c
 _INSERT = insert_row(device_list_changes)
@@ -33,14 +34,15 @@ _SHARING = Statement(
     )
 )
 _MEMBER_EVENTS = Statement(
-    select(events.c.room_id, events.c.state_key)
-    .distinct()
+    select(events.c.event_id)
     .where(
         in_list(events.c.room_id, "rooms"),
         events.c.position > bindparam("after"),
         events.c.position <= bindparam("upto"),
         events.c.type == "m.room.member",
+        events.c.status == int(EventStatus.ACCEPTED),
     )
+    .order_by(events.c.position)
 )
 
 
@@ -84,11 +86,8 @@ async def sharing_with(tx: Transaction, user_id: str, user_ids: Collection[str])
     return {row[0] for row in await tx.all(_SHARING, users=list(user_ids), user=user_id)}
 
 
-async def users_with_member_events(
-    tx: Transaction, room_ids: Collection[str], after: int, upto: int
-) -> set[tuple[str, str]]:
-    """``(room, user)`` of each membership event of the rooms in ``(after, upto]``."""
+async def member_events(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[str]:
+    """The IDs of the membership events of the rooms in ``(after, upto]``."""
     if not room_ids:
-        return set()
-    rows = await tx.all(_MEMBER_EVENTS, rooms=list(room_ids), after=after, upto=upto)
-    return {(row[0], row[1]) for row in rows}
+        return []
+    return [row[0] for row in await tx.all(_MEMBER_EVENTS, rooms=list(room_ids), after=after, upto=upto)]
