@@ -44,6 +44,7 @@ from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_overviews import Overviews
+from palpo.services.room_state import RoomState
 from palpo.services.room_writer import RoomWriter
 from palpo.services.server_keys import ServerKeys
 from palpo.services.sending import Sending
@@ -119,9 +120,7 @@ def build_services(
     room_access = RoomAccess(db, events, room_heads)
     overviews = Overviews(db, events)
     room_directory = RoomDirectory(db, room_heads, room_access, overviews, wakeups)
-    aliases = Aliases(
-        db, clock, room_heads, room_access, room_writer, server_name=config.server_name
-    )
+    aliases = Aliases(db, clock, room_heads, room_access, room_writer, server_name=config.server_name)
     memberships = Memberships(
         db, room_heads, room_writer, room_access, profiles, server_name=config.server_name
     )
@@ -154,6 +153,7 @@ def build_services(
         room_access=room_access,
         room_creation=room_creation,
         room_directory=room_directory,
+        room_state=RoomState(db, events, room_heads, room_access, room_writer, memberships, aliases),
         aliases=aliases,
         memberships=memberships,
         client_events=ClientEvents(db, events, clock, wakeups),

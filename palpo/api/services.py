@@ -24,6 +24,7 @@ from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
+from palpo.services.room_state import RoomState
 from palpo.services.room_writer import RoomWriter
 from palpo.services.server_keys import ServerKeys
 from palpo.services.sending import Sending
@@ -57,6 +58,7 @@ class Services:
     room_access: RoomAccess
     room_creation: RoomCreation
     room_directory: RoomDirectory
+    room_state: RoomState
     aliases: Aliases
     memberships: Memberships
     client_events: ClientEvents

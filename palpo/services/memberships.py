@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from palpo.core.errors import AuthError, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
+from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.guards import Same, unless_same
 from palpo.services.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
 from palpo.services.remote_memberships import RemoteMemberships
 from palpo.services.restricted_joins import RestrictedJoins
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
-from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.room_writer import Draft, Guard, RoomWriter
 from palpo.services.sessions import Requester
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
@@ -144,6 +145,22 @@ class Memberships:
         theirs = set(await self.joined_rooms(other))
         return sorted(room_id for room_id in mine if room_id in theirs)
 
+    async def set_state(
+        self, requester: Requester, room_id: str, target: str, content: dict[str, Any]
+    ) -> str:
+        """Write a membership that a client gives in full; returns the event's ID.
+
+        Raises BadJson, and what ``change`` raises.
+        """
+        membership = content.get("membership")
+        if not isinstance(membership, str):
+            raise BadJson("There is no membership in the content")
+        draft = await self._draft(requester, room_id, target, membership, content)
+        try:
+            return (await self._send(room_id, draft, unless_same(self._heads, draft))).event_id
+        except Same as same:
+            return same.event_id
+
     async def change(
         self,
         requester: Requester,
@@ -158,6 +175,12 @@ class Memberships:
 
         Raises Forbidden and AuthError, NotFound for an unknown room, and what ``expect`` raises.
         """
+        draft = await self._draft(requester, room_id, target, membership, content)
+        return await self._send(room_id, draft, self._guard(target, expect))
+
+    async def _draft(
+        self, requester: Requester, room_id: str, target: str, membership: str, content: dict[str, Any]
+    ) -> Draft:
         parse_room_id(room_id)
         parse_user_id(target)
         sender = requester.user_id
@@ -170,10 +193,15 @@ class Memberships:
             if requester.is_guest:
                 await self._check_guest(head)
             content |= await self._restricted.authorisation(head, target)
-        draft = Draft(type=MEMBER, sender=sender, state_key=target, content=content)
-        if membership == "invite" and server_name_of(target) != self._server_name:
-            return await self._invite_remote(room_id, draft)
-        return await self._writer.send(room_id, draft, guard=self._guard(target, expect))
+        return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
+
+    async def _send(self, room_id: str, draft: Draft, guard: Guard | None) -> StoredEvent:
+        target = draft.state_key or ""
+        if draft.content["membership"] != "invite" or server_name_of(target) == self._server_name:
+            return await self._writer.send(room_id, draft, guard=guard)
+        if self.remote is None:
+            raise Forbidden("Users of other servers cannot be invited: this server does not federate")
+        return await self.remote.invite(room_id, draft)
 
     async def refresh_profile(self, user_id: str) -> None:
         """Tell every room that a local user is in about their display name and avatar."""
@@ -200,17 +228,12 @@ class Memberships:
             return content
         return with_profile(content, await self._profiles.get(target))
 
-    async def _invite_remote(self, room_id: str, draft: Draft) -> StoredEvent:
-        if self.remote is None:
-            raise Forbidden("Users of other servers cannot be invited: this server does not federate")
-        return await self.remote.invite(room_id, draft)
-
     async def _check_guest(self, head: RoomHead) -> None:
         event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
         if event is None or event.content.get("guest_access") != "can_join":
             raise Forbidden("Guests may not join the room", errcode="M_GUEST_ACCESS_FORBIDDEN")
 
-    def _guard(self, target: str, expect: Expectation | None) -> Callable[[RoomHead], Any] | None:
+    def _guard(self, target: str, expect: Expectation | None) -> Guard | None:
         if expect is None:
             return None
 

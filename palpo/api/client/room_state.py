@@ -1,0 +1,81 @@
+"""Room state and members."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.api.suspension import refuse_suspended
+from palpo.core.canonical_json import to_json
+from palpo.storage.events import StoredEvent
+from palpo.wire.client import room_state as wire
+from palpo.wire.endpoint import Json, NoBody
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.get_room_state)
+async def get_room_state(call: Call, params: wire.Room, body: NoBody) -> list[msgspec.Raw]:
+    """GET /rooms/{roomId}/state."""
+    return await _render(call, await call.services.room_state.all(call.user_id, params.room_id))
+
+
+@handlers.serves(wire.get_room_state_with_key)
+async def get_room_state_with_key(call: Call, params: wire.StateParams, body: NoBody) -> Reply:
+    """GET /rooms/{roomId}/state/{eventType}/{stateKey}."""
+    found = await call.services.room_state.one(
+        call.user_id, params.room_id, params.event_type, params.state_key
+    )
+    if params.format == "event":
+        return Reply(body=bytes((await _render(call, [found]))[0]))
+    return Reply(body=to_json(found.event.content))
+
+
+@handlers.serves(wire.set_room_state_with_key)
+async def set_room_state_with_key(call: Call, params: wire.SetStateParams, body: Json) -> wire.StateSet:
+    """PUT /rooms/{roomId}/state/{eventType}/{stateKey}."""
+    refuse_suspended(call)
+    event_id = await call.services.room_state.put(
+        call.requester,
+        params.room_id,
+        (params.event_type, params.state_key),
+        body,
+        origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
+    )
+    return wire.StateSet(event_id=event_id)
+
+
+@handlers.serves(wire.get_members_by_room)
+async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBody) -> wire.Members:
+    """GET /rooms/{roomId}/members."""
+    found = await call.services.room_state.members(
+        call.user_id,
+        params.room_id,
+        at=params.at,
+        only=params.membership,
+        without=params.not_membership,
+    )
+    return wire.Members(chunk=await _render(call, found))
+
+
+@handlers.serves(wire.get_joined_members_by_room)
+async def get_joined_members_by_room(call: Call, params: wire.Room, body: NoBody) -> wire.JoinedMembers:
+    """GET /rooms/{roomId}/joined_members."""
+    members = await call.services.room_state.joined_members(call.user_id, params.room_id)
+    return wire.JoinedMembers(
+        joined={
+            user_id: wire.JoinedMember(display_name=member.display_name, avatar_url=member.avatar_url)
+            for user_id, member in members.items()
+        }
+    )
+
+
+async def _render(call: Call, events: Sequence[StoredEvent]) -> list[msgspec.Raw]:
+    rendered = await call.services.client_events.render(
+        events,
+        user_id=call.user_id,
+        device_id=call.requester.device_id,
+        with_room_id=True,
+        bundle=False,
+    )
+    return [msgspec.Raw(item) for item in rendered]

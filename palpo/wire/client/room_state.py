@@ -1,0 +1,122 @@
+"""Room state and members (spec: client-server API, "Getting events for a room")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, client
+
+Membership = Literal["join", "invite", "knock", "leave", "ban"]
+
+
+class Room(Params, frozen=True):
+    """A room."""
+
+    room_id: str
+
+
+class StateParams(Params, frozen=True):
+    """One piece of a room's state."""
+
+    room_id: str
+    event_type: str
+    state_key: str = ""
+    format: Literal["content", "event"] | None = None
+
+
+class SetStateParams(Params, frozen=True):
+    """Which piece of a room's state is set."""
+
+    room_id: str
+    event_type: str
+    state_key: str = ""
+    ts: int | None = None
+    """The event's time, milliseconds since the Unix epoch; heeded from application services."""
+
+
+class MembersParams(Params, frozen=True):
+    """Whose membership events are wanted."""
+
+    room_id: str
+    at: str | None = None
+    membership: Membership | None = None
+    not_membership: Membership | None = None
+
+
+class StateSet(Response, frozen=True):
+    """The event that set the state."""
+
+    event_id: str
+
+
+class Members(Response, frozen=True):
+    """Membership events."""
+
+    chunk: list[msgspec.Raw]
+
+
+class JoinedMember(Response, frozen=True):
+    """What somebody in a room is called there."""
+
+    display_name: str | None = None
+    avatar_url: str | None = None
+
+
+class JoinedMembers(Response, frozen=True):
+    """Who is in a room, by user ID."""
+
+    joined: dict[str, JoinedMember]
+
+
+STATE = client("/rooms/{room_id}/state/{event_type}/{state_key}") + client(
+    "/rooms/{room_id}/state/{event_type}"
+)
+
+get_room_state: Endpoint[Room, NoBody, list[msgspec.Raw]] = Endpoint(
+    operation_id="getRoomState",
+    method="GET",
+    paths=client("/rooms/{room_id}/state"),
+    auth=Auth.GUEST,
+    params=Room,
+    response=list[msgspec.Raw],
+)
+
+get_room_state_with_key: Endpoint[StateParams, NoBody, Json] = Endpoint(
+    operation_id="getRoomStateWithKey",
+    method="GET",
+    paths=STATE,
+    auth=Auth.GUEST,
+    params=StateParams,
+    response=Json,
+)
+
+set_room_state_with_key: Endpoint[SetStateParams, Json, StateSet] = Endpoint(
+    operation_id="setRoomStateWithKey",
+    method="PUT",
+    paths=STATE,
+    auth=Auth.GUEST,
+    limit=Limit.MESSAGE,
+    params=SetStateParams,
+    body=Json,
+    response=StateSet,
+)
+
+get_members_by_room: Endpoint[MembersParams, NoBody, Members] = Endpoint(
+    operation_id="getMembersByRoom",
+    method="GET",
+    paths=client("/rooms/{room_id}/members"),
+    auth=Auth.GUEST,
+    params=MembersParams,
+    response=Members,
+)
+
+get_joined_members_by_room: Endpoint[Room, NoBody, JoinedMembers] = Endpoint(
+    operation_id="getJoinedMembersByRoom",
+    method="GET",
+    paths=client("/rooms/{room_id}/joined_members"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Room,
+    response=JoinedMembers,
+)
