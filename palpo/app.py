@@ -23,14 +23,16 @@ from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.db.position import CURRENT
 from palpo.services import user_interactive_auth as uia
+from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
+from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.device_lists import DeviceLists
-from palpo.services.client_events import ClientEvents
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
 from palpo.services.event_store import EventStore
+from palpo.services.filters import Filters
 from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
@@ -38,7 +40,11 @@ from palpo.services.logins import Logins
 from palpo.services.member_profiles import NoProfiles
 from palpo.services.memberships import Memberships
 from palpo.services.passwords import FailedLogins, Passwords
+from palpo.services.presence import PresenceTracker
+from palpo.services.push_rules import PushRules
+from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
+from palpo.services.relations import Relations
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
@@ -46,13 +52,28 @@ from palpo.services.room_heads import RoomHeads
 from palpo.services.room_overviews import Overviews
 from palpo.services.room_state import RoomState
 from palpo.services.room_writer import RoomWriter
-from palpo.services.server_keys import ServerKeys
 from palpo.services.sending import Sending
+from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
+from palpo.services.threads import Threads
+from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
+from palpo.services.typing import Typing
+from palpo.services.unread import Unread
+from palpo.services.user_rooms import UserRooms
+from palpo.services.visibility import Visibility
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.wakeups import Wakeups
+from palpo.sync.extras import RoomExtras
+from palpo.sync.filters import SyncFilters
+from palpo.sync.joined import JoinedRooms
+from palpo.sync.left import LeftRooms
+from palpo.sync.members import SentMembers
+from palpo.sync.state_delta import StateDeltas
+from palpo.sync.summary import Summaries
+from palpo.sync.timelines import Timelines
+from palpo.sync.v3 import SyncV3
 
 
 @asynccontextmanager
@@ -118,6 +139,8 @@ def build_services(
     )
     profiles = NoProfiles()
     room_access = RoomAccess(db, events, room_heads)
+    visibility = Visibility(db, events, room_heads, room_access)
+    timeline = Timeline(db, events, room_heads, room_access, visibility)
     overviews = Overviews(db, events)
     room_directory = RoomDirectory(db, room_heads, room_access, overviews, wakeups)
     aliases = Aliases(db, clock, room_heads, room_access, room_writer, server_name=config.server_name)
@@ -133,6 +156,31 @@ def build_services(
         server_name=config.server_name,
         default_version=config.rooms.default_version,
         random_id=lambda: secrets.token_urlsafe(18),
+    )
+    client_events = ClientEvents(db, events, clock, wakeups)
+    device_lists = DeviceLists(db, wakeups, events)
+    keys = Keys(db, wakeups, server_name=config.server_name)
+    to_device = ToDevice(db, clock, wakeups, server_name=config.server_name)
+    threads = Threads(events)
+    push_rules = PushRules(db, wakeups, config.push)
+    account_data = AccountData(db, wakeups, push_rules)
+    filters = Filters(db)
+    receipts = Receipts(db, wakeups, clock, events, room_access, threads)
+    typing = Typing(db, wakeups, clock, room_access)
+    presence = PresenceTracker(db, wakeups, clock, config.presence, server_name=config.server_name)
+    unread = Unread(db, wakeups, events, room_heads, threads, push_rules, account_data)
+    timelines = Timelines(db, events, visibility)
+    states = StateDeltas(events, SentMembers())
+    sync = SyncV3(
+        wakeups,
+        UserRooms(db, wakeups),
+        JoinedRooms(events, room_heads, timelines, states, Summaries(db, events)),
+        LeftRooms(events, timelines, states),
+        RoomExtras(account_data, receipts, typing, unread, presence),
+        client_events,
+        to_device,
+        device_lists,
+        keys,
     )
     return Services(
         config=config,
@@ -153,16 +201,30 @@ def build_services(
         room_access=room_access,
         room_creation=room_creation,
         room_directory=room_directory,
-        room_state=RoomState(db, events, room_heads, room_access, room_writer, memberships, aliases),
+        room_state=RoomState(
+            db, events, room_heads, room_access, room_writer, memberships, aliases
+        ),
         aliases=aliases,
         memberships=memberships,
-        client_events=ClientEvents(db, events, clock, wakeups),
+        client_events=client_events,
         sending=Sending(db, events, room_heads, room_writer),
+        visibility=visibility,
+        timeline=timeline,
+        relations=Relations(db, events, visibility, timeline),
         last_seen=last_seen,
         devices=Devices(db, clock, last_seen, device_removal),
-        device_lists=DeviceLists(db, wakeups, events),
-        keys=Keys(db, wakeups, server_name=config.server_name),
+        device_lists=device_lists,
+        keys=keys,
         cross_signing=CrossSigning(db),
         key_backups=KeyBackups(db),
-        to_device=ToDevice(db, clock, wakeups, server_name=config.server_name),
+        to_device=to_device,
+        push_rules=push_rules,
+        account_data=account_data,
+        filters=filters,
+        receipts=receipts,
+        typing=typing,
+        presence=presence,
+        unread=unread,
+        sync_filters=SyncFilters(filters),
+        sync=sync,
     )

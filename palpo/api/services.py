@@ -6,34 +6,46 @@ from dataclasses import dataclass
 
 from palpo.config.model import Config
 from palpo.db.engine import Database
+from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
+from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.device_lists import DeviceLists
-from palpo.services.client_events import ClientEvents
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
 from palpo.services.event_store import EventStore
+from palpo.services.filters import Filters
 from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.memberships import Memberships
+from palpo.services.presence import PresenceTracker
+from palpo.services.push_rules import PushRules
+from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
+from palpo.services.relations import Relations
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_state import RoomState
 from palpo.services.room_writer import RoomWriter
-from palpo.services.server_keys import ServerKeys
 from palpo.services.sending import Sending
+from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
+from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
+from palpo.services.typing import Typing
+from palpo.services.unread import Unread
 from palpo.services.user_interactive_auth import UserInteractiveAuth
+from palpo.services.visibility import Visibility
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
+from palpo.sync.filters import SyncFilters
+from palpo.sync.v3 import SyncV3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,9 @@ class Services:
     memberships: Memberships
     client_events: ClientEvents
     sending: Sending
+    visibility: Visibility
+    timeline: Timeline
+    relations: Relations
     last_seen: LastSeen
     devices: Devices
     device_lists: DeviceLists
@@ -70,3 +85,12 @@ class Services:
     cross_signing: CrossSigning
     key_backups: KeyBackups
     to_device: ToDevice
+    push_rules: PushRules
+    account_data: AccountData
+    filters: Filters
+    receipts: Receipts
+    typing: Typing
+    presence: PresenceTracker
+    unread: Unread
+    sync_filters: SyncFilters
+    sync: SyncV3

@@ -1,0 +1,24 @@
+"""GET /sync."""
+
+from palpo.api.call import Call, Handlers
+from palpo.sync.v3 import SyncRequest
+from palpo.wire.client import sync as wire
+from palpo.wire.endpoint import NoBody
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.sync)
+async def sync(call: Call, params: wire.SyncParams, body: NoBody) -> wire.SyncResponse:
+    """GET /sync: also says that the user is there."""
+    services, requester = call.services, call.requester
+    filter_ = await services.sync_filters.get(requester.user_id, params.filter)
+    await services.presence.touch(requester.user_id, requester.device_id, params.set_presence, params.timeout)
+    request = SyncRequest(
+        since=params.since,
+        timeout_ms=max(params.timeout, 0),
+        filter=filter_,
+        full_state=params.full_state,
+        state_after=params.use_state_after or params.unstable_use_state_after,
+    )
+    return await services.sync.sync(requester, request)

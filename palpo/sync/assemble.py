@@ -1,0 +1,106 @@
+"""What was collected, as the response: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Raw
+
+from palpo.services.tokens import timeline_token
+from palpo.services.unread import UnreadCounts
+from palpo.storage.memberships import Membership
+from palpo.sync.joined import RoomNews
+from palpo.wire.client import sync as wire
+
+_RAW_LIST = msgspec.json.Decoder(list[Raw])
+
+Rendered = Mapping[str, bytes]
+"""Events in client form, by ID."""
+
+
+def joined_room(news: RoomNews, rendered: Rendered, *, state_after: bool, threads: bool) -> wire.JoinedRoom:
+    """The section of a room that the user is in."""
+    unread = news.unread or UnreadCounts()
+    state, after = _state(news, rendered, state_after)
+    summary = None
+    if news.summary is not None:
+        summary = wire.Summary(
+            heroes=news.summary.heroes,
+            joined_member_count=news.summary.joined,
+            invited_member_count=news.summary.invited,
+        )
+    return wire.JoinedRoom(
+        timeline=_timeline(news, rendered),
+        state=state,
+        state_after=after,
+        unstable_state_after=after,
+        ephemeral=raw_events(news.ephemeral),
+        account_data=raw_events(news.account_data),
+        summary=summary,
+        unread_notifications=_main_counts(unread, threads=threads),
+        unread_thread_notifications=_thread_counts(unread) if threads else None,
+    )
+
+
+def left_room(news: RoomNews, rendered: Rendered, *, state_after: bool) -> wire.LeftRoom:
+    """The section of a room that the user has left."""
+    state, after = _state(news, rendered, state_after)
+    return wire.LeftRoom(
+        timeline=_timeline(news, rendered),
+        state=state,
+        state_after=after,
+        unstable_state_after=after,
+        account_data=raw_events(news.account_data),
+    )
+
+
+def invited_room(invite: Membership) -> wire.InvitedRoom:
+    """The section of an invite."""
+    return wire.InvitedRoom(invite_state=_stripped(invite))
+
+
+def knocked_room(knock: Membership) -> wire.KnockedRoom:
+    """The section of a knock."""
+    return wire.KnockedRoom(knock_state=_stripped(knock))
+
+
+def raw_events(events: Sequence[bytes]) -> wire.Events:
+    """A list of events that are JSON already."""
+    return wire.Events(events=[Raw(event) for event in events])
+
+
+def _stripped(membership: Membership) -> wire.Events:
+    return wire.Events(events=_RAW_LIST.decode(membership.stripped_state or b"[]"))
+
+
+def _timeline(news: RoomNews, rendered: Rendered) -> wire.Timeline:
+    return wire.Timeline(
+        events=[Raw(rendered[item.event_id]) for item in news.timeline.events],
+        limited=news.timeline.limited,
+        prev_batch=timeline_token(news.timeline.start),
+    )
+
+
+def _state(
+    news: RoomNews, rendered: Rendered, state_after: bool
+) -> tuple[wire.Events | None, wire.Events | None]:
+    events = wire.Events(events=[Raw(rendered[item.event_id]) for item in news.state])
+    return (None, events) if state_after else (events, None)
+
+
+def _main_counts(unread: UnreadCounts, *, threads: bool) -> wire.UnreadNotifications:
+    """The room's counts: of the main timeline alone where threads are counted by themselves."""
+    notifications, highlights = (
+        unread.without_threads() if threads else (unread.notifications, unread.highlights)
+    )
+    return wire.UnreadNotifications(notification_count=notifications, highlight_count=highlights)
+
+
+def _thread_counts(unread: UnreadCounts) -> dict[str, wire.UnreadNotifications] | None:
+    counts = {
+        thread: wire.UnreadNotifications(notification_count=notifications, highlight_count=highlights)
+        for thread, (notifications, highlights) in unread.threads.items()
+        if notifications or highlights
+    }
+    return counts or None

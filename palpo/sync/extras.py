@@ -1,0 +1,92 @@
+"""What comes with a sync beside events: account data, receipts, typing, presence, unread counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from palpo.services.account_data import AccountData, event
+from palpo.services.presence import PresenceTracker
+from palpo.services.receipts import Receipts
+from palpo.services.typing import Typing, typing_event
+from palpo.services.unread import Unread
+from palpo.storage.memberships import Membership
+from palpo.sync.joined import Reader, RoomNews
+from palpo.sync.window import Window
+
+RECEIPT = "m.receipt"
+TYPING = "m.typing"
+
+Data = list[tuple[str | None, str, bytes]]
+"""Account data: room or None, type, content."""
+
+
+class RoomExtras:
+    """Asks each of these services once per sync, for all rooms together."""
+
+    def __init__(
+        self,
+        account_data: AccountData,
+        receipts: Receipts,
+        typing: Typing,
+        unread: Unread,
+        presence: PresenceTracker,
+    ) -> None:
+        self._account_data = account_data
+        self._receipts = receipts
+        self._typing = typing
+        self._unread = unread
+        self._presence = presence
+
+    async def ignored(self, user_id: str) -> frozenset[str]:
+        """Whom the user ignores."""
+        return await self._account_data.ignored_users(user_id)
+
+    async def account_data(self, reader: Reader, window: Window) -> Data:
+        """The user's account data that changed in the window, of rooms and not."""
+        return await self._account_data.changed(reader.user_id, window.after, window.upto)
+
+    async def presence(self, reader: Reader, window: Window) -> list[bytes]:
+        """Presence of those in the user's rooms that changed in the window."""
+        wanted = reader.filter.presence
+        changed = await self._presence.changed(reader.user_id, window.after, window.upto)
+        return [
+            self._presence.event(item)
+            for item in changed
+            if wanted is None or wanted("m.presence", item.user_id)
+        ]
+
+    async def add(self, reader: Reader, window: Window, rooms: Sequence[RoomNews], data: Data) -> None:
+        """Fill in what each room's section has beside its events."""
+        by_id = {news.room_id: news for news in rooms}
+        wanted = reader.filter.room_account_data
+        for room_id, type_, content in data:
+            if room_id in by_id and (wanted is None or wanted(type_, reader.user_id)):
+                by_id[room_id].account_data.append(event(type_, content))
+        await self._add_ephemeral(reader, window, by_id)
+        counts = await self._unread.counts_many(reader.user_id, list(by_id), window.upto)
+        for room_id, unread in counts.items():
+            by_id[room_id].unread = unread
+
+    async def _add_ephemeral(self, reader: Reader, window: Window, rooms: Mapping[str, RoomNews]) -> None:
+        wanted = reader.filter.ephemeral
+        known = [room_id for room_id, news in rooms.items() if not news.fresh]
+        fresh = [room_id for room_id, news in rooms.items() if news.fresh]
+        if wanted is None or wanted(TYPING, ""):
+            changed = await self._typing.changed(known, window.after, window.upto)
+            typing = await self._typing.current([*changed, *fresh])
+            for room_id in changed:
+                rooms[room_id].ephemeral.append(typing_event(typing.get(room_id, [])))
+            for room_id in fresh:
+                if room_id in typing:
+                    rooms[room_id].ephemeral.append(typing_event(typing[room_id]))
+        if wanted is None or wanted(RECEIPT, ""):
+            for after, chosen in ((window.after, known), (0, fresh)):
+                if chosen:
+                    receipts = await self._receipts.changed(reader.user_id, chosen, after, window.upto)
+                    for room_id, receipt in receipts.items():
+                        rooms[room_id].ephemeral.append(receipt)
+
+
+def of_rooms(data: Data, joined: Mapping[str, Membership]) -> list[str]:
+    """The rooms that account data is of."""
+    return [room_id for room_id, _, _ in data if room_id is not None and room_id in joined]

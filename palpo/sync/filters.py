@@ -1,0 +1,93 @@
+"""A client's filter, compiled for sync (spec: "Filtering")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from palpo.core.events import Event
+from palpo.services.event_filters import parse_filter, plain_predicate, predicate
+from palpo.services.event_store import Bounded
+from palpo.services.filters import Filters
+from palpo.wire.client.filters import Filter, RoomEventFilter, RoomFilter
+
+DEFAULT_TIMELINE_LIMIT = 10
+MAX_TIMELINE_LIMIT = 500
+
+Wanted = Callable[[Event], bool]
+WantedPlain = Callable[[str, str], bool]
+"""By event type and sender."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncFilter:
+    """What of a sync a client wants; a predicate that is None lets everything through."""
+
+    timeline_limit: int = DEFAULT_TIMELINE_LIMIT
+    timeline: Wanted | None = None
+    state: Wanted | None = None
+    lazy_members: bool = False
+    include_redundant_members: bool = False
+    include_leave: bool = False
+    rooms: Collection[str] | None = None
+    not_rooms: Collection[str] = frozenset()
+    account_data: WantedPlain | None = None
+    room_account_data: WantedPlain | None = None
+    ephemeral: WantedPlain | None = None
+    presence: WantedPlain | None = None
+    unread_threads: bool = False
+
+    def wants_room(self, room_id: str) -> bool:
+        """Whether anything of the room is wanted."""
+        return room_id not in self.not_rooms and (self.rooms is None or room_id in self.rooms)
+
+
+NO_FILTER = SyncFilter()
+
+
+class SyncFilters:
+    """Finds and compiles filters."""
+
+    def __init__(self, filters: Filters, *, cached: int = 5000) -> None:
+        self._filters = filters
+        self._compiled: Bounded[bytes, SyncFilter] = Bounded(cached)
+
+    async def get(self, user_id: str, given: str | None) -> SyncFilter:
+        """The filter that a request names by ID, or holds as JSON.
+
+        Raises NotFound, NotJson, BadJson, InvalidParam.
+        """
+        if given is None:
+            return NO_FILTER
+        if given.startswith("{"):
+            text = given.encode("utf-8", "replace")
+        else:
+            text = await self._filters.get(user_id, given)
+        found = self._compiled.touch(text)
+        if found is None:
+            found = compile_filter(parse_filter(text))
+            self._compiled.keep({text: found})
+        return found
+
+
+def compile_filter(filter_: Filter) -> SyncFilter:
+    """The predicates that ``filter_`` describes."""
+    room = filter_.room or RoomFilter()
+    timeline = room.timeline or RoomEventFilter()
+    state = room.state or RoomEventFilter()
+    limit = DEFAULT_TIMELINE_LIMIT if timeline.limit is None else timeline.limit
+    return SyncFilter(
+        timeline_limit=min(limit, MAX_TIMELINE_LIMIT),
+        timeline=predicate(room.timeline),
+        state=predicate(room.state),
+        lazy_members=bool(state.lazy_load_members or timeline.lazy_load_members),
+        include_redundant_members=bool(state.include_redundant_members or timeline.include_redundant_members),
+        include_leave=bool(room.include_leave),
+        rooms=None if room.rooms is None else frozenset(room.rooms),
+        not_rooms=frozenset(room.not_rooms or ()),
+        account_data=plain_predicate(filter_.account_data),
+        room_account_data=plain_predicate(room.account_data),
+        ephemeral=plain_predicate(room.ephemeral),
+        presence=plain_predicate(filter_.presence),
+        unread_threads=bool(timeline.unread_thread_notifications),
+    )

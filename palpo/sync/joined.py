@@ -1,0 +1,146 @@
+"""Collects what is new in the rooms that a user is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from palpo.core.events import Event
+from palpo.core.state_tree import EMPTY_ROOT
+from palpo.services.event_store import EventStore
+from palpo.services.room_heads import RoomHeads
+from palpo.services.unread import UnreadCounts
+from palpo.storage.events import StoredEvent
+from palpo.storage.memberships import Membership
+from palpo.sync.filters import SyncFilter
+from palpo.sync.members import Device
+from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
+from palpo.sync.summary import RoomSummary, Summaries
+from palpo.sync.timelines import TimelinePart, Timelines, Wanted
+from palpo.sync.window import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Who syncs, and how."""
+
+    user_id: str
+    device_id: str | None
+    filter: SyncFilter
+    state_after: bool
+    full_state: bool = False
+    ignored: frozenset[str] = frozenset()
+
+    @property
+    def device(self) -> Device:
+        """The device that lazy loading keeps count for."""
+        return self.user_id, self.device_id
+
+
+@dataclass(slots=True, kw_only=True)
+class RoomNews:
+    """What is new in one room."""
+
+    room_id: str
+    timeline: TimelinePart
+    state: list[StoredEvent]
+    fresh: bool = False
+    """Whether the client did not know that the user was in the room."""
+    summary: RoomSummary | None = None
+    ephemeral: list[bytes] = field(default_factory=list)
+    account_data: list[bytes] = field(default_factory=list)
+    unread: UnreadCounts | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.timeline.events or self.state or self.ephemeral or self.account_data)
+
+
+class JoinedRooms:
+    """Timelines, state and summaries of joined rooms."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        heads: RoomHeads,
+        timelines: Timelines,
+        states: StateDeltas,
+        summaries: Summaries,
+    ) -> None:
+        self._store = store
+        self._heads = heads
+        self._timelines = timelines
+        self._states = states
+        self._summaries = summaries
+
+    async def collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
+        """What happened in the room of ``membership`` within ``window``."""
+        room_id = membership.room_id
+        known = await self._known_root(window, membership)
+        fresh = known == EMPTY_ROOT
+        after = 0 if fresh else window.after
+        timeline = await self._timeline(reader, window, room_id, after)
+        end = await self._end_root(window, room_id)
+        request = StateRequest(
+            room_id=room_id,
+            user_id=reader.user_id,
+            device=reader.device,
+            known=EMPTY_ROOT if reader.full_state else known,
+            end=end,
+            timeline=timeline,
+            state_after=reader.state_after,
+        )
+        state = await self._states.delta(request, reader.filter)
+        news = RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh)
+        if fresh or reader.full_state or _members_changed(news):
+            news.summary = await self._summaries.get(room_id, reader.user_id, end)
+        return news
+
+    async def _timeline(self, reader: Reader, window: Window, room_id: str, after: int) -> TimelinePart:
+        filter_ = reader.filter
+        return await self._timelines.latest(
+            room_id,
+            reader.user_id,
+            after=after,
+            upto=window.upto,
+            limit=filter_.timeline_limit,
+            wanted=wanted(reader),
+        )
+
+    async def _known_root(self, window: Window, membership: Membership) -> bytes:
+        """Root of the state that the client knows of: EMPTY_ROOT if it did not know it was in the room."""
+        if window.since is None:
+            return EMPTY_ROOT
+        root = await self._timelines.state_root(membership.room_id, window.since)
+        if root is None:
+            return EMPTY_ROOT
+        if membership.position <= window.since:
+            return root
+        own = await self._store.state_event(root, MEMBER, membership.user_id)
+        return root if own is not None and own.event.content.get("membership") == "join" else EMPTY_ROOT
+
+    async def _end_root(self, window: Window, room_id: str) -> bytes:
+        head = await self._heads.get(room_id)
+        if head.row.position <= window.upto:
+            return head.state_root
+        root = await self._timelines.state_root(room_id, window.upto)
+        return head.state_root if root is None else root
+
+
+def wanted(reader: Reader) -> Wanted | None:
+    """The reader's timeline filter, with whom they ignore left out."""
+    chosen, ignored = reader.filter.timeline, reader.ignored
+    if not ignored:
+        return chosen
+
+    def matches(event: Event) -> bool:
+        if event.sender in ignored and event.state_key is None:
+            return False
+        return chosen is None or chosen(event)
+
+    return matches
+
+
+def _members_changed(news: RoomNews) -> bool:
+    events = [*news.timeline.events, *news.state]
+    return any(item.event.type == MEMBER for item in events)

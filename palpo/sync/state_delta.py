@@ -1,0 +1,83 @@
+"""Which state events bring a client's picture of a room up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from palpo.core.state_tree import EMPTY_ROOT
+from palpo.services.event_store import EventStore, State
+from palpo.storage.events import StoredEvent
+from palpo.sync.filters import SyncFilter
+from palpo.sync.members import Device, SentMembers
+from palpo.sync.timelines import TimelinePart
+
+MEMBER = "m.room.member"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRequest:
+    """Whose picture of which room is to be brought from one state to another."""
+
+    room_id: str
+    user_id: str
+    device: Device
+    known: bytes
+    """Root of the state that the client knows: EMPTY_ROOT if none."""
+    end: bytes
+    """Root of the state after the timeline."""
+    timeline: TimelinePart
+    state_after: bool
+    """The state is wanted after the timeline, not before it (MSC4222)."""
+
+
+class StateDeltas:
+    """Works out state sections."""
+
+    def __init__(self, store: EventStore, sent: SentMembers) -> None:
+        self._store = store
+        self._sent = sent
+
+    async def delta(self, request: StateRequest, filter_: SyncFilter) -> list[StoredEvent]:
+        """The state events that the client is missing, filtered, members lazily where asked."""
+        timeline = request.timeline
+        if request.known == EMPTY_ROOT:
+            self._sent.forget(request.device, request.room_id)
+        start = timeline.events[0].state_before if timeline.events else request.end
+        to_end = request.state_after or not timeline.complete
+        target = request.end if to_end else start
+        changed = await self._store.changed_state(request.known, target)
+        if to_end and not request.state_after:
+            shown = {item.event_id for item in timeline.events}
+            changed = {key: item for key, item in changed.items() if item.event_id not in shown}
+        if filter_.lazy_members:
+            changed = await self._lazy(request, filter_, changed, target)
+        wanted = filter_.state
+        return [item for item in changed.values() if wanted is None or wanted(item.event)]
+
+    async def _lazy(self, request: StateRequest, filter_: SyncFilter, changed: State, target: bytes) -> State:
+        """``changed`` with members only of those whom the timeline names."""
+        timeline = request.timeline.events
+        wanted = {item.event.sender for item in timeline}
+        if request.known == EMPTY_ROOT:
+            wanted.add(request.user_id)
+        keys = [(MEMBER, user_id) for user_id in sorted(wanted)]
+        members = await self._store.state_events(target, keys)
+        pairs = [(key[1], item.event_id) for key, item in members.items()]
+        if not filter_.include_redundant_members:
+            unsent = self._sent.unsent(request.device, request.room_id, pairs)
+            unsent |= {key[1] for key in members if key in changed}
+            members = {key: item for key, item in members.items() if key[1] in unsent}
+        in_timeline = _members(timeline)
+        self._sent.mark(request.device, request.room_id, [*pairs, *in_timeline])
+        others = {key: item for key, item in changed.items() if key[0] != MEMBER}
+        shown = {event_id for _, event_id in in_timeline} if request.state_after is False else set()
+        return others | {key: item for key, item in members.items() if item.event_id not in shown}
+
+
+def _members(events: Iterable[StoredEvent]) -> list[tuple[str, str]]:
+    return [
+        (item.event.state_key, item.event_id)
+        for item in events
+        if item.event.type == MEMBER and item.event.state_key is not None
+    ]

@@ -1,0 +1,78 @@
+"""The newest events of a room, as one user may see them and one filter wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from palpo.core.events import Event
+from palpo.db.engine import Database
+from palpo.services.event_store import EventStore
+from palpo.services.tokens import Order
+from palpo.services.visibility import Visibility
+from palpo.storage import events as storage
+from palpo.storage.events import StoredEvent
+
+MAX_ROUNDS = 6
+"""How often more is read because the filter let too little through."""
+
+Wanted = Callable[[Event], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelinePart:
+    """A stretch of a room's timeline."""
+
+    events: list[StoredEvent]
+    """Oldest first."""
+    limited: bool
+    """Whether there is more between it and where the client's knowledge ends."""
+    start: Order
+    """The place just before the first event."""
+    complete: bool
+    """Whether nothing within the stretch was left out."""
+
+
+class Timelines:
+    """Reads timelines for sync."""
+
+    def __init__(self, db: Database, store: EventStore, visibility: Visibility) -> None:
+        self._db = db
+        self._store = store
+        self._visibility = visibility
+
+    async def latest(
+        self, room_id: str, user_id: str, *, after: int, upto: int, limit: int, wanted: Wanted | None
+    ) -> TimelinePart:
+        """The newest ``limit`` events at positions in ``(after, upto]``."""
+        found: list[StoredEvent] = []
+        left_out = False
+        low, more = upto, True
+        for _ in range(MAX_ROUNDS):
+            asked = limit + 1 - len(found)
+            page = await self._page(room_id, after, low, asked)
+            more = len(page) == asked
+            kept = await self._visibility.visible(page, user_id)
+            if wanted is not None:
+                kept = [item for item in kept if wanted(item.event)]
+            left_out = left_out or len(kept) != len(page)
+            found += kept
+            if not more or len(found) > limit:
+                break
+            low = page[-1].position - 1
+        limited = more or len(found) > limit
+        chosen = found[:limit]
+        chosen.reverse()
+        start = (chosen[0].event.depth, chosen[0].position - 1) if chosen else (2**53, low)
+        return TimelinePart(events=chosen, limited=limited, start=start, complete=not left_out)
+
+    async def _page(self, room_id: str, after: int, upto: int, limit: int) -> list[StoredEvent]:
+        ids = await self._db.read(
+            lambda tx: storage.latest_ids(tx, room_id, after=after, upto=upto, limit=limit)
+        )
+        return await self._store.get_list(ids)
+
+    async def state_root(self, room_id: str, position: int) -> bytes | None:
+        """The room's current state as it was at ``position``; None before the room began."""
+        event_id = await self._db.read(lambda tx: storage.last_id(tx, room_id, position))
+        return None if event_id is None else (await self._store.get(event_id)).room_state

@@ -1,0 +1,257 @@
+"""GET /sync (spec: client-server API, "Syncing"): wait until there is something, collect it, assemble it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from palpo.services.account_data import event
+from palpo.services.client_events import ClientEvents
+from palpo.services.device_lists import DeviceListChanges, DeviceLists
+from palpo.services.keys import KeyCounts, Keys
+from palpo.services.sessions import Requester
+from palpo.services.to_device import Pending, ToDevice
+from palpo.services.tokens import parse_sync_token, stream_token
+from palpo.services.user_rooms import UserRooms
+from palpo.storage.memberships import Membership
+from palpo.streams.wakeups import Wakeups
+from palpo.sync import assemble
+from palpo.sync.extras import Data, RoomExtras, of_rooms
+from palpo.sync.filters import SyncFilter
+from palpo.sync.joined import JoinedRooms, Reader, RoomNews
+from palpo.sync.left import LEFT, LeftRooms
+from palpo.sync.window import Window
+from palpo.wire.client import sync as wire
+
+MAX_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """What a client asks for."""
+
+    since: str | None
+    timeout_ms: int
+    filter: SyncFilter
+    full_state: bool = False
+    state_after: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class News:
+    """Everything that is new to one device."""
+
+    position: int
+    to_device: Pending
+    joined: list[RoomNews] = field(default_factory=list)
+    left: list[RoomNews] = field(default_factory=list)
+    invited: list[Membership] = field(default_factory=list)
+    knocked: list[Membership] = field(default_factory=list)
+    account_data: list[bytes] = field(default_factory=list)
+    presence: list[bytes] = field(default_factory=list)
+    device_lists: DeviceListChanges | None = None
+    keys: KeyCounts | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether a client may be kept waiting for more."""
+        lists = self.device_lists
+        return not (
+            self.joined
+            or self.left
+            or self.invited
+            or self.knocked
+            or self.account_data
+            or self.presence
+            or self.to_device.events
+            or (lists is not None and (lists.changed or lists.left))
+        )
+
+
+class SyncV3:
+    """Answers /sync."""
+
+    def __init__(
+        self,
+        wakeups: Wakeups,
+        user_rooms: UserRooms,
+        joined: JoinedRooms,
+        left: LeftRooms,
+        extras: RoomExtras,
+        client_events: ClientEvents,
+        to_device: ToDevice,
+        device_lists: DeviceLists,
+        keys: Keys,
+    ) -> None:
+        self._wakeups = wakeups
+        self._user_rooms = user_rooms
+        self._joined = joined
+        self._left = left
+        self._extras = extras
+        self._client_events = client_events
+        self._to_device = to_device
+        self._device_lists = device_lists
+        self._keys = keys
+
+    async def sync(self, requester: Requester, request: SyncRequest) -> wire.SyncResponse:
+        """What is new since ``request.since``, as soon as there is something or the time is up."""
+        since, to_device = parse_sync_token(request.since) if request.since else (None, 0)
+        if requester.device_id is not None and since is not None:
+            await self._to_device.delete_up_to(requester.user_id, requester.device_id, to_device)
+        deadline = time.monotonic() + min(request.timeout_ms / 1000, MAX_TIMEOUT_S)
+        while True:
+            window = self._window(since)
+            topics = await self._topics(requester)
+            news = await self._collect(requester, request, window, topics, to_device)
+            at_once = since is None or request.full_state or not news.empty
+            remaining = deadline - time.monotonic()
+            if at_once or not await self._wakeups.wait(topics, after=window.upto, timeout_s=remaining):
+                return await self._respond(requester, request, news)
+
+    def _window(self, since: int | None) -> Window:
+        upto = self._wakeups.position
+        if since is None:
+            return Window(since=None, upto=upto, topics=None)
+        return Window(since=min(since, upto), upto=upto, topics=self._wakeups.changed_since(since))
+
+    async def _topics(self, requester: Requester) -> set[str]:
+        rooms = await self._user_rooms.joined(requester.user_id)
+        topics = {f"room:{room_id}" for room_id in rooms}
+        topics.add(f"user:{requester.user_id}")
+        return topics
+
+    async def _collect(
+        self,
+        requester: Requester,
+        request: SyncRequest,
+        window: Window,
+        topics: set[str],
+        to_device: int,
+    ) -> News:
+        pending = await self._pending(requester, window, to_device)
+        news = News(position=window.upto, to_device=pending)
+        if window.topics is not None and topics.isdisjoint(window.topics) and not request.full_state:
+            return news
+        reader = Reader(
+            user_id=requester.user_id,
+            device_id=requester.device_id,
+            filter=request.filter,
+            state_after=request.state_after,
+            full_state=request.full_state,
+            ignored=await self._extras.ignored(requester.user_id),
+        )
+        data = await self._extras.account_data(reader, window)
+        await self._collect_rooms(reader, window, news, data)
+        wanted = reader.filter.account_data
+        news.account_data = [
+            event(type_, content)
+            for room_id, type_, content in data
+            if room_id is None and (wanted is None or wanted(type_, reader.user_id))
+        ]
+        rooms = await self._user_rooms.joined(requester.user_id)
+        news.presence = await self._extras.presence(reader, window)
+        if window.since is not None:
+            news.device_lists = await self._device_lists.changes_for(
+                requester.user_id, window.since, window.upto, rooms=window.rooms(rooms)
+            )
+        return news
+
+    async def _pending(self, requester: Requester, window: Window, to_device: int) -> Pending:
+        if requester.device_id is None:
+            return Pending(events=[], position=window.upto)
+        return await self._to_device.pending(requester.user_id, requester.device_id, to_device, window.upto)
+
+    async def _collect_rooms(self, reader: Reader, window: Window, news: News, data: Data) -> None:
+        memberships = await self._user_rooms.get(reader.user_id)
+        joined = {
+            room_id: row
+            for room_id, row in memberships.items()
+            if row.membership == "join" and reader.filter.wants_room(room_id)
+        }
+        chosen = dict.fromkeys(window.rooms(joined) if not reader.full_state else joined)
+        chosen |= dict.fromkeys(of_rooms(data, joined))
+        if window.touches(f"user:{reader.user_id}"):
+            chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
+            await self._collect_others(reader, window, memberships, news)
+        collected = await _each(
+            [joined[room_id] for room_id in chosen],
+            lambda row: self._joined.collect(reader, window, row),
+        )
+        await self._extras.add(reader, window, collected, data)
+        news.joined = [room for room in collected if window.initial or not room.empty]
+
+    async def _collect_others(
+        self, reader: Reader, window: Window, memberships: dict[str, Membership], news: News
+    ) -> None:
+        """Rooms that the user is not in: invites, knocks and rooms left."""
+        leaving: list[Membership] = []
+        for row in memberships.values():
+            if not window.after < row.position <= window.upto or not reader.filter.wants_room(row.room_id):
+                continue
+            if row.membership == "invite" and row.sender not in reader.ignored:
+                news.invited.append(row)
+            elif row.membership == "knock":
+                news.knocked.append(row)
+            elif row.membership in LEFT and (not window.initial or reader.filter.include_leave):
+                leaving.append(row)
+        news.left = await _each(leaving, lambda row: self._left.collect(reader, window, row))
+
+    async def _respond(self, requester: Requester, request: SyncRequest, news: News) -> wire.SyncResponse:
+        rendered = await self._render(requester, [*news.joined, *news.left])
+        threads, after = request.filter.unread_threads, request.state_after
+        rooms = wire.Rooms(
+            join={
+                room.room_id: assemble.joined_room(room, rendered, state_after=after, threads=threads)
+                for room in news.joined
+            }
+            or None,
+            leave={room.room_id: assemble.left_room(room, rendered, state_after=after) for room in news.left}
+            or None,
+            invite={row.room_id: assemble.invited_room(row) for row in news.invited} or None,
+            knock={row.room_id: assemble.knocked_room(row) for row in news.knocked} or None,
+        )
+        keys = None
+        if requester.device_id is not None:
+            keys = await self._keys.counts(requester.user_id, requester.device_id)
+        lists = news.device_lists
+        return wire.SyncResponse(
+            next_batch=stream_token(news.position, news.to_device.position),
+            rooms=rooms if news.joined or news.left or news.invited or news.knocked else None,
+            account_data=assemble.raw_events(news.account_data) if news.account_data else None,
+            presence=assemble.raw_events(news.presence) if news.presence else None,
+            to_device=wire.Events(events=news.to_device.events) if news.to_device.events else None,
+            device_lists=wire.DeviceLists(changed=lists.changed, left=lists.left)
+            if lists is not None and (lists.changed or lists.left)
+            else None,
+            device_one_time_keys_count=dict(keys.one_time_keys) if keys else None,
+            device_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
+            unstable_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
+        )
+
+    async def _render(self, requester: Requester, rooms: Iterable[RoomNews]) -> dict[str, bytes]:
+        events = [item for room in rooms for item in (*room.timeline.events, *room.state)]
+        made = await self._client_events.render(
+            events, user_id=requester.user_id, device_id=requester.device_id, with_room_id=False
+        )
+        return {item.event_id: form for item, form in zip(events, made, strict=True)}
+
+
+AT_ONCE = 8
+"""Rooms that are read at the same time, where the database is another process."""
+
+
+async def _each(
+    rows: list[Membership], collect: Callable[[Membership], Awaitable[RoomNews]]
+) -> list[RoomNews]:
+    """``collect`` for each of ``rows``, a few at once, in order."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(row: Membership) -> RoomNews:
+        async with slots:
+            return await collect(row)
+
+    if len(rows) == 1:
+        return [await collect(rows[0])]
+    return await asyncio.gather(*map(one, rows))

@@ -1,0 +1,45 @@
+"""Rate limits."""
+
+import pytest
+
+from palpo.api.limits import Limiter
+from palpo.config.model import RateLimit, RateLimits
+from palpo.core.errors import LimitExceeded
+from palpo.wire.endpoint import Limit
+
+LIMITS = RateLimits(message=RateLimit(per_second=2, burst=3))
+
+
+class Time:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_then_a_steady_rate() -> None:
+    time = Time()
+    limiter = Limiter(LIMITS, time)
+    for _ in range(3):
+        limiter.charge(Limit.MESSAGE, "@a")
+    with pytest.raises(LimitExceeded) as error:
+        limiter.charge(Limit.MESSAGE, "@a")
+    assert 0 < error.value.retry_after_ms <= 501
+    limiter.charge(Limit.MESSAGE, "@b")
+    time.now += 0.5
+    limiter.charge(Limit.MESSAGE, "@a")
+    with pytest.raises(LimitExceeded):
+        limiter.charge(Limit.MESSAGE, "@a")
+    time.now += 60
+    for _ in range(3):
+        limiter.charge(Limit.MESSAGE, "@a")
+
+
+def test_memory_is_bounded_and_limits_can_be_off() -> None:
+    limiter = Limiter(LIMITS, Time(), bound=10)
+    for number in range(1000):
+        limiter.charge(Limit.MESSAGE, f"@{number}")
+    assert len(limiter._full_at) == 10
+    off = Limiter(RateLimits(enabled=False), Time())
+    for _ in range(1000):
+        off.charge(Limit.LOGIN, "@a")

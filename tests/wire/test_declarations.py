@@ -1,0 +1,92 @@
+"""Declared endpoints and the spec's operations, held to each other both ways.
+
+``spec/pending.txt`` lists the operations that a homeserver serves and this one does not serve yet. It may
+only shrink: an operation that is declared must not be in it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from palpo_spec import Operation, operations
+
+from palpo.wire.endpoint import Auth, Endpoint, Limit
+from palpo.wire.registry import endpoints
+
+PENDING_FILE = Path(__file__).parents[2] / "spec" / "pending.txt"
+SERVED = ("client-server", "server-server")
+Key = tuple[str, str]
+
+
+def key(item: Any) -> Key:
+    return item.api, item.operation_id
+
+
+SPEC = {key(operation): operation for operation in operations() if operation.api in SERVED}
+DECLARED = {key(endpoint): endpoint for endpoint in endpoints()}
+OF_THE_SPEC = [endpoint for endpoint in endpoints() if key(endpoint) in SPEC]
+
+
+def pending() -> set[Key]:
+    rows = PENDING_FILE.read_text().split()
+    assert rows == sorted(set(rows))
+    return {(row.partition("/")[0], row.partition("/")[2]) for row in rows}
+
+
+def shape(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def name(endpoint: Endpoint[Any, Any, Any]) -> str:
+    return endpoint.operation_id
+
+
+def test_every_operation_is_declared_or_pending() -> None:
+    missing = set(SPEC) - set(DECLARED)
+    assert missing - pending() == set(), "declare these, or list them in spec/pending.txt"
+    assert pending() - missing == set(), "these are served now: take them out of spec/pending.txt"
+
+
+def test_what_the_spec_does_not_know_says_where_it_is_from() -> None:
+    others = {item.operation_id for item in endpoints() if key(item) not in SPEC}
+    origin = re.compile(r"(msc\d{4}|palpo|synapse|legacy)\.\w+")
+    assert {other for other in others if not origin.fullmatch(other)} == set()
+
+
+@pytest.mark.parametrize("endpoint", OF_THE_SPEC, ids=name)
+def test_method_and_path(endpoint: Endpoint[Any, Any, Any]) -> None:
+    operation = SPEC[key(endpoint)]
+    assert endpoint.method == operation.method
+    assert shape(endpoint.paths[0]) == shape(operation.path)
+
+
+@pytest.mark.parametrize("endpoint", OF_THE_SPEC, ids=name)
+def test_auth(endpoint: Endpoint[Any, Any, Any]) -> None:
+    operation = SPEC[key(endpoint)]
+    if operation.auth is None:
+        assert endpoint.auth in (Auth.NONE, Auth.OPTIONAL)
+    elif not operation.auth_optional:
+        assert endpoint.auth not in (Auth.NONE, Auth.OPTIONAL)
+    if operation.auth == "signedRequest":
+        assert endpoint.auth is Auth.SERVER
+
+
+@pytest.mark.parametrize("endpoint", OF_THE_SPEC, ids=name)
+def test_what_the_spec_limits_is_limited(endpoint: Endpoint[Any, Any, Any]) -> None:
+    if SPEC[key(endpoint)].rate_limited:
+        assert endpoint.limit is not Limit.NONE
+
+
+@pytest.mark.parametrize("endpoint", OF_THE_SPEC, ids=name)
+def test_parameters(endpoint: Endpoint[Any, Any, Any]) -> None:
+    """Every query parameter of the spec is one of the endpoint's, and every path parameter is read."""
+    operation: Operation = SPEC[key(endpoint)]
+    ours = {field.encode_name for field in msgspec.structs.fields(endpoint.params)}
+    for path in endpoint.paths:
+        assert set(endpoint.path_parameters(path)) <= ours
+    queries = {parameter.name for parameter in operation.parameters if parameter.place == "query"}
+    assert queries - ours == set()
