@@ -8,11 +8,11 @@ from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import WriteTransaction
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.passwords import Passwords
 from palpo.storage import accounts as storage
-from palpo.storage.accounts import Account, DeviceSeen
+from palpo.storage.accounts import Account
 
 DeactivationHook = Callable[[str, bool], Awaitable[None]]
 """``async def hook(user_id, erase)``, called after the account was deactivated."""
@@ -92,16 +92,3 @@ class Accounts:
     async def set_suspended(self, user_id: str, suspended: bool) -> None:
         """Suspend an account that ``moderated`` let through, or end that."""
         await self._db.write(lambda tx: storage.set_suspended(tx, user_id, suspended))
-
-    async def devices_seen(self, user_id: str) -> list[DeviceSeen]:
-        """A user's devices and where they were used from; raises NotFound for an unknown user."""
-
-        async def unit(tx: Transaction) -> list[DeviceSeen] | None:
-            if await storage.find(tx, user_id) is None:
-                return None
-            return await storage.devices_seen(tx, user_id)
-
-        found = await self._db.read(unit)
-        if found is None:
-            raise NotFound("There is no such user")
-        return found

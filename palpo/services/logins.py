@@ -14,7 +14,7 @@ from palpo.services.device_removal import DeviceRemoval
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.sessions import Requester
 from palpo.storage import accounts as storage
-from palpo.storage import sessions
+from palpo.storage import cross_signing, sessions
 from palpo.storage.accounts import Account
 from palpo.streams.clock import Clock
 
@@ -99,7 +99,7 @@ class Logins:
         Raises Forbidden, M_USER_DEACTIVATED (403) and LimitExceeded.
         """
         account = await self.find(user)
-        charged = account.user_id if account else user
+        charged = account.user_id if account else user[:MAX_LENGTH]
         self._failures.check(charged)
         hash_ = account.password_hash if account else None
         right = await self._passwords.verify(password, hash_)
@@ -115,12 +115,15 @@ class Logins:
     async def log_in(self, account: Account, choice: DeviceChoice) -> NewSession:
         """A new session for an account that has been proved; the device's older tokens are revoked.
 
-        Raises M_USER_LOCKED (401) for a locked account, M_USER_DEACTIVATED (403) for one that is gone.
+        Raises M_USER_LOCKED (401) for a locked account, M_USER_DEACTIVATED (403) for one that is gone,
+        and Forbidden for a device ID that is one of the user's cross-signing keys.
         """
         if account.deactivated:
             raise Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
         if account.locked:
             raise locked()
+        if choice.device_id is not None:
+            await self._refuse_key_id(account.user_id, choice.device_id)
         new = self.new_session(account.user_id, choice)
         await self._db.write(lambda tx: self.store(tx, new, choice))
         return new
@@ -223,6 +226,12 @@ class Logins:
             expires_ts=None if new.expires_in_ms is None else now + new.expires_in_ms,
             used=used,
         )
+
+    async def _refuse_key_id(self, user_id: str, device_id: str) -> None:
+        """Keys of devices and cross-signing keys share a namespace (spec: POST /login)."""
+        keys = await self._db.read(lambda tx: cross_signing.of_users(tx, [user_id]))
+        if any(key.key_id.partition(":")[2] == device_id for key in keys.values()):
+            raise Forbidden("The device ID is that of a cross-signing key")
 
     async def _rehash(self, user_id: str, password: str, old: str) -> None:
         new = await self._passwords.hash(password)

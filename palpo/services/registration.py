@@ -156,13 +156,13 @@ class Registration:
         if user_type is not None:
             parts.append(user_type)
         expected = hmac.new(secret.encode(), "\0".join(parts).encode(), hashlib.sha1).hexdigest()
+        if not hmac.compare_digest(expected.encode(), mac.lower().encode()):
+            raise Forbidden("The MAC is wrong")
         now = self._clock.now_ms()
         if not await self._db.write(
             lambda tx: storage.spend_nonce(tx, nonce, expires_ts=expires_ts, now_ms=now)
         ):
             raise BadRequest("The nonce has been used")
-        if not hmac.compare_digest(expected.encode(), mac.lower().encode()):
-            raise Forbidden("The MAC is wrong")
         _, session = await self.register(username, password, DeviceChoice(), admin=admin)
         assert session is not None
         return session

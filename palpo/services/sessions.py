@@ -94,7 +94,10 @@ class Sessions:
         self._by_user.setdefault(requester.user_id, set()).add(token)
         if len(self._cache) > self._bound:
             oldest, dropped = self._cache.popitem(last=False)
-            self._by_user.get(dropped.user_id, set()).discard(oldest)
+            tokens = self._by_user.get(dropped.user_id, set())
+            tokens.discard(oldest)
+            if not tokens:
+                self._by_user.pop(dropped.user_id, None)
 
     def _on_commit(self, commit: Commit) -> None:
         if EVERYTHING in commit.topics:

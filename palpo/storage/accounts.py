@@ -28,16 +28,6 @@ class Account:
     suspended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceSeen:
-    """A device, and where it was last used from. Times are milliseconds since the Unix epoch."""
-
-    device_id: str
-    last_seen_ts: int | None
-    last_seen_ip: str | None
-    user_agent: str | None
-
-
 _COLUMNS = (
     users.c.user_id,
     users.c.password_hash,
@@ -69,11 +59,6 @@ _DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bin
 _HAS_DEVICE = Statement(select(devices.c.device_id).where(_DEVICE))
 _INSERT_DEVICE = insert_row(devices)
 _DEVICE_IDS = Statement(select(devices.c.device_id).where(devices.c.user_id == bindparam("user")))
-_DEVICES_SEEN = Statement(
-    select(devices.c.device_id, devices.c.last_seen_ts, devices.c.last_seen_ip, devices.c.user_agent).where(
-        devices.c.user_id == bindparam("user")
-    )
-)
 _DELETE_DEVICE = Statement(delete(devices).where(_DEVICE))
 
 _INSERT_LOGIN_TOKEN = insert_row(login_tokens)
@@ -194,14 +179,6 @@ async def ensure_device(
 async def device_ids(tx: Transaction, user_id: str) -> list[str]:
     """Every device of a user."""
     return [row[0] for row in await tx.all(_DEVICE_IDS, user=user_id)]
-
-
-async def devices_seen(tx: Transaction, user_id: str) -> list[DeviceSeen]:
-    """Every device of a user, and where each was last used from."""
-    return [
-        DeviceSeen(device_id=row[0], last_seen_ts=row[1], last_seen_ip=row[2], user_agent=row[3])
-        for row in await tx.all(_DEVICES_SEEN, user=user_id)
-    ]
 
 
 async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:

@@ -1,7 +1,8 @@
 """Locking and suspending accounts, and who is who."""
 
 from palpo.api.call import Call, Handlers
-from palpo.core.errors import Forbidden
+from palpo.core.errors import Forbidden, NotFound
+from palpo.core.identifiers import parse_user_id
 from palpo.wire.client import account_moderation as wire
 from palpo.wire.endpoint import NoBody
 
@@ -41,8 +42,10 @@ async def who_is(call: Call, params: wire.UserParams, body: NoBody) -> wire.WhoI
     """GET /admin/whois/{userId}: of oneself, or of anyone for administrators."""
     if params.user_id != call.user_id and not call.requester.is_admin:
         raise Forbidden("Only administrators may look at others")
+    if await call.services.accounts.find(parse_user_id(params.user_id)) is None:
+        raise NotFound("There is no such user")
     devices = {}
-    for device in await call.services.accounts.devices_seen(params.user_id):
+    for device in await call.services.devices.list(params.user_id):
         seen = wire.Connection(
             ip=device.last_seen_ip, last_seen=device.last_seen_ts, user_agent=device.user_agent
         )

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from palpo.storage import cross_signing
+from palpo.storage.cross_signing import CrossSigningKey
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 
 
@@ -76,6 +78,13 @@ async def test_same_device_again(server: Homeserver, alice: Client) -> None:
     answer = await server.client().post("/login", by_password("alice", device_id=alice.device_id))
     assert answer["device_id"] == alice.device_id
     assert (await alice.get("/account/whoami", status=401))["errcode"] == "M_UNKNOWN_TOKEN"
+
+
+async def test_device_id_of_a_cross_signing_key(server: Homeserver, alice: Client) -> None:
+    key = CrossSigningKey(user_id=alice.user_id, usage="master", key_id="ed25519:ABC", json=b"{}")
+    await server.services.db.write(lambda tx: cross_signing.put(tx, key))
+    error = await server.client().post("/login", by_password("alice", device_id="ABC"), status=403)
+    assert error["errcode"] == "M_FORBIDDEN"
 
 
 async def test_failures_are_limited_for_each_account(tmp_path: Path) -> None:
