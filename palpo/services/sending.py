@@ -107,7 +107,7 @@ class Sending:
             raise _suspended()
         state = await self._heads.state(head, [CREATE, POWER_LEVELS])
         levels = PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
-        if levels.user(requester.user_id) >= levels.redact():
+        if levels.user(requester.user_id) >= levels.redact:
             return
         if found is None:
             raise NotFound("Event not found")

@@ -149,6 +149,26 @@ _LAST = Statement(
     .order_by(events.c.position.desc())
     .limit(1)
 )
+_ORDER_AT = Statement(
+    select(events.c.depth, events.c.position)
+    .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
+    .order_by(events.c.depth.desc(), events.c.position.desc())
+    .limit(1)
+)
+_FROM_TIME = Statement(
+    select(events.c.event_id)
+    .where(_IN_ROOM, _VISIBLE, events.c.origin_server_ts >= bindparam("ts"))
+    .order_by(events.c.origin_server_ts, events.c.depth, events.c.position)
+    .limit(bindparam("limit"))
+    .offset(bindparam("skipped"))
+)
+_UNTIL_TIME = Statement(
+    select(events.c.event_id)
+    .where(_IN_ROOM, _VISIBLE, events.c.origin_server_ts <= bindparam("ts"))
+    .order_by(events.c.origin_server_ts.desc(), events.c.depth.desc(), events.c.position.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("skipped"))
+)
 _CHANGED = Statement(
     select(events.c.room_id, events.c.position)
     .where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"), _VISIBLE)
@@ -243,6 +263,21 @@ async def last_id(tx: Transaction, room_id: str, upto: int) -> str | None:
     """The newest event of a room at or below the position ``upto``."""
     found: str | None = await tx.value(_LAST, room_id=room_id, upto=upto)
     return found
+
+
+async def order_at(tx: Transaction, room_id: str, upto: int) -> tuple[int, int]:
+    """Where the room's timeline ended at a stream position; ``(0, 0)`` before it began."""
+    row = await tx.one(_ORDER_AT, room_id=room_id, upto=upto)
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+async def near_time(
+    tx: Transaction, room_id: str, ts: int, *, backwards: bool, limit: int, skipped: int = 0
+) -> list[str]:
+    """The events next to a time (ms since the Unix epoch), the nearest first."""
+    statement = _UNTIL_TIME if backwards else _FROM_TIME
+    rows = await tx.all(statement, room_id=room_id, ts=ts, limit=limit, skipped=skipped)
+    return [row[0] for row in rows]
 
 
 async def changed_rooms(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[str, int]]:

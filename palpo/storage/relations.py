@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import BindParameter, and_, bindparam, case, func, or_, select
 
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables.rooms import event_relations, events
@@ -119,6 +119,56 @@ _OF_SENDER = Statement(
     .limit(1000)
 )
 
+_RELATED = Statement(
+    select(r.target_id)
+    .distinct()
+    .where(
+        in_list(r.target_id, "targets"),
+        or_(bindparam("any_rel_type") == 1, in_list(r.rel_type, "rel_types")),
+        or_(bindparam("any_sender") == 1, in_list(r.sender, "senders")),
+    )
+)
+
+
+def _page(backwards: bool) -> Statement:
+    depth: BindParameter[int] = bindparam("depth")
+    position: BindParameter[int] = bindparam("position")
+    if backwards:
+        within = or_(r.depth < depth, and_(r.depth == depth, r.position <= position))
+        order = (r.depth.desc(), r.position.desc())
+    else:
+        within = or_(r.depth > depth, and_(r.depth == depth, r.position > position))
+        order = (r.depth.asc(), r.position.asc())
+    return Statement(
+        select(r.event_id)
+        .where(
+            in_list(r.target_id, "targets"),
+            r.room_id == bindparam("room_id"),
+            or_(bindparam("any_rel_type") == 1, r.rel_type == bindparam("rel_type")),
+            or_(bindparam("any_type") == 1, r.type == bindparam("event_type")),
+            within,
+        )
+        .order_by(*order)
+        .limit(bindparam("limit"))
+    )
+
+
+_PAGE_BACK = _page(backwards=True)
+_PAGE_ON = _page(backwards=False)
+_root = events.alias("root")
+_latest = func.max(r.position).label("latest")
+_by_user = or_(r.sender == bindparam("user_id"), _root.c.sender == bindparam("user_id"))
+_own = func.max(case((_by_user, 1), else_=0))
+_THREADS = Statement(
+    select(r.target_id, _latest)
+    .select_from(event_relations.join(_root, _root.c.event_id == r.target_id))
+    .where(r.room_id == bindparam("room_id"), r.rel_type == THREAD, _root.c.room_id == r.room_id)
+    .group_by(r.target_id)
+    .having(and_(_latest < bindparam("before"), or_(bindparam("all_threads") == 1, _own == 1)))
+    .order_by(_latest.desc())
+    .limit(bindparam("limit"))
+)
+
 
 async def room_has_any(tx: Transaction, room_id: str) -> bool:
     """Whether anything in the room relates to anything."""
@@ -137,6 +187,70 @@ async def of_sender(
     """The sender's children of ``target`` of that relation and event type."""
     rows = await tx.all(_OF_SENDER, target=target, rel_type=rel_type, event_type=event_type, sender=sender)
     return [row[0] for row in rows]
+
+
+async def related(
+    tx: Transaction,
+    targets: Sequence[str],
+    *,
+    rel_types: Sequence[str] | None,
+    senders: Sequence[str] | None,
+) -> frozenset[str]:
+    """Those of ``targets`` that have a child of one of the types, by one of the senders."""
+    rows = await tx.all(
+        _RELATED,
+        targets=list(targets),
+        any_rel_type=int(rel_types is None),
+        rel_types=list(rel_types or [""]),
+        any_sender=int(senders is None),
+        senders=list(senders or [""]),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def page(
+    tx: Transaction,
+    room_id: str,
+    targets: Sequence[str],
+    order: tuple[int, int],
+    limit: int,
+    *,
+    backwards: bool,
+    rel_type: str | None = None,
+    event_type: str | None = None,
+) -> list[str]:
+    """Children of any of ``targets``: at or before ``order``, newest first; or after it, oldest first."""
+    rows = await tx.all(
+        _PAGE_BACK if backwards else _PAGE_ON,
+        room_id=room_id,
+        targets=list(targets),
+        depth=order[0],
+        position=order[1],
+        limit=limit,
+        any_rel_type=int(rel_type is None),
+        rel_type=rel_type or "",
+        any_type=int(event_type is None),
+        event_type=event_type or "",
+    )
+    return [row[0] for row in rows]
+
+
+async def threads(
+    tx: Transaction, room_id: str, user_id: str, *, participated: bool, before: int, limit: int
+) -> list[tuple[str, int]]:
+    """``(root, position of its last event)`` of a room's threads, the one that goes on last first.
+
+    ``participated`` leaves just those that the user has begun or said something in.
+    """
+    rows = await tx.all(
+        _THREADS,
+        room_id=room_id,
+        user_id=user_id,
+        all_threads=int(not participated),
+        before=before,
+        limit=limit,
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 async def children(

@@ -1,0 +1,115 @@
+"""Reading a room's history (spec: client-server API, "Getting events for a room")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
+
+Direction = Literal["b", "f"]
+"""``b`` goes back in time, ``f`` forward."""
+
+
+class MessagesParams(Params, frozen=True):
+    """Which part of a room's history."""
+
+    room_id: str
+    dir: Direction
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+    limit: int = 10
+    filter: str | None = None
+    """A RoomEventFilter as JSON."""
+
+
+class Messages(Response, frozen=True):
+    """A page of a room's history."""
+
+    start: str
+    chunk: list[Raw]
+    end: str | None = None
+    state: list[Raw] | None = None
+
+
+class ContextParams(Params, frozen=True):
+    """The event whose surroundings are wanted."""
+
+    room_id: str
+    event_id: str
+    limit: int = 10
+    filter: str | None = None
+
+
+class Context(Response, frozen=True):
+    """An event and what is around it."""
+
+    start: str
+    end: str
+    event: Raw
+    events_before: list[Raw]
+    events_after: list[Raw]
+    state: list[Raw]
+
+
+class EventParams(Params, frozen=True):
+    """One event of a room."""
+
+    room_id: str
+    event_id: str
+
+
+class TimestampParams(Params, frozen=True):
+    """A time, and the direction to look in from there."""
+
+    room_id: str
+    ts: int
+    """Milliseconds since the Unix epoch."""
+    dir: Direction
+
+
+class EventNearTime(Response, frozen=True):
+    """The event that is nearest."""
+
+    event_id: str
+    origin_server_ts: int
+
+
+get_room_events: Endpoint[MessagesParams, NoBody, Messages] = Endpoint(
+    operation_id="getRoomEvents",
+    method="GET",
+    paths=client("/rooms/{room_id}/messages"),
+    auth=Auth.GUEST,
+    params=MessagesParams,
+    response=Messages,
+)
+
+get_event_context: Endpoint[ContextParams, NoBody, Context] = Endpoint(
+    operation_id="getEventContext",
+    method="GET",
+    paths=client("/rooms/{room_id}/context/{event_id}"),
+    auth=Auth.GUEST,
+    params=ContextParams,
+    response=Context,
+)
+
+get_one_room_event: Endpoint[EventParams, NoBody, Raw] = Endpoint(
+    operation_id="getOneRoomEvent",
+    method="GET",
+    paths=client("/rooms/{room_id}/event/{event_id}"),
+    auth=Auth.GUEST,
+    params=EventParams,
+    response=Raw,
+)
+
+get_event_by_timestamp: Endpoint[TimestampParams, NoBody, EventNearTime] = Endpoint(
+    operation_id="getEventByTimestamp",
+    method="GET",
+    paths=client("/rooms/{room_id}/timestamp_to_event", "v1", unstable=("org.matrix.msc3030",)),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=TimestampParams,
+    response=EventNearTime,
+)

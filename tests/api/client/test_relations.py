@@ -1,0 +1,114 @@
+"""What relates to an event, and threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.homeserver import Client, Homeserver
+from tests.support.rooms import make_room, member
+
+
+async def relate(
+    client: Client, room_id: str, target: str, rel_type: str, type_: str = "m.room.message", **more: Any
+) -> str:
+    content = {"body": rel_type, "m.relates_to": {"rel_type": rel_type, "event_id": target, **more}}
+    path = f"/rooms/{room_id}/send/{type_}/{client.transaction_id()}"
+    event_id: str = (await client.put(path, content))["event_id"]
+    return event_id
+
+
+async def children(client: Client, room_id: str, path: str, **query: Any) -> dict[str, Any]:
+    url = f"/client/v1/rooms/{room_id}/relations/{path}"
+    answer: dict[str, Any] = await client.request("GET", url, params=query)
+    answer["ids"] = [event["event_id"] for event in answer["chunk"]]
+    return answer
+
+
+async def test_the_three_forms(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    thread = await relate(alice, room_id, root, "m.thread")
+    dummy = await relate(alice, room_id, root, "m.thread", "m.dummy")
+    edit = await relate(alice, room_id, root, "m.replace")
+    assert (await children(alice, room_id, root))["ids"] == [edit, dummy, thread]
+    assert (await children(alice, room_id, f"{root}/m.thread"))["ids"] == [dummy, thread]
+    assert (await children(alice, room_id, f"{root}/m.thread/m.dummy"))["ids"] == [dummy]
+    url = f"/client/v1/rooms/{room_id}/relations/"
+    await bob.request("GET", url + root, status=404)
+    await alice.request("GET", url + "$nothing", status=404)
+    await alice.request("GET", url + root, params={"limit": 0}, status=400)
+
+
+async def test_paging(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    ids = [await relate(alice, room_id, root, "m.thread") for _ in range(7)]
+    first = await children(alice, room_id, root, limit=3)
+    assert first["ids"] == ids[:3:-1]
+    assert "prev_batch" not in first
+    second = await children(alice, room_id, root, limit=3, **{"from": first["next_batch"]})
+    assert second["ids"] == ids[3:0:-1]
+    last = await children(alice, room_id, root, limit=3, **{"from": second["next_batch"]})
+    assert last["ids"] == ids[:1]
+    assert "next_batch" not in last
+    on = await children(alice, room_id, root, limit=3, dir="f")
+    assert on["ids"] == ids[:3]
+    on = await children(alice, room_id, root, limit=3, dir="f", **{"from": on["next_batch"]})
+    assert on["ids"] == ids[3:6]
+
+
+async def test_recursion(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    child = await relate(alice, room_id, root, "m.thread")
+    grandchild = await relate(alice, room_id, child, "m.reference")
+    third = await relate(alice, room_id, grandchild, "m.annotation", "m.reaction", key="+")
+    plain = await children(alice, room_id, root)
+    assert plain["ids"] == [child]
+    assert "recursion_depth" not in plain
+    deep = await children(alice, room_id, root, recurse="true")
+    assert deep["ids"] == [third, grandchild, child]
+    assert deep["recursion_depth"] == 3
+    typed = await children(alice, room_id, f"{root}/m.reference", recurse="true")
+    assert typed["ids"] == []
+
+
+async def test_refused_relations(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    thread = await relate(alice, room_id, root, "m.thread")
+    content = {"m.relates_to": {"rel_type": "m.thread", "event_id": thread}}
+    refused = await alice.put(f"/rooms/{room_id}/send/m.room.message/t", content, status=400)
+    assert refused["errcode"] == "M_UNKNOWN"
+    reaction = await relate(alice, room_id, root, "m.annotation", "m.reaction", key="+")
+    await relate(alice, room_id, root, "m.annotation", "m.reaction", key="-")
+    content = {"m.relates_to": {"rel_type": "m.annotation", "event_id": root, "key": "+"}}
+    again = await alice.put(f"/rooms/{room_id}/send/m.reaction/a", content, status=400)
+    assert again["errcode"] == "M_DUPLICATE_ANNOTATION"
+    await alice.put(f"/rooms/{room_id}/redact/{reaction}/r", {})
+    await alice.put(f"/rooms/{room_id}/send/m.reaction/a", content)
+
+
+async def test_threads(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    await member(server, room_id, bob, "join")
+    roots = [await alice.send(room_id, str(number)) for number in range(3)]
+    for root in roots:
+        await relate(alice, room_id, root, "m.thread")
+    last = await relate(bob, room_id, roots[0], "m.thread")
+    url = f"/client/v1/rooms/{room_id}/threads"
+    page = await alice.request("GET", url, params={"limit": 2})
+    assert [event["event_id"] for event in page["chunk"]] == [roots[0], roots[2]]
+    summary = page["chunk"][0]["unsigned"]["m.relations"]["m.thread"]
+    assert summary["count"] == 2
+    assert summary["latest_event"]["event_id"] == last
+    page = await alice.request("GET", url, params={"limit": 2, "from": page["next_batch"]})
+    assert [event["event_id"] for event in page["chunk"]] == [roots[1]]
+    assert "next_batch" not in page
+    page = await bob.request("GET", url, params={"include": "participated"})
+    assert [event["event_id"] for event in page["chunk"]] == [roots[0]]
+    page = await alice.request("GET", url, params={"include": "participated"})
+    assert len(page["chunk"]) == 3
+    await alice.request("GET", url, params={"from": "x"}, status=400)
+    outsider = await server.register("carol")
+    await outsider.request("GET", url, status=403)
