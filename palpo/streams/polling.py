@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.position import CURRENT
 from palpo.db.transaction import Transaction
-from palpo.db.wakeups import OnCommit
+from palpo.db.wakeups import OnCommit, ProcessWakeups
 
 
 class PollingWakeups:
     """Reads the position every ``interval_s`` and wakes everyone when it has moved.
 
-    What takes no position (typing, say) is not seen by other processes before their next look.
+    With ``known``, which says up to where this process has heard of commits, only when what was
+    visible an interval ago has not been heard of since: a hint was lost. What takes no position
+    (typing, say) is not seen by other processes before their next look.
     """
 
-    def __init__(self, database: Database, *, interval_s: float = 0.25) -> None:
+    def __init__(
+        self, database: Database, *, interval_s: float = 0.25, known: Callable[[], int] | None = None
+    ) -> None:
         self._database = database
         self._interval_s = interval_s
+        self._known = known
         self._position = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, on_commit: OnCommit) -> None:
         """Begin to ask; raises DatabaseError if the first time fails."""
         self._position = await self._database.read(read_position)
-        self._task = asyncio.get_running_loop().create_task(self._run(on_commit), name="wakeups")
+        self._task = asyncio.get_running_loop().create_task(self._run(on_commit), name="wakeups-polling")
 
     def publish(self, commit: Commit) -> None:
         """Nothing to do: the others ask.
@@ -45,10 +51,31 @@ class PollingWakeups:
         while True:
             await asyncio.sleep(self._interval_s)
             with contextlib.suppress(DatabaseError):
-                position = await self._database.read(read_position)
-                if position > self._position:
-                    self._position = position
-                    on_commit(Commit(position=position, topics=frozenset({EVERYTHING})))
+                before, self._position = self._position, await self._database.read(read_position)
+                if (self._position > before) if self._known is None else (self._known() < before):
+                    on_commit(Commit(position=self._position, topics=frozenset({EVERYTHING})))
+
+
+class BackedWakeups:
+    """A link that is quick and may lose a hint, and a slow look at the database that finds what it lost."""
+
+    def __init__(self, link: ProcessWakeups, backing: PollingWakeups) -> None:
+        self._link = link
+        self._backing = backing
+
+    async def start(self, on_commit: OnCommit) -> None:
+        """Start both."""
+        await self._link.start(on_commit)
+        await self._backing.start(on_commit)
+
+    def publish(self, commit: Commit) -> None:
+        """Over the link."""
+        self._link.publish(commit)
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await self._backing.stop()
+        await self._link.stop()
 
 
 async def read_position(tx: Transaction) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
 from conftest import administer, service_url
 
 from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.transaction import WriteTransaction
 from palpo.db.wakeups import ProcessWakeups, append, decode, encode
 from palpo.streams.processes import create_wakeups
 
@@ -25,6 +25,11 @@ class Process:
         self.wakeups = wakeups
         self.heard: list[Commit] = []
         self._news = asyncio.Event()
+
+    @property
+    def position(self) -> int:
+        """The highest that has been heard of."""
+        return max((commit.position for commit in self.heard), default=0)
 
     def hear(self, commit: Commit) -> None:
         self.heard.append(commit)
@@ -113,24 +118,43 @@ async def test_a_lost_link_is_made_again_and_wakes_everyone(pair: tuple[Process,
     await other.until(5, "room:!a")
 
 
+async def taking(tx: WriteTransaction) -> int:
+    tx.notify("room:!a")
+    return await tx.positions()
+
+
 async def test_whatever_joins_the_processes_of_a_database(
     database: Database, connect: Connect, database_url: str
 ) -> None:
     second = await connect()
-    heard = Process(create_wakeups(second, database_url=database_url, redis_url=None))
-    telling = create_wakeups(database, database_url=database_url, redis_url=None)
+    heard = Process(create_wakeups(second, database_url=database_url, redis_url=None, known=lambda: 2**62))
+    telling = create_wakeups(database, database_url=database_url, redis_url=None, known=lambda: 2**62)
     database.listen(telling.publish)
     await telling.start(lambda commit: None)
     await heard.wakeups.start(heard.hear)
 
-    async def unit(tx: Any) -> int:
-        tx.notify("room:!a")
-        return int(await tx.positions())
-
-    position = await database.write(unit)
+    position = await database.write(taking)
     await heard.until(position, "room:!a")
     await heard.wakeups.stop()
     await telling.stop()
+
+
+async def test_a_commit_that_nobody_told_of_is_found(
+    database: Database, connect: Connect, database_url: str
+) -> None:
+    second = await connect()
+    wakeups = create_wakeups(
+        second, database_url=database_url, redis_url=None, known=lambda: heard.position, backing_s=0.05
+    )
+    heard = Process(wakeups)
+    await wakeups.start(heard.hear)
+
+    position = await database.write(taking)
+    await heard.until(position, EVERYTHING)
+    told = len(heard.heard)
+    await asyncio.sleep(0.2)
+    assert len(heard.heard) == told
+    await wakeups.stop()
 
 
 def test_a_message_of_another_kind_is_ignored() -> None:
