@@ -58,6 +58,10 @@ Flow = tuple[str, ...]
 Auth = dict[str, Any]
 
 
+class SomebodyElse(Forbidden):
+    """Who went through a stage is not who asks: no other attempt is invited, the request is refused."""
+
+
 class Stage(Protocol):
     """One authentication type."""
 
@@ -92,7 +96,7 @@ class PasswordStage:
         return None
 
     async def check(self, auth: Auth, user_id: str | None) -> None:
-        """Check identifier and password; raises Forbidden and LimitExceeded."""
+        """Check identifier and password; raises Forbidden, SomebodyElse and LimitExceeded."""
         identifier = auth.get("identifier")
         user = auth.get("user")
         if isinstance(identifier, dict):
@@ -104,7 +108,7 @@ class PasswordStage:
             raise Forbidden("A user and a password are needed")
         account = await self._logins.check_password(user, password)
         if account.user_id != user_id:
-            raise Forbidden("That is somebody else's password")
+            raise SomebodyElse("That is somebody else's password")
 
 
 class RegistrationTokenStage:
@@ -144,7 +148,8 @@ class UserInteractiveAuth:
         """Return once all stages of one of ``flows`` are complete in the session that ``auth`` names.
 
         ``operation`` is what is asked for, and of whom: a session is good for nothing else. ``user_id``
-        is who must prove to be who they are. Raises InteractiveAuth, LimitExceeded and InvalidParam.
+        is who must prove to be who they are. Raises InteractiveAuth, LimitExceeded, InvalidParam and
+        SomebodyElse (403).
         """
         if auth is None:
             raise self._challenge(self._new_session(operation), [], flows, user_id)
@@ -197,7 +202,7 @@ class UserInteractiveAuth:
             if stage_type not in offered:
                 raise Forbidden("The stages of a flow are completed in order")
             await self._stages[stage_type].check(auth, user_id)
-        except LimitExceeded:
+        except (LimitExceeded, SomebodyElse):
             raise
         except MatrixError as failure:
             raise self._challenge(session, completed, flows, user_id, failure) from None
