@@ -28,6 +28,7 @@ from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
 from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
+from palpo.services.dehydrated_devices import DehydratedDevices
 from palpo.services.device_lists import DeviceLists
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
@@ -213,6 +214,7 @@ def build_services(
         relations=Relations(db, events, visibility, timeline),
         last_seen=last_seen,
         devices=Devices(db, clock, last_seen, device_removal),
+        dehydrated_devices=DehydratedDevices(db, clock, device_removal),
         device_lists=device_lists,
         keys=keys,
         cross_signing=CrossSigning(db),

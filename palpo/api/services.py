@@ -11,6 +11,7 @@ from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
 from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
+from palpo.services.dehydrated_devices import DehydratedDevices
 from palpo.services.device_lists import DeviceLists
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
@@ -80,6 +81,7 @@ class Services:
     relations: Relations
     last_seen: LastSeen
     devices: Devices
+    dehydrated_devices: DehydratedDevices
     device_lists: DeviceLists
     keys: Keys
     cross_signing: CrossSigning

@@ -46,8 +46,7 @@ class Devices:
 
         Raises NotFound and InvalidParam.
         """
-        if display_name is not None and (len(display_name) > MAX_DISPLAY_NAME or "\0" in display_name):
-            raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters, and no NUL")
+        check_display_name(display_name)
 
         async def unit(tx: WriteTransaction) -> None:
             device = await storage.find(tx, user_id, device_id)
@@ -63,6 +62,7 @@ class Devices:
 
     async def ensure(self, user_id: str, device_id: str, display_name: str | None) -> bool:
         """Create or rename an application service user's device; whether it is new (MSC4190)."""
+        check_display_name(display_name)
 
         async def unit(tx: WriteTransaction) -> bool:
             return await accounts.ensure_device(
@@ -83,6 +83,12 @@ class Devices:
         if seen is None:
             return device
         return replace(device, last_seen_ts=seen.ts, last_seen_ip=seen.ip, user_agent=seen.user_agent)
+
+
+def check_display_name(display_name: str | None) -> None:
+    """Raises InvalidParam for a display name that is too long or cannot be stored."""
+    if display_name is not None and (len(display_name) > MAX_DISPLAY_NAME or "\0" in display_name):
+        raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters, and no NUL")
 
 
 async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:

@@ -40,6 +40,22 @@ USUAL_ALGORITHM = "signed_curve25519"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUpload:
+    """Checked keys of a device. ``identity`` is its device keys in canonical form."""
+
+    user_id: str
+    device_id: str
+    identity: bytes | None
+    one_time: Sequence[UploadedKey]
+    fallback: Sequence[UploadedKey]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to store."""
+        return self.identity is None and not self.one_time and not self.fallback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCounts:
     """What a device has left for others to claim."""
 
@@ -89,24 +105,16 @@ class Keys:
 
         Raises BadJson and InvalidParam, and then nothing is stored.
         """
-        identity = None if device_keys is None else check_device_keys(device_keys, user_id, device_id)
-        if len(one_time_keys) > MAX_UPLOAD:
-            raise InvalidParam(f"More than {MAX_UPLOAD} one-time keys at once")
-        one_time = check_uploaded_keys(one_time_keys)
-        fallback = check_uploaded_keys(fallback_keys)
-        if len({key.algorithm for key in fallback}) < len(fallback):
-            raise InvalidParam("More than one fallback key of one algorithm")
-
-        async def unit(tx: WriteTransaction) -> dict[str, int]:
-            if identity is not None:
-                await _store_device_keys(tx, user_id, device_id, identity)
-            await _store_one_time_keys(tx, user_id, device_id, one_time)
-            await storage.put_fallback_keys(tx, user_id, device_id, fallback)
-            return await _count(tx, user_id, device_id)
-
-        if identity is None and not one_time and not fallback:
+        upload = check_key_upload(
+            user_id,
+            device_id,
+            device_keys=device_keys,
+            one_time_keys=one_time_keys,
+            fallback_keys=fallback_keys,
+        )
+        if upload.empty:
             return (await self.counts(user_id, device_id)).one_time_keys
-        return await self._db.write(unit)
+        return await self._db.write(lambda tx: store_keys(tx, upload))
 
     async def query(self, observer: str, wanted: Mapping[str, Sequence[str]]) -> QueriedKeys:
         """The device and cross-signing keys of users, as ``observer`` may see them.
@@ -201,6 +209,40 @@ class Keys:
             if topic.startswith("one_time_keys:"):
                 self._changes += 1
                 self._counts.pop(topic.removeprefix("one_time_keys:"), None)
+
+
+def check_key_upload(
+    user_id: str,
+    device_id: str,
+    *,
+    device_keys: Mapping[str, Any] | None,
+    one_time_keys: Mapping[str, Any],
+    fallback_keys: Mapping[str, Any],
+) -> KeyUpload:
+    """Keys as a client uploads them; raises BadJson and InvalidParam."""
+    identity = None if device_keys is None else check_device_keys(device_keys, user_id, device_id)
+    if len(one_time_keys) > MAX_UPLOAD:
+        raise InvalidParam(f"More than {MAX_UPLOAD} one-time keys at once")
+    fallback = check_uploaded_keys(fallback_keys)
+    if len({key.algorithm for key in fallback}) < len(fallback):
+        raise InvalidParam("More than one fallback key of one algorithm")
+    return KeyUpload(
+        user_id=user_id,
+        device_id=device_id,
+        identity=identity,
+        one_time=check_uploaded_keys(one_time_keys),
+        fallback=fallback,
+    )
+
+
+async def store_keys(tx: WriteTransaction, upload: KeyUpload) -> dict[str, int]:
+    """Store keys within a unit of work; how many one-time keys there are then, by algorithm."""
+    user_id, device_id = upload.user_id, upload.device_id
+    if upload.identity is not None:
+        await _store_device_keys(tx, user_id, device_id, upload.identity)
+    await _store_one_time_keys(tx, user_id, device_id, upload.one_time)
+    await storage.put_fallback_keys(tx, user_id, device_id, upload.fallback)
+    return await _count(tx, user_id, device_id)
 
 
 async def _count(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:

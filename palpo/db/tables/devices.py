@@ -35,3 +35,12 @@ to_device_transactions = Table(
     Index("ix_to_device_transactions_created_ts", "created_ts"),
 )
 """Requests that have sent messages, by a hash of who sent them and the transaction ID."""
+
+dehydrated_devices = Table(
+    "dehydrated_devices",
+    metadata,
+    Column("user_id", identifier(), primary_key=True),
+    Column("device_id", identifier(), nullable=False),
+    Column("device_data", blob(), nullable=False),
+)
+"""The one device of a user's that is kept encrypted on the server (MSC3814); ``device_data`` is JSON."""

@@ -1,0 +1,44 @@
+"""Dehydrated devices (MSC3814): at most one for each user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.devices import dehydrated_devices
+from palpo.db.transaction import Transaction, WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DehydratedDevice:
+    """A device that is encrypted on the server. ``device_data`` is JSON."""
+
+    device_id: str
+    device_data: bytes
+
+
+d = dehydrated_devices.c
+_PUT = upsert(dehydrated_devices, key=["user_id"])
+_FIND = Statement(select(d.device_id, d.device_data).where(d.user_id == bindparam("user")))
+_DELETE = Statement(
+    delete(dehydrated_devices).where(d.user_id == bindparam("user"), in_list(d.device_id, "devices"))
+)
+
+
+async def find(tx: Transaction, user_id: str) -> DehydratedDevice | None:
+    """A user's dehydrated device."""
+    row = await tx.one(_FIND, user=user_id)
+    return None if row is None else DehydratedDevice(device_id=row[0], device_data=row[1])
+
+
+async def put(tx: WriteTransaction, user_id: str, device: DehydratedDevice) -> None:
+    """Store a user's dehydrated device over the one before."""
+    await tx.run(_PUT, user_id=user_id, device_id=device.device_id, device_data=device.device_data)
+
+
+async def delete_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+    """Forget the dehydrated device, where it is one of ``device_ids``."""
+    await tx.run(_DELETE, user=user_id, devices=list(device_ids))

@@ -1,0 +1,88 @@
+"""Dehydrated devices (MSC3814)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palpo.wire.endpoint import Auth, Body, Endpoint, Json, NoBody, NoParams, Params, Response
+
+PATHS = ("/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device",)
+
+
+class NewDehydratedDevice(Body, frozen=True):
+    """Body of PUT /dehydrated_device: the device, and keys as in /keys/upload."""
+
+    device_id: str
+    device_data: Json
+    device_keys: Json
+    one_time_keys: Json | None = None
+    fallback_keys: Json | None = None
+    initial_device_display_name: str | None = None
+
+
+class DehydratedDeviceId(Response, frozen=True):
+    """Which device was stored or deleted."""
+
+    device_id: str
+
+
+class StoredDehydratedDevice(Response, frozen=True):
+    """The dehydrated device."""
+
+    device_id: str
+    device_data: msgspec.Raw
+
+
+class EventsParams(Params, frozen=True):
+    """Which device."""
+
+    device_id: str
+
+
+class EventsRequest(Body, frozen=True):
+    """Body of POST /dehydrated_device/{deviceId}/events."""
+
+    next_batch: str | None = None
+
+
+class DehydratedEvents(Response, frozen=True):
+    """Messages to the device; none once all were fetched."""
+
+    events: list[msgspec.Raw]
+    next_batch: str
+
+
+put_dehydrated_device: Endpoint[NoParams, NewDehydratedDevice, DehydratedDeviceId] = Endpoint(
+    operation_id="msc3814.putDehydratedDevice",
+    method="PUT",
+    paths=PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    body=NewDehydratedDevice,
+    response=DehydratedDeviceId,
+)
+
+get_dehydrated_device: Endpoint[NoParams, NoBody, StoredDehydratedDevice] = Endpoint(
+    operation_id="msc3814.getDehydratedDevice",
+    method="GET",
+    paths=PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    response=StoredDehydratedDevice,
+)
+
+delete_dehydrated_device: Endpoint[NoParams, NoBody, DehydratedDeviceId] = Endpoint(
+    operation_id="msc3814.deleteDehydratedDevice",
+    method="DELETE",
+    paths=PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    response=DehydratedDeviceId,
+)
+
+get_dehydrated_events: Endpoint[EventsParams, EventsRequest, DehydratedEvents] = Endpoint(
+    operation_id="msc3814.getDehydratedDeviceEvents",
+    method="POST",
+    paths=tuple(f"{path}/{{device_id}}/events" for path in PATHS),
+    auth=Auth.ACCESS_TOKEN,
+    params=EventsParams,
+    body=EventsRequest,
+    response=DehydratedEvents,
+)
