@@ -52,6 +52,34 @@ def upgrade() -> None:
         "ix_access_tokens_user_id_device_id", "access_tokens", ["user_id", "device_id"], unique=False
     )
     op.create_table(
+        "account_data",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "content",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "room_id", "type", name=op.f("pk_account_data")),
+    )
+    op.create_index("ix_account_data_user_id_position", "account_data", ["user_id", "position"], unique=False)
+    op.create_table(
         "consumers",
         sa.Column(
             "name",
@@ -349,6 +377,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "device_id", "algorithm", name=op.f("pk_fallback_keys")),
     )
     op.create_table(
+        "filters",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "filter_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "filter",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", "filter_id", name=op.f("pk_filters")),
+    )
+    op.create_table(
         "key_backup_sessions",
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column(
@@ -483,6 +532,81 @@ def upgrade() -> None:
     op.create_index("ix_login_tokens_expires_ts", "login_tokens", ["expires_ts"], unique=False)
     op.create_index("ix_login_tokens_user_id", "login_tokens", ["user_id"], unique=False)
     op.create_table(
+        "media",
+        sa.Column(
+            "origin",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "media_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "sha256",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=True,
+        ),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "content_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "filename",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("authenticated", sa.SmallInteger(), nullable=False),
+        sa.Column("quarantined", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("origin", "media_id", name=op.f("pk_media")),
+    )
+    op.create_index("ix_media_sha256", "media", ["sha256"], unique=False)
+    op.create_index("ix_media_user_id_expires_ts", "media", ["user_id", "expires_ts"], unique=False)
+    op.create_table(
+        "media_thumbnails",
+        sa.Column(
+            "source",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "variant",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "sha256",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "content_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("source", "variant", name=op.f("pk_media_thumbnails")),
+    )
+    op.create_table(
         "memberships",
         sa.Column(
             "room_id",
@@ -566,6 +690,68 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "openid_tokens",
+        sa.Column(
+            "token_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_openid_tokens")),
+    )
+    op.create_index("ix_openid_tokens_expires_ts", "openid_tokens", ["expires_ts"], unique=False)
+    op.create_table(
+        "presence",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "presence",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "status_msg",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("last_active_ts", sa.BigInteger(), nullable=False),
+        sa.Column("currently_active", sa.SmallInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_presence")),
+    )
+    op.create_index("ix_presence_position", "presence", ["position"], unique=False)
+    op.create_index("ix_presence_presence", "presence", ["presence"], unique=False)
+    op.create_table(
+        "profiles",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "fields",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_profiles")),
+    )
+    op.create_table(
         "published_rooms",
         sa.Column(
             "room_id",
@@ -581,6 +767,141 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("room_id", "network_id", name=op.f("pk_published_rooms")),
     )
+    op.create_table(
+        "push_rules",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "custom",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_push_rules")),
+    )
+    op.create_table(
+        "pushers",
+        sa.Column(
+            "pusher_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "target_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "app_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "pushkey",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "kind",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "app_display_name",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_display_name",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "profile_tag",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "lang",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "data",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pusher_hash", name=op.f("pk_pushers")),
+    )
+    op.create_index("ix_pushers_target_hash", "pushers", ["target_hash"], unique=False)
+    op.create_index("ix_pushers_user_id", "pushers", ["user_id"], unique=False)
+    op.create_table(
+        "receipts",
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "thread_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("private", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("event_position", sa.BigInteger(), nullable=False),
+        sa.Column("ts", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("room_id", "user_id", "thread_id", "private", name=op.f("pk_receipts")),
+    )
+    op.create_index("ix_receipts_room_id_position", "receipts", ["room_id", "position"], unique=False)
     op.create_table(
         "registration_nonces",
         sa.Column(
@@ -717,6 +1038,25 @@ def upgrade() -> None:
         "ix_to_device_transactions_created_ts", "to_device_transactions", ["created_ts"], unique=False
     )
     op.create_table(
+        "typing",
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("typing", sa.SmallInteger(), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("room_id", "user_id", name=op.f("pk_typing")),
+    )
+    op.create_index("ix_typing_room_id_position", "typing", ["room_id", "position"], unique=False)
+    op.create_index("ix_typing_typing_expires_ts", "typing", ["typing", "expires_ts"], unique=False)
+    op.create_table(
         "uia_sessions",
         sa.Column(
             "session_id",
@@ -734,6 +1074,64 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id", name=op.f("pk_uia_sessions")),
     )
     op.create_index("ix_uia_sessions_created_ts", "uia_sessions", ["created_ts"], unique=False)
+    op.create_table(
+        "unread_checkpoints",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", "room_id", name=op.f("pk_unread_checkpoints")),
+    )
+    op.create_table(
+        "url_previews",
+        sa.Column(
+            "url_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "preview",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
+        sa.PrimaryKeyConstraint("url_hash", name=op.f("pk_url_previews")),
+    )
+    op.create_index("ix_url_previews_expires_ts", "url_previews", ["expires_ts"], unique=False)
+    op.create_table(
+        "user_words",
+        sa.Column(
+            "word",
+            sa.LargeBinary(length=64)
+            .with_variant(sa.VARBINARY(length=64), "mariadb")
+            .with_variant(sa.VARBINARY(length=64), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("word", "user_id", name=op.f("pk_user_words")),
+    )
+    op.create_index("ix_user_words_user_id", "user_words", ["user_id"], unique=False)
     op.create_table(
         "users",
         sa.Column(
