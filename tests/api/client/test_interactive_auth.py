@@ -90,7 +90,8 @@ async def test_made_up_sessions(uia: UserInteractiveAuth, session: str) -> None:
 async def test_malformed_auth(uia: UserInteractiveAuth) -> None:
     with pytest.raises(InvalidParam):
         await uia.authorise("op", {"type": KNOCK, "session": 1}, TWO_STAGES)
-    for stage_type in (1, [], "org.example.other"):
+    unknown: list[Any] = [1, [], "org.example.other"]
+    for stage_type in unknown:
         assert (await challenged(uia, "op", {"type": stage_type}))["errcode"] == "M_UNRECOGNIZED"
 
 

@@ -195,3 +195,9 @@ async def test_well_known_in_login(tmp_path: Path) -> None:
         expected = {"m.homeserver": {"base_url": "https://matrix.test.example"}}
         assert answer["well_known"] == expected
         assert await server.client().request("GET", "//.well-known/matrix/client") == expected
+
+
+async def test_fallback_page(server: Homeserver) -> None:
+    page = await server.client().request("GET", "/static/client/login/", params={"device_id": "D"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert "matrixLogin.onLogin" in page.text
