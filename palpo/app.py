@@ -38,11 +38,13 @@ from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
-from palpo.services.member_profiles import NoProfiles
 from palpo.services.memberships import Memberships
+from palpo.services.openid import OpenId
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.presence import PresenceTracker
+from palpo.services.profiles import Profiles
 from palpo.services.push_rules import PushRules
+from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
@@ -61,6 +63,7 @@ from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
 from palpo.services.unread import Unread
+from palpo.services.user_directory import UserDirectory
 from palpo.services.user_rooms import UserRooms
 from palpo.services.visibility import Visibility
 from palpo.streams.background import Background
@@ -94,6 +97,8 @@ async def application(
         services = build_services(config, clock, db, wakeups, background, key)
         background.start("room-writer", services.room_writer.run())
         background.start("last-seen", services.last_seen.run())
+        background.start("typing", services.typing.run())
+        background.start("presence", services.presence.run())
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
         if config.log.requests:
@@ -138,7 +143,7 @@ def build_services(
         key=key,
         random_id=lambda: secrets.token_urlsafe(18),
     )
-    profiles = NoProfiles()
+    profiles = Profiles(db, server_name=config.server_name)
     room_access = RoomAccess(db, events, room_heads)
     visibility = Visibility(db, events, room_heads, room_access)
     timeline = Timeline(db, events, room_heads, room_access, visibility)
@@ -165,6 +170,12 @@ def build_services(
     threads = Threads(events)
     push_rules = PushRules(db, wakeups, config.push)
     account_data = AccountData(db, wakeups, push_rules)
+    pushers = Pushers(db, clock, config.push)
+    device_removal.also(pushers.forget_devices)
+    device_removal.also(account_data.forget_devices)
+    profiles.on_change(memberships.refresh_profile)
+    accounts = Accounts(config, db, passwords, device_removal)
+    accounts.on_deactivation(profiles.user_gone)
     filters = Filters(db)
     receipts = Receipts(db, wakeups, clock, events, room_access, threads)
     typing = Typing(db, wakeups, clock, room_access)
@@ -194,7 +205,7 @@ def build_services(
         logins=logins,
         registration=registration,
         interactive_auth=interactive_auth,
-        accounts=Accounts(config, db, passwords, device_removal),
+        accounts=accounts,
         server_keys=ServerKeys(config.server_name, key, clock),
         events=events,
         room_heads=room_heads,
@@ -221,6 +232,10 @@ def build_services(
         key_backups=KeyBackups(db),
         to_device=to_device,
         push_rules=push_rules,
+        profiles=profiles,
+        pushers=pushers,
+        user_directory=UserDirectory(db, room_heads),
+        openid=OpenId(db, clock),
         account_data=account_data,
         filters=filters,
         receipts=receipts,

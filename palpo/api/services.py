@@ -22,8 +22,11 @@ from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.memberships import Memberships
+from palpo.services.openid import OpenId
 from palpo.services.presence import PresenceTracker
+from palpo.services.profiles import Profiles
 from palpo.services.push_rules import PushRules
+from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
@@ -40,6 +43,7 @@ from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
 from palpo.services.unread import Unread
+from palpo.services.user_directory import UserDirectory
 from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.services.visibility import Visibility
 from palpo.streams.background import Background
@@ -88,6 +92,10 @@ class Services:
     key_backups: KeyBackups
     to_device: ToDevice
     push_rules: PushRules
+    profiles: Profiles
+    pushers: Pushers
+    user_directory: UserDirectory
+    openid: OpenId
     account_data: AccountData
     filters: Filters
     receipts: Receipts

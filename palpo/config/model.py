@@ -111,18 +111,64 @@ class WellKnownConfig(Section, frozen=True):
     security_email: Annotated[str, Meta(description="Where to report security issues.")] = ""
 
 
+class PreviewConfig(Section, frozen=True):
+    """Previews of web pages. The server asks for them itself: see `network`."""
+
+    enabled: Annotated[bool, Meta(description="Whether there are any.")] = True
+    max_page_bytes: Annotated[int, Meta(ge=1, description="How much of a page is read.")] = 2 * 1024 * 1024
+    max_image_bytes: Annotated[int, Meta(ge=1, description="Larger images are left out.")] = 10 * 1024 * 1024
+    timeout_seconds: Annotated[float, Meta(gt=0, description="For the page and its image.")] = 15.0
+    cache_seconds: Annotated[int, Meta(ge=1, description="How long a preview is kept.")] = 3600
+
+
 class MediaConfig(Section, frozen=True):
     """The media repository."""
 
     max_upload_bytes: Annotated[int, Meta(ge=1)] = 50 * 1024 * 1024
     max_pixels: Annotated[int, Meta(ge=1, description="Larger images get no thumbnails.")] = 32_000_000
     legacy: Annotated[bool, Meta(description="Serve the endpoints that ask for no access token too.")] = True
+    pending_seconds: Annotated[
+        int, Meta(ge=1, description="How long a URI that was created ahead of its content waits for it.")
+    ] = 24 * 3600
+    max_pending: Annotated[int, Meta(ge=1, description="URIs of one user that wait for content.")] = 50
+    previews: PreviewConfig = PreviewConfig()
+
+
+class NetworkConfig(Section, frozen=True):
+    """Where the server may connect to for others: previews, push gateways, other homeservers.
+
+    Addresses of the public Internet are permitted, and no others but those of `allow`.
+    """
+
+    allow: Annotated[tuple[str, ...], Meta(description="Networks beside those, as `10.1.0.0/16`.")] = ()
+    deny: Annotated[tuple[str, ...], Meta(description="Networks to leave alone whatever they are.")] = ()
 
 
 class RoomConfig(Section, frozen=True):
     """Rooms."""
 
     default_version: str = "12"
+
+
+class PushConfig(Section, frozen=True):
+    """Push notifications."""
+
+    legacy_mentions: Annotated[
+        bool,
+        Meta(description="Keep the rules of before v1.17 that look for the user's name in the text."),
+    ] = False
+    polls: Annotated[bool, Meta(description="The rules for polls (MSC3930), under unstable names.")] = True
+    allow_http: Annotated[bool, Meta(description="Pushers may use `http://`: for tests only.")] = False
+
+
+class PresenceConfig(Section, frozen=True):
+    """Presence."""
+
+    enabled: Annotated[bool, Meta(description="Whether users see who is online.")] = True
+    idle_seconds: Annotated[float, Meta(gt=0, description="Without activity, until `unavailable`.")] = 300.0
+    offline_seconds: Annotated[
+        float, Meta(gt=0, description="Without a sync, until a device counts as `offline`.")
+    ] = 30.0
 
 
 class LogConfig(Section, frozen=True):
@@ -149,7 +195,10 @@ class Config(Section, frozen=True):
     turn: TurnConfig = TurnConfig()
     well_known: WellKnownConfig = WellKnownConfig()
     media: MediaConfig = MediaConfig()
+    network: NetworkConfig = NetworkConfig()
     rooms: RoomConfig = RoomConfig()
+    push: PushConfig = PushConfig()
+    presence: PresenceConfig = PresenceConfig()
     log: LogConfig = LogConfig()
     metrics: Annotated[bool, Meta(description="Serve Prometheus metrics at `/_palpo/metrics`.")] = True
     admins: Annotated[tuple[str, ...], Meta(description="User IDs that are administrators.")] = ()

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, null, select, update
 
+from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.accounts import devices, login_tokens, registration_nonces, users
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.storage import profiles
 from palpo.storage.sessions import token_hash
 
 
@@ -118,6 +120,7 @@ async def insert(tx: WriteTransaction, account: Account) -> None:
         locked=int(account.locked),
         suspended=int(account.suspended),
     )
+    await profiles.set_words(tx, account.user_id, words_of_user(account.user_id, None))
 
 
 async def set_password(tx: WriteTransaction, user_id: str, password_hash: str | None) -> None:

@@ -116,6 +116,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "usage", name=op.f("pk_cross_signing_keys")),
     )
     op.create_table(
+        "dehydrated_devices",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_data",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_dehydrated_devices")),
+    )
+    op.create_table(
         "device_keys",
         sa.Column(
             "user_id",

@@ -1,0 +1,87 @@
+"""Account data and tags."""
+
+from __future__ import annotations
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.core.errors import BadJson, Forbidden
+from palpo.wire.client import account_data as wire
+from palpo.wire.endpoint import Empty, Json, NoBody
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.set_account_data)
+async def set_account_data(call: Call, params: wire.Global, body: Json) -> Empty:
+    """PUT /user/{userId}/account_data/{type}."""
+    _check(call, params.user_id)
+    await call.services.account_data.put(params.user_id, None, params.type, body)
+    return Empty()
+
+
+@handlers.serves(wire.get_account_data)
+async def get_account_data(call: Call, params: wire.Global, body: NoBody) -> Reply:
+    """GET /user/{userId}/account_data/{type}."""
+    _check(call, params.user_id)
+    return Reply(body=await call.services.account_data.get(params.user_id, None, params.type))
+
+
+@handlers.serves(wire.delete_account_data)
+async def delete_account_data(call: Call, params: wire.Global, body: NoBody) -> Empty:
+    """DELETE /user/{userId}/account_data/{type} (MSC3391)."""
+    _check(call, params.user_id)
+    await call.services.account_data.delete(params.user_id, None, params.type)
+    return Empty()
+
+
+@handlers.serves(wire.set_account_data_per_room)
+async def set_account_data_per_room(call: Call, params: wire.OfRoom, body: Json) -> Empty:
+    """PUT /user/{userId}/rooms/{roomId}/account_data/{type}."""
+    _check(call, params.user_id)
+    await call.services.account_data.put(params.user_id, params.room_id, params.type, body)
+    return Empty()
+
+
+@handlers.serves(wire.get_account_data_per_room)
+async def get_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBody) -> Reply:
+    """GET /user/{userId}/rooms/{roomId}/account_data/{type}."""
+    _check(call, params.user_id)
+    return Reply(body=await call.services.account_data.get(params.user_id, params.room_id, params.type))
+
+
+@handlers.serves(wire.delete_account_data_per_room)
+async def delete_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBody) -> Empty:
+    """DELETE /user/{userId}/rooms/{roomId}/account_data/{type} (MSC3391)."""
+    _check(call, params.user_id)
+    await call.services.account_data.delete(params.user_id, params.room_id, params.type)
+    return Empty()
+
+
+@handlers.serves(wire.get_room_tags)
+async def get_room_tags(call: Call, params: wire.Room, body: NoBody) -> wire.Tags:
+    """GET /user/{userId}/rooms/{roomId}/tags."""
+    _check(call, params.user_id)
+    return wire.Tags(tags=await call.services.account_data.tags(params.user_id, params.room_id))
+
+
+@handlers.serves(wire.set_room_tag)
+async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> Empty:
+    """PUT /user/{userId}/rooms/{roomId}/tags/{tag}."""
+    _check(call, params.user_id)
+    order = body.get("order")
+    if order is not None and (isinstance(order, bool) or not isinstance(order, int | float)):
+        raise BadJson("order is not a number")
+    await call.services.account_data.put_tag(params.user_id, params.room_id, params.tag, body)
+    return Empty()
+
+
+@handlers.serves(wire.delete_room_tag)
+async def delete_room_tag(call: Call, params: wire.Tag, body: NoBody) -> Empty:
+    """DELETE /user/{userId}/rooms/{roomId}/tags/{tag}."""
+    _check(call, params.user_id)
+    await call.services.account_data.delete_tag(params.user_id, params.room_id, params.tag)
+    return Empty()
+
+
+def _check(call: Call, user_id: str) -> None:
+    if user_id != call.user_id:
+        raise Forbidden("You cannot see or change another user's account data")

@@ -1,0 +1,24 @@
+"""OpenID tokens."""
+
+from __future__ import annotations
+
+from palpo.api.call import Call, Handlers
+from palpo.core.errors import Forbidden
+from palpo.services.openid import LIFETIME_SECONDS
+from palpo.wire.client import openid as wire
+from palpo.wire.endpoint import Json
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.request_openid_token)
+async def request_openid_token(call: Call, params: wire.User, body: Json) -> wire.OpenIdToken:
+    """POST /user/{userId}/openid/request_token."""
+    if params.user_id != call.user_id:
+        raise Forbidden("That is not your user ID")
+    return wire.OpenIdToken(
+        access_token=await call.services.openid.token(call.user_id),
+        token_type="Bearer",
+        matrix_server_name=call.services.config.server_name,
+        expires_in=LIFETIME_SECONDS,
+    )

@@ -1,0 +1,52 @@
+"""Users' profiles."""
+
+from __future__ import annotations
+
+from palpo.api.call import Call, Handlers
+from palpo.api.suspension import refuse_suspended
+from palpo.core.errors import Forbidden, MissingParam
+from palpo.services.profiles import check_key
+from palpo.wire.client import profiles as wire
+from palpo.wire.endpoint import Empty, Json, NoBody
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.get_user_profile)
+async def get_user_profile(call: Call, params: wire.User, body: NoBody) -> Json:
+    """GET /profile/{userId}."""
+    return await call.services.profiles.look_up(params.user_id)
+
+
+@handlers.serves(wire.get_profile_field)
+async def get_profile_field(call: Call, params: wire.Field, body: NoBody) -> Json:
+    """GET /profile/{userId}/{keyName}."""
+    return await call.services.profiles.look_up(params.user_id, params.key_name)
+
+
+@handlers.serves(wire.set_profile_field)
+async def set_profile_field(call: Call, params: wire.Field, body: Json) -> Empty:
+    """PUT /profile/{userId}/{keyName}."""
+    _check(call, params)
+    if params.key_name not in body:
+        raise MissingParam(f"The body has no {params.key_name}")
+    await call.services.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
+    return Empty()
+
+
+@handlers.serves(wire.delete_profile_field)
+async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> Empty:
+    """DELETE /profile/{userId}/{keyName}."""
+    _check(call, params)
+    await call.services.profiles.delete_field(params.user_id, params.key_name)
+    return Empty()
+
+
+def _check(call: Call, params: wire.Field) -> None:
+    """Raises Forbidden for others' profiles, and for what guests may not change of their own."""
+    if params.user_id != call.user_id:
+        raise Forbidden("You cannot change another user's profile")
+    check_key(params.key_name)
+    refuse_suspended(call)
+    if call.requester.is_guest and params.key_name != "displayname":
+        raise Forbidden("Guests may change only their display name", errcode="M_GUEST_ACCESS_FORBIDDEN")

@@ -1,0 +1,39 @@
+"""Read receipts and read markers."""
+
+from __future__ import annotations
+
+from palpo.api.call import Call, Handlers
+from palpo.core.errors import InvalidParam
+from palpo.services.account_data import FULLY_READ
+from palpo.services.receipts import PRIVATE, READ
+from palpo.wire.client import receipts as wire
+from palpo.wire.endpoint import Empty, Json
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.post_receipt)
+async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> Empty:
+    """POST /rooms/{roomId}/receipt/{receiptType}/{eventId}."""
+    thread_id = body.get("thread_id")
+    if "thread_id" in body and not isinstance(thread_id, str):
+        raise InvalidParam("thread_id is not a string")
+    await call.services.receipts.send(
+        call.user_id, params.room_id, params.receipt_type, params.event_id, thread_id=thread_id
+    )
+    _note_active(call)
+    return Empty()
+
+
+@handlers.serves(wire.set_read_marker)
+async def set_read_marker(call: Call, params: wire.Room, body: wire.Markers) -> Empty:
+    """POST /rooms/{roomId}/read_markers."""
+    for type_, event_id in ((FULLY_READ, body.fully_read), (READ, body.read), (PRIVATE, body.private)):
+        if event_id is not None:
+            await call.services.receipts.send(call.user_id, params.room_id, type_, event_id)
+    _note_active(call)
+    return Empty()
+
+
+def _note_active(call: Call) -> None:
+    call.services.presence.note_active(call.user_id, call.requester.device_id)

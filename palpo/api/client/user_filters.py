@@ -1,0 +1,33 @@
+"""Keeping filters on the server."""
+
+from __future__ import annotations
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.core.errors import Forbidden
+from palpo.services.event_filters import parse_filter
+from palpo.wire.client import user_filters as wire
+from palpo.wire.client.filters import Filter
+from palpo.wire.endpoint import NoBody
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.define_filter)
+async def define_filter(call: Call, params: wire.User, body: Filter) -> wire.Defined:
+    """POST /user/{userId}/filter: it is kept as it came, whatever else is in it."""
+    _check(call, params.user_id)
+    text = call.body or b"{}"
+    parse_filter(text)
+    return wire.Defined(filter_id=await call.services.filters.define(params.user_id, text))
+
+
+@handlers.serves(wire.get_filter)
+async def get_filter(call: Call, params: wire.FilterParams, body: NoBody) -> Reply:
+    """GET /user/{userId}/filter/{filterId}."""
+    _check(call, params.user_id)
+    return Reply(body=await call.services.filters.get(params.user_id, params.filter_id))
+
+
+def _check(call: Call, user_id: str) -> None:
+    if user_id != call.user_id:
+        raise Forbidden("That is not your user ID")

@@ -1,0 +1,42 @@
+"""Filters that clients upload (spec: client-server API, "Filtering")."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from palpo.core.errors import NotFound, TooLarge
+from palpo.core.unpadded_base64 import encode_urlsafe
+from palpo.db.engine import Database
+from palpo.services.event_store import Bounded
+from palpo.storage import filters as storage
+
+MAX_FILTER = 64 * 1024
+"""Bytes of a filter as JSON."""
+
+
+class Filters:
+    """Keeps filters. A filter's ID is a digest of it, so it never changes and may be kept in memory."""
+
+    def __init__(self, db: Database, *, cached: int = 5000) -> None:
+        self._db = db
+        self._cache: Bounded[tuple[str, str], bytes] = Bounded(cached)
+
+    async def define(self, user_id: str, filter_: bytes) -> str:
+        """Store a filter, a JSON object that has been checked; its ID. Raises TooLarge."""
+        if len(filter_) > MAX_FILTER:
+            raise TooLarge(f"A filter is at most {MAX_FILTER} bytes")
+        filter_id = encode_urlsafe(blake2b(filter_, digest_size=12).digest())
+        if self._cache.touch((user_id, filter_id)) is None:
+            await self._db.write(lambda tx: storage.put(tx, user_id, filter_id, filter_))
+            self._cache.keep({(user_id, filter_id): filter_})
+        return filter_id
+
+    async def get(self, user_id: str, filter_id: str) -> bytes:
+        """A filter's JSON; raises NotFound."""
+        found = self._cache.touch((user_id, filter_id))
+        if found is None and len(filter_id) <= 32 and "\0" not in filter_id:
+            found = await self._db.read(lambda tx: storage.get(tx, user_id, filter_id))
+        if found is None:
+            raise NotFound("No such filter")
+        self._cache.keep({(user_id, filter_id): found})
+        return found

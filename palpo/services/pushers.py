@@ -1,0 +1,133 @@
+"""Pushers: where users want to be told of events (spec: client-server API, "Push Notifications")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from palpo.config.model import PushConfig
+from palpo.core.bounded_text import check_text
+from palpo.core.canonical_json import to_json
+from palpo.core.errors import BadRequest, InvalidParam, MissingParam
+from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
+from palpo.storage import pushers as storage
+from palpo.storage.pushers import Pusher
+from palpo.streams.clock import Clock
+
+MAX_PUSHKEY = 512
+MAX_APP_ID = 64
+MAX_TEXT = 1024
+MAX_DATA = 16 * 1024
+"""Bytes, each."""
+MAX_PUSHERS = 100
+"""Pushers of one user."""
+GATEWAY_PATH = "/_matrix/push/v1/notify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPusher:
+    """A pusher as a client asks for it; what must be there and is not is None."""
+
+    app_id: str
+    pushkey: str
+    kind: str
+    app_display_name: str | None
+    device_display_name: str | None
+    profile_tag: str | None
+    lang: str | None
+    data: dict[str, Any] | None
+
+
+class Pushers:
+    """Reads and changes pushers."""
+
+    def __init__(self, db: Database, clock: Clock, config: PushConfig) -> None:
+        self._db = db
+        self._clock = clock
+        self._config = config
+
+    async def of_user(self, user_id: str) -> list[Pusher]:
+        """The user's pushers, oldest first."""
+        return await self._db.read(lambda tx: storage.of_users(tx, [user_id]))
+
+    async def set(self, user_id: str, device_id: str | None, new: NewPusher, *, append: bool) -> None:
+        """Make a pusher, or change the one with its app ID and pushkey.
+
+        Unless ``append``, other users' pushers with these go. Raises MissingParam, InvalidParam.
+        """
+        self._check(new)
+        now = self._clock.now_ms()
+
+        async def unit(tx: WriteTransaction) -> None:
+            position = await tx.positions()
+            pusher = Pusher(
+                user_id=user_id,
+                device_id=device_id,
+                app_id=new.app_id,
+                pushkey=new.pushkey,
+                kind=new.kind,
+                app_display_name=new.app_display_name or "",
+                device_display_name=new.device_display_name or "",
+                profile_tag=new.profile_tag,
+                lang=new.lang or "",
+                data=to_json(new.data),
+                created_ts=now,
+                position=position,
+            )
+            others = [old for old in await storage.of_users(tx, [user_id]) if old.hash != pusher.hash]
+            if len(others) >= MAX_PUSHERS:
+                raise BadRequest(f"A user may have {MAX_PUSHERS} pushers")
+            if not append:
+                await storage.remove_others(tx, user_id, new.app_id, new.pushkey)
+            await storage.put(tx, pusher)
+
+        await self._db.write(unit)
+
+    async def remove(self, user_id: str, app_id: str, pushkey: str) -> None:
+        """Delete a pusher, if it is there."""
+        _check_target(app_id, pushkey)
+        await self._db.write(lambda tx: storage.remove(tx, user_id, app_id, pushkey))
+
+    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+        """Delete what devices have set, within the unit that removes them."""
+        await storage.remove_devices(tx, user_id, device_ids)
+
+    def _check(self, new: NewPusher) -> None:
+        _check_target(new.app_id, new.pushkey)
+        missing = [
+            name
+            for name in ("app_display_name", "device_display_name", "lang", "data")
+            if getattr(new, name) is None
+        ]
+        if missing:
+            raise MissingParam(f"Missing parameters: {', '.join(missing)}")
+        if new.kind != "http":
+            raise InvalidParam("This server has only pushers of the kind http")
+        for name in ("app_display_name", "device_display_name", "profile_tag", "lang"):
+            check_text(getattr(new, name) or "", name, max_bytes=MAX_TEXT)
+        data = new.data or {}
+        if len(to_json(data)) > MAX_DATA:
+            raise InvalidParam(f"data is over {MAX_DATA} bytes")
+        self._check_url(data.get("url"))
+
+    def _check_url(self, url: object) -> None:
+        if url is None:
+            raise MissingParam("data has a url")
+        if not isinstance(url, str):
+            raise InvalidParam("data.url is a string")
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            raise InvalidParam("data.url is not a URL") from None
+        schemes = ("https", "http") if self._config.allow_http else ("https",)
+        if parts.scheme not in schemes or not host or parts.path != GATEWAY_PATH:
+            raise InvalidParam(f"data.url is an https URL with the path {GATEWAY_PATH}")
+
+
+def _check_target(app_id: str, pushkey: str) -> None:
+    check_text(app_id, "app_id", max_bytes=MAX_APP_ID)
+    check_text(pushkey, "pushkey", max_bytes=MAX_PUSHKEY)

@@ -1,0 +1,111 @@
+"""Typing notifications (spec: client-server API, "Typing Notifications").
+
+Sync-facing:
+
+- ``await changed(room_ids, after, upto)`` → the rooms in which somebody began or stopped typing at a
+  position in ``(after, upto]``; a look into memory where nobody did,
+- ``await current(room_ids)`` → room → who is typing; rooms where nobody is are left out,
+- ``typing_event(user_ids)`` → the ``m.typing`` event's bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from palpo.core.canonical_json import to_json
+from palpo.db.engine import Database
+from palpo.db.errors import DatabaseError
+from palpo.db.transaction import WriteTransaction
+from palpo.services.room_access import RoomAccess
+from palpo.storage import typing as storage
+from palpo.streams.clock import Clock
+from palpo.streams.last_changes import LastChanges
+from palpo.streams.wakeups import Wakeups
+
+DEFAULT_MS = 30_000
+MAX_MS = 120_000
+KEEP_MS = 24 * 3600 * 1000
+"""How long it is known that somebody has stopped."""
+LOOK_SECONDS = 1.0
+"""How often it is looked for those whose time is over."""
+BATCH = 500
+
+
+class Typing:
+    """Knows who is typing."""
+
+    def __init__(self, db: Database, wakeups: Wakeups, clock: Clock, access: RoomAccess) -> None:
+        self._db = db
+        self._clock = clock
+        self._access = access
+        self._last = LastChanges(wakeups, "typing")
+
+    async def set(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None) -> None:
+        """The user types for ``timeout_ms``, or has stopped; raises Forbidden for non-members."""
+        await self._access.require_member(room_id, user_id)
+        await self.store(room_id, user_id, typing=typing, timeout_ms=timeout_ms)
+
+    async def store(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None = None) -> None:
+        """Store what a user, local or remote, does; saying the same again is no news."""
+        now = self._clock.now_ms()
+        lasting = min(max(DEFAULT_MS if timeout_ms is None else timeout_ms, 0), MAX_MS)
+
+        async def unit(tx: WriteTransaction) -> None:
+            told = await storage.told(tx, room_id, user_id)
+            if told is None and not typing:
+                return
+            # Going on is no news: the position stays, only the time is extended.
+            await storage.put(
+                tx,
+                room_id,
+                user_id,
+                typing=typing,
+                expires_ts=now + lasting if typing else now,
+                position=told if typing and told is not None else await tx.positions(),
+            )
+
+        await self._db.write(unit)
+
+    async def changed(self, room_ids: Sequence[str], after: int, upto: int) -> list[str]:
+        """Those of ``room_ids`` with news at a position in ``(after, upto]``."""
+        last = self._last
+        if not last.any_since(after, upto):
+            return []
+        asked = [room_id for room_id in room_ids if last.changed_since(room_id, after, upto)]
+        return await self._db.read(lambda tx: storage.changed(tx, asked, after, upto)) if asked else []
+
+    async def current(self, room_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Who is typing in each of ``room_ids``."""
+        now = self._clock.now_ms()
+        return await self._db.read(lambda tx: storage.current(tx, room_ids, now)) if room_ids else {}
+
+    async def run(self) -> None:
+        """Tell everyone when somebody's time is over, until cancelled."""
+        before = self._clock.now_ms() - KEEP_MS
+        await self._db.write(lambda tx: storage.prune(tx, before))
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.expire()
+            except DatabaseError:
+                continue
+
+    async def expire(self) -> None:
+        """Tell of those whose time is over now."""
+        now = self._clock.now_ms()
+        expired = await self._db.read(lambda tx: storage.expired(tx, now, BATCH))
+        if not expired:
+            return
+
+        async def unit(tx: WriteTransaction) -> None:
+            position = await tx.positions(len(expired))
+            for offset, item in enumerate(expired):
+                await storage.stop(tx, item, now, position + offset)
+
+        await self._db.write(unit)
+
+
+def typing_event(user_ids: Sequence[str]) -> bytes:
+    """The ``m.typing`` event that a client is shown."""
+    return to_json({"type": "m.typing", "content": {"user_ids": list(user_ids)}})

@@ -1,0 +1,373 @@
+"""How much is unread (spec: client-server API, "Receiving notifications", "Marking notifications as read").
+
+Sync-facing:
+
+- ``await counts(user_id, room_id, upto)`` → ``UnreadCounts``,
+- ``await counts_many(user_id, room_ids, upto)`` → the same by room, in a few queries for all of them.
+
+Counting is lazy: a user's push rules judge the events that have come since the last time somebody asked.
+What was found is kept in memory, and now and then as a checkpoint in the database, so that neither a
+restart nor a long absence makes it begin anew.
+
+    marks     thread → the event's position up to which it has been read
+    entries   unread events that notify: (position, thread, highlight), the newest ones
+    older     thread → [notifications, highlights] of those before them, at or below ``older_upto``
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from palpo.core.errors import MatrixError
+from palpo.core.events import Event
+from palpo.core.power_levels import PowerLevels
+from palpo.core.push_rules import Evaluator, RoomContext
+from palpo.db.engine import Database
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.account_data import AccountData
+from palpo.services.event_store import Bounded, EventStore
+from palpo.services.push_rules import PushRules
+from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.threads import MAIN, Threads
+from palpo.storage import events as events_storage
+from palpo.storage import memberships
+from palpo.storage import receipts as storage
+from palpo.storage.events import StoredEvent
+from palpo.streams.last_changes import LastChanges
+from palpo.streams.wakeups import Wakeups
+
+MAX_SCAN = 10_000
+"""Events of a room that are judged at most; what is unread beyond is not counted."""
+MAX_ENTRIES = 500
+CHECKPOINT_EVERY = 100
+"""Events that are judged before what was found is stored."""
+CREATE, POWER_LEVELS = ("m.room.create", ""), ("m.room.power_levels", "")
+UNTHREADED = ""
+
+Entry = tuple[int, str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadCounts:
+    """Unread events of a room that notify, and those of them that are highlighted.
+
+    The totals include threads; ``threads`` says how much of them is in each thread where there is any.
+    """
+
+    notifications: int = 0
+    highlights: int = 0
+    threads: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def without_threads(self) -> tuple[int, int]:
+        """``(notifications, highlights)`` of the main timeline."""
+        return (
+            self.notifications - sum(count for count, _ in self.threads.values()),
+            self.highlights - sum(count for _, count in self.threads.values()),
+        )
+
+
+NOTHING = UnreadCounts()
+
+
+class State(msgspec.Struct, array_like=True):
+    """What is known of a user's unread events in a room, up to the position ``upto``."""
+
+    upto: int = 0
+    marks: dict[str, int] = {}
+    entries: list[Entry] = []
+    older: dict[str, tuple[int, int]] = {}
+    older_upto: int = 0
+    judged: int = 0
+    """Events since the last checkpoint."""
+
+    def copy(self) -> State:
+        """One that may be changed."""
+        return State(
+            self.upto, dict(self.marks), list(self.entries), dict(self.older), self.older_upto, self.judged
+        )
+
+    def is_read(self, thread: str, position: int) -> bool:
+        """Whether an event in a thread has been read."""
+        return position <= max(self.marks.get(UNTHREADED, 0), self.marks.get(thread, 0))
+
+    def mark(self, thread: str, position: int) -> bool:
+        """Note that ``thread``, or everything, was read up to ``position``.
+
+        False where what is kept cannot say how much remains: the mark is among the older ones.
+        """
+        if position <= self.marks.get(thread, 0):
+            return True
+        self.marks[thread] = position
+        self.entries = [entry for entry in self.entries if not self.is_read(entry[1], entry[0])]
+        touched = list(self.older) if thread == UNTHREADED else [thread] if thread in self.older else []
+        if touched and position < self.older_upto:
+            return False
+        for name in touched:
+            del self.older[name]
+        return True
+
+    def add(self, entry: Entry) -> None:
+        """Note one more unread event, the newest."""
+        self.entries.append(entry)
+        if len(self.entries) > MAX_ENTRIES:
+            half = MAX_ENTRIES // 2
+            for position, thread, highlight in self.entries[:half]:
+                notifications, highlights = self.older.get(thread, (0, 0))
+                self.older[thread] = notifications + 1, highlights + highlight
+                self.older_upto = position
+            del self.entries[:half]
+
+    def counts(self) -> UnreadCounts:
+        """The counts."""
+        if not self.entries and not self.older:
+            return NOTHING
+        notifications: Counter[str] = Counter(entry[1] for entry in self.entries)
+        highlights: Counter[str] = Counter(entry[1] for entry in self.entries if entry[2])
+        for thread, (more, more_highlights) in self.older.items():
+            notifications[thread] += more
+            highlights[thread] += more_highlights
+        return UnreadCounts(
+            notifications=notifications.total(),
+            highlights=highlights.total(),
+            threads={
+                thread: (count, highlights[thread])
+                for thread, count in notifications.items()
+                if thread != MAIN
+            },
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Room:
+    """What rules ask about a room, for one of its states and one user."""
+
+    head: RoomHead
+    levels: PowerLevels
+    member_count: int
+    display_name: str | None
+    contexts: dict[str, RoomContext] = field(default_factory=dict)
+
+    def context(self, sender: str) -> RoomContext:
+        """The context of an event by ``sender``."""
+        found = self.contexts.get(sender)
+        if found is None:
+            found = self.contexts[sender] = RoomContext(
+                member_count=self.member_count, sender_power=self.levels.user(sender), levels=self.levels
+            )
+        return found
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(State)
+
+
+class Unread:
+    """Counts what is unread."""
+
+    def __init__(
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        events: EventStore,
+        heads: RoomHeads,
+        threads: Threads,
+        push_rules: PushRules,
+        account_data: AccountData,
+        *,
+        cached: int = 50_000,
+    ) -> None:
+        self._db = db
+        self._events = events
+        self._heads = heads
+        self._threads = threads
+        self._push_rules = push_rules
+        self._account_data = account_data
+        self._states: Bounded[tuple[str, str], State] = Bounded(cached)
+        self._rooms = LastChanges(wakeups, "room")
+        self._reads = LastChanges(wakeups, "read")
+
+    async def counts(self, user_id: str, room_id: str, upto: int) -> UnreadCounts:
+        """The counts of one room that the user is in, at or after the position ``upto``."""
+        return (await self.counts_many(user_id, [room_id], upto))[room_id]
+
+    async def counts_many(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, UnreadCounts]:
+        """The counts of rooms that the user is in."""
+        states = {room_id: self._states.touch((user_id, room_id)) for room_id in room_ids}
+        stale = [
+            room_id
+            for room_id, state in states.items()
+            if state is None
+            or (
+                state.upto < upto
+                and (
+                    self._rooms.changed_since(room_id, state.upto, upto)
+                    or self._reads.changed_since(user_id, state.upto, upto)
+                )
+            )
+        ]
+        if stale:
+            states.update(await self._refresh(user_id, stale, upto))
+        return {
+            room_id: state.counts() if state is not None else NOTHING for room_id, state in states.items()
+        }
+
+    async def _refresh(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, State]:
+        """The states of rooms, brought up to ``upto``."""
+        missing = [room_id for room_id in room_ids if (user_id, room_id) not in self._states]
+
+        async def unit(tx: Transaction) -> tuple[dict[str, bytes], dict[str, dict[str, int]]]:
+            stored = await storage.checkpoints(tx, user_id, missing) if missing else {}
+            return stored, await storage.marks(tx, user_id, room_ids)
+
+        stored, marks = await self._db.read(unit)
+        evaluator = await self._push_rules.evaluator(user_id)
+        ignored = await self._account_data.ignored_users(user_id)
+        fresh: dict[str, State] = {}
+        checkpoints: dict[str, bytes] = {}
+        for room_id in room_ids:
+            known = self._states.get((user_id, room_id))
+            if known is None and room_id in stored:
+                known = _DECODER.decode(stored[room_id])
+            state = await self._brought_up(
+                user_id, room_id, known, marks.get(room_id, {}), upto, evaluator, ignored
+            )
+            if state.judged >= CHECKPOINT_EVERY:
+                state.judged = 0
+                checkpoints[room_id] = _ENCODER.encode(state)
+            fresh[room_id] = state
+            newest = self._states.get((user_id, room_id))
+            if newest is None or newest.upto <= state.upto:
+                self._states.keep({(user_id, room_id): state})
+        if checkpoints:
+            await self._store(user_id, checkpoints)
+        return fresh
+
+    async def _store(self, user_id: str, checkpoints: dict[str, bytes]) -> None:
+        async def unit(tx: WriteTransaction) -> None:
+            for room_id, state in checkpoints.items():
+                await storage.put_checkpoint(tx, user_id, room_id, state)
+
+        await self._db.write(unit)
+
+    async def _brought_up(
+        self,
+        user_id: str,
+        room_id: str,
+        known: State | None,
+        marks: dict[str, int],
+        upto: int,
+        evaluator: Evaluator,
+        ignored: frozenset[str],
+    ) -> State:
+        state = State(marks=dict(marks)) if known is None else known.copy()
+        kept = [state.mark(thread, position) for thread, position in marks.items()]
+        if known is None or not all(kept):
+            joined = await self._joined_at(user_id, room_id)
+            state = State(marks=state.marks)
+            state.marks[UNTHREADED] = max(state.marks.get(UNTHREADED, 0), joined)
+            state.upto = min(state.marks[UNTHREADED], upto)
+        new = await self._new_events(room_id, state.upto, upto)
+        if new:
+            room = await self._room(user_id, room_id)
+            for stored in new:
+                await self._judge(user_id, stored, state, room, evaluator, ignored)
+            state.judged += len(new)
+        state.upto = max(state.upto, upto)
+        return state
+
+    async def _new_events(self, room_id: str, after: int, upto: int) -> list[StoredEvent]:
+        """The newest events in ``(after, upto]``, oldest first."""
+        if after >= upto:
+            return []
+        ids = await self._db.read(
+            lambda tx: events_storage.latest_ids(tx, room_id, after=after, upto=upto, limit=MAX_SCAN)
+        )
+        ids.reverse()
+        return await self._events.get_list(ids)
+
+    async def _judge(
+        self,
+        user_id: str,
+        stored: StoredEvent,
+        state: State,
+        room: _Room,
+        evaluator: Evaluator,
+        ignored: frozenset[str],
+    ) -> None:
+        event = stored.event
+        if event.sender == user_id:
+            await self._own(user_id, stored, state)
+            return
+        if event.sender in ignored:
+            return
+        actions = evaluator.evaluate(event, room.context(event.sender), room.display_name)
+        if not actions.notify:
+            return
+        thread = await self._threads.thread_of(event)
+        if not state.is_read(thread, stored.position):
+            state.add((stored.position, thread, actions.highlight))
+
+    async def _own(self, user_id: str, stored: StoredEvent, state: State) -> None:
+        """Sending an event reads what came before it: in its thread, or, by joining, everywhere."""
+        event = stored.event
+        if event.state_key is None:
+            state.mark(await self._threads.thread_of(event), stored.position)
+        elif await self._joins(user_id, stored):
+            state.mark(UNTHREADED, stored.position)
+
+    async def _joins(self, user_id: str, stored: StoredEvent) -> bool:
+        """Whether by this event the user came into the room."""
+        event = stored.event
+        if event.key != ("m.room.member", user_id) or event.content.get("membership") != "join":
+            return False
+        before = await self._events.state_event(stored.state_before, "m.room.member", user_id)
+        return before is None or before.event.content.get("membership") != "join"
+
+    async def _joined_at(self, user_id: str, room_id: str) -> int:
+        """The position of the event by which the user came into the room; 0 where that is long ago."""
+        row = await self._db.read(lambda tx: memberships.get(tx, room_id, user_id))
+        event_id = None if row is None else row.event_id
+        for _ in range(10):
+            found = (await self._events.get_many([event_id])).get(event_id) if event_id else None
+            if found is None:
+                return 0
+            if await self._joins(user_id, found):
+                return found.position
+            before = await self._events.state_event(found.state_before, "m.room.member", user_id)
+            event_id = None if before is None else before.event_id
+        return 0
+
+    async def _room(self, user_id: str, room_id: str) -> _Room:
+        head = await self._heads.get(room_id)
+        member_key = ("m.room.member", user_id)
+        state = await self._heads.state(head, [CREATE, POWER_LEVELS, member_key])
+        member = state.get(member_key)
+        name = None if member is None else member.content.get("displayname")
+        counts = await self._db.read(lambda tx: memberships.counts(tx, room_id))
+        return _Room(
+            head=head,
+            levels=_levels(head, state.get(CREATE), state.get(POWER_LEVELS)),
+            member_count=counts.get("join", 0),
+            display_name=name if isinstance(name, str) else None,
+        )
+
+
+def _levels(head: RoomHead, create: Event | None, power_levels: Event | None) -> PowerLevels:
+    """The power levels in force; the default ones where a room's are malformed."""
+    try:
+        return PowerLevels.from_state(head.rules, create, power_levels)
+    except MatrixError:
+        return PowerLevels.from_state(head.rules, create, None)
+
+
+def total(counts: Iterable[UnreadCounts]) -> UnreadCounts:
+    """The sum over rooms: a badge."""
+    items = list(counts)
+    return UnreadCounts(
+        notifications=sum(item.notifications for item in items),
+        highlights=sum(item.highlights for item in items),
+    )

@@ -1,0 +1,60 @@
+"""Account data: what clients keep on the server for themselves."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, select
+
+from palpo.db.statements import Statement, upsert
+from palpo.db.tables.account_data import account_data
+from palpo.db.transaction import Transaction, WriteTransaction
+
+a = account_data.c
+
+_PUT = upsert(account_data, key=["user_id", "room_id", "type"])
+_USER = a.user_id == bindparam("user_id")
+_GET = Statement(
+    select(a.content).where(_USER, a.room_id == bindparam("room_id"), a.type == bindparam("type"))
+)
+_ALL = Statement(
+    select(a.room_id, a.type, a.content)
+    .where(_USER, a.position <= bindparam("upto"), a.content.is_not(None))
+    .order_by(a.position)
+)
+_CHANGED = Statement(
+    select(a.room_id, a.type, a.content)
+    .where(_USER, a.position > bindparam("after"), a.position <= bindparam("upto"))
+    .order_by(a.position)
+)
+
+
+async def put(
+    tx: WriteTransaction,
+    user_id: str,
+    room_id: str | None,
+    type_: str,
+    content: bytes | None,
+    position: int,
+) -> None:
+    """Store content, a JSON object, at a position of the stream; None deletes it."""
+    await tx.run(_PUT, user_id=user_id, room_id=room_id or "", type=type_, content=content, position=position)
+    tx.notify(f"user:{user_id}", f"account_data:{user_id}")
+
+
+async def get(tx: Transaction, user_id: str, room_id: str | None, type_: str) -> bytes | None:
+    """The content, None where there is none (any more)."""
+    found: bytes | None = await tx.value(_GET, user_id=user_id, room_id=room_id or "", type=type_)
+    return found
+
+
+async def changed(
+    tx: Transaction, user_id: str, after: int, upto: int
+) -> list[tuple[str | None, str, bytes]]:
+    """``(room or None, type, content)`` of what changed at a position in ``(after, upto]``, in order.
+
+    What has been deleted has the content ``{}``, and is left out where ``after`` is 0.
+    """
+    if after == 0:
+        rows = await tx.all(_ALL, user_id=user_id, upto=upto)
+    else:
+        rows = await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto)
+    return [(row[0] or None, row[1], b"{}" if row[2] is None else row[2]) for row in rows]

@@ -1,0 +1,78 @@
+"""Presence, as others were last told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.presence import presence
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+p = presence.c
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A user's presence. ``last_active_ts`` is in milliseconds since the Unix epoch, 0 for never."""
+
+    user_id: str
+    presence: str
+    """``online``, ``unavailable`` or ``offline``."""
+    status_msg: str | None = None
+    last_active_ts: int = 0
+    currently_active: bool = False
+    position: int = 0
+
+
+_COLUMNS = (p.user_id, p.presence, p.status_msg, p.last_active_ts, p.currently_active, p.position)
+_PUT = upsert(presence, key=["user_id"])
+_GET = Statement(select(*_COLUMNS).where(in_list(p.user_id, "user_ids")))
+_CHANGED = Statement(
+    select(*_COLUMNS)
+    .where(p.position > bindparam("after"), p.position <= bindparam("upto"))
+    .order_by(p.position)
+    .limit(bindparam("limit"))
+)
+_NOT_OFFLINE = Statement(select(*_COLUMNS).where(p.presence != "offline").limit(bindparam("limit")))
+
+
+async def put(tx: WriteTransaction, value: Presence) -> None:
+    """Store a presence over the one before it."""
+    await tx.run(
+        _PUT,
+        user_id=value.user_id,
+        presence=value.presence,
+        status_msg=value.status_msg,
+        last_active_ts=value.last_active_ts,
+        currently_active=int(value.currently_active),
+        position=value.position,
+    )
+    tx.notify(f"presence:{value.user_id}", f"user:{value.user_id}")
+
+
+async def get(tx: Transaction, user_ids: Collection[str]) -> list[Presence]:
+    """The presence of those of ``user_ids`` who have any."""
+    return [_presence(row) for row in await tx.all(_GET, user_ids=list(user_ids))]
+
+
+async def changed(tx: Transaction, after: int, upto: int, limit: int) -> list[Presence]:
+    """Whose presence last changed at a position in ``(after, upto]``, in order."""
+    return [_presence(row) for row in await tx.all(_CHANGED, after=after, upto=upto, limit=limit)]
+
+
+async def not_offline(tx: Transaction, limit: int) -> list[Presence]:
+    """Everyone who is online or unavailable."""
+    return [_presence(row) for row in await tx.all(_NOT_OFFLINE, limit=limit)]
+
+
+def _presence(row: Row) -> Presence:
+    return Presence(
+        user_id=row[0],
+        presence=row[1],
+        status_msg=row[2],
+        last_active_ts=row[3],
+        currently_active=bool(row[4]),
+        position=row[5],
+    )

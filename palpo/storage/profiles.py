@@ -1,0 +1,80 @@
+"""Profiles, and finding users by the words of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import LargeBinary, bindparam, delete, select
+
+from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.tables.profiles import profiles, user_words
+from palpo.db.transaction import Transaction, WriteTransaction
+
+_PUT = upsert(profiles, key=["user_id"])
+_GET = Statement(select(profiles.c.fields).where(profiles.c.user_id == bindparam("user_id")))
+_GET_MANY = Statement(
+    select(profiles.c.user_id, profiles.c.fields).where(in_list(profiles.c.user_id, "user_ids"))
+)
+_DELETE = Statement(delete(profiles).where(profiles.c.user_id == bindparam("user_id")))
+_INSERT_WORD = insert_row(user_words)
+_WORDS = Statement(select(user_words.c.word).where(user_words.c.user_id == bindparam("user_id")))
+_DELETE_WORDS = Statement(delete(user_words).where(user_words.c.user_id == bindparam("user_id")))
+_FIND = Statement(
+    select(user_words.c.user_id)
+    .where(
+        user_words.c.word >= bindparam("low", type_=LargeBinary()),
+        user_words.c.word < bindparam("high", type_=LargeBinary()),
+    )
+    .order_by(user_words.c.word, user_words.c.user_id)
+    .limit(bindparam("limit"))
+)
+_WORDS_OF = Statement(
+    select(user_words.c.user_id, user_words.c.word).where(in_list(user_words.c.user_id, "user_ids"))
+)
+
+
+async def get(tx: Transaction, user_id: str) -> bytes | None:
+    """The JSON object of a user's profile fields, None where nothing was ever set."""
+    found: bytes | None = await tx.value(_GET, user_id=user_id)
+    return found
+
+
+async def get_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, bytes]:
+    """The profiles that there are among ``user_ids``."""
+    return {row[0]: row[1] for row in await tx.all(_GET_MANY, user_ids=list(user_ids))}
+
+
+async def put(tx: WriteTransaction, user_id: str, fields: bytes, position: int) -> None:
+    """Store a profile over the one before it."""
+    await tx.run(_PUT, user_id=user_id, fields=fields, position=position)
+    tx.notify(f"user:{user_id}", f"profile:{user_id}")
+
+
+async def delete_profile(tx: WriteTransaction, user_id: str) -> None:
+    """Forget a profile, and what the user is found by."""
+    await tx.run(_DELETE, user_id=user_id)
+    await tx.run(_DELETE_WORDS, user_id=user_id)
+    tx.notify(f"user:{user_id}", f"profile:{user_id}")
+
+
+async def set_words(tx: WriteTransaction, user_id: str, words: Collection[bytes]) -> None:
+    """Let the user be found by ``words``, of at most 64 bytes each, and by no others."""
+    if {row[0] for row in await tx.all(_WORDS, user_id=user_id)} == set(words):
+        return
+    await tx.run(_DELETE_WORDS, user_id=user_id)
+    await tx.many(_INSERT_WORD, [{"word": word, "user_id": user_id} for word in sorted(set(words))])
+
+
+async def find_by_word(tx: Transaction, prefix: bytes, limit: int) -> list[str]:
+    """Users with a word that starts with ``prefix`` (one byte at least), ``limit`` rows at most."""
+    # A byte over every byte of UTF-8 bounds the range.
+    rows = await tx.all(_FIND, low=prefix, high=prefix + b"\xff", limit=limit)
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
+async def words_of(tx: Transaction, user_ids: Sequence[str]) -> dict[str, set[bytes]]:
+    """What each of ``user_ids`` is found by."""
+    found: dict[str, set[bytes]] = {user_id: set() for user_id in user_ids}
+    for user_id, word in await tx.all(_WORDS_OF, user_ids=list(user_ids)):
+        found[user_id].add(word)
+    return found

@@ -1,0 +1,112 @@
+"""Pushers: where users want to be told of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+from sqlalchemy import bindparam, delete, select
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.push import pushers
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+p = pushers.c
+
+
+class Pusher(msgspec.Struct, frozen=True, kw_only=True):
+    """A pusher. ``position`` is where the stream was when it was last set."""
+
+    user_id: str
+    device_id: str | None
+    app_id: str
+    pushkey: str
+    kind: str
+    app_display_name: str
+    device_display_name: str
+    profile_tag: str | None
+    lang: str
+    data: bytes
+    """A JSON object."""
+    created_ts: int
+    position: int
+
+    @property
+    def hash(self) -> bytes:
+        """16 bytes that stand for user, app ID and pushkey."""
+        return pusher_hash(self.user_id, self.app_id, self.pushkey)
+
+
+_COLUMNS = (
+    p.user_id,
+    p.device_id,
+    p.app_id,
+    p.pushkey,
+    p.kind,
+    p.app_display_name,
+    p.device_display_name,
+    p.profile_tag,
+    p.lang,
+    p.data,
+    p.created_ts,
+    p.position,
+)
+_PUT = upsert(pushers, key=["pusher_hash"])
+_OF_USERS = Statement(
+    select(*_COLUMNS).where(in_list(p.user_id, "user_ids")).order_by(p.created_ts, p.pusher_hash)
+)
+_DELETE = Statement(delete(pushers).where(p.pusher_hash == bindparam("pusher_hash")))
+_DELETE_OTHERS = Statement(
+    delete(pushers).where(p.target_hash == bindparam("target_hash"), p.user_id != bindparam("user_id"))
+)
+_DELETE_DEVICES = Statement(
+    delete(pushers).where(p.user_id == bindparam("user_id"), in_list(p.device_id, "device_ids"))
+)
+
+
+def pusher_hash(user_id: str, app_id: str, pushkey: str) -> bytes:
+    """16 bytes that stand for a user's pusher."""
+    return _hash(user_id, app_id, pushkey)
+
+
+async def put(tx: WriteTransaction, pusher: Pusher) -> None:
+    """Store a pusher over the one of its user, app ID and pushkey."""
+    await tx.run(
+        _PUT,
+        pusher_hash=pusher.hash,
+        target_hash=_hash(pusher.app_id, pusher.pushkey),
+        **msgspec.structs.asdict(pusher),
+    )
+    tx.notify(f"pushers:{pusher.user_id}")
+
+
+async def of_users(tx: Transaction, user_ids: Sequence[str]) -> list[Pusher]:
+    """Every pusher of ``user_ids``, oldest first."""
+    return [_pusher(row) for row in await tx.all(_OF_USERS, user_ids=list(user_ids))]
+
+
+async def remove(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) -> None:
+    """Delete a user's pusher, if it is there."""
+    await tx.run(_DELETE, pusher_hash=pusher_hash(user_id, app_id, pushkey))
+    tx.notify(f"pushers:{user_id}")
+
+
+async def remove_others(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) -> None:
+    """Delete the pushers with that app ID and pushkey of every other user."""
+    await tx.run(_DELETE_OTHERS, target_hash=_hash(app_id, pushkey), user_id=user_id)
+
+
+async def remove_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+    """Delete the pushers that devices have set."""
+    await tx.run(_DELETE_DEVICES, user_id=user_id, device_ids=list(device_ids))
+    tx.notify(f"pushers:{user_id}")
+
+
+def _hash(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def _pusher(row: Row) -> Pusher:
+    names = Pusher.__struct_fields__
+    return Pusher(**dict(zip(names, row, strict=True)))

@@ -1,0 +1,126 @@
+"""Read receipts, and the checkpoints of counting what is unread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.receipts import receipts, unread_checkpoints
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+r = receipts.c
+c = unread_checkpoints.c
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How far a user has read in a room, or in one of its threads."""
+
+    room_id: str
+    user_id: str
+    thread_id: str = ""
+    """``main``, a thread root's event ID, or empty for an unthreaded receipt."""
+    private: bool = False
+    event_id: str
+    event_position: int
+    ts: int
+    """Milliseconds since the Unix epoch."""
+    position: int
+
+
+_COLUMNS = (
+    r.room_id,
+    r.user_id,
+    r.thread_id,
+    r.private,
+    r.event_id,
+    r.event_position,
+    r.ts,
+    r.position,
+)
+_PUT = upsert(receipts, key=["room_id", "user_id", "thread_id", "private"])
+_GET = Statement(
+    select(*_COLUMNS).where(
+        r.room_id == bindparam("room_id"),
+        r.user_id == bindparam("user_id"),
+        r.thread_id == bindparam("thread_id"),
+        r.private == bindparam("private"),
+    )
+)
+_CHANGED = Statement(
+    select(*_COLUMNS)
+    .where(in_list(r.room_id, "room_ids"), r.position > bindparam("after"), r.position <= bindparam("upto"))
+    .order_by(r.position)
+)
+_MARKS = Statement(
+    select(r.room_id, r.thread_id, func.max(r.event_position))
+    .where(in_list(r.room_id, "room_ids"), r.user_id == bindparam("user_id"))
+    .group_by(r.room_id, r.thread_id)
+)
+_PUT_CHECKPOINT = upsert(unread_checkpoints, key=["user_id", "room_id"])
+_CHECKPOINTS = Statement(
+    select(c.room_id, c.state).where(c.user_id == bindparam("user_id"), in_list(c.room_id, "room_ids"))
+)
+
+
+async def put(tx: WriteTransaction, receipt: Receipt) -> None:
+    """Store a receipt over the one before it, and tell those who may see it."""
+    await tx.run(
+        _PUT,
+        room_id=receipt.room_id,
+        user_id=receipt.user_id,
+        thread_id=receipt.thread_id,
+        private=int(receipt.private),
+        event_id=receipt.event_id,
+        event_position=receipt.event_position,
+        ts=receipt.ts,
+        position=receipt.position,
+    )
+    tx.notify(f"receipts:{receipt.room_id}", f"read:{receipt.user_id}", f"user:{receipt.user_id}")
+    if not receipt.private:
+        tx.notify(f"room:{receipt.room_id}")
+
+
+async def get(tx: Transaction, room_id: str, user_id: str, thread_id: str, private: bool) -> Receipt | None:
+    """One receipt."""
+    row = await tx.one(_GET, room_id=room_id, user_id=user_id, thread_id=thread_id, private=int(private))
+    return None if row is None else _receipt(row)
+
+
+async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[Receipt]:
+    """The receipts of rooms that last changed at a position in ``(after, upto]``, private ones too."""
+    rows = await tx.all(_CHANGED, room_ids=list(room_ids), after=after, upto=upto)
+    return [_receipt(row) for row in rows]
+
+
+async def marks(tx: Transaction, user_id: str, room_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """Room → thread → the position of the event up to which the user has read, by either receipt."""
+    found: dict[str, dict[str, int]] = {}
+    for room_id, thread_id, position in await tx.all(_MARKS, user_id=user_id, room_ids=list(room_ids)):
+        found.setdefault(room_id, {})[thread_id] = position
+    return found
+
+
+async def put_checkpoint(tx: WriteTransaction, user_id: str, room_id: str, state: bytes) -> None:
+    """Store how far counting has got."""
+    await tx.run(_PUT_CHECKPOINT, user_id=user_id, room_id=room_id, state=state)
+
+
+async def checkpoints(tx: Transaction, user_id: str, room_ids: Collection[str]) -> dict[str, bytes]:
+    """The checkpoints that there are, by room."""
+    return {row[0]: row[1] for row in await tx.all(_CHECKPOINTS, user_id=user_id, room_ids=list(room_ids))}
+
+
+def _receipt(row: Row) -> Receipt:
+    return Receipt(
+        room_id=row[0],
+        user_id=row[1],
+        thread_id=row[2],
+        private=bool(row[3]),
+        event_id=row[4],
+        event_position=row[5],
+        ts=row[6],
+        position=row[7],
+    )

@@ -1,0 +1,108 @@
+"""Who is typing where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, select, update
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.presence import typing
+from palpo.db.transaction import Transaction, WriteTransaction
+
+t = typing.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typing:
+    """Somebody who is said to be typing until ``expires_ts``, in milliseconds since the Unix epoch."""
+
+    room_id: str
+    user_id: str
+    expires_ts: int
+
+
+_PUT = upsert(typing, key=["room_id", "user_id"])
+_TOLD = Statement(
+    select(t.position).where(
+        t.room_id == bindparam("room_id"), t.user_id == bindparam("user_id"), t.typing == 1
+    )
+)
+_CURRENT = Statement(
+    select(t.room_id, t.user_id)
+    .where(in_list(t.room_id, "room_ids"), t.typing == 1, t.expires_ts > bindparam("now"))
+    .order_by(t.position)
+)
+_CHANGED = Statement(
+    select(t.room_id)
+    .distinct()
+    .where(in_list(t.room_id, "room_ids"), t.position > bindparam("after"), t.position <= bindparam("upto"))
+)
+_EXPIRED = Statement(
+    select(t.room_id, t.user_id, t.expires_ts)
+    .where(t.typing == 1, t.expires_ts <= bindparam("now"))
+    .limit(bindparam("limit"))
+)
+_STOP = Statement(
+    update(typing)
+    .where(
+        t.room_id == bindparam("room_key"),
+        t.user_id == bindparam("user_key"),
+        t.typing == 1,
+        t.expires_ts <= bindparam("now"),
+    )
+    .values(typing=0, position=bindparam("new_position"))
+)
+_PRUNE = Statement(delete(typing).where(t.typing == 0, t.expires_ts <= bindparam("before")))
+
+
+async def put(
+    tx: WriteTransaction, room_id: str, user_id: str, *, typing: bool, expires_ts: int, position: int
+) -> None:
+    """Store that a user is typing, or has stopped."""
+    await tx.run(
+        _PUT,
+        room_id=room_id,
+        user_id=user_id,
+        typing=int(typing),
+        expires_ts=expires_ts,
+        position=position,
+    )
+    tx.notify(f"room:{room_id}", f"typing:{room_id}")
+
+
+async def told(tx: Transaction, room_id: str, user_id: str) -> int | None:
+    """Where others were told that the user is typing; None if they were not, or also that it is over."""
+    position: int | None = await tx.value(_TOLD, room_id=room_id, user_id=user_id)
+    return position
+
+
+async def current(tx: Transaction, room_ids: Collection[str], now_ms: int) -> dict[str, list[str]]:
+    """Who is typing in each of ``room_ids``; rooms where nobody is are left out."""
+    found: dict[str, list[str]] = {}
+    for room_id, user_id in await tx.all(_CURRENT, room_ids=list(room_ids), now=now_ms):
+        found.setdefault(room_id, []).append(user_id)
+    return found
+
+
+async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[str]:
+    """Those of ``room_ids`` where somebody began or stopped at a position in ``(after, upto]``."""
+    return [row[0] for row in await tx.all(_CHANGED, room_ids=list(room_ids), after=after, upto=upto)]
+
+
+async def expired(tx: Transaction, now_ms: int, limit: int) -> list[Typing]:
+    """Those whose time is over, and of whom others have not been told so."""
+    rows = await tx.all(_EXPIRED, now=now_ms, limit=limit)
+    return [Typing(room_id=row[0], user_id=row[1], expires_ts=row[2]) for row in rows]
+
+
+async def stop(tx: WriteTransaction, item: Typing, now_ms: int, position: int) -> None:
+    """Mark one as having stopped, unless their time has been extended."""
+    if await tx.run(_STOP, room_key=item.room_id, user_key=item.user_id, now=now_ms, new_position=position):
+        tx.notify(f"room:{item.room_id}", f"typing:{item.room_id}")
+
+
+async def prune(tx: WriteTransaction, before_ms: int) -> None:
+    """Forget those who stopped before ``before_ms``."""
+    await tx.run(_PRUNE, before=before_ms)

@@ -1,0 +1,127 @@
+"""Account data and tags (spec: client-server API, "Client Config", "Room Tagging"; MSC3391)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, NoBody, Params, Response, client
+
+
+class Global(Params, frozen=True):
+    """A user and a type, in the path."""
+
+    user_id: str
+    type: str
+
+
+class OfRoom(Params, frozen=True):
+    """A user, a room and a type, in the path."""
+
+    user_id: str
+    room_id: str
+    type: str
+
+
+class Room(Params, frozen=True):
+    """A user and a room, in the path."""
+
+    user_id: str
+    room_id: str
+
+
+class Tag(Params, frozen=True):
+    """A tag that a user may have put on a room, in the path."""
+
+    user_id: str
+    room_id: str
+    tag: str
+
+
+class Tags(Response, frozen=True):
+    """The tags on a room; each has an object, with ``order`` perhaps."""
+
+    tags: dict[str, Any]
+
+
+GLOBAL = "/user/{user_id}/account_data/{type}"
+OF_ROOM = "/user/{user_id}/rooms/{room_id}/account_data/{type}"
+DELETION = "/_matrix/client/unstable/org.matrix.msc3391"
+TAGS = "/user/{user_id}/rooms/{room_id}/tags"
+
+set_account_data: Endpoint[Global, Json, Empty] = Endpoint(
+    operation_id="setAccountData",
+    method="PUT",
+    paths=client(GLOBAL),
+    auth=Auth.ACCESS_TOKEN,
+    params=Global,
+    body=Json,
+)
+
+get_account_data: Endpoint[Global, NoBody, Json] = Endpoint(
+    operation_id="getAccountData",
+    method="GET",
+    paths=client(GLOBAL),
+    auth=Auth.ACCESS_TOKEN,
+    params=Global,
+    response=Json,
+)
+
+delete_account_data: Endpoint[Global, NoBody, Empty] = Endpoint(
+    operation_id="msc3391.deleteAccountData",
+    method="DELETE",
+    paths=(DELETION + GLOBAL,),
+    auth=Auth.ACCESS_TOKEN,
+    params=Global,
+)
+
+set_account_data_per_room: Endpoint[OfRoom, Json, Empty] = Endpoint(
+    operation_id="setAccountDataPerRoom",
+    method="PUT",
+    paths=client(OF_ROOM),
+    auth=Auth.ACCESS_TOKEN,
+    params=OfRoom,
+    body=Json,
+)
+
+get_account_data_per_room: Endpoint[OfRoom, NoBody, Json] = Endpoint(
+    operation_id="getAccountDataPerRoom",
+    method="GET",
+    paths=client(OF_ROOM),
+    auth=Auth.ACCESS_TOKEN,
+    params=OfRoom,
+    response=Json,
+)
+
+delete_account_data_per_room: Endpoint[OfRoom, NoBody, Empty] = Endpoint(
+    operation_id="msc3391.deleteAccountDataPerRoom",
+    method="DELETE",
+    paths=(DELETION + OF_ROOM,),
+    auth=Auth.ACCESS_TOKEN,
+    params=OfRoom,
+)
+
+get_room_tags: Endpoint[Room, NoBody, Tags] = Endpoint(
+    operation_id="getRoomTags",
+    method="GET",
+    paths=client(TAGS),
+    auth=Auth.ACCESS_TOKEN,
+    params=Room,
+    response=Tags,
+)
+
+set_room_tag: Endpoint[Tag, Json, Empty] = Endpoint(
+    operation_id="setRoomTag",
+    method="PUT",
+    paths=client(TAGS + "/{tag}"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Tag,
+    body=Json,
+)
+
+delete_room_tag: Endpoint[Tag, NoBody, Empty] = Endpoint(
+    operation_id="deleteRoomTag",
+    method="DELETE",
+    paths=client(TAGS + "/{tag}"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Tag,
+)

@@ -1,0 +1,49 @@
+"""Presence (spec: client-server API, "Presence")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, client
+
+
+class User(Params, frozen=True):
+    """A user, in the path."""
+
+    user_id: str
+
+
+class SetPresence(Body, frozen=True):
+    """How the user is to be shown."""
+
+    presence: Literal["online", "offline", "unavailable"]
+    status_msg: str | None = None
+
+
+class Presence(Response, frozen=True):
+    """A user's presence; ``last_active_ago`` is in milliseconds."""
+
+    presence: str
+    last_active_ago: int | None = None
+    status_msg: str | None = None
+    currently_active: bool | None = None
+
+
+set_presence: Endpoint[User, SetPresence, Empty] = Endpoint(
+    operation_id="setPresence",
+    method="PUT",
+    paths=client("/presence/{user_id}/status"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=User,
+    body=SetPresence,
+)
+
+get_presence: Endpoint[User, NoBody, Presence] = Endpoint(
+    operation_id="getPresence",
+    method="GET",
+    paths=client("/presence/{user_id}/status"),
+    auth=Auth.ACCESS_TOKEN,
+    params=User,
+    response=Presence,
+)

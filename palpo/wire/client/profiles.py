@@ -1,0 +1,59 @@
+"""Users' profiles (spec: client-server API, "Profiles")."""
+
+from __future__ import annotations
+
+from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, client
+
+
+class User(Params, frozen=True):
+    """A user, in the path."""
+
+    user_id: str
+
+
+class Field(Params, frozen=True):
+    """A field of a user's profile, in the path."""
+
+    user_id: str
+    key_name: str
+
+
+PATH = "/profile/{user_id}/{key_name}"
+UNSTABLE = ("uk.tcpip.msc4133",)
+
+get_user_profile: Endpoint[User, NoBody, Json] = Endpoint(
+    operation_id="getUserProfile",
+    method="GET",
+    paths=client("/profile/{user_id}", unstable=UNSTABLE),
+    auth=Auth.NONE,
+    params=User,
+    response=Json,
+)
+
+get_profile_field: Endpoint[Field, NoBody, Json] = Endpoint(
+    operation_id="getProfileField",
+    method="GET",
+    paths=client(PATH, unstable=UNSTABLE),
+    auth=Auth.NONE,
+    params=Field,
+    response=Json,
+)
+
+set_profile_field: Endpoint[Field, Json, Empty] = Endpoint(
+    operation_id="setProfileField",
+    method="PUT",
+    paths=client(PATH, unstable=UNSTABLE),
+    auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
+    params=Field,
+    body=Json,
+)
+
+delete_profile_field: Endpoint[Field, NoBody, Empty] = Endpoint(
+    operation_id="deleteProfileField",
+    method="DELETE",
+    paths=client(PATH, unstable=UNSTABLE),
+    auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
+    params=Field,
+)

@@ -1,0 +1,149 @@
+"""Push rules (spec: client-server API, "Push Rules: API")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from palpo.wire.endpoint import (
+    Auth,
+    Body,
+    Empty,
+    Endpoint,
+    Json,
+    Limit,
+    NoBody,
+    NoParams,
+    Params,
+    Response,
+    client,
+)
+
+
+class Rule(Params, frozen=True):
+    """A rule, in the path."""
+
+    kind: str
+    rule_id: str
+
+
+class PlacedRule(Params, frozen=True):
+    """A rule, and the one that it is to be next to."""
+
+    kind: str
+    rule_id: str
+    before: str | None = None
+    after: str | None = None
+
+
+class Rulesets(Response, frozen=True):
+    """Every ruleset: there is one."""
+
+    global_: Json = msgspec.field(name="global")
+
+
+class Enabled(Response, frozen=True):
+    """Whether a rule is enabled."""
+
+    enabled: bool
+
+
+class SetEnabled(Body, frozen=True):
+    """Whether a rule is to be enabled."""
+
+    enabled: bool
+
+
+class Actions(Response, frozen=True):
+    """A rule's actions."""
+
+    actions: list[Any]
+
+
+class SetActions(Body, frozen=True):
+    """What a rule's actions are to be."""
+
+    actions: list[Any]
+
+
+RULE = "/pushrules/global/{kind}/{rule_id}"
+
+get_push_rules: Endpoint[NoParams, NoBody, Rulesets] = Endpoint(
+    operation_id="getPushRules",
+    method="GET",
+    paths=client("/pushrules/") + client("/pushrules"),
+    auth=Auth.ACCESS_TOKEN,
+    response=Rulesets,
+)
+
+get_push_rules_global: Endpoint[NoParams, NoBody, Json] = Endpoint(
+    operation_id="getPushRulesGlobal",
+    method="GET",
+    paths=client("/pushrules/global/") + client("/pushrules/global"),
+    auth=Auth.ACCESS_TOKEN,
+    response=Json,
+)
+
+get_push_rule: Endpoint[Rule, NoBody, Json] = Endpoint(
+    operation_id="getPushRule",
+    method="GET",
+    paths=client(RULE),
+    auth=Auth.ACCESS_TOKEN,
+    params=Rule,
+    response=Json,
+)
+
+set_push_rule: Endpoint[PlacedRule, Json, Empty] = Endpoint(
+    operation_id="setPushRule",
+    method="PUT",
+    paths=client(RULE),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=PlacedRule,
+    body=Json,
+)
+
+delete_push_rule: Endpoint[Rule, NoBody, Empty] = Endpoint(
+    operation_id="deletePushRule",
+    method="DELETE",
+    paths=client(RULE),
+    auth=Auth.ACCESS_TOKEN,
+    params=Rule,
+)
+
+is_push_rule_enabled: Endpoint[Rule, NoBody, Enabled] = Endpoint(
+    operation_id="isPushRuleEnabled",
+    method="GET",
+    paths=client(RULE + "/enabled"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Rule,
+    response=Enabled,
+)
+
+set_push_rule_enabled: Endpoint[Rule, SetEnabled, Empty] = Endpoint(
+    operation_id="setPushRuleEnabled",
+    method="PUT",
+    paths=client(RULE + "/enabled"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Rule,
+    body=SetEnabled,
+)
+
+get_push_rule_actions: Endpoint[Rule, NoBody, Actions] = Endpoint(
+    operation_id="getPushRuleActions",
+    method="GET",
+    paths=client(RULE + "/actions"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Rule,
+    response=Actions,
+)
+
+set_push_rule_actions: Endpoint[Rule, SetActions, Empty] = Endpoint(
+    operation_id="setPushRuleActions",
+    method="PUT",
+    paths=client(RULE + "/actions"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Rule,
+    body=SetActions,
+)

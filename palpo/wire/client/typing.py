@@ -1,0 +1,30 @@
+"""Typing notifications (spec: client-server API, "Typing Notifications")."""
+
+from __future__ import annotations
+
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, Params, client
+
+
+class TypingParams(Params, frozen=True):
+    """A user in a room, in the path."""
+
+    room_id: str
+    user_id: str
+
+
+class SetTyping(Body, frozen=True):
+    """Whether the user is typing; ``timeout`` is in milliseconds."""
+
+    typing: bool
+    timeout: int | None = None
+
+
+set_typing: Endpoint[TypingParams, SetTyping, Empty] = Endpoint(
+    operation_id="setTyping",
+    method="PUT",
+    paths=client("/rooms/{room_id}/typing/{user_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=TypingParams,
+    body=SetTyping,
+)
