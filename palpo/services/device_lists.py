@@ -59,22 +59,27 @@ class DeviceLists:
         own = self._last_memberships.changed_since(user_id, since, upto)
         if since >= upto or (rooms is not None and not rooms and not lists and not own):
             return NOTHING
-        moved = await self._moved(user_id, since, upto, rooms, own=own)
+        began, ceased = set[str](), set[str]()
+        if self._last_memberships.any_since(since, upto):
+            began, ceased = await self._moved(user_id, since, upto, rooms, own=own)
+        if not began and not ceased and not lists:
+            return NOTHING
 
         async def unit(tx: Transaction) -> DeviceListChanges:
             updated: set[str] = set()
             if lists:
                 updated = await storage.changed_between(tx, None, since, upto, observer=user_id)
+            moved = (began | ceased) - {user_id}
             sharing = await storage.sharing_with(tx, user_id, (updated | moved) - {user_id})
-            changed = ((updated | moved) & sharing) | (updated & {user_id})
-            return DeviceListChanges(changed=sorted(changed), left=sorted(moved - sharing - {user_id}))
+            changed = ((updated | began) & sharing) | (updated & {user_id})
+            return DeviceListChanges(changed=sorted(changed), left=sorted(moved - sharing))
 
         return await self._db.read(unit)
 
     async def _moved(
         self, user_id: str, since: int, upto: int, rooms: Collection[str] | None, *, own: bool
-    ) -> set[str]:
-        """Who may have begun or ceased to share a room with ``user_id``."""
+    ) -> tuple[set[str], set[str]]:
+        """Who may have begun to share a room with ``user_id``, and who may have ceased to."""
 
         async def find(tx: Transaction) -> list[str]:
             where = set(await memberships.joined_rooms(tx, user_id) if rooms is None else rooms)
@@ -84,23 +89,23 @@ class DeviceLists:
             return await storage.member_events(tx, where, since, upto)
 
         event_ids = await self._db.read(find)
-        moved: set[str] = set()
+        began, ceased = set[str](), set[str]()
         for stored in await self._events.get_list(event_ids) if event_ids else ():
-            member = stored.event.state_key
-            if member is None or not await self._is_transition(stored, member):
+            member, joins = stored.event.state_key, _is_join(stored)
+            if member is None or await self._was_joined(stored, member) == joins:
                 continue
+            moved = began if joins else ceased
             moved.add(member)
             if member == user_id:
                 moved.update(await self._members(stored.event.room_id))
-        return moved
+        return began, ceased
 
     async def _members(self, room_id: str) -> list[str]:
         return await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))
 
-    async def _is_transition(self, stored: StoredEvent, member: str) -> bool:
-        """Whether the event makes ``member`` join or cease to be joined."""
-        before = await self._events.state_event(stored.state_before, MEMBER, member)
-        return _is_join(before) != _is_join(stored)
+    async def _was_joined(self, stored: StoredEvent, member: str) -> bool:
+        """Whether ``member`` was joined before the event."""
+        return _is_join(await self._events.state_event(stored.state_before, MEMBER, member))
 
 
 def _is_join(stored: StoredEvent | None) -> bool:

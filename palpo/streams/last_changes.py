@@ -19,7 +19,7 @@ class LastChanges:
         self._wakeups = wakeups
         self._prefix = f"{kind}:"
         self._bound = bound
-        self._floor = self._latest = self._heard = wakeups.position
+        self._floor = self._latest = wakeups.position
         self._positions: OrderedDict[str, int] = OrderedDict()
         wakeups.subscribe(self._on_commit)
 
@@ -35,9 +35,6 @@ class LastChanges:
         if commit.all_topics:
             self._forget(max(commit.position, self._wakeups.position))
             return
-        if commit.since > self._heard:
-            self._forget(commit.since)  # Another process's commits before this one were not heard of.
-        self._heard = max(self._heard, commit.position)
         for topic in commit.topics:
             if topic.startswith(self._prefix):
                 key = topic.removeprefix(self._prefix)
@@ -51,4 +48,4 @@ class LastChanges:
     def _forget(self, position: int) -> None:
         """Anything may have changed up to ``position``."""
         self._positions.clear()
-        self._floor = self._latest = self._heard = max(self._floor, self._latest, self._heard, position)
+        self._floor = self._latest = max(self._floor, self._latest, position)

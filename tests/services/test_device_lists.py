@@ -1,0 +1,105 @@
+"""Whose device lists a user is told of, as rooms come to be shared and cease to be."""
+
+from tests.support.encryption import device_keys
+from tests.support.homeserver import Client, Homeserver
+
+Told = tuple[list[str], list[str]]
+
+
+class Watch:
+    """What one user is told, from each look to the next."""
+
+    def __init__(self, server: Homeserver, client: Client) -> None:
+        self._server = server
+        self._client = client
+        self._since = server.services.wakeups.position
+
+    async def look(self) -> Told:
+        """The users that changed and that left since the last look, as /keys/changes and as sync has it."""
+        server, since = self._server, self._since
+        self._since = upto = server.services.wakeups.position
+        answer = await self._client.get(f"/keys/changes?from=s{since}&to=s{upto}")
+        topics = server.services.wakeups.changed_since(since)
+        assert topics is not None
+        rooms = [topic.removeprefix("room:") for topic in topics if topic.startswith("room:")]
+        joined = (await self._client.get("/joined_rooms"))["joined_rooms"]
+        changes = await server.services.device_lists.changes_for(
+            self._client.user_id, since, upto, rooms=[room for room in rooms if room in joined]
+        )
+        assert (changes.changed, changes.left) == (answer["changed"], answer["left"])
+        return changes.changed, changes.left
+
+
+async def upload(client: Client, name: str = "device") -> None:
+    keys = device_keys(client.user_id, client.device_id, name)
+    await client.post("/keys/upload", {"device_keys": keys})
+
+
+async def test_joining_updating_leaving(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    watch = Watch(server, alice)
+    await upload(bob)
+    assert await watch.look() == ([], [])
+    await bob.post(f"/join/{room_id}")
+    assert await watch.look() == ([bob.user_id], [])
+    await bob.send(room_id, "hello")
+    assert await watch.look() == ([], [])
+    await upload(bob, "new")
+    assert await watch.look() == ([bob.user_id], [])
+    await bob.post(f"/rooms/{room_id}/leave")
+    assert await watch.look() == ([], [bob.user_id])
+    await upload(bob, "newer")
+    assert await watch.look() == ([], [])
+    await bob.post(f"/join/{room_id}")
+    assert await watch.look() == ([bob.user_id], [])
+
+
+async def test_the_user_joins_and_leaves(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await bob.create_room(preset="public_chat")
+    watch = Watch(server, alice)
+    await alice.post(f"/join/{room_id}")
+    assert await watch.look() == ([bob.user_id], [])
+    await alice.post(f"/rooms/{room_id}/leave")
+    assert await watch.look() == ([], [bob.user_id])
+
+
+async def test_another_shared_room(server: Homeserver, alice: Client, bob: Client) -> None:
+    rooms = [await alice.create_room(preset="public_chat") for _ in range(2)]
+    await bob.post(f"/join/{rooms[0]}")
+    await bob.post(f"/join/{rooms[1]}")
+    watch = Watch(server, alice)
+    await bob.post(f"/rooms/{rooms[0]}/leave")
+    assert await watch.look() == ([], [])
+    await bob.post(f"/rooms/{rooms[1]}/leave")
+    assert await watch.look() == ([], [bob.user_id])
+
+
+async def test_an_invite_is_no_join(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room()
+    watch = Watch(server, alice)
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": bob.user_id})
+    assert await watch.look() == ([], [])
+    await bob.post(f"/rooms/{room_id}/leave")
+    assert await watch.look() == ([], [])
+
+
+async def test_a_removed_device(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    with_keys, without = await server.login("bob"), await server.login("bob")
+    await upload(with_keys)
+    watch = Watch(server, alice)
+    await without.post("/logout")
+    assert await watch.look() == ([], [])
+    await with_keys.post("/logout")
+    assert await watch.look() == ([bob.user_id], [])
+
+
+async def test_a_change_wakes_those_who_share_a_room(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    position = server.services.wakeups.position
+    await upload(bob)
+    topics = server.services.wakeups.changed_since(position)
+    assert topics is not None
+    assert {f"room:{room_id}", f"user:{bob.user_id}"} <= topics

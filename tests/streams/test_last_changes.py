@@ -1,0 +1,66 @@
+"""What is remembered of when things last changed."""
+
+from palpo.db.engine import Commit
+from palpo.streams.last_changes import LastChanges
+from palpo.streams.wakeups import EVERYTHING, Wakeups
+
+
+def started(position: int = 10, bound: int = 100) -> tuple[Wakeups, LastChanges]:
+    wakeups = Wakeups()
+    wakeups.start(position)
+    return wakeups, LastChanges(wakeups, "thing", bound=bound)
+
+
+def commit(wakeups: Wakeups, position: int, *topics: str, since: int | None = None) -> None:
+    before = wakeups.position if since is None else since
+    wakeups.on_commit(Commit(position=position, topics=frozenset(topics), since=before))
+
+
+def test_before_the_start_anything_may_have_changed() -> None:
+    _, last = started(10)
+    assert last.changed_since("a", 9, 10)
+    assert not last.changed_since("a", 10, 10)
+    assert last.any_since(9, 10)
+    assert not last.any_since(10, 10)
+
+
+def test_a_commit_changes_what_it_names() -> None:
+    wakeups, last = started(10)
+    commit(wakeups, 11, "thing:a", "other:b")
+    commit(wakeups, 12, "other:a")
+    assert last.changed_since("a", 10, 12)
+    assert not last.changed_since("a", 11, 12)
+    assert not last.changed_since("b", 10, 12)
+    assert last.any_since(10, 12)
+    assert not last.any_since(11, 12)
+
+
+def test_what_was_not_heard_of_may_have_changed() -> None:
+    _, last = started(10)
+    assert last.changed_since("a", 10, 11)
+    assert last.any_since(10, 11)
+
+
+def test_beyond_a_gap_anything_may_have_changed() -> None:
+    wakeups, last = started(10)
+    commit(wakeups, 15, "thing:b", since=14)
+    assert last.changed_since("a", 10, 15)
+    commit(wakeups, 14, "thing:a")
+    assert not last.changed_since("a", 14, 14)
+    assert last.changed_since("b", 14, 14)
+
+
+def test_a_commit_for_everyone() -> None:
+    wakeups, last = started(10)
+    commit(wakeups, 12, EVERYTHING)
+    assert last.changed_since("a", 11, 12)
+    assert not last.changed_since("a", 12, 12)
+
+
+def test_what_was_dropped_may_have_changed() -> None:
+    wakeups, last = started(10, bound=2)
+    for position, key in ((11, "a"), (12, "b"), (13, "c")):
+        commit(wakeups, position, f"thing:{key}")
+    assert last.changed_since("z", 10, 13)
+    assert not last.changed_since("z", 11, 13)
+    assert last.changed_since("b", 11, 13)
