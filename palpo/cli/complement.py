@@ -131,6 +131,7 @@ def configuration(root: Path) -> Config:
             "registration": {"open": True, "guests": True, "shared_secret": SHARED_SECRET},
             "password": {"time_cost": 1, "memory_kib": 8, "minimum_length": 1},
             "rooms": {"default_version": "11"},
+            "push": {"legacy_mentions": True, "polls": True},
             "log": {"level": "info", "format": "json", "requests": True},
         }
     )

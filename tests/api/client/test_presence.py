@@ -1,0 +1,151 @@
+"""Presence and typing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from tests.support.homeserver import Client, Homeserver, homeserver
+
+MINUTE = 60_000
+
+
+async def room_of_two(alice: Client, bob: Client) -> str:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/rooms/{room_id}/join")
+    return room_id
+
+
+def status(client: Client) -> str:
+    return f"/presence/{client.user_id}/status"
+
+
+async def told(server: Homeserver, client: Client, after: int) -> list[tuple[str, str]]:
+    services = server.services
+    rows = await services.presence.changed(client.user_id, after, services.wakeups.position)
+    return [(row.user_id, row.presence) for row in rows]
+
+
+async def test_set_and_get(server: Homeserver, alice: Client, bob: Client) -> None:
+    assert await alice.get(status(alice)) == {"presence": "offline"}
+    await alice.put(status(alice), {"presence": "online", "status_msg": "Testing"})
+    server.clock.advance(1234)
+    assert await alice.get(status(alice)) == {
+        "presence": "online",
+        "status_msg": "Testing",
+        "last_active_ago": 1234,
+        "currently_active": True,
+    }
+    await bob.get(status(alice), status=403)
+    await room_of_two(alice, bob)
+    assert (await bob.get(status(alice)))["presence"] == "online"
+    await alice.put(status(alice), {"presence": "unavailable"})
+    answer = await bob.get(status(alice))
+    assert answer == {"presence": "unavailable", "last_active_ago": 0}
+
+
+async def test_refused(alice: Client, bob: Client) -> None:
+    await bob.put(status(alice), {"presence": "online"}, status=403)
+    await alice.put(status(alice), {"presence": "asleep"}, status=400)
+    await alice.put(status(alice), {"presence": "online", "status_msg": "x" * 5000}, status=400)
+    await alice.get("/presence/@nobody:test.example/status", status=404)
+
+
+async def test_those_who_share_a_room_are_told(server: Homeserver, alice: Client, bob: Client) -> None:
+    carol = await server.register("carol")
+    await room_of_two(alice, bob)
+    before = server.services.wakeups.position
+    await server.services.presence.touch(alice.user_id, alice.device_id, "unavailable")
+    assert await told(server, bob, before) == [(alice.user_id, "unavailable")]
+    assert await told(server, alice, before) == [(alice.user_id, "unavailable")]
+    assert await told(server, carol, before) == []
+    assert (alice.user_id, "unavailable") in await told(server, bob, 0)
+    seen = server.services.wakeups.position
+    await server.services.presence.touch(alice.user_id, alice.device_id, "unavailable")
+    assert server.services.wakeups.position == seen
+
+
+async def test_time_makes_idle_then_offline(server: Homeserver, alice: Client) -> None:
+    presence = server.services.presence
+    await presence.touch(alice.user_id, alice.device_id, None, 10 * MINUTE)
+    assert (await alice.get(status(alice)))["presence"] == "online"
+    server.clock.advance(6 * MINUTE)
+    await presence.look()
+    assert (await alice.get(status(alice)))["presence"] == "unavailable"
+    presence.note_active(alice.user_id, alice.device_id)
+    await presence.look()
+    assert (await alice.get(status(alice)))["presence"] == "online"
+    server.clock.advance(5 * MINUTE)
+    await presence.look()
+    assert (await alice.get(status(alice)))["presence"] == "offline"
+
+
+async def test_the_most_present_device_counts(server: Homeserver, alice: Client) -> None:
+    second = await server.login("alice")
+    presence = server.services.presence
+    await presence.touch(alice.user_id, alice.device_id, "online")
+    await presence.touch(alice.user_id, second.device_id, "unavailable")
+    await presence.touch(alice.user_id, second.device_id, "offline")
+    assert (await alice.get(status(alice)))["presence"] == "online"
+
+
+async def test_switched_off(tmp_path: Path) -> None:
+    async with homeserver(tmp_path, presence={"enabled": False}) as server:
+        alice = await server.register("alice")
+        await alice.put(status(alice), {"presence": "online"})
+        assert await alice.get(status(alice)) == {"presence": "offline"}
+
+
+async def test_typing(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await room_of_two(alice, bob)
+    typing, wakeups = server.services.typing, server.services.wakeups
+    path = f"/rooms/{room_id}/typing/{alice.user_id}"
+    start = wakeups.position
+    await alice.put(path, {"typing": False})
+    assert wakeups.position == start
+    await alice.put(path, {"typing": True, "timeout": 5000})
+    assert await typing.changed([room_id, "!other:x"], start, wakeups.position) == [room_id]
+    assert await typing.current([room_id]) == {room_id: [alice.user_id]}
+    begun = wakeups.position
+    server.clock.advance(4000)
+    await alice.put(path, {"typing": True, "timeout": 5000})
+    assert wakeups.position == begun
+    server.clock.advance(4000)
+    await typing.expire()
+    assert await typing.current([room_id]) == {room_id: [alice.user_id]}
+    server.clock.advance(1001)
+    await typing.expire()
+    assert await typing.current([room_id]) == {}
+    assert await typing.changed([room_id], begun, wakeups.position) == [room_id]
+
+
+async def test_typing_is_stopped(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await room_of_two(alice, bob)
+    path = f"/rooms/{room_id}/typing/{alice.user_id}"
+    await alice.put(path, {"typing": True, "timeout": 10**15})
+    await alice.put(path, {"typing": False})
+    assert await server.services.typing.current([room_id]) == {}
+
+
+async def test_typing_refused(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room()
+    await bob.put(f"/rooms/{room_id}/typing/{bob.user_id}", {"typing": True}, status=403)
+    await alice.put(f"/rooms/{room_id}/typing/{bob.user_id}", {"typing": True}, status=403)
+    await alice.put(f"/rooms/{room_id}/typing/{alice.user_id}", {"timeout": 5}, status=400)
+
+
+async def test_events_have_the_specs_form(server: Homeserver, alice: Client) -> None:
+    presence = server.services.presence
+    await presence.set(alice.user_id, alice.device_id, "online", "here")
+    [row] = await presence.of([alice.user_id])
+    assert orjson.loads(presence.event(row)) == {
+        "type": "m.presence",
+        "sender": alice.user_id,
+        "content": {
+            "presence": "online",
+            "status_msg": "here",
+            "last_active_ago": 0,
+            "currently_active": True,
+        },
+    }
