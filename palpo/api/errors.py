@@ -9,14 +9,14 @@ import structlog
 from palpo.api.call import Reply
 from palpo.api.codec import encode
 from palpo.core.errors import LimitExceeded, MatrixError, Unavailable
-from palpo.db.errors import Retriable, Unreachable
+from palpo.db.errors import OutcomeUnknown, Retriable, Unreachable
 
 log = structlog.get_logger("palpo.api")
 
 
 def render(error: Exception) -> Reply:
     """The response that ``error`` is told by; what nobody expected is logged with its trace."""
-    if isinstance(error, Retriable | Unreachable):
+    if isinstance(error, OutcomeUnknown | Retriable | Unreachable):
         log.warning("database_unavailable", error=str(error))
         error = Unavailable("The server is busy; try again", errcode="M_UNKNOWN")
     if not isinstance(error, MatrixError):

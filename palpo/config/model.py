@@ -184,6 +184,9 @@ class Config(Section, frozen=True):
 
     server_name: Annotated[str, Meta(description="The domain in user IDs; it can never be changed.")]
     data: Annotated[Path, Meta(description="Folder of the signing key, media and the SQLite file.")]
+    redis_url: Annotated[
+        str, Meta(description="`redis://…`, for wake-ups between processes; empty: the database does it.")
+    ] = ""
     public_url: Annotated[str, Meta(description="Where clients reach the server, for `.well-known`.")] = ""
     listeners: tuple[Listener, ...] = (Listener(bind="127.0.0.1:8008"),)
     http: HttpConfig = HttpConfig()

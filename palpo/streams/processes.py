@@ -37,5 +37,5 @@ def create_wakeups(
     else:
         link = database_wakeups(database_url, read_position=position)
     if link is None:
-        return PollingWakeups(database)
+        return PollingWakeups(database, known=known)
     return BackedWakeups(link, PollingWakeups(database, interval_s=backing_s, known=known))

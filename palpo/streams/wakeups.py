@@ -67,18 +67,17 @@ class Wakeups:
                     waiter.set_result(None)
 
     def _remember(self, commit: Commit) -> None:
+        """Move on, if nothing is missing between the commits known so far and this one.
+
+        Where something is, its own hint is on its way, or one that stands for everything will be.
+        """
         if commit.all_topics:
             self.start(max(self.position, commit.position))
-            return
-        if commit.position <= self.position:
-            return
-        if commit.since > self.position:
-            self._log.clear()
-            self._log_start = commit.since
-        self.position = commit.position
-        self._log.append((commit.position, commit.topics))
-        if len(self._log) > LOG_LENGTH:
-            self._log_start = self._log.popleft()[0]
+        elif commit.position > self.position and commit.since <= self.position:
+            self.position = commit.position
+            self._log.append((commit.position, commit.topics))
+            if len(self._log) > LOG_LENGTH:
+                self._log_start = self._log.popleft()[0]
 
     async def wait(self, topics: Collection[str], *, after: int, timeout_s: float) -> bool:
         """Wait until something happens on ``topics``; False if the time ran out or the server stops.

@@ -28,10 +28,11 @@ class LeftRooms:
         """What happened until the user left, which was in ``window``; the leaving is always told."""
         leaving = await self._store.get(membership.event_id)
         known = await self._known_root(window, membership)
+        was_in = known is not None or await self._was_in(leaving)
         timeline = await self._timelines.latest(
             membership.room_id,
             reader.user_id,
-            after=0 if known is None else window.after,
+            after=0 if was_in and known is None else window.after,
             upto=membership.position,
             limit=reader.filter.timeline_limit,
             wanted=wanted(reader),
@@ -48,7 +49,6 @@ class LeftRooms:
             timeline=timeline,
             state_after=reader.state_after,
         )
-        was_in = known is not None or await self._was_in(leaving)
         state = await self._states.delta(request, reader.filter) if was_in else []
         return RoomNews(room_id=membership.room_id, timeline=timeline, state=state)
 
