@@ -169,6 +169,17 @@ _UNTIL_TIME = Statement(
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
+_IN_ROOMS = Statement(
+    select(events.c.event_id)
+    .where(
+        in_list(events.c.room_id, "room_ids"),
+        _VISIBLE,
+        events.c.position > bindparam("after"),
+        events.c.position <= bindparam("upto"),
+    )
+    .order_by(events.c.position)
+    .limit(bindparam("limit"))
+)
 _CHANGED = Statement(
     select(events.c.room_id, events.c.position)
     .where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"), _VISIBLE)
@@ -263,6 +274,14 @@ async def last_id(tx: Transaction, room_id: str, upto: int) -> str | None:
     """The newest event of a room at or below the position ``upto``."""
     found: str | None = await tx.value(_LAST, room_id=room_id, upto=upto)
     return found
+
+
+async def ids_in_rooms(
+    tx: Transaction, room_ids: Iterable[str], *, after: int, upto: int, limit: int
+) -> list[str]:
+    """The first events of several rooms at positions in ``(after, upto]``, in order."""
+    rows = await tx.all(_IN_ROOMS, room_ids=list(room_ids), after=after, upto=upto, limit=limit)
+    return [row[0] for row in rows]
 
 
 async def order_at(tx: Transaction, room_id: str, upto: int) -> tuple[int, int]:
