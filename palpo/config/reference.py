@@ -1,0 +1,91 @@
+"""Writes ``docs/configuration.md`` from the model: ``python -m palpo.config.reference FILE``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from palpo.config.model import Config, Section
+
+HEADER = """\
+# Configuration
+
+A TOML file, `palpo serve --config FILE`; `palpo start` makes one. Any setting can be given in the environment
+too, with two underscores between a table and its key (`PALPO_CONFIG_DATABASE__URL`), and on the command line
+(`--set log.level=debug`). This page is made from `palpo/config/model.py` by
+`python -m palpo.config.reference docs/configuration.md`.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    lines = [HEADER, "## Top level", "", *_table(Config)]
+    for name, section in _sections(Config):
+        lines += ["", f"## `[{name}]`", "", (section.__doc__ or "").strip(), "", *_table(section)]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(model: type[Section], prefix: str = "") -> Iterator[tuple[str, type[Section]]]:
+    for field in msgspec.structs.fields(model):
+        kind = _plain(get_type_hints(model)[field.name])
+        if _is_section(kind):
+            yield f"{prefix}{field.name}", kind
+            yield from _sections(kind, f"{prefix}{field.name}.")
+        elif get_origin(kind) is tuple and _is_section(get_args(kind)[0]):
+            yield f"[{prefix}{field.name}]", get_args(kind)[0]
+
+
+def _table(model: type[Section]) -> list[str]:
+    hints = get_type_hints(model, include_extras=True)
+    rows = ["| setting | type | default | |", "| --- | --- | --- | --- |"]
+    for field in msgspec.structs.fields(model):
+        hint = hints[field.name]
+        kind = _plain(hint)
+        if _is_section(kind) or (get_origin(kind) is tuple and _is_section(get_args(kind)[0])):
+            continue
+        default = "" if field.default is msgspec.NODEFAULT else f"`{_toml(field.default)}`"
+        rows.append(f"| `{field.name}` | {_name(kind)} | {default} | {_description(hint)} |")
+    return rows if len(rows) > 2 else []
+
+
+def _plain(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _description(hint: Any) -> str:
+    if get_origin(hint) is not Annotated:
+        return ""
+    return " ".join(
+        meta.description for meta in get_args(hint)[1:] if isinstance(meta, Meta) and meta.description
+    )
+
+
+def _name(kind: Any) -> str:
+    names = {str: "text", int: "integer", float: "number", bool: "boolean", Path: "path"}
+    if get_origin(kind) is tuple:
+        return f"list of {_name(get_args(kind)[0])}"
+    if kind in names:
+        return names[kind]
+    options = [item for item in get_args(kind) if item is not type(None)]
+    return " or ".join(names.get(item, str(item)) for item in options) or str(kind)
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return msgspec.json.encode(value if not isinstance(value, Path) else str(value)).decode()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference())
