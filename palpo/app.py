@@ -48,12 +48,17 @@ from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
+from palpo.services.reports import Reports
+from palpo.services.restricted_joins import RestrictedJoins
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_overviews import Overviews
 from palpo.services.room_state import RoomState
+from palpo.services.room_succession import RoomSuccession, carry_over
+from palpo.services.room_summaries import RoomSummaries
+from palpo.services.room_upgrades import RoomUpgrades
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
@@ -148,10 +153,21 @@ def build_services(
     visibility = Visibility(db, events, room_heads, room_access)
     timeline = Timeline(db, events, room_heads, room_access, visibility)
     overviews = Overviews(db, events)
-    room_directory = RoomDirectory(db, room_heads, room_access, overviews, wakeups)
+    room_directory = RoomDirectory(
+        db, room_heads, room_access, overviews, wakeups, server_name=config.server_name
+    )
+    restricted_joins = RestrictedJoins(db, room_heads, room_access, server_name=config.server_name)
+    room_succession = RoomSuccession(room_heads, room_access)
     aliases = Aliases(db, clock, room_heads, room_access, room_writer, server_name=config.server_name)
     memberships = Memberships(
-        db, room_heads, room_writer, room_access, profiles, server_name=config.server_name
+        db,
+        room_heads,
+        room_writer,
+        room_access,
+        profiles,
+        restricted_joins,
+        room_succession,
+        server_name=config.server_name,
     )
     room_creation = RoomCreation(
         clock,
@@ -159,6 +175,7 @@ def build_services(
         aliases,
         room_directory,
         profiles,
+        room_succession,
         server_name=config.server_name,
         default_version=config.rooms.default_version,
         random_id=lambda: secrets.token_urlsafe(18),
@@ -170,6 +187,7 @@ def build_services(
     threads = Threads(events)
     push_rules = PushRules(db, wakeups, config.push)
     account_data = AccountData(db, wakeups, push_rules)
+    room_succession.on_upgrade.append(carry_over(account_data, push_rules))
     pushers = Pushers(db, clock, config.push)
     device_removal.also(pushers.forget_devices)
     device_removal.also(account_data.forget_devices)
@@ -213,9 +231,13 @@ def build_services(
         room_access=room_access,
         room_creation=room_creation,
         room_directory=room_directory,
-        room_state=RoomState(
-            db, events, room_heads, room_access, room_writer, memberships, aliases
+        room_state=RoomState(db, events, room_heads, room_access, room_writer, memberships, aliases),
+        room_succession=room_succession,
+        room_summaries=RoomSummaries(events, room_heads, room_access, overviews, restricted_joins),
+        room_upgrades=RoomUpgrades(
+            events, room_heads, room_access, room_writer, room_creation, aliases, room_directory
         ),
+        reports=Reports(db, clock, events, room_heads, room_access, server_name=config.server_name),
         aliases=aliases,
         memberships=memberships,
         client_events=client_events,

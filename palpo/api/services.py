@@ -30,11 +30,15 @@ from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
+from palpo.services.reports import Reports
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_state import RoomState
+from palpo.services.room_succession import RoomSuccession
+from palpo.services.room_summaries import RoomSummaries
+from palpo.services.room_upgrades import RoomUpgrades
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
@@ -76,6 +80,10 @@ class Services:
     room_creation: RoomCreation
     room_directory: RoomDirectory
     room_state: RoomState
+    room_succession: RoomSuccession
+    room_summaries: RoomSummaries
+    room_upgrades: RoomUpgrades
+    reports: Reports
     aliases: Aliases
     memberships: Memberships
     client_events: ClientEvents

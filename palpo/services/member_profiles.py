@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -26,22 +25,6 @@ class ProfileSource(Protocol):
     async def get(self, user_id: str, /) -> MemberProfile:
         """The profile of a local user, empty where there is none."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmptyProfile:
-    """The profile of somebody who has set nothing."""
-
-    displayname: str | None = None
-    avatar_url: str | None = None
-
-
-class NoProfiles:
-    """Knows of no profile."""
-
-    async def get(self, user_id: str, /) -> EmptyProfile:
-        """An empty profile."""
-        return EmptyProfile()
 
 
 PROFILE_KEYS = ("displayname", "avatar_url")

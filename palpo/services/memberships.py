@@ -20,6 +20,7 @@ from palpo.services.remote_memberships import RemoteMemberships
 from palpo.services.restricted_joins import RestrictedJoins
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_writer import Draft, Guard, RoomWriter
 from palpo.services.sessions import Requester
 from palpo.storage import memberships as storage
@@ -49,6 +50,8 @@ class Memberships:
         writer: RoomWriter,
         access: RoomAccess,
         profiles: ProfileSource,
+        restricted: RestrictedJoins,
+        succession: RoomSuccession,
         *,
         server_name: str,
         remote: RemoteMemberships | None = None,
@@ -59,7 +62,8 @@ class Memberships:
         self._access = access
         self._profiles = profiles
         self._server_name = server_name
-        self._restricted = RestrictedJoins(db, heads, access, server_name=server_name)
+        self._restricted = restricted
+        self._succession = succession
         self.remote = remote
         """What takes over where a room or a user is another server's; None where there is none."""
 
@@ -72,11 +76,13 @@ class Memberships:
             if self.remote is None:
                 raise NotFound("The room is not known to this server")
             await self.remote.join(user_id, room_id, content, via)
+            await self._succession.joined(user_id, room_id)
             return
         try:
             await self.change(requester, room_id, user_id, "join", content, expect=_unless_joined)
         except _Unchanged:
             return
+        await self._succession.joined(user_id, room_id)
 
     async def knock(
         self, requester: Requester, room_id: str, reason: str | None, *, via: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from palpo.core.room_versions import RoomVersion, room_version
 from palpo.services.aliases import Aliases
 from palpo.services.member_profiles import ProfileSource, with_profile
 from palpo.services.room_directory import RoomDirectory
+from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_writer import Draft, RoomWriter
 from palpo.services.sessions import Requester
 from palpo.streams.clock import Clock
@@ -87,6 +88,7 @@ class RoomCreation:
         aliases: Aliases,
         directory: RoomDirectory,
         profiles: ProfileSource,
+        succession: RoomSuccession,
         *,
         server_name: str,
         default_version: str,
@@ -98,6 +100,7 @@ class RoomCreation:
         self._aliases = aliases
         self._directory = directory
         self._profiles = profiles
+        self.succession = succession
         self._server_name = server_name
         self._default_version = default_version
         self._random_id = random_id
@@ -164,6 +167,7 @@ class RoomCreation:
         room_id = await self.write(rules, create, others)
         if new.published:
             await self._directory.publish(room_id)
+        await self.succession.joined(creator, room_id)
         return room_id
 
     async def member(self, sender: str, target: str, content: dict[str, Any]) -> Draft:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.identifiers import parse_room_id, parse_server_name
 from palpo.db.engine import Database
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_overviews import Overview, Overviews
 from palpo.services.sessions import Requester
 from palpo.storage import room_directory as storage
-from palpo.storage import rooms as rooms_storage
 from palpo.streams.wakeups import Wakeups
 
 MAX_PAGE = 500
@@ -43,17 +44,36 @@ class DirectoryPage:
     total: int
 
 
+class RemoteDirectory(Protocol):
+    """The directories of other servers."""
+
+    async def page(self, server: str, query: DirectoryQuery, /) -> DirectoryPage:
+        """One page of ``server``'s directory."""
+        ...
+
+
 class RoomDirectory:
     """The rooms that this server publishes."""
 
     def __init__(
-        self, db: Database, heads: RoomHeads, access: RoomAccess, overviews: Overviews, wakeups: Wakeups
+        self,
+        db: Database,
+        heads: RoomHeads,
+        access: RoomAccess,
+        overviews: Overviews,
+        wakeups: Wakeups,
+        *,
+        server_name: str,
+        remote: RemoteDirectory | None = None,
     ) -> None:
         self._db = db
         self._heads = heads
         self._access = access
         self._overviews = overviews
         self._wakeups = wakeups
+        self._server_name = server_name
+        self.remote = remote
+        """Asks other servers for theirs; None where there is no federation."""
         self._sorted: dict[str | None, tuple[int, list[Overview]]] = {}
 
     async def publish(self, room_id: str, *, listed: bool = True, network_id: str = "") -> None:
@@ -62,12 +82,12 @@ class RoomDirectory:
 
     async def is_listed(self, room_id: str) -> bool:
         """Whether the directory lists a room; raises NotFound for an unknown room."""
-        await self._heads.get(room_id)
+        await self._heads.get(parse_room_id(room_id))
         return await self._db.read(lambda tx: storage.is_listed(tx, room_id))
 
     async def set_listed(self, requester: Requester, room_id: str, *, listed: bool) -> None:
         """List a room or not, for those who may set its canonical alias; raises Forbidden, NotFound."""
-        head = await self._heads.get(room_id)
+        head = await self._heads.get(parse_room_id(room_id))
         if not requester.is_admin:
             await self._access.require_member(room_id, requester.user_id)
             levels = await self._access.power_levels(head)
@@ -77,15 +97,21 @@ class RoomDirectory:
 
     async def set_listed_for_network(self, network_id: str, room_id: str, *, listed: bool) -> None:
         """List a room in the list of an application service's network; raises NotFound."""
-        row = await self._db.read(lambda tx: rooms_storage.load_head(tx, room_id))
-        if row is None:
-            raise NotFound("Room not found")
+        if not network_id or "\0" in network_id or len(network_id.encode()) > 255:
+            raise InvalidParam("Not a network")
+        await self._heads.get(parse_room_id(room_id))
         await self.publish(room_id, listed=listed, network_id=network_id)
 
-    async def page(self, query: DirectoryQuery) -> DirectoryPage:
-        """One page of the rooms wanted, those with most members first; raises InvalidParam."""
+    async def page(self, query: DirectoryQuery, *, server: str | None = None) -> DirectoryPage:
+        """One page of the rooms wanted, those with most members first; raises InvalidParam, NotFound."""
+        if server is not None and server != self._server_name:
+            if self.remote is None:
+                raise NotFound("This server does not federate")
+            return await self.remote.page(parse_server_name(server), query)
+        if query.limit is not None and query.limit < 0:
+            raise InvalidParam("limit is negative")
         start = _offset(query.since)
-        size = min(MAX_PAGE if query.limit is None else query.limit, MAX_PAGE)
+        size = min(query.limit or MAX_PAGE, MAX_PAGE)
         rooms = [item for item in await self._listed(query.network_id) if _matches(item, query)]
         chunk = rooms[start : start + size]
         end = start + len(chunk)

@@ -553,81 +553,6 @@ def upgrade() -> None:
     op.create_index("ix_login_tokens_expires_ts", "login_tokens", ["expires_ts"], unique=False)
     op.create_index("ix_login_tokens_user_id", "login_tokens", ["user_id"], unique=False)
     op.create_table(
-        "media",
-        sa.Column(
-            "origin",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "media_id",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "user_id",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=True,
-        ),
-        sa.Column("created_ts", sa.BigInteger(), nullable=False),
-        sa.Column("expires_ts", sa.BigInteger(), nullable=True),
-        sa.Column(
-            "sha256",
-            sa.LargeBinary(length=32)
-            .with_variant(sa.VARBINARY(length=32), "mariadb")
-            .with_variant(sa.VARBINARY(length=32), "mysql"),
-            nullable=True,
-        ),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "content_type",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "filename",
-            sa.Text()
-            .with_variant(mysql.LONGTEXT(), "mariadb")
-            .with_variant(mysql.LONGTEXT(), "mysql")
-            .with_variant(sa.Text(collation="C"), "postgresql"),
-            nullable=True,
-        ),
-        sa.Column("authenticated", sa.SmallInteger(), nullable=False),
-        sa.Column("quarantined", sa.SmallInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("origin", "media_id", name=op.f("pk_media")),
-    )
-    op.create_index("ix_media_sha256", "media", ["sha256"], unique=False)
-    op.create_index("ix_media_user_id_expires_ts", "media", ["user_id", "expires_ts"], unique=False)
-    op.create_table(
-        "media_thumbnails",
-        sa.Column(
-            "source",
-            sa.LargeBinary(length=32)
-            .with_variant(sa.VARBINARY(length=32), "mariadb")
-            .with_variant(sa.VARBINARY(length=32), "mysql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "variant",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "sha256",
-            sa.LargeBinary(length=32)
-            .with_variant(sa.VARBINARY(length=32), "mariadb")
-            .with_variant(sa.VARBINARY(length=32), "mysql"),
-            nullable=False,
-        ),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "content_type",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.PrimaryKeyConstraint("source", "variant", name=op.f("pk_media_thumbnails")),
-    )
-    op.create_table(
         "memberships",
         sa.Column(
             "room_id",
@@ -935,6 +860,42 @@ def upgrade() -> None:
     )
     op.create_index("ix_registration_nonces_expires_ts", "registration_nonces", ["expires_ts"], unique=False)
     op.create_table(
+        "reports",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "reporter",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "reason",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("score", sa.BigInteger(), nullable=True),
+        sa.Column("received_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_reports")),
+    )
+    op.create_index("ix_reports_room_id", "reports", ["room_id"], unique=False)
+    op.create_table(
         "room_aliases",
         sa.Column(
             "alias",
@@ -1116,26 +1077,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "room_id", name=op.f("pk_unread_checkpoints")),
     )
-    op.create_table(
-        "url_previews",
-        sa.Column(
-            "url_hash",
-            sa.LargeBinary(length=32)
-            .with_variant(sa.VARBINARY(length=32), "mariadb")
-            .with_variant(sa.VARBINARY(length=32), "mysql"),
-            nullable=False,
-        ),
-        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "preview",
-            sa.LargeBinary()
-            .with_variant(mysql.LONGBLOB(), "mariadb")
-            .with_variant(mysql.LONGBLOB(), "mysql"),
-            nullable=True,
-        ),
-        sa.PrimaryKeyConstraint("url_hash", name=op.f("pk_url_previews")),
-    )
-    op.create_index("ix_url_previews_expires_ts", "url_previews", ["expires_ts"], unique=False)
     op.create_table(
         "user_words",
         sa.Column(

@@ -1,0 +1,72 @@
+"""The published room directory."""
+
+from palpo.api.call import Call, Handlers
+from palpo.api.room_overviews import published_fields
+from palpo.core.errors import InvalidParam
+from palpo.services.room_directory import DirectoryQuery
+from palpo.wire.client import room_directory as wire
+from palpo.wire.client.room_overviews import PublishedRoom
+from palpo.wire.endpoint import Empty, NoBody
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.get_room_visibility_on_directory)
+async def get_room_visibility_on_directory(
+    call: Call, params: wire.Room, body: NoBody
+) -> wire.RoomVisibility:
+    """GET /directory/list/room/{roomId}."""
+    listed = await call.services.room_directory.is_listed(params.room_id)
+    return wire.RoomVisibility(visibility="public" if listed else "private")
+
+
+@handlers.serves(wire.set_room_visibility_on_directory)
+async def set_room_visibility_on_directory(call: Call, params: wire.Room, body: wire.SetVisibility) -> Empty:
+    """PUT /directory/list/room/{roomId}."""
+    listed = body.visibility != "private"
+    await call.services.room_directory.set_listed(call.requester, params.room_id, listed=listed)
+    return Empty()
+
+
+@handlers.serves(wire.update_appservice_room_directory_visibility)
+async def update_appservice_room_directory_visibility(
+    call: Call, params: wire.NetworkRoom, body: wire.SetNetworkVisibility
+) -> Empty:
+    """PUT /directory/list/appservice/{networkId}/{roomId}."""
+    await call.services.room_directory.set_listed_for_network(
+        params.network_id, params.room_id, listed=body.visibility == "public"
+    )
+    return Empty()
+
+
+@handlers.serves(wire.get_public_rooms)
+async def get_public_rooms(call: Call, params: wire.PageParams, body: NoBody) -> wire.PublishedRooms:
+    """GET /publicRooms."""
+    query = DirectoryQuery(limit=params.limit, since=params.since)
+    return await _page(call, query, params.server)
+
+
+@handlers.serves(wire.query_public_rooms)
+async def query_public_rooms(call: Call, params: wire.ServerParams, body: wire.Query) -> wire.PublishedRooms:
+    """POST /publicRooms."""
+    if body.include_all_networks and body.third_party_instance_id is not None:
+        raise InvalidParam("One network, or all of them")
+    wanted = body.filter or wire.Filter()
+    query = DirectoryQuery(
+        search=wanted.generic_search_term,
+        room_types=wanted.room_types,
+        network_id=None if body.include_all_networks else body.third_party_instance_id or "",
+        limit=body.limit,
+        since=body.since,
+    )
+    return await _page(call, query, params.server)
+
+
+async def _page(call: Call, query: DirectoryQuery, server: str | None) -> wire.PublishedRooms:
+    page = await call.services.room_directory.page(query, server=server)
+    return wire.PublishedRooms(
+        chunk=[PublishedRoom(**published_fields(room)) for room in page.rooms],
+        next_batch=page.next_batch,
+        prev_batch=page.prev_batch,
+        total_room_count_estimate=page.total,
+    )

@@ -1,0 +1,73 @@
+"""What moves with a user from a room to the one that succeeds it (spec: "Room upgrades")."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from palpo.core.push_rules import PushRule
+from palpo.services.account_data import AccountData
+from palpo.services.push_rules import PushRules
+from palpo.services.room_access import RoomAccess
+from palpo.services.room_heads import RoomHeads
+
+UpgradeHook = Callable[[str, str, str], Awaitable[None]]
+"""``(user, old room, new room)``: called once a local user has joined the successor of a room they
+were in, to carry over what is theirs, such as tags and push rules."""
+
+
+class RoomSuccession:
+    """Calls the hooks when somebody joins a room that succeeds another."""
+
+    def __init__(self, heads: RoomHeads, access: RoomAccess) -> None:
+        self._heads = heads
+        self._access = access
+        self.on_upgrade: list[UpgradeHook] = []
+
+    async def joined(self, user_id: str, room_id: str) -> None:
+        """A local user has joined a room."""
+        head = await self._heads.get(room_id)
+        create = await self._access.state_event(head, "m.room.create")
+        predecessor = create.content.get("predecessor") if create is not None else None
+        old = predecessor.get("room_id") if isinstance(predecessor, dict) else None
+        if not isinstance(old, str) or len(old.encode("utf-8", "replace")) > 255 or "\0" in old:
+            return
+        member = await self._access.membership(old, user_id)
+        if member is None or member.membership not in ("join", "leave"):
+            return
+        for hook in self.on_upgrade:
+            await hook(user_id, old, room_id)
+
+
+def carry_over(account_data: AccountData, push_rules: PushRules) -> UpgradeHook:
+    """The hook that copies a user's tags and push rules."""
+
+    async def hook(user_id: str, old: str, new: str) -> None:
+        for tag, content in (await account_data.tags(user_id, old)).items():
+            await account_data.put_tag(user_id, new, tag, content)
+        ruleset = await push_rules.ruleset(user_id)
+        for kind in ("override", "room", "underride"):
+            for rule in ruleset.of_kind(kind):
+                moved = _moved(kind, rule, old, new)
+                if moved is None:
+                    continue
+                await push_rules.put_rule(user_id, kind, new, moved, before=None, after=None)
+                if not rule.enabled:
+                    await push_rules.set_enabled(user_id, kind, new, False)
+
+    return hook
+
+
+def _moved(kind: str, rule: PushRule, old: str, new: str) -> dict[str, Any] | None:
+    """The body of the rule for the new room that corresponds to ``rule``, None where it is another's."""
+    if rule.rule_id != old:
+        return None
+    if kind == "room" or isinstance(rule.conditions, msgspec.UnsetType):
+        return {"actions": rule.actions}
+    conditions = [
+        {**item, "pattern": new} if item.get("key") == "room_id" and item.get("pattern") == old else item
+        for item in rule.conditions
+    ]
+    return {"actions": rule.actions, "conditions": conditions}

@@ -1,0 +1,240 @@
+"""Upgrading rooms (spec: client-server API, "Room upgrades")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from palpo.core.auth_rules import validate_create_content
+from palpo.core.errors import AuthError, Forbidden
+from palpo.core.events import Event, StateKey
+from palpo.core.identifiers import parse_room_id
+from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
+from palpo.core.room_versions import RoomVersion, room_version
+from palpo.services.aliases import CANONICAL_ALIAS, Aliases
+from palpo.services.event_store import EventStore
+from palpo.services.room_access import RoomAccess
+from palpo.services.room_creation import RoomCreation
+from palpo.services.room_directory import RoomDirectory
+from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.sessions import Requester
+
+MEMBER = "m.room.member"
+TOMBSTONE = "m.room.tombstone"
+POWER_LEVELS: StateKey = ("m.room.power_levels", "")
+COPIED = (
+    "m.room.server_acl",
+    "m.room.encryption",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.topic",
+    "m.room.guest_access",
+    "m.room.history_visibility",
+    "m.room.join_rules",
+)
+NOT_COPIED = ("room_version", "creator", "predecessor", "additional_creators")
+"""Keys of the create event that are the new room's own."""
+MAX_COPIED = 10_000
+"""Pieces of state that are copied at most."""
+Content = dict[str, Any]
+
+
+class RoomUpgrades:
+    """Replaces rooms by ones of another version."""
+
+    def __init__(
+        self,
+        events: EventStore,
+        heads: RoomHeads,
+        access: RoomAccess,
+        writer: RoomWriter,
+        creation: RoomCreation,
+        aliases: Aliases,
+        directory: RoomDirectory,
+    ) -> None:
+        self._events = events
+        self._heads = heads
+        self._access = access
+        self._writer = writer
+        self._creation = creation
+        self._aliases = aliases
+        self._directory = directory
+
+    async def upgrade(
+        self, requester: Requester, room_id: str, version: str, additional_creators: Sequence[str] = ()
+    ) -> str:
+        """Make a successor of a room, and close the room; returns the successor's ID.
+
+        Raises M_UNSUPPORTED_ROOM_VERSION (400), Forbidden, NotFound, BadJson.
+        """
+        rules = room_version(version)
+        parse_room_id(room_id)
+        sender = requester.user_id
+        old = await self._heads.get(room_id)
+        await self._access.require_member(room_id, sender)
+        levels = await self._access.power_levels(old)
+        if levels.user(sender) < levels.event(TOMBSTONE, is_state=True):
+            raise Forbidden("You may not upgrade the room")
+        new_id = await self._make_successor(old, rules, sender, additional_creators, levels)
+        await self._move_aliases(old, new_id, sender)
+        await self._move_listing(room_id, new_id)
+        tombstone = {"body": "This room has been replaced", "replacement_room": new_id}
+        await self._writer.send(room_id, _state(sender, (TOMBSTONE, ""), tombstone))
+        await self._close(old, sender, levels)
+        await self._creation.succession.joined(sender, new_id)
+        return new_id
+
+    async def _make_successor(
+        self,
+        old: RoomHead,
+        rules: RoomVersion,
+        sender: str,
+        additional_creators: Sequence[str],
+        levels: PowerLevels,
+    ) -> str:
+        state = {key: item.event for key, item in (await self._events.full_state(old.state_root)).items()}
+        content = successor_content(old, rules, state, sender, additional_creators)
+        validate_create_content(rules, content)
+        create = Draft(type="m.room.create", sender=sender, state_key="", content=content)
+        infinite = {sender, *additional_creators} if rules.privileged_creators else set()
+        wanted = successor_levels(rules, levels, infinite)
+        first = raised_levels(rules, wanted, sender) if sender not in infinite else wanted
+        drafts = [
+            await self._creation.member(sender, sender, {"membership": "join"}),
+            _state(sender, POWER_LEVELS, first),
+            *copied_state(state, sender, first, infinite),
+        ]
+        if first != wanted:
+            drafts.append(_state(sender, POWER_LEVELS, wanted))
+        return await self._creation.write(rules, create, drafts)
+
+    async def _move_aliases(self, old: RoomHead, new_id: str, sender: str) -> None:
+        """Move local aliases and the canonical alias, as far as the power for it is there."""
+        await self._aliases.move(old.room_id, new_id)
+        current = await self._access.state_event(old, CANONICAL_ALIAS)
+        if current is None or not current.content:
+            return
+        for room_id, content in ((old.room_id, {}), (new_id, current.content)):
+            await self._try(room_id, _state(sender, (CANONICAL_ALIAS, ""), content))
+
+    async def _move_listing(self, old_id: str, new_id: str) -> None:
+        if await self._directory.is_listed(old_id):
+            await self._directory.publish(new_id)
+            await self._directory.publish(old_id, listed=False)
+
+    async def _close(self, old: RoomHead, sender: str, levels: PowerLevels) -> None:
+        """Let nobody but moderators speak or invite in the old room."""
+        default = read_level(old.rules, levels.content.get("users_default")) or 0
+        closed = max(50, default + 1)
+        content = dict(levels.content)
+        content["events_default"] = max(closed, _level(levels, "events_default", 0))
+        content["invite"] = max(closed, levels.invite)
+        if content != levels.content:
+            await self._try(old.room_id, _state(sender, POWER_LEVELS, content))
+
+    async def _try(self, room_id: str, draft: Draft) -> None:
+        try:
+            await self._writer.send(room_id, draft)
+        except AuthError:
+            return  # Asked for only where it is possible: the upgrade stands without.
+
+
+def successor_content(
+    old: RoomHead,
+    rules: RoomVersion,
+    state: dict[StateKey, Event],
+    sender: str,
+    additional_creators: Sequence[str],
+) -> Content:
+    """The content of the successor's create event."""
+    create = state["m.room.create", ""]
+    content = {key: value for key, value in create.content.items() if key not in NOT_COPIED}
+    predecessor = {"room_id": old.room_id}
+    if not rules.create_event_is_room_id:
+        predecessor["event_id"] = old.row.extremities[0]
+    content |= {"room_version": rules.id, "predecessor": predecessor}
+    if not rules.implicit_room_creator:
+        content["creator"] = sender
+    if rules.privileged_creators and additional_creators:
+        content["additional_creators"] = list(additional_creators)
+    return content
+
+
+def successor_levels(rules: RoomVersion, levels: PowerLevels, infinite: set[str]) -> Content:
+    """The power levels in the successor: the same people may do the same.
+
+    ``infinite`` are the successor's creators, who may not be listed; the old room's are, with at least
+    100, if the successor's version does not know of such.
+    """
+    content = _as_integers(rules, levels)
+    old: dict[str, int] = content.get("users", {})
+    users = {user_id: level for user_id, level in old.items() if user_id not in infinite}
+    if not rules.privileged_creators:
+        top = max([100, *users.values(), *_needed(content)])
+        users |= dict.fromkeys(levels.infinite, top)
+        if levels.sole_creator is not None:
+            users[levels.sole_creator] = 100
+    content["users"] = users
+    if rules.privileged_creators:
+        events = dict(content.get("events", {}))
+        state_default = content.get("state_default", 50)
+        events[TOMBSTONE] = max(events.get(TOMBSTONE, 0), state_default + 1, 150)
+        content["events"] = events
+    return content
+
+
+def raised_levels(rules: RoomVersion, content: Content, sender: str) -> Content:
+    """The same, but with all power for ``sender``, who has state to copy."""
+    own = content["users"].get(sender, content.get("users_default", 0))
+    needed = max([own, 100, *_needed(content)])
+    return content if own >= needed else {**content, "users": {**content["users"], sender: needed}}
+
+
+def copied_state(
+    state: dict[StateKey, Event], sender: str, levels: Content, infinite: set[str]
+) -> list[Draft]:
+    """What of the old room's state the successor, whose power levels are given, takes over."""
+    keys: list[StateKey] = [(type_, "") for type_ in COPIED if (type_, "") in state]
+    keys += [key for key, event in state.items() if key[0] == "m.space.child" and event.content]
+    default = levels.get("users_default", 0)
+    own = CREATOR if sender in infinite else levels["users"].get(sender, default)
+    bans = [
+        key
+        for key, event in state.items()
+        if key[0] == MEMBER and event.content.get("membership") == "ban" and key[1] not in infinite
+    ]
+    keys += [key for key in bans if levels["users"].get(key[1], default) < own]
+    return [_state(sender, key, state[key].content) for key in keys[:MAX_COPIED]]
+
+
+def _as_integers(rules: RoomVersion, levels: PowerLevels) -> Content:
+    """The old room's power levels, with strings of digits and the like turned into integers."""
+    content: Content = {}
+    for key, value in levels.content.items():
+        if key in ("users", "events", "notifications"):
+            table = value if isinstance(value, dict) else {}
+            found = {name: read_level(levels.rules, level) for name, level in table.items()}
+            content[key] = {name: level for name, level in found.items() if level is not None}
+        elif key in LEVEL_PROPERTIES:
+            level = read_level(levels.rules, value)
+            if level is not None:
+                content[key] = level
+        else:
+            content[key] = value
+    return content
+
+
+def _needed(content: Content) -> list[int]:
+    """Every level that something takes."""
+    named = [content[key] for key in LEVEL_PROPERTIES if key in content and key != "users_default"]
+    return [*named, *content.get("events", {}).values(), *content.get("notifications", {}).values(), 50]
+
+
+def _level(levels: PowerLevels, name: str, default: int) -> int:
+    level = read_level(levels.rules, levels.content.get(name))
+    return default if level is None else level
+
+
+def _state(sender: str, key: StateKey, content: Content) -> Draft:
+    return Draft(type=key[0], sender=sender, state_key=key[1], content=content)

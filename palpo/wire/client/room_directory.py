@@ -1,0 +1,128 @@
+"""The published room directory (spec: client-server API, "Published room directory")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from palpo.wire.client.room_overviews import PublishedRoom
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, NoBody, Params, Response, client
+
+Visibility = Literal["public", "private"]
+
+
+class Room(Params, frozen=True):
+    """A room."""
+
+    room_id: str
+
+
+class NetworkRoom(Params, frozen=True):
+    """A room in the list of an application service's network."""
+
+    network_id: str
+    room_id: str
+
+
+class PageParams(Params, frozen=True):
+    """Which page of which server's directory is wanted."""
+
+    limit: int | None = None
+    since: str | None = None
+    server: str | None = None
+
+
+class ServerParams(Params, frozen=True):
+    """Whose directory is wanted."""
+
+    server: str | None = None
+
+
+class Filter(Body, frozen=True):
+    """Which rooms are wanted."""
+
+    generic_search_term: str | None = None
+    room_types: list[str | None] | None = None
+
+
+class Query(Body, frozen=True):
+    """Which page of which rooms is wanted."""
+
+    limit: int | None = None
+    since: str | None = None
+    filter: Filter | None = None
+    include_all_networks: bool | None = None
+    third_party_instance_id: str | None = None
+
+
+class SetVisibility(Body, frozen=True):
+    """Whether the directory lists a room."""
+
+    visibility: Visibility | None = None
+
+
+class SetNetworkVisibility(Body, frozen=True):
+    """Whether a network's list has a room."""
+
+    visibility: Visibility
+
+
+class RoomVisibility(Response, frozen=True):
+    """Whether the directory lists a room."""
+
+    visibility: Visibility
+
+
+class PublishedRooms(Response, frozen=True):
+    """One page of a directory."""
+
+    chunk: list[PublishedRoom]
+    next_batch: str | None = None
+    prev_batch: str | None = None
+    total_room_count_estimate: int | None = None
+
+
+get_room_visibility_on_directory: Endpoint[Room, NoBody, RoomVisibility] = Endpoint(
+    operation_id="getRoomVisibilityOnDirectory",
+    method="GET",
+    paths=client("/directory/list/room/{room_id}"),
+    auth=Auth.NONE,
+    params=Room,
+    response=RoomVisibility,
+)
+
+set_room_visibility_on_directory: Endpoint[Room, SetVisibility, Empty] = Endpoint(
+    operation_id="setRoomVisibilityOnDirectory",
+    method="PUT",
+    paths=client("/directory/list/room/{room_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    params=Room,
+    body=SetVisibility,
+)
+
+update_appservice_room_directory_visibility: Endpoint[NetworkRoom, SetNetworkVisibility, Empty] = Endpoint(
+    operation_id="updateAppserviceRoomDirectoryVisibility",
+    method="PUT",
+    paths=client("/directory/list/appservice/{network_id}/{room_id}"),
+    auth=Auth.APPSERVICE,
+    params=NetworkRoom,
+    body=SetNetworkVisibility,
+)
+
+get_public_rooms: Endpoint[PageParams, NoBody, PublishedRooms] = Endpoint(
+    operation_id="getPublicRooms",
+    method="GET",
+    paths=client("/publicRooms"),
+    auth=Auth.NONE,
+    params=PageParams,
+    response=PublishedRooms,
+)
+
+query_public_rooms: Endpoint[ServerParams, Query, PublishedRooms] = Endpoint(
+    operation_id="queryPublicRooms",
+    method="POST",
+    paths=client("/publicRooms"),
+    auth=Auth.ACCESS_TOKEN,
+    params=ServerParams,
+    body=Query,
+    response=PublishedRooms,
+)

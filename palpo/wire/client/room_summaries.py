@@ -1,0 +1,57 @@
+"""Summaries of rooms and of spaces (spec: client-server API, "Room summary", "Spaces")."""
+
+from __future__ import annotations
+
+import msgspec
+
+from palpo.wire.client.room_overviews import RoomSummary, SpaceRoom
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
+
+
+class SummaryParams(Params, frozen=True):
+    """A room, and servers that may know it."""
+
+    room_id_or_alias: str
+    via: tuple[str, ...] = ()
+
+
+class HierarchyParams(Params, frozen=True):
+    """A space, and how much of it is wanted."""
+
+    room_id: str
+    suggested_only: bool | None = None
+    limit: int | None = None
+    max_depth: int | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+
+
+class Hierarchy(Response, frozen=True):
+    """One page of a space's rooms."""
+
+    rooms: list[SpaceRoom]
+    next_batch: str | None = None
+
+
+get_room_summary: Endpoint[SummaryParams, NoBody, RoomSummary] = Endpoint(
+    operation_id="getRoomSummary",
+    method="GET",
+    paths=(
+        *client("/room_summary/{room_id_or_alias}", "v1"),
+        *client("/summary/{room_id_or_alias}", "unstable/im.nheko.summary"),
+        *client("/rooms/{room_id_or_alias}/summary", "unstable/im.nheko.summary"),
+    ),
+    auth=Auth.OPTIONAL,
+    limit=Limit.DEFAULT,
+    params=SummaryParams,
+    response=RoomSummary,
+)
+
+get_space_hierarchy: Endpoint[HierarchyParams, NoBody, Hierarchy] = Endpoint(
+    operation_id="getSpaceHierarchy",
+    method="GET",
+    paths=client("/rooms/{room_id}/hierarchy", "v1", unstable=("org.matrix.msc2946",)),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=HierarchyParams,
+    response=Hierarchy,
+)

@@ -1,0 +1,112 @@
+"""POST /rooms/{roomId}/upgrade."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.homeserver import Client, Homeserver
+
+
+async def upgrade(client: Client, room_id: str, version: str, **more: Any) -> str:
+    body = {"new_version": version, **more}
+    new_id: str = (await client.post(f"/rooms/{room_id}/upgrade", body))["replacement_room"]
+    return new_id
+
+
+async def state(client: Client, room_id: str, key: str) -> dict[str, Any]:
+    content: dict[str, Any] = await client.get(f"/rooms/{room_id}/state/{key}")
+    return content
+
+
+@pytest.mark.parametrize(("old", "new"), [("1", "12"), ("11", "12"), ("12", "12"), ("12", "10"), ("6", "2")])
+async def test_a_room_moves(server: Homeserver, alice: Client, bob: Client, old: str, new: str) -> None:
+    room_id = await alice.create_room(
+        room_version=old,
+        preset="public_chat",
+        visibility="public",
+        room_alias_name="moving",
+        name="Here",
+        creation_content={"type": "m.space"},
+    )
+    await bob.post(f"/join/{room_id}")
+    await alice.post(f"/rooms/{room_id}/ban", {"user_id": "@eve:test.example"})
+    new_id = await upgrade(alice, room_id, new)
+    assert (await state(alice, room_id, "m.room.tombstone"))["replacement_room"] == new_id
+    create = await state(alice, new_id, "m.room.create")
+    assert create["type"] == "m.space"
+    assert create["predecessor"]["room_id"] == room_id
+    assert ("event_id" in create["predecessor"]) == (new != "12")
+    assert await state(alice, new_id, "m.room.name") == {"name": "Here"}
+    assert await state(alice, new_id, "m.room.canonical_alias") == {"alias": "#moving:test.example"}
+    assert await state(alice, room_id, "m.room.canonical_alias") == {}
+    assert (await state(alice, new_id, "m.room.member/@eve:test.example"))["membership"] == "ban"
+    levels = await state(alice, new_id, "m.room.power_levels")
+    assert (alice.user_id in levels["users"]) == (new != "12")
+    closed = await state(alice, room_id, "m.room.power_levels")
+    assert closed["events_default"] == closed["invite"] == 50
+    assert (await alice.get("/directory/room/%23moving:test.example"))["room_id"] == new_id
+    listed = (await alice.get("/publicRooms"))["chunk"]
+    assert [room["room_id"] for room in listed] == [new_id]
+    await bob.post(f"/join/{new_id}")
+    await alice.put(f"/rooms/{new_id}/state/m.room.power_levels", {**levels, "kick": 60})
+
+
+async def test_creators_of_the_new_room(server: Homeserver, alice: Client, bob: Client) -> None:
+    carol = await server.register("carol")
+    users = {alice.user_id: 100, bob.user_id: 100, carol.user_id: 50}
+    room_id = await alice.create_room(room_version="11", power_level_content_override={"users": users})
+    new_id = await upgrade(alice, room_id, "12", additional_creators=[bob.user_id])
+    assert (await state(alice, new_id, "m.room.create"))["additional_creators"] == [bob.user_id]
+    levels = await state(alice, new_id, "m.room.power_levels")
+    assert levels["users"] == {carol.user_id: 50}
+    assert levels["events"]["m.room.tombstone"] == 150
+
+
+async def test_an_upgrade_by_somebody_with_just_enough_power(alice: Client, bob: Client) -> None:
+    users = {alice.user_id: 100, bob.user_id: 50}
+    override = {"users": users, "events": {"m.room.tombstone": 50, "m.room.server_acl": 100}}
+    acl = {"type": "m.room.server_acl", "content": {"allow": ["*"]}}
+    room_id = await alice.create_room(
+        room_version="11",
+        preset="public_chat",
+        power_level_content_override=override,
+        initial_state=[acl],
+    )
+    await bob.post(f"/join/{room_id}")
+    new_id = await upgrade(bob, room_id, "11")
+    assert (await state(bob, new_id, "m.room.power_levels"))["users"] == users
+    assert await state(bob, new_id, "m.room.server_acl") == {"allow": ["*"]}
+
+
+async def test_refused(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    body = {"new_version": "12"}
+    await bob.post(f"/rooms/{room_id}/upgrade", body, status=403)
+    await bob.post(f"/join/{room_id}")
+    assert (await bob.post(f"/rooms/{room_id}/upgrade", body, status=403))["errcode"] == "M_FORBIDDEN"
+    unknown = await alice.post(f"/rooms/{room_id}/upgrade", {"new_version": "x"}, status=400)
+    assert unknown["errcode"] == "M_UNSUPPORTED_ROOM_VERSION"
+    await alice.post(f"/rooms/{room_id}/upgrade", {}, status=400)
+    await alice.post(f"/rooms/{room_id}/upgrade", {**body, "additional_creators": ["x"]}, status=400)
+    await alice.post("/rooms/!nowhere:x/upgrade", body, status=404)
+
+
+async def test_what_is_a_users_own_follows_them(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    for user in (alice, bob):
+        await user.put(f"/pushrules/global/room/{room_id}", {"actions": []})
+        conditions = [{"kind": "event_match", "key": "room_id", "pattern": room_id}]
+        mute = {"actions": [], "conditions": conditions}
+        await user.put(f"/pushrules/global/override/{room_id}", mute)
+        await user.put(f"/user/{user.user_id}/rooms/{room_id}/tags/m.favourite", {"order": 0.5})
+    new_id = await upgrade(alice, room_id, "12")
+    await bob.post(f"/join/{new_id}")
+    for user in (alice, bob):
+        assert (await user.get(f"/pushrules/global/room/{new_id}"))["actions"] == []
+        rule = await user.get(f"/pushrules/global/override/{new_id}")
+        assert rule["conditions"][0]["pattern"] == new_id
+        tags = await user.get(f"/user/{user.user_id}/rooms/{new_id}/tags")
+        assert tags == {"tags": {"m.favourite": {"order": 0.5}}}
