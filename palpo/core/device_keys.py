@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpo.core import canonical_json
-from palpo.core.errors import BadJson, InvalidParam
+from palpo.core.errors import BadJson, InvalidParam, TooLarge
 from palpo.core.identifiers import MAX_LENGTH
 
+MAX_KEY_BYTES = 64 * 1024
 USAGES = ("master", "self_signing", "user_signing")
 
 
@@ -24,6 +25,14 @@ class UploadedKey:
     name: str
     algorithm: str
     json: bytes
+
+
+def encode_key(key: Any) -> bytes:
+    """A key in canonical form; raises BadJson, and TooLarge where it is over 64 KiB."""
+    encoded = canonical_json.encode(key)
+    if len(encoded) > MAX_KEY_BYTES:
+        raise TooLarge(f"A key is over {MAX_KEY_BYTES} bytes")
+    return encoded
 
 
 def storable(text: str) -> bool:
@@ -45,7 +54,7 @@ def check_device_keys(keys: Mapping[str, Any], user_id: str, device_id: str) -> 
         raise BadJson("device_keys.keys does not map strings to strings")
     if not _are_signatures(keys.get("signatures")):
         raise BadJson("device_keys.signatures does not map user IDs to signatures")
-    return canonical_json.encode({name: value for name, value in keys.items() if name != "unsigned"})
+    return encode_key({name: value for name, value in keys.items() if name != "unsigned"})
 
 
 def check_uploaded_keys(keys: Mapping[str, Any]) -> list[UploadedKey]:
@@ -60,7 +69,7 @@ def check_uploaded_keys(keys: Mapping[str, Any]) -> list[UploadedKey]:
                 raise BadJson(f"The one-time key {name} has no key, or no good signatures")
         elif type(value) is not str:
             raise BadJson(f"The one-time key {name} is neither a string nor an object")
-        checked.append(UploadedKey(name=name, algorithm=algorithm, json=canonical_json.encode(value)))
+        checked.append(UploadedKey(name=name, algorithm=algorithm, json=encode_key(value)))
     return checked
 
 

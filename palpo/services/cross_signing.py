@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from palpo.core import canonical_json
 from palpo.core.device_keys import (
     USAGES,
     cross_signing_key_id,
+    encode_key,
     storable,
     without_signatures,
 )
@@ -217,7 +217,7 @@ def _verify(signed: dict[str, Any], user_id: str, key_id: str, public_key: str) 
 
 
 def _canonical(key: Mapping[str, Any]) -> bytes:
-    return canonical_json.encode({name: value for name, value in key.items() if name != "unsigned"})
+    return encode_key({name: value for name, value in key.items() if name != "unsigned"})
 
 
 def _same(key: CrossSigningKey, stored: CrossSigningKey | None) -> bool:

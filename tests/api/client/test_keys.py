@@ -76,6 +76,12 @@ async def test_device_keys_of_the_wrong_shape(alice: Client) -> None:
             assert answer["errcode"] == "M_BAD_JSON"
 
 
+async def test_keys_that_are_too_large(alice: Client) -> None:
+    keys = {**device_keys(alice.user_id, alice.device_id), "padding": "x" * 65536}
+    for body in ({"device_keys": keys}, {"one_time_keys": {"a:1": "x" * 65536}}):
+        assert (await alice.post("/keys/upload", body, status=413))["errcode"] == "M_TOO_LARGE"
+
+
 async def test_same_one_time_key_again(alice: Client, bob: Client) -> None:
     await upload(alice, 1, 2, 3)
     assert await upload(alice, 2, 3, 4) == {"one_time_key_counts": {"signed_curve25519": 4}}
