@@ -137,7 +137,7 @@ class Memberships:
 
         async def unit(tx: WriteTransaction) -> None:
             await storage.forget(tx, room_id, user_id)
-            tx.notify(f"user:{user_id}")
+            tx.notify(f"user:{user_id}", f"member:{user_id}")
 
         await self._db.write(unit)
 

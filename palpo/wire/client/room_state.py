@@ -58,10 +58,10 @@ class Members(Response, frozen=True):
 
 
 class JoinedMember(Response, frozen=True):
-    """What somebody in a room is called there."""
+    """What somebody in a room is called there; null where they have set nothing."""
 
-    display_name: str | None = None
-    avatar_url: str | None = None
+    display_name: str | None
+    avatar_url: str | None
 
 
 class JoinedMembers(Response, frozen=True):

@@ -91,6 +91,7 @@ async def test_members(server: Homeserver, alice: Client, bob: Client) -> None:
     assert await members("?membership=leave&not_membership=leave") == await members("")
     assert await members(f"?at=s{before}") == {alice.user_id}
     assert await members("?at=s0") == set()
+    assert await members("?at=t1-0") == {alice.user_id}
     for query in ("?membership=x", "?at=x"):
         answer = await alice.get(f"/rooms/{room_id}/members{query}", status=400)
         assert answer["errcode"] == "M_INVALID_PARAM"
@@ -107,7 +108,7 @@ async def test_members_named_by_themselves(alice: Client, bob: Client) -> None:
     assert await bob.put(path, content) == set_
     assert await bob.get(path) == {"membership": "join", "displayname": "Bobby"}
     joined = (await bob.get(f"/rooms/{room_id}/joined_members"))["joined"]
-    assert joined[bob.user_id] == {"display_name": "Bobby"}
+    assert joined[bob.user_id] == {"display_name": "Bobby", "avatar_url": None}
 
 
 async def test_restrictions_hold_for_memberships_set_as_state(alice: Client, bob: Client) -> None:
