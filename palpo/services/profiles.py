@@ -14,7 +14,7 @@ from typing import Any
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import BadRequest, InvalidParam, NotFound
-from palpo.core.identifiers import parse_mxc_uri, parse_user_id, server_name_of
+from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.user_words import words_of_user
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -170,6 +170,5 @@ def check_value(key: str, value: Any) -> None:
         return
     if not isinstance(value, str):
         raise InvalidParam(f"{key} is a string")
+    # An avatar that is no mxc:// URI is let through: clients have always been able to set one.
     check_text(value, key, max_bytes=MAX_NAME)
-    if key == "avatar_url":
-        parse_mxc_uri(value)

@@ -42,7 +42,7 @@ async def test_set_get_and_delete(server: Homeserver, alice: Client) -> None:
         ("displayname", {}, "M_MISSING_PARAM"),
         ("displayname", {"displayname": 5}, "M_INVALID_PARAM"),
         ("displayname", {"displayname": "x" * 2000}, "M_INVALID_PARAM"),
-        ("avatar_url", {"avatar_url": "https://example.com/a.png"}, "M_INVALID_PARAM"),
+        ("avatar_url", {"avatar_url": ["mxc://test.example/abc"]}, "M_INVALID_PARAM"),
         ("Bad", {"Bad": 1}, "M_INVALID_PARAM"),
         ("org.example." + "x" * 255, {}, "M_KEY_TOO_LARGE"),
         ("org.example.big", {"org.example.big": "x" * 65536}, "M_PROFILE_TOO_LARGE"),
