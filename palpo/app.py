@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from palpo import __version__
 from palpo.api.app import PalpoApp
 from palpo.api.authentication import Authenticator
 from palpo.api.dispatch import Dispatcher
@@ -22,6 +23,11 @@ from palpo.core.signing import SigningKey
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.db.position import CURRENT
+from palpo.media.blobs import DiskBlobStore
+from palpo.media.images import ImageWorkers
+from palpo.media.remote import NoRemoteMedia
+from palpo.net.addresses import AddressPolicy
+from palpo.net.http_client import HttpClient
 from palpo.services import user_interactive_auth as uia
 from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
@@ -38,6 +44,7 @@ from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
+from palpo.services.media import Media
 from palpo.services.memberships import Memberships
 from palpo.services.openid import OpenId
 from palpo.services.passwords import FailedLogins, Passwords
@@ -68,6 +75,7 @@ from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
 from palpo.services.unread import Unread
+from palpo.services.url_previews import UrlPreviews
 from palpo.services.user_directory import UserDirectory
 from palpo.services.user_rooms import UserRooms
 from palpo.services.visibility import Visibility
@@ -94,12 +102,15 @@ async def application(
     key = signing_key.load_or_create(config.data)
     wakeups = Wakeups()
     background = Background()
+    closing = AsyncExitStack()
     db = Database(create_engine(config.database_url))
     db.listen(wakeups.on_commit)
     await db.open()
     try:
         wakeups.start(await db.read(lambda tx: tx.value(CURRENT)))
         services = build_services(config, clock, db, wakeups, background, key)
+        closing.push_async_callback(services.http.close)
+        closing.push_async_callback(services.images.close)
         background.start("room-writer", services.room_writer.run())
         background.start("last-seen", services.last_seen.run())
         background.start("typing", services.typing.run())
@@ -120,6 +131,7 @@ async def application(
     finally:
         wakeups.close()
         await background.stop()
+        await closing.aclose()
         await db.close()
 
 
@@ -212,6 +224,21 @@ def build_services(
         device_lists,
         keys,
     )
+    policy = AddressPolicy(config.network.allow, config.network.deny)
+    http = HttpClient(policy, user_agent=f"Palpo/{__version__}")
+    blobs = DiskBlobStore(config.data / "media")
+    images = ImageWorkers(max_pixels=config.media.max_pixels)
+    media = Media(
+        config.media,
+        db,
+        clock,
+        wakeups,
+        blobs,
+        images,
+        NoRemoteMedia(),
+        server_name=config.server_name,
+        random_id=lambda: secrets.token_urlsafe(18),
+    )
     return Services(
         config=config,
         clock=clock,
@@ -258,6 +285,12 @@ def build_services(
         pushers=pushers,
         user_directory=UserDirectory(db, room_heads),
         openid=OpenId(db, clock),
+        http=http,
+        images=images,
+        media=media,
+        url_previews=UrlPreviews(
+            config.media, db, clock, http, blobs, images, server_name=config.server_name
+        ),
         account_data=account_data,
         filters=filters,
         receipts=receipts,

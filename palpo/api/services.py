@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from palpo.config.model import Config
 from palpo.db.engine import Database
+from palpo.media.images import ImageWorkers
+from palpo.net.http_client import HttpClient
 from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
@@ -21,6 +23,7 @@ from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
+from palpo.services.media import Media
 from palpo.services.memberships import Memberships
 from palpo.services.openid import OpenId
 from palpo.services.presence import PresenceTracker
@@ -47,6 +50,7 @@ from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
 from palpo.services.unread import Unread
+from palpo.services.url_previews import UrlPreviews
 from palpo.services.user_directory import UserDirectory
 from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.services.visibility import Visibility
@@ -104,6 +108,10 @@ class Services:
     pushers: Pushers
     user_directory: UserDirectory
     openid: OpenId
+    http: HttpClient
+    images: ImageWorkers
+    media: Media
+    url_previews: UrlPreviews
     account_data: AccountData
     filters: Filters
     receipts: Receipts

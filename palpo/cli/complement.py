@@ -130,6 +130,7 @@ def configuration(root: Path) -> Config:
             "rate_limits": {"enabled": False},
             "registration": {"open": True, "guests": True, "shared_secret": SHARED_SECRET},
             "password": {"time_cost": 1, "memory_kib": 8, "minimum_length": 1},
+            "network": {"allow": ["0.0.0.0/0", "::/0"]},
             "rooms": {"default_version": "11"},
             "push": {"legacy_mentions": True, "polls": True},
             "log": {"level": "info", "format": "json", "requests": True},

@@ -1,0 +1,149 @@
+"""The content repository: uploads, downloads, thumbnails, previews of URLs."""
+
+from __future__ import annotations
+
+from palpo.api.call import Call, Handlers, Reply
+from palpo.media.headers import DEFAULT_TYPE, SECURITY, Unsatisfiable, byte_range, disposition
+from palpo.services.media import Upload, thumbnail_spec
+from palpo.storage.media import MediaRecord
+from palpo.wire.client import media as wire
+from palpo.wire.endpoint import Auth, Empty, NoBody, NoParams, Stream
+
+handlers = Handlers()
+MAX_AGE = 24 * 3600
+"""Seconds that a browser may keep media; they never change, but they can be withdrawn."""
+THUMBNAIL_NAMES = {
+    "image/jpeg": "thumbnail.jpg",
+    "image/gif": "thumbnail.gif",
+    "image/webp": "thumbnail.webp",
+}
+
+
+@handlers.serves(wire.upload_content)
+async def upload_content(call: Call, params: wire.UploadParams, body: Stream) -> wire.ContentUri:
+    """POST /upload."""
+    record = await call.services.media.upload(call.user_id, _upload(call, params.filename))
+    return wire.ContentUri(content_uri=_uri(record))
+
+
+@handlers.serves(wire.upload_content_to_mxc)
+async def upload_content_to_mxc(call: Call, params: wire.UploadToParams, body: Stream) -> Empty:
+    """PUT /upload/{serverName}/{mediaId}."""
+    upload = _upload(call, params.filename)
+    await call.services.media.upload_to(call.user_id, params.server_name, params.media_id, upload)
+    return Empty()
+
+
+@handlers.serves(wire.create_content)
+async def create_content(call: Call, params: NoParams, body: NoBody) -> wire.CreatedUri:
+    """POST /create."""
+    record = await call.services.media.create(call.user_id)
+    return wire.CreatedUri(content_uri=_uri(record), unused_expires_at=record.expires_ts or 0)
+
+
+@handlers.serves(wire.get_content)
+@handlers.serves(wire.get_content_authed)
+async def get_content(call: Call, params: wire.DownloadParams, body: NoBody) -> Reply:
+    """GET /download/{serverName}/{mediaId}."""
+    record = await _find(call, params)
+    return _reply(call, record, disposition(record.content_type, record.filename))
+
+
+@handlers.serves(wire.get_content_override_name)
+@handlers.serves(wire.get_content_override_name_authed)
+async def get_content_override_name(call: Call, params: wire.NamedDownloadParams, body: NoBody) -> Reply:
+    """GET /download/{serverName}/{mediaId}/{fileName}."""
+    record = await _find(call, params)
+    return _reply(call, record, disposition(record.content_type, params.file_name))
+
+
+@handlers.serves(wire.get_content_thumbnail)
+@handlers.serves(wire.get_content_thumbnail_authed)
+async def get_content_thumbnail(call: Call, params: wire.ThumbnailParams, body: NoBody) -> Reply:
+    """GET /thumbnail/{serverName}/{mediaId}."""
+    record = await _find(call, params)
+    crop = params.method is wire.Method.CROP
+    spec = thumbnail_spec(params.width, params.height, crop=crop, animated=params.animated)
+    thumbnail = await call.services.media.thumbnail(record, spec)
+    name = THUMBNAIL_NAMES.get(thumbnail.content_type, "thumbnail.png")
+    return Reply(
+        body=call.services.media.read(thumbnail.sha256),
+        content_type=thumbnail.content_type,
+        headers={
+            **_headers(call, thumbnail.sha256),
+            "Content-Disposition": disposition(thumbnail.content_type, name),
+            "Content-Length": str(thumbnail.size),
+        },
+    )
+
+
+@handlers.serves(wire.get_url_preview)
+@handlers.serves(wire.get_url_preview_authed)
+async def get_url_preview(call: Call, params: wire.PreviewParams, body: NoBody) -> Reply:
+    """GET /preview_url."""
+    return Reply(body=await call.services.url_previews.preview(params.url))
+
+
+@handlers.serves(wire.get_config)
+@handlers.serves(wire.get_config_authed)
+async def get_config(call: Call, params: NoParams, body: NoBody) -> wire.MediaLimits:
+    """GET /config."""
+    return wire.MediaLimits(upload_size=call.services.config.media.max_upload_bytes)
+
+
+def _upload(call: Call, filename: str | None) -> Upload:
+    declared = call.headers.get("content-length", "")
+    return Upload(
+        chunks=call.stream,
+        declared_size=int(declared[:20]) if declared.isdecimal() else None,
+        content_type=call.headers.get("content-type"),
+        filename=filename,
+    )
+
+
+def _uri(record: MediaRecord) -> str:
+    return f"mxc://{record.origin}/{record.media_id}"
+
+
+async def _find(call: Call, params: wire.DownloadParams) -> MediaRecord:
+    return await call.services.media.find(
+        params.server_name,
+        params.media_id,
+        timeout_ms=params.timeout_ms,
+        allow_remote=params.allow_remote,
+        unauthenticated=call.endpoint.auth is Auth.NONE,
+    )
+
+
+def _headers(call: Call, sha256: bytes) -> dict[str, str]:
+    audience = "public" if call.endpoint.auth is Auth.NONE else "private"
+    return {
+        **SECURITY,
+        "Cache-Control": f"{audience}, max-age={MAX_AGE}, immutable",
+        "ETag": f'"{sha256.hex()}"',
+        "Accept-Ranges": "bytes",
+    }
+
+
+def _reply(call: Call, record: MediaRecord, content_disposition: str) -> Reply:
+    """The content, the part of it that is asked for, or word that the client has it already."""
+    assert record.sha256 is not None
+    headers = {**_headers(call, record.sha256), "Content-Disposition": content_disposition}
+    content_type = record.content_type or DEFAULT_TYPE
+    if headers["ETag"] in call.headers.get("if-none-match", ""):
+        return Reply(status=304, content_type=content_type, headers=headers)
+    try:
+        wanted = byte_range(call.headers.get("range"), record.size)
+    except Unsatisfiable:
+        headers["Content-Range"] = f"bytes */{record.size}"
+        return Reply(status=416, content_type=content_type, headers=headers)
+    start, stop = wanted or (0, record.size)
+    headers["Content-Length"] = str(stop - start)
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{record.size}"
+    return Reply(
+        status=200 if wanted is None else 206,
+        body=call.services.media.read(record.sha256, start, stop),
+        content_type=content_type,
+        headers=headers,
+    )

@@ -1,0 +1,48 @@
+"""Tables of the media repository: what was uploaded, its thumbnails, and previews of web pages."""
+
+from sqlalchemy import Column, Index, Table
+
+from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata, text
+
+media = Table(
+    "media",
+    metadata,
+    Column("origin", identifier(), primary_key=True),
+    Column("media_id", identifier(), primary_key=True),
+    Column("user_id", identifier()),
+    Column("created_ts", integer(), nullable=False),
+    Column("expires_ts", integer()),
+    Column("sha256", digest(32)),
+    Column("size", integer(), nullable=False),
+    Column("content_type", identifier(), nullable=False),
+    Column("filename", text()),
+    Column("authenticated", flag(), nullable=False),
+    Column("quarantined", flag(), nullable=False),
+    Index("ix_media_user_id_expires_ts", "user_id", "expires_ts"),
+    Index("ix_media_sha256", "sha256"),
+)
+"""``mxc://origin/media_id``. ``sha256`` names the bytes; it is null, and ``expires_ts`` is set, where
+the URI was created ahead of its content. ``user_id`` is null for what no local user uploaded.
+``authenticated``: it came after the deprecated endpoints were frozen, which do not serve it."""
+
+media_thumbnails = Table(
+    "media_thumbnails",
+    metadata,
+    Column("source", digest(32), primary_key=True),
+    Column("variant", identifier(), primary_key=True),
+    Column("sha256", digest(32), nullable=False),
+    Column("size", integer(), nullable=False),
+    Column("content_type", identifier(), nullable=False),
+)
+"""Thumbnails by the SHA-256 of what they were made from and by variant: ``crop-96x96``,
+``scale-320x240-animated``."""
+
+url_previews = Table(
+    "url_previews",
+    metadata,
+    Column("url_hash", digest(32), primary_key=True),
+    Column("expires_ts", integer(), nullable=False),
+    Column("preview", blob()),
+    Index("ix_url_previews_expires_ts", "expires_ts"),
+)
+"""Previews by the SHA-256 of the URL: a JSON object, or null where there was none to be had."""

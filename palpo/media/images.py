@@ -1,0 +1,162 @@
+"""Thumbnails and facts of images, by processes that do nothing else (``image_process``)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from palpo.media import image_process
+
+MAX_ANSWER = 64 * 1024
+
+
+class ImageUnsupported(Exception):
+    """Not an image of a known format, a broken one, or one that takes too long."""
+
+
+class ImageTooLarge(Exception):
+    """The image has too many pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What an image is. Sizes are pixels, upright."""
+
+    content_type: str
+    width: int
+    height: int
+    animated: bool
+    original: bool = False
+    """It is no larger than the thumbnail that was asked for, so none was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThumbnailSpec:
+    """What a client asks for. Sizes are pixels."""
+
+    width: int
+    height: int
+    crop: bool = False
+    animated: bool = False
+
+    @property
+    def variant(self) -> str:
+        """The specification as a short text."""
+        method = "crop" if self.crop else "scale"
+        return f"{method}-{self.width}x{self.height}{'-animated' if self.animated else ''}"
+
+
+class ImageWorkers:
+    """Up to ``count`` processes, started when there is work; ``close`` them in the end."""
+
+    def __init__(self, *, max_pixels: int, count: int = 2, timeout_s: float = 20.0) -> None:
+        self._max_pixels = max_pixels
+        self._timeout_s = timeout_s
+        self._free = asyncio.Semaphore(count)
+        self._idle: list[asyncio.subprocess.Process] = []
+
+    async def inspect(self, source: Path) -> ImageFacts:
+        """What the image at ``source`` is; raises ImageUnsupported and ImageTooLarge."""
+        return _facts(await self._ask({"op": "inspect", "source": str(source)}))
+
+    async def thumbnail(self, source: Path, target: Path, spec: ThumbnailSpec) -> ImageFacts:
+        """Write a thumbnail to ``target``, at least of the size asked for where the source is.
+
+        Writes nothing, and says so, where the source itself will do. Raises ImageUnsupported and
+        ImageTooLarge.
+        """
+        job = {
+            "op": "thumbnail",
+            "source": str(source),
+            "target": str(target),
+            "width": spec.width,
+            "height": spec.height,
+            "crop": spec.crop,
+            "animated": spec.animated,
+        }
+        return _facts(await self._ask(job))
+
+    async def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            await _end(self._idle.pop())
+
+    async def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        line = orjson.dumps({**job, "max_pixels": self._max_pixels}) + b"\n"
+        async with self._free:
+            answer = await self._exchange(line)
+        error = answer.get("error")
+        if error == "too_large":
+            raise ImageTooLarge
+        if error is not None:
+            raise ImageUnsupported
+        return answer
+
+    async def _exchange(self, line: bytes) -> dict[str, Any]:
+        """One line there, one back; from a new process where an idle one has ended meanwhile."""
+        while True:
+            fresh = not self._idle
+            process = await self._start() if fresh else self._idle.pop()
+            answer = b""
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await _converse(process, line)
+            except TimeoutError as error:
+                raise ImageUnsupported from error
+            finally:
+                if answer:
+                    self._idle.append(process)
+                else:
+                    await _end(process)
+            if answer:
+                parsed: dict[str, Any] = orjson.loads(answer)
+                return parsed
+            if fresh:
+                raise ImageUnsupported
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            str(Path(image_process.__file__)),
+            str(self._max_pixels),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=MAX_ANSWER,
+            env={"PATH": os.defpath},
+        )
+
+
+async def _converse(process: asyncio.subprocess.Process, line: bytes) -> bytes:
+    """The answer to ``line``; nothing where the process has ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with suppress(ConnectionError):
+        process.stdin.write(line)
+        await process.stdin.drain()
+    answer = await process.stdout.readline()
+    return answer if answer.endswith(b"\n") else b""
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await asyncio.shield(process.wait())
+
+
+def _facts(answer: dict[str, Any]) -> ImageFacts:
+    return ImageFacts(
+        content_type=str(answer["content_type"]),
+        width=int(answer["width"]),
+        height=int(answer["height"]),
+        animated=bool(answer["animated"]),
+        original=bool(answer.get("original", False)),
+    )

@@ -1,0 +1,226 @@
+"""HTTP requests to addresses that others chose: bounded in time, size, redirects and reach.
+
+A host name is resolved once a connection, and each address is put to the policy at the moment at which
+a socket is about to be opened to it: no second look-up can answer otherwise, and literal addresses and
+redirects come the same way. Cookies, proxies of the environment and automatic decompression are off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp.typedefs import LooseHeaders
+from yarl import URL
+
+from palpo.net.addresses import AddressPolicy
+
+CHUNK = 64 * 1024
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class HttpError(Exception):
+    """A request that brought no usable response."""
+
+
+class BadUrl(HttpError):
+    """The URL, or one that it redirects to, is not one to request."""
+
+
+class Unreachable(HttpError):
+    """No connection, none that is permitted, or it broke."""
+
+
+class TimedOut(HttpError):
+    """The time that was given ran out."""
+
+
+class ResponseTooLarge(HttpError):
+    """The response is over the size that was given."""
+
+
+class TooManyRedirects(HttpError):
+    """The last redirect that was permitted led to another."""
+
+
+class AddressRefused(OSError):
+    """The policy does not permit the address; the next one, if any, is tried."""
+
+
+class HttpResponse:
+    """A response whose body has not been read."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        """By name, in any case."""
+        self.url = str(response.url)
+        """Where it came from, after redirects."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters; empty where there is none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body, piece by piece; raises ResponseTooLarge as soon as it is over ``limit`` bytes."""
+        declared = self._response.content_length
+        if declared is not None and declared > limit:
+            raise ResponseTooLarge(f"over {limit} bytes")
+        size = 0
+        try:
+            async for chunk in self._response.content.iter_chunked(CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    raise ResponseTooLarge(f"over {limit} bytes")
+                yield chunk
+        except TimeoutError as error:
+            raise TimedOut(self.url) from error
+        except aiohttp.ClientError as error:
+            raise Unreachable(str(error)) from error
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body; raises ResponseTooLarge where it is over ``limit`` bytes."""
+        return b"".join([chunk async for chunk in self.chunks(limit)])
+
+    async def read_start(self, limit: int) -> bytes:
+        """The first ``limit`` bytes of the body, or all of a shorter one."""
+        try:
+            return await self._response.content.readexactly(limit)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+        except TimeoutError as error:
+            raise TimedOut(self.url) from error
+        except aiohttp.ClientError as error:
+            raise Unreachable(str(error)) from error
+
+
+class HttpClient:
+    """Keeps connections; ``close`` it in the end."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        user_agent: str,
+        tls: ssl.SSLContext | None = None,
+        connections: int = 200,
+        connections_per_host: int = 16,
+    ) -> None:
+        """``tls`` replaces the system's trust in certificate authorities."""
+        self._policy = policy
+        self._user_agent = user_agent
+        self._tls = tls
+        self._connections = connections
+        self._connections_per_host = connections_per_host
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float,
+        redirects: int = 0,
+        server_hostname: str | None = None,
+    ) -> AsyncIterator[HttpResponse]:
+        """Send a request; the response, of any status, within ``timeout_s`` for all of it.
+
+        Follows up to ``redirects`` redirects, as GET without ``headers`` that carry credentials.
+        ``server_hostname`` is the name that the certificate must have, where it is not the URL's.
+        Raises HttpError.
+        """
+        options: dict[str, Any] = {"headers": headers, "data": body, "server_hostname": server_hostname}
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._follow(method, _checked(None, url), options, redirects)
+                async with response:
+                    yield HttpResponse(response)
+        except TimeoutError as error:
+            raise TimedOut(url) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _follow(
+        self, method: str, url: URL, options: dict[str, Any], redirects: int
+    ) -> aiohttp.ClientResponse:
+        response = await self._send(method, url, options)
+        if not redirects:
+            return response
+        headers = _without_credentials(options["headers"] or {})
+        for _ in range(redirects):
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or location is None:
+                return response
+            response.close()
+            url = _checked(url, location)
+            response = await self._send("GET", url, {"headers": headers})
+        if response.status in REDIRECTS:
+            response.close()
+            raise TooManyRedirects(str(url))
+        return response
+
+    async def _send(self, method: str, url: URL, options: dict[str, Any]) -> aiohttp.ClientResponse:
+        try:
+            return await self._open().request(method, url, allow_redirects=False, **options)
+        except aiohttp.InvalidURL as error:
+            raise BadUrl(str(url)) from error
+        except TimeoutError:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unreachable(f"{url.host}: {error}") from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                socket_factory=self._socket,
+                ssl=self._tls or True,
+                use_dns_cache=False,
+                limit=self._connections,
+                limit_per_host=self._connections_per_host,
+            )
+            default_headers: LooseHeaders = {"User-Agent": self._user_agent, "Accept-Encoding": "identity"}
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers=default_headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            )
+        return self._session
+
+    def _socket(self, info: Any) -> socket.socket:
+        """A socket for one address of a host; raises AddressRefused."""
+        family, kind, protocol, _, address = info
+        if not self._policy.permits(str(address[0])):
+            raise AddressRefused(f"{address[0]} is not an address to connect to")
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    dropped = ("authorization", "cookie", "content-type")
+    return {name: value for name, value in headers.items() if name.lower() not in dropped}
+
+
+def _checked(base: URL | None, text: str) -> URL:
+    """An http or https URL without credentials in it, relative to ``base``; raises BadUrl."""
+    try:
+        url = URL(text) if base is None else base.join(URL(text))
+    except ValueError as error:
+        raise BadUrl(text[:200]) from error
+    if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
+        raise BadUrl(text[:200])
+    return url.with_fragment(None)

@@ -1,0 +1,224 @@
+"""Media, their thumbnails, and previews of URLs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, null, select, update
+
+from palpo.db.statements import Statement, insert_row, upsert
+from palpo.db.tables.media import media, media_thumbnails, url_previews
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaRecord:
+    """One ``mxc://`` URI. Times are milliseconds since the Unix epoch, sizes bytes."""
+
+    origin: str
+    media_id: str
+    user_id: str | None
+    """Who uploaded it, or created the URI; None where that was no local user."""
+    created_ts: int
+    expires_ts: int | None = None
+    """When the URI is lost unless content has come by then; None where it has."""
+    sha256: bytes | None = None
+    """Names the content; None where it has not been uploaded yet."""
+    size: int = 0
+    content_type: str = "application/octet-stream"
+    filename: str | None = None
+    authenticated: bool = False
+    """It came after the endpoints that ask for no access token were frozen."""
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbnail:
+    """A stored thumbnail's content."""
+
+    sha256: bytes
+    size: int
+    content_type: str
+
+
+_THIS = (media.c.origin == bindparam("of_origin")) & (media.c.media_id == bindparam("of_media_id"))
+_FIND = Statement(
+    select(
+        media.c.origin,
+        media.c.media_id,
+        media.c.user_id,
+        media.c.created_ts,
+        media.c.expires_ts,
+        media.c.sha256,
+        media.c.size,
+        media.c.content_type,
+        media.c.filename,
+        media.c.authenticated,
+        media.c.quarantined,
+    ).where(_THIS)
+)
+_INSERT = insert_row(media)
+_INSERT_NEW = upsert(media, key=["origin", "media_id"], update=())
+_FILL = Statement(
+    update(media)
+    .where(_THIS, media.c.sha256.is_(None))
+    .values(
+        sha256=bindparam("sha256"),
+        size=bindparam("size"),
+        content_type=bindparam("content_type"),
+        filename=bindparam("filename"),
+        authenticated=bindparam("authenticated"),
+        expires_ts=null(),
+    )
+)
+_QUARANTINE = Statement(update(media).where(_THIS).values(quarantined=bindparam("quarantined")))
+_PENDING = Statement(
+    select(func.count(), func.min(media.c.expires_ts)).where(
+        media.c.user_id == bindparam("user_id"), media.c.expires_ts > bindparam("now")
+    )
+)
+_DELETE_EXPIRED = Statement(
+    delete(media).where(media.c.user_id == bindparam("user_id"), media.c.expires_ts <= bindparam("now"))
+)
+_THUMBNAIL = Statement(
+    select(media_thumbnails.c.sha256, media_thumbnails.c.size, media_thumbnails.c.content_type).where(
+        media_thumbnails.c.source == bindparam("source"), media_thumbnails.c.variant == bindparam("variant")
+    )
+)
+_PUT_THUMBNAIL = upsert(media_thumbnails, key=["source", "variant"])
+_PREVIEW = Statement(
+    select(url_previews.c.preview).where(
+        url_previews.c.url_hash == bindparam("url_hash"), url_previews.c.expires_ts > bindparam("now")
+    )
+)
+_PUT_PREVIEW = upsert(url_previews, key=["url_hash"])
+_DELETE_PREVIEWS = Statement(delete(url_previews).where(url_previews.c.expires_ts <= bindparam("now")))
+
+
+async def find(tx: Transaction, origin: str, media_id: str) -> MediaRecord | None:
+    """What is known of ``mxc://origin/media_id``."""
+    row = await tx.one(_FIND, of_origin=origin, of_media_id=media_id)
+    return None if row is None else _record(row)
+
+
+def _record(row: Row) -> MediaRecord:
+    return MediaRecord(
+        origin=row[0],
+        media_id=row[1],
+        user_id=row[2],
+        created_ts=row[3],
+        expires_ts=row[4],
+        sha256=row[5],
+        size=row[6],
+        content_type=row[7],
+        filename=row[8],
+        authenticated=bool(row[9]),
+        quarantined=bool(row[10]),
+    )
+
+
+async def insert(tx: WriteTransaction, record: MediaRecord) -> None:
+    """Store a new URI; raises UniqueViolation where it is there already."""
+    await tx.run(_INSERT, **_columns(record))
+
+
+async def insert_new(tx: WriteTransaction, record: MediaRecord) -> None:
+    """Store a URI unless it is there already."""
+    await tx.run(_INSERT_NEW, **_columns(record))
+
+
+def _columns(record: MediaRecord) -> dict[str, object]:
+    return {
+        "origin": record.origin,
+        "media_id": record.media_id,
+        "user_id": record.user_id,
+        "created_ts": record.created_ts,
+        "expires_ts": record.expires_ts,
+        "sha256": record.sha256,
+        "size": record.size,
+        "content_type": record.content_type,
+        "filename": record.filename,
+        "authenticated": int(record.authenticated),
+        "quarantined": int(record.quarantined),
+    }
+
+
+async def fill(
+    tx: WriteTransaction,
+    origin: str,
+    media_id: str,
+    *,
+    sha256: bytes,
+    size: int,
+    content_type: str,
+    filename: str | None,
+    authenticated: bool,
+) -> bool:
+    """Give a URI its content; False where it has some already."""
+    changed = await tx.run(
+        _FILL,
+        of_origin=origin,
+        of_media_id=media_id,
+        sha256=sha256,
+        size=size,
+        content_type=content_type,
+        filename=filename,
+        authenticated=int(authenticated),
+    )
+    return changed > 0
+
+
+async def set_quarantined(tx: WriteTransaction, origin: str, media_id: str, quarantined: bool) -> None:
+    """Withhold a URI's content from everybody, or give it out again."""
+    await tx.run(_QUARANTINE, of_origin=origin, of_media_id=media_id, quarantined=int(quarantined))
+
+
+async def pending(tx: Transaction, user_id: str, *, now_ms: int) -> tuple[int, int]:
+    """How many of a user's URIs wait for content, and when the first of them expires (0: none)."""
+    row = await tx.one(_PENDING, user_id=user_id, now=now_ms)
+    assert row is not None
+    return int(row[0]), int(row[1] or 0)
+
+
+async def delete_expired(tx: WriteTransaction, user_id: str, *, now_ms: int) -> None:
+    """Forget a user's URIs whose content never came."""
+    await tx.run(_DELETE_EXPIRED, user_id=user_id, now=now_ms)
+
+
+async def find_thumbnail(tx: Transaction, source: bytes, variant: str) -> Thumbnail | None:
+    """A thumbnail of the content that ``source`` names."""
+    row = await tx.one(_THUMBNAIL, source=source, variant=variant)
+    return None if row is None else Thumbnail(sha256=row[0], size=row[1], content_type=row[2])
+
+
+async def put_thumbnail(tx: WriteTransaction, source: bytes, variant: str, thumbnail: Thumbnail) -> None:
+    """Store a thumbnail."""
+    await tx.run(
+        _PUT_THUMBNAIL,
+        source=source,
+        variant=variant,
+        sha256=thumbnail.sha256,
+        size=thumbnail.size,
+        content_type=thumbnail.content_type,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedPreview:
+    """What was found at a URL: a JSON object, or None where there was no preview to be had."""
+
+    preview: bytes | None
+
+
+async def find_preview(tx: Transaction, url_hash: bytes, *, now_ms: int) -> CachedPreview | None:
+    """The preview of a URL, unless it has expired."""
+    row = await tx.one(_PREVIEW, url_hash=url_hash, now=now_ms)
+    return None if row is None else CachedPreview(preview=row[0])
+
+
+async def put_preview(
+    tx: WriteTransaction, url_hash: bytes, preview: bytes | None, *, now_ms: int, expires_ts: int
+) -> None:
+    """Store the preview of a URL, and forget those that have expired."""
+    await tx.run(_DELETE_PREVIEWS, now=now_ms)
+    await tx.run(_PUT_PREVIEW, url_hash=url_hash, preview=preview, expires_ts=expires_ts)

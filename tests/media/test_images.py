@@ -1,0 +1,125 @@
+"""Thumbnails, by real processes."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
+from tests.media.images import animation, bomb, image, opened
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[ImageWorkers]:
+    made = ImageWorkers(max_pixels=1_000_000, count=1)
+    yield made
+    await made.close()
+
+
+def saved(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "crop", "size"),
+    [
+        (32, 32, False, (64, 32)),
+        (32, 32, True, (32, 32)),
+        (320, 240, False, (480, 240)),
+        (320, 240, True, (320, 240)),
+        (100, 390, True, (100, 390)),
+    ],
+)
+async def test_sizes(
+    workers: ImageWorkers, tmp_path: Path, width: int, height: int, crop: bool, size: tuple[int, int]
+) -> None:
+    source, target = saved(tmp_path, image(800, 400)), tmp_path / "target"
+    facts = await workers.thumbnail(source, target, ThumbnailSpec(width=width, height=height, crop=crop))
+    assert (facts.width, facts.height) == opened(target.read_bytes()).size == size
+    assert not facts.original
+
+
+@pytest.mark.parametrize(("width", "height"), [(800, 400), (801, 10), (10, 400), (2000, 2000)])
+async def test_nothing_is_made_larger(workers: ImageWorkers, tmp_path: Path, width: int, height: int) -> None:
+    source, target = saved(tmp_path, image(800, 400)), tmp_path / "target"
+    facts = await workers.thumbnail(source, target, ThumbnailSpec(width=width, height=height))
+    assert facts.original
+    assert facts.content_type == "image/png"
+    assert not target.exists()
+
+
+async def test_a_crop_is_taken_from_the_middle(workers: ImageWorkers, tmp_path: Path) -> None:
+    source, target = saved(tmp_path, image(900, 300, "JPEG", quality=95)), tmp_path / "target"
+    await workers.thumbnail(source, target, ThumbnailSpec(width=96, height=96, crop=True))
+    made = opened(target.read_bytes()).convert("RGB")
+    left, right = made.getpixel((10, 48)), made.getpixel((86, 48))
+    assert left[0] > 200 > 50 > left[2]
+    assert right[2] > 200 > 50 > right[0]
+
+
+async def test_transparency_is_kept(workers: ImageWorkers, tmp_path: Path) -> None:
+    source, target = saved(tmp_path, image(100, 100, mode="RGBA")), tmp_path / "target"
+    facts = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32))
+    made = opened(target.read_bytes())
+    assert facts.content_type == "image/png"
+    assert made.getpixel((5, 5)) == (255, 0, 0, 128)
+
+
+async def test_a_photo_is_turned_upright(workers: ImageWorkers, tmp_path: Path) -> None:
+    exif = opened(image(1, 1)).getexif()
+    exif[0x0112] = 6
+    source, target = saved(tmp_path, image(400, 200, "JPEG", exif=exif)), tmp_path / "target"
+    assert (await workers.inspect(source)).height == 400
+    facts = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32))
+    made = opened(target.read_bytes())
+    assert (facts.width, facts.height) == made.size == (32, 64)
+    assert not made.getexif()
+
+
+async def test_animations(workers: ImageWorkers, tmp_path: Path) -> None:
+    source, target = saved(tmp_path, animation(200, 100)), tmp_path / "target"
+    still = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32))
+    assert not still.animated
+    assert getattr(opened(target.read_bytes()), "n_frames", 1) == 1
+    moving = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32, animated=True))
+    assert moving.animated
+    assert moving.content_type == "image/webp"
+    assert getattr(opened(target.read_bytes()), "n_frames", 1) == 3
+    large = ThumbnailSpec(width=800, height=600)
+    assert not (await workers.thumbnail(source, target, large)).animated
+    assert (
+        await workers.thumbnail(source, target, ThumbnailSpec(width=800, height=600, animated=True))
+    ).original
+
+
+async def test_a_decompression_bomb(workers: ImageWorkers, tmp_path: Path) -> None:
+    data = bomb(4000, 4000)
+    assert len(data) < 100_000
+    with pytest.raises(ImageTooLarge):
+        await workers.inspect(saved(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"<svg/>", image(100, 100)[:60], b"\xff\xd8\xff" + bytes(100), b"%!PS-Adobe"]
+)
+async def test_what_is_no_image(workers: ImageWorkers, tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(ImageUnsupported):
+        await workers.thumbnail(saved(tmp_path, data), tmp_path / "t", ThumbnailSpec(width=32, height=32))
+
+
+async def test_a_process_that_died_is_replaced(workers: ImageWorkers, tmp_path: Path) -> None:
+    source = saved(tmp_path, image(10, 10))
+    await workers.inspect(source)
+    os.kill(workers._idle[0].pid, signal.SIGKILL)
+    assert (await workers.inspect(source)).width == 10
+
+
+async def test_time_runs_out(tmp_path: Path) -> None:
+    workers = ImageWorkers(max_pixels=1_000_000, timeout_s=0.001)
+    with pytest.raises(ImageUnsupported):
+        await workers.inspect(saved(tmp_path, image(10, 10)))
+    await workers.close()
