@@ -93,7 +93,8 @@ def _flows(call: Call) -> list[Flow]:
     if config.open:
         flows.append((DUMMY,))
     if config.token:
-        flows.append((REGISTRATION_TOKEN,))
+        # Clients know this flow with the dummy stage at its end, and some fail without it.
+        flows.append((REGISTRATION_TOKEN, DUMMY))
     if not flows:
         raise Forbidden("Registration is disabled")
     return flows

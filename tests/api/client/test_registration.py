@@ -122,14 +122,17 @@ async def test_registration_token(tmp_path: Path) -> None:
     async with homeserver(tmp_path, registration={"open": False, "token": "sesame"}) as server:
         client = server.client()
         challenge = await client.post("/register", {"username": "eve"}, status=401)
-        assert challenge["flows"] == [{"stages": ["m.login.registration_token"]}]
+        assert challenge["flows"] == [{"stages": ["m.login.registration_token", "m.login.dummy"]}]
         auth = {**stage, "token": "wrong", "session": challenge["session"]}
         failed = await client.post("/register", {"username": "eve", "auth": auth}, status=401)
         assert failed["errcode"] == "M_FORBIDDEN"
         assert failed["session"] == challenge["session"]
         assert (await client.post("/register", {"auth": DUMMY}, status=401))["errcode"] == "M_UNRECOGNIZED"
         auth["token"] = "sesame"
-        answer = await client.post("/register", {"username": "eve", "auth": auth})
+        halfway = await client.post("/register", {"username": "eve", "auth": auth}, status=401)
+        assert halfway["completed"] == ["m.login.registration_token"]
+        last = {**DUMMY, "session": challenge["session"]}
+        answer = await client.post("/register", {"username": "eve", "auth": last})
         assert answer["user_id"] == "@eve:test.example"
 
         path = "/client/v1/register/m.login.registration_token/validity"
