@@ -22,7 +22,6 @@ from palpo.config.model import Config
 from palpo.core.signing import SigningKey
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
-from palpo.db.position import CURRENT
 from palpo.media.blobs import DiskBlobStore
 from palpo.media.images import ImageWorkers
 from palpo.media.remote import NoRemoteMedia
@@ -35,6 +34,7 @@ from palpo.services.aliases import Aliases
 from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.dehydrated_devices import DehydratedDevices
+from palpo.services.delayed_events import DelayedEvents
 from palpo.services.device_lists import DeviceLists
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
@@ -46,6 +46,7 @@ from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.media import Media
 from palpo.services.memberships import Memberships
+from palpo.services.old_sync import OldSync
 from palpo.services.openid import OpenId
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.presence import PresenceTracker
@@ -81,6 +82,8 @@ from palpo.services.user_rooms import UserRooms
 from palpo.services.visibility import Visibility
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
+from palpo.streams.polling import read_position
+from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.extras import RoomExtras
 from palpo.sync.filters import SyncFilters
@@ -104,14 +107,23 @@ async def application(
     background = Background()
     closing = AsyncExitStack()
     db = Database(create_engine(config.database_url))
+    link = create_wakeups(
+        db,
+        database_url=config.database_url,
+        redis_url=config.redis_url or None,
+        known=lambda: wakeups.position,
+    )
     db.listen(wakeups.on_commit)
+    db.listen(link.publish)
     await db.open()
     try:
-        wakeups.start(await db.read(lambda tx: tx.value(CURRENT)))
+        await link.start(wakeups.on_commit)
+        wakeups.start(await db.read(read_position))
         services = build_services(config, clock, db, wakeups, background, key)
         closing.push_async_callback(services.http.close)
         closing.push_async_callback(services.images.close)
         background.start("room-writer", services.room_writer.run())
+        background.start("delayed-events", services.delayed_events.run())
         background.start("last-seen", services.last_seen.run())
         background.start("typing", services.typing.run())
         background.start("presence", services.presence.run())
@@ -132,6 +144,7 @@ async def application(
         wakeups.close()
         await background.stop()
         await closing.aclose()
+        await link.stop()
         await db.close()
 
 
@@ -163,7 +176,6 @@ def build_services(
     profiles = Profiles(db, server_name=config.server_name)
     room_access = RoomAccess(db, events, room_heads)
     visibility = Visibility(db, events, room_heads, room_access)
-    timeline = Timeline(db, events, room_heads, room_access, visibility)
     overviews = Overviews(db, events)
     room_directory = RoomDirectory(
         db, room_heads, room_access, overviews, wakeups, server_name=config.server_name
@@ -192,7 +204,6 @@ def build_services(
         default_version=config.rooms.default_version,
         random_id=lambda: secrets.token_urlsafe(18),
     )
-    client_events = ClientEvents(db, events, clock, wakeups)
     device_lists = DeviceLists(db, wakeups, events)
     keys = Keys(db, wakeups, server_name=config.server_name)
     to_device = ToDevice(db, clock, wakeups, server_name=config.server_name)
@@ -200,6 +211,8 @@ def build_services(
     push_rules = PushRules(db, wakeups, config.push)
     account_data = AccountData(db, wakeups, push_rules)
     room_succession.on_upgrade.append(carry_over(account_data, push_rules))
+    client_events = ClientEvents(db, events, clock, wakeups, visibility, account_data)
+    timeline = Timeline(db, events, room_heads, room_access, visibility, account_data)
     pushers = Pushers(db, clock, config.push)
     device_removal.also(pushers.forget_devices)
     device_removal.also(account_data.forget_devices)
@@ -239,6 +252,18 @@ def build_services(
         server_name=config.server_name,
         random_id=lambda: secrets.token_urlsafe(18),
     )
+    room_state = RoomState(db, events, room_heads, room_access, room_writer, memberships, aliases)
+    sending = Sending(db, events, room_heads, room_writer)
+    delayed_events = DelayedEvents(
+        db,
+        wakeups,
+        clock,
+        room_heads,
+        room_access,
+        sending,
+        room_state,
+        random_id=lambda: secrets.token_urlsafe(18),
+    )
     return Services(
         config=config,
         clock=clock,
@@ -258,7 +283,7 @@ def build_services(
         room_access=room_access,
         room_creation=room_creation,
         room_directory=room_directory,
-        room_state=RoomState(db, events, room_heads, room_access, room_writer, memberships, aliases),
+        room_state=room_state,
         room_succession=room_succession,
         room_summaries=RoomSummaries(events, room_heads, room_access, overviews, restricted_joins),
         room_upgrades=RoomUpgrades(
@@ -268,10 +293,14 @@ def build_services(
         aliases=aliases,
         memberships=memberships,
         client_events=client_events,
-        sending=Sending(db, events, room_heads, room_writer),
+        sending=sending,
+        delayed_events=delayed_events,
         visibility=visibility,
         timeline=timeline,
-        relations=Relations(db, events, visibility, timeline),
+        old_sync=OldSync(
+            db, events, wakeups, room_access, timeline, visibility, room_directory, account_data
+        ),
+        relations=Relations(db, events, visibility, timeline, account_data),
         last_seen=last_seen,
         devices=Devices(db, clock, last_seen, device_removal),
         dehydrated_devices=DehydratedDevices(db, clock, device_removal),

@@ -14,6 +14,7 @@ from palpo.services.aliases import Aliases
 from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.dehydrated_devices import DehydratedDevices
+from palpo.services.delayed_events import DelayedEvents
 from palpo.services.device_lists import DeviceLists
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
@@ -32,6 +33,7 @@ from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
+from palpo.services.old_sync import OldSync
 from palpo.services.relations import Relations
 from palpo.services.reports import Reports
 from palpo.services.room_access import RoomAccess
@@ -92,8 +94,10 @@ class Services:
     memberships: Memberships
     client_events: ClientEvents
     sending: Sending
+    delayed_events: DelayedEvents
     visibility: Visibility
     timeline: Timeline
+    old_sync: OldSync
     relations: Relations
     last_seen: LastSeen
     devices: Devices

@@ -14,8 +14,10 @@ from palpo.core.canonical_json import to_json
 from palpo.core.events import with_unsigned
 from palpo.core.state_tree import EMPTY_ROOT, get
 from palpo.db.engine import Commit, Database
+from palpo.services.account_data import AccountData
 from palpo.services.event_store import Bounded, EventStore
 from palpo.services.state_at import StateAt
+from palpo.services.visibility import Visibility
 from palpo.storage import events as events_storage
 from palpo.storage import relations as relations_storage
 from palpo.storage.events import StoredEvent
@@ -33,11 +35,21 @@ class ClientEvents:
     """Writes events for clients."""
 
     def __init__(
-        self, db: Database, store: EventStore, clock: Clock, wakeups: Wakeups, *, cached: int = 100_000
+        self,
+        db: Database,
+        store: EventStore,
+        clock: Clock,
+        wakeups: Wakeups,
+        visibility: Visibility,
+        account_data: AccountData,
+        *,
+        cached: int = 100_000,
     ) -> None:
         self._db = db
         self._store = store
         self._clock = clock
+        self._visibility = visibility
+        self._account_data = account_data
         self._state_at = StateAt(store)
         self._replaced: Bounded[str, str] = Bounded(cached)
         self._unrelated: Bounded[str, bool] = Bounded(cached)
@@ -150,7 +162,8 @@ class ClientEvents:
         if not parents:
             return
         targets = list(parents)
-        children = await self._db.read(lambda tx: relations_storage.children(tx, targets, user_id))
+        ignored = list(await self._account_data.ignored_users(user_id))
+        children = await self._db.read(lambda tx: relations_storage.children(tx, targets, user_id, ignored))
         bundles = await self._bundles(parents, children, user_id, threads=threads)
         for event_id, bundle in bundles.items():
             more.setdefault(event_id, {})["m.relations"] = bundle
@@ -169,46 +182,45 @@ class ClientEvents:
         for event_id, references in children.references.items():
             chunk = {"chunk": [{"event_id": name} for name in references]}
             parts.setdefault(event_id, {})[REFERENCE] = to_json(chunk)
-        edits = await self._edits(parents, children)
+        seen = await self._seen(children, user_id)
+        edits = _edits(parents, children, seen)
         for event_id, shown in zip(edits, await self._plain(edits.values(), user_id), strict=True):
             parts.setdefault(event_id, {})[REPLACE] = shown
         if threads and children.threads:
-            for event_id, summary in (await self._threads(parents, children, user_id)).items():
+            for event_id, summary in (await self._threads(parents, children, seen, user_id)).items():
                 parts.setdefault(event_id, {})[THREAD] = summary
         return {event_id: b"{" + _members(bundle)[1:] + b"}" for event_id, bundle in parts.items()}
 
-    async def _edits(self, parents: Mapping[str, StoredEvent], children: Children) -> dict[str, StoredEvent]:
-        """The newest valid replacement of each parent (spec: "Validity of replacement events")."""
-        found = await self._store.get_many(
-            {name for names in children.replacements.values() for name in names}
-        )
-        edits = {}
-        for event_id, names in children.replacements.items():
-            parent = parents[event_id]
-            if parent.redacted_by is None and not _replaces(parent):
-                valid = (found[name] for name in names if name in found and _has_new_content(found[name]))
-                newest = next(valid, None)
-                if newest is not None:
-                    edits[event_id] = newest
-        return edits
+    async def _seen(self, children: Children, user_id: str) -> dict[str, StoredEvent]:
+        """The children that may be bundled, as far as the user may see them."""
+        names = {name for names in children.replacements.values() for name in names}
+        names |= {name for thread in children.threads.values() for name in thread.newest}
+        found = await self._store.get_list(list(names))
+        return {item.event_id: item for item in await self._visibility.visible(found, user_id)}
 
     async def _threads(
-        self, parents: Mapping[str, StoredEvent], children: Children, user_id: str
+        self,
+        parents: Mapping[str, StoredEvent],
+        children: Children,
+        seen: Mapping[str, StoredEvent],
+        user_id: str,
     ) -> dict[str, bytes]:
-        found = await self._store.get_many({thread.latest for thread in children.threads.values()})
-        roots = {root: thread for root, thread in children.threads.items() if thread.latest in found}
-        latest = [found[thread.latest] for thread in roots.values()]
+        latest = {
+            root: newest
+            for root, thread in children.threads.items()
+            if (newest := next((seen[name] for name in thread.newest if name in seen), None)) is not None
+        }
         shown = await self.render(
-            latest, user_id=user_id, device_id=None, with_room_id=True, bundle=True, threads=False
+            list(latest.values()), user_id=user_id, device_id=None, with_room_id=True, threads=False
         )
         return {
             root: b'{"latest_event":%b,"count":%d,"current_user_participated":%b}'
             % (
                 event,
-                thread.count,
+                children.threads[root].count,
                 to_json(root in children.participated or parents[root].event.sender == user_id),
             )
-            for (root, thread), event in zip(roots.items(), shown, strict=True)
+            for root, event in zip(latest, shown, strict=True)
         }
 
     async def _plain(self, events: Iterable[StoredEvent], user_id: str) -> list[bytes]:
@@ -233,6 +245,21 @@ def _members(members: Mapping[str, Any]) -> bytes:
         b",%b:%b" % (to_json(name), value if type(value) is bytes else to_json(value))
         for name, value in members.items()
     )
+
+
+def _edits(
+    parents: Mapping[str, StoredEvent], children: Children, seen: Mapping[str, StoredEvent]
+) -> dict[str, StoredEvent]:
+    """The newest valid replacement of each parent (spec: "Validity of replacement events")."""
+    edits = {}
+    for event_id, names in children.replacements.items():
+        parent = parents[event_id]
+        if parent.redacted_by is None and not _replaces(parent):
+            valid = (seen[name] for name in names if name in seen and _has_new_content(seen[name]))
+            newest = next(valid, None)
+            if newest is not None:
+                edits[event_id] = newest
+    return edits
 
 
 def _replaces(item: StoredEvent) -> bool:

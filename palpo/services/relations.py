@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from palpo.db.engine import Database
+from palpo.services.account_data import AccountData
 from palpo.services.event_store import EventStore
 from palpo.services.timeline import BEGINNING, Stretch, Timeline, place_after
 from palpo.services.tokens import Order
@@ -41,11 +42,19 @@ class ThreadList:
 class Relations:
     """Reads relations."""
 
-    def __init__(self, db: Database, store: EventStore, visibility: Visibility, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: EventStore,
+        visibility: Visibility,
+        timeline: Timeline,
+        account_data: AccountData,
+    ) -> None:
         self._db = db
         self._store = store
         self._visibility = visibility
         self._timeline = timeline
+        self._account_data = account_data
 
     async def children(
         self,
@@ -77,7 +86,9 @@ class Relations:
             complete = len(inside) < asked
             if page:
                 at = place_after(page[-1], backwards=backwards)
-            found += await self._visibility.visible(inside, user_id)
+            found += await self._visibility.visible(
+                await self._timeline.without_ignored(inside, user_id), user_id
+            )
             if complete or len(found) > limit:
                 break
         if len(found) > limit:
@@ -99,12 +110,19 @@ class Relations:
                 await self._store.get_list([root for root, _ in rows]), user_id
             )
             if len(rows) < asked:
-                return ThreadList(roots=roots, next=None)
+                return ThreadList(roots=await self._shown(roots, user_id), next=None)
             at = rows[-1][1]
             if len(roots) == limit:
                 break
         more = await self._threads(room_id, user_id, participated, at, 1)
-        return ThreadList(roots=roots, next=at if more else None)
+        return ThreadList(roots=await self._shown(roots, user_id), next=at if more else None)
+
+    async def _shown(self, roots: Sequence[StoredEvent], user_id: str) -> list[StoredEvent]:
+        """Thread roots, those of ignored users without their content."""
+        ignored = await self._account_data.ignored_users(user_id)
+        return [
+            await self._visibility.pruned(item) if item.event.sender in ignored else item for item in roots
+        ]
 
     async def _threads(
         self, room_id: str, user_id: str, participated: bool, before: int, limit: int

@@ -12,6 +12,7 @@ from palpo.core import state_tree
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import StateKey
 from palpo.db.engine import Database
+from palpo.services.account_data import AccountData
 from palpo.services.event_filters import Wanted, predicate
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
@@ -79,12 +80,14 @@ class Timeline:
         heads: RoomHeads,
         access: RoomAccess,
         visibility: Visibility,
+        account_data: AccountData,
     ) -> None:
         self._db = db
         self._store = store
         self._heads = heads
         self._access = access
         self._visibility = visibility
+        self._account_data = account_data
 
     async def readable_until(self, room_id: str, user_id: str) -> Order:
         """How far into a room's timeline the user may look.
@@ -187,6 +190,13 @@ class Timeline:
             skipped += asked
         raise NotFound(f"There is no event {'before' if backwards else 'after'} {ts}")
 
+    async def without_ignored(self, page: Sequence[StoredEvent], user_id: str) -> Sequence[StoredEvent]:
+        """The page without messages of users whom the reader ignores (spec: "Ignoring Users")."""
+        ignored = await self._account_data.ignored_users(user_id)
+        if not ignored:
+            return page
+        return [item for item in page if item.event.state_key is not None or item.event.sender not in ignored]
+
     async def _near(self, room_id: str, ts: int, backwards: bool, limit: int, skipped: int) -> list[str]:
         return await self._db.read(
             lambda tx: storage.near_time(tx, room_id, ts, backwards=backwards, limit=limit, skipped=skipped)
@@ -199,6 +209,7 @@ class Timeline:
 
     async def _wanted(self, query: Query, page: Sequence[StoredEvent]) -> list[StoredEvent]:
         wanted, filter_ = query.wanted, query.filter
+        page = await self.without_ignored(page, query.user_id)
         if wanted is not None:
             page = [item for item in page if wanted(item.event)]
         if filter_ is not None and page:

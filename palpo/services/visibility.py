@@ -103,10 +103,11 @@ class Visibility:
     ) -> list[StoredEvent]:
         senders = {item.event.sender for item in absent} - {user_id}
         erased = await self._db.read(lambda tx: erasures.erased(tx, senders))
-        pruned = {item.event_id: await self._pruned(item) for item in absent if item.event.sender in erased}
+        pruned = {item.event_id: await self.pruned(item) for item in absent if item.event.sender in erased}
         return [pruned.get(item.event_id, item) for item in kept] if pruned else kept
 
-    async def _pruned(self, item: StoredEvent) -> StoredEvent:
+    async def pruned(self, item: StoredEvent) -> StoredEvent:
+        """An event as if it had been redacted."""
         rules = (await self._heads.get(item.event.room_id)).rules
         event = redacted_event(rules, item.event)
         return msgspec.structs.replace(item, event=event, client=client_event_bytes(event))

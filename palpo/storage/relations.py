@@ -20,6 +20,8 @@ REPLACE = "m.replace"
 REFERENCE = "m.reference"
 MAX_REFERENCES = 100
 """References that one aggregation lists."""
+MAX_NEWEST = 5
+"""Last events of a thread that are looked at for one that the user may see."""
 MAX_REPLACEMENTS = 5
 """Replacements of an event that are looked at, newest first, for one that has new content."""
 
@@ -29,8 +31,8 @@ class Thread:
     """What a thread comes to."""
 
     count: int
-    latest: str
-    """Its last event."""
+    newest: list[str]
+    """Its last events, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,8 +270,8 @@ async def children(
     threads: dict[str, Thread] = {}
     participated: frozenset[str] = frozenset()
     if by_type[THREAD]:
-        for target, event_id, total in await _newest(tx, THREAD, by_type[THREAD], ignored, 1):
-            threads[target] = Thread(count=total, latest=event_id)
+        for target, event_id, total in await _newest(tx, THREAD, by_type[THREAD], ignored, MAX_NEWEST):
+            threads.setdefault(target, Thread(count=total, newest=[])).newest.append(event_id)
         found = await tx.all(_PARTICIPATED, targets=by_type[THREAD], user_id=user_id)
         participated = frozenset(row[0] for row in found)
     references: dict[str, list[str]] = {}

@@ -93,11 +93,11 @@ async def test_what_children_come_to(database: Database) -> None:
     assert not await database.read(lambda tx: relations.room_has_any(tx, "!other:a"))
     found = await database.read(lambda tx: relations.children(tx, ["$root", "$alone"], BOB))
     assert found.replacements == {"$root": ["$edit", "$older"]}
-    assert found.threads == {"$root": relations.Thread(count=2, latest="$t2")}
+    assert found.threads == {"$root": relations.Thread(count=2, newest=["$t2", "$t1"])}
     assert found.participated == {"$root"}
     assert found.references == {"$root": ["$r1", "$r2"]}
     found = await database.read(lambda tx: relations.children(tx, ["$root"], "@carol:a", [BOB]))
-    assert found.threads == {"$root": relations.Thread(count=1, latest="$t1")}
+    assert found.threads == {"$root": relations.Thread(count=1, newest=["$t1"])}
     assert found.participated == frozenset()
     await database.write(lambda tx: events.redact(tx, "$t1", "$redaction"))
     found = await database.read(lambda tx: relations.children(tx, ["$root"], ALICE))

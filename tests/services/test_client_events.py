@@ -161,3 +161,19 @@ async def test_a_thousand_messages_take_a_moment(server: Homeserver, alice: Clie
         )
         times.append(time.perf_counter() - started)
     assert min(times) < 0.01
+
+
+async def test_who_left_is_not_shown_what_came_after(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    await member(server, room_id, bob, "join")
+    send = server.services.room_writer.send
+    root = await send(room_id, text(alice, "root"))
+    before = await send(room_id, text(alice, "t1", **relation("m.thread", root)))
+    await member(server, room_id, bob, "leave")
+    await send(room_id, text(alice, "t2", **relation("m.thread", root)))
+    edit = {**relation("m.replace", root), "m.new_content": {"body": "secret"}}
+    await send(room_id, text(alice, "* secret", **edit))
+    [event] = await shown(server, [root], bob)
+    relations = event["unsigned"]["m.relations"]
+    assert relations["m.thread"]["latest_event"]["event_id"] == before.event_id
+    assert "m.replace" not in relations

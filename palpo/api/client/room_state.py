@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from palpo.api.call import Call, Handlers, Reply
+from palpo.api.client.sending import scheduled
 from palpo.api.suspension import refuse_suspended
 from palpo.core.canonical_json import to_json
 from palpo.storage.events import StoredEvent
@@ -32,9 +33,13 @@ async def get_room_state_with_key(call: Call, params: wire.StateParams, body: No
 
 
 @handlers.serves(wire.set_room_state_with_key)
-async def set_room_state_with_key(call: Call, params: wire.SetStateParams, body: Json) -> wire.StateSet:
+async def set_room_state_with_key(
+    call: Call, params: wire.SetStateParams, body: Json
+) -> wire.StateSet | Reply:
     """PUT /rooms/{roomId}/state/{eventType}/{stateKey}."""
     refuse_suspended(call)
+    if params.delay is not None:
+        return await scheduled(call, params.room_id, params.event_type, params.state_key, body, params.delay)
     event_id = await call.services.room_state.put(
         call.requester,
         params.room_id,

@@ -1,14 +1,44 @@
 """Sending message events and redactions."""
 
-from palpo.api.call import Call, Handlers
+from palpo.api.call import Call, Handlers, Reply
+from palpo.api.codec import encode
+from palpo.api.suspension import refuse_suspended
 from palpo.wire.client import sending as wire
+from palpo.wire.client.delayed_events import Scheduled
 from palpo.wire.endpoint import Json
 
 handlers = Handlers()
 
 
+async def scheduled(
+    call: Call,
+    room_id: str,
+    event_type: str,
+    state_key: str | None,
+    content: Json,
+    delay_ms: int,
+    transaction_id: str | None = None,
+) -> Reply:
+    """Have an event sent later (MSC4140)."""
+    refuse_suspended(call)
+    delay_id = await call.services.delayed_events.schedule(
+        call.requester,
+        room_id,
+        event_type,
+        content,
+        delay_ms=delay_ms,
+        state_key=state_key,
+        transaction_id=transaction_id,
+    )
+    return Reply(body=encode(Scheduled(delay_id=delay_id)))
+
+
 @handlers.serves(wire.send_message)
-async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.Sent:
+async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.Sent | Reply:
+    if params.delay is not None:
+        return await scheduled(
+            call, params.room_id, params.event_type, None, body, params.delay, params.txn_id
+        )
     event_id = await call.services.sending.send(
         call.requester,
         params.room_id,

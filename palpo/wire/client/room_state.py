@@ -34,6 +34,8 @@ class SetStateParams(Params, frozen=True):
     state_key: str = ""
     ts: int | None = None
     """The event's time, milliseconds since the Unix epoch; heeded from application services."""
+    delay: int | None = msgspec.field(name="org.matrix.msc4140.delay", default=None)
+    """Milliseconds after which it is set (MSC4140)."""
 
 
 class MembersParams(Params, frozen=True):

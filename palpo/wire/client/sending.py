@@ -1,5 +1,7 @@
 """Sending events (spec: client-server API, "Sending events to a room" and "Redactions")."""
 
+import msgspec
+
 from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Params, Response, client
 
 
@@ -11,6 +13,8 @@ class SendParams(Params, frozen=True):
     txn_id: str
     ts: int | None = None
     """The event's time, milliseconds since the Unix epoch; heeded from application services."""
+    delay: int | None = msgspec.field(name="org.matrix.msc4140.delay", default=None)
+    """Milliseconds after which it is sent (MSC4140)."""
 
 
 class RedactParams(Params, frozen=True):

@@ -112,3 +112,27 @@ async def test_threads(server: Homeserver, alice: Client, bob: Client) -> None:
     await alice.request("GET", url, params={"from": "x"}, status=400)
     outsider = await server.register("carol")
     await outsider.request("GET", url, status=403)
+
+
+async def test_ignored_users_are_left_out(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    await member(server, room_id, bob, "join")
+    root = await alice.send(room_id, "root")
+    mine = await relate(alice, room_id, root, "m.thread")
+    his = await relate(bob, room_id, root, "m.thread")
+    his_root = await bob.send(room_id, "his")
+    await relate(alice, room_id, his_root, "m.thread")
+    path = f"/user/{alice.user_id}/account_data/m.ignored_user_list"
+    await alice.put(path, {"ignored_users": {bob.user_id: {}}})
+    event = await alice.get(f"/rooms/{room_id}/event/{root}")
+    thread = event["unsigned"]["m.relations"]["m.thread"]
+    assert thread["count"] == 1
+    assert thread["latest_event"]["event_id"] == mine
+    assert (await children(alice, room_id, root))["ids"] == [mine]
+    assert (await children(bob, room_id, root))["ids"] == [his, mine]
+    page = await alice.get(f"/rooms/{room_id}/messages", params={"dir": "b", "limit": 100})
+    senders = {event["sender"] for event in page["chunk"] if "state_key" not in event}
+    assert senders == {alice.user_id}
+    page = await alice.request("GET", f"/client/v1/rooms/{room_id}/threads")
+    assert page["chunk"][0]["event_id"] == his_root
+    assert page["chunk"][0]["content"] == {}

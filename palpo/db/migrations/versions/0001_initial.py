@@ -137,6 +137,70 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_dehydrated_devices")),
     )
     op.create_table(
+        "delayed_events",
+        sa.Column(
+            "delay_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "state_key",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "content",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("delay_ms", sa.BigInteger(), nullable=False),
+        sa.Column("running_since_ts", sa.BigInteger(), nullable=False),
+        sa.Column("send_ts", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "replaces",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "transaction_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=True,
+        ),
+        sa.Column("finished_ts", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("delay_id", name=op.f("pk_delayed_events")),
+    )
+    op.create_index(
+        "ix_delayed_events_finished_ts_send_ts", "delayed_events", ["finished_ts", "send_ts"], unique=False
+    )
+    op.create_index(
+        "ix_delayed_events_transaction_hash", "delayed_events", ["transaction_hash"], unique=False
+    )
+    op.create_index("ix_delayed_events_user_id", "delayed_events", ["user_id"], unique=False)
+    op.create_table(
         "device_keys",
         sa.Column(
             "user_id",
@@ -552,6 +616,81 @@ def upgrade() -> None:
     )
     op.create_index("ix_login_tokens_expires_ts", "login_tokens", ["expires_ts"], unique=False)
     op.create_index("ix_login_tokens_user_id", "login_tokens", ["user_id"], unique=False)
+    op.create_table(
+        "media",
+        sa.Column(
+            "origin",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "media_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "sha256",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=True,
+        ),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "content_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "filename",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("authenticated", sa.SmallInteger(), nullable=False),
+        sa.Column("quarantined", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("origin", "media_id", name=op.f("pk_media")),
+    )
+    op.create_index("ix_media_sha256", "media", ["sha256"], unique=False)
+    op.create_index("ix_media_user_id_expires_ts", "media", ["user_id", "expires_ts"], unique=False)
+    op.create_table(
+        "media_thumbnails",
+        sa.Column(
+            "source",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "variant",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "sha256",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "content_type",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("source", "variant", name=op.f("pk_media_thumbnails")),
+    )
     op.create_table(
         "memberships",
         sa.Column(
@@ -1077,6 +1216,26 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "room_id", name=op.f("pk_unread_checkpoints")),
     )
+    op.create_table(
+        "url_previews",
+        sa.Column(
+            "url_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "preview",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
+        sa.PrimaryKeyConstraint("url_hash", name=op.f("pk_url_previews")),
+    )
+    op.create_index("ix_url_previews_expires_ts", "url_previews", ["expires_ts"], unique=False)
     op.create_table(
         "user_words",
         sa.Column(

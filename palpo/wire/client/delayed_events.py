@@ -1,0 +1,84 @@
+"""Events that are sent later (MSC4140)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response
+
+_ROOT = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events"
+Action = Literal["cancel", "restart", "send"]
+
+
+class DelayParams(Params, frozen=True):
+    """A delayed event."""
+
+    delay_id: str
+
+
+class ActionParams(Params, frozen=True):
+    """A delayed event, and what becomes of it."""
+
+    delay_id: str
+    action: str
+
+
+class Update(Body, frozen=True):
+    """What becomes of a delayed event."""
+
+    action: Action
+
+
+class DelayedEvent(Response, frozen=True):
+    """An event that is still to be sent."""
+
+    delay_id: str
+    room_id: str
+    type: str
+    delay: int
+    """Milliseconds."""
+    running_since: int
+    """Milliseconds since the Unix epoch."""
+    content: dict[str, Any]
+    state_key: str | None = None
+
+
+class DelayedEvents(Response, frozen=True):
+    """What the user has scheduled."""
+
+    delayed_events: list[DelayedEvent]
+
+
+class Scheduled(Response, frozen=True):
+    """The answer to a request that would otherwise have sent an event."""
+
+    delay_id: str
+
+
+get_delayed_events: Endpoint[NoParams, NoBody, DelayedEvents] = Endpoint(
+    operation_id="msc4140.getDelayedEvents",
+    method="GET",
+    paths=(_ROOT,),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    response=DelayedEvents,
+)
+
+update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
+    operation_id="msc4140.updateDelayedEvent",
+    method="POST",
+    paths=(_ROOT + "/{delay_id}",),
+    auth=Auth.NONE,
+    limit=Limit.DEFAULT,
+    params=DelayParams,
+    body=Update,
+)
+
+act_on_delayed_event: Endpoint[ActionParams, NoBody, Empty] = Endpoint(
+    operation_id="msc4140.actOnDelayedEvent",
+    method="POST",
+    paths=(_ROOT + "/{delay_id}/{action}",),
+    auth=Auth.NONE,
+    limit=Limit.DEFAULT,
+    params=ActionParams,
+)

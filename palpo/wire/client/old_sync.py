@@ -1,0 +1,117 @@
+"""What came before /sync, and peeking (spec: client-server API, ``/initialSync`` and ``/events``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client
+
+
+class RoomParams(Params, frozen=True):
+    """The room to look at."""
+
+    room_id: str
+    limit: int = 20
+
+
+class PaginationChunk(Response, frozen=True):
+    """The newest messages of a room, oldest first."""
+
+    start: str
+    end: str
+    chunk: list[Raw]
+
+
+class RoomInfo(Response, frozen=True):
+    """A room as it is now, or as it was when the user left it."""
+
+    room_id: str
+    membership: str | None = None
+    invite: Raw | None = None
+    messages: PaginationChunk | None = None
+    state: list[Raw] | None = None
+    visibility: str | None = None
+    account_data: list[dict[str, Any]] | None = None
+
+
+class InitialSyncParams(Params, frozen=True):
+    """How much of the user's rooms."""
+
+    limit: int = 20
+    archived: bool = False
+
+
+class InitialSync(Response, frozen=True):
+    """Everything of a user's."""
+
+    end: str
+    rooms: list[RoomInfo]
+    presence: list[Raw]
+    account_data: list[dict[str, Any]]
+
+
+class EventsParams(Params, frozen=True):
+    """Where to listen, and how long."""
+
+    from_: str | None = msgspec.field(name="from", default=None)
+    timeout: int = 0
+    """Milliseconds."""
+    room_id: str | None = None
+    """Only this room, which the user need not be in."""
+
+
+class Events(Response, frozen=True):
+    """What happened."""
+
+    start: str
+    end: str
+    chunk: list[Raw]
+
+
+class EventParams(Params, frozen=True):
+    """One event, whatever its room."""
+
+    event_id: str
+
+
+room_initial_sync: Endpoint[RoomParams, NoBody, RoomInfo] = Endpoint(
+    operation_id="roomInitialSync",
+    method="GET",
+    paths=client("/rooms/{room_id}/initialSync"),
+    auth=Auth.GUEST,
+    params=RoomParams,
+    response=RoomInfo,
+)
+
+initial_sync: Endpoint[InitialSyncParams, NoBody, InitialSync] = Endpoint(
+    operation_id="initialSync",
+    method="GET",
+    paths=client("/initialSync"),
+    auth=Auth.ACCESS_TOKEN,
+    params=InitialSyncParams,
+    response=InitialSync,
+    deprecated=True,
+)
+
+get_events: Endpoint[EventsParams, NoBody, Events] = Endpoint(
+    operation_id="getEvents",
+    method="GET",
+    paths=client("/events"),
+    auth=Auth.GUEST,
+    params=EventsParams,
+    response=Events,
+    deprecated=True,
+)
+
+get_one_event: Endpoint[EventParams, NoBody, Raw] = Endpoint(
+    operation_id="getOneEvent",
+    method="GET",
+    paths=client("/events/{event_id}"),
+    auth=Auth.ACCESS_TOKEN,
+    params=EventParams,
+    response=Raw,
+    deprecated=True,
+)
