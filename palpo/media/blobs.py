@@ -13,8 +13,9 @@ import asyncio
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import BinaryIO, Protocol
 
 CHUNK = 256 * 1024
 """Bytes that are gathered before they are written, or read at once."""
+ABANDONED_SECONDS = 24 * 3600
 
 
 class _Hash(Protocol):
@@ -76,6 +78,15 @@ class DiskBlobStore:
         self._blobs = root / "blobs"
         self._scratch = root / "tmp"
         self._scratch.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what a crash left half written; young files may be another process's."""
+        oldest = time.time() - ABANDONED_SECONDS
+        for path in self._scratch.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""

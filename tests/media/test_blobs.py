@@ -1,6 +1,7 @@
 """Content on disk."""
 
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -53,6 +54,15 @@ async def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
     async with scratch_file(store) as path:
         path.write_bytes(b"half")
     assert files(tmp_path) == []
+
+
+def test_what_a_crash_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    old, young = DiskBlobStore(tmp_path).scratch(), DiskBlobStore(tmp_path).scratch()
+    old.write_bytes(b"old")
+    young.write_bytes(b"young")
+    os.utime(old, (0, 0))
+    DiskBlobStore(tmp_path)
+    assert files(tmp_path) == [young]
 
 
 async def test_what_is_not_there(tmp_path: Path) -> None:
