@@ -16,8 +16,9 @@ restart nor a long absence makes it begin anew.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -36,6 +37,7 @@ from palpo.services.threads import MAIN, Threads
 from palpo.storage import events as events_storage
 from palpo.storage import memberships
 from palpo.storage import receipts as storage
+from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -45,6 +47,8 @@ MAX_SCAN = 10_000
 MAX_ENTRIES = 500
 CHECKPOINT_EVERY = 100
 """Events that are judged before what was found is stored."""
+AT_ONCE = 20
+"""Rooms that are looked at at the same time."""
 CREATE, POWER_LEVELS = ("m.room.create", ""), ("m.room.power_levels", "")
 UNTHREADED = ""
 
@@ -161,6 +165,23 @@ class _Room:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is asked, and what was looked up for all rooms at once; by room ID."""
+
+    user_id: str
+    upto: int
+    known: dict[str, State]
+    marks: dict[str, dict[str, int]]
+    """Thread → position, as the user's receipts have it."""
+    last: dict[str, int]
+    """The position of the last event."""
+    members: dict[str, str]
+    """The user's membership event, if there are rooms that are not known."""
+    evaluator: Evaluator
+    ignored: frozenset[str]
+
+
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(State)
 
@@ -217,71 +238,83 @@ class Unread:
 
     async def _refresh(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, State]:
         """The states of rooms, brought up to ``upto``."""
-        missing = [room_id for room_id in room_ids if (user_id, room_id) not in self._states]
-
-        async def unit(tx: Transaction) -> tuple[dict[str, bytes], dict[str, dict[str, int]]]:
-            stored = await storage.checkpoints(tx, user_id, missing) if missing else {}
-            return stored, await storage.marks(tx, user_id, room_ids)
-
-        stored, marks = await self._db.read(unit)
-        evaluator = await self._push_rules.evaluator(user_id)
-        ignored = await self._account_data.ignored_users(user_id)
+        asked = await self._asked(user_id, room_ids, upto)
         fresh: dict[str, State] = {}
-        checkpoints: dict[str, bytes] = {}
-        for room_id in room_ids:
-            known = self._states.get((user_id, room_id))
-            if known is None and room_id in stored:
-                known = _DECODER.decode(stored[room_id])
-            state = await self._brought_up(
-                user_id, room_id, known, marks.get(room_id, {}), upto, evaluator, ignored
-            )
-            if state.judged >= CHECKPOINT_EVERY:
-                state.judged = 0
-                checkpoints[room_id] = _ENCODER.encode(state)
-            fresh[room_id] = state
+        for start in range(0, len(room_ids), AT_ONCE):
+            chunk = room_ids[start : start + AT_ONCE]
+            states = await asyncio.gather(*(self._brought_up(asked, room_id) for room_id in chunk))
+            fresh.update(zip(chunk, states, strict=True))
+        for room_id, state in fresh.items():
             newest = self._states.get((user_id, room_id))
             if newest is None or newest.upto <= state.upto:
                 self._states.keep({(user_id, room_id): state})
-        if checkpoints:
-            await self._store(user_id, checkpoints)
+        await self._store(user_id, fresh)
         return fresh
 
-    async def _store(self, user_id: str, checkpoints: dict[str, bytes]) -> None:
+    async def _asked(self, user_id: str, room_ids: Sequence[str], upto: int) -> _Asked:
+        """Everything that can be looked up for all rooms at once."""
+        known = {
+            room_id: state
+            for room_id in room_ids
+            if (state := self._states.get((user_id, room_id))) is not None
+        }
+        missing = [room_id for room_id in room_ids if room_id not in known]
+
+        async def unit(tx: Transaction) -> _Asked:
+            stored = await storage.checkpoints(tx, user_id, missing) if missing else {}
+            members = await memberships.of_user(tx, user_id) if missing else []
+            return _Asked(
+                user_id=user_id,
+                upto=upto,
+                known={**known, **{room_id: _DECODER.decode(state) for room_id, state in stored.items()}},
+                marks=await storage.marks(tx, user_id, room_ids),
+                last=await rooms_storage.last_positions(tx, room_ids),
+                members={row.room_id: row.event_id for row in members},
+                evaluator=evaluator,
+                ignored=ignored,
+            )
+
+        evaluator = await self._push_rules.evaluator(user_id)
+        ignored = await self._account_data.ignored_users(user_id)
+        return await self._db.read(unit)
+
+    async def _store(self, user_id: str, states: Mapping[str, State]) -> None:
+        """Store those that have changed much since they were stored."""
+        checkpoints: dict[str, bytes] = {}
+        for room_id, state in states.items():
+            if state.judged >= CHECKPOINT_EVERY:
+                state.judged = 0
+                checkpoints[room_id] = _ENCODER.encode(state)
+
         async def unit(tx: WriteTransaction) -> None:
-            for room_id, state in checkpoints.items():
-                await storage.put_checkpoint(tx, user_id, room_id, state)
+            for room_id, encoded in checkpoints.items():
+                await storage.put_checkpoint(tx, user_id, room_id, encoded)
 
-        await self._db.write(unit)
+        if checkpoints:
+            await self._db.write(unit)
 
-    async def _brought_up(
-        self,
-        user_id: str,
-        room_id: str,
-        known: State | None,
-        marks: dict[str, int],
-        upto: int,
-        evaluator: Evaluator,
-        ignored: frozenset[str],
-    ) -> State:
+    async def _brought_up(self, asked: _Asked, room_id: str) -> State:
+        known, marks = asked.known.get(room_id), asked.marks.get(room_id, {})
         state = State(marks=dict(marks)) if known is None else known.copy()
         kept = [state.mark(thread, position) for thread, position in marks.items()]
         if known is None or not all(kept):
-            joined = await self._joined_at(user_id, room_id)
+            joined = await self._joined_at(asked.user_id, room_id, asked.members.get(room_id))
             state = State(marks=state.marks)
             state.marks[UNTHREADED] = max(state.marks.get(UNTHREADED, 0), joined)
-            state.upto = min(state.marks[UNTHREADED], upto)
-        new = await self._new_events(room_id, state.upto, upto)
+            state.upto = min(state.marks[UNTHREADED], asked.upto)
+        new = await self._new_events(asked, room_id, state.upto)
         if new:
-            room = await self._room(user_id, room_id)
+            room = await self._room(asked.user_id, room_id)
             for stored in new:
-                await self._judge(user_id, stored, state, room, evaluator, ignored)
+                await self._judge(asked, stored, state, room)
             state.judged += len(new)
-        state.upto = max(state.upto, upto)
+        state.upto = max(state.upto, asked.upto)
         return state
 
-    async def _new_events(self, room_id: str, after: int, upto: int) -> list[StoredEvent]:
-        """The newest events in ``(after, upto]``, oldest first."""
-        if after >= upto:
+    async def _new_events(self, asked: _Asked, room_id: str, after: int) -> list[StoredEvent]:
+        """The newest events after a position, oldest first."""
+        upto = asked.upto
+        if after >= min(upto, asked.last.get(room_id, 0)):
             return []
         ids = await self._db.read(
             lambda tx: events_storage.latest_ids(tx, room_id, after=after, upto=upto, limit=MAX_SCAN)
@@ -289,22 +322,14 @@ class Unread:
         ids.reverse()
         return await self._events.get_list(ids)
 
-    async def _judge(
-        self,
-        user_id: str,
-        stored: StoredEvent,
-        state: State,
-        room: _Room,
-        evaluator: Evaluator,
-        ignored: frozenset[str],
-    ) -> None:
+    async def _judge(self, asked: _Asked, stored: StoredEvent, state: State, room: _Room) -> None:
         event = stored.event
-        if event.sender == user_id:
-            await self._own(user_id, stored, state)
+        if event.sender == asked.user_id:
+            await self._own(asked.user_id, stored, state)
             return
-        if event.sender in ignored:
+        if event.sender in asked.ignored:
             return
-        actions = evaluator.evaluate(event, room.context(event.sender), room.display_name)
+        actions = asked.evaluator.evaluate(event, room.context(event.sender), room.display_name)
         if not actions.notify:
             return
         thread = await self._threads.thread_of(event)
@@ -327,10 +352,11 @@ class Unread:
         before = await self._events.state_event(stored.state_before, "m.room.member", user_id)
         return before is None or before.event.content.get("membership") != "join"
 
-    async def _joined_at(self, user_id: str, room_id: str) -> int:
+    async def _joined_at(self, user_id: str, room_id: str, event_id: str | None) -> int:
         """The position of the event by which the user came into the room; 0 where that is long ago."""
-        row = await self._db.read(lambda tx: memberships.get(tx, room_id, user_id))
-        event_id = None if row is None else row.event_id
+        if event_id is None:
+            row = await self._db.read(lambda tx: memberships.get(tx, room_id, user_id))
+            event_id = None if row is None else row.event_id
         for _ in range(10):
             found = (await self._events.get_many([event_id])).get(event_id) if event_id else None
             if found is None:

@@ -42,6 +42,7 @@ _COLUMNS = (
 _LOAD = Statement(select(*_COLUMNS).where(rooms.c.room_id == bindparam("room_id")))
 _LOAD_MANY = Statement(select(*_COLUMNS).where(in_list(rooms.c.room_id, "room_ids")))
 _HEADS = Statement(select(rooms.c.room_id, rooms.c.head).where(in_list(rooms.c.room_id, "room_ids")))
+_POSITIONS = Statement(select(rooms.c.room_id, rooms.c.position).where(in_list(rooms.c.room_id, "room_ids")))
 _INSERT = insert_row(rooms)
 _MOVE = Statement(
     update(rooms)
@@ -64,6 +65,11 @@ async def load_heads(tx: Transaction, room_ids: Iterable[str]) -> list[HeadRow]:
 async def heads(tx: Transaction, room_ids: Iterable[str]) -> dict[str, int]:
     """How often each room has been written to."""
     return {row[0]: row[1] for row in await tx.all(_HEADS, room_ids=list(room_ids))}
+
+
+async def last_positions(tx: Transaction, room_ids: Iterable[str]) -> dict[str, int]:
+    """The position of each room's last event."""
+    return {row[0]: row[1] for row in await tx.all(_POSITIONS, room_ids=list(room_ids))}
 
 
 async def insert_heads(tx: WriteTransaction, new: Sequence[HeadRow]) -> None:
