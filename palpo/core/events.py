@@ -311,10 +311,16 @@ def redact_for_client(
 
 
 def stripped(event: Event) -> dict[str, Any]:
-    """The stripped state that invites and knocks show (spec: client-server API, "Stripped state")."""
-    return {
+    """The stripped state that invites and knocks show (spec: client-server API, "Stripped state").
+
+    A create event keeps its ID and time, as in the client form (MSC4311).
+    """
+    fields: dict[str, Any] = {
         "type": event.type,
         "state_key": event.state_key,
         "sender": event.sender,
         "content": event.content,
     }
+    if event.type == "m.room.create":
+        fields |= {"event_id": event.event_id, "origin_server_ts": event.origin_server_ts}
+    return fields

@@ -86,6 +86,8 @@ class RoomState:
         type_, state_key = key
         if not type_:
             raise BadJson("An event has a type")
+        if type_ == "m.room.create":
+            raise BadJson("A room has one create event")
         if type_ == MEMBER:
             return await self._memberships.set_state(requester, room_id, state_key, content)
         if type_ == CANONICAL_ALIAS and not state_key:

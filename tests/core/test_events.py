@@ -335,6 +335,10 @@ def test_stripped_state() -> None:
     event = build(V11, type="m.room.name", state_key="", content={"name": "n"})
     expected = {"type": "m.room.name", "state_key": "", "sender": "@a:one", "content": {"name": "n"}}
     assert events.stripped(event) == expected
+    create = build(V11, type="m.room.create", state_key="", content={})
+    shown = events.stripped(create)
+    assert shown["event_id"] == create.event_id
+    assert shown["origin_server_ts"] == create.origin_server_ts
 
 
 @ALL

@@ -94,6 +94,18 @@ CORRECTIONS: tuple[Correction, ...] = (
         *_response("/rooms/{roomId}/joined_members", "get", "properties", "joined"),
         *("patternProperties", "^@", "properties"),
     ),
+    *(
+        Correction(
+            file="api/client-server/rooms.yaml",
+            pointer=(
+                *_response("/rooms/{roomId}/joined_members", "get", "properties", "joined"),
+                *("patternProperties", "^@", "properties", name),
+            ),
+            put={"type": ["string", "null"]},
+            reason="servers and the conformance suite agree on null for what a member hasn't set",
+        )
+        for name in ("display_name", "avatar_url")
+    ),
     _avatar(
         "client-server/search.yaml",
         *_response("/search", "post", "properties", "search_categories", "properties", "room_events"),
