@@ -158,7 +158,8 @@ def build_services(
     passwords = Passwords(config.password)
     failures = FailedLogins(config.rate_limits, clock)
     logins = Logins(config, db, clock, passwords, failures, device_removal)
-    registration = Registration(config, db, clock, passwords, logins, secret=key.seed)
+    profiles = Profiles(db, server_name=config.server_name)
+    registration = Registration(config, db, clock, passwords, logins, profiles, secret=key.seed)
     interactive_auth = uia.UserInteractiveAuth(db, clock, secret=key.seed)
     interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(logins))
     interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
@@ -173,7 +174,6 @@ def build_services(
         key=key,
         random_id=lambda: secrets.token_urlsafe(18),
     )
-    profiles = Profiles(db, server_name=config.server_name)
     room_access = RoomAccess(db, events, room_heads)
     visibility = Visibility(db, events, room_heads, room_access)
     overviews = Overviews(db, events)
@@ -231,7 +231,7 @@ def build_services(
         UserRooms(db, wakeups),
         JoinedRooms(events, room_heads, timelines, states, Summaries(db, events)),
         LeftRooms(events, timelines, states),
-        RoomExtras(account_data, receipts, typing, unread, presence),
+        RoomExtras(db, account_data, receipts, typing, unread, presence),
         client_events,
         to_device,
         device_lists,

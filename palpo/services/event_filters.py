@@ -163,8 +163,8 @@ def _decode(decoder: msgspec.json.Decoder[F], text: bytes | str) -> F:
 
 
 def _check(filter_: EventFilter) -> None:
-    if filter_.limit is not None and filter_.limit < 1:
-        raise InvalidParam("A filter's limit is an integer greater than 0")
+    if filter_.limit is not None and filter_.limit < 0:
+        raise InvalidParam("A filter's limit may not be negative")
     _check_ids("@", filter_.senders, filter_.not_senders)
     _check_ids("", filter_.types, filter_.not_types)
     if isinstance(filter_, RoomEventFilter):

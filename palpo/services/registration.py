@@ -15,6 +15,7 @@ from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.logins import DeviceChoice, Logins, NewSession
 from palpo.services.passwords import Passwords
+from palpo.services.profiles import Profiles
 from palpo.services.sessions import Requester
 from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
@@ -34,6 +35,7 @@ class Registration:
         clock: Clock,
         passwords: Passwords,
         logins: Logins,
+        profiles: Profiles,
         secret: bytes,
     ) -> None:
         """``secret`` is known to the server's processes only; nonces are made with it."""
@@ -42,6 +44,7 @@ class Registration:
         self._clock = clock
         self._passwords = passwords
         self._logins = logins
+        self._profiles = profiles
         self._secret = secret
 
     def user_id(self, username: str) -> UserId:
@@ -202,6 +205,10 @@ class Registration:
             created = False
         if not created:
             raise _in_use()
+        if not account.is_guest:
+            # Clients have come to expect that a new user is called something.
+            name = identifiers.localpart_of(account.user_id)
+            await self._profiles.set_field(account.user_id, "displayname", name)
         return session
 
 

@@ -35,6 +35,10 @@ class UserRooms:
         rooms = await self.get(user_id)
         return [room_id for room_id, row in rooms.items() if row.membership == "join"]
 
+    async def changed(self, user_id: str, *, after: int, upto: int) -> list[Membership]:
+        """The memberships that last changed at a position in ``(after, upto]``, forgotten ones too."""
+        return await self._db.read(lambda tx: memberships.changed(tx, user_id, after=after, upto=upto))
+
     def _on_commit(self, commit: Commit) -> None:
         if EVERYTHING in commit.topics:
             self._changes += 1

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from palpo.db.engine import Database
+from palpo.db.transaction import Transaction
 from palpo.services.account_data import AccountData, event
 from palpo.services.presence import PresenceTracker
 from palpo.services.receipts import Receipts
 from palpo.services.typing import Typing, typing_event
 from palpo.services.unread import Unread
+from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews
 from palpo.sync.window import Window
@@ -25,12 +28,14 @@ class RoomExtras:
 
     def __init__(
         self,
+        db: Database,
         account_data: AccountData,
         receipts: Receipts,
         typing: Typing,
         unread: Unread,
         presence: PresenceTracker,
     ) -> None:
+        self._db = db
         self._account_data = account_data
         self._receipts = receipts
         self._typing = typing
@@ -45,15 +50,33 @@ class RoomExtras:
         """The user's account data that changed in the window, of rooms and not."""
         return await self._account_data.changed(reader.user_id, window.after, window.upto)
 
-    async def presence(self, reader: Reader, window: Window) -> list[bytes]:
-        """Presence of those in the user's rooms that changed in the window."""
+    async def presence(self, reader: Reader, window: Window, rooms: Sequence[RoomNews]) -> list[bytes]:
+        """Presence that changed in the window, and that of users who have come into sight in it."""
         wanted = reader.filter.presence
-        changed = await self._presence.changed(reader.user_id, window.after, window.upto)
+        shown = {
+            item.user_id: item
+            for item in await self._presence.changed(reader.user_id, window.after, window.upto)
+        }
+        if not window.initial:
+            arrived = await self._arrived(reader, rooms)
+            shown |= {item.user_id: item for item in await self._presence.of(sorted(arrived - set(shown)))}
         return [
             self._presence.event(item)
-            for item in changed
+            for item in shown.values()
             if wanted is None or wanted("m.presence", item.user_id)
         ]
+
+    async def _arrived(self, reader: Reader, rooms: Sequence[RoomNews]) -> set[str]:
+        """Users with whom the reader has just come to share a room."""
+        arrived = {user_id for news in rooms for user_id in news.arrived()}
+        fresh = [news.room_id for news in rooms if news.fresh]
+
+        async def members(tx: Transaction) -> set[str]:
+            return {user for room in fresh for user in await memberships.users_in_room(tx, room)}
+
+        if fresh:
+            arrived |= await self._db.read(members)
+        return arrived
 
     async def add(self, reader: Reader, window: Window, rooms: Sequence[RoomNews], data: Data) -> None:
         """Fill in what each room's section has beside its events."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from palpo.core.events import Event
 from palpo.core.state_tree import EMPTY_ROOT
@@ -50,6 +51,12 @@ class RoomNews:
     account_data: list[bytes] = field(default_factory=list)
     unread: UnreadCounts | None = None
 
+    def arrived(self) -> Iterator[str]:
+        """Users whose joining is among the news."""
+        for item in (*self.timeline.events, *self.state):
+            if item.event.type == MEMBER and item.event.content.get("membership") == "join":
+                yield item.event.state_key or ""
+
     @property
     def empty(self) -> bool:
         """Whether there is nothing to tell."""
@@ -80,6 +87,9 @@ class JoinedRooms:
         fresh = known == EMPTY_ROOT
         after = 0 if fresh else window.after
         timeline = await self._timeline(reader, window, room_id, after)
+        if fresh and not window.initial:
+            # However much of it is shown, the client has a gap before it.
+            timeline = replace(timeline, limited=True)
         end = await self._end_root(window, room_id)
         request = StateRequest(
             room_id=room_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from palpo.services.account_data import event
@@ -151,7 +151,7 @@ class SyncV3:
             if room_id is None and (wanted is None or wanted(type_, reader.user_id))
         ]
         rooms = await self._user_rooms.joined(requester.user_id)
-        news.presence = await self._extras.presence(reader, window)
+        news.presence = await self._extras.presence(reader, window, news.joined)
         if window.since is not None:
             news.device_lists = await self._device_lists.changes_for(
                 requester.user_id, window.since, window.upto, rooms=window.rooms(rooms)
@@ -174,7 +174,7 @@ class SyncV3:
         chosen |= dict.fromkeys(of_rooms(data, joined))
         if window.touches(f"user:{reader.user_id}"):
             chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
-            await self._collect_others(reader, window, memberships, news)
+            await self._collect_others(reader, window, await self._changed(reader, window, memberships), news)
         collected = await _each(
             [joined[room_id] for room_id in chosen],
             lambda row: self._joined.collect(reader, window, row),
@@ -182,13 +182,21 @@ class SyncV3:
         await self._extras.add(reader, window, collected, data)
         news.joined = [room for room in collected if window.initial or not room.empty]
 
+    async def _changed(
+        self, reader: Reader, window: Window, memberships: Mapping[str, Membership]
+    ) -> list[Membership]:
+        """Memberships that changed in the window: those of rooms forgotten since too, that were known."""
+        if window.since is None:
+            return [row for row in memberships.values() if row.position <= window.upto]
+        return await self._user_rooms.changed(reader.user_id, after=window.since, upto=window.upto)
+
     async def _collect_others(
-        self, reader: Reader, window: Window, memberships: dict[str, Membership], news: News
+        self, reader: Reader, window: Window, changed: Iterable[Membership], news: News
     ) -> None:
         """Rooms that the user is not in: invites, knocks and rooms left."""
         leaving: list[Membership] = []
-        for row in memberships.values():
-            if not window.after < row.position <= window.upto or not reader.filter.wants_room(row.room_id):
+        for row in changed:
+            if not reader.filter.wants_room(row.room_id):
                 continue
             if row.membership == "invite" and row.sender not in reader.ignored:
                 news.invited.append(row)

@@ -60,7 +60,7 @@ async def get_room_events(call: Call, params: wire.MessagesParams, body: NoBody)
     return wire.Messages(
         start=params.from_ or timeline_token(page.start),
         chunk=await rendered(call, page.events),
-        end=None if page.complete else timeline_token(page.end),
+        end=timeline_token(page.end) if page.events or not page.complete else None,
         state=state,
     )
 

@@ -17,7 +17,8 @@ class MessagesParams(Params, frozen=True):
     """Which part of a room's history."""
 
     room_id: str
-    dir: Direction
+    dir: Direction = "f"
+    """Required by the spec; clients that leave it out have always been given the forward direction."""
     from_: str | None = msgspec.field(name="from", default=None)
     to: str | None = None
     limit: int = 10

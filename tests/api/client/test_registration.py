@@ -127,7 +127,7 @@ async def test_registration_token(tmp_path: Path) -> None:
         failed = await client.post("/register", {"username": "eve", "auth": auth}, status=401)
         assert failed["errcode"] == "M_FORBIDDEN"
         assert failed["session"] == challenge["session"]
-        assert (await client.post("/register", {"auth": DUMMY}, status=401))["errcode"] == "M_UNRECOGNIZED"
+        await client.post("/register", {"username": "eve", "auth": DUMMY}, status=401)
         auth["token"] = "sesame"
         halfway = await client.post("/register", {"username": "eve", "auth": auth}, status=401)
         assert halfway["completed"] == ["m.login.registration_token"]
