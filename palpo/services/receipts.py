@@ -15,7 +15,7 @@ import msgspec
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import InvalidParam, NotFound
-from palpo.core.identifiers import parse_event_id
+from palpo.core.identifiers import parse_event_id, parse_room_id
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.account_data import FULLY_READ, room_content
@@ -80,7 +80,7 @@ class Receipts:
             raise InvalidParam("There is no such type of receipt")
         if thread_id is not None and (receipt_type == FULLY_READ or not thread_id):
             raise InvalidParam("thread_id is a string with something in it, and not for m.fully_read")
-        await self._access.require_member(room_id, user_id)
+        await self._access.require_member(parse_room_id(room_id), user_id)
         stored = await self._event(room_id, event_id)
         if thread_id is not None:
             await self._check_thread(stored, thread_id)

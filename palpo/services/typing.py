@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 
 from palpo.core.canonical_json import to_json
+from palpo.core.identifiers import parse_room_id
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
@@ -43,7 +44,7 @@ class Typing:
 
     async def set(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None) -> None:
         """The user types for ``timeout_ms``, or has stopped; raises Forbidden for non-members."""
-        await self._access.require_member(room_id, user_id)
+        await self._access.require_member(parse_room_id(room_id), user_id)
         await self.store(room_id, user_id, typing=typing, timeout_ms=timeout_ms)
 
     async def store(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None = None) -> None:
