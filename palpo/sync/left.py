@@ -37,7 +37,11 @@ class LeftRooms:
             limit=reader.filter.timeline_limit,
             wanted=wanted(reader),
         )
-        if not timeline.events and (reader.filter.timeline is None or reader.filter.timeline(leaving.event)):
+        filter_ = reader.filter
+        shows_leaving = filter_.timeline_limit > 0 and (
+            filter_.timeline is None or filter_.timeline(leaving.event)
+        )
+        if not timeline.events and shows_leaving:
             place = (leaving.event.depth, leaving.position - 1)
             timeline = replace(timeline, events=[leaving], limited=False, start=place)
         request = StateRequest(
