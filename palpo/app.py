@@ -71,6 +71,7 @@ from palpo.services.room_writer import RoomWriter
 from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
+from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.threads import Threads
 from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
@@ -295,6 +296,7 @@ def build_services(
         client_events=client_events,
         sending=sending,
         delayed_events=delayed_events,
+        thread_subscriptions=ThreadSubscriptions(db, events, visibility, wakeups),
         visibility=visibility,
         timeline=timeline,
         old_sync=OldSync(

@@ -26,6 +26,7 @@ from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.media import Media
 from palpo.services.memberships import Memberships
+from palpo.services.old_sync import OldSync
 from palpo.services.openid import OpenId
 from palpo.services.presence import PresenceTracker
 from palpo.services.profiles import Profiles
@@ -33,7 +34,6 @@ from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
-from palpo.services.old_sync import OldSync
 from palpo.services.relations import Relations
 from palpo.services.reports import Reports
 from palpo.services.room_access import RoomAccess
@@ -48,6 +48,7 @@ from palpo.services.room_writer import RoomWriter
 from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
+from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
@@ -95,6 +96,7 @@ class Services:
     client_events: ClientEvents
     sending: Sending
     delayed_events: DelayedEvents
+    thread_subscriptions: ThreadSubscriptions
     visibility: Visibility
     timeline: Timeline
     old_sync: OldSync

@@ -105,7 +105,7 @@ def test_what_is_no_room_event() -> None:
     [
         (b"{", NotJson),
         (b"[]", BadJson),
-        (b'{"room": {"timeline": {"limit": 0}}}', InvalidParam),
+        (b'{"room": {"timeline": {"limit": -1}}}', InvalidParam),
         (b'{"room": {"timeline": {"types": "m.room.message"}}}', BadJson),
         (b'{"room": {"rooms": ["not a room"]}}', BadJson),
         (b'{"presence": {"senders": ["not a user"]}}', BadJson),

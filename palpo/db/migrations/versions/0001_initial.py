@@ -80,6 +80,28 @@ def upgrade() -> None:
     )
     op.create_index("ix_account_data_user_id_position", "account_data", ["user_id", "position"], unique=False)
     op.create_table(
+        "appservice_queues",
+        sa.Column(
+            "appservice_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "prefix",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "body",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
+        sa.PrimaryKeyConstraint("appservice_id", name=op.f("pk_appservice_queues")),
+    )
+    op.create_table(
         "consumers",
         sa.Column(
             "name",
@@ -1114,6 +1136,34 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stream_position")),
+    )
+    op.create_table(
+        "thread_subscriptions",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "root_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("subscribed", sa.SmallInteger(), nullable=False),
+        sa.Column("automatic", sa.SmallInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "room_id", "root_id", name=op.f("pk_thread_subscriptions")),
+    )
+    op.create_index(
+        "ix_thread_subscriptions_user_id_position",
+        "thread_subscriptions",
+        ["user_id", "position"],
+        unique=False,
     )
     op.create_table(
         "to_device_messages",

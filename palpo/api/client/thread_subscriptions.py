@@ -1,0 +1,65 @@
+"""Following threads (MSC4306, MSC4308)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from palpo.api.call import Call, Handlers
+from palpo.core.errors import InvalidParam
+from palpo.services.tokens import parse_stream_token, stream_token
+from palpo.storage.thread_subscriptions import ThreadSubscription
+from palpo.wire.client import thread_subscriptions as wire
+from palpo.wire.endpoint import Empty, NoBody
+
+MAX_LIMIT = 1000
+
+handlers = Handlers()
+
+
+@handlers.serves(wire.get_thread_subscription)
+async def get_thread_subscription(call: Call, params: wire.ThreadParams, body: NoBody) -> wire.Subscription:
+    found = await call.services.thread_subscriptions.get(call.user_id, params.room_id, params.root_id)
+    return wire.Subscription(automatic=found.automatic)
+
+
+@handlers.serves(wire.put_thread_subscription)
+async def put_thread_subscription(call: Call, params: wire.ThreadParams, body: wire.Subscribe) -> Empty:
+    await call.services.thread_subscriptions.subscribe(
+        call.user_id, params.room_id, params.root_id, cause=body.automatic
+    )
+    return Empty()
+
+
+@handlers.serves(wire.delete_thread_subscription)
+async def delete_thread_subscription(call: Call, params: wire.ThreadParams, body: NoBody) -> Empty:
+    await call.services.thread_subscriptions.unsubscribe(call.user_id, params.room_id, params.root_id)
+    return Empty()
+
+
+@handlers.serves(wire.get_thread_subscriptions)
+async def get_thread_subscriptions(call: Call, params: wire.ChangesParams, body: NoBody) -> wire.Changes:
+    if params.limit < 1:
+        raise InvalidParam("The limit is below 1")
+    limit = min(params.limit, MAX_LIMIT)
+    found = await call.services.thread_subscriptions.changed(
+        call.user_id,
+        after=0 if params.to is None else parse_stream_token(params.to),
+        upto=None if params.from_ is None else parse_stream_token(params.from_),
+        limit=limit + 1,
+    )
+    end = stream_token(found[limit].position) if len(found) > limit else None
+    return changes(found[:limit], end=end)
+
+
+def changes(found: Iterable[ThreadSubscription], *, end: str | None = None) -> wire.Changes:
+    """Subscriptions as clients are told of them, here and in sliding sync."""
+    subscribed: dict[str, dict[str, wire.Subscribed]] = {}
+    unsubscribed: dict[str, dict[str, wire.Unsubscribed]] = {}
+    for item in found:
+        if item.subscribed:
+            entry = wire.Subscribed(automatic=item.automatic, bump_stamp=item.position)
+            subscribed.setdefault(item.room_id, {})[item.root_id] = entry
+        else:
+            gone = wire.Unsubscribed(bump_stamp=item.position)
+            unsubscribed.setdefault(item.room_id, {})[item.root_id] = gone
+    return wire.Changes(subscribed=subscribed, unsubscribed=unsubscribed, end=end)

@@ -1,0 +1,85 @@
+"""Which threads users follow (MSC4306)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select
+
+from palpo.db.statements import Statement, upsert
+from palpo.db.tables.thread_subscriptions import thread_subscriptions
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+t = thread_subscriptions.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadSubscription:
+    """One user's relation to one thread."""
+
+    user_id: str
+    room_id: str
+    root_id: str
+    subscribed: bool
+    automatic: bool
+    """Whether the client subscribed by itself."""
+    position: int
+    """When it last changed."""
+
+
+_COLUMNS = (t.user_id, t.room_id, t.root_id, t.subscribed, t.automatic, t.position)
+_PUT = upsert(thread_subscriptions, key=["user_id", "room_id", "root_id"])
+_GET = Statement(
+    select(*_COLUMNS).where(
+        t.user_id == bindparam("user_id"),
+        t.room_id == bindparam("room_id"),
+        t.root_id == bindparam("root_id"),
+    )
+)
+_CHANGED = Statement(
+    select(*_COLUMNS)
+    .where(
+        t.user_id == bindparam("user_id"), t.position > bindparam("after"), t.position <= bindparam("upto")
+    )
+    .order_by(t.position.desc())
+    .limit(bindparam("limit"))
+)
+
+
+async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:
+    """Store a subscription over the one before it, and tell the user's devices."""
+    await tx.run(
+        _PUT,
+        user_id=subscription.user_id,
+        room_id=subscription.room_id,
+        root_id=subscription.root_id,
+        subscribed=int(subscription.subscribed),
+        automatic=int(subscription.automatic),
+        position=subscription.position,
+    )
+    tx.notify(f"user:{subscription.user_id}", f"thread_subscriptions:{subscription.user_id}")
+
+
+async def get(tx: Transaction, user_id: str, room_id: str, root_id: str) -> ThreadSubscription | None:
+    """What is known of a user and a thread."""
+    row = await tx.one(_GET, user_id=user_id, room_id=room_id, root_id=root_id)
+    return None if row is None else _subscription(row)
+
+
+async def changed(
+    tx: Transaction, user_id: str, *, after: int, upto: int, limit: int
+) -> list[ThreadSubscription]:
+    """A user's that last changed at a position in ``(after, upto]``, newest first."""
+    rows = await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto, limit=limit)
+    return [_subscription(row) for row in rows]
+
+
+def _subscription(row: Row) -> ThreadSubscription:
+    return ThreadSubscription(
+        user_id=row[0],
+        room_id=row[1],
+        root_id=row[2],
+        subscribed=bool(row[3]),
+        automatic=bool(row[4]),
+        position=row[5],
+    )

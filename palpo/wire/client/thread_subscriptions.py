@@ -1,0 +1,102 @@
+"""Following threads (MSC4306, MSC4308)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response
+
+_UNSTABLE = "/_matrix/client/unstable/io.element."
+_PATHS = (_UNSTABLE + "msc4306/rooms/{room_id}/thread/{root_id}/subscription",)
+
+
+class ThreadParams(Params, frozen=True):
+    """A thread, by its root."""
+
+    room_id: str
+    root_id: str
+
+
+class Subscribe(Body, frozen=True):
+    """Why the user follows the thread."""
+
+    automatic: str | None = None
+    """The event because of which a client does so by itself; None where the user asked for it."""
+
+
+class Subscription(Response, frozen=True):
+    """That the user follows a thread."""
+
+    automatic: bool
+
+
+class ChangesParams(Params, frozen=True):
+    """Which changes of the user's subscriptions."""
+
+    dir: Literal["b"] = "b"
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+    limit: int = 100
+
+
+class Subscribed(Response, frozen=True):
+    """A subscription, and when it last changed."""
+
+    automatic: bool
+    bump_stamp: int
+
+
+class Unsubscribed(Response, frozen=True):
+    """When a subscription ended."""
+
+    bump_stamp: int
+
+
+class Changes(Response, frozen=True):
+    """Subscriptions that changed, by room and root."""
+
+    subscribed: dict[str, dict[str, Subscribed]] = msgspec.field(default_factory=dict)
+    unsubscribed: dict[str, dict[str, Unsubscribed]] = msgspec.field(default_factory=dict)
+    end: str | None = None
+
+
+get_thread_subscription: Endpoint[ThreadParams, NoBody, Subscription] = Endpoint(
+    operation_id="msc4306.getThreadSubscription",
+    method="GET",
+    paths=_PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=ThreadParams,
+    response=Subscription,
+)
+
+put_thread_subscription: Endpoint[ThreadParams, Subscribe, Empty] = Endpoint(
+    operation_id="msc4306.putThreadSubscription",
+    method="PUT",
+    paths=_PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=ThreadParams,
+    body=Subscribe,
+)
+
+delete_thread_subscription: Endpoint[ThreadParams, NoBody, Empty] = Endpoint(
+    operation_id="msc4306.deleteThreadSubscription",
+    method="DELETE",
+    paths=_PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=ThreadParams,
+)
+
+get_thread_subscriptions: Endpoint[ChangesParams, NoBody, Changes] = Endpoint(
+    operation_id="msc4308.getThreadSubscriptions",
+    method="GET",
+    paths=(_UNSTABLE + "msc4308/thread_subscriptions",),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    params=ChangesParams,
+    response=Changes,
+)

@@ -1,0 +1,70 @@
+"""Following threads (MSC4306, MSC4308)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.homeserver import Client, Homeserver
+from tests.support.rooms import make_room
+
+UNSTABLE = "/client/unstable/io.element."
+
+
+async def say(client: Client, room_id: str, root: str) -> str:
+    content = {"body": "x", "m.relates_to": {"rel_type": "m.thread", "event_id": root}}
+    path = f"/rooms/{room_id}/send/m.room.message/{client.transaction_id()}"
+    event_id: str = (await client.put(path, content))["event_id"]
+    return event_id
+
+
+async def test_following_and_leaving_a_thread(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    path = f"{UNSTABLE}msc4306/rooms/{room_id}/thread/{root}/subscription"
+
+    async def call(method: str, body: Any = None, status: int = 200) -> Any:
+        return await alice.request(method, path, body, status=status)
+
+    assert (await call("GET", status=404))["errcode"] == "M_NOT_FOUND"
+    await call("DELETE")
+    assert await call("PUT", {}) == {}
+    assert await call("GET") == {"automatic": False}
+    await call("DELETE")
+    await call("GET", status=404)
+    await bob.request("PUT", path, {}, status=404)
+    nowhere = path.replace(root, "$nowhere")
+    await alice.request("PUT", nowhere, {}, status=404)
+
+
+async def test_following_by_itself(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    path = f"{UNSTABLE}msc4306/rooms/{room_id}/thread/{root}/subscription"
+    refused = await alice.request("PUT", path, {"automatic": root}, status=400)
+    assert refused["errcode"] == "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD"
+    first = await say(alice, room_id, root)
+    await alice.request("PUT", path, {"automatic": first})
+    assert await alice.request("GET", path) == {"automatic": True}
+    await alice.request("DELETE", path)
+    conflict = await alice.request("PUT", path, {"automatic": first}, status=409)
+    assert conflict["errcode"] == "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION"
+    await alice.request("PUT", path, {"automatic": await say(alice, room_id, root)})
+    await alice.request("PUT", path, {})
+    assert await alice.request("GET", path) == {"automatic": False}
+    await alice.request("PUT", path, {"automatic": first})
+    assert await alice.request("GET", path) == {"automatic": False}
+
+
+async def test_listing_changes(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    roots = [await alice.send(room_id, str(number)) for number in range(3)]
+    for root in roots:
+        await alice.request("PUT", f"{UNSTABLE}msc4306/rooms/{room_id}/thread/{root}/subscription", {})
+    await alice.request("DELETE", f"{UNSTABLE}msc4306/rooms/{room_id}/thread/{roots[0]}/subscription")
+    url = f"{UNSTABLE}msc4308/thread_subscriptions"
+    page = await alice.request("GET", url, params={"limit": 2})
+    assert list(page["unsubscribed"][room_id]) == [roots[0]]
+    assert list(page["subscribed"][room_id]) == [roots[2]]
+    page = await alice.request("GET", url, params={"limit": 2, "from": page["end"]})
+    assert list(page["subscribed"][room_id]) == [roots[1]]
+    assert "end" not in page
