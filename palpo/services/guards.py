@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from palpo.core.events import StateKey
+from palpo.services.drafts import Draft, Guard
 from palpo.services.room_heads import RoomHead, RoomHeads
-from palpo.services.room_writer import Draft, Guard
 
 
 class Same(Exception):

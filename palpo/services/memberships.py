@@ -6,6 +6,7 @@ event has to have, and writes it on a head that it has looked at.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +14,21 @@ from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, Invalid
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
-from palpo.db.transaction import WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.appservices import Offer
+from palpo.services.drafts import Draft, Guard
 from palpo.services.guards import Same, unless_same
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
 from palpo.services.remote_memberships import RemoteMemberships
 from palpo.services.restricted_joins import RestrictedJoins
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_succession import RoomSuccession
-from palpo.services.room_writer import Draft, Guard, RoomWriter
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
+from palpo.storage import accounts
+from palpo.storage import accounts as accounts_storage
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
 
@@ -52,6 +58,7 @@ class Memberships:
         profiles: ProfileSource,
         restricted: RestrictedJoins,
         succession: RoomSuccession,
+        invite_permissions: InvitePermissions,
         *,
         server_name: str,
         remote: RemoteMemberships | None = None,
@@ -64,8 +71,14 @@ class Memberships:
         self._server_name = server_name
         self._restricted = restricted
         self._succession = succession
+        self._invite_permissions = invite_permissions
+        self._offer: Offer | None = None
         self.remote = remote
         """What takes over where a room or a user is another server's; None where there is none."""
+
+    def offer_unknown_with(self, offer: Offer) -> None:
+        """Before somebody who does not exist is invited, let ``offer`` see to it that they do."""
+        self._offer = offer
 
     async def join(
         self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
@@ -105,7 +118,7 @@ class Memberships:
     async def leave(self, requester: Requester, room_id: str, reason: str | None) -> None:
         """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
         user_id = requester.user_id
-        if self.remote is not None and not await self._in_room(room_id):
+        if self.remote is not None and not await self._in_room(room_id, user_id):
             await self.remote.leave(user_id, room_id, _reason(reason))
             return
         try:
@@ -193,6 +206,8 @@ class Memberships:
         head = await self._heads.get(room_id)
         content = {key: value for key, value in content.items() if key != AUTHORISER}
         content["membership"] = membership
+        if membership == "invite" and self._offer is not None:
+            await self._offer_unknown(target)
         if membership in SHOWS_PROFILE:
             content = await self._with_profile(target, content)
         if membership == "join" and sender == target:
@@ -201,13 +216,41 @@ class Memberships:
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
+    async def _offer_unknown(self, user_id: str) -> None:
+        """Let application services make a user that is unknown; the invite is written in any case."""
+        local = server_name_of(user_id) == self._server_name
+        if not local or await self._db.read(lambda tx: accounts.find(tx, user_id)) is not None:
+            return
+        with contextlib.suppress(MatrixError):
+            if self._offer is not None:
+                await self._offer(user_id)
+
     async def _send(self, room_id: str, draft: Draft, guard: Guard | None) -> StoredEvent:
         target = draft.state_key or ""
-        if draft.content["membership"] != "invite" or server_name_of(target) == self._server_name:
+        invite = draft.content["membership"] == "invite"
+        if not invite or server_name_of(target) == self._server_name:
+            if invite:
+                await self._invite_permissions.check(target, draft.sender)
             return await self._writer.send(room_id, draft, guard=guard)
         if self.remote is None:
             raise Forbidden("Users of other servers cannot be invited: this server does not federate")
         return await self.remote.invite(room_id, draft)
+
+    async def remove_guests(self, room_id: str) -> None:
+        """Let this server's guests leave a room that takes no guests any more (spec: "Guest Access")."""
+
+        async def find(tx: Transaction) -> list[str]:
+            joined = await storage.users_in_room(tx, room_id)
+            local = [user_id for user_id in joined if server_name_of(user_id) == self._server_name]
+            accounts = await accounts_storage.find_all(tx, local)
+            return [user_id for user_id, account in accounts.items() if account.is_guest]
+
+        for user_id in await self._db.read(find):
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
+            try:
+                await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
+            except _Unchanged:
+                continue
 
     async def refresh_profile(self, user_id: str) -> None:
         """Tell every room that a local user is in about their display name and avatar."""
@@ -258,8 +301,12 @@ class Memberships:
             return False
         return self.remote is None or await self._in_room(room_id)
 
-    async def _in_room(self, room_id: str) -> bool:
-        """Whether any local user is in the room."""
+    async def _in_room(self, room_id: str, user_id: str | None = None) -> bool:
+        """Whether any local user is in the room, of whom ``user_id`` may be one."""
+        if user_id is not None:
+            member = await self._access.membership(room_id, user_id)
+            if member is not None and member.membership == "join":
+                return True
         joined = await self._db.read(lambda tx: storage.users_in_room(tx, room_id))
         return any(server_name_of(user_id) == self._server_name for user_id in joined)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from palpo.services.room_writer import Draft
+from palpo.services.drafts import Draft
 from palpo.storage.events import StoredEvent
 
 

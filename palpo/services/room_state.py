@@ -15,12 +15,13 @@ from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.aliases import CANONICAL_ALIAS, Aliases
+from palpo.services.drafts import Draft
 from palpo.services.event_store import EventStore
 from palpo.services.guards import Same, unless_same
-from palpo.services.memberships import MEMBER, Memberships
+from palpo.services.memberships import GUEST_ACCESS, MEMBER, Memberships
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
-from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 from palpo.services.tokens import parse_pagination_token
 from palpo.storage import events as events_storage
@@ -102,10 +103,13 @@ class RoomState:
             origin_server_ts=origin_server_ts,
         )
         try:
-            return (await self._writer.send(room_id, draft, guard=unless_same(self._heads, draft))).event_id
+            sent = await self._writer.send(room_id, draft, guard=unless_same(self._heads, draft))
         except Same as same:
             await self._access.require_member(room_id, requester.user_id)
             return same.event_id
+        if key == GUEST_ACCESS and content.get("guest_access") != "can_join":
+            await self._memberships.remove_guests(room_id)
+        return sent.event_id
 
     async def members(
         self,

@@ -12,12 +12,13 @@ from palpo.core.identifiers import parse_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.services.aliases import CANONICAL_ALIAS, Aliases
+from palpo.services.drafts import Draft
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHead, RoomHeads
-from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 
 MEMBER = "m.room.member"

@@ -8,9 +8,11 @@ from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, Matr
 from palpo.core.identifiers import parse_event_id, parse_room_id
 from palpo.core.power_levels import PowerLevels
 from palpo.db.engine import Database
+from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
+from palpo.services.room_builder import CREATE
 from palpo.services.room_heads import RoomHead, RoomHeads
-from palpo.services.room_writer import CREATE, Draft, Guard, RoomWriter, SendTransaction
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 from palpo.storage import relations as relations_storage
 from palpo.storage.relations import THREAD

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from palpo.services.room_writer import Draft, SendTransaction
+from palpo.services.drafts import Draft, SendTransaction
 from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Client, Homeserver
 from tests.support.rooms import make_room, member, state

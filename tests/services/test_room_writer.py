@@ -10,7 +10,7 @@ import pytest
 
 from palpo.core.errors import AuthError, NotFound
 from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion
-from palpo.services.room_writer import Draft, SendTransaction
+from palpo.services.drafts import Draft, SendTransaction
 from tests.support.homeserver import Homeserver, homeserver
 
 ALICE = "@alice:test.example"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.services.room_writer import Draft
+from palpo.services.drafts import Draft
 from palpo.storage import accounts
 from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Client, Homeserver

@@ -1,0 +1,127 @@
+"""The unit of work that writes a group of built events: many rooms, many requests, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from palpo.core.events import Event
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.drafts import SendTransaction
+from palpo.services.room_builder import Built
+from palpo.services.room_heads import RoomHead
+from palpo.storage import events as events_storage
+from palpo.storage import memberships as memberships_storage
+from palpo.storage import rooms as rooms_storage
+from palpo.storage import state as state_storage
+from palpo.storage.events import MadeBy
+from palpo.storage.memberships import Membership
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one request wants written."""
+
+    built: Built
+    transaction: SendTransaction | None
+
+
+class HeadsMoved(Exception):
+    """Another process has written to these rooms since their heads were read."""
+
+    def __init__(self, room_ids: set[str]) -> None:
+        super().__init__(f"{len(room_ids)} rooms have moved on")
+        self.room_ids = room_ids
+
+
+class GroupWrite:
+    """The unit of work that writes what was built for a group of requests."""
+
+    def __init__(self, entries: Sequence[Entry], now_ms: int) -> None:
+        self._entries = entries
+        self._now_ms = now_ms
+        self._expected: dict[str, int] = {}
+        self._final: dict[str, RoomHead] = {}
+        self._new: set[str] = set()
+        for item in entries:
+            room_id = item.built.head.room_id
+            if item.built.new_room:
+                self._new.add(room_id)
+            self._expected.setdefault(room_id, item.built.head.row.head - len(item.built.events))
+            self._final[room_id] = item.built.head
+
+    async def write(self, tx: WriteTransaction) -> int:
+        """Write everything; the first event's position. Raises HeadsMoved, UniqueViolation."""
+        events = [new for item in self._entries for new in item.built.events]
+        first = await tx.positions(len(events))
+        await self._compare(tx)
+        await events_storage.insert(tx, events, first)
+        await state_storage.insert_nodes(
+            tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
+        )
+        await self._write_memberships(tx, first)
+        await self._write_heads(tx, first)
+        await self._write_transactions(tx)
+        for new in events:
+            tx.notify(f"room:{new.event.room_id}", f"head:{new.event.room_id}")
+            if new.event.redacts is not None:
+                await self._redact(tx, new.event)
+        return first
+
+    async def _compare(self, tx: Transaction) -> None:
+        known = {room_id: head for room_id, head in self._expected.items() if room_id not in self._new}
+        if not known:
+            return
+        found = await rooms_storage.heads(tx, known)
+        moved = {room_id for room_id, head in known.items() if found.get(room_id) != head}
+        if moved:
+            raise HeadsMoved(moved)
+
+    async def _write_memberships(self, tx: WriteTransaction, first: int) -> None:
+        rows: dict[tuple[str, str], Membership] = {}
+        offset = first
+        for item in self._entries:
+            for index, membership in item.built.memberships:
+                row = Membership(
+                    room_id=membership.room_id,
+                    user_id=membership.user_id,
+                    membership=membership.membership,
+                    event_id=membership.event_id,
+                    sender=membership.sender,
+                    position=offset + index,
+                    stripped_state=membership.stripped_state,
+                )
+                rows[row.room_id, row.user_id] = row
+                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
+            offset += len(item.built.events)
+        await memberships_storage.put(tx, list(rows.values()))
+
+    async def _write_heads(self, tx: WriteTransaction, first: int) -> None:
+        position = first
+        last: dict[str, int] = {}
+        for item in self._entries:
+            position += len(item.built.events)
+            last[item.built.head.room_id] = position - 1
+        rows = {room_id: head.at(last[room_id]).row for room_id, head in self._final.items()}
+        await rooms_storage.insert_heads(tx, [row for room, row in rows.items() if room in self._new])
+        await rooms_storage.move_heads(tx, [row for room, row in rows.items() if room not in self._new])
+
+    async def _write_transactions(self, tx: WriteTransaction) -> None:
+        made = [
+            MadeBy(
+                event_id=item.built.events[-1].event.event_id,
+                hash=made.hash,
+                device_id=made.device_id,
+                transaction_id=made.transaction_id,
+            )
+            for item in self._entries
+            if (made := item.transaction) is not None
+        ]
+        await events_storage.insert_transactions(tx, made, self._now_ms)
+
+    async def _redact(self, tx: WriteTransaction, redaction: Event) -> None:
+        """Redact the target, if it is of the same room (who may was settled when it was sent)."""
+        assert redaction.redacts is not None
+        found = await events_storage.load(tx, [redaction.redacts])
+        if found and found[0].event.room_id == redaction.room_id and found[0].redacted_by is None:
+            await events_storage.redact(tx, redaction.redacts, redaction.event_id)
