@@ -78,7 +78,7 @@ async def test_paging_both_ways(server: Homeserver, alice: Client) -> None:
     seen: list[str] = []
     query: dict[str, Any] = {"dir": "b", "limit": 3}
     types = []
-    for _ in range(4):
+    for _ in range(5):
         page = await alice.get(path, params=query)
         types += [event["type"] for event in page["chunk"]]
         seen += bodies(page["chunk"])
@@ -89,7 +89,7 @@ async def test_paging_both_ways(server: Homeserver, alice: Client) -> None:
     assert len(types) == 12
     forwards: list[str] = []
     query = {"dir": "f", "limit": 5}
-    for _ in range(3):
+    for _ in range(4):
         page = await alice.get(path, params=query)
         forwards += [event["type"] for event in page["chunk"]]
         query["from"] = page.get("end")
@@ -113,7 +113,6 @@ async def test_paging_between_tokens(server: Homeserver, alice: Client) -> None:
         assert bodies(page["chunk"]) == ["2", "1"]
     await alice.get(path, params={"dir": "b", "from": "nonsense"}, status=400)
     await alice.get(path, params={"dir": "x"}, status=400)
-    assert (await alice.get(path, status=400))["errcode"] == "M_MISSING_PARAM"
 
 
 async def test_filters_and_lazy_members(server: Homeserver, alice: Client, bob: Client) -> None:
