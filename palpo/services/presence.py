@@ -30,7 +30,7 @@ from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import DatabaseError
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import WriteTransaction
 from palpo.storage import accounts, memberships, shared_rooms
 from palpo.storage import presence as storage
 from palpo.storage.presence import Presence
@@ -41,8 +41,6 @@ from palpo.streams.wakeups import Wakeups
 ONLINE, UNAVAILABLE, OFFLINE = "online", "unavailable", "offline"
 STATES = (ONLINE, UNAVAILABLE, OFFLINE)
 """The more present first."""
-CURRENTLY_MS = 60_000
-"""How long after activity a user counts as currently active."""
 MAX_STATUS = 4096
 """Bytes of a status message."""
 MAX_SYNC_MS = 600_000
@@ -50,8 +48,6 @@ LOOK_SECONDS = 2.0
 MAX_CHANGES = 10_000
 """Changes that one sync is told of."""
 MAX_RESTORED = 100_000
-MAX_MET = 5000
-"""People in the rooms that a user has joined, of whom one sync tells."""
 
 
 @dataclass(slots=True)
@@ -86,9 +82,6 @@ class PresenceTracker:
         self._server_name = server_name
         self._users: dict[str, _User] = {}
         self._last = LastChanges(wakeups, "presence")
-        self._moves = LastChanges(wakeups, "member")
-        self._moved: set[str] = set()
-        self._wake = asyncio.Event()
         wakeups.subscribe(self._on_commit)
 
     async def touch(
@@ -155,37 +148,18 @@ class PresenceTracker:
 
     async def changed(self, user_id: str, after: int, upto: int) -> list[Presence]:
         """What the user is to be told of; see the module's docstring."""
-        if not self.enabled:
+        if not self.enabled or (after and not self._last.any_since(after, upto)):
             return []
         if not after:
             shared = await self._db.read(lambda tx: memberships.shared_users(tx, user_id))
             found = await self.of(list({*shared, user_id}))
             return [row for row in found if row.presence != OFFLINE or row.user_id == user_id]
-        rows: Sequence[Presence] = ()
-        if self._last.any_since(after, upto):
-            rows = await self._db.read(lambda tx: storage.changed(tx, after, upto, MAX_CHANGES))
+        rows = await self._db.read(lambda tx: storage.changed(tx, after, upto, MAX_CHANGES))
         others = [row.user_id for row in rows if row.user_id != user_id]
         sharing = (
             await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, others)) if others else set()
         )
-        told = [self._fresh(row) for row in rows if row.user_id in sharing or row.user_id == user_id]
-        if not self._moves.changed_since(user_id, after, upto):
-            return told
-        known = {row.user_id for row in told}
-        return [*told, *[row for row in await self._met(user_id, after, upto) if row.user_id not in known]]
-
-    async def _met(self, user_id: str, after: int, upto: int) -> list[Presence]:
-        """Who is there in the rooms that the user has joined."""
-
-        async def unit(tx: Transaction) -> set[str]:
-            met: set[str] = set()
-            for row in await memberships.changed(tx, user_id, after=after, upto=upto):
-                if row.membership == "join" and len(met) < MAX_MET:
-                    met.update(await memberships.users_in_room(tx, row.room_id))
-            return met
-
-        met = await self._db.read(unit)
-        return [row for row in await self.of(list(met)[:MAX_MET]) if row.presence != OFFLINE]
+        return [self._fresh(row) for row in rows if row.user_id in sharing or row.user_id == user_id]
 
     def event(self, presence: Presence) -> bytes:
         """The ``m.presence`` event that a client is shown."""
@@ -214,26 +188,10 @@ class PresenceTracker:
         if not self.enabled:
             return
         await self._restore()
-        loop = asyncio.get_running_loop()
-        next_look = loop.time() + LOOK_SECONDS
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(next_look):
-                    await self._wake.wait()
-            self._wake.clear()
+            await asyncio.sleep(LOOK_SECONDS)
             with contextlib.suppress(DatabaseError):
-                await self.announce()
-                if loop.time() >= next_look:
-                    next_look = loop.time() + LOOK_SECONDS
-                    await self.look()
-
-    async def announce(self) -> None:
-        """Tell everyone again of those who have come into a room: not all there knew them."""
-        moved, self._moved = self._moved, set()
-        for user_id in moved & self._users.keys():
-            told = (await self._user(user_id)).told
-            if told is not None and told.presence != OFFLINE:
-                await self._write(user_id, told)
+                await self.look()
 
     async def look(self) -> None:
         """Tell everyone whose presence is not what others were told."""
@@ -283,7 +241,8 @@ class PresenceTracker:
         """Store the user's presence if it is not what others were told."""
         now = self._clock.now_ms()
         state = self._state(user, now)
-        active = state == ONLINE and now - user.last_active_ts < CURRENTLY_MS
+        # Somebody counts as active until they are idle: fewer changes to tell of.
+        active = state == ONLINE
         told = user.told
         assert told is not None, "told is loaded by _user, and nothing was awaited since"
         same = (told.presence, told.status_msg, told.currently_active) == (state, user.status_msg, active)
@@ -327,6 +286,3 @@ class PresenceTracker:
                 known = self._users.get(topic.removeprefix("presence:"))
                 if known is not None:
                     known.told = None
-            elif topic.startswith("member:") and topic.removeprefix("member:") in self._users:
-                self._moved.add(topic.removeprefix("member:"))
-                self._wake.set()

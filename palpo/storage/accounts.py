@@ -121,6 +121,8 @@ async def insert(tx: WriteTransaction, account: Account) -> None:
         suspended=int(account.suspended),
     )
     await profiles.set_words(tx, account.user_id, words_of_user(account.user_id, None))
+    # So that nobody is given a token at position 0, which would stand for the beginning.
+    await tx.positions()
 
 
 async def set_password(tx: WriteTransaction, user_id: str, password_hash: str | None) -> None:

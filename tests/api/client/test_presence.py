@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import orjson
@@ -65,20 +64,6 @@ async def test_those_who_share_a_room_are_told(server: Homeserver, alice: Client
     seen = server.services.wakeups.position
     await server.services.presence.touch(alice.user_id, alice.device_id, "unavailable")
     assert server.services.wakeups.position == seen
-
-
-async def test_those_who_meet_are_told_of_each_other(server: Homeserver, alice: Client, bob: Client) -> None:
-    presence, wakeups = server.services.presence, server.services.wakeups
-    room_id = await alice.create_room(preset="public_chat")
-    await presence.touch(alice.user_id, alice.device_id, None)
-    await presence.touch(bob.user_id, bob.device_id, None)
-    before = wakeups.position
-    await bob.post(f"/rooms/{room_id}/join")
-    joined = wakeups.position
-    async with asyncio.timeout(5):
-        while (bob.user_id, "online") not in await told(server, alice, joined):
-            await wakeups.wait([f"room:{room_id}"], after=wakeups.position, timeout_s=0.1)
-    assert (alice.user_id, "online") in await told(server, bob, before)
 
 
 async def test_time_makes_idle_then_offline(server: Homeserver, alice: Client) -> None:

@@ -17,7 +17,7 @@ def path(client: Client, key: str = "") -> str:
 
 async def test_set_get_and_delete(server: Homeserver, alice: Client) -> None:
     anyone = server.client()
-    assert await anyone.get(path(alice)) == {}
+    assert await anyone.get(path(alice)) == {"displayname": "alice"}
     await alice.put(path(alice, "displayname"), {"displayname": "Alice"})
     await alice.put(path(alice, "avatar_url"), {"avatar_url": AVATAR})
     await alice.put(path(alice, "m.tz"), {"m.tz": "Europe/London"})
@@ -81,4 +81,4 @@ async def test_rooms_are_told(alice: Client) -> None:
 async def test_two_fields_at_once_are_both_kept(server: Homeserver, alice: Client) -> None:
     keys = [f"org.example.k{number}" for number in range(20)]
     await asyncio.gather(*(alice.put(path(alice, key), {key: 1}) for key in keys))
-    assert set(await alice.get(path(alice))) == set(keys)
+    assert set(await alice.get(path(alice))) == {"displayname", *keys}
