@@ -53,6 +53,9 @@ async def test_acknowledged_messages_survive(tmp_path: Path) -> None:
                 headers = {"Authorization": f"Bearer {alice.token}"}
                 content = {"msgtype": "m.text", "body": transaction}
                 response = await http.put(path, json=content, headers=headers)
+                while response.status_code == 429:
+                    await asyncio.sleep(response.json()["retry_after_ms"] / 1000)
+                    response = await http.put(path, json=content, headers=headers)
                 assert response.status_code == 200, response.text
                 event_id: str = response.json()["event_id"]
                 return event_id
