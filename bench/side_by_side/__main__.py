@@ -21,14 +21,14 @@ from bench.side_by_side.postgres import Postgres
 from bench.side_by_side.profile import profiling, program
 from bench.side_by_side.report import Outcome, Outcomes, as_json, shortfalls, table
 from bench.side_by_side.rows import ROWS, Row
-from bench.side_by_side.servers import SERVERS, Palpo, Server
+from bench.side_by_side.servers import ROOT, SERVERS, Palpo, Server
 from bench.side_by_side.world import World
 
 
 def main() -> int:
     """Set up, measure, print; 1 where ``--require`` is not met."""
     options = _options()
-    Palpo.engine = options.engine
+    Palpo.engine, Palpo.source = options.engine, options.source.resolve()
     if options.profile:
         program()
         options.profile.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a row is measured in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engine", choices=("hypercorn", "uvicorn"), default="hypercorn", help="of Palpo")
+    parser.add_argument("--source", type=Path, default=ROOT, metavar="FOLDER", help="a checkout of Palpo")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="profile each row with py-spy")
     parser.add_argument("--require", action="store_true", help="fail where Palpo misses a bar")
@@ -90,6 +91,8 @@ async def _run(options: argparse.Namespace, folder: Path) -> int:
         versions.append(await postgres.version() if postgres else "SQLite")
         outcomes = await _measure(options, rows, worlds)
     print(f"\n{'; '.join(versions)}; {_machine()}; {options.rounds} rounds of {options.seconds:g} s\n")
+    if options.profile:
+        print("Profiled: the profiler slows the servers down, and these figures compare nothing.\n")
     print(table(rows, options.servers, outcomes))
     for row in rows:
         for name, outcome in outcomes[row.name].items():
@@ -138,14 +141,13 @@ async def _round(options: argparse.Namespace, row: Row, name: str, world: World,
         # The first requests fill caches, and are not counted.
         await row.measure(world, world.prepared[row.name], min(1.0, options.seconds))
     await world.settle()
-    async with AsyncExitStack() as stack:
-        if options.profile and not outcome.samples:
-            target = options.profile / f"{name}-{row.name}.txt"
-            await stack.enter_async_context(profiling(world.server.pid, target))
-        sample = await row.measure(world, world.prepared[row.name], options.seconds)
+    if options.profile and not outcome.samples:
+        world.profiler = profiling(world.server.pid, options.profile / f"{name}-{row.name}.txt")
+    sample = await row.measure(world, world.prepared[row.name], options.seconds)
     outcome.samples.append(sample)
     figures = ", ".join(f"{line} {value:,.2f} {row.unit}" for line, value in row.figures(sample).items())
-    _say(f"{name}: {figures} ({sample.count} requests, {sample.server_cpu:.2f} s CPU)")
+    size = f", {sample.received / sample.count / 1000:,.0f} kB each" if sample.received else ""
+    _say(f"{name}: {figures} ({sample.count} requests, {sample.server_cpu:.2f} s CPU{size})")
 
 
 def _machine() -> str:

@@ -86,12 +86,17 @@ class Connection:
             head += f"Authorization: Bearer {token}\r\n"
         if content is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return await self._exchange.send(f"{head}\r\n".encode(), body)
+        try:
+            return await self._exchange.send(f"{head}\r\n".encode(), body)
+        except asyncio.CancelledError:
+            self.close()  # Else its response would be taken for the next request's.
+            raise
 
     def close(self) -> None:
         """Close, if it is open."""
         if self._exchange is not None and self._exchange.open:
             self._exchange.transport.close()
+        self._exchange = None
 
 
 class _Trivial(asyncio.Protocol):

@@ -48,21 +48,41 @@ def _summarize(target: Path, errors: str) -> None:
         print(f"bench: no profile: {errors[-500:]}", file=sys.stderr)
 
 
-def summary(stacks: str, top: int = 25) -> str:
-    """The functions with the most samples: their own, and with what they call."""
+def summary(stacks: str, top: int = 30) -> str:
+    """The functions with the most samples, their own and with what they call, and each package's own.
+
+    Left out: threads of a pool that wait for work, and what is below every stack of the event loop.
+    """
     own: Counter[str] = Counter()
+    packages: Counter[str] = Counter()
     cumulative: Counter[str] = Counter()
     total = 0
     for line in stacks.splitlines():
-        stack, _, count = line.rpartition(" ")
-        # A function whatever its line: "name (file.py:12)".
+        stack, _, number = line.rpartition(" ")
+        # A function, whatever its line: "name (file.py)".
         frames = [frame.rpartition(":")[0] + ")" if ":" in frame else frame for frame in stack.split(";")]
-        total += int(count)
-        own[frames[-1]] += int(count)
+        if frames[-1].startswith("_worker (concurrent/futures"):
+            continue
+        count = int(number)
+        total += count
+        own[frames[-1]] += count
+        packages[_package(frames[-1])] += count
         for frame in set(frames):
-            cumulative[frame] += int(count)
+            cumulative[frame] += count
+    everywhere = {frame for frame, count in cumulative.items() if count > 0.95 * total}
+    called = Counter({frame: count for frame, count in cumulative.items() if frame not in everywhere})
     parts = [f"{total} samples"]
-    for title, counter in (("self", own), ("cumulative", cumulative)):
+    for title, counter in (("self, by package", packages), ("self", own), ("cumulative", called)):
         parts.append(f"\n{title}")
         parts += [f"{100 * count / total:6.1f}%  {name}" for name, count in counter.most_common(top)]
     return "\n".join(parts) + "\n"
+
+
+def _package(frame: str) -> str:
+    """Such as ``asyncpg`` or ``palpo/services``."""
+    file = frame.rpartition(" (")[2].rstrip(")")
+    folders = file.split("/")
+    if folders[0] == "palpo":
+        return "/".join(folders[:2])
+    # The loop itself is C: its time, and that of system calls, counts as its caller's.
+    return "event loop" if file == "asyncio/runners.py" else folders[0]

@@ -103,6 +103,7 @@ def _detail(row: Row, outcome: Outcome) -> dict[str, Any]:
                 "seconds": sample.elapsed,
                 "p50_ms": sample.percentile_ms(0.5),
                 "p95_ms": sample.percentile_ms(0.95),
+                "received_bytes": sample.received,
             }
             for sample in outcome.samples
         ],

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,7 +14,7 @@ import orjson
 from bench.side_by_side import matrix
 from bench.side_by_side.http import LoadError
 from bench.side_by_side.matrix import User
-from bench.side_by_side.world import Sample, World, in_parallel
+from bench.side_by_side.world import Sample, World, all_of, in_parallel
 
 Prepare = Callable[[World], Awaitable[Any]]
 Measure = Callable[[World, Any, float], Awaitable[Sample]]
@@ -55,16 +55,16 @@ async def repeatedly(
             sample.latencies.append(time.perf_counter() - start)
             done += 1
 
-    with world.watching(sample):
+    async with world.watching(sample):
         deadline = time.perf_counter() + seconds
-        await asyncio.gather(*(run(call, deadline) for call in callers))
+        await all_of([run(call, deadline) for call in callers])
     return sample
 
 
 async def once_each(world: World, calls: list[Callable[[], Awaitable[object]]]) -> Sample:
     """Each call once, one after the other."""
     sample = Sample()
-    with world.watching(sample):
+    async with world.watching(sample):
         for call in calls:
             start = time.perf_counter()
             await call()
@@ -104,10 +104,7 @@ async def prepare_rooms(world: World) -> list[tuple[User, str]]:
 
 
 async def measure_send(world: World, senders: list[tuple[User, str]], seconds: float) -> Sample:
-    def sender(user: User, room_id: str) -> Callable[[], Awaitable[object]]:
-        return lambda: user.send(room_id)
-
-    return await repeatedly(world, seconds, [sender(*one) for one in senders])
+    return await repeatedly(world, seconds, [partial(user.send, room_id) for user, room_id in senders])
 
 
 async def prepare_wakeup(world: World) -> tuple[User, User, str]:
@@ -122,7 +119,7 @@ async def measure_wakeup(world: World, who: tuple[User, User, str], seconds: flo
     sender, receiver, room_id = who
     sample = Sample()
     since = matrix.next_batch(await receiver.sync())
-    with world.watching(sample):
+    async with world.watching(sample):
         deadline = time.perf_counter() + seconds
         while time.perf_counter() < deadline or sample.count < 10:
             waiting = asyncio.create_task(receiver.sync(since=since, timeout_ms=30_000))
@@ -181,7 +178,7 @@ async def prepare_initial_sync(world: World) -> User:
         for number in range(first, ROOMS, 4):
             await room(number)
 
-    await asyncio.gather(*(group(first) for first in range(4)))
+    await all_of([group(first) for first in range(4)])
     for owner in owners:
         await owner.log_out()
     return user
@@ -189,15 +186,22 @@ async def prepare_initial_sync(world: World) -> User:
 
 async def measure_initial_sync(world: World, user: User, seconds: float) -> Sample:
     """A new device's first sync: an answer for the same device may come from a cache."""
-    devices = [await user.login() for _ in range(max(4, min(20, int(2 * seconds))))]
+    count = max(4, min(20, int(2 * seconds))) if world.profiler is None else 100
+    devices = [await user.login() for _ in range(count)]
+    received = 0
 
     async def sync(device: User) -> None:
-        joined = orjson.loads(await device.sync())["rooms"]["join"]
+        nonlocal received
+        body = await device.sync()
+        received += len(body)
+        joined = orjson.loads(body)["rooms"]["join"]
         if len(joined) != ROOMS or not all(room["timeline"]["events"] for room in joined.values()):
             raise LoadError(f"an initial sync of {len(joined)} rooms, not {ROOMS}")
 
     try:
-        return await once_each(world, [lambda device=device: sync(device) for device in devices])  # type: ignore[misc]
+        sample = await once_each(world, [partial(sync, device) for device in devices])
+        sample.received = received
+        return sample
     finally:
         for device in devices:
             await device.log_out()
@@ -220,9 +224,10 @@ async def measure_messages(world: World, where: tuple[list[User], str], seconds:
         async def page() -> None:
             nonlocal start
             answer = orjson.loads(await user.messages(room_id, start=start))
-            start = answer.get("end", "")
-            if not start and not answer["chunk"]:
-                raise LoadError("no messages")
+            if not start and len(answer["chunk"]) < 50:
+                raise LoadError(f"a first page of {len(answer['chunk'])} events, not 50")
+            # The last page may be empty.
+            start = answer.get("end", "") if answer["chunk"] else ""
 
         return page
 
@@ -237,16 +242,14 @@ async def prepare_join(world: World) -> tuple[str, list[User]]:
 async def measure_join(world: World, where: tuple[str, list[User]], seconds: float) -> Sample:
     room_id, joiners = where
     sample = Sample()
-    for _ in itertools.count():
-        more = await once_each(world, [lambda user=user: user.join(room_id) for user in joiners])  # type: ignore[misc]
+    while sample.elapsed < seconds / 2:
+        more = await once_each(world, [partial(user.join, room_id) for user in joiners])
         sample.latencies += more.latencies
         sample.elapsed += more.elapsed
         sample.server_cpu += more.server_cpu
         sample.database_cpu += more.database_cpu
         for user in joiners:
             await user.leave(room_id)
-        if sample.elapsed > seconds / 2:
-            break
     return sample
 
 

@@ -58,18 +58,19 @@ class Server:
 
 
 class Palpo(Server):
-    """This project's server, from the checkout."""
+    """This project's server, from a checkout."""
 
     name = "palpo"
     engine = "hypercorn"
+    source = ROOT
 
     def version(self) -> str:
-        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+        git = ["git", "-C", str(self.source), "describe", "--always", "--dirty"]
         done = subprocess.run(git, capture_output=True, text=True, check=False)
         return f"Palpo {done.stdout.strip() or 'of an unknown commit'} ({self.engine})"
 
     def environment(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(ROOT)}
+        return {"PYTHONPATH": str(self.source)}
 
     def command(self) -> list[str | Path]:
         config = self.folder / "palpo.toml"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ class Sample:
     elapsed: float = 0.0  # Seconds.
     server_cpu: float = 0.0  # Seconds of the homeserver's processes.
     database_cpu: float = 0.0  # Seconds of PostgreSQL's; 0 with SQLite.
+    received: int = 0  # Bytes of the bodies, where a row counts them.
 
     @property
     def count(self) -> int:
@@ -42,6 +43,8 @@ class World:
         self.server = server
         self.database = database
         self.prepared: dict[str, Any] = {}
+        # Opened around what is measured next, and then no more.
+        self.profiler: AbstractAsyncContextManager[None] | None = None
         self._users: list[User] = []
         self._named: int = 0
 
@@ -69,18 +72,20 @@ class World:
         """CPU seconds so far of the homeserver, and of its database server."""
         return self.server.cpu_seconds(), self.database.cpu_seconds() if self.database else 0.0
 
-    @contextmanager
-    def watching(self, sample: Sample) -> Iterator[None]:
+    @asynccontextmanager
+    async def watching(self, sample: Sample) -> AsyncIterator[None]:
         """Add the time and CPU that the body takes to ``sample``."""
-        server, database = self.cpu()
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            sample.elapsed += time.perf_counter() - start
-            server_after, database_after = self.cpu()
-            sample.server_cpu += server_after - server
-            sample.database_cpu += database_after - database
+        profiler, self.profiler = self.profiler or nullcontext(), None
+        async with profiler:
+            server, database = self.cpu()
+            start = time.perf_counter()
+            try:
+                yield
+            finally:
+                sample.elapsed += time.perf_counter() - start
+                server_after, database_after = self.cpu()
+                sample.server_cpu += server_after - server
+                sample.database_cpu += database_after - database
 
     async def settle(self, seconds: float = 15.0) -> None:
         """Wait, not for ever, until the server does no more work of its own."""
@@ -102,4 +107,16 @@ async def in_parallel(width: int, calls: list[Callable[[], Awaitable[Any]]]) -> 
         async with gate:
             return await call()
 
-    return list(await asyncio.gather(*(one(call) for call in calls)))
+    return await all_of([one(call) for call in calls])
+
+
+async def all_of(calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """What the calls return; where one raises, the others are cancelled and that error is raised."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
