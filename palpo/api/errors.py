@@ -8,8 +8,8 @@ import structlog
 
 from palpo.api.call import Reply
 from palpo.api.codec import encode
-from palpo.core.errors import LimitExceeded, MatrixError, Unavailable
-from palpo.db.errors import OutcomeUnknown, Retriable, Unreachable
+from palpo.core.errors import InvalidParam, LimitExceeded, MatrixError, Unavailable
+from palpo.db.errors import BadValue, OutcomeUnknown, Retriable, Unreachable
 
 log = structlog.get_logger("palpo.api")
 
@@ -19,6 +19,9 @@ def render(error: Exception) -> Reply:
     if isinstance(error, OutcomeUnknown | Retriable | Unreachable):
         log.warning("database_unavailable", error=str(error))
         error = Unavailable("The server is busy; try again", errcode="M_UNKNOWN")
+    if isinstance(error, BadValue):
+        # Text that no column holds, in an ID or a name that nothing stored can have.
+        error = InvalidParam("A value in the request cannot be one of this server's")
     if not isinstance(error, MatrixError):
         log.error("unhandled_exception", exc_info=error)
         error = MatrixError("Internal server error", status=500)
