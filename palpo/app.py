@@ -40,6 +40,7 @@ from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
@@ -184,6 +185,7 @@ def build_services(
     restricted_joins = RestrictedJoins(db, room_heads, room_access, server_name=config.server_name)
     room_succession = RoomSuccession(room_heads, room_access)
     aliases = Aliases(db, clock, room_heads, room_access, room_writer, server_name=config.server_name)
+    invite_permissions = InvitePermissions(db)
     memberships = Memberships(
         db,
         room_heads,
@@ -192,6 +194,7 @@ def build_services(
         profiles,
         restricted_joins,
         room_succession,
+        invite_permissions,
         server_name=config.server_name,
     )
     room_creation = RoomCreation(
@@ -201,6 +204,8 @@ def build_services(
         room_directory,
         profiles,
         room_succession,
+        memberships,
+        invite_permissions,
         server_name=config.server_name,
         default_version=config.rooms.default_version,
         random_id=lambda: secrets.token_urlsafe(18),
@@ -286,6 +291,7 @@ def build_services(
         room_directory=room_directory,
         room_state=room_state,
         room_succession=room_succession,
+        invite_permissions=invite_permissions,
         room_summaries=RoomSummaries(events, room_heads, room_access, overviews, restricted_joins),
         room_upgrades=RoomUpgrades(
             events, room_heads, room_access, room_writer, room_creation, aliases, room_directory

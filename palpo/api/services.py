@@ -20,6 +20,7 @@ from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
@@ -88,6 +89,7 @@ class Services:
     room_directory: RoomDirectory
     room_state: RoomState
     room_succession: RoomSuccession
+    invite_permissions: InvitePermissions
     room_summaries: RoomSummaries
     room_upgrades: RoomUpgrades
     reports: Reports

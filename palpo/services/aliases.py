@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
-from palpo.core.errors import AuthError, BadRequest, Conflict, Forbidden, InvalidParam, NotFound
+from palpo.core.errors import AuthError, BadRequest, Conflict, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_alias, parse_room_id, server_name_of
 from palpo.db.engine import Database
@@ -25,6 +25,14 @@ RESERVED_MS = 60_000
 MAX_ALT_ALIASES = 1000
 
 
+class RemoteAliases(Protocol):
+    """The aliases of other servers."""
+
+    async def resolve(self, alias: str, /) -> tuple[str, list[str]]:
+        """The room that an alias stands for, and servers that are in it; raises NotFound."""
+        ...
+
+
 class Aliases:
     """This server's aliases, and what they stand for."""
 
@@ -37,6 +45,7 @@ class Aliases:
         writer: RoomWriter,
         *,
         server_name: str,
+        remote: RemoteAliases | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -44,6 +53,8 @@ class Aliases:
         self._access = access
         self._writer = writer
         self._server_name = server_name
+        self.remote = remote
+        """Asks other servers about theirs; None where there is no federation."""
 
     async def room_and_servers(self, room_id_or_alias: str) -> tuple[str, list[str]]:
         """The room ID that is given, or that the alias stands for, and servers that are in the room.
@@ -56,6 +67,9 @@ class Aliases:
 
     async def resolve(self, alias: str) -> tuple[str, list[str]]:
         """The room that an alias stands for, and servers that are in it; raises NotFound."""
+        parse_room_alias(alias)
+        if server_name_of(alias) != self._server_name and self.remote is not None:
+            return await self.remote.resolve(alias)
         room_id = await self._find(alias)
         if room_id is None:
             raise NotFound("There is no such room alias")
@@ -127,11 +141,16 @@ class Aliases:
         known = set(_listed(current.content)) if current is not None else set()
         for alias in _listed(content, strict=True):
             parse_room_alias(alias)
-            if alias not in known and await self._find(alias) != room_id:
+            if alias not in known and not await self._stands_for(alias, room_id):
                 raise BadRequest("The alias does not stand for the room", errcode="M_BAD_ALIAS")
 
+    async def _stands_for(self, alias: str, room_id: str) -> bool:
+        try:
+            return (await self.resolve(alias))[0] == room_id
+        except MatrixError:
+            return False
+
     async def _find(self, alias: str) -> str | None:
-        parse_room_alias(alias)
         row = await self._db.read(lambda tx: storage.get(tx, alias))
         return row.room_id if row is not None and row.room_id else None
 

@@ -6,7 +6,6 @@ event has to have, and writes it on a head that it has looked at.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,6 @@ from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.appservices import Offer
 from palpo.services.drafts import Draft, Guard
 from palpo.services.guards import Same, unless_same
 from palpo.services.invite_permissions import InvitePermissions
@@ -27,7 +25,6 @@ from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
-from palpo.storage import accounts
 from palpo.storage import accounts as accounts_storage
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
@@ -72,13 +69,8 @@ class Memberships:
         self._restricted = restricted
         self._succession = succession
         self._invite_permissions = invite_permissions
-        self._offer: Offer | None = None
         self.remote = remote
         """What takes over where a room or a user is another server's; None where there is none."""
-
-    def offer_unknown_with(self, offer: Offer) -> None:
-        """Before somebody who does not exist is invited, let ``offer`` see to it that they do."""
-        self._offer = offer
 
     async def join(
         self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
@@ -206,8 +198,6 @@ class Memberships:
         head = await self._heads.get(room_id)
         content = {key: value for key, value in content.items() if key != AUTHORISER}
         content["membership"] = membership
-        if membership == "invite" and self._offer is not None:
-            await self._offer_unknown(target)
         if membership in SHOWS_PROFILE:
             content = await self._with_profile(target, content)
         if membership == "join" and sender == target:
@@ -215,15 +205,6 @@ class Memberships:
                 await self._check_guest(head)
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
-
-    async def _offer_unknown(self, user_id: str) -> None:
-        """Let application services make a user that is unknown; the invite is written in any case."""
-        local = server_name_of(user_id) == self._server_name
-        if not local or await self._db.read(lambda tx: accounts.find(tx, user_id)) is not None:
-            return
-        with contextlib.suppress(MatrixError):
-            if self._offer is not None:
-                await self._offer(user_id)
 
     async def _send(self, room_id: str, draft: Draft, guard: Guard | None) -> StoredEvent:
         target = draft.state_key or ""

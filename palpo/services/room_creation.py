@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import structlog
+
 from palpo.core.auth_rules import validate_create_content
 from palpo.core.errors import (
     AuthError,
@@ -21,7 +23,9 @@ from palpo.core.events import StateKey
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.services.aliases import Aliases
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.member_profiles import ProfileSource, with_profile
+from palpo.services.memberships import Memberships
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_writer import Draft, RoomWriter
@@ -29,6 +33,8 @@ from palpo.services.sessions import Requester
 from palpo.streams.clock import Clock
 
 ATTEMPTS = 10
+log = structlog.get_logger("palpo.room_creation")
+
 MAX_INVITES = 1000
 MAX_INITIAL_STATE = 1000
 TRUSTED = "trusted_private_chat"
@@ -89,6 +95,8 @@ class RoomCreation:
         directory: RoomDirectory,
         profiles: ProfileSource,
         succession: RoomSuccession,
+        memberships: Memberships,
+        invite_permissions: InvitePermissions,
         *,
         server_name: str,
         default_version: str,
@@ -101,6 +109,8 @@ class RoomCreation:
         self._directory = directory
         self._profiles = profiles
         self.succession = succession
+        self._memberships = memberships
+        self._invite_permissions = invite_permissions
         self._server_name = server_name
         self._default_version = default_version
         self._random_id = random_id
@@ -113,7 +123,15 @@ class RoomCreation:
         """
         rules = room_version(new.version or self._default_version)
         _check(new)
-        self._check_invites(new.invite)
+        creator = requester.user_id
+        await self._check_invites(creator, new.invite)
+        room_id = await self._with_alias(rules, requester, new)
+        for target in dict.fromkeys(new.invite):
+            if not self._is_local(target):
+                await self._invite_remote(requester, room_id, target, new)
+        return room_id
+
+    async def _with_alias(self, rules: RoomVersion, requester: Requester, new: NewRoom) -> str:
         creator = requester.user_id
         if new.alias_localpart is None:
             return await self._write(rules, creator, new, None)
@@ -162,7 +180,7 @@ class RoomCreation:
             *_settings(creator, new, alias),
         ]
         extra = {"is_direct": True} if new.is_direct else {}
-        for target in dict.fromkeys(new.invite):
+        for target in filter(self._is_local, dict.fromkeys(new.invite)):
             others.append(await self.member(creator, target, {**extra, "membership": "invite"}))
         room_id = await self.write(rules, create, others)
         if new.published:
@@ -176,13 +194,26 @@ class RoomCreation:
             content = with_profile(content, await self._profiles.get(target))
         return Draft(type="m.room.member", sender=sender, state_key=target, content=content)
 
-    def _check_invites(self, invited: Sequence[str]) -> None:
+    def _is_local(self, user_id: str) -> bool:
+        return server_name_of(user_id) == self._server_name
+
+    async def _check_invites(self, creator: str, invited: Sequence[str]) -> None:
+        """Raises InvalidParam, and Forbidden where an invite is sure to be refused."""
         if len(invited) > MAX_INVITES:
             raise InvalidParam(f"More than {MAX_INVITES} invites")
         for user_id in invited:
             parse_user_id(user_id)
-            if server_name_of(user_id) != self._server_name:
+            if self._is_local(user_id):
+                await self._invite_permissions.check(user_id, creator)
+            elif self._memberships.remote is None:
                 raise Forbidden("Users of other servers cannot be invited: this server does not federate")
+
+    async def _invite_remote(self, requester: Requester, room_id: str, target: str, new: NewRoom) -> None:
+        """Invite another server's user; that server may refuse, but the room is there by now."""
+        try:
+            await self._memberships.invite(requester, room_id, target, None, is_direct=new.is_direct)
+        except MatrixError as error:
+            log.info("invite_failed", room_id=room_id, target=target, error=error.message)
 
 
 def create_content(rules: RoomVersion, creator: str, new: NewRoom) -> dict[str, Any]:

@@ -27,7 +27,8 @@ async def test_join_by_id_and_by_alias(server: Homeserver, alice: Client, bob: C
     carol = await server.register("carol")
     assert await bob.post(f"/rooms/{room_id}/join", {"foo": "bar"}) == {"room_id": room_id}
     assert await carol.post("/join/%23here:test.example?server_name=x") == {"room_id": room_id}
-    assert await member(server, room_id, bob) == {"membership": "join", "foo": "bar"}
+    expected = {"membership": "join", "foo": "bar", "displayname": "bob"}
+    assert await member(server, room_id, bob) == expected
     assert await bob.get("/joined_rooms") == {"joined_rooms": [room_id]}
     mutual = await bob.request("GET", f"/client/v1/mutual_rooms?user_id={carol.user_id}")
     assert mutual == {"joined": [room_id], "count": 1}
@@ -62,7 +63,8 @@ async def test_invite_join_leave_forget(server: Homeserver, alice: Client, bob: 
     room_id = await alice.create_room()
     assert (await bob.post(f"/join/{room_id}", status=403))["errcode"] == "M_FORBIDDEN"
     await alice.post(f"/rooms/{room_id}/invite", {"user_id": bob.user_id, "reason": "hi"})
-    assert await member(server, room_id, bob) == {"membership": "invite", "reason": "hi"}
+    expected = {"membership": "invite", "reason": "hi", "displayname": "bob"}
+    assert await member(server, room_id, bob) == expected
     await bob.post(f"/join/{room_id}")
     await alice.post(f"/rooms/{room_id}/invite", {"user_id": bob.user_id}, status=403)
     refused = await bob.post(f"/rooms/{room_id}/forget", status=400)
@@ -168,6 +170,36 @@ async def test_guests_join_where_they_may(server: Homeserver, alice: Client) -> 
     room_id = await alice.create_room(preset="public_chat", initial_state=[access])
     await guest.post(f"/join/{room_id}")
     await guest.post(f"/rooms/{room_id}/leave")
+
+
+async def test_guests_go_when_a_room_takes_them_no_more(server: Homeserver, alice: Client) -> None:
+    answer = await server.client().request("POST", "/client/v3/register?kind=guest", {})
+    guest = Client(server.http, answer["user_id"], answer["access_token"])
+    access = {"type": "m.room.guest_access", "content": {"guest_access": "can_join"}}
+    room_id = await alice.create_room(preset="public_chat", initial_state=[access])
+    await guest.post(f"/join/{room_id}")
+    await alice.put(f"/rooms/{room_id}/state/m.room.guest_access", {"guest_access": "forbidden"})
+    assert await membership(server, room_id, guest) == "leave"
+    assert await membership(server, room_id, alice) == "join"
+
+
+@pytest.mark.parametrize(
+    ("type_", "content"),
+    [
+        ("m.invite_permission_config", {"default_action": "block"}),
+        ("org.matrix.msc4155.invite_permission_config", {"blocked_servers": ["test.*"]}),
+    ],
+)
+async def test_who_wants_no_invites(alice: Client, bob: Client, type_: str, content: Any) -> None:
+    await bob.put(f"/user/{bob.user_id}/account_data/{type_}", content)
+    room_id = await alice.create_room()
+    member = f"/rooms/{room_id}/state/m.room.member/{bob.user_id}"
+    for refused in (
+        await alice.post(f"/rooms/{room_id}/invite", {"user_id": bob.user_id}, status=403),
+        await alice.post("/createRoom", {"invite": [bob.user_id]}, status=403),
+        await alice.put(member, {"membership": "invite"}, status=403),
+    ):
+        assert refused["errcode"] == "M_INVITE_BLOCKED"
 
 
 @pytest.mark.parametrize(

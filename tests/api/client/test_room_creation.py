@@ -82,7 +82,7 @@ async def test_every_version(server: Homeserver, alice: Client, bob: Client, ver
     else:
         assert levels["users"] == {alice.user_id: 100, bob.user_id: 100}
     member = await content(server, room_id, "m.room.member", bob.user_id)
-    assert member == {"membership": "invite", "is_direct": True}
+    assert member == {"membership": "invite", "is_direct": True, "displayname": "bob"}
 
 
 async def test_creation_content_cannot_say_what_the_server_says(server: Homeserver, alice: Client) -> None:

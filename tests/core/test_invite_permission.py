@@ -1,0 +1,35 @@
+"""Who may invite a user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from palpo.core.invite_permission import InvitePermission, permission
+
+BOB = "@bob:two.example"
+
+
+@pytest.mark.parametrize(
+    ("lists", "expected"),
+    [
+        ({}, "allow"),
+        ({"blocked_users": [BOB]}, "block"),
+        ({"ignored_users": ["@b?b:*"]}, "ignore"),
+        ({"blocked_servers": ["two.*"]}, "block"),
+        ({"ignored_servers": ["two.example"]}, "ignore"),
+        ({"blocked_servers": ["one.example"]}, "allow"),
+        ({"allowed_users": [BOB], "blocked_servers": ["*"]}, "allow"),
+        ({"allowed_users": [BOB], "ignored_users": [BOB], "blocked_users": [BOB]}, "allow"),
+        ({"allowed_servers": ["*"], "blocked_users": [BOB]}, "block"),
+        ({"blocked_users": None, "blocked_servers": "x", "ignored_users": [1, None, "x" * 300]}, "allow"),
+    ],
+)
+def test_lists(lists: dict[str, Any], expected: str) -> None:
+    assert permission({}, lists, BOB) is InvitePermission(expected)
+
+
+@pytest.mark.parametrize(("action", "expected"), [("block", "block"), ("x", "allow"), (None, "allow")])
+def test_default_action(action: object, expected: str) -> None:
+    assert permission({"default_action": action}, {"allowed_users": [BOB]}, BOB).value == expected
