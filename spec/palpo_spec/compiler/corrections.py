@@ -53,6 +53,12 @@ CORRECTIONS: tuple[Correction, ...] = (
         reason="`accessToken` is defined nowhere in the federation API: servers sign this request",
     ),
     Correction(
+        file="api/client-server/room_summary.yaml",
+        pointer=("paths", "/room_summary/{roomIdOrAlias}", "get"),
+        put={"security": [{}, {"accessTokenBearer": []}]},
+        reason="no client signs requests, and the description allows calls without an access token",
+    ),
+    Correction(
         file="api/client-server/definitions/room_summary.yaml",
         pointer=("allOf", 1, "properties", "encryption"),
         drop=("enum",),
