@@ -62,6 +62,8 @@ class RoomVersion:
     """Version 11's redaction: more content kept, ``redacts`` in content, fewer top-level keys."""
     create_event_is_room_id: bool = False
     """The room ID is the create event's reference hash, and that event has no ``room_id``."""
+    owned_state: bool = False
+    """A state key may be a user ID with a suffix, and who outranks its owner may set it (MSC3757)."""
     privileged_creators: bool = False
     """Creators (with ``additional_creators``) have an infinite power level."""
 
@@ -90,16 +92,24 @@ V12 = replace(
     create_event_is_room_id=True,
     privileged_creators=True,
 )
+MSC3757_V10 = replace(V10, id="org.matrix.msc3757.10", stable=False, owned_state=True)
+MSC3757_V11 = replace(V11, id="org.matrix.msc3757.11", stable=False, owned_state=True)
 
 ROOM_VERSIONS: dict[str, RoomVersion] = {
     version.id: version for version in (V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12)
 }
+"""The spec's room versions."""
+UNSTABLE_ROOM_VERSIONS: dict[str, RoomVersion] = {
+    version.id: version for version in (MSC3757_V10, MSC3757_V11)
+}
+"""Those of proposals: served to whoever asks for one by name."""
+ALL_ROOM_VERSIONS = ROOM_VERSIONS | UNSTABLE_ROOM_VERSIONS
 DEFAULT_ROOM_VERSION = "12"
 
 
 def room_version(version_id: str) -> RoomVersion:
     """The rules of ``version_id``; raises ``M_UNSUPPORTED_ROOM_VERSION`` (400) for one not known."""
-    version = ROOM_VERSIONS.get(version_id)
+    version = ALL_ROOM_VERSIONS.get(version_id)
     if version is None:
         raise BadRequest(
             f"Room version {version_id[:64]!r} is not supported", errcode="M_UNSUPPORTED_ROOM_VERSION"

@@ -7,7 +7,19 @@ import pytest
 from palpo.core.auth_rules import auth_types_for, authorising_server, check_auth_events
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
-from palpo.core.room_versions import V1, V2, V3, V6, V7, V8, V10, V11, V12, RoomVersion
+from palpo.core.room_versions import (
+    UNSTABLE_ROOM_VERSIONS,
+    V1,
+    V2,
+    V3,
+    V6,
+    V7,
+    V8,
+    V10,
+    V11,
+    V12,
+    RoomVersion,
+)
 from tests.core.auth_room import ALICE, BOB, CAROL, EVE, VERSIONS, AuthRoom, make_event, since
 
 every_version = pytest.mark.parametrize("rules", VERSIONS, ids=lambda rules: rules.id)
@@ -121,6 +133,21 @@ def test_a_state_key_that_is_a_user_id(rules: RoomVersion) -> None:
     room.allows("m.x", BOB, "x")
     room.rejects("belongs", "m.x", BOB, ALICE)
     room.rejects("belongs", "m.x", ALICE, "@")
+
+
+@pytest.mark.parametrize("rules", UNSTABLE_ROOM_VERSIONS.values(), ids=lambda rules: rules.id)
+def test_owned_state(rules: RoomVersion) -> None:
+    room = AuthRoom(rules)
+    room.levels()
+    for key in (BOB, f"{BOB}_", f"{BOB}_x_y", "x"):
+        room.allows("m.x", BOB, key)
+    room.rejects("belongs", "m.x", BOB, f"{ALICE}_x")
+    room.rejects("user ID", "m.x", BOB, f"{BOB}x@y")
+    room.rejects("user ID", "m.x", ALICE, "@oops")
+    for key in (BOB, f"{BOB}_x", "@nobody:else.org"):
+        room.allows("m.x", ALICE, key)
+    room.levels(users_default=50)
+    room.rejects("belongs", "m.x", BOB, f"@prefix_{BOB}_x")
 
 
 def test_aliases_up_to_version_5() -> None:

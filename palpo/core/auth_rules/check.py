@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from palpo.core.auth_rules.membership import check_membership, membership_of
 from palpo.core.auth_rules.selection import CREATE, POWER_LEVELS
@@ -16,7 +17,10 @@ from palpo.core.power_levels import (
     malformed,
     validate_power_levels,
 )
-from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion
+from palpo.core.room_versions import ALL_ROOM_VERSIONS, RoomVersion
+
+_OWNED: Final = re.compile(r"(@[^:]*:[^_]*)(?:_.*)?", re.DOTALL)
+"""A user ID and what may follow it in a state key: server names have no underscore."""
 
 
 def check_auth(rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, Event]) -> None:
@@ -43,7 +47,7 @@ def check_auth(rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, E
 def validate_create_content(rules: RoomVersion, content: dict[str, Any]) -> None:
     """Check the content of an ``m.room.create`` event; raises ``AuthError`` with status 400."""
     version = content.get("room_version", rules.id)
-    if not isinstance(version, str) or version not in ROOM_VERSIONS:
+    if not isinstance(version, str) or version not in ALL_ROOM_VERSIONS:
         raise malformed("room_version is not a room version that is known here")
     if not rules.implicit_room_creator and "creator" not in content:
         raise malformed("The create event has no creator")
@@ -95,13 +99,29 @@ def _check_other(
     if level < needed:
         raise AuthError(f"{sender} may not send {event.type}: level {level}, needed {needed}")
     if event.state_key is not None and event.state_key.startswith("@") and event.state_key != sender:
-        raise AuthError("A state key that is a user ID belongs to that user")
+        _check_owner(rules, event.state_key, sender, levels)
     if event.type == "m.room.power_levels":
         validate_power_levels(rules, create, event.content)
         if POWER_LEVELS in auth_state:
             check_power_levels_change(levels, sender, event.content)
     elif event.type == "m.room.redaction" and rules.redaction_by_auth_rule:
         _check_redaction(event, level, levels.redact)
+
+
+def _check_owner(rules: RoomVersion, state_key: str, sender: str, levels: PowerLevels) -> None:
+    """A state key that is a user ID belongs to that user.
+
+    With owned state (MSC3757) so does one that continues it after an underscore, and whoever has a
+    higher level than the owner may set it too.
+    """
+    if not rules.owned_state:
+        raise AuthError("A state key that is a user ID belongs to that user")
+    found = _OWNED.fullmatch(state_key)
+    if found is None or not is_user_id(found[1]):
+        raise malformed("A state key that starts with @ must start with a user ID")
+    owner = found[1]
+    if owner != sender and levels.user(sender) <= levels.user(owner):
+        raise AuthError(f"The state belongs to {owner}")
 
 
 def _check_redaction(event: Event, level: int, needed: int) -> None:
