@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from palpo.core.invite_permission import InvitePermission
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.account_data import AccountData, event
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.presence import PresenceTracker
 from palpo.services.receipts import Receipts
 from palpo.services.typing import Typing, typing_event
@@ -34,7 +36,9 @@ class RoomExtras:
         typing: Typing,
         unread: Unread,
         presence: PresenceTracker,
+        invite_permissions: InvitePermissions,
     ) -> None:
+        self._invite_permissions = invite_permissions
         self._db = db
         self._account_data = account_data
         self._receipts = receipts
@@ -45,6 +49,12 @@ class RoomExtras:
     async def ignored(self, user_id: str) -> frozenset[str]:
         """Whom the user ignores."""
         return await self._account_data.ignored_users(user_id)
+
+    async def shows_invite(self, reader: Reader, sender: str) -> bool:
+        """Whether the user wants to be told of invites by ``sender`` (MSC4155)."""
+        if sender in reader.ignored:
+            return False
+        return await self._invite_permissions.of(reader.user_id, sender) is InvitePermission.ALLOW
 
     async def account_data(self, reader: Reader, window: Window) -> Data:
         """The user's account data that changed in the window, of rooms and not."""

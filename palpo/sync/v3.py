@@ -198,8 +198,9 @@ class SyncV3:
         for row in changed:
             if not reader.filter.wants_room(row.room_id):
                 continue
-            if row.membership == "invite" and row.sender not in reader.ignored:
-                news.invited.append(row)
+            if row.membership == "invite":
+                if await self._extras.shows_invite(reader, row.sender):
+                    news.invited.append(row)
             elif row.membership == "knock":
                 news.knocked.append(row)
             elif row.membership in LEFT and (not window.initial or reader.filter.include_leave):

@@ -232,3 +232,14 @@ async def test_ignored_users_are_not_heard(alice: Client, bob: Client) -> None:
     await alice.send(room_id, "silence")
     room = (await sync(alice, since))["rooms"]["join"][room_id]
     assert bodies(room) == ["silence"]
+
+
+async def test_invites_that_are_not_wanted_are_not_shown(alice: Client, bob: Client) -> None:
+    since = (await sync(bob))["next_batch"]
+    path = f"/user/{bob.user_id}/account_data/org.matrix.msc4155.invite_permission_config"
+    await bob.put(path, {"ignored_users": [alice.user_id]})
+    await alice.create_room(invite=[bob.user_id])
+    assert "rooms" not in await sync(bob, since)
+    await bob.put(path, {})
+    room_id = await alice.create_room(invite=[bob.user_id])
+    assert room_id in (await sync(bob, since))["rooms"]["invite"]
