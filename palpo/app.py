@@ -18,6 +18,7 @@ from palpo.api.modules import handlers
 from palpo.api.observers import Metrics, Observer, RequestLog
 from palpo.api.services import Services
 from palpo.config import signing_key
+from palpo.config.appservices import load_registrations
 from palpo.config.model import Config
 from palpo.core.signing import SigningKey
 from palpo.db.connect import create_engine
@@ -31,6 +32,10 @@ from palpo.services import user_interactive_auth as uia
 from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
+from palpo.services.appservice_client import AppserviceClient
+from palpo.services.appservice_queries import AppserviceQueries
+from palpo.services.appservice_transactions import AppserviceTransactions
+from palpo.services.appservices import AppServices
 from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.dehydrated_devices import DehydratedDevices
@@ -82,8 +87,10 @@ from palpo.services.url_previews import UrlPreviews
 from palpo.services.user_directory import UserDirectory
 from palpo.services.user_rooms import UserRooms
 from palpo.services.visibility import Visibility
+from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
+from palpo.streams.leases import LeaseKeeper
 from palpo.streams.polling import read_position
 from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
@@ -96,6 +103,7 @@ from palpo.sync.state_delta import StateDeltas
 from palpo.sync.summary import Summaries
 from palpo.sync.timelines import Timelines
 from palpo.sync.v3 import SyncV3
+from palpo.workers.appservices import AppserviceSender
 
 
 @asynccontextmanager
@@ -124,6 +132,9 @@ async def application(
         services = build_services(config, clock, db, wakeups, background, key)
         closing.push_async_callback(services.http.close)
         closing.push_async_callback(services.images.close)
+        closing.push_async_callback(services.appservice_client.close)
+        keeper = LeaseKeeper(DatabaseLeases(db), clock, holder=secrets.token_hex(8))
+        await start_appservices(services, keeper)
         background.start("room-writer", services.room_writer.run())
         background.start("delayed-events", services.delayed_events.run())
         background.start("last-seen", services.last_seen.run())
@@ -136,7 +147,7 @@ async def application(
         dispatcher = Dispatcher(
             services,
             handlers(),
-            authenticator=Authenticator(services.sessions, services.last_seen),
+            authenticator=Authenticator(services.sessions, services.appservices, services.last_seen),
             limiter=Limiter(config.rate_limits, time.monotonic),
             observers=watching,
             request_prefix=secrets.token_hex(4),
@@ -150,6 +161,35 @@ async def application(
         await db.close()
 
 
+async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
+    """Make the application services' own users, and begin to send to those that want it."""
+    await services.appservices.ensure_senders()
+    senders = {}
+    for registration in services.appservices.registrations:
+        if registration.url is None:
+            continue
+        sender = AppserviceSender(
+            registration,
+            services.db,
+            services.wakeups,
+            AppserviceTransactions(
+                registration,
+                services.db,
+                services.events,
+                services.client_events,
+                services.typing,
+                services.presence,
+                services.keys,
+            ),
+            services.appservice_client,
+            random_prefix=lambda: secrets.token_hex(4),
+        )
+        await sender.prepare()
+        senders[registration.id] = sender
+        services.background.start(sender.name, keeper.run(sender.name, sender.run))
+    services.appservice_queries.on_success(lambda name: senders[name].found_there())
+
+
 def build_services(
     config: Config, clock: Clock, db: Database, wakeups: Wakeups, background: Background, key: SigningKey
 ) -> Services:
@@ -161,7 +201,10 @@ def build_services(
     failures = FailedLogins(config.rate_limits, clock)
     logins = Logins(config, db, clock, passwords, failures, device_removal)
     profiles = Profiles(db, server_name=config.server_name)
-    registration = Registration(config, db, clock, passwords, logins, profiles, secret=key.seed)
+    registrations = load_registrations(config.appservices, server_name=config.server_name)
+    appservices = AppServices(registrations, db, clock, wakeups, admins=config.admins)
+    device_removal.also(appservices.forget_devices)
+    registration = Registration(config, db, clock, passwords, logins, profiles, appservices, secret=key.seed)
     interactive_auth = uia.UserInteractiveAuth(db, clock, secret=key.seed)
     interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(logins))
     interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
@@ -184,7 +227,9 @@ def build_services(
     )
     restricted_joins = RestrictedJoins(db, room_heads, room_access, server_name=config.server_name)
     room_succession = RoomSuccession(room_heads, room_access)
-    aliases = Aliases(db, clock, room_heads, room_access, room_writer, server_name=config.server_name)
+    aliases = Aliases(
+        db, clock, room_heads, room_access, room_writer, appservices, server_name=config.server_name
+    )
     invite_permissions = InvitePermissions(db)
     memberships = Memberships(
         db,
@@ -245,6 +290,13 @@ def build_services(
     )
     policy = AddressPolicy(config.network.allow, config.network.deny)
     http = HttpClient(policy, user_agent=f"Palpo/{__version__}")
+    anywhere = AddressPolicy(("0.0.0.0/0", "::/0"))  # The operator said where application services are.
+    appservice_client = AppserviceClient(HttpClient(anywhere, user_agent=f"Palpo/{__version__}"))
+    appservice_queries = AppserviceQueries(appservices, appservice_client, time.monotonic)
+    if registrations:
+        aliases.offer_unknown_with(appservice_queries.offer_alias)
+        profiles.offer_unknown_with(appservice_queries.offer_user)
+        memberships.offer_unknown_with(appservice_queries.offer_user)
     blobs = DiskBlobStore(config.data / "media")
     images = ImageWorkers(max_pixels=config.media.max_pixels)
     media = Media(
@@ -277,6 +329,9 @@ def build_services(
         wakeups=wakeups,
         background=background,
         sessions=sessions,
+        appservices=appservices,
+        appservice_client=appservice_client,
+        appservice_queries=appservice_queries,
         device_removal=device_removal,
         logins=logins,
         registration=registration,

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 from palpo.api.call import Call
-from palpo.core.errors import Forbidden, MatrixError, MissingToken
+from palpo.config.appservices import Registration
+from palpo.core.errors import Forbidden, MatrixError, MissingToken, UnknownToken
+from palpo.services.appservices import AppServices
 from palpo.services.last_seen import LastSeen
 from palpo.services.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
@@ -18,8 +20,9 @@ LOCKED_MAY_CALL = frozenset({"logout", "logout_all"})
 class Authenticator:
     """Checks access tokens (spec: "Using access tokens")."""
 
-    def __init__(self, sessions: Sessions, last_seen: LastSeen) -> None:
+    def __init__(self, sessions: Sessions, appservices: AppServices, last_seen: LastSeen) -> None:
         self._sessions = sessions
+        self._appservices = appservices
         self._last_seen = last_seen
 
     async def authenticate(self, call: Call) -> Requester | None:
@@ -35,7 +38,11 @@ class Authenticator:
             if auth is Auth.OPTIONAL:
                 return None
             raise MissingToken("Missing access token")
-        requester = await self._sessions.authenticate(token)
+        appservice = self._appservices.by_token(token)
+        if appservice is None:
+            requester = await self._sessions.authenticate(token)
+        else:
+            requester = await self._appservices.act_as(appservice, *_asserted(call))
         _check(call, auth, requester)
         self._last_seen.note(requester, call.client_address, call.user_agent)
         return requester
@@ -52,6 +59,26 @@ def access_token(call: Call) -> str | None:
     if "access_token" not in call.query:
         return None
     return parse_qs(call.query).get("access_token", [None])[-1]
+
+
+def require_appservice(call: Call) -> Registration:
+    """The application service whose token a call carries; raises MissingToken, UnknownToken."""
+    token = access_token(call)
+    if token is None:
+        raise MissingToken("Missing access token")
+    registration = call.services.appservices.by_token(token)
+    if registration is None:
+        raise UnknownToken("The access token is not an application service's")
+    return registration
+
+
+def _asserted(call: Call) -> tuple[str | None, str | None]:
+    """The user and the device that an application service says it is ("Identity assertion"; MSC4326)."""
+    if "user_id" not in call.query and "device_id" not in call.query:
+        return None, None
+    query = parse_qs(call.query)
+    devices = query.get("device_id") or query.get("org.matrix.msc3202.device_id")
+    return query.get("user_id", [None])[-1], devices[-1] if devices else None
 
 
 def _check(call: Call, auth: Auth, requester: Requester) -> None:

@@ -143,7 +143,8 @@ class Dispatcher:
     async def _handle(self, route: Route, call: Call, path: dict[str, str]) -> Reply:
         endpoint = route.endpoint
         call.caller = await self._authenticator.authenticate(call)
-        self._limiter.charge(endpoint.limit, call.caller.user_id if call.caller else call.client_address)
+        if call.caller is None or call.caller.rate_limited:
+            self._limiter.charge(endpoint.limit, call.caller.user_id if call.caller else call.client_address)
         params = route.codec.params(path, call.query)
         result = await route.handler(call, params, route.codec.body(call.body))
         return result if isinstance(result, Reply) else Reply(body=encode(result))

@@ -11,6 +11,9 @@ from palpo.net.http_client import HttpClient
 from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
 from palpo.services.aliases import Aliases
+from palpo.services.appservice_client import AppserviceClient
+from palpo.services.appservice_queries import AppserviceQueries
+from palpo.services.appservices import AppServices
 from palpo.services.client_events import ClientEvents
 from palpo.services.cross_signing import CrossSigning
 from palpo.services.dehydrated_devices import DehydratedDevices
@@ -75,6 +78,9 @@ class Services:
     wakeups: Wakeups
     background: Background
     sessions: Sessions
+    appservices: AppServices
+    appservice_client: AppserviceClient
+    appservice_queries: AppserviceQueries
     device_removal: DeviceRemoval
     logins: Logins
     registration: Registration

@@ -132,6 +132,7 @@ def configuration(root: Path) -> Config:
             "password": {"time_cost": 1, "memory_kib": 8, "minimum_length": 1},
             "network": {"allow": ["0.0.0.0/0", "::/0"]},
             "rooms": {"default_version": "11"},
+            "appservices": [str(path) for path in sorted((root / "complement" / "appservice").glob("*.yaml"))],
             "push": {"legacy_mentions": True, "polls": True},
             "log": {"level": "info", "format": "json", "requests": True},
         }

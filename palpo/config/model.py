@@ -203,6 +203,9 @@ class Config(Section, frozen=True):
     push: PushConfig = PushConfig()
     presence: PresenceConfig = PresenceConfig()
     log: LogConfig = LogConfig()
+    appservices: Annotated[
+        tuple[Path, ...], Meta(description="Registration files (YAML) of application services.")
+    ] = ()
     metrics: Annotated[bool, Meta(description="Serve Prometheus metrics at `/_palpo/metrics`.")] = True
     admins: Annotated[tuple[str, ...], Meta(description="User IDs that are administrators.")] = ()
 

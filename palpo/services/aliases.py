@@ -11,6 +11,7 @@ from palpo.core.identifiers import parse_room_alias, parse_room_id, server_name_
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
+from palpo.services.appservices import AppServices, Offer
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import Draft, RoomWriter
@@ -43,6 +44,7 @@ class Aliases:
         heads: RoomHeads,
         access: RoomAccess,
         writer: RoomWriter,
+        appservices: AppServices,
         *,
         server_name: str,
         remote: RemoteAliases | None = None,
@@ -52,9 +54,15 @@ class Aliases:
         self._heads = heads
         self._access = access
         self._writer = writer
+        self._appservices = appservices
+        self._offer: Offer | None = None
         self._server_name = server_name
         self.remote = remote
         """Asks other servers about theirs; None where there is no federation."""
+
+    def offer_unknown_with(self, offer: Offer) -> None:
+        """Before an alias of this server is said not to exist, let ``offer`` see to it that it does."""
+        self._offer = offer
 
     async def room_and_servers(self, room_id_or_alias: str) -> tuple[str, list[str]]:
         """The room ID that is given, or that the alias stands for, and servers that are in the room.
@@ -71,6 +79,8 @@ class Aliases:
         if server_name_of(alias) != self._server_name and self.remote is not None:
             return await self.remote.resolve(alias)
         room_id = await self._find(alias)
+        if room_id is None and self._offer is not None and server_name_of(alias) == self._server_name:
+            room_id = await self._find(alias) if await self._offer(alias) else None
         if room_id is None:
             raise NotFound("There is no such room alias")
         return room_id, [self._server_name]
@@ -83,6 +93,7 @@ class Aliases:
     async def create(self, requester: Requester, alias: str, room_id: str) -> None:
         """Let ``alias`` stand for a room; raises Conflict where it stands for one already."""
         self._check_local(alias)
+        self._appservices.check_alias(alias, requester.appservice_id)
         parse_room_id(room_id)
         await self._heads.get(room_id)
         if not requester.is_admin and requester.appservice_id is None:
@@ -100,20 +111,23 @@ class Aliases:
         if row is None or not row.room_id:
             raise NotFound("There is no such room alias")
         user_id = requester.user_id
-        if row.creator != user_id and not requester.is_admin:
+        if not requester.is_admin:
+            self._appservices.check_alias(alias, requester.appservice_id)
+        if row.creator != user_id and not requester.is_admin and requester.appservice_id is None:
             await self._require_power(row.room_id, user_id)
         await self._db.write(lambda tx: storage.delete_one(tx, alias))
         await self._remove_from_state(row.room_id, user_id, alias)
 
-    async def reserve(self, localpart: str, user_id: str) -> str:
+    async def reserve(self, localpart: str, user_id: str, *, appservice_id: str | None = None) -> str:
         """Take an alias for a room that is about to be made; returns the whole alias.
 
-        Raises InvalidParam, and M_ROOM_IN_USE (400).
+        Raises InvalidParam, and M_ROOM_IN_USE and M_EXCLUSIVE (400).
         """
         alias = f"#{localpart}:{self._server_name}"
         if ":" in localpart or not localpart:
             raise InvalidParam("The alias is not a localpart")
         self._check_local(alias)
+        self._appservices.check_alias(alias, appservice_id)
         if not await self._insert(alias, "", user_id):
             raise BadRequest("The room alias is taken", errcode="M_ROOM_IN_USE")
         return alias

@@ -6,6 +6,7 @@ event has to have, and writes it on a head that it has looked at.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.appservices import Offer
 from palpo.services.drafts import Draft, Guard
 from palpo.services.guards import Same, unless_same
 from palpo.services.invite_permissions import InvitePermissions
@@ -25,7 +27,7 @@ from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
-from palpo.storage import accounts as accounts_storage
+from palpo.storage import accounts
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
 
@@ -69,8 +71,13 @@ class Memberships:
         self._restricted = restricted
         self._succession = succession
         self._invite_permissions = invite_permissions
+        self._offer: Offer | None = None
         self.remote = remote
         """What takes over where a room or a user is another server's; None where there is none."""
+
+    def offer_unknown_with(self, offer: Offer) -> None:
+        """Before somebody who does not exist is invited, let ``offer`` see to it that they do."""
+        self._offer = offer
 
     async def join(
         self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
@@ -198,6 +205,8 @@ class Memberships:
         head = await self._heads.get(room_id)
         content = {key: value for key, value in content.items() if key != AUTHORISER}
         content["membership"] = membership
+        if membership == "invite":
+            await self.offer_unknown(target)
         if membership in SHOWS_PROFILE:
             content = await self._with_profile(target, content)
         if membership == "join" and sender == target:
@@ -205,6 +214,16 @@ class Memberships:
                 await self._check_guest(head)
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
+
+    async def offer_unknown(self, user_id: str) -> None:
+        """Let application services make a user that is unknown; the invite is written in any case."""
+        local = server_name_of(user_id) == self._server_name
+        if self._offer is None or not local:
+            return
+        if await self._db.read(lambda tx: accounts.find(tx, user_id)) is not None:
+            return
+        with contextlib.suppress(MatrixError):
+            await self._offer(user_id)
 
     async def _send(self, room_id: str, draft: Draft, guard: Guard | None) -> StoredEvent:
         target = draft.state_key or ""
@@ -223,8 +242,8 @@ class Memberships:
         async def find(tx: Transaction) -> list[str]:
             joined = await storage.users_in_room(tx, room_id)
             local = [user_id for user_id in joined if server_name_of(user_id) == self._server_name]
-            accounts = await accounts_storage.find_all(tx, local)
-            return [user_id for user_id, account in accounts.items() if account.is_guest]
+            found = await accounts.find_all(tx, local)
+            return [user_id for user_id, account in found.items() if account.is_guest]
 
         for user_id in await self._db.read(find):
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})

@@ -18,6 +18,7 @@ from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.user_words import words_of_user
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.appservices import Offer
 from palpo.storage import accounts
 from palpo.storage import profiles as storage
 
@@ -63,6 +64,7 @@ class Profiles:
         self._server_name = server_name
         self._hooks: list[Hook] = []
         self._remote: RemoteProfiles | None = None
+        self._offer: Offer | None = None
 
     def on_change(self, hook: Hook) -> None:
         """Call ``hook`` whenever a display name or an avatar has changed."""
@@ -71,6 +73,10 @@ class Profiles:
     def ask_servers_with(self, remote: RemoteProfiles) -> None:
         """Look profiles of other servers' users up with ``remote``."""
         self._remote = remote
+
+    def offer_unknown_with(self, offer: Offer) -> None:
+        """Before a user of this server is said not to exist, let ``offer`` see to it that they do."""
+        self._offer = offer
 
     async def get(self, user_id: str) -> Profile:
         """The profile of a user as it is stored here; empty where there is none."""
@@ -101,6 +107,9 @@ class Profiles:
         profile = await self.get(user_id)
         if not profile.fields:
             account = await self._db.read(lambda tx: accounts.find(tx, user_id))
+            if account is None and self._offer is not None and await self._offer(user_id):
+                account = await self._db.read(lambda tx: accounts.find(tx, user_id))
+                profile = await self.get(user_id)
             if account is None or account.deactivated:
                 raise NotFound("Profile not found")
         return profile.fields

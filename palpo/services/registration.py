@@ -13,6 +13,7 @@ from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
+from palpo.services.appservices import AppServices
 from palpo.services.logins import DeviceChoice, Logins, NewSession
 from palpo.services.passwords import Passwords
 from palpo.services.profiles import Profiles
@@ -36,6 +37,7 @@ class Registration:
         passwords: Passwords,
         logins: Logins,
         profiles: Profiles,
+        appservices: AppServices,
         secret: bytes,
     ) -> None:
         """``secret`` is known to the server's processes only; nonces are made with it."""
@@ -45,19 +47,26 @@ class Registration:
         self._passwords = passwords
         self._logins = logins
         self._profiles = profiles
+        self._appservices = appservices
         self._secret = secret
 
-    def user_id(self, username: str) -> UserId:
-        """The user ID that ``username`` asks for, in lower case; raises M_INVALID_USERNAME (400)."""
+    def user_id(self, username: str, *, appservice_id: str | None = None) -> UserId:
+        """The user ID that ``username`` asks for, in lower case.
+
+        Raises M_INVALID_USERNAME (400), and M_EXCLUSIVE (400) for what is, or is not, the application
+        service's that asks.
+        """
         localpart = username.lower() if username.isascii() else ""
         if not identifiers.valid_new_localpart(localpart):
             raise _invalid_username("A username consists of a-z, 0-9 and ._=-/+")
-        if localpart.isdigit():
+        if localpart.isdigit() and appservice_id is None:
             raise _invalid_username("Usernames of digits only are for guests")
         try:
-            return identifiers.make_user_id(localpart, self._config.server_name)
+            user_id = identifiers.make_user_id(localpart, self._config.server_name)
         except InvalidParam:
             raise _invalid_username("The username is too long") from None
+        self._appservices.check_user(user_id, appservice_id)
+        return user_id
 
     async def check_available(self, username: str) -> UserId:
         """As ``user_id``; raises M_USER_IN_USE (400) too."""
@@ -96,6 +105,17 @@ class Registration:
         account = Account(
             user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
         )
+        return user_id, await self._create(account, choice)
+
+    async def register_for_appservice(
+        self, appservice_id: str, username: str, choice: DeviceChoice | None
+    ) -> tuple[str, NewSession | None]:
+        """A user of an application service, without a password; returns as ``register`` does.
+
+        Raises M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE (400).
+        """
+        user_id = self.user_id(username, appservice_id=appservice_id)
+        account = Account(user_id=user_id, appservice_id=appservice_id, created_ts=self._clock.now_ms())
         return user_id, await self._create(account, choice)
 
     async def upgrade_guest(

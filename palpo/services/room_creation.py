@@ -135,7 +135,9 @@ class RoomCreation:
         creator = requester.user_id
         if new.alias_localpart is None:
             return await self._write(rules, creator, new, None)
-        alias = await self._aliases.reserve(new.alias_localpart, creator)
+        alias = await self._aliases.reserve(
+            new.alias_localpart, requester.user_id, appservice_id=requester.appservice_id
+        )
         room_id = None
         try:
             room_id = await self._write(rules, creator, new, alias)
@@ -204,6 +206,7 @@ class RoomCreation:
         for user_id in invited:
             parse_user_id(user_id)
             if self._is_local(user_id):
+                await self._memberships.offer_unknown(user_id)
                 await self._invite_permissions.check(user_id, creator)
             elif self._memberships.remote is None:
                 raise Forbidden("Users of other servers cannot be invited: this server does not federate")

@@ -25,6 +25,7 @@ class Requester:
     locked: bool = False
     suspended: bool = False
     appservice_id: str | None = None
+    rate_limited: bool = True
     session: Session | None = None
     """The access token's own session; None for an application service."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
 from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
@@ -12,6 +13,7 @@ from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
+APPLICATION_SERVICE = "m.login.application_service"
 MAX_TOKEN = 1024
 """Characters of a token that is looked up at all."""
 
@@ -25,6 +27,8 @@ async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.Lo
         wire.LoginFlow(type="m.login.password"),
         wire.LoginFlow(type="m.login.token", get_login_token=True),
     ]
+    if call.services.appservices.registrations:
+        flows.append(wire.LoginFlow(type=APPLICATION_SERVICE))
     return wire.LoginFlows(flows=flows)
 
 
@@ -61,6 +65,14 @@ async def _prove(call: Call, body: wire.Login) -> Account:
         if body.token is None:
             raise MissingParam("token is missing")
         return await logins.spend_login_token(body.token[:MAX_TOKEN])
+    if body.type == APPLICATION_SERVICE:
+        appservice = require_appservice(call)
+        account = await logins.find(_user(body))
+        if account is None:
+            raise Forbidden("There is no such user")
+        if not appservice.has_user(account.user_id):
+            raise Forbidden("The user is not the application service's", errcode="M_EXCLUSIVE")
+        return account
     raise BadRequest("Unknown login type", errcode="M_UNKNOWN")
 
 

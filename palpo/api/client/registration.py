@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
-from palpo.core.errors import Forbidden, InvalidParam
+from palpo.core.errors import Forbidden, InvalidParam, MissingParam
 from palpo.services.logins import DeviceChoice, NewSession
 from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
 from palpo.wire.client import registration as wire
@@ -12,6 +13,7 @@ from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
+APPLICATION_SERVICE = "m.login.application_service"
 MAX_REGISTRATION_TOKEN = 64
 """Characters (spec: "Token-authenticated registration")."""
 
@@ -22,13 +24,15 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     registration = call.services.registration
     if params.kind == "guest":
         return _registered(await registration.register_guest(body.initial_device_display_name))
-    flows = _flows(call)
     choice = DeviceChoice(
         device_id=body.device_id,
         display_name=body.initial_device_display_name,
         refreshable=bool(body.refresh_token),
     )
     wanted = None if body.inhibit_login else choice
+    if body.type == APPLICATION_SERVICE or (body.auth or {}).get("type") == APPLICATION_SERVICE:
+        return await _register_for_appservice(call, body, wanted)
+    flows = _flows(call)
     if body.password is not None:
         registration.check_password(body.password)
     if body.guest_access_token is not None:
@@ -40,6 +44,20 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
             await registration.check_available(body.username)
         await authorise(call, body.auth, flows=flows)
         user_id, session = await registration.register(body.username, body.password, wanted)
+    if session is None:
+        return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
+    return _registered(session)
+
+
+async def _register_for_appservice(
+    call: Call, body: wire.Register, choice: DeviceChoice | None
+) -> wire.Registered:
+    """Make a user of the application service that asks (spec: application service API)."""
+    appservice = require_appservice(call)
+    if body.username is None:
+        raise MissingParam("username is missing")
+    registration = call.services.registration
+    user_id, session = await registration.register_for_appservice(appservice.id, body.username, choice)
     if session is None:
         return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
     return _registered(session)

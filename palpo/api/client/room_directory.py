@@ -3,6 +3,7 @@
 from palpo.api.call import Call, Handlers
 from palpo.api.room_overviews import published_fields
 from palpo.core.errors import InvalidParam
+from palpo.services.appservice_queries import instance_id
 from palpo.services.room_directory import DirectoryQuery
 from palpo.wire.client import room_directory as wire
 from palpo.wire.client.room_overviews import PublishedRoom
@@ -34,7 +35,9 @@ async def update_appservice_room_directory_visibility(
 ) -> Empty:
     """PUT /directory/list/appservice/{networkId}/{roomId}."""
     await call.services.room_directory.set_listed_for_network(
-        params.network_id, params.room_id, listed=body.visibility == "public"
+        instance_id(call.requester.appservice_id or "", params.network_id),
+        params.room_id,
+        listed=body.visibility == "public"
     )
     return Empty()
 

@@ -14,6 +14,7 @@ typing = Table(
     Column("position", integer(), nullable=False),
     Index("ix_typing_typing_expires_ts", "typing", "expires_ts"),
     Index("ix_typing_room_id_position", "room_id", "position"),
+    Index("ix_typing_position", "position"),
 )
 """``expires_ts`` is when the user stops typing unless they say so again, or when they stopped."""
 

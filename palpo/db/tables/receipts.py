@@ -16,6 +16,7 @@ receipts = Table(
     Column("ts", integer(), nullable=False),
     Column("position", integer(), nullable=False),
     Index("ix_receipts_room_id_position", "room_id", "position"),
+    Index("ix_receipts_position", "position"),
 )
 """``thread_id`` is empty for an unthreaded receipt; ``private`` tells ``m.read.private`` from ``m.read``."""
 

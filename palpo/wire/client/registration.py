@@ -17,6 +17,8 @@ class Register(Body, frozen=True):
     """Body of /register."""
 
     auth: dict[str, Any] | None = None
+    type: str | None = None
+    """``m.login.application_service`` from an application service, which needs no ``auth``."""
     username: str | None = None
     password: str | None = None
     device_id: str | None = None
@@ -83,7 +85,7 @@ register: Endpoint[RegisterParams, Register, Registered] = Endpoint(
     operation_id="register",
     method="POST",
     paths=client("/register"),
-    auth=Auth.OPTIONAL,
+    auth=Auth.NONE,
     limit=Limit.REGISTRATION,
     params=RegisterParams,
     body=Register,

@@ -1008,6 +1008,7 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("room_id", "user_id", "thread_id", "private", name=op.f("pk_receipts")),
     )
+    op.create_index("ix_receipts_position", "receipts", ["position"], unique=False)
     op.create_index("ix_receipts_room_id_position", "receipts", ["room_id", "position"], unique=False)
     op.create_table(
         "registration_nonces",
@@ -1225,6 +1226,7 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("room_id", "user_id", name=op.f("pk_typing")),
     )
+    op.create_index("ix_typing_position", "typing", ["position"], unique=False)
     op.create_index("ix_typing_room_id_position", "typing", ["room_id", "position"], unique=False)
     op.create_index("ix_typing_typing_expires_ts", "typing", ["typing", "expires_ts"], unique=False)
     op.create_table(

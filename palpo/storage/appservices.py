@@ -1,0 +1,166 @@
+"""What application services are sent: their last transaction, and the streams that the next is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, null, or_, select, update
+
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.appservices import appservice_queues
+from palpo.db.tables.devices import device_list_changes, to_device_messages
+from palpo.db.tables.presence import typing
+from palpo.db.tables.receipts import receipts
+from palpo.db.tables.rooms import events, memberships
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.events import EventStatus
+from palpo.storage.receipts import Receipt
+
+q = appservice_queues.c
+r = receipts.c
+m = to_device_messages.c
+d = device_list_changes.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """The last transaction; ``body`` is None once it has been acknowledged."""
+
+    prefix: str
+    number: int
+    body: bytes | None
+
+    @property
+    def transaction_id(self) -> str:
+        """Its ID."""
+        return f"{self.prefix}{self.number}"
+
+
+_ADD = upsert(appservice_queues, key=["appservice_id"], update=())
+_QUEUE = Statement(select(q.prefix, q.number, q.body).where(q.appservice_id == bindparam("appservice")))
+_STORE = Statement(
+    update(appservice_queues)
+    .where(q.appservice_id == bindparam("appservice"), q.number == bindparam("last"), q.body.is_(None))
+    .values(number=q.number + 1, body=bindparam("new_body"))
+)
+_ACKNOWLEDGE = Statement(
+    update(appservice_queues)
+    .where(q.appservice_id == bindparam("appservice"), q.number == bindparam("last"))
+    .values(body=null())
+)
+_EVENTS = Statement(
+    select(events.c.position, events.c.event_id)
+    .where(
+        events.c.position > bindparam("after"),
+        events.c.position <= bindparam("upto"),
+        or_(
+            events.c.status == EventStatus.ACCEPTED.value,
+            (events.c.status == EventStatus.OUTLIER.value) & (events.c.type == "m.room.member"),
+        ),
+    )
+    .order_by(events.c.position)
+    .limit(bindparam("limit"))
+)
+_TYPING = Statement(
+    select(typing.c.position, typing.c.room_id)
+    .where(typing.c.position > bindparam("after"), typing.c.position <= bindparam("upto"))
+    .order_by(typing.c.position)
+    .limit(bindparam("limit"))
+)
+_RECEIPTS = Statement(
+    select(r.room_id, r.user_id, r.thread_id, r.private, r.event_id, r.event_position, r.ts, r.position)
+    .where(r.position > bindparam("after"), r.position <= bindparam("upto"))
+    .order_by(r.position)
+    .limit(bindparam("limit"))
+)
+_TO_DEVICE = Statement(
+    select(m.position, m.user_id, m.device_id, m.event)
+    .where(m.position > bindparam("after"), m.position <= bindparam("upto"))
+    .order_by(m.position)
+    .limit(bindparam("limit"))
+)
+_DELETE_TO_DEVICE = Statement(delete(to_device_messages).where(in_list(m.position, "positions")))
+_DEVICE_LISTS = Statement(
+    select(d.position, d.user_id)
+    .where(d.position > bindparam("after"), d.position <= bindparam("upto"), d.observer.is_(None))
+    .order_by(d.position)
+    .limit(bindparam("limit"))
+)
+_MEMBERS = Statement(
+    select(memberships.c.user_id, memberships.c.membership, memberships.c.position).where(
+        memberships.c.room_id == bindparam("room")
+    )
+)
+
+
+async def ensure(tx: WriteTransaction, appservice_id: str, prefix: str) -> None:
+    """Make the queue of an application service that has none; ``prefix`` begins its transactions' IDs."""
+    await tx.run(_ADD, appservice_id=appservice_id, prefix=prefix, number=0, body=None)
+
+
+async def queue(tx: Transaction, appservice_id: str) -> Queue | None:
+    """The queue of an application service."""
+    row = await tx.one(_QUEUE, appservice=appservice_id)
+    return None if row is None else Queue(prefix=row[0], number=row[1], body=row[2])
+
+
+async def store(tx: WriteTransaction, appservice_id: str, *, last: int, body: bytes) -> bool:
+    """Store the transaction after ``last``, which was acknowledged; False where another has done so."""
+    return await tx.run(_STORE, appservice=appservice_id, last=last, new_body=body) > 0
+
+
+async def acknowledge(tx: WriteTransaction, appservice_id: str, number: int) -> None:
+    """The application service has received the transaction."""
+    await tx.run(_ACKNOWLEDGE, appservice=appservice_id, last=number)
+
+
+async def new_events(tx: Transaction, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
+    """``(position, event ID)`` in ``(after, upto]``: what is visible, and memberships of rooms not known."""
+    return [(row[0], row[1]) for row in await tx.all(_EVENTS, after=after, upto=upto, limit=limit)]
+
+
+async def typing_changes(tx: Transaction, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
+    """``(position, room)`` wherever somebody last began or stopped typing in ``(after, upto]``."""
+    return [(row[0], row[1]) for row in await tx.all(_TYPING, after=after, upto=upto, limit=limit)]
+
+
+async def new_receipts(tx: Transaction, after: int, upto: int, limit: int) -> list[Receipt]:
+    """The receipts that last moved in ``(after, upto]``, private ones too, in order."""
+    return [
+        Receipt(
+            room_id=row[0],
+            user_id=row[1],
+            thread_id=row[2],
+            private=bool(row[3]),
+            event_id=row[4],
+            event_position=row[5],
+            ts=row[6],
+            position=row[7],
+        )
+        for row in await tx.all(_RECEIPTS, after=after, upto=upto, limit=limit)
+    ]
+
+
+async def new_messages(
+    tx: Transaction, after: int, upto: int, limit: int
+) -> list[tuple[int, str, str, bytes]]:
+    """``(position, user, device, event JSON)`` of every message to a device in ``(after, upto]``."""
+    rows = await tx.all(_TO_DEVICE, after=after, upto=upto, limit=limit)
+    return [(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+
+
+async def delete_messages(tx: WriteTransaction, positions: Sequence[int]) -> None:
+    """Delete messages to devices by their positions."""
+    if positions:
+        await tx.run(_DELETE_TO_DEVICE, positions=list(positions))
+
+
+async def device_list_updates(tx: Transaction, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
+    """``(position, user)`` of everyone whose device list changed in ``(after, upto]``."""
+    return [(row[0], row[1]) for row in await tx.all(_DEVICE_LISTS, after=after, upto=upto, limit=limit)]
+
+
+async def members(tx: Transaction, room_id: str) -> list[tuple[str, str, int]]:
+    """``(user, membership, position of its last change)`` of everyone who has to do with a room."""
+    return [(row[0], row[1], row[2]) for row in await tx.all(_MEMBERS, room=room_id)]
