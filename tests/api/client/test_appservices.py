@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from palpo.services import appservice_queries
 from tests.support import encryption
 from tests.support.appservices import HS_TOKEN, Appservice, AppserviceUser, make_user, registration
 from tests.support.homeserver import Homeserver, homeserver
@@ -259,6 +261,29 @@ async def test_a_ping_into_the_void(tmp_path: Path) -> None:
         alice = await server.register("alice")
         await alice.get("/profile/@_irc_one:test.example", status=404)
         await alice.get("/directory/room/%23_irc_one:test.example", status=404)
+
+
+async def test_one_that_does_not_answer_lets_others_wait_once(
+    server: Homeserver, bridge: Appservice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appservice_queries, "QUERY_SECONDS", 0.1)
+
+    async def never(asked: Any) -> tuple[int, Any]:
+        await asyncio.sleep(3600)
+        return 200, {}
+
+    bridge.answer = never
+    alice = await server.register("alice")
+    await alice.get("/profile/@_irc_one:test.example", status=408)
+    asked = len(bridge.asked)
+    assert asked == appservice_queries.ATTEMPTS
+    await alice.get("/profile/@_irc_one:test.example", status=404)
+    room = await alice.create_room(invite=["@_irc_two:test.example"])
+    await alice.post(f"/rooms/{room}/invite", {"user_id": "@_irc_three:test.example"})
+    assert len(bridge.asked) == asked
+    path = "/client/v1/appservice/bridge/ping"
+    error = await AppserviceUser(server).request("POST", path, {}, status=504)
+    assert error["errcode"] == "M_CONNECTION_TIMEOUT"
 
 
 PROTOCOL = {
