@@ -22,6 +22,7 @@ from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
+from palpo.services.recent_events import RecentEvents
 from palpo.services.room_builder import Built, RoomBuilder
 from palpo.services.room_group import Entry, GroupWrite, HeadsMoved
 from palpo.services.room_heads import RoomHead, RoomHeads
@@ -61,6 +62,7 @@ class RoomWriter:
         store: EventStore,
         heads: RoomHeads,
         builder: RoomBuilder,
+        recent: RecentEvents,
         clock: Clock,
         *,
         bound: int = 64,
@@ -69,6 +71,7 @@ class RoomWriter:
         self._store = store
         self._heads = heads
         self._builder = builder
+        self._recent = recent
         self._clock = clock
         self._bound = bound
         self._waiting: list[_Submission] = []
@@ -198,14 +201,18 @@ class RoomWriter:
     async def _persist(self, items: Sequence[_Item]) -> None:
         entries = [Entry(built=item.built, transaction=item.submission.transaction) for item in items]
         position = await self._db.write(GroupWrite(entries, self._clock.now_ms()).write)
+        ends: dict[str, int] = {}
         for item in items:
             built = item.built
+            room_id = built.head.room_id
             results = [stored(new, position + index) for index, new in enumerate(built.events)]
             position += len(results)
             self._store.add(results, built.nodes)
-            self._heads.keep({built.head.room_id: built.head.at(position - 1)})
+            self._recent.written(room_id, ends.get(room_id, built.head.row.position), results)
+            ends[room_id] = position - 1
+            self._heads.keep({room_id: built.head.at(position - 1)})
             if any(new.event.redacts is not None for new in built.events):
-                self._heads.forget([built.head.room_id])
+                self._heads.forget([room_id])
             if not item.submission.future.done():
                 item.submission.future.set_result(results)
 

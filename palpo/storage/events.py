@@ -117,6 +117,12 @@ _RANGE_BACK = Statement(
     .order_by(events.c.position.desc())
     .limit(bindparam("limit"))
 )
+_LATEST_POSITIONS = Statement(
+    select(events.c.event_id, events.c.position)
+    .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
+    .order_by(events.c.position.desc())
+    .limit(bindparam("limit"))
+)
 _BEFORE = Statement(
     select(events.c.event_id)
     .where(
@@ -258,6 +264,12 @@ async def latest_ids(tx: Transaction, room_id: str, *, after: int, upto: int, li
     return [row[0] for row in rows]
 
 
+async def latest_positions(tx: Transaction, room_id: str, *, upto: int, limit: int) -> list[tuple[str, int]]:
+    """``(event, position)`` of the newest events of a room at or below ``upto``, newest first."""
+    rows = await tx.all(_LATEST_POSITIONS, room_id=room_id, upto=upto, limit=limit)
+    return [(row[0], row[1]) for row in rows]
+
+
 async def ids_before(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:
     """Events at or before ``order`` in the room's timeline, newest first."""
     rows = await tx.all(_BEFORE, room_id=room_id, depth=order[0], position=order[1], limit=limit)
@@ -327,7 +339,10 @@ def _row(new: NewEvent, position: int) -> dict[str, object]:
 def _relation(event: Event, position: int) -> dict[str, object] | None:
     relates_to = event.content.get("m.relates_to")
     if not isinstance(relates_to, dict):
-        return None
+        # MSC2836 has a name of its own, and no replacements or threads under it.
+        relates_to = event.content.get("m.relationship")
+        if not isinstance(relates_to, dict) or relates_to.get("rel_type") in ("m.replace", "m.thread"):
+            return None
     rel_type, target = relates_to.get("rel_type"), relates_to.get("event_id")
     if not isinstance(rel_type, str) or not isinstance(target, str):
         return None

@@ -56,6 +56,11 @@ _IN_ROOM = Statement(
 _COUNT = Statement(
     select(m.membership, func.count()).where(m.room_id == bindparam("room_id")).group_by(m.membership)
 )
+_COUNT_MANY = Statement(
+    select(m.room_id, m.membership, func.count())
+    .where(in_list(m.room_id, "room_ids"))
+    .group_by(m.room_id, m.membership)
+)
 _ROOMS = Statement(
     select(m.room_id).where(m.user_id == bindparam("user_id"), m.membership == bindparam("membership"))
 )
@@ -133,6 +138,14 @@ async def shared_users(tx: Transaction, user_id: str) -> list[str]:
 async def counts(tx: Transaction, room_id: str) -> dict[str, int]:
     """How many users have each membership of a room."""
     return {row[0]: row[1] for row in await tx.all(_COUNT, room_id=room_id)}
+
+
+async def counts_many(tx: Transaction, room_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The same for several rooms; those where nobody ever was are left out."""
+    found: dict[str, dict[str, int]] = {}
+    for room_id, membership, count in await tx.all(_COUNT_MANY, room_ids=list(room_ids)):
+        found.setdefault(room_id, {})[membership] = count
+    return found
 
 
 async def first_users(

@@ -8,4 +8,5 @@ members.py     lazy loading: which members a client has been told of
 summary.py     what a room without a name is called by
 assemble.py    pure: what was collected, as the response
 v3.py          GET /sync: waits, collects, assembles
+sliding/       simplified sliding sync, with much of the above
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from palpo.core.events import Event
@@ -12,6 +12,7 @@ from palpo.services.room_heads import RoomHeads
 from palpo.services.unread import UnreadCounts
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
+from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device
 from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
@@ -44,6 +45,8 @@ class RoomNews:
     room_id: str
     timeline: TimelinePart
     state: list[StoredEvent]
+    end: bytes
+    """Root of the state after the timeline."""
     fresh: bool = False
     """Whether the client did not know that the user was in the room."""
     summary: RoomSummary | None = None
@@ -80,8 +83,13 @@ class JoinedRooms:
         self._states = states
         self._summaries = summaries
 
-    async def collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
-        """What happened in the room of ``membership`` within ``window``."""
+    async def collect(self, reader: Reader, window: Window, rooms: Sequence[Membership]) -> list[RoomNews]:
+        """What happened in each of ``rooms`` within ``window``."""
+        collected = await each(rooms, lambda row: self._collect(reader, window, row))
+        await self._summarise(reader, collected)
+        return collected
+
+    async def _collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
         room_id = membership.room_id
         known = await self._known_root(window, membership)
         fresh = known == EMPTY_ROOT
@@ -101,10 +109,18 @@ class JoinedRooms:
             state_after=reader.state_after,
         )
         state = await self._states.delta(request, reader.filter)
-        news = RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh)
-        if fresh or reader.full_state or _members_changed(news):
-            news.summary = await self._summaries.get(room_id, reader.user_id, end)
-        return news
+        return RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh, end=end)
+
+    async def _summarise(self, reader: Reader, rooms: Sequence[RoomNews]) -> None:
+        """Add the summaries that clients need: of new rooms, and where members came or went."""
+        due = {
+            news.room_id: news.end
+            for news in rooms
+            if news.fresh or reader.full_state or _members_changed(news)
+        }
+        summaries = await self._summaries.get_many(reader.user_id, due)
+        for news in rooms:
+            news.summary = summaries.get(news.room_id)
 
     async def _timeline(self, reader: Reader, window: Window, room_id: str, after: int) -> TimelinePart:
         filter_ = reader.filter

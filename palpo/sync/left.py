@@ -54,7 +54,7 @@ class LeftRooms:
             state_after=reader.state_after,
         )
         state = await self._states.delta(request, reader.filter) if was_in else []
-        return RoomNews(room_id=membership.room_id, timeline=timeline, state=state)
+        return RoomNews(room_id=membership.room_id, timeline=timeline, state=state, end=leaving.state_after)
 
     async def _known_root(self, window: Window, membership: Membership) -> bytes | None:
         """Root of the state that the client knows of, None if it did not know it was in the room."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
-from palpo.services.event_store import EventStore
+from palpo.services.event_store import Bounded, EventStore
 from palpo.storage import memberships
 
 MAX_HEROES = 5
 GONE = ("leave", "ban")
 HERE = ("join", "invite")
+NAMES = (("m.room.name", "name"), ("m.room.canonical_alias", "alias"))
+"""The state that names a room, and where in its content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,40 +26,83 @@ class RoomSummary:
     heroes: list[str] | None
 
 
-class Summaries:
-    """Makes summaries (spec: "GET /sync", RoomSummary)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Members:
+    """What a summary is made of, the same for every reader."""
 
-    def __init__(self, db: Database, store: EventStore) -> None:
+    named: bool
+    joined: int
+    invited: int
+    here: list[str]
+    """The first users who are in an unnamed room or invited to it."""
+    gone: list[str]
+    """The first who have left, where hardly anybody is here."""
+
+
+class Summaries:
+    """Makes summaries (spec: "GET /sync", RoomSummary); kept by the state's root, so never stale."""
+
+    def __init__(self, db: Database, store: EventStore, *, cached: int = 50_000) -> None:
         self._db = db
         self._store = store
+        self._cache: Bounded[bytes, _Members] = Bounded(cached)
 
     async def get(self, room_id: str, user_id: str, root: bytes) -> RoomSummary:
         """The summary of a room in the state ``root``, as ``user_id`` sees it."""
-        named = await self._named(root)
+        return (await self.get_many(user_id, {room_id: root}))[room_id]
 
-        async def read(tx: Transaction) -> RoomSummary:
-            counts = await memberships.counts(tx, room_id)
-            heroes: list[str] | None = None
-            if not named:
-                heroes = await _heroes(tx, room_id, user_id)
-            return RoomSummary(joined=counts.get("join", 0), invited=counts.get("invite", 0), heroes=heroes)
-
-        return await self._db.read(read)
+    async def get_many(self, user_id: str, rooms: Mapping[str, bytes]) -> dict[str, RoomSummary]:
+        """The same for each room of ``rooms``, which has their states' roots."""
+        known = {room_id: self._cache.touch(root) for room_id, root in rooms.items()}
+        missing = {
+            room_id: await self._named(rooms[room_id]) for room_id, found in known.items() if found is None
+        }
+        if missing:
+            loaded = await self._db.read(lambda tx: _load(tx, missing))
+            self._cache.keep({rooms[room_id]: members for room_id, members in loaded.items()})
+            known.update(loaded)
+        return {
+            room_id: RoomSummary(
+                joined=members.joined, invited=members.invited, heroes=_heroes(members, user_id)
+            )
+            for room_id, members in known.items()
+            if members is not None
+        }
 
     async def _named(self, root: bytes) -> bool:
-        found = await self._store.state_events(root, [("m.room.name", ""), ("m.room.canonical_alias", "")])
-        name = found.get(("m.room.name", ""))
-        alias = found.get(("m.room.canonical_alias", ""))
-        return bool(
-            (name is not None and name.event.content.get("name"))
-            or (alias is not None and alias.event.content.get("alias"))
+        found = await self._store.state_events(root, [(type_, "") for type_, _ in NAMES])
+        return any(
+            (item := found.get((type_, ""))) is not None and item.event.content.get(key)
+            for type_, key in NAMES
         )
 
 
-async def _heroes(tx: Transaction, room_id: str, user_id: str) -> list[str]:
-    for wanted in (HERE, GONE):
-        found = await memberships.first_users(tx, room_id, wanted, MAX_HEROES + 1)
-        heroes = [other for other, _ in found if other != user_id][:MAX_HEROES]
-        if heroes:
-            return heroes
+def _heroes(members: _Members, user_id: str) -> list[str] | None:
+    if members.named:
+        return None
+    for users in (members.here, members.gone):
+        others = [other for other in users if other != user_id]
+        if others:
+            return others[:MAX_HEROES]
     return []
+
+
+async def _load(tx: Transaction, named: Mapping[str, bool]) -> dict[str, _Members]:
+    counts = await memberships.counts_many(tx, named)
+    found: dict[str, _Members] = {}
+    for room_id, has_name in named.items():
+        count = counts.get(room_id, {})
+        here = [] if has_name else await _first(tx, room_id, HERE)
+        found[room_id] = _Members(
+            named=has_name,
+            joined=count.get("join", 0),
+            invited=count.get("invite", 0),
+            here=here,
+            gone=await _first(tx, room_id, GONE) if len(here) < 2 and not has_name else [],
+        )
+    return found
+
+
+async def _first(tx: Transaction, room_id: str, wanted: tuple[str, ...]) -> list[str]:
+    """The first users with one of the memberships: the reader may be one, so one more than are shown."""
+    return [user for user, _ in await memberships.first_users(tx, room_id, wanted, MAX_HEROES + 1)]

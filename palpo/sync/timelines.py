@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.core.events import Event
-from palpo.db.engine import Database
 from palpo.services.event_store import EventStore
+from palpo.services.recent_events import RecentEvents
 from palpo.services.tokens import Order
 from palpo.services.visibility import Visibility
-from palpo.storage import events as storage
 from palpo.storage.events import StoredEvent
 
 MAX_ROUNDS = 6
@@ -36,8 +35,8 @@ class TimelinePart:
 class Timelines:
     """Reads timelines for sync."""
 
-    def __init__(self, db: Database, store: EventStore, visibility: Visibility) -> None:
-        self._db = db
+    def __init__(self, recent: RecentEvents, store: EventStore, visibility: Visibility) -> None:
+        self._recent = recent
         self._store = store
         self._visibility = visibility
 
@@ -67,12 +66,10 @@ class Timelines:
         return TimelinePart(events=chosen, limited=limited, start=start, complete=not left_out)
 
     async def _page(self, room_id: str, after: int, upto: int, limit: int) -> list[StoredEvent]:
-        ids = await self._db.read(
-            lambda tx: storage.latest_ids(tx, room_id, after=after, upto=upto, limit=limit)
-        )
+        ids = await self._recent.latest_ids(room_id, after=after, upto=upto, limit=limit)
         return await self._store.get_list(ids)
 
     async def state_root(self, room_id: str, position: int) -> bytes | None:
         """The room's current state as it was at ``position``; None before the room began."""
-        event_id = await self._db.read(lambda tx: storage.last_id(tx, room_id, position))
+        event_id = await self._recent.last_id(room_id, position)
         return None if event_id is None else (await self._store.get(event_id)).room_state

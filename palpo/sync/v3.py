@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from palpo.services.account_data import event
@@ -18,6 +17,7 @@ from palpo.services.user_rooms import UserRooms
 from palpo.storage.memberships import Membership
 from palpo.streams.wakeups import Wakeups
 from palpo.sync import assemble
+from palpo.sync.each import each
 from palpo.sync.extras import Data, RoomExtras, of_rooms
 from palpo.sync.filters import SyncFilter
 from palpo.sync.joined import JoinedRooms, Reader, RoomNews
@@ -175,10 +175,7 @@ class SyncV3:
         if window.touches(f"user:{reader.user_id}"):
             chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
             await self._collect_others(reader, window, await self._changed(reader, window, memberships), news)
-        collected = await _each(
-            [joined[room_id] for room_id in chosen],
-            lambda row: self._joined.collect(reader, window, row),
-        )
+        collected = await self._joined.collect(reader, window, [joined[room_id] for room_id in chosen])
         await self._extras.add(reader, window, collected, data)
         news.joined = [room for room in collected if window.initial or not room.empty]
 
@@ -205,7 +202,7 @@ class SyncV3:
                 news.knocked.append(row)
             elif row.membership in LEFT and (not window.initial or reader.filter.include_leave):
                 leaving.append(row)
-        news.left = await _each(leaving, lambda row: self._left.collect(reader, window, row))
+        news.left = await each(leaving, lambda row: self._left.collect(reader, window, row))
 
     async def _respond(self, requester: Requester, request: SyncRequest, news: News) -> wire.SyncResponse:
         rendered = await self._render(requester, [*news.joined, *news.left])
@@ -245,22 +242,3 @@ class SyncV3:
             events, user_id=requester.user_id, device_id=requester.device_id, with_room_id=False
         )
         return {item.event_id: form for item, form in zip(events, made, strict=True)}
-
-
-AT_ONCE = 8
-"""Rooms that are read at the same time, where the database is another process."""
-
-
-async def _each(
-    rows: list[Membership], collect: Callable[[Membership], Awaitable[RoomNews]]
-) -> list[RoomNews]:
-    """``collect`` for each of ``rows``, a few at once, in order."""
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def one(row: Membership) -> RoomNews:
-        async with slots:
-            return await collect(row)
-
-    if len(rows) == 1:
-        return [await collect(rows[0])]
-    return await asyncio.gather(*map(one, rows))
