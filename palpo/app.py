@@ -43,6 +43,7 @@ from palpo.services.delayed_events import DelayedEvents
 from palpo.services.device_lists import DeviceLists
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
+from palpo.services.event_relationships import EventRelationships
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
 from palpo.services.invite_permissions import InvitePermissions
@@ -364,6 +365,7 @@ def build_services(
             db, events, wakeups, room_access, timeline, visibility, room_directory, account_data
         ),
         relations=Relations(db, events, visibility, timeline, account_data),
+        event_relationships=EventRelationships(db, events, visibility, timeline),
         last_seen=last_seen,
         devices=Devices(db, clock, last_seen, device_removal),
         dehydrated_devices=DehydratedDevices(db, clock, device_removal),

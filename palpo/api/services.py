@@ -21,6 +21,7 @@ from palpo.services.delayed_events import DelayedEvents
 from palpo.services.device_lists import DeviceLists
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.devices import Devices
+from palpo.services.event_relationships import EventRelationships
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
 from palpo.services.invite_permissions import InvitePermissions
@@ -109,6 +110,7 @@ class Services:
     timeline: Timeline
     old_sync: OldSync
     relations: Relations
+    event_relationships: EventRelationships
     last_seen: LastSeen
     devices: Devices
     dehydrated_devices: DehydratedDevices

@@ -16,7 +16,9 @@ SPEC_VERSIONS = (
 """The versions of the specification whose mandatory parts are implemented."""
 
 UNSTABLE_FEATURES = {
+    "org.matrix.msc2836": True,
     "org.matrix.msc3882": True,
+    "org.matrix.simplified_msc3575": True,
     "uk.timedout.msc4323": True,
 }
 """Proposals that are served under their unstable names."""

@@ -1,0 +1,43 @@
+"""What relates to an event, over several steps (MSC2836)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw
+
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response
+
+
+class EventRelationshipsRequest(Body, frozen=True):
+    """Where a walk starts, which way it goes, and how far; negative numbers are no bounds."""
+
+    event_id: str
+    room_id: str | None = None
+    max_depth: int | None = None
+    max_breadth: int | None = None
+    limit: int | None = None
+    depth_first: bool | None = None
+    recent_first: bool | None = None
+    include_parent: bool | None = None
+    include_children: bool | None = None
+    direction: Literal["up", "down"] | None = None
+    batch: str | None = None
+
+
+class EventRelationshipsResponse(Response, frozen=True):
+    """The events, the nearest first, and whether there are more than the limit."""
+
+    events: list[Raw]
+    limited: bool
+
+
+get_event_relationships: Endpoint[NoParams, EventRelationshipsRequest, EventRelationshipsResponse] = Endpoint(
+    operation_id="msc2836.event_relationships",
+    method="POST",
+    paths=("/_matrix/client/unstable/event_relationships",),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
+    body=EventRelationshipsRequest,
+    response=EventRelationshipsResponse,
+)
