@@ -61,11 +61,13 @@ from palpo.services.profiles import Profiles
 from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
+from palpo.services.recent_events import RecentEvents
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
 from palpo.services.reports import Reports
 from palpo.services.restricted_joins import RestrictedJoins
 from palpo.services.room_access import RoomAccess
+from palpo.services.room_builder import RoomBuilder
 from palpo.services.room_creation import RoomCreation
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHeads
@@ -75,8 +77,12 @@ from palpo.services.room_succession import RoomSuccession, carry_over
 from palpo.services.room_summaries import RoomSummaries
 from palpo.services.room_upgrades import RoomUpgrades
 from palpo.services.room_writer import RoomWriter
+from palpo.services.search import Search
+from palpo.services.search_context import SearchContext
+from palpo.services.search_index import SearchIndex
 from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
+from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.threads import Threads
@@ -105,6 +111,7 @@ from palpo.sync.summary import Summaries
 from palpo.sync.timelines import Timelines
 from palpo.sync.v3 import SyncV3
 from palpo.workers.appservices import AppserviceSender
+from palpo.workers.search import SearchWorker
 
 
 @asynccontextmanager
@@ -137,10 +144,13 @@ async def application(
         keeper = LeaseKeeper(DatabaseLeases(db), clock, holder=secrets.token_hex(8))
         await start_appservices(services, keeper)
         background.start("room-writer", services.room_writer.run())
+        await services.server_notices.prepare()
         background.start("delayed-events", services.delayed_events.run())
         background.start("last-seen", services.last_seen.run())
         background.start("typing", services.typing.run())
         background.start("presence", services.presence.run())
+        search_worker = SearchWorker(services.search_index, wakeups)
+        background.start("search", keeper.run("search", search_worker.work))
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
         if config.log.requests:
@@ -211,8 +221,7 @@ def build_services(
     interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
     events = EventStore(db, wakeups)
     room_heads = RoomHeads(db, events, wakeups)
-    room_writer = RoomWriter(
-        db,
+    room_builder = RoomBuilder(
         events,
         room_heads,
         clock,
@@ -220,6 +229,8 @@ def build_services(
         key=key,
         random_id=lambda: secrets.token_urlsafe(18),
     )
+    recent_events = RecentEvents(db, room_heads)
+    room_writer = RoomWriter(db, events, room_heads, room_builder, recent_events, clock)
     room_access = RoomAccess(db, events, room_heads)
     visibility = Visibility(db, events, room_heads, room_access)
     overviews = Overviews(db, events)
@@ -276,14 +287,15 @@ def build_services(
     typing = Typing(db, wakeups, clock, room_access)
     presence = PresenceTracker(db, wakeups, clock, config.presence, server_name=config.server_name)
     unread = Unread(db, wakeups, events, room_heads, threads, push_rules, account_data)
-    timelines = Timelines(db, events, visibility)
+    search_index = SearchIndex(db, events)
+    timelines = Timelines(recent_events, events, visibility)
     states = StateDeltas(events, SentMembers())
     sync = SyncV3(
         wakeups,
         UserRooms(db, wakeups),
         JoinedRooms(events, room_heads, timelines, states, Summaries(db, events)),
         LeftRooms(events, timelines, states),
-        RoomExtras(db, account_data, receipts, typing, unread, presence),
+        RoomExtras(db, account_data, receipts, typing, unread, presence, invite_permissions),
         client_events,
         to_device,
         device_lists,
@@ -312,6 +324,18 @@ def build_services(
         random_id=lambda: secrets.token_urlsafe(18),
     )
     room_state = RoomState(db, events, room_heads, room_access, room_writer, memberships, aliases)
+    server_notices = ServerNotices(
+        config.server_notices,
+        db,
+        clock,
+        profiles,
+        room_access,
+        room_creation,
+        room_writer,
+        account_data,
+        server_name=config.server_name,
+    )
+    memberships.check_leaves_with(server_notices.check_rejection)
     sending = Sending(db, events, room_heads, room_writer)
     delayed_events = DelayedEvents(
         db,
@@ -357,6 +381,7 @@ def build_services(
         memberships=memberships,
         client_events=client_events,
         sending=sending,
+        server_notices=server_notices,
         delayed_events=delayed_events,
         thread_subscriptions=ThreadSubscriptions(db, events, visibility, wakeups),
         visibility=visibility,
@@ -365,6 +390,9 @@ def build_services(
             db, events, wakeups, room_access, timeline, visibility, room_directory, account_data
         ),
         relations=Relations(db, events, visibility, timeline, account_data),
+        search_index=search_index,
+        search=Search(db, search_index, events, room_heads, visibility, timeline),
+        search_context=SearchContext(events, room_access, timeline),
         event_relationships=EventRelationships(db, events, visibility, timeline),
         last_seen=last_seen,
         devices=Devices(db, clock, last_seen, device_removal),

@@ -50,8 +50,12 @@ from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_summaries import RoomSummaries
 from palpo.services.room_upgrades import RoomUpgrades
 from palpo.services.room_writer import RoomWriter
+from palpo.services.search import Search
+from palpo.services.search_context import SearchContext
+from palpo.services.search_index import SearchIndex
 from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
+from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.timeline import Timeline
@@ -104,12 +108,16 @@ class Services:
     memberships: Memberships
     client_events: ClientEvents
     sending: Sending
+    server_notices: ServerNotices
     delayed_events: DelayedEvents
     thread_subscriptions: ThreadSubscriptions
     visibility: Visibility
     timeline: Timeline
     old_sync: OldSync
     relations: Relations
+    search_index: SearchIndex
+    search: Search
+    search_context: SearchContext
     event_relationships: EventRelationships
     last_seen: LastSeen
     devices: Devices

@@ -133,6 +133,7 @@ def configuration(root: Path) -> Config:
             "network": {"allow": ["0.0.0.0/0", "::/0"]},
             "rooms": {"default_version": "11"},
             "appservices": [str(path) for path in sorted((root / "complement" / "appservice").glob("*.yaml"))],
+            "server_notices": {"enabled": True},
             "push": {"legacy_mentions": True, "polls": True},
             "log": {"level": "info", "format": "json", "requests": True},
         }

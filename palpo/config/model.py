@@ -171,6 +171,17 @@ class PresenceConfig(Section, frozen=True):
     ] = 30.0
 
 
+class ServerNoticesConfig(Section, frozen=True):
+    """Notices from the server to its users, each in a room of their own."""
+
+    enabled: Annotated[bool, Meta(description="Whether administrators can send any.")] = False
+    localpart: Annotated[
+        str, Meta(pattern=r"^[a-z0-9._=/+-]{1,100}$", description="Of the user whom they come from.")
+    ] = "_server"
+    display_name: Annotated[str, Meta(max_length=255, description="That user's name.")] = "Server notices"
+    room_name: Annotated[str, Meta(max_length=255, description="The name of the rooms.")] = "Server notices"
+
+
 class LogConfig(Section, frozen=True):
     """Logs, on standard error."""
 
@@ -202,6 +213,7 @@ class Config(Section, frozen=True):
     rooms: RoomConfig = RoomConfig()
     push: PushConfig = PushConfig()
     presence: PresenceConfig = PresenceConfig()
+    server_notices: ServerNoticesConfig = ServerNoticesConfig()
     log: LogConfig = LogConfig()
     appservices: Annotated[
         tuple[Path, ...], Meta(description="Registration files (YAML) of application services.")

@@ -7,7 +7,7 @@ event has to have, and writes it on a head that it has looked at.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
@@ -39,6 +39,9 @@ SHOWS_PROFILE = ("join", "invite", "knock")
 
 Expectation = Callable[[str | None], None]
 """Looks at the target's membership, None where there is none; raises to refuse the change."""
+
+LeaveCheck = Callable[[str, str], Awaitable[None]]
+"""``(user, room)``: raises where the user may not leave the room by themselves."""
 
 
 class _Unchanged(Exception):
@@ -72,12 +75,17 @@ class Memberships:
         self._succession = succession
         self._invite_permissions = invite_permissions
         self._offer: Offer | None = None
+        self._check_leave: LeaveCheck | None = None
         self.remote = remote
         """What takes over where a room or a user is another server's; None where there is none."""
 
     def offer_unknown_with(self, offer: Offer) -> None:
         """Before somebody who does not exist is invited, let ``offer`` see to it that they do."""
         self._offer = offer
+
+    def check_leaves_with(self, check: LeaveCheck) -> None:
+        """Before somebody leaves a room, or rejects an invite, let ``check`` refuse."""
+        self._check_leave = check
 
     async def join(
         self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
@@ -227,6 +235,9 @@ class Memberships:
 
     async def _send(self, room_id: str, draft: Draft, guard: Guard | None) -> StoredEvent:
         target = draft.state_key or ""
+        left = draft.content["membership"] == "leave" and target == draft.sender
+        if left and self._check_leave is not None:
+            await self._check_leave(target, room_id)
         invite = draft.content["membership"] == "invite"
         if not invite or server_name_of(target) == self._server_name:
             if invite:

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 
-from palpo.db import migrations
+from palpo.db import full_text, migrations
 from palpo.db.connect import create_engine
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations import HEAD, is_current
@@ -26,7 +26,8 @@ from palpo.db.tables import metadata
 
 def differences(connection: Connection) -> list[Any]:
     """Between the declared tables and those of the database."""
-    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+    options = {"include_name": full_text.is_declared}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
 
 def initial_rows(connection: Connection) -> dict[str, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from palpo.db import full_text
 from palpo.db.migrations import HEAD
 from palpo.db.migrations.rows import INITIAL_ROWS
 from palpo.db.tables import metadata
@@ -20,6 +21,7 @@ TEMPLATE = '''"""Every table as of the first release.
 
 Written by ``python -m palpo.db.migrations.regenerate``: change the tables, not this.
 """
+# ruff: noqa: E501
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,7 +36,7 @@ depends_on = None
 def upgrade() -> None:
     """Make every table, and the rows that are there from the beginning."""
     {body}
-{rows}'''
+{full_text}{rows}'''
 
 
 def initial_revision() -> str:
@@ -49,7 +51,24 @@ def initial_revision() -> str:
         f"    op.bulk_insert(sa.table({name!r}, {_columns(name)}), {[dict(row) for row in rows]!r})\n"
         for name, rows in INITIAL_ROWS.items()
     )
-    return TEMPLATE.format(revision=HEAD, body=render_python_code(upgrades).strip(), rows=rows)
+    return TEMPLATE.format(
+        revision=HEAD, body=render_python_code(upgrades).strip(), full_text=_full_text(), rows=rows
+    )
+
+
+def _full_text() -> str:
+    """What makes the full-text indexes, which Alembic knows nothing of."""
+    dialects = {
+        dialect: [statement for index in full_text.DECLARED for statement in index.statements()[dialect]]
+        for dialect in ("sqlite", "postgresql", "mysql")
+    }
+    return (
+        f"    full_text = {dialects!r}\n"
+        "    connection = op.get_bind()\n"
+        '    dialect = "mysql" if connection.dialect.name == "mariadb" else connection.dialect.name\n'
+        "    for statement in full_text[dialect]:\n"
+        "        connection.exec_driver_sql(statement)\n"
+    )
 
 
 def _columns(name: str) -> str:

@@ -2,6 +2,7 @@
 
 Written by ``python -m palpo.db.migrations.regenerate``: change the tables, not this.
 """
+# ruff: noqa: E501
 
 import sqlalchemy as sa
 from alembic import op
@@ -1115,6 +1116,55 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("room_id", name=op.f("pk_rooms")),
     )
     op.create_table(
+        "search_entries",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "sender",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "search_key",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "words",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_search_entries")),
+    )
+    op.create_index("ix_search_entries_event_id", "search_entries", ["event_id"], unique=False)
+    op.create_index("ix_search_entries_room_id", "search_entries", ["room_id"], unique=False)
+    op.create_table(
+        "server_notice_rooms",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_server_notice_rooms")),
+    )
+    op.create_table(
         "state_nodes",
         sa.Column(
             "hash",
@@ -1335,6 +1385,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_users")),
     )
     # ### end Alembic commands ###
+    full_text = {
+        "sqlite": [
+            "CREATE VIRTUAL TABLE search_entries_full_text USING fts5(words, content='search_entries', content_rowid='position', tokenize='ascii')",
+            "CREATE TRIGGER search_entries_full_text_insert AFTER INSERT ON search_entries BEGIN INSERT INTO search_entries_full_text (rowid, words) VALUES (new.position, new.words); END",
+            "CREATE TRIGGER search_entries_full_text_delete AFTER DELETE ON search_entries BEGIN INSERT INTO search_entries_full_text (search_entries_full_text, rowid, words) VALUES ('delete', old.position, old.words); END",
+        ],
+        "postgresql": [
+            "CREATE INDEX search_entries_full_text ON search_entries USING gin (to_tsvector('simple'::regconfig, words))"
+        ],
+        "mysql": ["CREATE FULLTEXT INDEX search_entries_full_text ON search_entries (words)"],
+    }
+    connection = op.get_bind()
+    dialect = "mysql" if connection.dialect.name == "mariadb" else connection.dialect.name
+    for statement in full_text[dialect]:
+        connection.exec_driver_sql(statement)
     op.bulk_insert(
         sa.table("stream_position", sa.column("id", sa.BigInteger()), sa.column("position", sa.BigInteger())),
         [{"id": 1, "position": 0}],

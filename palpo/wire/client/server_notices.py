@@ -1,0 +1,50 @@
+"""Sending server notices: an administrator's request, as Synapse's admin API has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from palpo.wire.endpoint import Auth, Body, Endpoint, NoParams, Params, Response
+
+PATH = "/_synapse/admin/v1/send_server_notice"
+
+
+class ServerNotice(Body, frozen=True):
+    """A notice to one user."""
+
+    user_id: str
+    content: dict[str, Any]
+    type: str = "m.room.message"
+    state_key: str | None = None
+
+
+class ServerNoticeParams(Params, frozen=True):
+    """What makes the request the same when it is sent again."""
+
+    transaction_id: str
+
+
+class SentServerNotice(Response, frozen=True):
+    """The event that was sent."""
+
+    event_id: str
+
+
+send_server_notice: Endpoint[NoParams, ServerNotice, SentServerNotice] = Endpoint(
+    operation_id="synapse.sendServerNotice",
+    method="POST",
+    paths=(PATH,),
+    auth=Auth.ADMIN,
+    body=ServerNotice,
+    response=SentServerNotice,
+)
+
+put_server_notice: Endpoint[ServerNoticeParams, ServerNotice, SentServerNotice] = Endpoint(
+    operation_id="synapse.putServerNotice",
+    method="PUT",
+    paths=(PATH + "/{transaction_id}",),
+    auth=Auth.ADMIN,
+    params=ServerNoticeParams,
+    body=ServerNotice,
+    response=SentServerNotice,
+)

@@ -1,0 +1,47 @@
+"""Indexes what is sent, soon after it has been sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from palpo.db.engine import EVERYTHING, Commit
+from palpo.db.errors import DatabaseError
+from palpo.services.search_index import SearchIndex
+from palpo.streams.leases import Lease
+from palpo.streams.wakeups import Wakeups
+
+log = structlog.get_logger("palpo.search")
+
+GATHER_S = 0.5
+"""How long events are gathered: a search does not wait for this, it indexes what is missing itself."""
+PAUSE_S = 5.0
+"""How long to wait after the database has failed."""
+
+
+class SearchWorker:
+    """Follows the rooms' histories into the search index."""
+
+    def __init__(self, index: SearchIndex, wakeups: Wakeups) -> None:
+        self._index = index
+        self._wake = asyncio.Event()
+        self._wake.set()
+        wakeups.subscribe(self._on_commit)
+
+    async def work(self, _lease: Lease) -> None:
+        """Index until cancelled; one process at a time is enough."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
+            self._wake.clear()
+            try:
+                await self._index.catch_up()
+            except DatabaseError as error:
+                log.warning("search_index_behind", error=str(error))
+                self._wake.set()
+                await asyncio.sleep(PAUSE_S)
+
+    def _on_commit(self, commit: Commit) -> None:
+        if EVERYTHING in commit.topics or any(topic.startswith("head:") for topic in commit.topics):
+            self._wake.set()
