@@ -106,6 +106,13 @@ from palpo.sync.filters import SyncFilters
 from palpo.sync.joined import JoinedRooms
 from palpo.sync.left import LeftRooms
 from palpo.sync.members import SentMembers
+from palpo.sync.sliding.bumps import BumpStamps
+from palpo.sync.sliding.connections import Connections
+from palpo.sync.sliding.extensions import Extensions
+from palpo.sync.sliding.facts import Facts
+from palpo.sync.sliding.rooms import SlidingRooms
+from palpo.sync.sliding.service import SlidingSync
+from palpo.sync.sliding.user_lists import UserLists
 from palpo.sync.state_delta import StateDeltas
 from palpo.sync.summary import Summaries
 from palpo.sync.timelines import Timelines
@@ -290,16 +297,43 @@ def build_services(
     search_index = SearchIndex(db, events)
     timelines = Timelines(recent_events, events, visibility)
     states = StateDeltas(events, SentMembers())
+    user_rooms = UserRooms(db, wakeups)
+    summaries = Summaries(db, events)
+    left_rooms = LeftRooms(events, timelines, states)
     sync = SyncV3(
         wakeups,
-        UserRooms(db, wakeups),
-        JoinedRooms(events, room_heads, timelines, states, Summaries(db, events)),
-        LeftRooms(events, timelines, states),
+        user_rooms,
+        JoinedRooms(events, room_heads, timelines, states, summaries),
+        left_rooms,
         RoomExtras(db, account_data, receipts, typing, unread, presence, invite_permissions),
         client_events,
         to_device,
         device_lists,
         keys,
+    )
+    connections = Connections(db, clock, random_tag=lambda: secrets.token_hex(6))
+    device_removal.also(connections.forget_devices)
+    thread_subscriptions = ThreadSubscriptions(db, events, visibility, wakeups)
+    sliding_sync = SlidingSync(
+        db,
+        wakeups,
+        connections,
+        UserLists(
+            db,
+            wakeups,
+            events,
+            room_heads,
+            user_rooms,
+            account_data,
+            invite_permissions,
+            Facts(events, room_heads),
+        ),
+        SlidingRooms(events, room_heads, timelines, left_rooms, summaries, BumpStamps(db, events)),
+        Extensions(
+            db, to_device, device_lists, keys, account_data, receipts, typing, thread_subscriptions
+        ),
+        client_events,
+        unread,
     )
     policy = AddressPolicy(config.network.allow, config.network.deny)
     http = HttpClient(policy, user_agent=f"Palpo/{__version__}")
@@ -383,7 +417,7 @@ def build_services(
         sending=sending,
         server_notices=server_notices,
         delayed_events=delayed_events,
-        thread_subscriptions=ThreadSubscriptions(db, events, visibility, wakeups),
+        thread_subscriptions=thread_subscriptions,
         visibility=visibility,
         timeline=timeline,
         old_sync=OldSync(
@@ -421,4 +455,5 @@ def build_services(
         unread=unread,
         sync_filters=SyncFilters(filters),
         sync=sync,
+        sliding_sync=sliding_sync,
     )

@@ -70,6 +70,7 @@ from palpo.streams.background import Background
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.filters import SyncFilters
+from palpo.sync.sliding.service import SlidingSync
 from palpo.sync.v3 import SyncV3
 
 
@@ -144,3 +145,4 @@ class Services:
     unread: Unread
     sync_filters: SyncFilters
     sync: SyncV3
+    sliding_sync: SlidingSync

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.receipts import receipts, unread_checkpoints
@@ -54,6 +54,15 @@ _CHANGED = Statement(
     .where(in_list(r.room_id, "room_ids"), r.position > bindparam("after"), r.position <= bindparam("upto"))
     .order_by(r.position)
 )
+_OF_EVENTS = Statement(
+    select(*_COLUMNS)
+    .where(
+        r.room_id == bindparam("room_id"),
+        r.position <= bindparam("upto"),
+        or_(r.user_id == bindparam("user_id"), in_list(r.event_id, "event_ids")),
+    )
+    .order_by(r.position)
+)
 _MARKS = Statement(
     select(r.room_id, r.thread_id, func.max(r.event_position))
     .where(in_list(r.room_id, "room_ids"), r.user_id == bindparam("user_id"))
@@ -92,6 +101,14 @@ async def get(tx: Transaction, room_id: str, user_id: str, thread_id: str, priva
 async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[Receipt]:
     """The receipts of rooms that last changed at a position in ``(after, upto]``, private ones too."""
     rows = await tx.all(_CHANGED, room_ids=list(room_ids), after=after, upto=upto)
+    return [_receipt(row) for row in rows]
+
+
+async def of_events(
+    tx: Transaction, room_id: str, user_id: str, event_ids: Collection[str], upto: int
+) -> list[Receipt]:
+    """A user's receipts in a room, and everybody's for some of its events, private ones too."""
+    rows = await tx.all(_OF_EVENTS, room_id=room_id, user_id=user_id, event_ids=list(event_ids), upto=upto)
     return [_receipt(row) for row in rows]
 
 

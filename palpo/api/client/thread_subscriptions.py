@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import InvalidParam
 from palpo.services.tokens import parse_stream_token, stream_token
-from palpo.storage.thread_subscriptions import ThreadSubscription
+from palpo.sync.thread_subscriptions import changes
 from palpo.wire.client import thread_subscriptions as wire
 from palpo.wire.endpoint import Empty, NoBody
 
@@ -49,17 +47,3 @@ async def get_thread_subscriptions(call: Call, params: wire.ChangesParams, body:
     )
     end = stream_token(found[limit].position) if len(found) > limit else None
     return changes(found[:limit], end=end)
-
-
-def changes(found: Iterable[ThreadSubscription], *, end: str | None = None) -> wire.Changes:
-    """Subscriptions as clients are told of them, here and in sliding sync."""
-    subscribed: dict[str, dict[str, wire.Subscribed]] = {}
-    unsubscribed: dict[str, dict[str, wire.Unsubscribed]] = {}
-    for item in found:
-        if item.subscribed:
-            entry = wire.Subscribed(automatic=item.automatic, bump_stamp=item.position)
-            subscribed.setdefault(item.room_id, {})[item.root_id] = entry
-        else:
-            gone = wire.Unsubscribed(bump_stamp=item.position)
-            unsubscribed.setdefault(item.room_id, {})[item.root_id] = gone
-    return wire.Changes(subscribed=subscribed, unsubscribed=unsubscribed, end=end)

@@ -1165,6 +1165,79 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_server_notice_rooms")),
     )
     op.create_table(
+        "sliding_connections",
+        sa.Column(
+            "connection",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "tag",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("confirmed", sa.BigInteger(), nullable=False),
+        sa.Column("offered", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "configs",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("last_used_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("connection", name=op.f("pk_sliding_connections")),
+    )
+    op.create_index(
+        "ix_sliding_connections_user_id_device_id",
+        "sliding_connections",
+        ["user_id", "device_id"],
+        unique=False,
+    )
+    op.create_table(
+        "sliding_rooms",
+        sa.Column(
+            "connection",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "room_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "sent",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "before",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
+        sa.PrimaryKeyConstraint("connection", "room_id", name=op.f("pk_sliding_rooms")),
+    )
+    op.create_table(
         "state_nodes",
         sa.Column(
             "hash",

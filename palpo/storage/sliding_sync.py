@@ -1,0 +1,180 @@
+"""What sliding sync's connections have been sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+from sqlalchemy import bindparam, delete, select, update
+
+from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.tables.sliding_sync import sliding_connections, sliding_rooms
+from palpo.db.transaction import Transaction, WriteTransaction
+
+c = sliding_connections.c
+r = sliding_rooms.c
+
+
+class RoomSent(msgspec.Struct, frozen=True, array_like=True):
+    """What a connection has been sent of a room; all of it is as of the newest position it knows."""
+
+    membership: str
+    """The user's, as the client knows it."""
+    upto: int | None
+    """None while the room is being followed; else the position up to which it was."""
+    limit: int
+    """How many of the newest events the client has without a gap."""
+    config: int
+    """Which state is being sent: an index into the connection's configurations."""
+    extensions: int = 0
+    """Bits of the extensions that are being sent."""
+    direct: bool = False
+
+
+OF_CONNECTION = ""
+"""Stands for the connection itself among its rooms: which extensions it has that are not of rooms."""
+
+
+def connection_key(user_id: str, device_id: str | None, conn_id: str) -> bytes:
+    """The 16 bytes that stand for a connection."""
+    identity = msgspec.json.encode([user_id, device_id or "", conn_id])
+    return blake2b(identity, digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionRow:
+    """A connection; ``configs`` is JSON, times are milliseconds since the Unix epoch."""
+
+    connection: bytes
+    user_id: str
+    device_id: str
+    tag: str
+    confirmed: int
+    offered: int
+    configs: bytes
+    last_used_ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRow:
+    """What a connection knows of a room as of a generation, and what it knew before."""
+
+    room_id: str
+    generation: int
+    sent: RoomSent | None
+    before: RoomSent | None
+
+
+_COLUMNS = (c.connection, c.user_id, c.device_id, c.tag, c.confirmed, c.offered, c.configs, c.last_used_ts)
+_FIND = Statement(select(*_COLUMNS).where(c.connection == bindparam("connection")))
+_ROOMS = Statement(
+    select(r.room_id, r.generation, r.sent, r.before).where(r.connection == bindparam("connection"))
+)
+_INSERT = insert_row(sliding_connections)
+_OFFER = Statement(
+    update(sliding_connections)
+    .where(c.connection == bindparam("key"))
+    .values({name: bindparam(name) for name in ("confirmed", "offered", "configs", "last_used_ts")})
+)
+_PUT_ROOM = upsert(sliding_rooms, key=["connection", "room_id"])
+_OF_DEVICE = Statement(
+    select(c.connection)
+    .where(c.user_id == bindparam("user_id"), c.device_id == bindparam("device_id"))
+    .order_by(c.last_used_ts.desc())
+)
+_DELETE = Statement(delete(sliding_connections).where(in_list(c.connection, "connections")))
+_DELETE_ROOMS = Statement(delete(sliding_rooms).where(in_list(r.connection, "connections")))
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(RoomSent)
+
+
+async def find(tx: Transaction, connection: bytes) -> ConnectionRow | None:
+    """A connection, None where it is not known (any more)."""
+    row = await tx.one(_FIND, connection=connection)
+    if row is None:
+        return None
+    return ConnectionRow(
+        connection=bytes(row[0]),
+        user_id=row[1],
+        device_id=row[2],
+        tag=row[3],
+        confirmed=row[4],
+        offered=row[5],
+        configs=bytes(row[6]),
+        last_used_ts=row[7],
+    )
+
+
+async def rooms(tx: Transaction, connection: bytes) -> list[RoomRow]:
+    """Everything that a connection knows."""
+    rows = await tx.all(_ROOMS, connection=connection)
+    return [
+        RoomRow(room_id=row[0], generation=row[1], sent=_decode(row[2]), before=_decode(row[3]))
+        for row in rows
+    ]
+
+
+async def begin(tx: WriteTransaction, row: ConnectionRow, *, keep: int) -> None:
+    """Store a new connection over the one before it; the device keeps its ``keep`` last ones."""
+    device = await tx.all(_OF_DEVICE, user_id=row.user_id, device_id=row.device_id)
+    others = [found for (key,) in device if (found := bytes(key)) != row.connection]
+    await remove(tx, [row.connection, *others[keep - 1 :]])
+    await tx.run(_INSERT, **{name: getattr(row, name) for name in row.__slots__})
+
+
+async def offer(tx: WriteTransaction, row: ConnectionRow) -> None:
+    """Move a connection on."""
+    await tx.run(
+        _OFFER,
+        key=row.connection,
+        confirmed=row.confirmed,
+        offered=row.offered,
+        configs=row.configs,
+        last_used_ts=row.last_used_ts,
+    )
+
+
+async def put_rooms(
+    tx: WriteTransaction,
+    connection: bytes,
+    generation: int,
+    sent: Mapping[str, tuple[RoomSent | None, RoomSent | None]],
+) -> None:
+    """Store, by room, what a connection knows as of ``generation`` and what it knew before."""
+    await tx.many(
+        _PUT_ROOM,
+        [
+            {
+                "connection": connection,
+                "room_id": room_id,
+                "generation": generation,
+                "sent": _encode(now),
+                "before": _encode(before),
+            }
+            for room_id, (now, before) in sent.items()
+        ],
+    )
+
+
+async def remove(tx: WriteTransaction, connections: list[bytes]) -> None:
+    """Forget connections."""
+    await tx.run(_DELETE_ROOMS, connections=connections)
+    await tx.run(_DELETE, connections=connections)
+
+
+async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: list[str]) -> None:
+    """Forget the connections of devices."""
+    for device_id in device_ids:
+        found = await tx.all(_OF_DEVICE, user_id=user_id, device_id=device_id)
+        if found:
+            await remove(tx, [bytes(row[0]) for row in found])
+
+
+def _encode(sent: RoomSent | None) -> bytes | None:
+    return None if sent is None else _ENCODER.encode(sent)
+
+
+def _decode(stored: bytes | None) -> RoomSent | None:
+    return None if stored is None else _DECODER.decode(stored)

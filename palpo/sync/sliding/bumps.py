@@ -1,0 +1,60 @@
+"""``bump_stamp``: when something last happened in a room that clients sort rooms by (MSC4186)."""
+
+from __future__ import annotations
+
+from palpo.db.engine import Database
+from palpo.services.event_store import Bounded, EventStore
+from palpo.storage import events as events_storage
+
+BUMPING = frozenset(
+    (
+        "m.room.create",
+        "m.room.message",
+        "m.room.encrypted",
+        "m.sticker",
+        "m.call.invite",
+        "m.poll.start",
+        "org.matrix.msc3381.poll.start",
+        "m.beacon_info",
+        "org.matrix.msc3672.beacon_info",
+    )
+)
+PAGE = 50
+MAX_PAGES = 20
+"""A room whose newest thousand events are none of these has the stamp of the oldest among them."""
+
+
+class BumpStamps:
+    """Finds the stamps, and keeps them: they only ever move on."""
+
+    def __init__(self, db: Database, store: EventStore, *, cached: int = 50_000) -> None:
+        self._db = db
+        self._store = store
+        self._found: Bounded[str, tuple[int, int]] = Bounded(cached)
+        """Room → the position up to which was looked, the stamp."""
+
+    async def get(self, room_id: str, upto: int) -> int:
+        """The position of the newest event of such a type at or below ``upto``, or of a later one."""
+        looked, stamp = self._found.touch(room_id) or (0, 0)
+        if looked < upto:
+            stamp = await self._find(room_id, looked, upto) or stamp
+            self._found.keep({room_id: (upto, stamp)})
+        return stamp
+
+    async def _find(self, room_id: str, after: int, upto: int) -> int:
+        """The newest one in ``(after, upto]``, 0 for none."""
+        for _ in range(MAX_PAGES):
+            ids = await self._page(room_id, after, upto)
+            events = await self._store.get_list(ids)
+            for item in events:
+                if item.event.type in BUMPING:
+                    return item.position
+            if len(ids) < PAGE or not events:
+                return 0
+            upto = events[-1].position - 1
+        return upto
+
+    async def _page(self, room_id: str, after: int, upto: int) -> list[str]:
+        return await self._db.read(
+            lambda tx: events_storage.latest_ids(tx, room_id, after=after, upto=upto, limit=PAGE)
+        )

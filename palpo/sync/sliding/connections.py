@@ -1,0 +1,220 @@
+"""What each connection has been sent, in memory and in the database.
+
+A response that changes this makes a new generation, which its ``pos`` names: ``s123_1f0c_7`` is the
+stream up to 123 and the generation 7 of the connection's. As long as the client has not come back with
+it, the generation before is kept too: a client that has lost the response goes on from there. Rooms that
+are being followed are known up to the position in ``pos``, so new events in them change nothing here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from palpo.core.errors import BadRequest
+from palpo.db.engine import Database
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.event_store import Bounded
+from palpo.services.sessions import Requester
+from palpo.storage import sliding_sync as storage
+from palpo.storage.sliding_sync import ConnectionRow, RoomRow, RoomSent
+from palpo.streams.clock import Clock
+from palpo.sync.sliding.config import SlidingRequest, StateConfig
+from palpo.sync.sliding.members import SentMembers
+
+MAX_CONNECTIONS = 10
+"""Connections of one device; those not used for longest are given up."""
+MAX_CONFIGS = 1000
+"""Different wishes for rooms in the life of a connection; then it has to begin anew."""
+_POS = re.compile(r"s([0-9]{1,18})_([0-9a-z]{1,32})_([0-9]{1,18})")
+_CONFIGS = msgspec.json.Decoder(list[StateConfig])
+
+Changes = Mapping[str, RoomSent | None]
+"""By room, what a connection knows once it has a response; None for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pos:
+    """What a ``pos`` says."""
+
+    position: int
+    tag: str
+    generation: int
+
+    def __str__(self) -> str:
+        return f"s{self.position}_{self.tag}_{self.generation}"
+
+
+class UnknownPos(BadRequest):
+    """The ``pos`` is not one of this connection's, or not any more: the client begins anew."""
+
+    errcode = "M_UNKNOWN_POS"
+
+
+class Connection:
+    """One connection as this process knows it."""
+
+    def __init__(self, key: bytes, requester: Requester, tag: str, *, stored: bool) -> None:
+        self.key = key
+        self.user_id = requester.user_id
+        self.device_id = requester.device_id or ""
+        self.tag = tag
+        self.stored = stored
+        self.confirmed = 0
+        """The generation of ``rooms``."""
+        self.offered = 0
+        """The newest generation: ``rooms`` with ``pending`` over them."""
+        self.rooms: dict[str, RoomSent] = {}
+        self.pending: dict[str, RoomSent | None] = {}
+        self.members = SentMembers()
+        self.configs: list[StateConfig] = []
+        self.settled: tuple[int, SlidingRequest] | None = None
+        """The generation and the request for which everything that was due has been sent."""
+        self.requests = 0
+        """Counts them: only the latest one may change anything."""
+        self.lock = asyncio.Lock()
+
+    def config_index(self, config: StateConfig) -> int:
+        """The index that stands for ``config``."""
+        if config not in self.configs:
+            self.configs.append(config)
+        return self.configs.index(config)
+
+    def reach(self, generation: int) -> bool:
+        """The client has that generation; False where it is not one of the two that are known."""
+        if generation == self.offered:
+            _apply(self.rooms, self.pending)
+            self.pending = {}
+            self.confirmed = generation
+        return generation == self.confirmed
+
+
+class Connections:
+    """Opens connections and moves them on."""
+
+    def __init__(
+        self, db: Database, clock: Clock, *, random_tag: Callable[[], str], cached: int = 5000
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._random_tag = random_tag
+        self._cache: Bounded[bytes, Connection] = Bounded(cached)
+
+    async def open(
+        self, requester: Requester, conn_id: str, pos: str | None
+    ) -> tuple[Connection, Pos | None]:
+        """The connection as of ``pos``, a new one for None; raises UnknownPos."""
+        key = storage.connection_key(requester.user_id, requester.device_id, conn_id)
+        if pos is None:
+            return self._new(key, requester), None
+        token = parse_pos(pos)
+        found = self._cache.touch(key)
+        if found is None or not found.stored or found.tag != token.tag or not found.reach(token.generation):
+            found = await self._load(key, requester, token)
+        if len(found.configs) > MAX_CONFIGS:
+            raise UnknownPos("The connection has to begin anew")
+        found.members.confirm(token.generation, token.position)
+        return found, token
+
+    async def offer(self, connection: Connection, changes: Changes) -> int | None:
+        """Remember what a response changes, as a new generation where it changes anything.
+
+        None where another process has moved the connection on in the meantime.
+        """
+        async with connection.lock:
+            if connection.stored and not changes:
+                return connection.confirmed
+            written = {name: connection.rooms.get(name) for name in connection.pending}
+            written.update(changes)
+            if not await self._write(connection, written):
+                self._cache.pop(connection.key, None)
+                return None
+            connection.stored = True
+            connection.offered += 1
+            connection.pending = written
+            self._cache.keep({connection.key: connection})
+            return connection.offered
+
+    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+        """Forget the connections of devices, within the unit that removes them."""
+        await storage.forget_devices(tx, user_id, list(device_ids))
+
+    def _new(self, key: bytes, requester: Requester) -> Connection:
+        before = self._cache.get(key)
+        if before is not None:
+            before.requests += 1
+        fresh = Connection(key, requester, self._random_tag(), stored=False)
+        self._cache.keep({key: fresh})
+        return fresh
+
+    async def _load(self, key: bytes, requester: Requester, token: Pos) -> Connection:
+        async def unit(tx: Transaction) -> tuple[ConnectionRow | None, list[RoomRow]]:
+            row = await storage.find(tx, key)
+            known = row is not None and row.tag == token.tag
+            return row, await storage.rooms(tx, key) if known else []
+
+        row, rooms = await self._db.read(unit)
+        if row is None or row.tag != token.tag or token.generation not in (row.confirmed, row.offered):
+            raise UnknownPos("This pos is not known (any more)")
+        found = Connection(key, requester, row.tag, stored=True)
+        found.confirmed, found.offered = row.confirmed, row.offered
+        found.configs = _CONFIGS.decode(row.configs)
+        for room in rooms:
+            pending = room.generation > row.confirmed
+            _apply(found.rooms, {room.room_id: room.before if pending else room.sent})
+            if pending:
+                found.pending[room.room_id] = room.sent
+        found.reach(token.generation)
+        before = self._cache.get(key)
+        if before is not None:
+            before.requests += 1
+        self._cache.keep({key: found})
+        return found
+
+    async def _write(self, connection: Connection, written: dict[str, RoomSent | None]) -> bool:
+        generation = connection.offered + 1
+        row = ConnectionRow(
+            connection=connection.key,
+            user_id=connection.user_id,
+            device_id=connection.device_id,
+            tag=connection.tag,
+            confirmed=connection.confirmed,
+            offered=generation,
+            configs=msgspec.json.encode(connection.configs),
+            last_used_ts=self._clock.now_ms(),
+        )
+        rooms = {name: (sent, connection.rooms.get(name)) for name, sent in written.items()}
+        expected, stored = (connection.tag, connection.offered), connection.stored
+
+        async def unit(tx: WriteTransaction) -> bool:
+            if stored:
+                found = await storage.find(tx, row.connection)
+                if found is None or (found.tag, found.offered) != expected:
+                    return False
+                await storage.offer(tx, row)
+            else:
+                await storage.begin(tx, row, keep=MAX_CONNECTIONS)
+            await storage.put_rooms(tx, row.connection, generation, rooms)
+            return True
+
+        return await self._db.write(unit)
+
+
+def parse_pos(pos: str) -> Pos:
+    """What ``pos`` says; raises UnknownPos."""
+    match = _POS.fullmatch(pos)
+    if match is None:
+        raise UnknownPos("This is no pos of this server's")
+    return Pos(position=int(match[1]), tag=match[2], generation=int(match[3]))
+
+
+def _apply(rooms: dict[str, RoomSent], changes: Changes) -> None:
+    for room_id, sent in changes.items():
+        if sent is None:
+            rooms.pop(room_id, None)
+        else:
+            rooms[room_id] = sent

@@ -1,0 +1,45 @@
+"""Lazy loading: which member events a connection knows, in memory.
+
+After a restart a client is sent some again. What was in a response that got lost is sent again too: a
+member counts as sent once the client has come back with a position at or after that response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Place = tuple[int, int]
+"""The generation and the stream position of a response."""
+
+
+class SentMembers:
+    """The member events that one connection has been sent."""
+
+    __slots__ = ("_sent", "_unconfirmed")
+
+    def __init__(self) -> None:
+        self._sent: dict[str, dict[str, str]] = {}
+        self._unconfirmed: list[tuple[Place, str, str]] = []
+
+    def confirm(self, generation: int, position: int) -> None:
+        """The client has come with this place: forget what it has not received."""
+        for (sent_generation, sent_position), room_id, user_id in self._unconfirmed:
+            if sent_generation > generation or sent_position > position:
+                self._sent.get(room_id, {}).pop(user_id, None)
+        self._unconfirmed = []
+
+    def knows(self, room_id: str, user_id: str, event_id: str) -> bool:
+        """Whether that event has been sent."""
+        return self._sent.get(room_id, {}).get(user_id) == event_id
+
+    def mark(self, place: Place, room_id: str, members: Iterable[tuple[str, str]], *, initial: bool) -> None:
+        """Note that ``(user, event)`` pairs are in the response that leads to ``place``.
+
+        ``initial`` if the client had nothing of the room, or has been told to drop what it had.
+        """
+        if initial:
+            self._sent.pop(room_id, None)
+        sent = self._sent.setdefault(room_id, {})
+        for user_id, event_id in members:
+            sent[user_id] = event_id
+            self._unconfirmed.append((place, room_id, user_id))

@@ -1,0 +1,290 @@
+"""Collects what is new in one room for one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from msgspec import UNSET, UnsetType
+
+from palpo.core import state_tree
+from palpo.core.events import Event, StateKey
+from palpo.core.state_tree import EMPTY_ROOT
+from palpo.services.event_store import EventStore
+from palpo.services.room_heads import RoomHeads
+from palpo.services.unread import UnreadCounts
+from palpo.storage.events import StoredEvent
+from palpo.storage.sliding_sync import RoomSent
+from palpo.sync.filters import SyncFilter
+from palpo.sync.joined import Reader, wanted
+from palpo.sync.left import LeftRooms
+from palpo.sync.sliding.bumps import BumpStamps
+from palpo.sync.sliding.changes import GONE, Due
+from palpo.sync.sliding.config import MEMBER, StateConfig, lazy_members, wants_state
+from palpo.sync.sliding.members import SentMembers
+from palpo.sync.summary import RoomSummary, Summaries
+from palpo.sync.timelines import TimelinePart, Timelines
+from palpo.sync.window import Window
+
+NAME, AVATAR, ALIAS = ("m.room.name", ""), ("m.room.avatar", ""), ("m.room.canonical_alias", "")
+WHOLE = 2**31
+"""The ``limit`` of a room whose every event the client has."""
+
+Text = str | UnsetType | None
+"""A name: None if it is gone, UNSET if it has not changed or never was."""
+Diff = dict[StateKey, tuple[str | None, str | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Whose connection it is, and whom the client knows."""
+
+    user_id: str
+    device_id: str | None
+    ignored: frozenset[str]
+    members: SentMembers
+
+
+@dataclass(slots=True, kw_only=True)
+class RoomNews:
+    """What is new in one room."""
+
+    due: Due
+    timeline: TimelinePart | None = None
+    expanded: bool = False
+    state: list[StoredEvent] = field(default_factory=list)
+    unset: list[StateKey] = field(default_factory=list)
+    """State that is gone."""
+    name: Text = UNSET
+    avatar: Text = UNSET
+    summary: RoomSummary | None = None
+    heroes: list[Event] | None = None
+    """Their member events."""
+    bump_stamp: int | None = None
+    unread: UnreadCounts | None = None
+    counted: bool = False
+    """Whether the counts are news."""
+    members: list[tuple[str, str]] = field(default_factory=list)
+    """``(user, event)`` of those who are in it, where they are loaded lazily."""
+    limit: int = 0
+    """How many of the newest events the client then has."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        due = self.due
+        return not (
+            due.initial
+            or self.expanded
+            or self.counted
+            or self.state
+            or self.unset
+            or (self.timeline is not None and self.timeline.events)
+            or not due.joined
+            or (due.sent is not None and due.sent.direct != due.direct)
+        )
+
+    def sent(self, config: int) -> RoomSent:
+        """What the connection knows of the room once it has this."""
+        due = self.due
+        return RoomSent(
+            membership=due.room.membership,
+            upto=None,
+            limit=self.limit,
+            config=config,
+            extensions=due.extensions,
+            direct=due.direct,
+        )
+
+
+class SlidingRooms:
+    """Timelines, state and summaries of rooms."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        heads: RoomHeads,
+        timelines: Timelines,
+        left: LeftRooms,
+        summaries: Summaries,
+        bumps: BumpStamps,
+    ) -> None:
+        self._store = store
+        self._heads = heads
+        self._timelines = timelines
+        self._left = left
+        self._summaries = summaries
+        self._bumps = bumps
+
+    async def collect(self, listener: Listener, due: Due, upto: int) -> RoomNews:
+        """What there is to tell of a room."""
+        news = RoomNews(due=due, limit=WHOLE if due.sent is None or due.initial else due.sent.limit)
+        if due.room.membership in GONE:
+            await self._collect_left(listener, news, upto)
+        elif due.joined:
+            await self._collect_joined(listener, news, upto)
+        else:
+            news.bump_stamp = due.room.row.position
+        return news
+
+    async def _collect_joined(self, listener: Listener, news: RoomNews, upto: int) -> None:
+        due = news.due
+        await self._add_timeline(listener, news, upto)
+        end = await self._end_root(due.room_id, upto)
+        if due.initial:
+            await self._add_initial_state(news, end)
+        elif due.moved or due.new_state:
+            await self._add_changed_state(news, end)
+        if news.timeline is not None and lazy_members(due.match.config.state):
+            await self._add_lazy_members(listener, news, end)
+        if news.timeline is not None:
+            news.bump_stamp = await self._bumps.get(due.room_id, upto)
+
+    async def _add_timeline(self, listener: Listener, news: RoomNews, upto: int) -> None:
+        due, limit = news.due, news.due.match.config.limit
+        whole = due.initial or due.expanded
+        if not whole and not due.moved:
+            return
+        part = await self._timelines.latest(
+            due.room_id,
+            listener.user_id,
+            after=0 if whole else due.known,
+            upto=upto,
+            limit=limit,
+            wanted=wanted(_reader(listener, SyncFilter())),
+        )
+        if part.events or part.limited or whole:
+            news.timeline = part
+            news.expanded = due.expanded
+        if part.limited:
+            news.limit = limit
+        elif whole:
+            news.limit = WHOLE
+
+    async def _end_root(self, room_id: str, upto: int) -> bytes:
+        head = await self._heads.get(room_id)
+        if head.row.position <= upto:
+            return head.state_root
+        return await self._timelines.state_root(room_id, upto) or head.state_root
+
+    async def _add_initial_state(self, news: RoomNews, end: bytes) -> None:
+        due = news.due
+        ids = await self._select(end, due.match.config.state)
+        found = await self._store.get_many(ids.values())
+        news.state = list(found.values())
+        named = await self._store.state_events(end, (NAME, AVATAR))
+        news.name = _text(named.get(NAME), "name") or UNSET
+        news.avatar = _text(named.get(AVATAR), "url") or UNSET
+        await self._add_summary(news, end, named=news.name is not UNSET)
+
+    async def _add_changed_state(self, news: RoomNews, end: bytes) -> None:
+        due = news.due
+        diff: Diff = {}
+        if due.moved:
+            known = await self._timelines.state_root(due.room_id, due.known)
+            diff = await self._store.read_state(state_tree.diff(known or EMPTY_ROOT, end))
+        keys = self._wanted_keys(news, diff)
+        ids = {key: new for key in keys if (new := diff[key][1]) is not None}
+        news.unset = [key for key in keys if diff[key][1] is None]
+        if due.new_state:
+            ids |= await self._select(end, due.new_state)
+        news.state = list((await self._store.get_many(ids.values())).values())
+        await self._add_names(news, diff, end)
+
+    def _wanted_keys(self, news: RoomNews, diff: Diff) -> list[StateKey]:
+        """The changed state that is wanted; all members who changed too, if there is no gap."""
+        config = news.due.match.config.state
+        members = lazy_members(config) and not (news.timeline is not None and news.timeline.limited)
+        return [key for key in diff if wants_state(config, key) or (members and key[0] == MEMBER)]
+
+    async def _select(self, root: bytes, config: StateConfig) -> dict[StateKey, str]:
+        """The state that ``config`` wants, members that are loaded lazily aside."""
+        patterns = {pattern for rule in config for pattern in rule.include}
+        exact = [
+            (type_, state_key) for type_, state_key in patterns if type_ is not None and state_key is not None
+        ]
+        if len(exact) == len(patterns):
+            found = await self._store.read_state(state_tree.get_many(root, exact))
+        else:
+            found = await self._store.read_state(state_tree.items(root))
+        return {key: event_id for key, event_id in found.items() if wants_state(config, key)}
+
+    async def _add_names(self, news: RoomNews, diff: Diff, end: bytes) -> None:
+        keys = [key for key in (NAME, AVATAR) if key in diff]
+        found = await self._store.state_events(end, keys) if keys else {}
+        if NAME in diff:
+            news.name = _text(found.get(NAME), "name")
+        if AVATAR in diff:
+            news.avatar = _text(found.get(AVATAR), "url")
+        if NAME in diff or ALIAS in diff or any(key[0] == MEMBER for key in diff):
+            named = news.name
+            if named is UNSET:
+                named = _text(await self._store.state_event(end, *NAME), "name")
+            await self._add_summary(news, end, named=named is not None)
+
+    async def _add_summary(self, news: RoomNews, end: bytes, *, named: bool) -> None:
+        """Counts, and the heroes of a room without a name."""
+        due = news.due
+        news.summary = await self._summaries.get(due.room_id, due.room.row.user_id, end)
+        if named or not due.match.config.heroes:
+            return
+        keys = [(MEMBER, user_id) for user_id in news.summary.heroes or ()]
+        members = await self._store.state_events(end, keys)
+        news.heroes = [members[key].event for key in keys if key in members]
+
+    async def _add_lazy_members(self, listener: Listener, news: RoomNews, end: bytes) -> None:
+        """Those who appear in the timeline, if the connection does not know them yet."""
+        due, timeline = news.due, news.timeline
+        assert timeline is not None
+        shown = {item.event.sender for item in timeline.events}
+        shown |= {
+            item.event.state_key
+            for item in timeline.events
+            if item.event.type == MEMBER and item.event.state_key is not None
+        }
+        members = await self._store.state_events(end, [(MEMBER, user_id) for user_id in sorted(shown)])
+        there = {item.event_id for item in news.state}
+        for (_, user_id), item in members.items():
+            known = not due.initial and listener.members.knows(due.room_id, user_id, item.event_id)
+            if item.event_id not in there and not known:
+                news.state.append(item)
+        news.members = _members(news.state)
+
+    async def _collect_left(self, listener: Listener, news: RoomNews, upto: int) -> None:
+        """What happened until the user left."""
+        due, config = news.due, news.due.match.config
+        row = due.room.row
+        filter_ = SyncFilter(
+            timeline_limit=config.limit, state=lambda event: wants_state(config.state, event.key)
+        )
+        window = Window(since=None if due.initial else due.known, upto=upto, topics=None)
+        left = await self._left.collect(_reader(listener, filter_), window, row)
+        news.timeline, news.state, news.bump_stamp = left.timeline, left.state, row.position
+        news.limit = config.limit if left.timeline.limited else WHOLE
+        key = (MEMBER, row.user_id)
+        if wants_state(config.state, key) and all(item.event.key != key for item in news.state):
+            news.state.append(await self._store.get(row.event_id))
+
+
+def _reader(listener: Listener, filter_: SyncFilter) -> Reader:
+    return Reader(
+        user_id=listener.user_id,
+        device_id=listener.device_id,
+        filter=filter_,
+        state_after=True,
+        ignored=listener.ignored,
+    )
+
+
+def _members(events: Iterable[StoredEvent]) -> list[tuple[str, str]]:
+    return [
+        (item.event.state_key, item.event_id)
+        for item in events
+        if item.event.type == MEMBER and item.event.state_key is not None
+    ]
+
+
+def _text(item: StoredEvent | None, name: str) -> str | None:
+    """A member of the content that is text, None where it is not there or empty."""
+    value = None if item is None else item.event.content.get(name)
+    return value if isinstance(value, str) and value else None

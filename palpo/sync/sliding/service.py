@@ -1,0 +1,311 @@
+"""Simplified sliding sync (MSC4186): wait until there is something, collect it, remember what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from palpo.db.engine import Database
+from palpo.db.transaction import Transaction
+from palpo.services.client_events import ClientEvents
+from palpo.services.sessions import Requester
+from palpo.services.unread import Unread
+from palpo.storage import memberships
+from palpo.storage.memberships import Membership
+from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
+from palpo.streams.wakeups import Wakeups
+from palpo.sync.sliding import assemble
+from palpo.sync.sliding.changes import GONE, Due, Plan, leaving, match_rooms, plan
+from palpo.sync.sliding.config import SlidingRequest
+from palpo.sync.sliding.connections import Connection, Connections, Pos, UnknownPos
+from palpo.sync.sliding.extensions import ExtensionNews, Extensions, covering, of_connection
+from palpo.sync.sliding.rooms import Listener, RoomNews, SlidingRooms
+from palpo.sync.sliding.user_lists import UserList, UserLists
+from palpo.sync.window import Window
+from palpo.wire.client import sliding_sync as wire
+
+MAX_TIMEOUT_S = 120.0
+MAX_ATTEMPTS = 3
+"""How often a response is made anew because another process has moved the connection on."""
+AT_ONCE = 8
+"""Rooms that are read at the same time, where the database is another process."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What is new to a connection."""
+
+    window: Window
+    counts: dict[str, int]
+    extensions: ExtensionNews
+    rooms: list[RoomNews] = field(default_factory=list)
+    changes: dict[str, RoomSent | None] = field(default_factory=dict)
+    settled: bool = True
+    """Whether this is everything that was due."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether a client may be kept waiting for more."""
+        return not self.rooms and not self.extensions.urgent
+
+
+class SlidingSync:
+    """Answers the POST form of /sync."""
+
+    def __init__(
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        connections: Connections,
+        lists: UserLists,
+        rooms: SlidingRooms,
+        extensions: Extensions,
+        client_events: ClientEvents,
+        unread: Unread,
+    ) -> None:
+        self._db = db
+        self._wakeups = wakeups
+        self._connections = connections
+        self._lists = lists
+        self._rooms = rooms
+        self._extensions = extensions
+        self._client_events = client_events
+        self._unread = unread
+
+    async def sync(self, requester: Requester, request: SlidingRequest) -> wire.SlidingSyncResponse:
+        """What is new on the connection, as soon as there is something or the time is up.
+
+        Raises UnknownPos, InvalidParam.
+        """
+        deadline = time.monotonic() + min(request.timeout_ms / 1000, MAX_TIMEOUT_S)
+        await self._extensions.acknowledge(requester, request)
+        for _ in range(MAX_ATTEMPTS):
+            connection, pos = await self._connections.open(requester, request.conn_id, request.pos)
+            connection.requests += 1
+            number = connection.requests
+            answer = await self._wait(requester, request, connection, pos, deadline)
+            if connection.requests != number:
+                return _superseded(pos)
+            generation = await self._connections.offer(connection, answer.changes)
+            if generation is not None:
+                if answer.settled:
+                    connection.settled = generation, request
+                _note_members(connection, answer, generation)
+                token = Pos(position=answer.window.upto, tag=connection.tag, generation=generation)
+                return await self._respond(requester, answer, token)
+        raise UnknownPos("The connection is in use elsewhere")
+
+    async def _wait(
+        self,
+        requester: Requester,
+        request: SlidingRequest,
+        connection: Connection,
+        pos: Pos | None,
+        deadline: float,
+    ) -> Answer:
+        while True:
+            window = self._window(pos)
+            of = await self._lists.get(requester.user_id, window.upto)
+            topics = _topics(requester.user_id, of)
+            if self._nothing_new(request, connection, pos, window, topics):
+                answer = await self._quiet(requester, request, window, of)
+            else:
+                answer = await self._collect(requester, request, connection, window, of)
+            remaining = deadline - time.monotonic()
+            if pos is None or not answer.empty:
+                return answer
+            if not await self._wakeups.wait(topics, after=window.upto, timeout_s=remaining):
+                return answer
+
+    def _window(self, pos: Pos | None) -> Window:
+        upto = self._wakeups.position
+        if pos is None:
+            return Window(since=None, upto=upto, topics=None)
+        since = min(pos.position, upto)
+        return Window(since=since, upto=upto, topics=self._wakeups.changed_since(since))
+
+    def _nothing_new(
+        self,
+        request: SlidingRequest,
+        connection: Connection,
+        pos: Pos | None,
+        window: Window,
+        topics: set[str],
+    ) -> bool:
+        """Whether the client wants what it wanted before, had all of it, and nothing has happened since."""
+        settled = connection.settled
+        return (
+            pos is not None
+            and settled is not None
+            and window.topics is not None
+            and settled[0] == pos.generation
+            and topics.isdisjoint(window.topics)
+            and settled[1].same_wishes(request)
+        )
+
+    async def _quiet(
+        self, requester: Requester, request: SlidingRequest, window: Window, of: UserList
+    ) -> Answer:
+        counts = {rule.name: len(await self._lists.view(of, rule.filter)) for rule in request.lists}
+        extensions = await self._extensions.quiet(requester, request, window)
+        return Answer(window=window, counts=counts, extensions=extensions)
+
+    async def _collect(
+        self,
+        requester: Requester,
+        request: SlidingRequest,
+        connection: Connection,
+        window: Window,
+        of: UserList,
+    ) -> Answer:
+        matches = await match_rooms(self._lists, of, request)
+        todo = plan(
+            connection,
+            matches,
+            of,
+            since=window.after,
+            extensions=lambda room_id, match: covering(request, room_id, match),
+            counted=_counted(requester.user_id, window),
+        )
+        due = [*todo.due, *await self._leaving(requester.user_id, connection, todo, of, window)]
+        collected = await self._collect_rooms(requester, connection, window, of, due)
+        news = {item.due.room_id: item for item in collected}
+        _note_sent(connection, todo, news)
+        known = connection.rooms.get(OF_CONNECTION)
+        extension_news = await self._extensions.collect(
+            requester,
+            request,
+            window,
+            [room_id for room_id, room in of.rooms.items() if room.membership == "join"],
+            (todo.followed, news),
+            known=0 if known is None else known.extensions,
+        )
+        _note_global(connection, request, todo)
+        return Answer(
+            window=window,
+            counts=matches.counts,
+            extensions=extension_news,
+            rooms=[item for item in collected if not item.empty],
+            changes=todo.changes,
+            settled=not todo.cut,
+        )
+
+    async def _leaving(
+        self, user_id: str, connection: Connection, todo: Plan, of: UserList, window: Window
+    ) -> list[Due]:
+        """Rooms that the client knows and the user has left: told once, whether a rule matches or not."""
+        gone = {
+            room_id: sent
+            for room_id, now in todo.changes.items()
+            if now is None and (sent := connection.rooms[room_id]).membership not in GONE
+        }
+        rows: list[tuple[str, Membership | None]] = []
+        if gone:
+
+            async def unit(tx: Transaction) -> list[tuple[str, Membership | None]]:
+                return [(room_id, await memberships.get(tx, room_id, user_id)) for room_id in gone]
+
+            rows = await self._db.read(unit)
+        return [
+            leaving(connection, room_id, gone[room_id], row, window.after)
+            for room_id, row in rows
+            if row is not None and row.membership in GONE
+        ]
+
+    async def _collect_rooms(
+        self,
+        requester: Requester,
+        connection: Connection,
+        window: Window,
+        of: UserList,
+        due: list[Due],
+    ) -> list[RoomNews]:
+        listener = Listener(
+            user_id=requester.user_id,
+            device_id=requester.device_id,
+            ignored=of.personal.ignored,
+            members=connection.members,
+        )
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(item: Due) -> RoomNews:
+            async with slots:
+                return await self._rooms.collect(listener, item, window.upto)
+
+        collected = await asyncio.gather(*map(one, due))
+        joined = {item.due.room_id: item for item in collected if item.due.joined}
+        counts = await self._unread.counts_many(requester.user_id, list(joined), window.upto)
+        counted = _counted(requester.user_id, window)
+        for room_id, unread in counts.items():
+            joined[room_id].unread = unread
+            joined[room_id].counted = room_id in counted
+        return collected
+
+    async def _respond(self, requester: Requester, answer: Answer, token: Pos) -> wire.SlidingSyncResponse:
+        events = [
+            item
+            for news in answer.rooms
+            for item in (*(news.timeline.events if news.timeline is not None else ()), *news.state)
+        ]
+        made = await self._client_events.render(
+            events, user_id=requester.user_id, device_id=requester.device_id, with_room_id=False
+        )
+        rendered = {item.event_id: form for item, form in zip(events, made, strict=True)}
+        return wire.SlidingSyncResponse(
+            pos=str(token),
+            lists={name: wire.SyncListResult(count=count) for name, count in answer.counts.items()},
+            rooms={
+                news.due.room_id: assemble.room_result(news, rendered, since=answer.window.since)
+                for news in answer.rooms
+            },
+            extensions=answer.extensions.result,
+        )
+
+
+def _superseded(pos: Pos | None) -> wire.SlidingSyncResponse:
+    """The client has given this request up and made another one: nothing, which leads nowhere."""
+    if pos is None:
+        raise UnknownPos("The connection has begun anew")
+    return wire.SlidingSyncResponse(pos=str(pos), lists={}, rooms={}, extensions=wire.ExtensionResults())
+
+
+def _topics(user_id: str, of: UserList) -> set[str]:
+    topics = {f"room:{room_id}" for room_id, room in of.rooms.items() if room.membership == "join"}
+    topics.add(f"user:{user_id}")
+    return topics
+
+
+def _counted(user_id: str, window: Window) -> frozenset[str]:
+    """The rooms whose unread counts the user may have changed by reading."""
+    topics = window.topics
+    if topics is None or f"read:{user_id}" not in topics:
+        return frozenset()
+    return frozenset(topic[9:] for topic in topics if topic.startswith("receipts:"))
+
+
+def _note_sent(connection: Connection, todo: Plan, news: dict[str, RoomNews]) -> None:
+    """What the connection knows once it has ``news``."""
+    for due in todo.due:
+        if due.joined or due.sent is None or due.initial:
+            config = connection.config_index(due.match.config.state)
+        else:
+            config = due.sent.config
+        sent = news[due.room_id].sent(config)
+        if sent != connection.rooms.get(due.room_id):
+            todo.changes[due.room_id] = sent
+
+
+def _note_members(connection: Connection, answer: Answer, generation: int) -> None:
+    place = generation, answer.window.upto
+    for news in answer.rooms:
+        if news.members:
+            connection.members.mark(place, news.due.room_id, news.members, initial=news.due.initial)
+
+
+def _note_global(connection: Connection, request: SlidingRequest, todo: Plan) -> None:
+    """Which extensions the client has what is not of rooms from."""
+    bits = of_connection(request)
+    before = connection.rooms.get(OF_CONNECTION)
+    if bits != (0 if before is None else before.extensions):
+        todo.changes[OF_CONNECTION] = RoomSent("", None, 0, 0, bits) if bits else None

@@ -1,0 +1,230 @@
+"""Each user's rooms by activity, kept in memory and brought up to date by what has changed since."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+
+from palpo.core.canonical_json import decode_object
+from palpo.core.errors import MatrixError
+from palpo.core.invite_permission import InvitePermission
+from palpo.db.engine import Database
+from palpo.services.account_data import IGNORED_USERS, TAGS, AccountData
+from palpo.services.event_store import Bounded, EventStore
+from palpo.services.invite_permissions import CONFIG as INVITE_CONFIG
+from palpo.services.invite_permissions import LISTS as INVITE_LISTS
+from palpo.services.invite_permissions import InvitePermissions
+from palpo.services.room_heads import RoomHeads
+from palpo.services.user_rooms import UserRooms
+from palpo.storage import rooms as rooms_storage
+from palpo.storage.memberships import Membership
+from palpo.streams.wakeups import Wakeups
+from palpo.sync.sliding.facts import Facts
+from palpo.sync.sliding.listing import UNKNOWN, ListedRoom, Personal, RoomFilter, SortedRooms
+
+DIRECT = "m.direct"
+MAX_MOVES = 10
+"""Changes of a membership that are looked at to find out whether a user has ever been in a room."""
+MAX_VIEWS = 100
+"""Filtered lists that are kept of one user."""
+
+
+class _View:
+    """The rooms that match one filter."""
+
+    __slots__ = ("children", "filter", "rooms")
+
+    def __init__(self, filter_: RoomFilter) -> None:
+        self.filter = filter_
+        self.rooms = SortedRooms()
+        self.children: frozenset[str] = frozenset()
+
+
+class UserList:
+    """One user's rooms: those of MSC4186's server list, not the ones that the user has left."""
+
+    __slots__ = ("lock", "memberships", "personal", "rooms", "upto", "views")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.upto = -1
+        self.memberships: dict[str, Membership] = {}
+        self.rooms: dict[str, ListedRoom] = {}
+        self.personal = Personal(tags={})
+        self.views: Bounded[RoomFilter, _View] = Bounded(MAX_VIEWS)
+
+
+class UserLists:
+    """Keeps the lists."""
+
+    def __init__(
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        store: EventStore,
+        heads: RoomHeads,
+        user_rooms: UserRooms,
+        account_data: AccountData,
+        invite_permissions: InvitePermissions,
+        facts: Facts,
+        *,
+        cached: int = 5000,
+    ) -> None:
+        self._db = db
+        self._wakeups = wakeups
+        self._store = store
+        self._heads = heads
+        self._user_rooms = user_rooms
+        self._account_data = account_data
+        self._invite_permissions = invite_permissions
+        self._facts = facts
+        self._lists: Bounded[str, UserList] = Bounded(cached)
+
+    async def get(self, user_id: str, upto: int) -> UserList:
+        """The user's rooms as of ``upto`` or later."""
+        found = self._lists.touch(user_id)
+        if found is None:
+            found = UserList()
+            self._lists.keep({user_id: found})
+        if found.upto < upto:
+            async with found.lock:
+                if found.upto < upto:
+                    await self._refresh(user_id, found, upto)
+        return found
+
+    async def view(self, of: UserList, filter_: RoomFilter) -> SortedRooms:
+        """Those of the rooms that match a filter."""
+        view = of.views.touch(filter_)
+        if view is None:
+            async with of.lock:
+                view = _View(filter_)
+                await self._fill(of, view, of.rooms, spaces=True)
+                of.views.keep({filter_: view})
+        return view.rooms
+
+    async def was_in(self, row: Membership) -> bool:
+        """Whether the user of ``row`` has been in the room, as their latest memberships tell."""
+        event_id: str | None = row.event_id
+        key = ("m.room.member", row.user_id)
+        for _ in range(MAX_MOVES):
+            found = (await self._store.get_many([event_id])).get(event_id) if event_id else None
+            if found is None:
+                return False
+            if found.event.content.get("membership") == "join":
+                return True
+            before = await self._store.state_event(found.state_before, *key)
+            event_id = None if before is None else before.event_id
+        return False
+
+    async def _refresh(self, user_id: str, of: UserList, upto: int) -> None:
+        """Bring ``of`` up to date, at the cost of what has changed."""
+        topics = self._wakeups.changed_since(of.upto) if of.upto >= 0 else None
+        changed = await self._refresh_personal(user_id, of, upto)
+        memberships = await self._user_rooms.get(user_id)
+        if memberships is not of.memberships:
+            before = of.memberships
+            changed |= {room_id for room_id in before if room_id not in memberships}
+            changed |= {room_id for room_id, row in memberships.items() if before.get(room_id) != row}
+            of.memberships = memberships
+        moved = _moved(topics, memberships)
+        await self._list(of, changed | moved, await self._positions(of, changed | moved))
+        for view in of.views.values():
+            await self._fill(of, view, changed | moved, spaces=False)
+        of.upto = upto
+
+    async def _refresh_personal(self, user_id: str, of: UserList, upto: int) -> set[str]:
+        """Read what changed in the account data; the rooms that it is about."""
+        data = await self._account_data.changed(user_id, max(of.upto, 0), upto)
+        direct, ignored, tags = of.personal.direct, of.personal.ignored, dict(of.personal.tags)
+        changed: set[str] = set()
+        for room_id, type_, content in data:
+            if room_id is None and type_ == DIRECT:
+                direct = _direct(content)
+                changed |= direct ^ of.personal.direct
+            elif room_id is None and type_ in (IGNORED_USERS, INVITE_CONFIG, INVITE_LISTS):
+                ignored = await self._account_data.ignored_users(user_id)
+                changed |= {name for name, row in of.memberships.items() if row.membership == "invite"}
+            elif room_id is not None and type_ == TAGS:
+                tags[room_id] = _tags(content)
+                changed.add(room_id)
+        if data:
+            of.personal = Personal(direct=direct, tags=tags, ignored=ignored)
+        return changed
+
+    async def _positions(self, of: UserList, room_ids: Iterable[str]) -> dict[str, int]:
+        """Where those of the rooms that the user is in end."""
+        joined = [
+            room_id
+            for room_id in room_ids
+            if room_id in of.memberships and of.memberships[room_id].membership == "join"
+        ]
+        if len(joined) > 1:
+            rows = await self._db.read(lambda tx: rooms_storage.load_heads(tx, joined))
+            return {row.room_id: row.position for row in rows}
+        try:
+            return {room_id: (await self._heads.get(room_id)).row.position for room_id in joined}
+        except MatrixError:
+            return {}
+
+    async def _list(self, of: UserList, room_ids: Iterable[str], positions: dict[str, int]) -> None:
+        for room_id in room_ids:
+            row = of.memberships.get(room_id)
+            if row is None or not await self._listed(of, row):
+                of.rooms.pop(room_id, None)
+            else:
+                activity = max(positions.get(room_id, 0), row.position)
+                of.rooms[room_id] = ListedRoom(row=row, activity=activity)
+
+    async def _listed(self, of: UserList, row: Membership) -> bool:
+        """Whether a room is in the list: not one that the user has left by themselves."""
+        if row.membership in ("join", "knock"):
+            return True
+        if row.membership == "invite":
+            return await self._shows_invite(of, row)
+        return (row.membership == "ban" or row.sender != row.user_id) and await self.was_in(row)
+
+    async def _shows_invite(self, of: UserList, row: Membership) -> bool:
+        """Whether the user wants to be told of an invite (MSC4155)."""
+        if row.sender in of.personal.ignored:
+            return False
+        return await self._invite_permissions.of(row.user_id, row.sender) is InvitePermission.ALLOW
+
+    async def _fill(self, of: UserList, view: _View, changed: Collection[str], *, spaces: bool) -> None:
+        """Put the ``changed`` rooms into a view, or take them out."""
+        wanted = view.filter.spaces
+        if wanted and (spaces or not wanted.isdisjoint(changed)):
+            joined = [room.row for name in wanted if (room := of.rooms.get(name)) is not None]
+            view.children = await self._facts.children(row for row in joined if row.membership == "join")
+            changed = of.rooms
+        for room_id in changed:
+            room = of.rooms.get(room_id)
+            if room is not None and await self._matches(of, view, room):
+                view.rooms.put(room_id, room.activity)
+            else:
+                view.rooms.discard(room_id)
+
+    async def _matches(self, of: UserList, view: _View, room: ListedRoom) -> bool:
+        facts = await self._facts.get(room.row) if view.filter.asks_facts else UNKNOWN
+        return view.filter.matches(room, facts, of.personal, view.children)
+
+
+def _moved(topics: Collection[str] | None, memberships: dict[str, Membership]) -> set[str]:
+    """The rooms whose history has grown."""
+    if topics is None:
+        return set(memberships)
+    names = (topic[5:] for topic in topics if topic.startswith("head:"))
+    return {name for name in names if name in memberships}
+
+
+def _direct(content: bytes) -> frozenset[str]:
+    """The rooms in ``m.direct``: lists of them by user."""
+    rooms: set[str] = set()
+    for listed in decode_object(content).values():
+        if isinstance(listed, list):
+            rooms.update(room_id for room_id in listed if isinstance(room_id, str))
+    return frozenset(rooms)
+
+
+def _tags(content: bytes) -> frozenset[str]:
+    tags = decode_object(content).get("tags")
+    return frozenset(tags) if isinstance(tags, dict) else frozenset()
