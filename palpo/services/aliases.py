@@ -12,9 +12,10 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.appservices import AppServices, Offer
+from palpo.services.drafts import Draft
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
-from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 from palpo.storage import aliases as storage
 from palpo.storage.aliases import AliasRow
@@ -93,7 +94,7 @@ class Aliases:
     async def create(self, requester: Requester, alias: str, room_id: str) -> None:
         """Let ``alias`` stand for a room; raises Conflict where it stands for one already."""
         self._check_local(alias)
-        self._appservices.check_alias(alias, requester.appservice_id)
+        self._appservices.check_alias(alias, requester.user_id, requester.appservice_id)
         parse_room_id(room_id)
         await self._heads.get(room_id)
         if not requester.is_admin and requester.appservice_id is None:
@@ -112,7 +113,7 @@ class Aliases:
             raise NotFound("There is no such room alias")
         user_id = requester.user_id
         if not requester.is_admin:
-            self._appservices.check_alias(alias, requester.appservice_id)
+            self._appservices.check_alias(alias, user_id, requester.appservice_id)
         if row.creator != user_id and not requester.is_admin and requester.appservice_id is None:
             await self._require_power(row.room_id, user_id)
         await self._db.write(lambda tx: storage.delete_one(tx, alias))
@@ -127,7 +128,7 @@ class Aliases:
         if ":" in localpart or not localpart:
             raise InvalidParam("The alias is not a localpart")
         self._check_local(alias)
-        self._appservices.check_alias(alias, appservice_id)
+        self._appservices.check_alias(alias, user_id, appservice_id)
         if not await self._insert(alias, "", user_id):
             raise BadRequest("The room alias is taken", errcode="M_ROOM_IN_USE")
         return alias

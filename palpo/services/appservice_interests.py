@@ -32,6 +32,10 @@ class Interests:
         """Its users in each room, up to the event that was asked about last."""
         self.has_user = lru_cache(CACHED_USERS)(registration.has_user)
 
+    def forget(self) -> None:
+        """Begin anew: the next event that is asked about need not follow the last one."""
+        self._joined.clear()
+
     async def wants_event(self, item: StoredEvent) -> bool:
         """Whether the event is of interest."""
         event = item.event

@@ -93,6 +93,11 @@ class AppserviceTransactions:
         self._interests = Interests(registration, db, events)
         self._told: Bounded[tuple[str, str], KeyCounts] = Bounded(50_000)
 
+    def begin(self) -> None:
+        """What was made last may not have been stored: forget what came of it."""
+        self._interests.forget()
+        self._told.clear()
+
     async def next(self, after: int, upto: int, changed_keys: Collection[str] = ()) -> Batch:
         """What follows ``after``, up to ``upto`` at most.
 

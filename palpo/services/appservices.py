@@ -113,13 +113,17 @@ class AppServices:
         if any(item.owns_user(user_id) for item in self.registrations if item is not own):
             raise _exclusive("The user ID is reserved by an application service")
 
-    def check_alias(self, alias: str, appservice_id: str | None) -> None:
-        """As ``check_user``, for who makes or deletes a room alias."""
+    def check_alias(self, alias: str, user_id: str, appservice_id: str | None) -> None:
+        """As ``check_user``, for who makes or deletes a room alias.
+
+        A user of the application service's own may, with an access token of theirs too.
+        """
         own = self.by_id(appservice_id)
         if own is not None and not own.has_alias(alias):
             raise _exclusive("The alias is not in the application service's namespaces")
-        if any(item.owns_alias(alias) for item in self.registrations if item is not own):
-            raise _exclusive("The alias is reserved by an application service")
+        for item in self.registrations:
+            if item is not own and item.owns_alias(alias) and not item.owns_user(user_id):
+                raise _exclusive("The alias is reserved by an application service")
 
     async def ensure_senders(self) -> None:
         """Make the accounts of the application services' own users, where they are not there yet."""

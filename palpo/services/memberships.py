@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
@@ -172,7 +173,13 @@ class Memberships:
         return sorted(room_id for room_id in mine if room_id in theirs)
 
     async def set_state(
-        self, requester: Requester, room_id: str, target: str, content: dict[str, Any]
+        self,
+        requester: Requester,
+        room_id: str,
+        target: str,
+        content: dict[str, Any],
+        *,
+        origin_server_ts: int | None = None,
     ) -> str:
         """Write a membership that a client gives in full; returns the event's ID.
 
@@ -182,6 +189,7 @@ class Memberships:
         if not isinstance(membership, str):
             raise BadJson("There is no membership in the content")
         draft = await self._draft(requester, room_id, target, membership, content)
+        draft = replace(draft, origin_server_ts=origin_server_ts)
         try:
             return (await self._send(room_id, draft, unless_same(self._heads, draft))).event_id
         except Same as same:

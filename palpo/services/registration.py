@@ -206,7 +206,7 @@ class Registration:
 
     def _made_up(self) -> UserId:
         localpart = "".join(secrets.choice(LOCALPART_LETTERS) for _ in range(12))
-        return identifiers.make_user_id(localpart, self._config.server_name)
+        return self.user_id(localpart)
 
     async def _create(self, account: Account, choice: DeviceChoice | None) -> NewSession | None:
         session = None if choice is None else self._logins.new_session(account.user_id, choice)

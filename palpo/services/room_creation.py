@@ -23,12 +23,13 @@ from palpo.core.events import StateKey
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.services.aliases import Aliases
+from palpo.services.drafts import Draft
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.member_profiles import ProfileSource, with_profile
 from palpo.services.memberships import Memberships
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_succession import RoomSuccession
-from palpo.services.room_writer import Draft, RoomWriter
+from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 from palpo.streams.clock import Clock
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palpo.core.errors import BadJson, NotFound
+from palpo.core.errors import BadJson, InvalidParam, NotFound
 from palpo.core.events import StateKey
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
@@ -22,6 +22,7 @@ from palpo.services.memberships import GUEST_ACCESS, MEMBER, Memberships
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
+from palpo.services.sending import MAX_TS
 from palpo.services.sessions import Requester
 from palpo.services.tokens import parse_pagination_token
 from palpo.storage import events as events_storage
@@ -87,10 +88,14 @@ class RoomState:
         type_, state_key = key
         if not type_:
             raise BadJson("An event has a type")
+        if origin_server_ts is not None and not 0 <= origin_server_ts <= MAX_TS:
+            raise InvalidParam("The time is out of range")
         if type_ == "m.room.create":
             raise BadJson("A room has one create event")
         if type_ == MEMBER:
-            return await self._memberships.set_state(requester, room_id, state_key, content)
+            return await self._memberships.set_state(
+                requester, room_id, state_key, content, origin_server_ts=origin_server_ts
+            )
         if type_ == CANONICAL_ALIAS and not state_key:
             head = await self._heads.get(room_id)
             current = await self._access.state_event(head, type_)

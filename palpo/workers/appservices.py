@@ -103,6 +103,7 @@ class AppserviceSender:
         if position is None:
             raise Overtaken
         self._since = self._seen = position
+        self._transactions.begin()
         queue = await self._queue()
         while True:
             if queue.body is not None:

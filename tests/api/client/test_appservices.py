@@ -151,10 +151,15 @@ async def test_times_of_the_past(server: Homeserver) -> None:
     for event_id in (sent["event_id"], topic["event_id"]):
         event = await user.get(f"/rooms/{room}/event/{event_id}")
         assert event["origin_server_ts"] == 1_000_000_000_000
-    path = f"/rooms/{room}/send/m.room.message/2"
-    for wrong in ("-5", "soon", str(2**60)):
-        error = await user.put(path, {"body": "x"}, params={"ts": wrong}, status=400)
-        assert error["errcode"] == "M_INVALID_PARAM"
+    for path in (f"/rooms/{room}/send/m.room.message/2", f"/rooms/{room}/state/m.room.topic"):
+        for wrong in ("-5", "soon", str(2**60)):
+            error = await user.put(path, {"body": "x"}, params={"ts": wrong}, status=400)
+            assert error["errcode"] == "M_INVALID_PARAM"
+    ghost = await make_user(server, "_irc_bob")
+    member = f"/rooms/{room}/state/m.room.member/{ghost.user_id}"
+    invite = await user.put(member, {"membership": "invite"}, params=old)
+    event = await user.get(f"/rooms/{room}/event/{invite['event_id']}")
+    assert event["origin_server_ts"] == 1_000_000_000_000
     alice = await server.register("alice")
     own = await alice.create_room()
     now = await alice.put(f"/rooms/{own}/send/m.room.message/1", {"body": "now"}, params=old)
@@ -178,6 +183,12 @@ async def test_aliases_of_an_exclusive_namespace(server: Homeserver) -> None:
     await user.put(f"/directory/room/{alias}", {"room_id": room})
     assert (await alice.delete(f"/directory/room/{alias}", status=400))["errcode"] == "M_EXCLUSIVE"
     await AppserviceUser(server).delete(f"/directory/room/{alias}")
+    login = {"type": APPSERVICE_LOGIN, "identifier": {"type": "m.id.user", "user": "_irc_ann"}}
+    token = (await AppserviceUser(server).post("/login", login))["access_token"]
+    ghost = server.client()
+    ghost.token = token
+    await ghost.put(f"/directory/room/{alias}", {"room_id": room})
+    await ghost.delete(f"/directory/room/{alias}")
     await alice.get(f"/directory/room/{alias}", status=404)
 
 
