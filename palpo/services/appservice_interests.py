@@ -29,15 +29,21 @@ class Interests:
         self._db = db
         self._events = events
         self._joined: Bounded[str, set[str]] = Bounded(CACHED_ROOMS)
-        """Its users in each room, up to the event that was asked about last."""
+        """Its users in each room, as of ``_position``."""
+        self._position = 0
         self.has_user = lru_cache(CACHED_USERS)(registration.has_user)
 
     def forget(self) -> None:
         """Begin anew: the next event that is asked about need not follow the last one."""
         self._joined.clear()
 
+    def reached(self, position: int) -> None:
+        """Every event up to ``position`` has been asked about."""
+        self._position = position
+
     async def wants_event(self, item: StoredEvent) -> bool:
         """Whether the event is of interest."""
+        self._position = item.position
         event = item.event
         target = event.state_key if event.type == MEMBER else None
         if item.status is not EventStatus.ACCEPTED:
@@ -51,20 +57,26 @@ class Interests:
 
     async def wants_room(self, room_id: str) -> bool:
         """Whether what happens in a room now is of interest."""
-        return await self._wants_place(room_id) or bool(await self.users_in(room_id))
+        return bool(await self.users_in(room_id)) or await self._wants_place(room_id)
 
     async def users_in(self, room_id: str) -> set[str]:
         """Its users who are in a room now."""
-        joined = await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))
-        return {user_id for user_id in joined if self.has_user(user_id)}
+        known = self._joined.touch(room_id)
+        if known is not None:
+            return known
+        rows = await self._db.read(lambda tx: storage.members(tx, room_id))
+        own = [row for row in rows if self.has_user(row[0])]
+        joined = {user_id for user_id, membership, _ in own if membership == "join"}
+        if all(position <= self._position for _, _, position in own):
+            self._joined.keep({room_id: joined})
+        return joined
 
     async def wants_user(self, user_id: str) -> bool:
         """Whether a user is one of its own, or in a room of interest now."""
         if self.has_user(user_id):
             return True
         for room_id in await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id)):
-            known = self._joined.get(room_id)
-            if known or await self.wants_room(room_id):
+            if await self.wants_room(room_id):
                 return True
         return False
 

@@ -106,6 +106,7 @@ class AppserviceTransactions:
         rows = await self._db.read(lambda tx: self._rows(tx, after, upto))
         upto = rows.upto
         wanted = await self._wanted([name for position, name in rows.events if position <= upto])
+        self._interests.reached(upto)
         body: dict[str, Any] = {"events": await self._shown(wanted)}
         if self._registration.ephemeral:
             ephemeral = await self._ephemeral(rows)

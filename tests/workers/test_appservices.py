@@ -306,6 +306,26 @@ async def test_a_new_service_is_not_told_of_the_past(tmp_path: Path) -> None:
         assert bodies(bridge.events()) == ["now"]
 
 
+async def test_one_of_two_processes_sends_and_the_other_takes_over(tmp_path: Path) -> None:
+    bridge = Appservice()
+    files = [registration(tmp_path, url=bridge.url)]
+    async with bridge.running(), AsyncExitStack() as stack:
+        first = AsyncExitStack()
+        server = await first.enter_async_context(homeserver(tmp_path, appservices=files))
+        other = await stack.enter_async_context(homeserver(tmp_path, appservices=files))
+        user = await make_user(server, "_irc_ann")
+        room = await user.create_room()
+        elsewhere = AppserviceUser(other, user.user_id)
+        await elsewhere.put(f"/rooms/{room}/send/m.room.message/a", {"body": "by the other"})
+        await user.send(room, "by the first")
+        await bridge.until(lambda: len(bodies(bridge.events())) == 2)
+        await first.aclose()
+        await elsewhere.put(f"/rooms/{room}/send/m.room.message/b", {"body": "alone"})
+        await bridge.until(lambda: len(bodies(bridge.events())) == 3)
+        assert bodies(bridge.events()) == ["by the other", "by the first", "alone"]
+        assert len({item.path for item in bridge.transactions}) == len(bridge.transactions)
+
+
 async def test_a_ping_that_succeeds_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "FIRST_PAUSE", 60.0)
     bridge = Appservice()
