@@ -19,7 +19,7 @@ from palpo.api.observers import Metrics, Observer, RequestLog
 from palpo.api.services import Services
 from palpo.config import signing_key
 from palpo.config.appservices import load_registrations
-from palpo.config.model import Config
+from palpo.config.model import Config, EmailConfig, RegistrationConfig
 from palpo.core.signing import SigningKey
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
@@ -27,7 +27,9 @@ from palpo.media.blobs import DiskBlobStore
 from palpo.media.images import ImageWorkers
 from palpo.media.remote import NoRemoteMedia
 from palpo.net.addresses import AddressPolicy
+from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
+from palpo.services import registration_stages as stages
 from palpo.services import user_interactive_auth as uia
 from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
@@ -46,6 +48,7 @@ from palpo.services.devices import Devices
 from palpo.services.event_relationships import EventRelationships
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
+from palpo.services.identity_servers import IdentityServers
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
@@ -53,16 +56,22 @@ from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.media import Media
 from palpo.services.memberships import Memberships
+from palpo.services.notifications import Notifications
 from palpo.services.old_sync import OldSync
 from palpo.services.openid import OpenId
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.presence import PresenceTracker
 from palpo.services.profiles import Profiles
+from palpo.services.push_delivery import PushDelivery
+from palpo.services.push_emails import EmailDigests
+from palpo.services.push_gateways import PushGateways
+from palpo.services.push_judge import PushJudge
 from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.recent_events import RecentEvents
 from palpo.services.registration import Registration
+from palpo.services.registration_tokens import RegistrationTokens
 from palpo.services.relations import Relations
 from palpo.services.reports import Reports
 from palpo.services.restricted_joins import RestrictedJoins
@@ -86,6 +95,7 @@ from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.threads import Threads
+from palpo.services.threepids import ThirdPartyIds
 from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
@@ -118,6 +128,7 @@ from palpo.sync.summary import Summaries
 from palpo.sync.timelines import Timelines
 from palpo.sync.v3 import SyncV3
 from palpo.workers.appservices import AppserviceSender
+from palpo.workers.pushers import PushWorker
 from palpo.workers.search import SearchWorker
 
 
@@ -147,6 +158,8 @@ async def application(
         services = build_services(config, clock, db, wakeups, background, key)
         closing.push_async_callback(services.http.close)
         closing.push_async_callback(services.images.close)
+        if services.mailer is not None:
+            closing.push_async_callback(services.mailer.close)
         closing.push_async_callback(services.appservice_client.close)
         keeper = LeaseKeeper(DatabaseLeases(db), clock, holder=secrets.token_hex(8))
         await start_appservices(services, keeper)
@@ -156,6 +169,7 @@ async def application(
         background.start("last-seen", services.last_seen.run())
         background.start("typing", services.typing.run())
         background.start("presence", services.presence.run())
+        await start_pushers(services, keeper)
         search_worker = SearchWorker(services.search_index, wakeups)
         background.start("search", keeper.run("search", search_worker.work))
         registry = CollectorRegistry()
@@ -208,6 +222,55 @@ async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
     services.appservice_queries.on_success(lambda name: senders[name].found_there())
 
 
+async def start_pushers(services: Services, keeper: LeaseKeeper) -> None:
+    """Begin to tell pushers of what happens."""
+    worker = PushWorker(
+        services.db,
+        services.clock,
+        services.wakeups,
+        services.events,
+        services.push_judge,
+        services.push_delivery,
+        digest_delay_ms=services.config.email.digest_delay_seconds * 1000,
+    )
+    await worker.prepare()
+    services.background.start("pushers", keeper.run("pushers", worker.run))
+
+
+def create_mailer(config: EmailConfig) -> Mailer | None:
+    """What sends email; None where that is not configured."""
+    if not config.host:
+        return None
+    return Mailer(
+        MailServer(
+            host=config.host,
+            port=config.port,
+            security=config.security,
+            username=config.username,
+            password=config.password,
+            sender=config.sender,
+            timeout_s=config.timeout_seconds,
+        )
+    )
+
+
+def add_registration_stages(
+    interactive_auth: uia.UserInteractiveAuth,
+    config: RegistrationConfig,
+    tokens: RegistrationTokens,
+    threepids: ThirdPartyIds,
+    http: HttpClient,
+) -> None:
+    """Offer every stage that registration may ask for."""
+    interactive_auth.add_stage(uia.REGISTRATION_TOKEN, stages.TokenStage(tokens))
+    if threepids.enabled:
+        interactive_auth.add_stage(stages.EMAIL, stages.EmailStage(threepids))
+    if config.terms:
+        interactive_auth.add_stage(stages.TERMS, stages.TermsStage(config.terms))
+    if config.captcha.public_key:
+        interactive_auth.add_stage(stages.RECAPTCHA, stages.RecaptchaStage(config.captcha, http))
+
+
 def build_services(
     config: Config, clock: Clock, db: Database, wakeups: Wakeups, background: Background, key: SigningKey
 ) -> Services:
@@ -225,7 +288,9 @@ def build_services(
     registration = Registration(config, db, clock, passwords, logins, profiles, appservices, secret=key.seed)
     interactive_auth = uia.UserInteractiveAuth(db, clock, secret=key.seed)
     interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(logins))
-    interactive_auth.add_stage(uia.REGISTRATION_TOKEN, uia.RegistrationTokenStage(registration))
+    registration_tokens = RegistrationTokens(db, clock, permanent=config.registration.token)
+    mailer = create_mailer(config.email)
+    threepids = ThirdPartyIds(config, db, clock, mailer)
     events = EventStore(db, wakeups)
     room_heads = RoomHeads(db, events, wakeups)
     room_builder = RoomBuilder(
@@ -283,12 +348,13 @@ def build_services(
     room_succession.on_upgrade.append(carry_over(account_data, push_rules))
     client_events = ClientEvents(db, events, clock, wakeups, visibility, account_data)
     timeline = Timeline(db, events, room_heads, room_access, visibility, account_data)
-    pushers = Pushers(db, clock, config.push)
+    pushers = Pushers(db, clock, config.push, email=mailer is not None)
     device_removal.also(pushers.forget_devices)
     device_removal.also(account_data.forget_devices)
     profiles.on_change(memberships.refresh_profile)
     accounts = Accounts(config, db, passwords, device_removal)
     accounts.on_deactivation(profiles.user_gone)
+    accounts.on_deactivation(threepids.user_gone)
     filters = Filters(db)
     receipts = Receipts(db, wakeups, clock, events, room_access, threads)
     typing = Typing(db, wakeups, clock, room_access)
@@ -337,6 +403,23 @@ def build_services(
     )
     policy = AddressPolicy(config.network.allow, config.network.deny)
     http = HttpClient(policy, user_agent=f"Palpo/{__version__}")
+    add_registration_stages(interactive_auth, config.registration, registration_tokens, threepids, http)
+    identity_servers = IdentityServers(
+        config.identity_servers, db, http, server_name=config.server_name, key=key
+    )
+    accounts.on_deactivation(identity_servers.user_gone)
+    push_judge = PushJudge(db, events, room_heads, push_rules, account_data)
+    push_delivery = PushDelivery(
+        db,
+        clock,
+        wakeups,
+        events,
+        threads,
+        unread,
+        PushGateways(http, room_heads),
+        EmailDigests(mailer, room_heads, server_name=config.server_name),
+        digest_interval_ms=config.email.digest_interval_seconds * 1000,
+    )
     anywhere = AddressPolicy(("0.0.0.0/0", "::/0"))  # The operator said where application services are.
     appservice_client = AppserviceClient(HttpClient(anywhere, user_agent=f"Palpo/{__version__}"))
     appservice_queries = AppserviceQueries(appservices, appservice_client, time.monotonic)
@@ -394,6 +477,10 @@ def build_services(
         device_removal=device_removal,
         logins=logins,
         registration=registration,
+        registration_tokens=registration_tokens,
+        mailer=mailer,
+        threepids=threepids,
+        identity_servers=identity_servers,
         interactive_auth=interactive_auth,
         accounts=accounts,
         server_keys=ServerKeys(config.server_name, key, clock),
@@ -440,6 +527,9 @@ def build_services(
         profiles=profiles,
         pushers=pushers,
         user_directory=UserDirectory(db, room_heads),
+        notifications=Notifications(db, wakeups, events, push_judge, unread, threads),
+        push_judge=push_judge,
+        push_delivery=push_delivery,
         openid=OpenId(db, clock),
         http=http,
         images=images,

@@ -13,8 +13,8 @@ BY_PASSWORD: Sequence[Flow] = ((PASSWORD,),)
 
 async def authorise(
     call: Call, auth: dict[str, Any] | None, *, flows: Sequence[Flow] = BY_PASSWORD, scope: str = ""
-) -> None:
-    """Return once the caller has been through one of ``flows``; see the mechanism's module.
+) -> str:
+    """Return once the caller has been through one of ``flows``: the session's ID; see the mechanism's module.
 
     ``auth`` is the request body's. The session is bound to the endpoint, the caller and ``scope``,
     which names what else it is for (a device's ID, say). An application service acts for its users
@@ -22,7 +22,7 @@ async def authorise(
     """
     caller = call.caller
     if caller is not None and caller.session is None and caller.appservice_id is not None:
-        return
+        return ""
     user_id = caller.user_id if caller else None
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
-    await call.services.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
+    return await call.services.interactive_auth.authorise(operation, auth, flows, user_id=user_id)

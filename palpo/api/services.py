@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.config.model import Config
 from palpo.db.engine import Database
 from palpo.media.images import ImageWorkers
+from palpo.net.email import Mailer
 from palpo.net.http_client import HttpClient
 from palpo.services.account_data import AccountData
 from palpo.services.accounts import Accounts
@@ -24,6 +25,7 @@ from palpo.services.devices import Devices
 from palpo.services.event_relationships import EventRelationships
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
+from palpo.services.identity_servers import IdentityServers
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.key_backups import KeyBackups
 from palpo.services.keys import Keys
@@ -31,15 +33,19 @@ from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.media import Media
 from palpo.services.memberships import Memberships
+from palpo.services.notifications import Notifications
 from palpo.services.old_sync import OldSync
 from palpo.services.openid import OpenId
 from palpo.services.presence import PresenceTracker
 from palpo.services.profiles import Profiles
+from palpo.services.push_delivery import PushDelivery
+from palpo.services.push_judge import PushJudge
 from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
+from palpo.services.registration_tokens import RegistrationTokens
 from palpo.services.reports import Reports
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
@@ -59,6 +65,7 @@ from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.timeline import Timeline
+from palpo.services.threepids import ThirdPartyIds
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
 from palpo.services.unread import Unread
@@ -91,6 +98,11 @@ class Services:
     logins: Logins
     registration: Registration
     interactive_auth: UserInteractiveAuth
+    registration_tokens: RegistrationTokens
+    mailer: Mailer | None
+    """None where the server sends no email."""
+    threepids: ThirdPartyIds
+    identity_servers: IdentityServers
     accounts: Accounts
     server_keys: ServerKeys
     events: EventStore
@@ -133,6 +145,9 @@ class Services:
     pushers: Pushers
     user_directory: UserDirectory
     openid: OpenId
+    push_judge: PushJudge
+    push_delivery: PushDelivery
+    notifications: Notifications
     http: HttpClient
     images: ImageWorkers
     media: Media

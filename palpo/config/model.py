@@ -65,6 +65,29 @@ class RateLimits(Section, frozen=True):
     federation: RateLimit = RateLimit(per_second=200, burst=1000)
 
 
+class TermsDocument(Section, frozen=True, kw_only=True):
+    """A document that whoever registers has to accept, in one language."""
+
+    policy: Annotated[str, Meta(description="What it is, as `privacy_policy`: the same in all languages.")]
+    version: Annotated[str, Meta(description="Its version: the same in all languages.")]
+    language: Annotated[str, Meta(description="As `en`.")] = "en"
+    name: Annotated[str, Meta(description="Its title.")]
+    url: Annotated[str, Meta(pattern="^https?://", description="Where it can be read.")]
+
+
+class CaptchaConfig(Section, frozen=True):
+    """A challenge (`m.login.recaptcha`) for whoever registers."""
+
+    public_key: Annotated[str, Meta(description="The site key; empty: no challenge.")] = ""
+    private_key: str = ""
+    verify_url: Annotated[
+        str, Meta(description="Where answers are checked.")
+    ] = "https://www.google.com/recaptcha/api/siteverify"
+    script_url: Annotated[
+        str, Meta(description="The script of the page for clients that show no challenge.")
+    ] = "https://www.google.com/recaptcha/api.js"
+
+
 class RegistrationConfig(Section, frozen=True):
     """Making accounts."""
 
@@ -72,6 +95,43 @@ class RegistrationConfig(Section, frozen=True):
     token: Annotated[str, Meta(description="A registration token that always works; empty: none.")] = ""
     guests: Annotated[bool, Meta(description="Whether guest accounts are given out.")] = False
     shared_secret: Annotated[str, Meta(description="For `/_synapse/admin/v1/register`; empty: off.")] = ""
+    email: Annotated[
+        str,
+        Meta(
+            pattern="^(off|optional|required)$",
+            description="Whether who registers gives an address: `off`, `optional` or `required`.",
+        ),
+    ] = "optional"
+    terms: tuple[TermsDocument, ...] = ()
+    captcha: CaptchaConfig = CaptchaConfig()
+
+
+class EmailConfig(Section, frozen=True):
+    """Sending email: to validate addresses, to reset passwords, and what is unread."""
+
+    host: Annotated[str, Meta(description="The SMTP server; empty: no email is sent.")] = ""
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    security: Annotated[
+        str, Meta(pattern="^(none|starttls|tls)$", description="`starttls`, `tls` from the start, or `none`.")
+    ] = "starttls"
+    username: Annotated[str, Meta(description="Empty: no login.")] = ""
+    password: str = ""
+    sender: Annotated[str, Meta(description="As `Palpo <noreply@example.org>`.")] = ""
+    timeout_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    token_seconds: Annotated[int, Meta(ge=60, description="How long a link works.")] = 3600
+    digest_delay_seconds: Annotated[
+        int, Meta(ge=0, description="How long an unread message waits for others before they are mailed.")
+    ] = 600
+    digest_interval_seconds: Annotated[
+        int, Meta(ge=0, description="The time between two mails of unread messages to one user.")
+    ] = 3600
+
+
+class IdentityServer(Section, frozen=True):
+    """An identity server that users may tell of themselves."""
+
+    name: Annotated[str, Meta(description="As clients call it, `id.example.org`.")]
+    url: Annotated[str, Meta(pattern="^https?://", description="Where it is, `https://id.example.org`.")]
 
 
 class PasswordConfig(Section, frozen=True):
@@ -205,6 +265,8 @@ class Config(Section, frozen=True):
     rate_limits: RateLimits = RateLimits()
     registration: RegistrationConfig = RegistrationConfig()
     password: PasswordConfig = PasswordConfig()
+    email: EmailConfig = EmailConfig()
+    identity_servers: tuple[IdentityServer, ...] = ()
     sessions: SessionConfig = SessionConfig()
     turn: TurnConfig = TurnConfig()
     well_known: WellKnownConfig = WellKnownConfig()

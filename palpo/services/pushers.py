@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from palpo.config.model import PushConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, InvalidParam, MissingParam
 from palpo.db.engine import Database
-from palpo.db.transaction import WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage import push_queue, threepids
 from palpo.storage import pushers as storage
 from palpo.storage.pushers import Pusher
 from palpo.streams.clock import Clock
@@ -25,6 +28,7 @@ MAX_DATA = 16 * 1024
 MAX_PUSHERS = 100
 """Pushers of one user."""
 GATEWAY_PATH = "/_matrix/push/v1/notify"
+EMAIL_APP_ID = "m.email"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +48,12 @@ class NewPusher:
 class Pushers:
     """Reads and changes pushers."""
 
-    def __init__(self, db: Database, clock: Clock, config: PushConfig) -> None:
+    def __init__(self, db: Database, clock: Clock, config: PushConfig, *, email: bool = False) -> None:
+        """``email`` says that there may be pushers of that kind."""
         self._db = db
         self._clock = clock
         self._config = config
+        self._email = email
 
     async def of_user(self, user_id: str) -> list[Pusher]:
         """The user's pushers, oldest first."""
@@ -77,12 +83,21 @@ class Pushers:
                 created_ts=now,
                 position=position,
             )
-            others = [old for old in await storage.of_users(tx, [user_id]) if old.hash != pusher.hash]
+            known = await storage.of_users(tx, [user_id])
+            others = [old for old in known if old.hash != pusher.hash]
             if len(others) >= MAX_PUSHERS:
                 raise BadRequest(f"A user may have {MAX_PUSHERS} pushers")
             if not append:
                 await storage.remove_others(tx, user_id, new.app_id, new.pushkey)
+            if new.kind == "email":
+                await _check_owner(tx, user_id, new.pushkey)
+            for old in known:
+                if old.hash == pusher.hash:
+                    # It is still told of what came before it was set again.
+                    pusher = msgspec.structs.replace(pusher, position=old.position)
             await storage.put(tx, pusher)
+            if new.kind == "http":
+                await push_queue.retry_at_once(tx, pusher.hash)
 
         await self._db.write(unit)
 
@@ -104,14 +119,17 @@ class Pushers:
         ]
         if missing:
             raise MissingParam(f"Missing parameters: {', '.join(missing)}")
-        if new.kind != "http":
-            raise InvalidParam("This server has only pushers of the kind http")
+        if new.kind != "http" and not (self._email and new.kind == "email"):
+            raise InvalidParam("This server has no pushers of that kind")
         for name in ("app_display_name", "device_display_name", "profile_tag", "lang"):
             check_text(getattr(new, name) or "", name, max_bytes=MAX_TEXT)
         data = new.data or {}
         if len(to_json(data)) > MAX_DATA:
             raise InvalidParam(f"data is over {MAX_DATA} bytes")
-        self._check_url(data.get("url"))
+        if new.kind == "http":
+            self._check_url(data.get("url"))
+        elif new.app_id != EMAIL_APP_ID:
+            raise InvalidParam(f"The app_id of an email pusher is {EMAIL_APP_ID}")
 
     def _check_url(self, url: object) -> None:
         if url is None:
@@ -131,3 +149,9 @@ class Pushers:
 def _check_target(app_id: str, pushkey: str) -> None:
     check_text(app_id, "app_id", max_bytes=MAX_APP_ID)
     check_text(pushkey, "pushkey", max_bytes=MAX_PUSHKEY)
+
+
+async def _check_owner(tx: Transaction, user_id: str, address: str) -> None:
+    """Mail goes to addresses only that the user has shown to be theirs."""
+    if await threepids.owner(tx, "email", address) != user_id:
+        raise BadRequest("The address is not one of your account's", errcode="M_THREEPID_NOT_FOUND")

@@ -79,11 +79,6 @@ class Registration:
         """Hold a new password to the policy; raises M_WEAK_PASSWORD (400) and InvalidParam."""
         self._passwords.check_new(password)
 
-    def token_valid(self, token: str) -> bool:
-        """Whether ``token`` is a registration token that may be used now."""
-        expected = self._config.registration.token
-        return bool(expected) and hmac.compare_digest(token.encode(), expected.encode())
-
     async def register(
         self,
         username: str | None,

@@ -217,6 +217,21 @@ class Unread:
 
     async def counts_many(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, UnreadCounts]:
         """The counts of rooms that the user is in."""
+        states = await self._current(user_id, room_ids, upto)
+        return {
+            room_id: state.counts() if state is not None else NOTHING for room_id, state in states.items()
+        }
+
+    async def read_marks(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, dict[str, int]]:
+        """Room → thread → the position up to which it has been read, by receipt or by sending.
+
+        The thread UNTHREADED stands for all of the room. The user is in the rooms.
+        """
+        states = await self._current(user_id, room_ids, upto)
+        return {room_id: dict(state.marks) for room_id, state in states.items() if state is not None}
+
+    async def _current(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, State | None]:
+        """What is known of rooms, brought up to ``upto`` where it is not."""
         states = {room_id: self._states.touch((user_id, room_id)) for room_id in room_ids}
         stale = [
             room_id
@@ -232,9 +247,7 @@ class Unread:
         ]
         if stale:
             states.update(await self._refresh(user_id, stale, upto))
-        return {
-            room_id: state.counts() if state is not None else NOTHING for room_id, state in states.items()
-        }
+        return states
 
     async def _refresh(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, State]:
         """The states of rooms, brought up to ``upto``."""

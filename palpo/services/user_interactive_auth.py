@@ -42,7 +42,6 @@ from palpo.core.errors import (
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.logins import Logins
-from palpo.services.registration import Registration
 from palpo.storage import uia as storage
 from palpo.streams.clock import Clock
 
@@ -70,7 +69,10 @@ class Stage(Protocol):
         ...
 
     async def check(self, auth: Auth, user_id: str | None) -> None:
-        """Return if ``auth`` is proof enough; raise MatrixError if not. ``user_id`` is who is asked."""
+        """Return if ``auth`` is proof enough; raise MatrixError if not. ``user_id`` is who is asked.
+
+        ``auth["session"]`` is the session's ID, whether or not the client gave one.
+        """
         ...
 
 
@@ -111,23 +113,6 @@ class PasswordStage:
             raise SomebodyElse("That is somebody else's password")
 
 
-class RegistrationTokenStage:
-    """``m.login.registration_token``: a token that the server's administrators give out."""
-
-    def __init__(self, registration: Registration) -> None:
-        self._registration = registration
-
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
-        """Nothing."""
-        return None
-
-    async def check(self, auth: Auth, user_id: str | None) -> None:
-        """Check the token; raises Forbidden."""
-        token = auth.get("token")
-        if not isinstance(token, str) or not self._registration.token_valid(token):
-            raise Forbidden("The registration token is not valid")
-
-
 class UserInteractiveAuth:
     """Takes users through the stages of a flow."""
 
@@ -138,14 +123,19 @@ class UserInteractiveAuth:
         self._key = hashlib.blake2b(secret, person=b"palpo-uia").digest()
         self._stages: dict[str, Stage] = {DUMMY: DummyStage()}
 
+    def params(self, stage_type: str) -> dict[str, Any]:
+        """What a client must know for a stage that asks nobody in particular."""
+        stage = self._stages.get(stage_type)
+        return (stage.params(None) if stage is not None else None) or {}
+
     def add_stage(self, stage_type: str, stage: Stage) -> None:
         """Offer one more authentication type."""
         self._stages[stage_type] = stage
 
     async def authorise(
         self, operation: str, auth: Auth | None, flows: Sequence[Flow], *, user_id: str | None = None
-    ) -> None:
-        """Return once all stages of one of ``flows`` are complete in the session that ``auth`` names.
+    ) -> str:
+        """Return once all stages of one of ``flows`` are complete in the session that ``auth`` names: its ID.
 
         ``operation`` is what is asked for, and of whom: a session is good for nothing else. ``user_id``
         is who must prove to be who they are. Raises InteractiveAuth, LimitExceeded, InvalidParam and
@@ -165,7 +155,8 @@ class UserInteractiveAuth:
         completed = stored
         stage_type = auth.get("type")
         if stage_type is not None and stage_type not in completed:
-            await self._attempt(session, stage_type, auth, completed, flows, user_id)
+            attempt = {**auth, "session": session}
+            await self._attempt(session, stage_type, attempt, completed, flows, user_id)
             completed = [*completed, stage_type]
             if tuple(completed) not in flows:
                 completed = await self._complete(session, stage_type)
@@ -173,6 +164,7 @@ class UserInteractiveAuth:
             raise self._challenge(session, completed, flows, user_id)
         if stored and not await self._db.write(lambda tx: storage.forget(tx, session)):
             raise self._challenge(self._new_session(operation), [], flows, user_id)
+        return session
 
     async def complete_elsewhere(self, session: str, stage_type: str, auth: Auth) -> None:
         """Complete a stage by other means than the guarded request, such as a fallback page.
@@ -182,7 +174,10 @@ class UserInteractiveAuth:
         """
         if self._operation_digest(session) is None:
             raise BadRequest("The session is not known; start again")
-        await self._stages[stage_type].check(auth, None)
+        stage = self._stages.get(stage_type)
+        if stage is None:
+            raise BadRequest("The stage is not offered here")
+        await stage.check({**auth, "session": session}, None)
         await self._complete(session, stage_type)
 
     async def _attempt(

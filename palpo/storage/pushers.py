@@ -56,6 +56,7 @@ _PUT = upsert(pushers, key=["pusher_hash"])
 _OF_USERS = Statement(
     select(*_COLUMNS).where(in_list(p.user_id, "user_ids")).order_by(p.created_ts, p.pusher_hash)
 )
+_GET = Statement(select(*_COLUMNS).where(p.pusher_hash == bindparam("pusher_hash")))
 _DELETE = Statement(delete(pushers).where(p.pusher_hash == bindparam("pusher_hash")))
 _DELETE_OTHERS = Statement(
     delete(pushers).where(p.target_hash == bindparam("target_hash"), p.user_id != bindparam("user_id"))
@@ -79,6 +80,12 @@ async def put(tx: WriteTransaction, pusher: Pusher) -> None:
         **msgspec.structs.asdict(pusher),
     )
     tx.notify(f"pushers:{pusher.user_id}")
+
+
+async def get(tx: Transaction, pusher_hash: bytes) -> Pusher | None:
+    """The pusher that a hash stands for."""
+    row = await tx.one(_GET, pusher_hash=pusher_hash)
+    return None if row is None else _pusher(row)
 
 
 async def of_users(tx: Transaction, user_ids: Sequence[str]) -> list[Pusher]:

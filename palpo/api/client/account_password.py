@@ -2,7 +2,10 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
-from palpo.core.errors import Forbidden
+from palpo.core.errors import Forbidden, MissingToken
+from palpo.services.registration_stages import EMAIL
+from palpo.services.threepids import RESET_PASSWORD, auth_failed
+from palpo.services.user_interactive_auth import PASSWORD
 from palpo.wire.client import account_password as wire
 from palpo.wire.endpoint import Empty, NoParams
 
@@ -11,15 +14,34 @@ handlers = Handlers()
 
 @handlers.serves(wire.change_password)
 async def change_password(call: Call, params: NoParams, body: wire.ChangePassword) -> Empty:
-    """POST /account/password."""
+    """POST /account/password: by the old one, or by an address of the account."""
     if not call.services.config.password.enabled:
         raise Forbidden("Passwords are not changed here")
+    if call.caller is not None and call.caller.is_guest:
+        raise Forbidden("Guests have no password", errcode="M_GUEST_ACCESS_FORBIDDEN")
     call.services.registration.check_password(body.new_password)
-    await authorise(call, body.auth)
+    flows = [(PASSWORD,)] if call.caller is not None else []
+    if call.services.threepids.enabled:
+        flows.append((EMAIL,))
+    if not flows:
+        raise MissingToken("Missing access token")
+    uia_session = await authorise(call, body.auth, flows=flows)
     await call.services.accounts.set_password(
-        call.user_id,
+        await _whose(call, uia_session),
         body.new_password,
         log_out=body.logout_devices is not False,
-        keep_device=call.requester.device_id,
+        keep_device=call.caller.device_id if call.caller is not None else None,
     )
     return Empty()
+
+
+async def _whose(call: Call, uia_session: str) -> str:
+    """The caller, or else whose account has the address that was shown; raises Forbidden."""
+    threepids = call.services.threepids
+    proven = await threepids.proven(uia_session, RESET_PASSWORD)
+    if call.caller is not None:
+        return call.caller.user_id
+    user_id = None if proven is None else await threepids.owner(proven.medium, proven.address)
+    if user_id is None:
+        raise auth_failed()
+    return user_id

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from html import escape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.errors import BadRequest, MatrixError, NotFound
+from palpo.services.registration_stages import RECAPTCHA, TERMS
 from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN
 from palpo.wire.client import auth_fallback as wire
 from palpo.wire.endpoint import NoBody, Stream
 
 handlers = Handlers()
 
-FIELDS = {
-    DUMMY: "",
-    REGISTRATION_TOKEN: '<label>Registration token <input name="token" maxlength="64" required></label>',
-}
-"""What each stage asks for; the stages that are not here ask it of one user, who is not known here."""
+TOKEN_FIELD = '<label>Registration token <input name="token" maxlength="64" required></label>'
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -43,13 +40,13 @@ if (window.onAuthDone) {
 @handlers.serves(wire.get_auth_fallback)
 async def get_auth_fallback(call: Call, params: wire.FallbackParams, body: NoBody) -> Stream | Reply:
     """GET /auth/{type}/fallback/web."""
-    return _page(_form(params.auth_type))
+    return _page(call, _form(call, params.auth_type))
 
 
 @handlers.serves(wire.post_auth_fallback)
 async def post_auth_fallback(call: Call, params: wire.FallbackParams, body: NoBody) -> Stream | Reply:
     """POST /auth/{type}/fallback/web: the page's own form."""
-    form = _form(params.auth_type)
+    form = _form(call, params.auth_type)
     try:
         fields = parse_qs(call.body.decode(), max_num_fields=10)
     except ValueError:
@@ -58,24 +55,54 @@ async def post_auth_fallback(call: Call, params: wire.FallbackParams, body: NoBo
     try:
         await call.services.interactive_auth.complete_elsewhere(params.session, params.auth_type, auth)
     except MatrixError as error:
-        form = FORM.format(message=escape(error.message), field=FIELDS[params.auth_type])
-        return _page(form, status=error.status)
-    return _page(DONE)
+        form = _form(call, params.auth_type, escape(error.message))
+        return _page(call, form, status=error.status)
+    return _page(call, DONE)
 
 
-def _form(auth_type: str) -> str:
-    """The form of a stage; raises NotFound for a stage that has none."""
-    field = FIELDS.get(auth_type)
-    if field is None:
+def _form(call: Call, auth_type: str, message: str = "") -> str:
+    """The form of a stage; raises NotFound for a stage that has none: it asks one user, not known here."""
+    registration = call.services.config.registration
+    if auth_type == DUMMY:
+        field = ""
+    elif auth_type == REGISTRATION_TOKEN:
+        field = TOKEN_FIELD
+    elif auth_type == TERMS and registration.terms:
+        documents = "".join(
+            f'<li><a href="{escape(item.url)}" target="_blank">{escape(item.name)}</a></li>'
+            for item in registration.terms
+        )
+        field = f"<p>By continuing you accept:</p><ul>{documents}</ul>"
+    elif auth_type == RECAPTCHA and registration.captcha.public_key:
+        captcha = registration.captcha
+        field = (
+            f'<script src="{escape(captcha.script_url)}" async defer></script>'
+            f'<div class="g-recaptcha" data-sitekey="{escape(captcha.public_key)}"></div>'
+        )
+    else:
         raise NotFound("There is no page for that type of authentication")
-    return FORM.format(message="", field=field)
+    return FORM.format(message=message, field=field)
 
 
-def _page(body: str, *, status: int = 200) -> Reply:
+def _page(call: Call, body: str, *, status: int = 200) -> Reply:
+    policy = "default-src 'none'; script-src 'unsafe-inline'; form-action 'self'"
+    captcha = call.services.config.registration.captcha
+    if captcha.public_key and "g-recaptcha" in body:
+        origins = f"{_origin(captcha.script_url)} https://www.gstatic.com"
+        policy = (
+            f"default-src 'none'; script-src 'unsafe-inline' {origins}; frame-src {origins};"
+            " style-src 'unsafe-inline'; form-action 'self'"
+        )
     headers = {
-        "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; form-action 'self'",
+        "Content-Security-Policy": policy,
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
     }
     page = PAGE.format(body=body).encode()
     return Reply(body=page, status=status, content_type="text/html; charset=utf-8", headers=headers)
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

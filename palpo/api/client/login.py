@@ -60,7 +60,7 @@ async def _prove(call: Call, body: wire.Login) -> Account:
     if body.type == "m.login.password" and call.services.config.password.enabled:
         if body.password is None:
             raise MissingParam("password is missing")
-        return await logins.check_password(_user(body), body.password)
+        return await logins.check_password(await _account(call, body), body.password)
     if body.type == "m.login.token":
         if body.token is None:
             raise MissingParam("token is missing")
@@ -76,11 +76,21 @@ async def _prove(call: Call, body: wire.Login) -> Account:
     raise BadRequest("Unknown login type", errcode="M_UNKNOWN")
 
 
+async def _account(call: Call, body: wire.Login) -> str:
+    """As ``_user``; for an address, the user whose account has it, or somebody who does not exist."""
+    identifier = body.identifier or wire.Identifier(medium=body.medium, address=body.address)
+    named = identifier.type == "m.id.thirdparty" or (body.identifier is None and body.user is None)
+    if named and identifier.medium is not None and identifier.address is not None:
+        user_id = await call.services.threepids.owner(identifier.medium, identifier.address)
+        return user_id or f"{identifier.medium}:{identifier.address}"
+    return _user(body)
+
+
 def _user(body: wire.Login) -> str:
     """The user ID or localpart in the body, the deprecated fields included.
 
-    Raises MissingParam, Forbidden for third-party identifiers, of which this server knows none, and
-    BadRequest for identifiers of types that the spec does not have.
+    Raises MissingParam, Forbidden for third-party identifiers, and BadRequest for identifiers of types that
+    the spec does not have.
     """
     identifier = body.identifier
     if identifier is None:

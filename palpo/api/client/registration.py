@@ -7,7 +7,10 @@ from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
 from palpo.core.errors import Forbidden, InvalidParam, MissingParam
 from palpo.services.logins import DeviceChoice, NewSession
+from palpo.services.registration_stages import EMAIL, RECAPTCHA, TERMS
+from palpo.services.threepids import REGISTER
 from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
+from palpo.storage.threepids import Session
 from palpo.wire.client import registration as wire
 from palpo.wire.endpoint import NoBody, NoParams
 
@@ -32,21 +35,34 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     wanted = None if body.inhibit_login else choice
     if body.type == APPLICATION_SERVICE or (body.auth or {}).get("type") == APPLICATION_SERVICE:
         return await _register_for_appservice(call, body, wanted)
-    flows = _flows(call)
+    flows = await _flows(call)
     if body.password is not None:
         registration.check_password(body.password)
     if body.guest_access_token is not None:
         guest = await call.services.sessions.authenticate(body.guest_access_token)
-        await authorise(call, body.auth, flows=flows)
+        uia_session = await authorise(call, body.auth, flows=flows)
+        proven = await _proven_address(call, uia_session)
         user_id, session = await registration.upgrade_guest(guest, body.username, body.password, wanted)
     else:
         if body.username is not None:
             await registration.check_available(body.username)
-        await authorise(call, body.auth, flows=flows)
+        uia_session = await authorise(call, body.auth, flows=flows)
+        proven = await _proven_address(call, uia_session)
         user_id, session = await registration.register(body.username, body.password, wanted)
+    await call.services.registration_tokens.complete(uia_session)
+    if proven is not None:
+        await call.services.threepids.add(user_id, proven)
     if session is None:
         return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
     return _registered(session)
+
+
+async def _proven_address(call: Call, uia_session: str) -> Session | None:
+    """The email address that the user has shown to be theirs; raises M_THREEPID_IN_USE (400)."""
+    proven = await call.services.threepids.proven(uia_session, REGISTER)
+    if proven is not None:
+        await call.services.threepids.check_free(proven)
+    return proven
 
 
 async def _register_for_appservice(
@@ -75,11 +91,12 @@ async def check_username_availability(
 @handlers.serves(wire.registration_token_validity)
 async def registration_token_validity(call: Call, params: wire.TokenParams, body: NoBody) -> wire.Validity:
     """GET /register/m.login.registration_token/validity."""
-    if not call.services.config.registration.token:
+    tokens = call.services.registration_tokens
+    if not await tokens.offered():
         raise Forbidden("This server has no registration tokens")
     if len(params.token) > MAX_REGISTRATION_TOKEN:
         raise InvalidParam(f"A token has at most {MAX_REGISTRATION_TOKEN} characters")
-    return wire.Validity(valid=call.services.registration.token_valid(params.token))
+    return wire.Validity(valid=await tokens.valid(params.token))
 
 
 @handlers.serves(wire.get_nonce)
@@ -104,15 +121,27 @@ async def register_by_shared_secret(
     return _registered(session)
 
 
-def _flows(call: Call) -> list[Flow]:
+async def _flows(call: Call) -> list[Flow]:
     """The flows that registration offers; raises Forbidden where it is closed."""
     config = call.services.config.registration
+    stages: Flow = ()
+    if config.captcha.public_key:
+        stages = (*stages, RECAPTCHA)
+    if config.terms:
+        stages = (*stages, TERMS)
+    by_email = call.services.threepids.enabled and config.email != "off"
     flows: list[Flow] = []
     if config.open:
-        flows.append((DUMMY,))
-    if config.token:
+        if not by_email or config.email == "optional":
+            # Where an address may be given or not, the dummy stage tells one flow from the other.
+            flows.append((*stages, DUMMY) if by_email or not stages else stages)
+        if by_email:
+            flows.append((*stages, EMAIL))
+    if await call.services.registration_tokens.offered():
+        if by_email and config.email == "required":
+            stages = (*stages, EMAIL)
         # Clients know this flow with the dummy stage at its end, and some fail without it.
-        flows.append((REGISTRATION_TOKEN, DUMMY))
+        flows.append((REGISTRATION_TOKEN, *stages, DUMMY))
     if not flows:
         raise Forbidden("Registration is disabled")
     return flows

@@ -40,7 +40,7 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
         "m.set_displayname": {"enabled": True},
         "m.set_avatar_url": {"enabled": user},
         "m.profile_fields": {"enabled": True} if user else {"enabled": True, "allowed": ["displayname"]},
-        "m.3pid_changes": {"enabled": False},
+        "m.3pid_changes": {"enabled": user and call.services.threepids.enabled},
         "m.get_login_token": {"enabled": user and config.password.enabled},
         "m.forget_forced_upon_leave": {"enabled": False},
     }

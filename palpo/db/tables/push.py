@@ -1,4 +1,4 @@
-"""Tables of push rules and pushers."""
+"""Tables of push rules, pushers and what is to be pushed."""
 
 from sqlalchemy import Column, Index, Table
 
@@ -35,3 +35,27 @@ pushers = Table(
 )
 """``pusher_hash`` stands for user, app ID and pushkey, ``target_hash`` for app ID and pushkey, whoever's.
 ``position`` is where the stream was when the pusher was last set: it is told of what comes after."""
+
+push_queue = Table(
+    "push_queue",
+    metadata,
+    Column("pusher_hash", digest(16), primary_key=True),
+    Column("position", integer(), primary_key=True, autoincrement=False),
+    Column("event_id", identifier()),
+    Column("actions", blob(), nullable=False),
+    Column("created_ts", integer(), nullable=False),
+)
+"""What a pusher has not delivered yet, in order. ``position`` is an event's or a receipt's; without an event
+it is about the number of unread messages only. ``actions`` is the JSON array of the rule that matched."""
+
+pusher_states = Table(
+    "pusher_states",
+    metadata,
+    Column("pusher_hash", digest(16), primary_key=True),
+    Column("retry_ts", integer(), nullable=False),
+    Column("failures", integer(), nullable=False),
+    Column("badge", integer(), nullable=False),
+    Index("ix_pusher_states_retry_ts", "retry_ts"),
+)
+"""How delivery goes: nothing is delivered before ``retry_ts``, ``failures`` counts the attempts since one
+succeeded, ``badge`` is the number of unread messages that was last told (-1: none was)."""

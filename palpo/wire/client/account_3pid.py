@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Response, client
+from palpo.wire.endpoint import (
+    Auth,
+    Body,
+    Empty,
+    Endpoint,
+    Limit,
+    NoBody,
+    NoParams,
+    Params,
+    Response,
+    Stream,
+    client,
+)
 
 PATH = "/account/3pid"
 
@@ -25,10 +37,19 @@ class ThirdPartyIdentifiers(Response, frozen=True):
     threepids: list[ThirdPartyIdentifier]
 
 
+class ThreePidCredentials(Body, frozen=True):
+    """A validation, by an identity server."""
+
+    client_secret: str
+    id_server: str
+    id_access_token: str
+    sid: str
+
+
 class Credentials(Body, frozen=True):
     """Body of /account/3pid."""
 
-    three_pid_creds: dict[str, Any]
+    three_pid_creds: ThreePidCredentials
 
 
 class Add(Body, frozen=True):
@@ -92,6 +113,19 @@ class TokenSent(Response, frozen=True):
     submit_url: str | None = None
 
 
+class SubmitParams(Params, frozen=True):
+    """Query of the page that a message's link leads to."""
+
+    sid: str
+    token: str
+
+
+class Submitted(Response, frozen=True):
+    """Nothing more is to be done where there is no URL to submit a token to."""
+
+    submit_url: str | None = None
+
+
 get_account_3pids: Endpoint[NoParams, NoBody, ThirdPartyIdentifiers] = Endpoint(
     operation_id="getAccount3PIDs",
     method="GET",
@@ -100,35 +134,33 @@ get_account_3pids: Endpoint[NoParams, NoBody, ThirdPartyIdentifiers] = Endpoint(
     response=ThirdPartyIdentifiers,
 )
 
-post_3pids: Endpoint[NoParams, Credentials, TokenSent] = Endpoint(
+post_3pids: Endpoint[NoParams, Credentials, Submitted] = Endpoint(
     operation_id="post3PIDs",
     method="POST",
     paths=client(PATH),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Credentials,
-    response=TokenSent,
+    response=Submitted,
     deprecated=True,
 )
 
-add_3pid: Endpoint[NoParams, Add, TokenSent] = Endpoint(
+add_3pid: Endpoint[NoParams, Add, Empty] = Endpoint(
     operation_id="add3PID",
     method="POST",
     paths=client(f"{PATH}/add"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Add,
-    response=TokenSent,
 )
 
-bind_3pid: Endpoint[NoParams, Bind, TokenSent] = Endpoint(
+bind_3pid: Endpoint[NoParams, Bind, Empty] = Endpoint(
     operation_id="bind3PID",
     method="POST",
     paths=client(f"{PATH}/bind"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Bind,
-    response=TokenSent,
 )
 
 delete_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
@@ -182,3 +214,26 @@ email_to_add = _email("requestTokenTo3PIDEmail", PATH)
 msisdn_to_register = _msisdn("requestTokenToRegisterMSISDN", "/register")
 msisdn_to_reset_password = _msisdn("requestTokenToResetPasswordMSISDN", "/account/password")
 msisdn_to_add = _msisdn("requestTokenTo3PIDMSISDN", PATH)
+
+SUBMIT_PATH = "/_palpo/email/submit_token"
+
+get_submit_page: Endpoint[SubmitParams, NoBody, Stream] = Endpoint(
+    operation_id="palpo.getEmailSubmitPage",
+    method="GET",
+    paths=(SUBMIT_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.DEFAULT,
+    params=SubmitParams,
+    response=Stream,
+)
+
+submit_email_token: Endpoint[SubmitParams, NoBody, Stream] = Endpoint(
+    operation_id="palpo.submitEmailToken",
+    method="POST",
+    paths=(SUBMIT_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.LOGIN,
+    params=SubmitParams,
+    response=Stream,
+    max_body=4096,
+)

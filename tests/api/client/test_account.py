@@ -97,7 +97,13 @@ MSISDN = {"client_secret": "s", "country": "GB", "phone_number": "1", "send_atte
         ("/account/3pid/email/requestToken", EMAIL, 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED"),
         ("/account/3pid/msisdn/requestToken", MSISDN, 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED"),
         ("/account/3pid/email/requestToken", {}, 400, "M_MISSING_PARAM"),
-        ("/account/3pid", {"three_pid_creds": {}}, 403, "M_THREEPID_AUTH_FAILED"),
+        ("/account/3pid", {"three_pid_creds": {}}, 400, "M_MISSING_PARAM"),
+        (
+            "/account/3pid",
+            {"three_pid_creds": {"client_secret": "s", "sid": "1", "id_server": "x", "id_access_token": "y"}},
+            403,
+            "M_THREEPID_AUTH_FAILED",
+        ),
         ("/account/3pid/add", {"client_secret": "s", "sid": "1"}, 403, "M_THREEPID_AUTH_FAILED"),
         (
             "/account/3pid/bind",

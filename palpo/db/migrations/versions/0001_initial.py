@@ -876,6 +876,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("room_id", "network_id", name=op.f("pk_published_rooms")),
     )
     op.create_table(
+        "push_queue",
+        sa.Column(
+            "pusher_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "actions",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pusher_hash", "position", name=op.f("pk_push_queue")),
+    )
+    op.create_table(
         "push_rules",
         sa.Column(
             "user_id",
@@ -892,6 +917,21 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_push_rules")),
     )
+    op.create_table(
+        "pusher_states",
+        sa.Column(
+            "pusher_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("retry_ts", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.BigInteger(), nullable=False),
+        sa.Column("badge", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pusher_hash", name=op.f("pk_pusher_states")),
+    )
+    op.create_index("ix_pusher_states_retry_ts", "pusher_states", ["retry_ts"], unique=False)
     op.create_table(
         "pushers",
         sa.Column(
@@ -1022,6 +1062,38 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("nonce", name=op.f("pk_registration_nonces")),
     )
     op.create_index("ix_registration_nonces_expires_ts", "registration_nonces", ["expires_ts"], unique=False)
+    op.create_table(
+        "registration_token_uses",
+        sa.Column(
+            "uia_session",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "token",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("uia_session", name=op.f("pk_registration_token_uses")),
+    )
+    op.create_index(
+        "ix_registration_token_uses_created_ts", "registration_token_uses", ["created_ts"], unique=False
+    )
+    op.create_index("ix_registration_token_uses_token", "registration_token_uses", ["token"], unique=False)
+    op.create_table(
+        "registration_tokens",
+        sa.Column(
+            "token",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("uses_allowed", sa.BigInteger(), nullable=True),
+        sa.Column("completed", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=True),
+        sa.Column("created_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_registration_tokens")),
+    )
     op.create_table(
         "reports",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -1289,6 +1361,124 @@ def upgrade() -> None:
         ["user_id", "position"],
         unique=False,
     )
+    op.create_table(
+        "threepid_bindings",
+        sa.Column(
+            "binding_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "medium",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "address",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "id_server",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("binding_hash", name=op.f("pk_threepid_bindings")),
+    )
+    op.create_index("ix_threepid_bindings_user_id", "threepid_bindings", ["user_id"], unique=False)
+    op.create_table(
+        "threepid_sessions",
+        sa.Column(
+            "session_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "request_hash",
+            sa.LargeBinary(length=16)
+            .with_variant(sa.VARBINARY(length=16), "mariadb")
+            .with_variant(sa.VARBINARY(length=16), "mysql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "purpose",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "medium",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "address",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "client_secret",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "token_hash",
+            sa.LargeBinary(length=32)
+            .with_variant(sa.VARBINARY(length=32), "mariadb")
+            .with_variant(sa.VARBINARY(length=32), "mysql"),
+            nullable=False,
+        ),
+        sa.Column("send_attempt", sa.BigInteger(), nullable=False),
+        sa.Column("sent", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "next_link",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "uia_session",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("validated_ts", sa.BigInteger(), nullable=True),
+        sa.Column("expires_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("session_id", name=op.f("pk_threepid_sessions")),
+    )
+    op.create_index("ix_threepid_sessions_address", "threepid_sessions", ["address"], unique=False)
+    op.create_index("ix_threepid_sessions_expires_ts", "threepid_sessions", ["expires_ts"], unique=False)
+    op.create_index("ix_threepid_sessions_request_hash", "threepid_sessions", ["request_hash"], unique=False)
+    op.create_index("ix_threepid_sessions_uia_session", "threepid_sessions", ["uia_session"], unique=False)
+    op.create_table(
+        "threepids",
+        sa.Column(
+            "medium",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "address",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("validated_ts", sa.BigInteger(), nullable=False),
+        sa.Column("added_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("medium", "address", name=op.f("pk_threepids")),
+    )
+    op.create_index("ix_threepids_user_id", "threepids", ["user_id"], unique=False)
     op.create_table(
         "to_device_messages",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -1,0 +1,103 @@
+"""Registration tokens and the registrations that use them."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import bindparam, delete, func, select, update
+
+from palpo.db.statements import Statement, insert_row, upsert
+from palpo.db.tables.registration_tokens import registration_token_uses, registration_tokens
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+t = registration_tokens.c
+u = registration_token_uses.c
+
+
+class RegistrationToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token. Times are milliseconds since the Unix epoch.
+
+    ``uses_allowed`` None is any number; ``completed`` are the accounts made with it; ``expires_ts`` None is
+    never.
+    """
+
+    token: str
+    uses_allowed: int | None
+    completed: int = 0
+    expires_ts: int | None
+    created_ts: int
+
+
+_COLUMNS = (t.token, t.uses_allowed, t.completed, t.expires_ts, t.created_ts)
+_INSERT = insert_row(registration_tokens)
+_FIND = Statement(select(*_COLUMNS).where(t.token == bindparam("key")))
+_ALL = Statement(select(*_COLUMNS).order_by(t.created_ts, t.token))
+_ANY = Statement(select(t.token).limit(1))
+_DELETE = Statement(delete(registration_tokens).where(t.token == bindparam("key")))
+_COMPLETE = Statement(
+    update(registration_tokens).where(t.token == bindparam("key")).values(completed=t.completed + 1)
+)
+_HOLD = upsert(registration_token_uses, key=["uia_session"])
+_HELD = Statement(
+    select(func.count()).where(u.token == bindparam("key"), u.uia_session != bindparam("session"))
+)
+_OF_SESSION = Statement(select(u.token).where(u.uia_session == bindparam("session")))
+_LET_GO = Statement(delete(registration_token_uses).where(u.uia_session == bindparam("session")))
+_PRUNE = Statement(delete(registration_token_uses).where(u.created_ts < bindparam("before")))
+
+
+async def insert(tx: WriteTransaction, new: RegistrationToken) -> bool:
+    """Store a token; False where there is one of that name."""
+    if await find(tx, new.token) is not None:
+        return False
+    await tx.run(_INSERT, **msgspec.structs.asdict(new))
+    return True
+
+
+async def find(tx: Transaction, token: str) -> RegistrationToken | None:
+    """A token."""
+    row = await tx.one(_FIND, key=token)
+    return None if row is None else _token(row)
+
+
+async def find_all(tx: Transaction) -> list[RegistrationToken]:
+    """Every token, oldest first."""
+    return [_token(row) for row in await tx.all(_ALL)]
+
+
+async def any_token(tx: Transaction) -> bool:
+    """Whether there is any, used up or not."""
+    return await tx.one(_ANY) is not None
+
+
+async def remove(tx: WriteTransaction, token: str) -> bool:
+    """Delete a token; whether it was there."""
+    return await tx.run(_DELETE, key=token) > 0
+
+
+async def pending(tx: Transaction, token: str, *, except_session: str = "") -> int:
+    """How many registrations hold a use of a token."""
+    return int(await tx.value(_HELD, key=token, session=except_session))
+
+
+async def hold(tx: WriteTransaction, token: str, uia_session: str, now_ms: int) -> None:
+    """Have a registration hold a use."""
+    await tx.run(_HOLD, uia_session=uia_session, token=token, created_ts=now_ms)
+
+
+async def complete(tx: WriteTransaction, uia_session: str) -> None:
+    """Count the use that a registration holds, if it holds one."""
+    token = await tx.value(_OF_SESSION, session=uia_session)
+    if token is not None:
+        await tx.run(_LET_GO, session=uia_session)
+        await tx.run(_COMPLETE, key=token)
+
+
+async def prune(tx: WriteTransaction, before_ms: int) -> None:
+    """Let go of the uses that have been held since before ``before_ms``."""
+    await tx.run(_PRUNE, before=before_ms)
+
+
+def _token(row: Row) -> RegistrationToken:
+    return RegistrationToken(
+        token=row[0], uses_allowed=row[1], completed=row[2], expires_ts=row[3], created_ts=row[4]
+    )

@@ -1,0 +1,277 @@
+"""Tells pushers of what happens: one process at a time reads the stream, and delivers.
+
+What a user is to be told of is put into the queues of their pushers in the same transaction that moves the
+consumer's position on, so that each event gets there once. Each pusher's queue is emptied by itself: one
+gateway that is slow or away holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from palpo.core.canonical_json import to_json
+from palpo.core.push_rules import Actions
+from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.errors import DatabaseError
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.event_store import EventStore
+from palpo.services.push_delivery import PushDelivery
+from palpo.services.push_judge import PushJudge
+from palpo.storage import consumers
+from palpo.storage import push_queue as storage
+from palpo.storage import pushers as pushers_storage
+from palpo.storage.events import StoredEvent
+from palpo.storage.push_queue import State, Waiting
+from palpo.storage.pushers import Pusher
+from palpo.streams.clock import Clock
+from palpo.streams.leases import Lease
+from palpo.streams.wakeups import Wakeups
+
+log = structlog.get_logger("palpo.push")
+
+NAME = "pushers"
+BATCH = 200
+"""Events, and receipts, that are looked at in one go."""
+MAX_AGE_MS = 24 * 3600 * 1000
+"""Events that are older when they arrive come from the room's past, and notify nobody."""
+GATHER_SECONDS = 0.02
+LOOK_SECONDS = 30.0
+"""How often the stream is looked at without news."""
+PAUSE_SECONDS = 1.0
+REMEMBER_EVERY = 1000
+"""Positions without anything to tell after which the consumer's position is stored all the same."""
+AT_ONCE = 50
+"""Pushers that are delivered to at the same time."""
+MAX_TASKS = 1000
+
+
+class Overtaken(Exception):
+    """Another process has moved the consumer on."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Somebody who is to be told of an event, or of a number of unread messages."""
+
+    user_id: str
+    position: int
+    event_id: str | None = None
+    actions: Actions | None = None
+
+
+class PushWorker:
+    """Fills the pushers' queues from the stream, and has them emptied."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        wakeups: Wakeups,
+        events: EventStore,
+        judge: PushJudge,
+        delivery: PushDelivery,
+        *,
+        digest_delay_ms: int,
+    ) -> None:
+        """``digest_delay_ms`` is how long the first event of a digest waits for others."""
+        self._db = db
+        self._clock = clock
+        self._wakeups = wakeups
+        self._events = events
+        self._judge = judge
+        self._delivery = delivery
+        self._digest_delay_ms = digest_delay_ms
+        self._news = asyncio.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._anybody: bool | None = None
+        self._since = 0
+        """The consumer's position as it is stored."""
+        self._seen = 0
+        """Up to here everything has been looked at."""
+        wakeups.subscribe(self._on_commit)
+
+    async def prepare(self) -> None:
+        """Begin, at the first start, with what happens from now on."""
+        position = self._wakeups.position
+        await self._db.write(lambda tx: consumers.register(tx, NAME, position=position))
+
+    async def run(self, lease: Lease) -> None:
+        """Push, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self._run()
+                except (DatabaseError, Overtaken):
+                    await asyncio.sleep(PAUSE_SECONDS)
+                except Exception:
+                    log.exception("push_worker_failed")
+                    await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            await self._stop()
+
+    async def _run(self) -> None:
+        position = await self._db.read(lambda tx: consumers.position_of(tx, NAME))
+        self._since = self._seen = position or 0
+        while True:
+            self._news.clear()
+            while await self._gather():
+                pass
+            pause = await self._start_due() if await self._has_pushers() else LOOK_SECONDS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _gather(self) -> bool:
+        """Look at what comes next in the stream; whether there may be more."""
+        after, upto = self._seen, self._wakeups.position
+        if upto <= after:
+            return False
+        told: list[Told] = []
+        if await self._has_pushers():
+            upto, told = await self._look(after, upto)
+        if told or upto - self._since >= REMEMBER_EVERY:
+            await self._store(told, upto)
+            self._since = upto
+        self._seen = upto
+        return True
+
+    async def _look(self, after: int, upto: int) -> tuple[int, list[Told]]:
+        """Who is to be told of what in ``(after, upto]``, and up to where that is all."""
+
+        async def unit(tx: Transaction) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
+            return (
+                await storage.new_events(tx, after, upto, BATCH),
+                await storage.readers(tx, after, upto, BATCH),
+            )
+
+        new, readers = await self._db.read(unit)
+        for rows in (new, readers):
+            if len(rows) == BATCH:
+                # The last position may have been cut off in the middle.
+                upto = max(after + 1, min(upto, rows[-1][0] - 1))
+        told = [Told(user_id, position) for position, user_id in readers if position <= upto]
+        ids = [event_id for position, event_id, _ in new if position <= upto]
+        rooms = {room_id for position, _, room_id in new if position <= upto}
+        return upto, [*told, *await self._notified(ids, rooms)]
+
+    async def _notified(self, ids: Sequence[str], rooms: set[str]) -> list[Told]:
+        listeners = await self._db.read(lambda tx: storage.listeners(tx, rooms)) if rooms else {}
+        if not listeners:
+            return []
+        told = []
+        oldest = self._clock.now_ms() - MAX_AGE_MS
+        for stored in await self._events.get_list(ids):
+            event = stored.event
+            users = listeners.get(event.room_id)
+            if users and event.origin_server_ts >= oldest:
+                told += await self._judged(stored, users)
+        return told
+
+    async def _judged(self, stored: StoredEvent, users: Sequence[str]) -> list[Told]:
+        found = await self._judge.notified(stored, users)
+        return [
+            Told(user_id, stored.position, stored.event_id, actions) for user_id, actions in found.items()
+        ]
+
+    async def _store(self, told: Sequence[Told], upto: int) -> None:
+        """Put what is to be told into the queues, and move the consumer on."""
+        users = list({item.user_id for item in told})
+        since, now = self._since, self._clock.now_ms()
+
+        async def unit(tx: WriteTransaction) -> bool:
+            if not await consumers.advance(tx, NAME, since=since, to=upto):
+                return False
+            by_user: dict[str, list[Pusher]] = {}
+            for pusher in await pushers_storage.of_users(tx, users) if users else []:
+                by_user.setdefault(pusher.user_id, []).append(pusher)
+            rows = _rows(told, by_user, now)
+            for pusher in {
+                pusher.hash: pusher
+                for pushers in by_user.values()
+                for pusher in pushers
+                if pusher.kind == "email" and any(row.pusher_hash == pusher.hash for row in rows)
+            }.values():
+                await self._gather_digest(tx, pusher, now)
+            await storage.put(tx, rows)
+            return True
+
+        if not await self._db.write(unit):
+            raise Overtaken
+
+    async def _gather_digest(self, tx: WriteTransaction, pusher: Pusher, now: int) -> None:
+        """Have what comes next wait for more, if it is the first."""
+        if await storage.of_pusher(tx, pusher.hash, 1):
+            return
+        state = await storage.state(tx, pusher.hash) or State()
+        later = max(state.retry_ts, now + self._digest_delay_ms)
+        await storage.put_state(tx, pusher.hash, msgspec.structs.replace(state, retry_ts=later))
+
+    async def _start_due(self) -> float:
+        """Begin to deliver wherever something waits; the seconds until there may be more to do."""
+        now = self._clock.now_ms()
+        due = await self._db.read(lambda tx: storage.due(tx, now, MAX_TASKS))
+        for pusher_hash in due:
+            if pusher_hash not in self._tasks and len(self._tasks) < MAX_TASKS:
+                task = asyncio.get_running_loop().create_task(self._deliver(pusher_hash))
+                self._tasks[pusher_hash] = task
+        retry_ts = await self._db.read(lambda tx: storage.next_retry(tx, now))
+        if retry_ts is None:
+            return LOOK_SECONDS
+        return min(LOOK_SECONDS, max(0.1, (retry_ts - now) / 1000))
+
+    async def _deliver(self, pusher_hash: bytes) -> None:
+        try:
+            async with self._slots:
+                await self._delivery.deliver(pusher_hash)
+        except Exception:
+            log.exception("push_delivery_failed")
+            await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            self._tasks.pop(pusher_hash, None)
+            self._news.set()
+
+    async def _stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _has_pushers(self) -> bool:
+        """Whether there is a pusher at all: where there is none, the stream need not be read."""
+        found = self._anybody
+        if found is None:
+            found = self._anybody = True
+            found = await self._db.read(storage.any_pusher)
+            if not found and self._anybody:
+                self._anybody = False
+        return found
+
+    def _on_commit(self, commit: Commit) -> None:
+        if EVERYTHING in commit.topics or any(topic.startswith("pushers:") for topic in commit.topics):
+            self._anybody = None
+        if commit.position > self._seen or EVERYTHING in commit.topics:
+            self._news.set()
+
+
+def _rows(told: Sequence[Told], pushers: dict[str, list[Pusher]], now: int) -> list[Waiting]:
+    """A row for each pusher that was there before what it is to tell of."""
+    rows = []
+    for item in told:
+        for pusher in pushers.get(item.user_id, ()):
+            digest_of_nothing = item.event_id is None and pusher.kind == "email"
+            if pusher.position < item.position and not digest_of_nothing:
+                row = Waiting(
+                    pusher_hash=pusher.hash,
+                    position=item.position,
+                    event_id=item.event_id,
+                    actions=to_json(item.actions.raw if item.actions else []),
+                    created_ts=now,
+                )
+                rows.append(row)
+    return rows
