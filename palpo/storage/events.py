@@ -8,12 +8,14 @@ from enum import IntEnum
 import msgspec
 from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
 
+from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.events import Event, client_event_bytes, parse_stored, redacted_event
 from palpo.core.room_versions import room_version
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.storage import auth_chains
 
 
 class EventStatus(IntEnum):
@@ -214,8 +216,16 @@ async def load(tx: Transaction, ids: Iterable[str]) -> list[StoredEvent]:
 
 
 async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:
-    """Store events at consecutive positions. Raises UniqueViolation if one is there already."""
-    await tx.many(_INSERT, [_row(item, first_position + index) for index, item in enumerate(new)])
+    """Store events at consecutive positions, and the state events' places in the index of auth chains.
+
+    An event comes after those of its auth events that are new too. Raises UniqueViolation if one is
+    there already.
+    """
+    places = await auth_chains.place(tx, [item.event for item in new], first_position)
+    rows = [
+        _row(item, first_position + index, places.get(item.event.event_id)) for index, item in enumerate(new)
+    ]
+    await tx.many(_INSERT, rows)
     relations = [
         row
         for index, item in enumerate(new)
@@ -316,8 +326,9 @@ async def changed_rooms(tx: Transaction, *, after: int, upto: int, limit: int) -
     return [(row[0], row[1]) for row in await tx.all(_CHANGED, after=after, upto=upto, limit=limit)]
 
 
-def _row(new: NewEvent, position: int) -> dict[str, object]:
+def _row(new: NewEvent, position: int, place: Position | None) -> dict[str, object]:
     event = new.event
+    chain, chain_seq = place or (None, None)
     return {
         "event_id": event.event_id,
         "room_id": event.room_id,
@@ -332,6 +343,8 @@ def _row(new: NewEvent, position: int) -> dict[str, object]:
         "room_state": new.room_state,
         "status": new.status.value,
         "redacted_by": None,
+        "chain": chain,
+        "chain_seq": chain_seq,
         "pdu": to_json(event.pdu),
     }
 

@@ -1,6 +1,6 @@
 """Tables of rooms, their events, their state and who is in them."""
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, text
 
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata
 
@@ -36,14 +36,37 @@ events = Table(
     Column("room_state", digest(16), nullable=False),
     Column("status", flag(), nullable=False),
     Column("redacted_by", identifier()),
+    Column("chain", integer()),
+    Column("chain_seq", integer()),
     Column("pdu", blob(), nullable=False),
     Index("ix_events_position", "position"),
     Index("ix_events_room_id_position", "room_id", "position"),
     Index("ix_events_room_id_depth_position", "room_id", "depth", "position"),
     Index("ix_events_room_id_origin_server_ts", "room_id", "origin_server_ts"),
+    Index(
+        "ix_events_chain_chain_seq",
+        "chain",
+        "chain_seq",
+        unique=True,
+        sqlite_where=text("chain IS NOT NULL"),
+        postgresql_where=text("chain IS NOT NULL"),
+    ),
 )
 """``state_before`` and ``state_after`` are the state at the event; ``room_state`` is the room's current
-state once the event was in, which differs from ``state_after`` where the room has forks."""
+state once the event was in, which differs from ``state_after`` where the room has forks. ``chain`` and
+``chain_seq`` say where a state event stands in the index of auth chains (``core.auth_chains``). A chain's
+number is one of the stream positions taken for the events it began with, so it is unique."""
+
+auth_chain_links = Table(
+    "auth_chain_links",
+    metadata,
+    Column("from_chain", integer(), primary_key=True, autoincrement=False),
+    Column("from_seq", integer(), primary_key=True, autoincrement=False),
+    Column("to_chain", integer(), primary_key=True, autoincrement=False),
+    Column("to_seq", integer(), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What a chain's events rest on from ``from_seq`` on: another chain up to ``to_seq``."""
 
 event_relations = Table(
     "event_relations",

@@ -103,6 +103,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("appservice_id", name=op.f("pk_appservice_queues")),
     )
     op.create_table(
+        "auth_chain_links",
+        sa.Column("from_chain", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("from_seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("to_chain", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("to_seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("from_chain", "from_seq", "to_chain", name=op.f("pk_auth_chain_links")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "consumers",
         sa.Column(
             "name",
@@ -435,6 +444,8 @@ def upgrade() -> None:
             sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
             nullable=True,
         ),
+        sa.Column("chain", sa.BigInteger(), nullable=True),
+        sa.Column("chain_seq", sa.BigInteger(), nullable=True),
         sa.Column(
             "pdu",
             sa.LargeBinary()
@@ -443,6 +454,14 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_events")),
+    )
+    op.create_index(
+        "ix_events_chain_chain_seq",
+        "events",
+        ["chain", "chain_seq"],
+        unique=True,
+        sqlite_where=sa.text("chain IS NOT NULL"),
+        postgresql_where=sa.text("chain IS NOT NULL"),
     )
     op.create_index("ix_events_position", "events", ["position"], unique=False)
     op.create_index(

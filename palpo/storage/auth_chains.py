@@ -1,0 +1,143 @@
+"""The index of auth chains: where state events stand in it, and the links between chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import and_, bindparam, func, select
+
+from palpo.core.auth_chains import Link, Placement, Placer, Position, Span
+from palpo.core.events import Event, StateKey
+from palpo.db.statements import Statement, in_list, insert_row
+from palpo.db.tables.rooms import auth_chain_links, events
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+
+class _Cited(NamedTuple):
+    """An event of the index that new events refer to."""
+
+    event_id: str
+    key: StateKey
+    position: Position
+    is_last: bool
+    """Nothing stands behind it in its chain."""
+
+
+_next, _links = events.alias("next"), auth_chain_links
+_IN_INDEX = (in_list(events.c.event_id, "ids"), events.c.chain.is_not(None))
+_CITED = Statement(
+    select(
+        events.c.event_id,
+        events.c.type,
+        events.c.state_key,
+        events.c.chain,
+        events.c.chain_seq,
+        _next.c.chain_seq,
+    )
+    .outerjoin(_next, and_(_next.c.chain == events.c.chain, _next.c.chain_seq == events.c.chain_seq + 1))
+    .where(*_IN_INDEX)
+)
+# Along a chain the links to another chain go ever higher there, so the highest of both belong together.
+_LAST_LINKS = Statement(
+    select(events.c.chain, func.max(_links.c.from_seq), _links.c.to_chain, func.max(_links.c.to_seq))
+    .join(_links, and_(_links.c.from_chain == events.c.chain, _links.c.from_seq <= events.c.chain_seq))
+    .where(*_IN_INDEX)
+    .group_by(events.c.chain, events.c.chain_seq, _links.c.to_chain)
+)
+_POSITIONS = Statement(select(events.c.event_id, events.c.chain, events.c.chain_seq).where(*_IN_INDEX))
+_LINKS = Statement(
+    select(_links.c.from_chain, _links.c.from_seq, _links.c.to_chain, _links.c.to_seq).where(
+        in_list(_links.c.from_chain, "chains")
+    )
+)
+_WITHIN = Statement(
+    select(events.c.event_id).where(
+        in_list(events.c.chain, "chains"),
+        events.c.chain_seq >= bindparam("first"),
+        events.c.chain_seq <= bindparam("last"),
+    )
+)
+_INSERT_LINK = insert_row(auth_chain_links)
+
+
+async def place(tx: WriteTransaction, new: Sequence[Event], first_position: int) -> dict[str, Position]:
+    """Where the state events among ``new`` are to stand; stores the links from there.
+
+    An event comes after those of its auth events that are new too; of the others, those that are not
+    stored are left out. ``first_position`` is the first of the stream positions taken for ``new``,
+    of which chains that begin have their numbers. Two statements read, whatever there is to place.
+    """
+    own = {event.event_id: event for event in new if event.state_key is not None}
+    if not own:
+        return {}
+    outside = list({name for event in own.values() for name in event.auth_events if name not in own})
+    known = [_cited(row) for row in await tx.all(_CITED, ids=outside)] if outside else []
+    links = _by_chain(await tx.all(_LAST_LINKS, ids=outside)) if known else {}
+    placed = _placed(own, known, links, first_position)
+    rows = [
+        {"from_chain": position.chain, "from_seq": from_seq, "to_chain": to_chain, "to_seq": to_seq}
+        for position, out in placed.values()
+        for from_seq, to_chain, to_seq in out
+    ]
+    await tx.many(_INSERT_LINK, rows)
+    return {event_id: placement.position for event_id, placement in placed.items()}
+
+
+async def positions(tx: Transaction, event_ids: Iterable[str]) -> dict[str, Position]:
+    """Where those of the events stand that are in the index."""
+    rows = await tx.all(_POSITIONS, ids=list(event_ids))
+    return {event_id: Position(chain, seq) for event_id, chain, seq in rows}
+
+
+async def links(tx: Transaction, chains: Iterable[int]) -> dict[int, list[Link]]:
+    """The links out of chains; chains without any are left out."""
+    return _by_chain(await tx.all(_LINKS, chains=list(chains)))
+
+
+async def event_ids(tx: Transaction, spans: Iterable[Span]) -> set[str]:
+    """The events that spans stand for; spans with the same ends share a statement."""
+    chains: dict[tuple[int, int], list[int]] = {}
+    for chain, first, last in spans:
+        chains.setdefault((first, last), []).append(chain)
+    found: set[str] = set()
+    for (first, last), same in chains.items():
+        found.update(row[0] for row in await tx.all(_WITHIN, chains=same, first=first, last=last))
+    return found
+
+
+def _placed(
+    own: Mapping[str, Event],
+    known: Sequence[_Cited],
+    links: Mapping[int, Sequence[Link]],
+    first_position: int,
+) -> dict[str, Placement]:
+    keys = {event_id: event.key for event_id, event in own.items()}
+    tips: dict[int, int] = {}
+    for item in known:
+        keys[item.event_id] = item.key
+        chain, seq = item.position
+        tips[chain] = max(seq if item.is_last else seq + 1, tips.get(chain, 0))
+    placer = Placer(
+        positions={item.event_id: item.position for item in known},
+        tips=tips,
+        links=links,
+        next_chain=first_position,
+    )
+    placed = {}
+    for event_id, event in own.items():
+        replaces = next((name for name in event.auth_events if keys.get(name) == event.key), None)
+        placed[event_id] = placer.place(event_id, event.auth_events, replaces=replaces)
+    return placed
+
+
+def _cited(row: Row) -> _Cited:
+    event_id, type_, state_key, chain, seq, behind = row
+    return _Cited(event_id, (type_, state_key), Position(chain, seq), behind is None)
+
+
+def _by_chain(rows: Iterable[Sequence[int]]) -> dict[int, list[Link]]:
+    found: dict[int, list[Link]] = {}
+    for from_chain, from_seq, to_chain, to_seq in rows:
+        found.setdefault(from_chain, []).append(Link(from_seq, to_chain, to_seq))
+    return found
