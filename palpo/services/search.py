@@ -216,7 +216,9 @@ class Search:
                 found = [item for item in found if item.event_id in related]
         found = [item for item in found if not await self._is_encrypted(item.event.room_id, encrypted)]
         kept = await self._timeline.without_ignored(found, query.user_id)
-        return await self._visibility.visible(kept, query.user_id)
+        seen = await self._visibility.visible(kept, query.user_id)
+        # Of an erased user's events, who was not there sees no words.
+        return [item for item in seen if _text(item) is not None]
 
     async def _is_encrypted(self, room_id: str, known: dict[str, bool]) -> bool:
         """Whether a room is encrypted: it is not searched then, not even what is older."""
@@ -263,8 +265,7 @@ class _Matching:
 
     def hit(self, item: StoredEvent) -> Hit:
         """An event with its rank."""
-        text = searchable_text(item.event.type, item.event.content) or ""
-        return Hit(event=item, rank=rank(tokens(text), self.words))
+        return Hit(event=item, rank=rank(tokens(_text(item) or ""), self.words))
 
     def follows(self, hit: Hit) -> bool:
         """Whether a hit is behind those of the pages before."""
@@ -316,6 +317,10 @@ def _groups(
             of_group = msgspec.structs.replace(place, group=(key, value))
             group.next_batch = _token(query, of_group, last[value])
     return groups
+
+
+def _text(item: StoredEvent) -> str | None:
+    return searchable_text(item.event.type, item.event.content)
 
 
 def _value(hit: Hit, key: GroupKey) -> str:

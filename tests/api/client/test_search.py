@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 
 ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
 
@@ -206,6 +206,21 @@ async def test_only_what_the_user_may_see(server: Homeserver, alice: Client) -> 
     assert found["count"] == 1
     await bob.post(f"/rooms/{room_id}/forget")
     assert (await search(bob, "tea"))["results"] == []
+
+
+async def test_erased_messages_are_not_found_by_who_was_not_there(server: Homeserver, alice: Client) -> None:
+    bob, carol = await server.register("bob"), await server.register("carol")
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    await alice.send(room_id, "tea")
+    await carol.post(f"/join/{room_id}")
+    assert (await search(carol, "tea"))["count"] == 1
+    identifier = {"type": "m.id.user", "user": alice.user_id}
+    auth = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
+    await alice.post("/account/deactivate", {"auth": auth, "erase": True})
+
+    assert (await search(carol, "tea"))["count"] == 0
+    assert (await search(bob, "tea"))["count"] == 1
 
 
 async def test_filters(server: Homeserver, alice: Client) -> None:
