@@ -18,7 +18,10 @@ SPEC_VERSIONS = (
 UNSTABLE_FEATURES = {
     "org.matrix.msc2836": True,
     "org.matrix.msc3882": True,
+    "org.matrix.msc4140": True,
     "org.matrix.simplified_msc3575": True,
+    "uk.half-shot.msc2666.query_mutual_rooms": True,
+    "uk.half-shot.msc2666.query_mutual_rooms.stable": True,
     "uk.timedout.msc4323": True,
 }
 """Proposals that are served under their unstable names."""

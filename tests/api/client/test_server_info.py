@@ -17,6 +17,17 @@ async def test_versions(server: Homeserver) -> None:
     assert all(value is True for value in answer["unstable_features"].values())
 
 
+async def test_proposals_that_clients_look_for(server: Homeserver) -> None:
+    """matrix-js-sdk uses these only where they are announced."""
+    answer = await server.client().request("GET", "/client/versions")
+    assert {
+        "org.matrix.msc3882",
+        "org.matrix.msc4140",
+        "org.matrix.simplified_msc3575",
+        "uk.half-shot.msc2666.query_mutual_rooms",
+    } <= set(answer["unstable_features"])
+
+
 async def test_capabilities(server: Homeserver, alice: Client) -> None:
     capabilities = (await alice.get("/capabilities"))["capabilities"]
     assert capabilities["m.change_password"] == {"enabled": True}
