@@ -12,6 +12,10 @@ from sqlalchemy import select
 from palpo.db.sqlite import SqliteTransaction
 from palpo.db.statements import Statement
 from palpo.db.tables.sliding_sync import sliding_connections
+from palpo.services.sessions import Requester
+from palpo.storage.sliding_sync import RoomSent
+from palpo.sync.sliding import changes
+from palpo.sync.sliding.connections import Connections, UnknownPos
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.sync.sliding import Connection, Json, all_rooms, bodies, make_rooms, room_list
 
@@ -186,6 +190,43 @@ async def test_a_pos_pages_through_messages(alice: Client) -> None:
         f"/rooms/{room_id}/messages", params={"dir": "f", "from": connection.pos, "limit": 5}
     )
     assert [event["content"]["body"] for event in page["chunk"]] == ["after"]
+
+
+async def test_what_one_response_does_not_hold_comes_with_the_next(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MAX_ROOMS", 2)
+    rooms = await make_rooms(alice, 5)
+    connection = all_rooms(alice)
+    got = [set(await connection.rooms(timeout=30_000)) for _ in range(3)]
+    assert got == [set(rooms[3:]), set(rooms[1:3]), {rooms[0]}]
+    for room_id in rooms[:3]:
+        await alice.send(room_id, f"in {room_id}")
+    first, second = await connection.rooms(), await connection.rooms()
+    assert (set(first), set(second)) == ({rooms[2], rooms[1]}, {rooms[0]})
+    assert bodies(second[rooms[0]]) == [f"in {rooms[0]}"]
+    assert await connection.rooms() == {}
+
+
+async def test_another_process_has_moved_the_connection_on(server: Homeserver, alice: Client) -> None:
+    requester = Requester(user_id=alice.user_id, device_id=alice.device_id)
+    one, two = (Connections(server.services.db, server.clock, random_tag=lambda: "1f") for _ in range(2))
+    sent = RoomSent("join", None, 1, 0)
+    mine, _ = await one.open(requester, "c", None)
+    assert await one.offer(mine, {"!a": sent}) == 1
+    theirs, _ = await two.open(requester, "c", "s1_1f_1")
+    assert await two.offer(theirs, {"!b": sent}) == 2
+    # This process does not know of that yet: what it would write is refused, and it looks again.
+    mine, _ = await one.open(requester, "c", "s1_1f_1")
+    assert await one.offer(mine, {"!c": sent}) is None
+    mine, _ = await one.open(requester, "c", "s1_1f_1")
+    assert mine.rooms == {"!a": sent}
+    assert await one.offer(mine, {"!c": sent}) == 3
+    # Now it is the other's turn to look again: its generation 2 is no more.
+    with pytest.raises(UnknownPos):
+        await one.open(requester, "c", "s1_1f_2")
+    theirs, _ = await two.open(requester, "c", "s1_1f_3")
+    assert theirs.rooms == {"!a": sent, "!c": sent}
 
 
 BAD: list[Json] = [

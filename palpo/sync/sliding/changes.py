@@ -141,14 +141,31 @@ def plan(
     since: int,
     extensions: Callable[[str, Match], int],
     counted: frozenset[str],
+    touched: frozenset[str] | None,
 ) -> Plan:
     """What is due of the rooms that match, and what becomes of those that do not any more.
 
-    ``extensions`` says which extensions cover a room, ``counted`` whose unread counts may have changed.
+    ``extensions`` says which extensions cover a room, ``counted`` whose unread counts may have changed,
+    ``touched`` in which rooms anything may have, None for all of them.
     """
     result = Plan()
+    configs: dict[int, int] = {}
     for room_id, (room, match) in matches.rooms.items():
-        due = _due(connection, room, match, of, since, extensions(room_id, match))
+        sent = connection.rooms.get(room_id)
+        bits = extensions(room_id, match)
+        config = configs.get(id(match))
+        if config is None:
+            config = configs[id(match)] = connection.config_index(match.config.state)
+        if (
+            sent is not None
+            and room.activity <= since
+            and room_id not in counted
+            and _is_as_wanted(sent, room, match, (config, bits, room_id in of.personal.direct))
+        ):
+            if touched is None or room_id in touched:
+                result.followed.append(_due(connection, room, match, of, since, bits))
+            continue
+        due = _due(connection, room, match, of, since, bits)
         if not _is_due(due) and room_id not in counted:
             result.followed.append(due)
             _follow(connection, due, result)
@@ -158,6 +175,21 @@ def plan(
         else:
             result.cut = True
             _put_off(due, result)
+    _stop_following(connection, matches, of, since, result)
+    return result
+
+
+def _is_as_wanted(sent: RoomSent, room: ListedRoom, match: Match, wanted: tuple[int, int, bool]) -> bool:
+    """Whether a room is being sent just as it is wanted; most rooms are, most of the time."""
+    if sent.upto is not None or sent.membership != room.membership:
+        return False
+    if sent.membership != "join":
+        return True
+    return sent.limit >= match.config.limit and (sent.config, sent.extensions, sent.direct) == wanted
+
+
+def _stop_following(connection: Connection, matches: Matches, of: UserList, since: int, result: Plan) -> None:
+    """Note the rooms that no rule matches any more: up to where they are known, or that they are gone."""
     for room_id, sent in connection.rooms.items():
         if room_id in matches.rooms or room_id == OF_CONNECTION:
             continue
@@ -165,7 +197,6 @@ def plan(
             result.changes[room_id] = None
         elif sent.upto is None:
             result.changes[room_id] = msgspec.structs.replace(sent, upto=since)
-    return result
 
 
 def leaving(connection: Connection, room_id: str, sent: RoomSent, row: Membership, since: int) -> Due:

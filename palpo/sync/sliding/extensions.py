@@ -279,17 +279,27 @@ def of_connection(request: SlidingRequest) -> int:
     return sum(bit for bit, config in configs if config is not None and config.enabled)
 
 
-def covering(request: SlidingRequest, room_id: str, match: Match) -> int:
-    """The bits of the extensions that cover a room."""
-    given = request.extensions
-    configs = ((ACCOUNT_DATA, given.account_data), (RECEIPTS, given.receipts), (TYPING, given.typing))
-    return sum(bit for bit, config in configs if config is not None and _covers(config, room_id, match))
+class Coverage:
+    """Which extensions of a request cover which rooms."""
+
+    def __init__(self, request: SlidingRequest) -> None:
+        given = request.extensions
+        configs = ((ACCOUNT_DATA, given.account_data), (RECEIPTS, given.receipts), (TYPING, given.typing))
+        self._configs = [(bit, config) for bit, config in configs if config is not None and config.enabled]
+        self._by_room = any(config.rooms for _, config in self._configs)
+        self._known: dict[int, tuple[Match, int]] = {}
+
+    def bits(self, room_id: str, match: Match) -> int:
+        """The bits of the extensions that cover a room."""
+        known = None if self._by_room else self._known.get(id(match))
+        if known is None:
+            bits = sum(bit for bit, config in self._configs if _covers(config, room_id, match))
+            known = self._known[id(match)] = match, bits
+        return known[1]
 
 
 def _covers(config: wire.RoomsExtension, room_id: str, match: Match) -> bool:
     """Whether an extension is about a room: by default about all those in the response's reach."""
-    if not config.enabled:
-        return False
     lists, rooms = config.lists, config.rooms
     if rooms is not None and room_id in rooms:
         return True

@@ -19,7 +19,7 @@ from palpo.sync.sliding import assemble
 from palpo.sync.sliding.changes import GONE, Due, Plan, leaving, match_rooms, plan
 from palpo.sync.sliding.config import SlidingRequest
 from palpo.sync.sliding.connections import Connection, Connections, Pos, UnknownPos
-from palpo.sync.sliding.extensions import ExtensionNews, Extensions, covering, of_connection
+from palpo.sync.sliding.extensions import Coverage, ExtensionNews, Extensions, of_connection
 from palpo.sync.sliding.rooms import Listener, RoomNews, SlidingRooms
 from palpo.sync.sliding.user_lists import UserList, UserLists
 from palpo.sync.window import Window
@@ -165,8 +165,9 @@ class SlidingSync:
             matches,
             of,
             since=window.after,
-            extensions=lambda room_id, match: covering(request, room_id, match),
+            extensions=Coverage(request).bits,
             counted=_counted(requester.user_id, window),
+            touched=_touched(requester.user_id, window),
         )
         due = [*todo.due, *await self._leaving(requester.user_id, connection, todo, of, window)]
         collected = await self._collect_rooms(requester, connection, window, of, due)
@@ -282,6 +283,15 @@ def _counted(user_id: str, window: Window) -> frozenset[str]:
     if topics is None or f"read:{user_id}" not in topics:
         return frozenset()
     return frozenset(topic[9:] for topic in topics if topic.startswith("receipts:"))
+
+
+def _touched(user_id: str, window: Window) -> frozenset[str] | None:
+    """The rooms in which anything may have changed, None for all of them."""
+    topics = window.topics
+    if topics is None or f"account_data:{user_id}" in topics:
+        return None
+    kinds = ("room:", "receipts:")
+    return frozenset(topic.partition(":")[2] for topic in topics if topic.startswith(kinds))
 
 
 def _note_sent(connection: Connection, todo: Plan, news: dict[str, RoomNews]) -> None:
