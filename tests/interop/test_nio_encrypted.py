@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ ROUNDS = 20
 @asynccontextmanager
 async def device(server: ServerProcess, name: str, store: Path) -> AsyncIterator[nio.AsyncClient]:
     """A device with its keys in ``store``: of a new account, or a further one of an account that exists."""
-    store.mkdir()
+    await asyncio.to_thread(store.mkdir)
     config = nio.AsyncClientConfig(encryption_enabled=True, store_sync_tokens=True)
     client = nio.AsyncClient(server.url, f"@{name}:localhost", store_path=str(store), config=config)
     try:
