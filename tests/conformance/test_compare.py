@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance_builders import ALL_PASS, run_of, small_suite
 from palpo_conformance.compare import differences, read_other, tally_other
 from palpo_conformance.results import Status, write_run
+
+from tests.conformance.conformance_builders import ALL_PASS, run_of, small_suite
 
 LINES = """
 {"Action":"run","Package":"example.org/suite/tests","Test":"TestSync"}

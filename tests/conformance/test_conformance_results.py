@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conformance_builders import ALL_PASS, header, results, run_of, small_suite
 from palpo_conformance.results import (
     BadResults,
     IncompleteRun,
@@ -24,6 +23,8 @@ from palpo_conformance.results import (
     write_results,
     write_run,
 )
+
+from tests.conformance.conformance_builders import ALL_PASS, header, results, run_of, small_suite
 
 
 def lines_of(path: Path) -> list[str]:

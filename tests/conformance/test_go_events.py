@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance_builders import small_suite
 from palpo_conformance.results import GoOutcome, Status, parse_go_events, parse_go_stream
+
+from tests.conformance.conformance_builders import small_suite
 
 PACKAGE = "example.org/suite/tests/csapi"
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conformance_builders import ALL_PASS, header, run_of
 from palpo_conformance.ratchet import (
     Expectations,
     ProblemKind,
@@ -17,6 +16,8 @@ from palpo_conformance.ratchet import (
     write_expectations,
 )
 from palpo_conformance.results import BadResults, Run, Status
+
+from tests.conformance.conformance_builders import ALL_PASS, header, run_of
 
 SYNC = ("tests", "TestSync")
 

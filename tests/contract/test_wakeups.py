@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from conftest import administer, service_url
+from tests.contract.conftest import administer, service_url
 
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import WriteTransaction
@@ -127,7 +127,9 @@ async def test_whatever_joins_the_processes_of_a_database(
     database: Database, connect: Connect, database_url: str
 ) -> None:
     second = await connect()
-    heard = Process(create_wakeups(second, database_url=database_url, redis_url=None, known=lambda: 2**62))
+    heard = Process(
+        create_wakeups(second, database_url=database_url, redis_url=None, known=lambda: heard.position)
+    )
     telling = create_wakeups(database, database_url=database_url, redis_url=None, known=lambda: 2**62)
     database.listen(telling.publish)
     await telling.start(lambda commit: None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from state_rooms import ALICE, BOB, Room
+from tests.core.state_rooms import ALICE, BOB, Room
 
 from palpo.core import auth_chains
 from palpo.core.auth_chains import Link, Placement, Placer, Position, Span, drive

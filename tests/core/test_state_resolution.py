@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from state_rooms import (
+from tests.core.state_rooms import (
     ALICE,
     BOB,
     CHARLIE,

@@ -82,7 +82,7 @@ async def _room(call: Call, snapshot: Snapshot) -> wire.RoomInfo:
     messages = snapshot.messages
     return wire.RoomInfo(
         room_id=snapshot.room_id,
-        membership=snapshot.membership,
+        membership=snapshot.membership or "leave",
         messages=wire.PaginationChunk(
             start=timeline_token(messages.end),
             end=timeline_token(messages.start),

@@ -29,7 +29,8 @@ class RoomInfo(Response, frozen=True):
     """A room as it is now, or as it was when the user left it."""
 
     room_id: str
-    membership: str | None = None
+    membership: str
+    """``leave`` for who only looks at the room."""
     invite: Raw | None = None
     messages: PaginationChunk | None = None
     state: list[Raw] | None = None
