@@ -46,6 +46,7 @@ from palpo.services.receipts import Receipts
 from palpo.services.registration import Registration
 from palpo.services.relations import Relations
 from palpo.services.registration_tokens import RegistrationTokens
+from palpo.services.relations import Relations
 from palpo.services.reports import Reports
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_creation import RoomCreation
@@ -64,6 +65,7 @@ from palpo.services.server_keys import ServerKeys
 from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
+from palpo.services.timeline import Timeline
 from palpo.services.timeline import Timeline
 from palpo.services.threepids import ThirdPartyIds
 from palpo.services.to_device import ToDevice

@@ -215,7 +215,7 @@ msisdn_to_register = _msisdn("requestTokenToRegisterMSISDN", "/register")
 msisdn_to_reset_password = _msisdn("requestTokenToResetPasswordMSISDN", "/account/password")
 msisdn_to_add = _msisdn("requestTokenTo3PIDMSISDN", PATH)
 
-SUBMIT_PATH = "/_palpo/email/submit_token"
+SUBMIT_PATH = "/_matrix/client/unstable/palpo/email/submit_token"
 
 get_submit_page: Endpoint[SubmitParams, NoBody, Stream] = Endpoint(
     operation_id="palpo.getEmailSubmitPage",

@@ -1,0 +1,87 @@
+"""Sending email, to a mail server of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from palpo.net.email import EmailError, Mailer, MailServer
+from tests.support.mail import SENDER, Mailbox, mailbox, text_of
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Mailbox]:
+    async with mailbox() as running:
+        yield running
+
+
+def mailer(box: Mailbox, *, security: str = "none", port: int | None = None) -> Mailer:
+    return Mailer(
+        MailServer(
+            host="127.0.0.1",
+            port=box.port if port is None else port,
+            security=security,
+            username="",
+            password="",
+            sender=SENDER,
+            timeout_s=5.0,
+        )
+    )
+
+
+async def test_a_message(box: Mailbox) -> None:
+    sending = mailer(box)
+    await sending.send("a@example.org", "Grüße", "Zeile eins\nand a very long one " + "x" * 2000)
+    message = await box.next()
+    assert message["Subject"] == "Grüße"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Message-ID"].endswith("@test.example>")
+    assert text_of(message).startswith("Zeile eins\nand")
+    assert "x" * 2000 in text_of(message)
+    await sending.close()
+
+
+@pytest.mark.parametrize("to", ["a@example.org\nBcc: b@example.org", "a@b, c@d", "nobody", ""])
+async def test_what_is_no_address(box: Mailbox, to: str) -> None:
+    sending = mailer(box)
+    with pytest.raises(EmailError) as caught:
+        await sending.send(to, "Subject", "text")
+    assert caught.value.permanent
+    assert box.received.empty()
+    await sending.close()
+
+
+async def test_a_subject_makes_no_header(box: Mailbox) -> None:
+    sending = mailer(box)
+    with pytest.raises(EmailError):
+        await sending.send("a@example.org", "Hello\r\nBcc: b@example.org", "text")
+    await sending.close()
+
+
+async def test_refusals(box: Mailbox) -> None:
+    sending = mailer(box)
+    for reply, permanent in (("550 No", True), ("450 Later", False)):
+        box.refuse = reply
+        with pytest.raises(EmailError) as caught:
+            await sending.send("a@example.org", "Subject", "text")
+        assert caught.value.permanent is permanent
+    await sending.close()
+
+
+async def test_no_tls_where_it_must_be(box: Mailbox) -> None:
+    """A server without STARTTLS is given nothing in the clear."""
+    for security in ("starttls", "tls"):
+        sending = mailer(box, security=security)
+        with pytest.raises(EmailError) as caught:
+            await sending.send("a@example.org", "Subject", "text")
+        assert not caught.value.permanent
+        await sending.close()
+    assert box.received.empty()
+
+
+async def test_nobody_there() -> None:
+    sending = mailer(Mailbox(), port=1)
+    with pytest.raises(EmailError):
+        await sending.send("a@example.org", "Subject", "text")
+    await sending.close()
