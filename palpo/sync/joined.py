@@ -106,6 +106,7 @@ class JoinedRooms:
             known=EMPTY_ROOT if reader.full_state else known,
             end=end,
             timeline=timeline,
+            window=window,
             state_after=reader.state_after,
         )
         state = await self._states.delta(request, reader.filter)

@@ -51,6 +51,7 @@ class LeftRooms:
             known=known or EMPTY_ROOT,
             end=leaving.state_after,
             timeline=timeline,
+            window=window,
             state_after=reader.state_after,
         )
         state = await self._states.delta(request, reader.filter) if was_in else []

@@ -13,24 +13,37 @@ Device = tuple[str, str | None]
 
 
 class SentMembers:
-    """The member events that devices know, by room."""
+    """The member events that devices know, by room.
+
+    What was sent counts as known once the client comes back with that response's token: a response may be
+    lost, and its request sent again.
+    """
 
     def __init__(self, *, devices_and_rooms: int = 50_000) -> None:
-        self._sent: Bounded[tuple[Device, str], dict[str, str]] = Bounded(devices_and_rooms)
+        self._sent: Bounded[tuple[Device, str], dict[str, tuple[str, int]]] = Bounded(devices_and_rooms)
 
-    def unsent(self, device: Device, room_id: str, members: Iterable[tuple[str, str]]) -> set[str]:
-        """Those users of ``(user, event)`` pairs whose event the device has not been sent."""
+    def unsent(
+        self, device: Device, room_id: str, members: Iterable[tuple[str, str]], *, since: int
+    ) -> set[str]:
+        """Those users of ``(user, event)`` pairs whose event the device did not know at ``since``."""
         sent = self._sent.touch((device, room_id)) or {}
-        return {user_id for user_id, event_id in members if sent.get(user_id) != event_id}
+        return {
+            user_id
+            for user_id, event_id in members
+            if (known := sent.get(user_id)) is None or known[0] != event_id or known[1] > since
+        }
 
-    def mark(self, device: Device, room_id: str, members: Iterable[tuple[str, str]]) -> None:
-        """Note that ``(user, event)`` pairs are sent."""
+    def mark(self, device: Device, room_id: str, members: Iterable[tuple[str, str]], *, upto: int) -> None:
+        """Note that ``(user, event)`` pairs are sent in a response whose token is ``upto``."""
         key = (device, room_id)
         sent = self._sent.touch(key)
         if sent is None:
             sent = {}
             self._sent.keep({key: sent})
-        sent.update(members)
+        for user_id, event_id in members:
+            known = sent.get(user_id)
+            if known is None or known[0] != event_id:
+                sent[user_id] = (event_id, upto)
 
     def forget(self, device: Device, room_id: str) -> None:
         """Start over: the device knows nothing of the room."""

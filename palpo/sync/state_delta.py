@@ -11,6 +11,7 @@ from palpo.storage.events import StoredEvent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device, SentMembers
 from palpo.sync.timelines import TimelinePart
+from palpo.sync.window import Window
 
 MEMBER = "m.room.member"
 
@@ -27,6 +28,7 @@ class StateRequest:
     end: bytes
     """Root of the state after the timeline."""
     timeline: TimelinePart
+    window: Window
     state_after: bool
     """The state is wanted after the timeline, not before it (MSC4222)."""
 
@@ -65,11 +67,12 @@ class StateDeltas:
         members = await self._store.state_events(target, keys)
         pairs = [(key[1], item.event_id) for key, item in members.items()]
         if not filter_.include_redundant_members:
-            unsent = self._sent.unsent(request.device, request.room_id, pairs)
+            unsent = self._sent.unsent(request.device, request.room_id, pairs, since=request.window.after)
             unsent |= {key[1] for key in members if key in changed}
             members = {key: item for key, item in members.items() if key[1] in unsent}
         in_timeline = _members(timeline)
-        self._sent.mark(request.device, request.room_id, [*pairs, *in_timeline])
+        told = [*pairs, *in_timeline]
+        self._sent.mark(request.device, request.room_id, told, upto=request.window.upto)
         others = {key: item for key, item in changed.items() if key[0] != MEMBER}
         shown = {event_id for _, event_id in in_timeline} if request.state_after is False else set()
         return others | {key: item for key, item in members.items() if item.event_id not in shown}

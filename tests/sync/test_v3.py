@@ -165,6 +165,8 @@ async def test_lazy_members_come_with_who_speaks(server: Homeserver, alice: Clie
     await carol.send(room_id, "and me")
     third = await sync(alice, second["next_batch"], filter=lazy)
     assert members(third["rooms"]["join"][room_id]) == {carol.user_id}
+    again = await sync(alice, second["next_batch"], filter=lazy)
+    assert members(again["rooms"]["join"][room_id]) == {carol.user_id}, "the response may have been lost"
 
 
 async def test_state_after(alice: Client) -> None:
