@@ -1,0 +1,310 @@
+"""Drives a homeserver in this process with hostile requests, as users who own things there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import structlog
+
+from palpo.wire.endpoint import Auth
+from palpo.wire.registry import endpoints
+from tests.fuzz.oracle import Answer, Logs, Oracle
+from tests.fuzz.pools import Pools
+from tests.fuzz.requests import Maker, Request
+from tests.fuzz.values import Values
+from tests.support.homeserver import Client, Homeserver, homeserver
+
+BLOCKED_SECONDS = 1.0
+GIVE_UP_SECONDS = 20.0
+CHECK_EVERY = 200
+"""Requests between two looks at whether the users still can log in."""
+DESTRUCTIVE = {
+    "deactivateAccount": 0.03,
+    "logout": 0.05,
+    "logout_all": 0.03,
+    "deleteDevices": 0.3,
+    "deleteDevice": 0.3,
+    "setAdminLockUser": 0.1,
+    "setAdminSuspendUser": 0.1,
+    "changePassword": 0.2,
+}
+"""How much of its share an operation gets that takes a run's users away."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Finding:
+    """Something that a request should not have caused."""
+
+    problem: str
+    request: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """What a run has come to."""
+
+    findings: list[Finding] = field(default_factory=list)
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    slowest: tuple[float, str] = (0.0, "")
+    blocked: tuple[float, str] = (0.0, "")
+    """The most CPU time between two turns of the event loop, in seconds, and what was asked then."""
+    memory_kib: tuple[int, int] = (0, 0)
+    """Resident memory after a tenth of the run and after all of it."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made."""
+        return sum(self.statuses.values())
+
+    def never_right(self) -> list[str]:
+        """Operations that were never answered with success."""
+        seen = {operation for operation, _ in self.statuses}
+        return sorted(seen - {operation for operation, status in self.statuses if status < 400})
+
+
+async def call(app: Any, request: Request) -> Answer:
+    """One request through ASGI."""
+    answer = Answer()
+    sent = asyncio.Event()
+    waiting = [{"type": "http.request", "body": request.body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if waiting:
+            return waiting.pop()
+        await sent.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            headers = dict(message["headers"])
+            answer.content_type = headers.get(b"content-type", b"").decode("latin-1")
+        else:
+            answer.body += message.get("body", b"")
+            if not message.get("more_body", False):
+                answer.complete = True
+                sent.set()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": request.raw_path.decode("latin-1"),
+        "raw_path": request.raw_path,
+        "query_string": request.query,
+        "root_path": "",
+        "headers": list(request.headers),
+        "client": ("127.0.0.1", 1),
+        "server": ("test.example", 80),
+    }
+    started = time.perf_counter()
+    await app(scope, receive, send)
+    answer.seconds = time.perf_counter() - started
+    return answer
+
+
+class World:
+    """The users of a run, and what they have made."""
+
+    def __init__(self, server: Homeserver, pools: Pools, rng: Random) -> None:
+        self._server = server
+        self._pools = pools
+        self._rng = rng
+        self._number = 0
+        self.users: list[Client] = []
+
+    async def restore(self) -> None:
+        """Make up for users who were lost."""
+        self.users = [user for user in self.users if await self._works(user)]
+        while len(self.users) < 3:
+            self.users.append(await self._new_user())
+
+    async def _works(self, user: Client) -> bool:
+        answer = await user.get("/account/whoami", status=None)
+        return bool(answer.get("user_id") == user.user_id) and await self._may_write(user)
+
+    async def _may_write(self, user: Client) -> bool:
+        path = f"/user/{user.user_id}/account_data/org.example.check"
+        answer = await user.put(path, {"x": 1}, status=None)
+        profile = await user.put(f"/profile/{user.user_id}/displayname", {"displayname": "F"}, status=None)
+        return "errcode" not in answer and "errcode" not in profile
+
+    async def _new_user(self) -> Client:
+        localpart = f"fuzz{self._number}"
+        self._number += 1
+        admin = self._number % 3 == 1
+        await self._server.services.registration.register(
+            localpart, "correct horse battery", _no_device(), admin=admin
+        )
+        user = await self._server.login(localpart)
+        for kind, value in (
+            ("user_id", user.user_id),
+            ("device_id", user.device_id),
+            ("username", localpart),
+        ):
+            self._pools.add(kind, value)
+        await self._furnish(user)
+        return user
+
+    async def _furnish(self, user: Client) -> None:
+        for preset in ("public_chat", "private_chat"):
+            room_id = await user.create_room(preset=preset, room_alias_name=f"a{self._rng.randrange(10**9)}")
+            self._pools.add("room_id", room_id)
+            event_id = await user.send(room_id, "hello")
+            self._pools.add("event_id", event_id)
+            self._pools.add_pair(room_id, event_id)
+            for other in self.users[-2:]:
+                await user.post(f"/rooms/{room_id}/invite", {"user_id": other.user_id}, status=None)
+                await other.post(f"/join/{room_id}", status=None)
+        for path in ("/sync", "/pushrules/", "/joined_rooms"):
+            self._pools.harvest(await user.get(path, status=None))
+        for name in ("x", "y"):
+            media = await user.http.post(
+                "/_matrix/media/v3/upload",
+                content=name.encode(),
+                headers={"Authorization": f"Bearer {user.token}"},
+            )
+            self._pools.harvest(media.json())
+        self._pools.harvest(await user.post(f"/user/{user.user_id}/filter", {"room": {}}, status=None))
+        backup = {"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {"public_key": "x"}}
+        self._pools.harvest(await user.post("/room_keys/version", backup, status=None))
+
+
+def _no_device() -> Any:
+    from palpo.services.registration import DeviceChoice
+
+    return DeviceChoice()
+
+
+class Driver:
+    """One run."""
+
+    def __init__(self, server: Homeserver, seed: int, logs: Logs) -> None:
+        self.rng = Random(seed)
+        self.pools = Pools()
+        self.values = Values(self.rng, self.pools)
+        self.world = World(server, self.pools, self.rng)
+        self.result = Result()
+        self._server = server
+        self._oracle = Oracle()
+        self._logs = logs
+        self._current = ""
+
+    async def run(self, requests: int, *, operations: Sequence[str] = (), concurrency: int = 4) -> Result:
+        """Make ``requests`` requests, to ``operations`` alone where some are named."""
+        makers = [
+            Maker(item) for item in endpoints() if item.api == "client-server" or item.auth is Auth.NONE
+        ]
+        if operations:
+            makers = [maker for maker in makers if maker.endpoint.operation_id in operations]
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self._logs.errors.append(str(context)[:2000]))
+        watch = asyncio.create_task(self._watch())
+        await self.world.restore()
+        checked, warm = 0, 0
+        order: list[Maker] = []
+        try:
+            while self.result.requests < requests:
+                if self.result.requests - checked >= CHECK_EVERY:
+                    checked = self.result.requests
+                    await self.world.restore()
+                    self._server.clock.advance(self.rng.choice((1, 1000, 60_000, 3_600_000)))
+                if not order:
+                    order = [
+                        m for m in makers if self.rng.random() < DESTRUCTIVE.get(m.endpoint.operation_id, 1.0)
+                    ]
+                    self.rng.shuffle(order)
+                count = min(len(order), concurrency if self.rng.random() < 0.3 else 1)
+                batch = [self._make(order.pop()) for _ in range(count)]
+                self._current = "\n   ".join(map(str, batch))
+                await asyncio.gather(*(self._one(request) for request in batch))
+                if not warm and self.result.requests >= requests // 10:
+                    warm = resident_kib()
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+        self.result.memory_kib = (warm, resident_kib())
+        return self.result
+
+    def _make(self, maker: Maker) -> Request:
+        caller = self.rng.choice(self.world.users)
+        self.values.context = {
+            "user_id": (caller if self.rng.random() < 0.6 else self.rng.choice(self.world.users)).user_id,
+            "device_id": caller.device_id,
+            "server_name": "test.example",
+            **self.pools.pair(self.rng),
+        }
+        return maker.make(self.values, caller.token)
+
+    async def _one(self, request: Request) -> None:
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                answer = await call(self._server.app, request)
+        except TimeoutError:
+            answer = Answer(seconds=time.perf_counter() - started)
+            self._found(f"no answer in {GIVE_UP_SECONDS:.0f} s", request)
+        except Exception as error:  # noqa: BLE001 - whatever comes out is a finding
+            self._found(f"out of the application: {error!r}", request)
+            answer = Answer(status=599)
+        else:
+            for problem in self._oracle.problems(request, answer):
+                self._found(problem, request)
+        for line in self._logs.drain():
+            self._found(f"log: {line}", request)
+        self.result.statuses[request.operation_id, answer.status] += 1
+        if answer.seconds > self.result.slowest[0]:
+            self.result.slowest = (answer.seconds, str(request))
+        if answer.status < 300 and answer.content_type == "application/json" and len(answer.body) < 100_000:
+            with contextlib.suppress(msgspec.DecodeError):
+                self.pools.harvest(msgspec.json.decode(answer.body))
+
+    def _found(self, problem: str, request: Request) -> None:
+        self.result.findings.append(Finding(problem=problem, request=str(request)))
+
+    async def _watch(self) -> None:
+        """How long the event loop computes without a turn for others; waiting for a CPU does not count."""
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0.02)
+            spent = time.thread_time() - before
+            if spent > self.result.blocked[0]:
+                self.result.blocked = (spent, self._current)
+            if spent > BLOCKED_SECONDS:
+                self.result.findings.append(
+                    Finding(problem=f"the event loop was blocked for {spent:.1f} s", request=self._current)
+                )
+
+
+def resident_kib() -> int:
+    """This process's resident memory."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def driver(data: Path, seed: int, **overrides: Any) -> AsyncIterator[Driver]:
+    """A homeserver of its own in ``data``, and a run against it."""
+    logs = Logs()
+    before = structlog.get_config()
+    structlog.configure(processors=[logs], cache_logger_on_first_use=False)
+    try:
+        turn = {"uris": ["turn:127.0.0.1"], "shared_secret": "x"}
+        async with homeserver(data, turn=turn, **overrides) as server:
+            yield Driver(server, seed, logs)
+    finally:
+        structlog.configure(**before)
