@@ -6,11 +6,15 @@ auth chain) every earlier event of its own chain. Links say which other chains a
 follows from other links is mostly left out. The chain of an event is that of the auth event it
 replaces, so a room has about as many chains as state keys.
 
+Chains may be long and have many links, so they are read in *blocks* of ``BLOCK`` numbers. A block's
+first event repeats the chain's last link to each other chain: what an event rests on is then told by
+the links of its own block up to it.
+
 An auth chain is then one sequence number a chain, and the difference between auth chains of any
 length is a few *spans* of sequence numbers. What is needed of storage: the positions of events, the
-last number of a chain, and the links out of chains. Reading operations are generators: they yield the
-chains whose links they need and are sent ``Mapping[chain, Sequence[Link]]``; a chain without links
-may be left out.
+last number of a chain, and the links out of blocks. Reading operations are generators: they yield the
+blocks that they need and are sent ``Mapping[chain, Sequence[Link]]`` with the links of these, or more;
+a chain without links may be left out.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from typing import NamedTuple, TypeVar
 from palpo.core.events import Event
 
 _T = TypeVar("_T")
+BLOCK = 64
+"""Stored indexes are made with it: changing it makes them unreadable."""
 
 
 class Position(NamedTuple):
@@ -37,6 +43,13 @@ class Link(NamedTuple):
     from_seq: int
     to_chain: int
     to_seq: int
+
+
+class Block(NamedTuple):
+    """The numbers of a chain from a multiple of ``BLOCK`` to below the next."""
+
+    chain: int
+    first: int
 
 
 class Span(NamedTuple):
@@ -56,7 +69,13 @@ class Placement(NamedTuple):
 
 Reach = dict[int, int]
 """An auth chain: for each chain that it touches, the last number it includes."""
-Reading = Generator[tuple[int, ...], Mapping[int, Sequence[Link]], _T]
+_Blocks = dict[Block, Sequence[Link]]
+Reading = Generator[tuple[Block, ...], Mapping[int, Sequence[Link]], _T]
+
+
+def block_of(position: Position) -> Block:
+    """The block that a position is in."""
+    return Block(position.chain, position.seq - position.seq % BLOCK)
 
 
 def drive(operation: Reading[_T], links: Mapping[int, Sequence[Link]]) -> _T:
@@ -79,7 +98,8 @@ class Placer:
     """Gives positions to new events, each after its auth events.
 
     Starts from what storage has: positions of the auth events, and for their chains the last number
-    (``tips``) and the links out (``links``). Events placed are known to those that follow.
+    (``tips``) and the links out (``links``), of their blocks at least. Events placed are known to those
+    that follow.
     """
 
     def __init__(
@@ -126,16 +146,23 @@ class Placer:
 
     def _new_links(self, position: Position, cited: Reach) -> tuple[Link, ...]:
         """Links for what ``cited`` adds; what one link away says already is left out."""
+        before = self._linked(Position(position.chain, position.seq - 1))
         implied: Reach = {position.chain: position.seq - 1}
-        for chain, seq in {**cited, position.chain: position.seq - 1}.items():
-            for link in self._links.get(chain, ()):
-                if link.from_seq <= seq and link.to_seq > implied.get(link.to_chain, 0):
-                    implied[link.to_chain] = link.to_seq
-        return tuple(
-            Link(position.seq, chain, seq)
-            for chain, seq in sorted(cited.items())
-            if seq > implied.get(chain, 0)
-        )
+        for near in (before, *(self._linked(Position(chain, seq)) for chain, seq in cited.items())):
+            for chain, seq in near.items():
+                implied[chain] = max(seq, implied.get(chain, 0))
+        new = {chain: seq for chain, seq in cited.items() if seq > implied.get(chain, 0)}
+        if position.seq % BLOCK == 0:
+            new = before | new
+        return tuple(Link(position.seq, chain, seq) for chain, seq in sorted(new.items()))
+
+    def _linked(self, position: Position) -> Reach:
+        """What the links of an event and those before it in its chain reach at once."""
+        linked: Reach = {}
+        for from_seq, chain, seq in self._links.get(position.chain, ()):
+            if from_seq <= position.seq and seq > linked.get(chain, 0):
+                linked[chain] = seq
+        return linked
 
 
 def reach(positions: Iterable[Position]) -> Reading[Reach]:
@@ -157,9 +184,9 @@ def auth_difference(state_sets: Sequence[Iterable[Position]]) -> Reading[list[Sp
 
 def conflicted_subgraph(positions: Collection[Position]) -> Reading[list[Span]]:
     """The events on auth paths between any two of the events at ``positions``, with the ends."""
-    links: dict[int, Sequence[Link]] = {}
-    below = (yield from _reaches([positions], links))[0]
-    above = _lowest_above(positions, links)
+    blocks: _Blocks = {}
+    below = (yield from _reaches([positions], blocks))[0]
+    above = yield from _above(positions, below, blocks)
     return [
         Span(chain, above[chain], last)
         for chain, last in sorted(below.items())
@@ -167,36 +194,70 @@ def conflicted_subgraph(positions: Collection[Position]) -> Reading[list[Span]]:
     ]
 
 
-def _reaches(
-    state_sets: Sequence[Iterable[Position]], links: dict[int, Sequence[Link]]
-) -> Reading[list[Reach]]:
-    """For each set, what its events and all they rest on reach; adds the links read to ``links``."""
+def _load(blocks: _Blocks, needed: Iterable[Block]) -> Reading[None]:
+    """Add those of the blocks that are not there yet."""
+    missing = tuple(sorted(set(needed) - blocks.keys()))
+    if missing:
+        found = yield missing
+        for block in missing:
+            end = block.first + BLOCK
+            out = found.get(block.chain, ())
+            blocks[block] = [link for link in out if block.first <= link.from_seq < end]
+
+
+def _reaches(state_sets: Sequence[Iterable[Position]], blocks: _Blocks) -> Reading[list[Reach]]:
+    """For each set, what its events and all they rest on reach; adds the blocks read to ``blocks``."""
     reaches: list[Reach] = [{} for _ in state_sets]
     fresh = [(index, chain, seq) for index, positions in enumerate(state_sets) for chain, seq in positions]
     while fresh:
-        advanced: dict[tuple[int, int], int] = {}
+        advanced: set[tuple[int, int]] = set()
         for index, chain, seq in fresh:
-            before = reaches[index].get(chain, 0)
-            if seq > before:
-                advanced.setdefault((index, chain), before)
+            if seq > reaches[index].get(chain, 0):
+                advanced.add((index, chain))
                 reaches[index][chain] = seq
-        needed = tuple(sorted({chain for _, chain in advanced} - links.keys()))
-        if needed:
-            found = yield needed
-            links.update((chain, found.get(chain, ())) for chain in needed)
+        at = [(index, Position(chain, reaches[index][chain])) for index, chain in advanced]
+        yield from _load(blocks, (block_of(position) for _, position in at))
         fresh = [
             (index, link.to_chain, link.to_seq)
-            for (index, chain), before in advanced.items()
-            for link in links[chain]
-            if before < link.from_seq <= reaches[index][chain]
+            for index, position in at
+            for link in blocks[block_of(position)]
+            if link.from_seq <= position.seq
         ]
     return reaches
 
 
-def _lowest_above(positions: Iterable[Position], links: Mapping[int, Sequence[Link]]) -> Reach:
+def _above(positions: Collection[Position], below: Reach, blocks: _Blocks) -> Reading[Reach]:
+    """``_lowest_above`` among the events ``below``, reading chains from their ends as far as it takes.
+
+    Where the links that a block begins with lead to nothing above, no earlier ones do.
+    """
+    read = {chain: block_of(Position(chain, last)).first for chain, last in below.items()}
+    count = 1
+    while True:
+        lowest = _lowest_above(positions, blocks)
+        pending = [
+            chain
+            for chain, first in read.items()
+            if any(
+                link.from_seq == first and link.to_seq >= lowest.get(link.to_chain, link.to_seq + 1)
+                for link in blocks[Block(chain, first)]
+            )
+        ]
+        if not pending:
+            return lowest
+        needed = []
+        for chain in pending:
+            start = max(read[chain] - count * BLOCK, 0)
+            needed += [Block(chain, first) for first in range(start, read[chain], BLOCK)]
+            read[chain] = start
+        yield from _load(blocks, needed)
+        count *= 2
+
+
+def _lowest_above(positions: Iterable[Position], blocks: _Blocks) -> Reach:
     """For each chain, the first event that rests on, or is, one of those at ``positions``."""
     into: dict[int, list[tuple[int, Link]]] = {}
-    for chain, out in links.items():
+    for (chain, _), out in blocks.items():
         for link in out:
             into.setdefault(link.to_chain, []).append((chain, link))
     lowest: Reach = {}

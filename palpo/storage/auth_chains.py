@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, select
 
-from palpo.core.auth_chains import Link, Placement, Placer, Position, Span
+from palpo.core.auth_chains import BLOCK, Block, Link, Placement, Placer, Position, Span
 from palpo.core.events import Event, StateKey
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import auth_chain_links, events
@@ -38,17 +38,25 @@ _CITED = Statement(
     .outerjoin(_next, and_(_next.c.chain == events.c.chain, _next.c.chain_seq == events.c.chain_seq + 1))
     .where(*_IN_INDEX)
 )
-# Along a chain the links to another chain go ever higher there, so the highest of both belong together.
-_LAST_LINKS = Statement(
-    select(events.c.chain, func.max(_links.c.from_seq), _links.c.to_chain, func.max(_links.c.to_seq))
-    .join(_links, and_(_links.c.from_chain == events.c.chain, _links.c.from_seq <= events.c.chain_seq))
+_LINKS_AT = Statement(
+    select(_links.c.from_chain, _links.c.from_seq, _links.c.to_chain, _links.c.to_seq)
+    .distinct()
+    .join(
+        events,
+        and_(
+            _links.c.from_chain == events.c.chain,
+            _links.c.from_seq >= events.c.chain_seq - events.c.chain_seq % BLOCK,
+            _links.c.from_seq <= events.c.chain_seq,
+        ),
+    )
     .where(*_IN_INDEX)
-    .group_by(events.c.chain, events.c.chain_seq, _links.c.to_chain)
 )
 _POSITIONS = Statement(select(events.c.event_id, events.c.chain, events.c.chain_seq).where(*_IN_INDEX))
 _LINKS = Statement(
     select(_links.c.from_chain, _links.c.from_seq, _links.c.to_chain, _links.c.to_seq).where(
-        in_list(_links.c.from_chain, "chains")
+        in_list(_links.c.from_chain, "chains"),
+        _links.c.from_seq >= bindparam("first"),
+        _links.c.from_seq < bindparam("first") + BLOCK,
     )
 )
 _WITHIN = Statement(
@@ -73,7 +81,7 @@ async def place(tx: WriteTransaction, new: Sequence[Event], first_position: int)
         return {}
     outside = list({name for event in own.values() for name in event.auth_events if name not in own})
     known = [_cited(row) for row in await tx.all(_CITED, ids=outside)] if outside else []
-    links = _by_chain(await tx.all(_LAST_LINKS, ids=outside)) if known else {}
+    links = _by_chain(await tx.all(_LINKS_AT, ids=outside)) if known else {}
     placed = _placed(own, known, links, first_position)
     rows = [
         {"from_chain": position.chain, "from_seq": from_seq, "to_chain": to_chain, "to_seq": to_seq}
@@ -90,9 +98,15 @@ async def positions(tx: Transaction, event_ids: Iterable[str]) -> dict[str, Posi
     return {event_id: Position(chain, seq) for event_id, chain, seq in rows}
 
 
-async def links(tx: Transaction, chains: Iterable[int]) -> dict[int, list[Link]]:
-    """The links out of chains; chains without any are left out."""
-    return _by_chain(await tx.all(_LINKS, chains=list(chains)))
+async def links(tx: Transaction, blocks: Iterable[Block]) -> dict[int, list[Link]]:
+    """The links out of blocks, by chain; those at the same height share a statement."""
+    chains: dict[int, list[int]] = {}
+    for chain, first in blocks:
+        chains.setdefault(first, []).append(chain)
+    rows: list[Row] = []
+    for first, same in chains.items():
+        rows += await tx.all(_LINKS, chains=same, first=first)
+    return _by_chain(rows)
 
 
 async def event_ids(tx: Transaction, spans: Iterable[Span]) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from palpo.core.auth_chains import Link, Position, Span
+from palpo.core.auth_chains import BLOCK, Block, Link, Position, Span
 from palpo.core.events import Event
 from palpo.core.state_resolution.memory import auth_chain, auth_difference, conflicted_subgraph
 from palpo.core.state_tree import EMPTY_ROOT
@@ -72,6 +72,30 @@ async def test_agrees_with_walks_over_the_graph(database: Database, group: int) 
     assert await chains.shared(["$ban", "$power"], ["$one"]) == {"$power"}
 
 
+async def test_long_chains_are_read_where_they_end(database: Database) -> None:
+    main = Room("11").start()
+    for number in range(2 * BLOCK + 10):
+        main.send(f"$alice{number}", ALICE, member(ALICE), {"membership": "join"})
+        main.power(f"$power{number}", ALICE, {BOB: 50})
+    order = list(main.room.events.values())
+    for start in range(0, len(order), 30):
+        await write(database, order[start : start + 30])
+    chains = AuthChains(database)
+    events, last = main.room.events, f"$power{2 * BLOCK + 9}"
+    for ends in ({last, "$power3"}, {last, f"$alice{2 * BLOCK}"}, {f"$alice{BLOCK}", "$create"}):
+        sets = [{end} for end in ends]
+        assert await chains.difference(sets) == auth_difference(events, sets)
+        assert await chains.subgraph(ends) == conflicted_subgraph(events, ends)
+    power, alice = await positions(database, last, f"$alice{2 * BLOCK + 9}")
+    assert power is not None
+    assert alice is not None
+    assert power.seq > 2 * BLOCK
+    found = await database.read(lambda tx: storage.links(tx, [Block(power.chain, 2 * BLOCK)]))
+    assert len(found[power.chain]) < 20
+    assert found[power.chain][0].from_seq == 2 * BLOCK
+    assert Link(power.seq, *alice) in found[power.chain]
+
+
 async def test_what_is_known_is_found_however_far_down(database: Database) -> None:
     events, _ = forked()
     await write(database, events.values())
@@ -98,7 +122,7 @@ async def test_chains_go_on_and_fork_across_transactions(database: Database) -> 
     assert second == Position(before.chain, before.seq + 2)
     assert forked.chain != before.chain
     assert forked.seq == 1
-    links = await database.read(lambda tx: storage.links(tx, [forked.chain]))
+    links = await database.read(lambda tx: storage.links(tx, [Block(forked.chain, 0)]))
     # That it rests on Alice and the create event follows from the power levels before.
     assert links == {forked.chain: [Link(1, before.chain, before.seq)]}
 
