@@ -355,6 +355,7 @@ def build_services(
     accounts = Accounts(config, db, passwords, device_removal)
     accounts.on_deactivation(profiles.user_gone)
     accounts.on_deactivation(threepids.user_gone)
+    accounts.on_deactivation(pushers.user_gone)
     filters = Filters(db)
     receipts = Receipts(db, wakeups, clock, events, room_access, threads)
     typing = Typing(db, wakeups, clock, room_access)

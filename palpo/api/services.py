@@ -67,6 +67,7 @@ from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.timeline import Timeline
 from palpo.services.timeline import Timeline
+from palpo.services.timeline import Timeline
 from palpo.services.threepids import ThirdPartyIds
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing

@@ -14,7 +14,7 @@ from palpo.services.room_heads import RoomHeads
 from palpo.storage.events import StoredEvent
 from palpo.storage.pushers import Pusher
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
 MAX_ANSWER = 64 * 1024
 """Bytes of a gateway's answer that are read."""
 EVENT_ID_ONLY = "event_id_only"

@@ -106,6 +106,10 @@ class Pushers:
         _check_target(app_id, pushkey)
         await self._db.write(lambda tx: storage.remove(tx, user_id, app_id, pushkey))
 
+    async def user_gone(self, user_id: str, erase: bool) -> None:
+        """Delete the pushers of an account that was deactivated, those too that no device has set."""
+        await self._db.write(lambda tx: storage.remove_all(tx, user_id))
+
     async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Delete what devices have set, within the unit that removes them."""
         await storage.remove_devices(tx, user_id, device_ids)

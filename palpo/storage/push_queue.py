@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import push_queue, pusher_states, pushers
@@ -88,11 +88,18 @@ _DELETE_UPTO = Statement(
 )
 _DELETE = Statement(delete(push_queue).where(q.pusher_hash == bindparam("pusher")))
 _DELETE_STATE = Statement(delete(pusher_states).where(s.pusher_hash == bindparam("pusher")))
+_AT_ONCE = Statement(
+    update(pusher_states).where(s.pusher_hash == bindparam("pusher")).values(retry_ts=0, failures=0)
+)
 _STATE = Statement(select(s.retry_ts, s.failures, s.badge).where(s.pusher_hash == bindparam("pusher")))
 _DUE = Statement(
-    select(q.pusher_hash)
+    select(q.pusher_hash, pushers.c.user_id)
     .distinct()
-    .outerjoin(pusher_states, s.pusher_hash == q.pusher_hash)
+    .select_from(
+        push_queue.outerjoin(pusher_states, s.pusher_hash == q.pusher_hash).outerjoin(
+            pushers, pushers.c.pusher_hash == q.pusher_hash
+        )
+    )
     .where(or_(s.retry_ts.is_(None), s.retry_ts <= bindparam("now")))
     .limit(bindparam("limit"))
 )
@@ -163,8 +170,8 @@ async def forget(tx: WriteTransaction, pusher: bytes) -> None:
 
 
 async def retry_at_once(tx: WriteTransaction, pusher: bytes) -> None:
-    """Forget that delivery failed, and what was told."""
-    await tx.run(_DELETE_STATE, pusher=pusher)
+    """Forget that delivery failed."""
+    await tx.run(_AT_ONCE, pusher=pusher)
 
 
 async def state(tx: Transaction, pusher: bytes) -> State | None:
@@ -178,9 +185,9 @@ async def put_state(tx: WriteTransaction, pusher: bytes, new: State) -> None:
     await tx.run(_PUT_STATE, pusher_hash=pusher, **msgspec.structs.asdict(new))
 
 
-async def due(tx: Transaction, now_ms: int, limit: int) -> list[bytes]:
-    """Pushers that have something to deliver and may."""
-    return [bytes(row[0]) for row in await tx.all(_DUE, now=now_ms, limit=limit)]
+async def due(tx: Transaction, now_ms: int, limit: int) -> dict[bytes, str | None]:
+    """Pushers that have something to deliver and may, and their users: None for a pusher that is gone."""
+    return {bytes(row[0]): row[1] for row in await tx.all(_DUE, now=now_ms, limit=limit)}
 
 
 async def next_retry(tx: Transaction, now_ms: int) -> int | None:

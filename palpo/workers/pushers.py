@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -45,8 +46,8 @@ LOOK_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 REMEMBER_EVERY = 1000
 """Positions without anything to tell after which the consumer's position is stored all the same."""
-AT_ONCE = 50
-"""Pushers that are delivered to at the same time."""
+AT_ONCE, OF_USER_AT_ONCE = 50, 4
+"""Pushers that are delivered to at the same time: all, and one user's, whose gateways may all be slow."""
 MAX_TASKS = 1000
 
 
@@ -87,6 +88,7 @@ class PushWorker:
         self._digest_delay_ms = digest_delay_ms
         self._news = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots_of_users: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._anybody: bool | None = None
         self._since = 0
@@ -175,9 +177,13 @@ class PushWorker:
 
     async def _judged(self, stored: StoredEvent, users: Sequence[str]) -> list[Told]:
         found = await self._judge.notified(stored, users)
-        return [
+        told = [
             Told(user_id, stored.position, stored.event_id, actions) for user_id, actions in found.items()
         ]
+        if stored.event.sender in users:
+            # Sending reads what came before it.
+            told.append(Told(stored.event.sender, stored.position))
+        return told
 
     async def _store(self, told: Sequence[Told], upto: int) -> None:
         """Put what is to be told into the queues, and move the consumer on."""
@@ -190,7 +196,7 @@ class PushWorker:
             by_user: dict[str, list[Pusher]] = {}
             for pusher in await pushers_storage.of_users(tx, users) if users else []:
                 by_user.setdefault(pusher.user_id, []).append(pusher)
-            rows = _rows(told, by_user, now)
+            rows = await _without_idle_counts(tx, _rows(told, by_user, now))
             for pusher in {
                 pusher.hash: pusher
                 for pushers in by_user.values()
@@ -216,18 +222,19 @@ class PushWorker:
         """Begin to deliver wherever something waits; the seconds until there may be more to do."""
         now = self._clock.now_ms()
         due = await self._db.read(lambda tx: storage.due(tx, now, MAX_TASKS))
-        for pusher_hash in due:
+        for pusher_hash, user_id in due.items():
             if pusher_hash not in self._tasks and len(self._tasks) < MAX_TASKS:
-                task = asyncio.get_running_loop().create_task(self._deliver(pusher_hash))
+                slots = self._slots_of_users.setdefault(user_id or "", asyncio.Semaphore(OF_USER_AT_ONCE))
+                task = asyncio.get_running_loop().create_task(self._deliver(pusher_hash, slots))
                 self._tasks[pusher_hash] = task
         retry_ts = await self._db.read(lambda tx: storage.next_retry(tx, now))
         if retry_ts is None:
             return LOOK_SECONDS
         return min(LOOK_SECONDS, max(0.1, (retry_ts - now) / 1000))
 
-    async def _deliver(self, pusher_hash: bytes) -> None:
+    async def _deliver(self, pusher_hash: bytes, slots: asyncio.Semaphore) -> None:
         try:
-            async with self._slots:
+            async with slots, self._slots:
                 await self._delivery.deliver(pusher_hash)
         except Exception:
             log.exception("push_delivery_failed")
@@ -257,6 +264,21 @@ class PushWorker:
             self._anybody = None
         if commit.position > self._seen or EVERYTHING in commit.topics:
             self._news.set()
+
+
+async def _without_idle_counts(tx: WriteTransaction, rows: Sequence[Waiting]) -> list[Waiting]:
+    """Without the rows that would tell a number to a pusher that knows that nothing is unread."""
+    idle: dict[bytes, bool] = {}
+    kept = []
+    for row in rows:
+        if row.event_id is None:
+            if row.pusher_hash not in idle:
+                state = await storage.state(tx, row.pusher_hash)
+                idle[row.pusher_hash] = state is not None and state.badge == 0
+            if idle[row.pusher_hash]:
+                continue
+        kept.append(row)
+    return kept
 
 
 def _rows(told: Sequence[Told], pushers: dict[str, list[Pusher]], now: int) -> list[Waiting]:

@@ -65,7 +65,9 @@ async def test_a_queue(database: Database) -> None:
 
     await database.write(unit)
     assert await database.read(lambda tx: push_queue.of_pusher(tx, one.hash, 10)) == rows[:2]
-    assert set(await database.read(lambda tx: push_queue.due(tx, 0, 10))) == {one.hash, two.hash}
+    await database.write(lambda tx: pushers.put(tx, two))
+    due = await database.read(lambda tx: push_queue.due(tx, 0, 10))
+    assert due == {one.hash: None, two.hash: BOB}
     await database.write(lambda tx: push_queue.delivered(tx, one.hash, 1))
     assert await database.read(lambda tx: push_queue.of_pusher(tx, one.hash, 10)) == rows[1:2]
     await database.write(lambda tx: push_queue.forget(tx, two.hash))
@@ -82,14 +84,14 @@ async def test_what_must_wait(database: Database) -> None:
         await push_queue.put_state(tx, one.hash, State(retry_ts=100, failures=2, badge=4))
 
     await database.write(unit)
-    assert await database.read(lambda tx: push_queue.due(tx, 99, 10)) == []
+    assert await database.read(lambda tx: push_queue.due(tx, 99, 10)) == {}
     assert await database.read(lambda tx: push_queue.next_retry(tx, 0)) == 100, "of a queue with something"
-    assert await database.read(lambda tx: push_queue.due(tx, 100, 10)) == [one.hash]
+    assert await database.read(lambda tx: push_queue.due(tx, 100, 10)) == {one.hash: None}
     assert await database.read(lambda tx: push_queue.next_retry(tx, 100)) is None
     found = await database.read(lambda tx: push_queue.state(tx, one.hash))
     assert found == State(retry_ts=100, failures=2, badge=4)
     await database.write(lambda tx: push_queue.retry_at_once(tx, one.hash))
-    assert await database.read(lambda tx: push_queue.state(tx, one.hash)) is None
+    assert await database.read(lambda tx: push_queue.state(tx, one.hash)) == State(badge=4)
 
 
 async def test_a_queue_keeps_the_newest(database: Database) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,29 @@ async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
         yield running
 
 
-async def set_pusher(client: Client, gateway: PostServer, **data: Any) -> None:
+@asynccontextmanager
+async def hanging() -> AsyncIterator[str]:
+    """The URL of a server that takes connections, and never answers."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    running = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+    finally:
+        running.close()
+        for writer in writers:
+            writer.close()
+        await running.wait_closed()
+
+
+async def set_pusher(client: Client, gateway: PostServer, pushkey: str = PUSHKEY, **data: Any) -> None:
     body = {
         "kind": "http",
         "app_id": "org.example.app",
-        "pushkey": PUSHKEY,
+        "pushkey": pushkey,
         "app_display_name": "App",
         "device_display_name": "Phone",
         "lang": "en",
@@ -109,6 +129,7 @@ async def test_what_does_not_notify(server: Homeserver, gateway: PostServer) -> 
     await bob.send(room_id, "before there was a pusher")
     await set_pusher(alice, gateway)
     await alice.send(room_id, "one's own")
+    assert "event_id" not in await notification(gateway), "only that nothing is unread now"
     await alice.put("/pushrules/global/room/" + room_id, {"actions": []})
     await bob.send(room_id, "in a room that is muted")
     assert await gateway.quiet()
@@ -133,6 +154,30 @@ async def test_reading_tells_the_number(server: Homeserver, gateway: PostServer)
     assert told["counts"] == {}
     await bob.post(f"/rooms/{room_id}/receipt/m.read/{event_id}")
     assert await gateway.quiet()
+
+
+async def test_sending_reads_too(server: Homeserver, gateway: PostServer) -> None:
+    alice, bob, room_id = await conversation(server)
+    await set_pusher(alice, gateway)
+    await bob.send(room_id, "one")
+    await notification(gateway)
+    await alice.send(room_id, "an answer")
+    assert (await notification(gateway))["counts"] == {}
+    await alice.send(room_id, "and more")
+    assert await gateway.quiet()
+
+
+async def test_a_gateway_that_is_slow_holds_up_no_other(server: Homeserver, gateway: PostServer) -> None:
+    alice, bob, room_id = await conversation(server)
+    async with hanging() as url:
+        for number in range(60):
+            await set_pusher(alice, gateway, pushkey=str(number), url=f"{url}/_matrix/push/v1/notify")
+        carol = await server.register("carol")
+        await bob.post(f"/rooms/{room_id}/invite", {"user_id": carol.user_id})
+        await carol.post(f"/join/{room_id}")
+        await set_pusher(carol, gateway, pushkey="carol's")
+        event_id = await bob.send(room_id, "hello")
+        assert (await notification(gateway))["event_id"] == event_id
 
 
 async def test_a_rejected_pushkey_removes_the_pusher(server: Homeserver, gateway: PostServer) -> None:
