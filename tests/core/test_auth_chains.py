@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palpo.core import auth_chains
-from palpo.core.auth_chains import Block, Link, Placement, Placer, Position, Span, drive
+from palpo.core.auth_chains import BLOCK, Block, Link, Placement, Placer, Position, Span, drive
 from tests.core.state_rooms import ALICE, BOB, Room
 
 Graph = dict[str, tuple[str, ...]]
@@ -225,4 +225,4 @@ def test_a_restless_room_costs_no_more_when_it_is_old() -> None:
         operation = auth_chains.auth_difference([index.at(["$one"]), index.at(["$other"])])
         assert index.names(reader.run(operation)) == {"$one", "$other", f"$join-{BOB}"}
         costs.append(reader.read)
-    assert costs[1] < 1.5 * costs[0]
+    assert max(costs) < 6 * BLOCK < 500
