@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -80,9 +80,9 @@ class CaptchaConfig(Section, frozen=True):
 
     public_key: Annotated[str, Meta(description="The site key; empty: no challenge.")] = ""
     private_key: str = ""
-    verify_url: Annotated[
-        str, Meta(description="Where answers are checked.")
-    ] = "https://www.google.com/recaptcha/api/siteverify"
+    verify_url: Annotated[str, Meta(description="Where answers are checked.")] = (
+        "https://www.google.com/recaptcha/api/siteverify"
+    )
     script_url: Annotated[
         str, Meta(description="The script of the page for clients that show no challenge.")
     ] = "https://www.google.com/recaptcha/api.js"
@@ -169,6 +169,26 @@ class WellKnownConfig(Section, frozen=True):
     admin_email: Annotated[str, Meta(description="Where to reach the administrators.")] = ""
     admin_matrix_id: Annotated[str, Meta(description="User ID of an administrator.")] = ""
     security_email: Annotated[str, Meta(description="Where to report security issues.")] = ""
+    policy_server_key: Annotated[
+        str,
+        Meta(
+            pattern="^([A-Za-z0-9+/_-]{43})?$",
+            description="The ed25519 public key, in unpadded base64, of a policy server that has this "
+            "server's name; empty: there is none.",
+        ),
+    ] = ""
+
+
+class RtcConfig(Section, frozen=True):
+    """MatrixRTC (MSC4143): through what the members of calls reach each other."""
+
+    transports: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="What clients are told, each with a `type` and what that type asks for, as "
+            '`{ type = "livekit", livekit_service_url = "https://livekit.example.org" }`.'
+        ),
+    ] = ()
 
 
 class PreviewConfig(Section, frozen=True):
@@ -270,6 +290,7 @@ class Config(Section, frozen=True):
     sessions: SessionConfig = SessionConfig()
     turn: TurnConfig = TurnConfig()
     well_known: WellKnownConfig = WellKnownConfig()
+    rtc: RtcConfig = RtcConfig()
     media: MediaConfig = MediaConfig()
     network: NetworkConfig = NetworkConfig()
     rooms: RoomConfig = RoomConfig()

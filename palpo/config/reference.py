@@ -73,6 +73,8 @@ def _name(kind: Any) -> str:
     names = {str: "text", int: "integer", float: "number", bool: "boolean", Path: "path"}
     if get_origin(kind) is tuple:
         return f"list of {_name(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        return "table"
     if kind in names:
         return names[kind]
     options = [item for item in get_args(kind) if item is not type(None)]

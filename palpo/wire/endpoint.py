@@ -118,8 +118,16 @@ class Endpoint(Generic[P, B, R]):
     response: type[R] = Empty  # type: ignore[assignment]
     api: str = "client-server"
     deprecated: bool = False
+    also: tuple[str, ...] = ()
+    """The IDs of other operations with this method and path, which only the query or the body tells from
+    this one."""
     max_body: int = DEFAULT_MAX_BODY
     """Bytes."""
+
+    @property
+    def operation_ids(self) -> tuple[str, ...]:
+        """Every operation that is served here."""
+        return (self.operation_id, *self.also)
 
     def path_parameters(self, path: str) -> tuple[str, ...]:
         """The names in ``path``'s braces, in order."""

@@ -9,7 +9,7 @@ from palpo.core.errors import NotFound
 from palpo.core.room_versions import ROOM_VERSIONS
 from palpo.services import turn
 from palpo.wire.client import server_info as wire
-from palpo.wire.client.login import BaseUrl, WellKnown
+from palpo.wire.client.login import BaseUrl
 from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
@@ -50,12 +50,14 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
 
 
 @handlers.serves(wire.get_wellknown)
-async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> WellKnown:
+async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> wire.Discovery:
     """GET /.well-known/matrix/client."""
-    public_url = call.services.config.public_url
-    if not public_url:
+    config = call.services.config
+    if not config.public_url:
         raise NotFound("No server discovery information")
-    return WellKnown(homeserver=BaseUrl(base_url=public_url))
+    return wire.Discovery(
+        homeserver=BaseUrl(base_url=config.public_url), rtc_foci=config.rtc.transports or None
+    )
 
 
 @handlers.serves(wire.get_wellknown_support)
@@ -76,6 +78,15 @@ async def get_wellknown_support(call: Call, params: NoParams, body: NoBody) -> w
     if not contacts and not config.support_page:
         raise NotFound("No support information")
     return wire.Support(contacts=contacts or None, support_page=config.support_page or None)
+
+
+@handlers.serves(wire.get_wellknown_policy)
+async def get_wellknown_policy(call: Call, params: NoParams, body: NoBody) -> wire.PolicyServer:
+    """GET /.well-known/matrix/policy_server."""
+    key = call.services.config.well_known.policy_server_key
+    if not key:
+        raise NotFound("There is no policy server of this name")
+    return wire.PolicyServer(public_keys={"ed25519": key})
 
 
 @handlers.serves(wire.get_wellknown_server)

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
         if options.jsonl:
             row = {
                 "operation": endpoint.operation_id,
+                "also": endpoint.also,
                 "api": endpoint.api,
                 "method": endpoint.method,
                 "paths": endpoint.paths,
@@ -31,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
             }
             print(msgspec.json.encode(row).decode())
         else:
-            print(f"{endpoint.method:7} {endpoint.paths[0]:80} {endpoint.operation_id}")
+            print(f"{endpoint.method:7} {endpoint.paths[0]:80} {' '.join(endpoint.operation_ids)}")
     return 0

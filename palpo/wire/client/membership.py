@@ -119,6 +119,7 @@ knock_room: Endpoint[RoomOrAlias, Reason, RoomJoined] = Endpoint(
 
 invite_user: Endpoint[Room, Invite, Empty] = Endpoint(
     operation_id="inviteUser",
+    also=("inviteBy3PID",),
     method="POST",
     paths=client("/rooms/{room_id}/invite"),
     auth=Auth.ACCESS_TOKEN,

@@ -99,6 +99,7 @@ initial_sync: Endpoint[InitialSyncParams, NoBody, InitialSync] = Endpoint(
 
 get_events: Endpoint[EventsParams, NoBody, Events] = Endpoint(
     operation_id="getEvents",
+    also=("peekEvents",),
     method="GET",
     paths=client("/events"),
     auth=Auth.GUEST,

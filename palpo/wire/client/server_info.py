@@ -55,6 +55,21 @@ class Support(Response, frozen=True):
     support_page: str | None = None
 
 
+class Discovery(WellKnown, frozen=True):
+    """Where the server is, and through what calls go (MSC4143)."""
+
+    rtc_foci: tuple[dict[str, Any], ...] | None = msgspec.field(
+        name="org.matrix.msc4143.rtc_foci", default=None
+    )
+
+
+class PolicyServer(Response, frozen=True):
+    """The policy server of this name."""
+
+    public_keys: dict[str, str]
+    """By algorithm, in unpadded base64."""
+
+
 class ServerDelegation(Response, frozen=True):
     """Where other servers are sent."""
 
@@ -87,12 +102,12 @@ get_capabilities: Endpoint[NoParams, NoBody, Capabilities] = Endpoint(
     response=Capabilities,
 )
 
-get_wellknown: Endpoint[NoParams, NoBody, WellKnown] = Endpoint(
+get_wellknown: Endpoint[NoParams, NoBody, Discovery] = Endpoint(
     operation_id="getWellknown",
     method="GET",
     paths=("/.well-known/matrix/client",),
     auth=Auth.NONE,
-    response=WellKnown,
+    response=Discovery,
 )
 
 get_wellknown_support: Endpoint[NoParams, NoBody, Support] = Endpoint(
@@ -101,6 +116,14 @@ get_wellknown_support: Endpoint[NoParams, NoBody, Support] = Endpoint(
     paths=("/.well-known/matrix/support",),
     auth=Auth.NONE,
     response=Support,
+)
+
+get_wellknown_policy: Endpoint[NoParams, NoBody, PolicyServer] = Endpoint(
+    operation_id="getWellknownPolicy",
+    method="GET",
+    paths=("/.well-known/matrix/policy_server",),
+    auth=Auth.NONE,
+    response=PolicyServer,
 )
 
 get_wellknown_server: Endpoint[NoParams, NoBody, ServerDelegation] = Endpoint(

@@ -46,7 +46,7 @@ async def test_capabilities_of_guests(server: Homeserver) -> None:
 
 
 async def test_nothing_is_discovered_where_nothing_is_configured(server: Homeserver, alice: Client) -> None:
-    for name in ("client", "server", "support"):
+    for name in ("client", "server", "support", "policy_server"):
         answer = await server.client().request("GET", f"//.well-known/matrix/{name}", status=404)
         assert answer["errcode"] == "M_NOT_FOUND"
     assert await alice.get("/voip/turnServer") == {}
@@ -70,6 +70,31 @@ async def test_discovery(tmp_path: Path) -> None:
             ],
             "support_page": "https://test.example/help",
         }
+
+
+async def test_policy_server(tmp_path: Path) -> None:
+    key = "6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s"
+    async with homeserver(tmp_path, well_known={"policy_server_key": key}) as server:
+        answer = await server.client().request("GET", "//.well-known/matrix/policy_server")
+        assert answer == {"public_keys": {"ed25519": key}}
+
+
+async def test_rtc_transports(tmp_path: Path) -> None:
+    path = "/client/unstable/org.matrix.msc4143/rtc/transports"
+    livekit = {"type": "livekit", "livekit_service_url": "https://livekit.test.example"}
+    rtc = {"transports": [livekit]}
+    async with homeserver(tmp_path, rtc=rtc, public_url="https://test.example") as server:
+        alice = await server.register("alice")
+        assert await alice.request("GET", path) == {"rtc_transports": [livekit]}
+        await server.client().request("GET", path, status=401)
+        discovery = await server.client().request("GET", "//.well-known/matrix/client")
+        assert discovery["m.homeserver"] == {"base_url": "https://test.example"}
+        assert discovery["org.matrix.msc4143.rtc_foci"] == [livekit]
+
+
+async def test_no_rtc_transports(alice: Client) -> None:
+    path = "/client/unstable/org.matrix.msc4143/rtc/transports"
+    assert await alice.request("GET", path) == {"rtc_transports": []}
 
 
 async def test_turn(tmp_path: Path) -> None:
