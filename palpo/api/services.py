@@ -43,8 +43,8 @@ from palpo.services.push_judge import PushJudge
 from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
 from palpo.services.receipts import Receipts
+from palpo.services.recent_events import RecentEvents
 from palpo.services.registration import Registration
-from palpo.services.relations import Relations
 from palpo.services.registration_tokens import RegistrationTokens
 from palpo.services.relations import Relations
 from palpo.services.reports import Reports
@@ -65,10 +65,8 @@ from palpo.services.server_keys import ServerKeys
 from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
 from palpo.services.thread_subscriptions import ThreadSubscriptions
-from palpo.services.timeline import Timeline
-from palpo.services.timeline import Timeline
-from palpo.services.timeline import Timeline
 from palpo.services.threepids import ThirdPartyIds
+from palpo.services.timeline import Timeline
 from palpo.services.to_device import ToDevice
 from palpo.services.typing import Typing
 from palpo.services.unread import Unread
@@ -100,16 +98,17 @@ class Services:
     device_removal: DeviceRemoval
     logins: Logins
     registration: Registration
-    interactive_auth: UserInteractiveAuth
     registration_tokens: RegistrationTokens
     mailer: Mailer | None
     """None where the server sends no email."""
     threepids: ThirdPartyIds
     identity_servers: IdentityServers
+    interactive_auth: UserInteractiveAuth
     accounts: Accounts
     server_keys: ServerKeys
     events: EventStore
     room_heads: RoomHeads
+    recent_events: RecentEvents
     room_writer: RoomWriter
     room_access: RoomAccess
     room_creation: RoomCreation
@@ -131,10 +130,10 @@ class Services:
     timeline: Timeline
     old_sync: OldSync
     relations: Relations
+    event_relationships: EventRelationships
     search_index: SearchIndex
     search: Search
     search_context: SearchContext
-    event_relationships: EventRelationships
     last_seen: LastSeen
     devices: Devices
     dehydrated_devices: DehydratedDevices
@@ -146,11 +145,11 @@ class Services:
     push_rules: PushRules
     profiles: Profiles
     pushers: Pushers
-    user_directory: UserDirectory
-    openid: OpenId
     push_judge: PushJudge
     push_delivery: PushDelivery
     notifications: Notifications
+    user_directory: UserDirectory
+    openid: OpenId
     http: HttpClient
     images: ImageWorkers
     media: Media

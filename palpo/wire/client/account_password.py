@@ -19,7 +19,7 @@ change_password: Endpoint[NoParams, ChangePassword, Empty] = Endpoint(
     operation_id="changePassword",
     method="POST",
     paths=client("/account/password"),
-    auth=Auth.ACCESS_TOKEN,
+    auth=Auth.OPTIONAL,
     limit=Limit.LOGIN,
     body=ChangePassword,
 )

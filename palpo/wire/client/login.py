@@ -23,10 +23,12 @@ class LoginFlows(Response, frozen=True):
 
 
 class Identifier(msgspec.Struct, frozen=True):
-    """Who logs in (spec: "Identifier types"). Only ``m.id.user`` can be known to this server."""
+    """Who logs in (spec: "Identifier types")."""
 
     type: str | None = None
     user: str | None = None
+    medium: str | None = None
+    address: str | None = None
 
 
 class Login(Body, frozen=True):
