@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from palpo.net.email import EmailError, Mailer, MailServer
 from tests.support.mail import SENDER, Mailbox, mailbox, text_of
@@ -78,6 +85,58 @@ async def test_no_tls_where_it_must_be(box: Mailbox) -> None:
         assert not caught.value.permanent
         await sending.close()
     assert box.received.empty()
+
+
+async def test_a_login_over_tls(tmp_path: Path) -> None:
+    ours, theirs = certificates(tmp_path)
+    async with mailbox(starttls=theirs) as box:
+        server = MailServer(
+            host="localhost",
+            port=box.port,
+            security="starttls",
+            username="palpo",
+            password="hush",
+            sender=SENDER,
+            timeout_s=5.0,
+        )
+        sending = Mailer(server, tls=ours)
+        await sending.send("a@example.org", "Subject", "text")
+        assert (await box.next())["To"] == "a@example.org"
+        assert box.logins == [(b"palpo", b"hush")]
+        await sending.close()
+        untrusting = Mailer(server)
+        with pytest.raises(EmailError):
+            await untrusting.send("a@example.org", "Subject", "text")
+        assert len(box.logins) == 1
+        await untrusting.close()
+
+
+def certificates(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A client that trusts a server for localhost, and the server."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "server.pem"
+    path.write_bytes(pem + secret)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(path)
+    return ssl.create_default_context(cadata=pem.decode()), server
 
 
 async def test_nobody_there() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 PATIENCE_S = 10.0
 SENDER = "Palpo <noreply@test.example>"
@@ -23,6 +24,8 @@ class Mailbox:
 
     port: int = 0
     refuse: str = ""
+    logins: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Who has logged in: name and password."""
     received: asyncio.Queue[EmailMessage] = field(default_factory=asyncio.Queue)
 
     @property
@@ -47,6 +50,14 @@ class Mailbox:
         await self.received.put(message)
         return "250 OK"
 
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, auth_data: object
+    ) -> AuthResult:
+        """Somebody logs in."""
+        assert isinstance(auth_data, LoginPassword)
+        self.logins.append((auth_data.login, auth_data.password))
+        return AuthResult(success=True)
+
     async def next(self) -> EmailMessage:
         """The next message, within a few seconds."""
         async with asyncio.timeout(PATIENCE_S):
@@ -68,13 +79,24 @@ def link_in(message: EmailMessage) -> str:
 
 
 @asynccontextmanager
-async def mailbox() -> AsyncIterator[Mailbox]:
-    """Run a server."""
+async def mailbox(starttls: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox]:
+    """Run a server; with ``starttls`` it takes messages from those only who log in over TLS."""
     box = Mailbox()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(box, hostname="mail.example", enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0
-    )
+
+    def connection() -> SMTP:
+        return SMTP(
+            box,
+            hostname="mail.example",
+            enable_SMTPUTF8=True,
+            loop=loop,
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            authenticator=box.authenticate,
+            auth_required=starttls is not None,
+        )
+
+    server = await loop.create_server(connection, "127.0.0.1", 0)
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box
