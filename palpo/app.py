@@ -93,6 +93,7 @@ from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
 from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
+from palpo.services.third_party_invites import ThirdPartyInvites
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.threads import Threads
 from palpo.services.threepids import ThirdPartyIds
@@ -482,6 +483,15 @@ def build_services(
         mailer=mailer,
         threepids=threepids,
         identity_servers=identity_servers,
+        third_party_invites=ThirdPartyInvites(
+            room_heads,
+            room_writer,
+            memberships,
+            profiles,
+            identity_servers,
+            http,
+            server_name=config.server_name,
+        ),
         interactive_auth=interactive_auth,
         accounts=accounts,
         server_keys=ServerKeys(config.server_name, key, clock),

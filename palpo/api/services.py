@@ -64,6 +64,7 @@ from palpo.services.sending import Sending
 from palpo.services.server_keys import ServerKeys
 from palpo.services.server_notices import ServerNotices
 from palpo.services.sessions import Sessions
+from palpo.services.third_party_invites import ThirdPartyInvites
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.threepids import ThirdPartyIds
 from palpo.services.timeline import Timeline
@@ -103,6 +104,7 @@ class Services:
     """None where the server sends no email."""
     threepids: ThirdPartyIds
     identity_servers: IdentityServers
+    third_party_invites: ThirdPartyInvites
     interactive_auth: UserInteractiveAuth
     accounts: Accounts
     server_keys: ServerKeys

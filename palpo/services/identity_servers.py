@@ -1,9 +1,14 @@
-"""Telling identity servers of users (spec: identity service API, "Establishing Associations"), those only
-that the operator trusts."""
+"""Telling identity servers of users and asking them, those only that the operator trusts.
+
+Spec: identity service API, "Establishing Associations", "Association lookup", "Invitation storage".
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,7 +16,8 @@ from palpo.config.model import IdentityServer
 from palpo.core import canonical_json
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
-from palpo.core.errors import BadRequest, MatrixError, Unavailable
+from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
+from palpo.core.identifiers import parse_user_id
 from palpo.core.signing import SigningKey
 from palpo.db.engine import Database
 from palpo.net.http_client import HttpClient, HttpError
@@ -20,14 +26,44 @@ from palpo.storage.threepids import Binding
 
 BIND_PATH = "/_matrix/identity/v2/3pid/bind"
 UNBIND_PATH = "/_matrix/identity/v2/3pid/unbind"
+HASH_DETAILS_PATH = "/_matrix/identity/v2/hash_details"
+LOOKUP_PATH = "/_matrix/identity/v2/lookup"
+STORE_INVITE_PATH = "/_matrix/identity/v2/store-invite"
 TIMEOUT_S = 30.0
 MAX_ANSWER = 64 * 1024
 """Bytes."""
+
+_TOKEN = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
+Answer = TypeVar("Answer")
 
 
 class _Bound(msgspec.Struct, frozen=True):
     medium: str
     address: str
+
+
+class _HashDetails(msgspec.Struct, frozen=True):
+    lookup_pepper: str
+    algorithms: list[str]
+
+
+class _Found(msgspec.Struct, frozen=True):
+    mappings: dict[str, str]
+
+
+class InviteKey(msgspec.Struct, frozen=True):
+    """A key with which whoever accepts a stored invite has it signed."""
+
+    public_key: str
+    key_validity_url: str
+
+
+class StoredInvite(msgspec.Struct, frozen=True):
+    """What an identity server says of an invite that it keeps until the address is somebody's."""
+
+    token: str
+    display_name: str
+    public_keys: list[InviteKey]
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -60,23 +96,36 @@ class IdentityServers:
 
         Raises BadRequest, M_SERVER_NOT_TRUSTED, Unavailable, and what the identity server answers.
         """
-        url = self._urls.get(id_server)
-        if url is None:
-            raise BadRequest("The identity server is not trusted", errcode="M_SERVER_NOT_TRUSTED")
-        if not access_token.isascii() or not access_token.isprintable():
-            raise BadRequest("Not an access token", errcode="M_INVALID_PARAM")
-        body = to_json({"sid": session_id, "client_secret": client_secret, "mxid": user_id})
-        status, answer = await self._post(url + BIND_PATH, body, f"Bearer {access_token}")
-        if status != 200:
-            raise _refused(status, answer)
-        try:
-            bound = msgspec.json.decode(answer, type=_Bound)
-        except msgspec.DecodeError as error:
-            raise Unavailable("The identity server's answer cannot be read") from error
+        content = {"sid": session_id, "client_secret": client_secret, "mxid": user_id}
+        bound = await self._ask(id_server, access_token, BIND_PATH, content, _Bound)
         check_text(bound.medium, "medium")
         check_text(bound.address, "address")
         binding = Binding(user_id=user_id, medium=bound.medium, address=bound.address, id_server=id_server)
         await self._db.write(lambda tx: storage.bind(tx, binding))
+
+    async def lookup(self, id_server: str, access_token: str, medium: str, address: str) -> str | None:
+        """The user to whom an identity server says that an address belongs, if anybody.
+
+        Raises as ``bind`` does.
+        """
+        details = await self._ask(id_server, access_token, HASH_DETAILS_PATH, None, _HashDetails)
+        hashed = "sha256" in details.algorithms
+        query = f"{address} {medium} {details.lookup_pepper}" if hashed else f"{address} {medium}"
+        content = {
+            "algorithm": "sha256" if hashed else "none",
+            "pepper": details.lookup_pepper,
+            "addresses": [_hash(query) if hashed else query],
+        }
+        found = await self._ask(id_server, access_token, LOOKUP_PATH, content, _Found)
+        user_id = found.mappings.get(content["addresses"][0])
+        return None if user_id is None else parse_user_id(user_id)
+
+    async def store_invite(self, id_server: str, access_token: str, content: dict[str, str]) -> StoredInvite:
+        """Have an identity server keep an invite, and tell who has the address; raises as ``bind`` does."""
+        stored = await self._ask(id_server, access_token, STORE_INVITE_PATH, content, StoredInvite)
+        if _TOKEN.fullmatch(stored.token) is None or not stored.public_keys:
+            raise Unavailable("The identity server's answer cannot be used")
+        return stored
 
     async def unbind(self, user_id: str, medium: str, address: str, id_server: str | None) -> bool:
         """Have what ``bind`` said taken back, wherever it was said unless a server is named.
@@ -115,11 +164,30 @@ class IdentityServers:
         await self._db.write(lambda tx: storage.unbind(tx, binding))
         return True
 
-    async def _post(self, url: str, body: bytes, authorization: str) -> tuple[int, bytes]:
+    async def _ask(
+        self, id_server: str, access_token: str, path: str, content: dict[str, Any] | None, kind: type[Answer]
+    ) -> Answer:
+        """POST ``content``, or GET where that is None, on behalf of a user."""
+        url = self._urls.get(id_server)
+        if url is None:
+            raise BadRequest("The identity server is not trusted", errcode="M_SERVER_NOT_TRUSTED")
+        if not access_token.isascii() or not access_token.isprintable():
+            raise BadRequest("Not an access token", errcode="M_INVALID_PARAM")
+        body = None if content is None else to_json(content)
+        status, answer = await self._post(url + path, body, f"Bearer {access_token}")
+        if status != 200:
+            raise _refused(status, answer)
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except msgspec.DecodeError as error:
+            raise Unavailable("The identity server's answer cannot be read") from error
+
+    async def _post(self, url: str, body: bytes | None, authorization: str) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "Authorization": authorization}
+        method = "GET" if body is None else "POST"
         try:
             async with self._http.request(
-                "POST", url, headers=headers, body=body, timeout_s=TIMEOUT_S
+                method, url, headers=headers, body=body, timeout_s=TIMEOUT_S
             ) as response:
                 return response.status, await response.read(MAX_ANSWER)
         except HttpError as error:
@@ -139,6 +207,11 @@ class IdentityServers:
         return f'X-Matrix origin="{origin}",destination="{destination}",key="{key.key_id}",sig="{signature}"'
 
 
+def _hash(query: str) -> str:
+    """SHA-256 in unpadded, URL-safe base64."""
+    return urlsafe_b64encode(sha256(query.encode()).digest()).decode().rstrip("=")
+
+
 def _refused(status: int, answer: bytes) -> MatrixError:
     """The identity server's error, handed on."""
     if status >= 500:
@@ -147,4 +220,7 @@ def _refused(status: int, answer: bytes) -> MatrixError:
         refused = msgspec.json.decode(answer, type=_Refused)
     except msgspec.DecodeError:
         refused = _Refused()
+    if status == 401:
+        # With that status, or M_UNKNOWN_TOKEN, a client would take its session here for ended.
+        return Forbidden(refused.error)
     return BadRequest(refused.error, errcode=refused.errcode, status=status if status >= 400 else 400)

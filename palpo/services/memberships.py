@@ -311,6 +311,10 @@ class Memberships:
 
         return guard
 
+    async def is_resident(self, room_id: str) -> bool:
+        """Whether any local user is in the room."""
+        return await self._in_room(parse_room_id(room_id))
+
     async def _is_known(self, room_id: str) -> bool:
         """Whether the room is here; one that only others are in now is joined through them."""
         parse_room_id(room_id)

@@ -4,8 +4,9 @@ from typing import Any
 
 from palpo.api.call import Call, Handlers
 from palpo.api.suspension import refuse_suspended
-from palpo.core.errors import BadJson, Forbidden, InvalidParam, MissingParam
+from palpo.core.errors import BadJson, InvalidParam, MissingParam
 from palpo.core.identifiers import parse_user_id
+from palpo.services.third_party_invites import Address
 from palpo.wire.client import membership as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 
@@ -33,6 +34,9 @@ async def _join(
     if reason is not None and not isinstance(reason, str):
         raise BadJson("reason is not a string")
     room_id, servers = await call.services.aliases.room_and_servers(room_id_or_alias)
+    signed = body.get("third_party_signed")
+    if signed is not None:
+        await call.services.third_party_invites.accept(call.user_id, room_id, signed)
     content = {key: value for key, value in body.items() if key != "third_party_signed"}
     await call.services.memberships.join(call.requester, room_id, content, via=(*via, *servers))
     return wire.RoomJoined(room_id=room_id)
@@ -53,9 +57,9 @@ async def invite_user(call: Call, params: wire.Room, body: wire.Invite) -> Empty
     """POST /rooms/{roomId}/invite."""
     refuse_suspended(call)
     if body.user_id is None:
-        if body.medium is None or body.address is None:
-            raise MissingParam("Who is invited? There is no user_id")
-        raise Forbidden("Nobody can be invited by address: no identity server is asked here")
+        address = _address(body)
+        await call.services.third_party_invites.invite(call.requester, params.room_id, address, body.reason)
+        return Empty()
     await call.services.memberships.invite(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
@@ -114,6 +118,19 @@ async def get_mutual_rooms(call: Call, params: wire.ByWhom, body: NoBody) -> wir
         raise InvalidParam("That is you")
     rooms = await call.services.memberships.mutual_rooms(call.user_id, other)
     return wire.MutualRooms(joined=rooms, count=len(rooms))
+
+
+def _address(body: wire.Invite) -> Address:
+    if body.medium is None and body.address is None:
+        raise MissingParam("Who is invited? There is no user_id")
+    if body.medium is None or body.address is None or body.id_server is None or body.id_access_token is None:
+        raise MissingParam("An invite by address has id_server, id_access_token, medium and address")
+    return Address(
+        id_server=body.id_server,
+        access_token=body.id_access_token,
+        medium=body.medium,
+        address=body.address,
+    )
 
 
 def _via(params: wire.RoomOrAlias) -> tuple[str, ...]:

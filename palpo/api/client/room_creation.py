@@ -2,8 +2,8 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.api.suspension import refuse_suspended
-from palpo.core.errors import Forbidden
 from palpo.services.room_creation import NewRoom, StateDraft
+from palpo.services.third_party_invites import Address
 from palpo.wire.client import room_creation as wire
 from palpo.wire.endpoint import NoParams
 
@@ -14,8 +14,8 @@ handlers = Handlers()
 async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wire.RoomCreated:
     """POST /createRoom."""
     refuse_suspended(call)
-    if body.invite_3pid:
-        raise Forbidden("Nobody can be invited by address: no identity server is asked here")
+    third_party_invites = call.services.third_party_invites
+    found, pending = await third_party_invites.find_all([_address(item) for item in body.invite_3pid or ()])
     published = body.visibility == "public"
     new = NewRoom(
         version=body.room_version,
@@ -24,7 +24,7 @@ async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wi
         alias_localpart=body.room_alias_name,
         name=body.name,
         topic=body.topic,
-        invite=body.invite or (),
+        invite=[*(body.invite or ()), *(user_id for user_id in found if user_id != call.user_id)],
         is_direct=bool(body.is_direct),
         creation_content=body.creation_content or {},
         initial_state=[
@@ -33,4 +33,15 @@ async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wi
         ],
         power_levels=body.power_level_content_override or {},
     )
-    return wire.RoomCreated(room_id=await call.services.room_creation.create(call.requester, new))
+    room_id = await call.services.room_creation.create(call.requester, new)
+    await third_party_invites.offer_all(call.user_id, room_id, pending)
+    return wire.RoomCreated(room_id=room_id)
+
+
+def _address(invite: wire.ThirdPartyInvite) -> Address:
+    return Address(
+        id_server=invite.id_server,
+        access_token=invite.id_access_token,
+        medium=invite.medium,
+        address=invite.address,
+    )

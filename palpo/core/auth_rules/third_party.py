@@ -40,6 +40,14 @@ def check_third_party_invite(event: Event, state: Mapping[StateKey, Event], *, b
         raise AuthError("The third-party invite is not signed by a key that the room knows")
 
 
+def signing_keys(signed: dict[str, Any], content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The keys of an ``m.room.third_party_invite`` event's content by which ``signed`` is signed.
+
+    Each is the object with ``public_key``, and ``key_validity_url`` where it has one.
+    """
+    return [entry for entry in _entries(content) if _signed_by_any(signed, list(_keys_of([entry])))]
+
+
 def _signed_by_any(signed: dict[str, Any], keys: list[str]) -> bool:
     """Whether a signature in ``signed``, whosever it is said to be, is by one of the keys."""
     try:
@@ -69,9 +77,17 @@ def _signatures(signed: dict[str, Any]) -> Iterator[str]:
 
 def _public_keys(content: dict[str, Any]) -> Iterator[str]:
     """The keys of an ``m.room.third_party_invite`` event, in base64: ``public_key``, ``public_keys``."""
+    return _keys_of(_entries(content))
+
+
+def _entries(content: dict[str, Any]) -> list[dict[str, Any]]:
     listed = content.get("public_keys")
     entries = [content, *(listed if isinstance(listed, list) else ())]
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _keys_of(entries: list[dict[str, Any]]) -> Iterator[str]:
     for entry in entries:
-        key = entry.get("public_key") if isinstance(entry, dict) else None
+        key = entry.get("public_key")
         if isinstance(key, str):
             yield key

@@ -15,6 +15,15 @@ class StateEvent(Body, frozen=True):
     state_key: str = ""
 
 
+class ThirdPartyInvite(Body, frozen=True):
+    """Somebody to invite by address, and the identity server to ask about it."""
+
+    id_server: str
+    id_access_token: str
+    medium: str
+    address: str
+
+
 class CreateRoom(Body, frozen=True):
     """What the new room should be."""
 
@@ -23,7 +32,7 @@ class CreateRoom(Body, frozen=True):
     name: str | None = None
     topic: str | None = None
     invite: list[str] | None = None
-    invite_3pid: list[dict[str, Any]] | None = None
+    invite_3pid: list[ThirdPartyInvite] | None = None
     room_version: str | None = None
     creation_content: dict[str, Any] | None = None
     initial_state: list[StateEvent] | None = None

@@ -209,7 +209,7 @@ async def test_who_wants_no_invites(alice: Client, bob: Client, type_: str, cont
         ("invite", {"user_id": "bob"}, 400),
         ("invite", {"user_id": "@" + "a" * 300 + ":x"}, 400),
         ("invite", {"user_id": "@bob:elsewhere.example"}, 403),
-        ("invite", {"medium": "email", "address": "a@b", "id_server": "x", "id_access_token": "y"}, 403),
+        ("invite", {"medium": "email", "address": "a@b", "id_server": "x", "id_access_token": "y"}, 400),
         ("kick", {}, 400),
         ("ban", {"user_id": "bob"}, 400),
         ("ban", {"user_id": "@a:b", "reason": 3}, 400),
