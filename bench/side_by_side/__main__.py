@@ -10,25 +10,32 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import uvloop
 
+from bench.side_by_side import large_world
 from bench.side_by_side.http import LoadError, ceiling
+from bench.side_by_side.large_rows import LARGE_ROWS
+from bench.side_by_side.large_world import LargeWorld
 from bench.side_by_side.postgres import Postgres
 from bench.side_by_side.profile import profiling, program
-from bench.side_by_side.report import Outcome, Outcomes, as_json, shortfalls, table
+from bench.side_by_side.report import Outcome, Outcomes, as_json, reached, shortfalls, table
 from bench.side_by_side.rows import ROWS, Row
-from bench.side_by_side.servers import ROOT, SERVERS, Palpo, Server
+from bench.side_by_side.servers import ENGINES, ROOT, SERVERS, Palpo, Server, columns
 from bench.side_by_side.world import World
+
+ALL_ROWS = (*ROWS, *LARGE_ROWS)
+SETS = {"quick": [row.name for row in ALL_ROWS if row.bar], "all": [row.name for row in ALL_ROWS]}
 
 
 def main() -> int:
     """Set up, measure, print; 1 where ``--require`` is not met."""
     options = _options()
-    Palpo.engine, Palpo.source = options.engine, options.source.resolve()
+    Palpo.source = options.source.resolve()
     if options.profile:
         program()
         options.profile.mkdir(parents=True, exist_ok=True)
@@ -45,14 +52,20 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    names = [row.name for row in ROWS]
+    names = SETS["all"]
     parser = argparse.ArgumentParser(prog="python -m bench.side_by_side", description=__doc__)
     parser.add_argument("--servers", type=_choice(list(SERVERS)), default=list(SERVERS), metavar="NAME,…")
-    parser.add_argument("--rows", type=_choice(names), default=names, metavar="NAME,…", help=", ".join(names))
+    parser.add_argument(
+        "--rows",
+        type=lambda text: SETS.get(text) or _choice(names)(text),
+        default=names,
+        metavar="NAME,…",
+        help=f"all, quick ({', '.join(SETS['quick'])}), or some of {', '.join(names)}",
+    )
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a row is measured in a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--engine", choices=("hypercorn", "uvicorn"), default="hypercorn", help="of Palpo")
+    parser.add_argument("--engine", choices=("both", *ENGINES), default="both", help="Palpo's HTTP engine")
     parser.add_argument("--source", type=Path, default=ROOT, metavar="FOLDER", help="a checkout of Palpo")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="profile each row with py-spy")
@@ -73,56 +86,102 @@ def _choice(known: list[str]) -> Callable[[str], list[str]]:
 
 async def _run(options: argparse.Namespace, folder: Path) -> int:
     _say(f"client's ceiling: {await ceiling():,.0f} requests/s of a server that does nothing")
-    rows = [row for row in ROWS if row.name in options.rows]
+    rows = [row for row in ALL_ROWS if row.name in options.rows]
+    kinds = columns(options.servers, options.engine)
+    outcomes: Outcomes = {}
     async with AsyncExitStack() as stack:
         postgres = None
         if options.database == "postgresql":
-            postgres = Postgres(folder / "postgresql")
+            # Large worlds are kept with the cluster that they are in.
+            home = large_world.WORLDS if any(row.large for row in rows) else folder
+            postgres = Postgres(home / "postgresql")
             stack.callback(postgres.stop)
             await postgres.start()
-        worlds: dict[str, World] = {}
-        versions = []
-        for name in options.servers:
-            url = await postgres.create_database(name) if postgres else ""
-            server = SERVERS[name](folder / name, url)
-            stack.callback(server.stop)
-            worlds[name] = await _world(server, postgres)
-            versions.append(server.version())
+        for large in (False, True):
+            if chosen := [row for row in rows if row.large is large]:
+                outcomes |= await _part(options, folder, chosen, kinds, postgres)
+        versions = _versions(options, folder)
         versions.append(await postgres.version() if postgres else "SQLite")
-        outcomes = await _measure(options, rows, worlds)
+    return _report(options, rows, list(kinds), outcomes, versions)
+
+
+def _versions(options: argparse.Namespace, folder: Path) -> list[str]:
+    return [SERVERS[name](folder / name, "").version() for name in options.servers]
+
+
+async def _part(
+    options: argparse.Namespace,
+    folder: Path,
+    rows: list[Row],
+    kinds: dict[str, type[Server]],
+    postgres: Postgres | None,
+) -> Outcomes:
+    """Those rows that need the same worlds, on servers that run for no longer."""
+    async with AsyncExitStack() as stack:
+        worlds: dict[str, World] = {}
+        for name in {name: None for row in rows for name in _measured(row, kinds)}:
+            start = time.monotonic()
+            where = folder / f"{'large-' * rows[0].large}{name.translate(_PLAIN)}"
+            server, large = await _server(kinds[name], where, postgres, large=rows[0].large)
+            stack.callback(server.stop)
+            await server.start()
+            assert server.daemon is not None
+            worlds[name] = World(
+                server.port, server.daemon, postgres.daemon if postgres else None, large=large
+            )
+            _say(f"{name}: set up in {time.monotonic() - start:.1f} s")
+        return await _measure(options, rows, worlds)
+
+
+_PLAIN = str.maketrans({" ": "-", "(": None, ")": None})
+
+
+async def _server(
+    kind: type[Server], folder: Path, postgres: Postgres | None, *, large: bool
+) -> tuple[Server, LargeWorld | None]:
+    if large:
+        return await large_world.prepared(kind, folder, postgres)
+    url = await postgres.create_database(folder.name) if postgres else ""
+    return kind(folder, url), None
+
+
+def _measured(row: Row, names: Iterable[str]) -> list[str]:
+    """Where a row is measured: on Palpo with one engine, unless the engine matters."""
+    chosen = list(names)
+    palpo = [name for name in chosen if name.startswith(Palpo.name)]
+    return chosen if row.engines else [name for name in chosen if name not in palpo[1:]]
+
+
+def _report(
+    options: argparse.Namespace, rows: list[Row], names: list[str], outcomes: Outcomes, versions: list[str]
+) -> int:
     print(f"\n{'; '.join(versions)}; {_machine()}; {options.rounds} rounds of {options.seconds:g} s\n")
     if options.profile:
         print("Profiled: the profiler slows the servers down, and these figures compare nothing.\n")
-    print(table(rows, options.servers, outcomes))
+    print(table(rows, names, outcomes))
     for row in rows:
         for name, outcome in outcomes[row.name].items():
             if outcome.error:
                 print(f"\n{row.name} on {name} does not count: {outcome.error}")
     if options.json:
-        content = {
-            "versions": versions,
-            "machine": _machine(),
-            "rows": as_json(rows, options.servers, outcomes),
-        }
+        content = {"versions": versions, "machine": _machine(), "rows": as_json(rows, outcomes)}
         options.json.write_text(json.dumps(content, indent=2) + "\n")
-    missed = shortfalls(rows, outcomes) if options.require else []
+    if not options.require:
+        return 0
+    print("".join(f"\nreached: {what}" for what in reached(rows, outcomes)))
+    missed = shortfalls(rows, outcomes)
     for reason in missed:
         print(f"below the bar: {reason}")
     return 1 if missed else 0
 
 
-async def _world(server: Server, postgres: Postgres | None) -> World:
-    await server.start()
-    assert server.daemon is not None
-    return World(server.port, server.daemon, postgres.daemon if postgres else None)
-
-
 async def _measure(options: argparse.Namespace, rows: list[Row], worlds: dict[str, World]) -> Outcomes:
     """Row after row, and in each the servers in turns, who goes first changing each round."""
-    outcomes: Outcomes = {row.name: {name: Outcome() for name in worlds} for row in rows}
+    outcomes: Outcomes = {row.name: {name: Outcome() for name in _measured(row, worlds)} for row in rows}
     for row in rows:
         for number in range(options.rounds):
-            for name in list(worlds) if number % 2 == 0 else reversed(list(worlds)):
+            names = list(outcomes[row.name])
+            for name in names if number % 2 == 0 else reversed(names):
                 outcome = outcomes[row.name][name]
                 if outcome.error:
                     continue
@@ -142,7 +201,9 @@ async def _round(options: argparse.Namespace, row: Row, name: str, world: World,
         await row.measure(world, world.prepared[row.name], min(1.0, options.seconds))
     await world.settle()
     if options.profile and not outcome.samples:
-        world.profiler = profiling(world.server.pid, options.profile / f"{name}-{row.name}.txt")
+        world.profiler = profiling(
+            world.server.pid, options.profile / f"{name.translate(_PLAIN)}-{row.name}.txt"
+        )
     sample = await row.measure(world, world.prepared[row.name], options.seconds)
     outcome.samples.append(sample)
     figures = ", ".join(f"{line} {value:,.2f} {row.unit}" for line, value in row.figures(sample).items())

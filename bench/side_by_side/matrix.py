@@ -11,6 +11,7 @@ import orjson
 from bench.side_by_side.http import Connection, LoadError
 
 CLIENT = "/_matrix/client/v3"
+SLIDING_SYNC = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 PASSWORD = "a benchmark's password"
 _transactions = itertools.count(1)
 
@@ -53,10 +54,20 @@ class User:
         target = f"{CLIENT}/rooms/{quote(room_id)}/send/m.room.message/t{next(_transactions)}"
         return await self.call("PUT", target, {"msgtype": "m.text", "body": text})
 
-    async def sync(self, *, since: str = "", timeout_ms: int = 0) -> bytes:
-        """``GET /sync``; the body unparsed, for parsing is no work of the server."""
+    async def sync(self, *, since: str = "", timeout_ms: int = 0, lazy: bool = False) -> bytes:
+        """``GET /sync``, with members loaded lazily or not.
+
+        The body is unparsed, for parsing is no work of the server.
+        """
         query = {"timeout": str(timeout_ms)} | ({"since": since} if since else {})
+        if lazy:
+            query["filter"] = '{"room":{"state":{"lazy_load_members":true}}}'
         return await self.call("GET", f"{CLIENT}/sync?{urlencode(query)}")
+
+    async def sliding_sync(self, content: Any, *, pos: str = "") -> bytes:
+        """``POST /sync`` of simplified sliding sync (MSC4186), without waiting, from ``pos`` on."""
+        query = {"timeout": "0"} | ({"pos": pos} if pos else {})
+        return await self.call("POST", f"{SLIDING_SYNC}?{urlencode(query)}", content)
 
     async def messages(self, room_id: str, *, start: str = "", limit: int = 50) -> bytes:
         """A page of ``GET /rooms/{roomId}/messages``, backwards."""

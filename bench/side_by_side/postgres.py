@@ -31,22 +31,9 @@ class Postgres:
 
     async def start(self) -> None:
         """Make the cluster, and run it."""
-        self._folder.mkdir()
         data = self._folder / "data"
-        if self._owner is not None:
-            shutil.chown(self._folder, self._owner)
-        owner: dict[str, Any] = {}
-        if self._owner is not None:
-            owner = {"user": self._owner, "group": self._owner, "extra_groups": []}
-        initdb = [str(self._programs / "initdb"), "-D", str(data), "-U", USER, "-A", "trust"]
-        # Nothing else happens in this process yet: it may block.
-        subprocess.run(  # noqa: ASYNC221
-            [*initdb, "-E", "UTF8", "--locale=C"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=self._folder,
-            **owner,
-        )
+        if not (data / "PG_VERSION").exists():
+            self._make_cluster(data)
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -61,19 +48,58 @@ class Postgres:
         )
         await self.daemon.until_listening(self.port)
 
-    async def create_database(self, name: str) -> str:
-        """An empty database's URL; its collation is C, which Synapse insists on."""
-        connection = await _connect(self.port)
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        await connection.close()
+    def _make_cluster(self, data: Path) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        owner: dict[str, Any] = {}
+        if self._owner is not None:
+            shutil.chown(self._folder, self._owner)
+            owner = {"user": self._owner, "group": self._owner, "extra_groups": []}
+        initdb = [str(self._programs / "initdb"), "-D", str(data), "-U", USER, "-A", "trust"]
+        subprocess.run(
+            [*initdb, "-E", "UTF8", "--locale=C"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self._folder,
+            **owner,
+        )
+
+    async def create_database(self, name: str, *, template: str = "template1") -> str:
+        """The URL of a new database, empty or a copy; its collation is C, which Synapse insists on."""
+        await self._execute(
+            f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
+            f'CREATE DATABASE "{name}" TEMPLATE "{template}"',
+        )
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    async def has_database(self, name: str) -> bool:
+        """Whether there is one of that name."""
+        return bool(await self._value("SELECT count(*) FROM pg_database WHERE datname = $1", name))
+
+    async def keep_database(self, name: str, template: str) -> None:
+        """Make the database ``name``, which nothing uses any more, the template of others."""
+        await self._execute("VACUUM (ANALYZE)", database=name)
+        await self._execute(
+            f'DROP DATABASE IF EXISTS "{template}"', f'ALTER DATABASE "{name}" RENAME TO "{template}"'
+        )
 
     async def version(self) -> str:
         """Such as ``PostgreSQL 18.1``."""
-        connection = await _connect(self.port)
-        version = str(await connection.fetchval("SHOW server_version"))
-        await connection.close()
-        return f"PostgreSQL {version}"
+        return f"PostgreSQL {await self._value('SHOW server_version')}"
+
+    async def _execute(self, *statements: str, database: str = "postgres") -> None:
+        connection = await _connect(self.port, database)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def _value(self, statement: str, *parameters: str) -> Any:
+        connection = await _connect(self.port, "postgres")
+        try:
+            return await connection.fetchval(statement, *parameters)
+        finally:
+            await connection.close()
 
     def stop(self) -> None:
         """Fast shutdown."""
@@ -81,11 +107,11 @@ class Postgres:
             self.daemon.stop(signal.SIGINT)
 
 
-async def _connect(port: int) -> Any:
+async def _connect(port: int, database: str) -> Any:
     """Connect, while the server may still be starting."""
     for _ in range(50):
         try:
-            return await asyncpg.connect(host="127.0.0.1", port=port, user=USER, database="postgres")
+            return await asyncpg.connect(host="127.0.0.1", port=port, user=USER, database=database)
         except asyncpg.CannotConnectNowError:
             await asyncio.sleep(0.1)
     raise RuntimeError("PostgreSQL does not take connections")

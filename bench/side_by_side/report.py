@@ -41,26 +41,32 @@ def lines(row: Row) -> list[str]:
     return [row.name, f"{row.name}_p95"] if row.p95 else [row.name]
 
 
-def ratio(row: Row, line: str, outcomes: dict[str, Outcome]) -> float | None:
-    """How many times as good as Synapse Palpo is."""
-    found = [outcomes[name].figure(row, line) if name in outcomes else None for name in ("palpo", "synapse")]
-    if found[0] is None or found[1] is None or not all(found):
+def ratio(row: Row, line: str, outcomes: dict[str, Outcome]) -> tuple[float, str] | None:
+    """How many times as good as Synapse Palpo is, and with which engine, where it has two: the better."""
+    figures = {name: outcome.figure(row, line) for name, outcome in outcomes.items()}
+    other = figures.pop("synapse", None)
+    palpo = {name: figure for name, figure in figures.items() if figure}
+    if not other or not palpo:
         return None
-    return found[0] / found[1] if row.unit == "1/s" else found[1] / found[0]
+    times = {name: figure / other if row.unit == "1/s" else other / figure for name, figure in palpo.items()}
+    best = max(times, key=times.__getitem__)
+    return times[best], best if len(times) > 1 else ""
 
 
 def table(rows: list[Row], servers: list[str], outcomes: Outcomes) -> str:
     """A Markdown table; CPU is a request's, the homeserver's + the database server's."""
+    servers = [name for name in servers if any(name in outcomes[row.name] for row in rows)]
     head = ["row", "unit", *servers, "ratio", *(f"{name} CPU ms" for name in servers)]
     out = [head, ["---", "---", *["--:"] * (len(head) - 2)]]
     for row in rows:
         found = outcomes[row.name]
         for line in lines(row):
             title = row.title if line == row.name else row.title.replace("p50", "p95")
-            figures = [_number(found[name].figure(row, line), found[name].error) for name in servers]
+            outcomes_ = [found.get(name, Outcome()) for name in servers]
+            figures = [_number(outcome.figure(row, line), outcome.error) for outcome in outcomes_]
             times = ratio(row, line, found)
-            cpu = [_cpu(found[name].cpu_ms()) if line == row.name else "" for name in servers]
-            out.append([title, row.unit, *figures, f"{times:.1f}×" if times else "", *cpu])
+            cpu = [_cpu(outcome.cpu_ms()) if line == row.name else "" for outcome in outcomes_]
+            out.append([title, row.unit, *figures, f"{times[0]:.1f}×" if times else "", *cpu])
     widths = [max(len(line[column]) for line in out) for column in range(len(head))]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
@@ -77,14 +83,31 @@ def shortfalls(rows: list[Row], outcomes: Outcomes) -> list[str]:
         times = ratio(row, row.name, outcomes[row.name])
         if times is None:
             missed.append(f"{row.name}: not measured on both servers; {row.bar:g}× is wanted")
-        elif times < row.bar:
-            missed.append(f"{row.name}: {times:.1f}×; {row.bar:g}× is wanted")
+        elif times[0] < row.bar:
+            missed.append(f"{row.name}: {times[0]:.1f}×{_by(times[1])}; {row.bar:g}× is wanted")
     return missed
 
 
-def as_json(rows: list[Row], servers: list[str], outcomes: Outcomes) -> dict[str, Any]:
+def reached(rows: list[Row], outcomes: Outcomes) -> list[str]:
+    """The rows where Palpo reaches its bar."""
+    found = [(row, ratio(row, row.name, outcomes[row.name])) for row in rows if row.bar is not None]
+    return [
+        f"{row.name}: {times[0]:.1f}×{_by(times[1])}; {row.bar:g}× is wanted"
+        for row, times in found
+        if times is not None and row.bar is not None and times[0] >= row.bar
+    ]
+
+
+def _by(column: str) -> str:
+    return f" by {column}, the better" if column else ""
+
+
+def as_json(rows: list[Row], outcomes: Outcomes) -> dict[str, Any]:
     """Every round's figures."""
-    return {row.name: {name: _detail(row, outcomes[row.name][name]) for name in servers} for row in rows}
+    return {
+        row.name: {name: _detail(row, outcome) for name, outcome in outcomes[row.name].items()}
+        for row in rows
+    }
 
 
 def _detail(row: Row, outcome: Outcome) -> dict[str, Any]:

@@ -22,7 +22,10 @@ Measure = Callable[[World, Any, float], Awaitable[Sample]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row, or with ``p95`` two; ``bar`` is how many times as good as Synapse Palpo has to be."""
+    """A row, or with ``p95`` two; ``bar`` is how many times as good as Synapse Palpo has to be.
+
+    ``engines`` tells that the HTTP engine matters, ``large`` that the servers need a large world.
+    """
 
     name: str
     title: str
@@ -31,6 +34,8 @@ class Row:
     measure: Measure
     p95: bool = False
     bar: float | None = None
+    engines: bool = False
+    large: bool = False
 
     def figures(self, sample: Sample) -> dict[str, float]:
         """The numbers to print, by the name of their line."""
@@ -269,6 +274,7 @@ ROWS = (
         prepare=prepare_whoami,
         measure=measure_whoami,
         bar=3,
+        engines=True,
     ),
     Row(
         name="create_room",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -23,8 +24,9 @@ class Server:
 
     def __init__(self, folder: Path, database_url: str) -> None:
         """``database_url`` is empty for SQLite."""
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.quick_passwords = False  # For accounts that are made before anything is measured.
         self.database_url = database_url
         self.port = free_port()
         self.daemon: Daemon | None = None
@@ -32,6 +34,10 @@ class Server:
     def version(self) -> str:
         """What is measured."""
         raise NotImplementedError
+
+    def data_version(self) -> str:
+        """What tells whether data of an earlier run can be used again."""
+        return self.version().rpartition(" ")[2]
 
     def command(self) -> list[str | Path]:
         """What runs it, once its configuration is written."""
@@ -67,7 +73,14 @@ class Palpo(Server):
     def version(self) -> str:
         git = ["git", "-C", str(self.source), "describe", "--always", "--dirty"]
         done = subprocess.run(git, capture_output=True, text=True, check=False)
-        return f"Palpo {done.stdout.strip() or 'of an unknown commit'} ({self.engine})"
+        return f"Palpo {done.stdout.strip() or 'of an unknown commit'}"
+
+    def data_version(self) -> str:
+        digest = hashlib.sha256()
+        for package in ("db", "storage", "services"):
+            for file in sorted((self.source / "palpo" / package).rglob("*.py")):
+                digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
 
     def environment(self) -> dict[str, str]:
         return {"PYTHONPATH": str(self.source)}
@@ -83,8 +96,15 @@ class Palpo(Server):
             "[rate_limits]\nenabled = false\n"
             "[registration]\nopen = true\n"
             '[log]\nlevel = "warning"\nrequests = false\n'
+            + ("[password]\ntime_cost = 1\nmemory_kib = 8\n" if self.quick_passwords else "")
         )
         return [sys.executable, "-m", "palpo.cli.main", "serve", "--config", config]
+
+
+class PalpoOnUvicorn(Palpo):
+    """The same with the other HTTP engine."""
+
+    engine = "uvicorn"
 
 
 class Synapse(Server):
@@ -113,6 +133,7 @@ class Synapse(Server):
         return subprocess.run(test, capture_output=True, check=False).returncode == 0
 
     def version(self) -> str:
+        self.install()
         code = "import importlib.metadata as m; print(m.version('matrix-synapse'))"
         done = subprocess.run([str(self.python), "-c", code], capture_output=True, text=True, check=True)
         return f"Synapse {done.stdout.strip()}"
@@ -173,6 +194,7 @@ class Synapse(Server):
             "rc_joins_per_room": fast,
             "rc_invites": {"per_room": fast, "per_user": fast, "per_issuer": fast},
             "rc_room_creation": fast,
+            **({"bcrypt_rounds": 4} if self.quick_passwords else {}),
         }
 
     def _database(self) -> dict[str, object]:
@@ -184,3 +206,16 @@ class Synapse(Server):
 
 
 SERVERS: dict[str, type[Server]] = {Palpo.name: Palpo, Synapse.name: Synapse}
+ENGINES: dict[str, type[Palpo]] = {Palpo.engine: Palpo, PalpoOnUvicorn.engine: PalpoOnUvicorn}
+
+
+def columns(servers: list[str], engine: str) -> dict[str, type[Server]]:
+    """What is measured, by its name in the table; ``engine`` is Palpo's, or "both"."""
+    found: dict[str, type[Server]] = {}
+    for name in servers:
+        if name == Palpo.name:
+            chosen = ENGINES if engine == "both" else {engine: ENGINES[engine]}
+            found |= {f"{name} ({key})": server for key, server in chosen.items()}
+        else:
+            found[name] = SERVERS[name]
+    return found

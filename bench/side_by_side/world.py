@@ -7,11 +7,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.side_by_side import matrix
 from bench.side_by_side.matrix import User
 from bench.side_by_side.processes import Daemon
+
+if TYPE_CHECKING:
+    from bench.side_by_side.large_world import LargeWorld
 
 
 @dataclass(slots=True)
@@ -38,7 +41,10 @@ class Sample:
 class World:
     """A server's accounts and rooms."""
 
-    def __init__(self, port: int, server: Daemon, database: Daemon | None) -> None:
+    def __init__(
+        self, port: int, server: Daemon, database: Daemon | None, *, large: LargeWorld | None = None
+    ) -> None:
+        self._large = large
         self.port = port
         self.server = server
         self.database = database
@@ -47,6 +53,12 @@ class World:
         self.profiler: AbstractAsyncContextManager[None] | None = None
         self._users: list[User] = []
         self._named: int = 0
+
+    @property
+    def large(self) -> LargeWorld:
+        """The accounts and rooms that a large row needs."""
+        assert self._large is not None
+        return self._large
 
     async def new_user(self) -> User:
         """An account that nothing else uses."""
@@ -72,11 +84,15 @@ class World:
         """CPU seconds so far of the homeserver, and of its database server."""
         return self.server.cpu_seconds(), self.database.cpu_seconds() if self.database else 0.0
 
+    def profiled(self) -> AbstractAsyncContextManager[None]:
+        """Profile the body, where that is asked for."""
+        profiler, self.profiler = self.profiler or nullcontext(), None
+        return profiler
+
     @asynccontextmanager
     async def watching(self, sample: Sample) -> AsyncIterator[None]:
         """Add the time and CPU that the body takes to ``sample``."""
-        profiler, self.profiler = self.profiler or nullcontext(), None
-        async with profiler:
+        async with self.profiled():
             server, database = self.cpu()
             start = time.perf_counter()
             try:
