@@ -23,9 +23,9 @@ from palpo.config.model import Config, EmailConfig, RegistrationConfig
 from palpo.core.signing import SigningKey
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
-from palpo.media.blobs import DiskBlobStore
 from palpo.media.images import ImageWorkers
 from palpo.media.remote import NoRemoteMedia
+from palpo.media.stores import open_store
 from palpo.net.addresses import AddressPolicy
 from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
@@ -55,6 +55,7 @@ from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.media import Media
+from palpo.services.media_cleanup import MediaCleanup
 from palpo.services.memberships import Memberships
 from palpo.services.notifications import Notifications
 from palpo.services.old_sync import OldSync
@@ -429,7 +430,7 @@ def build_services(
         aliases.offer_unknown_with(appservice_queries.offer_alias)
         profiles.offer_unknown_with(appservice_queries.offer_user)
         memberships.offer_unknown_with(appservice_queries.offer_user)
-    blobs = DiskBlobStore(config.data / "media")
+    blobs = open_store(config.media, config.data / "media")
     images = ImageWorkers(max_pixels=config.media.max_pixels)
     media = Media(
         config.media,
@@ -546,6 +547,7 @@ def build_services(
         http=http,
         images=images,
         media=media,
+        media_cleanup=MediaCleanup(db, clock, blobs),
         url_previews=UrlPreviews(
             config.media, db, clock, http, blobs, images, server_name=config.server_name
         ),

@@ -32,6 +32,7 @@ from palpo.services.keys import Keys
 from palpo.services.last_seen import LastSeen
 from palpo.services.logins import Logins
 from palpo.services.media import Media
+from palpo.services.media_cleanup import MediaCleanup
 from palpo.services.memberships import Memberships
 from palpo.services.notifications import Notifications
 from palpo.services.old_sync import OldSync
@@ -155,6 +156,7 @@ class Services:
     http: HttpClient
     images: ImageWorkers
     media: Media
+    media_cleanup: MediaCleanup
     url_previews: UrlPreviews
     account_data: AccountData
     filters: Filters

@@ -201,16 +201,42 @@ class PreviewConfig(Section, frozen=True):
     cache_seconds: Annotated[int, Meta(ge=1, description="How long a preview is kept.")] = 3600
 
 
+class S3Config(Section, frozen=True):
+    """A bucket of an S3-compatible service for media, instead of the folder `data` (`palpo[s3]`).
+    Without credentials here, those of the environment are used (`AWS_ACCESS_KEY_ID` and
+    `AWS_SECRET_ACCESS_KEY`), or the machine's own where it runs in such a cloud.
+    """
+
+    bucket: Annotated[str, Meta(description="Its name; empty: media are files in `data`.")] = ""
+    endpoint: Annotated[
+        str, Meta(pattern="^(https?://.*)?$", description="URL of the service; empty: Amazon's.")
+    ] = ""
+    region: str = "us-east-1"
+    prefix: Annotated[str, Meta(description="What the names of objects begin with.")] = ""
+    access_key_id: str = ""
+    secret_access_key: str = ""
+    credentials_file: Annotated[
+        Path | None,
+        Meta(description="File with `aws_access_key_id` and `aws_secret_access_key`, instead of the above."),
+    ] = None
+    credentials_profile: Annotated[str, Meta(description="The section of that file.")] = "default"
+    timeout_seconds: Annotated[float, Meta(gt=0, description="For one request to the service.")] = 30.0
+
+
 class MediaConfig(Section, frozen=True):
     """The media repository."""
 
     max_upload_bytes: Annotated[int, Meta(ge=1)] = 50 * 1024 * 1024
+    max_user_bytes: Annotated[
+        int, Meta(ge=0, description="What all uploads of one user may have together; 0: no limit.")
+    ] = 0
     max_pixels: Annotated[int, Meta(ge=1, description="Larger images get no thumbnails.")] = 32_000_000
     legacy: Annotated[bool, Meta(description="Serve the endpoints that ask for no access token too.")] = True
     pending_seconds: Annotated[
         int, Meta(ge=1, description="How long a URI that was created ahead of its content waits for it.")
     ] = 24 * 3600
     max_pending: Annotated[int, Meta(ge=1, description="URIs of one user that wait for content.")] = 50
+    s3: S3Config = S3Config()
     previews: PreviewConfig = PreviewConfig()
 
 

@@ -1,25 +1,21 @@
-"""Bytes by their SHA-256: each content once, in a file of that name.
+"""Bytes by their SHA-256, each content once, wherever they are kept.
 
-    <root>/blobs/ab/cd/abcd…   content, complete whenever it is there
-    <root>/tmp/…               what is being written
-
-A file is written aside, flushed to disk and renamed, so a crash leaves whole files or none. No more
-than ``CHUNK`` bytes of a file are in memory at once, whatever its size.
+What comes in is written to a temporary file first: only when all of it is there is its name known.
+No more than ``CHUNK`` bytes of it are in memory at once, whatever its size.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 CHUNK = 256 * 1024
 """Bytes that are gathered before they are written, or read at once."""
@@ -43,8 +39,19 @@ class Blob:
     """Bytes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlob:
+    """Content as its store lists it."""
+
+    sha256: bytes
+    size: int
+    """Bytes."""
+    stored_ts: int
+    """When it was stored last: milliseconds since the Unix epoch."""
+
+
 class BlobStore(Protocol):
-    """Where content is kept."""
+    """Where content is kept. Its methods raise Unavailable where that cannot be reached."""
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
@@ -55,11 +62,11 @@ class BlobStore(Protocol):
         ...
 
     def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to before ``stop``; raises FileNotFoundError."""
+        """The bytes from ``start`` to before ``stop``; raises NotFound at the first."""
         ...
 
-    async def path(self, sha256: bytes) -> Path:
-        """A local file with the content, to be read only."""
+    def local(self, sha256: bytes) -> AbstractAsyncContextManager[Path]:
+        """A local file with the content, to be read only, while the context lasts; raises NotFound."""
         ...
 
     def scratch(self) -> Path:
@@ -70,95 +77,68 @@ class BlobStore(Protocol):
         """Store the content of a scratch file, which is moved."""
         ...
 
+    async def delete(self, sha256: bytes, *, before_ts: int | None = None) -> bool:
+        """Remove content, unless it was stored since ``before_ts``; whether it was there and is gone.
 
-class DiskBlobStore:
-    """A folder."""
+        Storing content that is there already counts as storing it again.
+        """
+        ...
 
-    def __init__(self, root: Path) -> None:
-        self._blobs = root / "blobs"
-        self._scratch = root / "tmp"
-        self._scratch.mkdir(parents=True, exist_ok=True)
+    def stored(self) -> AsyncIterator[StoredBlob]:
+        """All content, in no order."""
+        ...
+
+
+class ScratchFolder:
+    """A folder of files that are being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
 
     def _sweep(self) -> None:
         """Remove what a crash left half written; young files may be another process's."""
         oldest = time.time() - ABANDONED_SECONDS
-        for path in self._scratch.iterdir():
+        for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
-    async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
-        """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
-        path = self.scratch()
-        digest = hashlib.sha256()
-        size = 0
-        file = await asyncio.to_thread(path.open, "xb", buffering=0)
-        try:
-            async for data in gathered(chunks):
-                size += len(data)
-                if size > limit:
-                    raise BlobTooLarge(f"over {limit} bytes")
-                await asyncio.to_thread(_append, file, digest, data)
-            await asyncio.to_thread(self._keep, file, path, digest.digest())
-        finally:
-            file.close()
-            path.unlink(missing_ok=True)
-        return Blob(sha256=digest.digest(), size=size)
-
-    async def has(self, sha256: bytes) -> bool:
-        """Whether the content is there."""
-        return await asyncio.to_thread(self._file(sha256).is_file)
-
-    async def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to before ``stop``; raises FileNotFoundError."""
-        file = await asyncio.to_thread(self._file(sha256).open, "rb")
-        try:
-            file.seek(start)
-            left = None if stop is None else stop - start
-            while left is None or left > 0:
-                chunk = await asyncio.to_thread(file.read, CHUNK if left is None else min(CHUNK, left))
-                if not chunk:
-                    return
-                left = None if left is None else left - len(chunk)
-                yield chunk
-        finally:
-            file.close()
-
-    async def path(self, sha256: bytes) -> Path:
-        """A local file with the content, to be read only."""
-        return self._file(sha256)
-
-    def scratch(self) -> Path:
+    def new(self) -> Path:
         """The path of a new temporary file, which does not exist yet."""
-        return self._scratch / secrets.token_hex(16)
+        return self._folder / secrets.token_hex(16)
 
-    async def adopt(self, path: Path) -> Blob:
-        """Store the content of a scratch file, which is moved."""
-        return await asyncio.to_thread(self._adopt, path)
-
-    def _adopt(self, path: Path) -> Blob:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            size = file.tell()
-            self._keep(file, path, digest)
-        return Blob(sha256=digest, size=size)
-
-    def _keep(self, file: BinaryIO | FileIO, path: Path, sha256: bytes) -> None:
-        """Flush the file at ``path`` to disk and give it its name."""
-        os.fsync(file.fileno())
-        place = self._file(sha256)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
-        folder = os.open(place.parent, os.O_RDONLY)
+    @asynccontextmanager
+    async def file(self) -> AsyncIterator[Path]:
+        """A path for a temporary file, which is gone afterwards."""
+        path = self.new()
         try:
-            os.fsync(folder)
+            yield path
         finally:
-            os.close(folder)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    def _file(self, sha256: bytes) -> Path:
-        name = sha256.hex()
-        return self._blobs / name[:2] / name[2:4] / name
+
+async def spool(path: Path, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
+    """Write what ``chunks`` yields to a new file; raises BlobTooLarge past ``limit`` bytes."""
+    digest = hashlib.sha256()
+    size = 0
+    file = await asyncio.to_thread(path.open, "xb", buffering=0)
+    try:
+        async for data in gathered(chunks):
+            size += len(data)
+            if size > limit:
+                raise BlobTooLarge(f"over {limit} bytes")
+            await asyncio.to_thread(_append, file, digest, data)
+    finally:
+        file.close()
+    return Blob(sha256=digest.digest(), size=size)
+
+
+def file_blob(path: Path) -> Blob:
+    """What a file has in it."""
+    with path.open("rb") as file:
+        return Blob(sha256=hashlib.file_digest(file, "sha256").digest(), size=file.tell())
 
 
 async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

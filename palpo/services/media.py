@@ -25,8 +25,10 @@ from palpo.media.headers import checked_type
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from palpo.media.keyed_locks import KeyedLocks
 from palpo.media.remote import RemoteMedia
+from palpo.services.media_cleanup import discard
 from palpo.storage import media as storage
 from palpo.storage.media import MediaRecord, Thumbnail
+from palpo.storage.media_references import user_bytes
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -114,9 +116,9 @@ class Media:
         return record
 
     async def upload(self, user_id: str, upload: Upload) -> MediaRecord:
-        """Store content under a new URI. Raises TooLarge and InvalidParam."""
+        """Store content under a new URI. Raises TooLarge, InvalidParam, Forbidden past the user's quota."""
         filename = _checked_filename(upload.filename)
-        blob = await self._receive(upload)
+        blob = await self._receive(user_id, upload)
         record = MediaRecord(
             origin=self._server_name,
             media_id=self._random_id(),
@@ -128,20 +130,32 @@ class Media:
             filename=filename,
             authenticated=not self._config.legacy,
         )
-        await self._db.write(lambda tx: storage.insert(tx, record))
+
+        async def unit(tx: WriteTransaction) -> bool:
+            fits = await self._fits(tx, user_id, blob.size)
+            if fits:
+                await storage.insert(tx, record)
+            return fits
+
+        if not await self._db.write(unit):
+            await discard(self._db, self._blobs, [blob.sha256])
+            raise self._over_quota()
         return record
 
     async def upload_to(self, user_id: str, server_name: str, media_id: str, upload: Upload) -> None:
         """Store content under a URI that ``create`` made.
 
-        Raises NotFound where it was not made or has expired, Forbidden where by another user,
-        M_CANNOT_OVERWRITE_MEDIA (409) where it has content already, TooLarge and InvalidParam.
+        Raises NotFound where it was not made or has expired, Forbidden where by another user and past
+        the user's quota, M_CANNOT_OVERWRITE_MEDIA (409) where it has content already, TooLarge and
+        InvalidParam.
         """
         filename = _checked_filename(upload.filename)
         await self._check_pending(user_id, _uri(server_name, media_id))
-        blob = await self._receive(upload)
+        blob = await self._receive(user_id, upload)
 
-        async def unit(tx: WriteTransaction) -> bool:
+        async def unit(tx: WriteTransaction) -> MatrixError | None:
+            if not await self._fits(tx, user_id, blob.size):
+                return self._over_quota()
             filled = await storage.fill(
                 tx,
                 server_name,
@@ -155,10 +169,12 @@ class Media:
             # A position, so that who looked before this commit and waits after it is woken too.
             await tx.positions()
             tx.notify(_topic(media_id))
-            return filled
+            return None if filled else _overwriting()
 
-        if not await self._db.write(unit):
-            raise _overwriting()
+        refusal = await self._db.write(unit)
+        if refusal is not None:
+            await discard(self._db, self._blobs, [blob.sha256])
+            raise refusal
 
     async def find(
         self,
@@ -225,20 +241,42 @@ class Media:
 
     async def _make_thumbnail(self, record: MediaRecord, source: bytes, spec: ThumbnailSpec) -> Thumbnail:
         async with scratch_file(self._blobs) as target:
-            facts = await self._images.thumbnail(await self._blobs.path(source), target, spec)
+            async with self._blobs.local(source) as path:
+                facts = await self._images.thumbnail(path, target, spec)
             if facts.original:
                 return Thumbnail(sha256=source, size=record.size, content_type=facts.content_type)
             blob = await self._blobs.adopt(target)
         return Thumbnail(sha256=blob.sha256, size=blob.size, content_type=facts.content_type)
 
-    async def _receive(self, upload: Upload) -> Blob:
-        limit = self._config.max_upload_bytes
+    async def _receive(self, user_id: str, upload: Upload) -> Blob:
+        """Store the content; raises TooLarge, and Forbidden where it exceeds what the user has left."""
+        most = self._config.max_upload_bytes
+        too_large = TooLarge(f"Uploads may have {most} bytes")
+        left = await self._left(user_id)
+        limit = most if left is None else min(most, left)
+        declared = upload.declared_size
         try:
-            if upload.declared_size is not None and upload.declared_size > limit:
+            if declared is not None and declared > limit:
                 raise BlobTooLarge
             return await self._blobs.put(upload.chunks, limit=limit)
         except BlobTooLarge:
-            raise TooLarge(f"Uploads may have {limit} bytes") from None
+            over_quota = limit < most and (declared is None or declared <= most)
+            raise (self._over_quota() if over_quota else too_large) from None
+
+    async def _left(self, user_id: str) -> int | None:
+        """How many more bytes a user may upload; None: any number."""
+        quota = self._config.max_user_bytes
+        if not quota:
+            return None
+        return max(0, quota - await self._db.read(lambda tx: user_bytes(tx, user_id)))
+
+    async def _fits(self, tx: WriteTransaction, user_id: str, size: int) -> bool:
+        """Whether the user may have ``size`` more bytes, now that it is to be theirs."""
+        quota = self._config.max_user_bytes
+        return not quota or await user_bytes(tx, user_id) + size <= quota
+
+    def _over_quota(self) -> Forbidden:
+        return Forbidden(f"Your uploads may have {self._config.max_user_bytes} bytes together")
 
     async def _check_pending(self, user_id: str, uri: MxcUri) -> None:
         record = await self._db.read(lambda tx: storage.find(tx, uri.server, uri.media_id))

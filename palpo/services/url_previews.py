@@ -131,7 +131,8 @@ class UrlPreviews:
         limit = self._config.max_image_bytes
         try:
             blob = await self._blobs.put(_only_image(response.chunks(limit)), limit=limit)
-            facts = await self._images.inspect(await self._blobs.path(blob.sha256))
+            async with self._blobs.local(blob.sha256) as path:
+                facts = await self._images.inspect(path)
         except (_NotAnImage, BlobTooLarge, ImageUnsupported, ImageTooLarge):
             return {}
         uri = await self._keep(blob, facts)

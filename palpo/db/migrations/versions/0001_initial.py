@@ -733,6 +733,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("source", "variant", name=op.f("pk_media_thumbnails")),
     )
+    op.create_index("ix_media_thumbnails_sha256", "media_thumbnails", ["sha256"], unique=False)
     op.create_table(
         "memberships",
         sa.Column(

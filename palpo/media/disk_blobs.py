@@ -1,0 +1,128 @@
+"""Content in files.
+
+    <root>/blobs/ab/cd/abcd…   content, complete whenever it is there
+    <root>/tmp/…               what is being written
+
+A file is written aside, flushed to disk and renamed, so a crash leaves whole files or none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from palpo.core.errors import NotFound
+from palpo.media.blobs import CHUNK, Blob, ScratchFolder, StoredBlob, file_blob, spool
+
+
+class DiskBlobStore:
+    """A folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / "blobs"
+        self._scratch = ScratchFolder(root / "tmp")
+
+    async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
+        """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
+        async with self._scratch.file() as path:
+            blob = await spool(path, chunks, limit=limit)
+            await asyncio.to_thread(self._keep, path, blob.sha256)
+        return blob
+
+    async def has(self, sha256: bytes) -> bool:
+        """Whether the content is there."""
+        return await asyncio.to_thread(self._file(sha256).is_file)
+
+    async def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to before ``stop``; raises NotFound at the first."""
+        try:
+            file = await asyncio.to_thread(self._file(sha256).open, "rb")
+        except FileNotFoundError:
+            raise _missing() from None
+        try:
+            file.seek(start)
+            left = None if stop is None else stop - start
+            while left is None or left > 0:
+                chunk = await asyncio.to_thread(file.read, CHUNK if left is None else min(CHUNK, left))
+                if not chunk:
+                    return
+                left = None if left is None else left - len(chunk)
+                yield chunk
+        finally:
+            file.close()
+
+    @asynccontextmanager
+    async def local(self, sha256: bytes) -> AsyncIterator[Path]:
+        """The file with the content, to be read only; raises NotFound."""
+        if not await self.has(sha256):
+            raise _missing()
+        yield self._file(sha256)
+
+    def scratch(self) -> Path:
+        """The path of a new temporary file, which does not exist yet."""
+        return self._scratch.new()
+
+    async def adopt(self, path: Path) -> Blob:
+        """Store the content of a scratch file, which is moved."""
+        blob = await asyncio.to_thread(file_blob, path)
+        await asyncio.to_thread(self._keep, path, blob.sha256)
+        return blob
+
+    async def delete(self, sha256: bytes, *, before_ts: int | None = None) -> bool:
+        """Remove content, unless it was stored since ``before_ts``; whether it was there and is gone."""
+        return await asyncio.to_thread(self._delete, self._file(sha256), before_ts)
+
+    async def stored(self) -> AsyncIterator[StoredBlob]:
+        """All content, in no order."""
+        folders = await asyncio.to_thread(lambda: sorted(self._blobs.glob("??/??")))
+        for folder in folders:
+            for blob in await asyncio.to_thread(_in_folder, folder):
+                yield blob
+
+    def _keep(self, path: Path, sha256: bytes) -> None:
+        """Flush the file at ``path`` to disk and give it its name."""
+        _flush(path)
+        place = self._file(sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+        _flush(place.parent)
+
+    @staticmethod
+    def _delete(path: Path, before_ts: int | None) -> bool:
+        with suppress(FileNotFoundError):
+            if before_ts is None or path.stat().st_mtime * 1000 < before_ts:
+                path.unlink()
+                return True
+        return False
+
+    def _file(self, sha256: bytes) -> Path:
+        name = sha256.hex()
+        return self._blobs / name[:2] / name[2:4] / name
+
+
+def _in_folder(folder: Path) -> list[StoredBlob]:
+    found: list[StoredBlob] = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError, ValueError):
+            stat = path.stat()
+            found.append(
+                StoredBlob(
+                    sha256=bytes.fromhex(path.name), size=stat.st_size, stored_ts=int(stat.st_mtime * 1000)
+                )
+            )
+    return found
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _missing() -> NotFound:
+    return NotFound("The content is not there")
