@@ -106,6 +106,7 @@ class Dispatcher:
         exchange = Exchange(
             method=method,
             raw_path=raw_path.decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
             endpoint=route.endpoint if route else None,
             status=reply.status,
             seconds=time.perf_counter() - started,

@@ -18,6 +18,7 @@ class Exchange:
 
     method: str
     raw_path: str
+    query: str
     endpoint: Endpoint[Any, Any, Any] | None
     status: int
     seconds: float

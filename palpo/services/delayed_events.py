@@ -13,15 +13,24 @@ from typing import Any, Literal
 import structlog
 
 from palpo.core.canonical_json import decode_object, to_json
-from palpo.core.errors import BadJson, BadRequest, InvalidParam, MatrixError, NotFound, TooLarge
+from palpo.core.errors import (
+    BadJson,
+    BadRequest,
+    Forbidden,
+    InvalidParam,
+    MatrixError,
+    NotFound,
+    TooLarge,
+)
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.db.engine import Commit, Database
+from palpo.services.drafts import SendTransaction
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_state import RoomState
-from palpo.services.room_writer import SendTransaction
 from palpo.services.sending import Sending
 from palpo.services.sessions import Requester
+from palpo.storage import accounts
 from palpo.storage import delayed_events as storage
 from palpo.storage.delayed_events import DelayedEvent
 from palpo.streams.clock import Clock
@@ -137,8 +146,8 @@ class DelayedEvents:
         while True:
             self._scheduled.clear()
             try:
-                await self.send_due()
-                sleep = await self._sleep_s()
+                clear = await self.send_due()
+                sleep = await self._sleep_s(0.0 if clear else RETRY_S)
             except Exception:
                 log.exception("delayed_events_failed")
                 sleep = RETRY_S
@@ -148,15 +157,17 @@ class DelayedEvents:
             except TimeoutError:
                 continue
 
-    async def send_due(self) -> None:
-        """Send everything whose time has come."""
+    async def send_due(self) -> bool:
+        """Send everything whose time has come; False where something of it is to be tried again."""
         now = self._clock.now_ms()
-        more = True
+        more, clear = True, True
         while more:
             due = await self._db.read(lambda tx: storage.due(tx, now, BATCH))
             sent = [await self._try_to_send(event) for event in due]
-            more = len(due) == BATCH and all(sent)
+            clear = all(sent)
+            more = len(due) == BATCH and clear
         await self._db.write(lambda tx: storage.sweep(tx, now - KEEP_MS))
+        return clear
 
     async def _try_to_send(self, event: DelayedEvent) -> bool:
         """Send one if it still may be sent; False where it is to be tried again."""
@@ -167,12 +178,13 @@ class DelayedEvents:
             return error.status < 500
         return True
 
-    async def _sleep_s(self) -> float:
+    async def _sleep_s(self, overdue_s: float) -> float:
+        """Seconds until the next one's time comes; ``overdue_s`` where that has been."""
         due = await self._db.read(storage.next_ts)
         if due is None:
             return LONGEST_SLEEP_S
         wait_s = (due - self._clock.now_ms()) / 1000
-        return min(wait_s, LONGEST_SLEEP_S) if wait_s > 0 else RETRY_S
+        return min(wait_s, LONGEST_SLEEP_S) if wait_s > 0 else overdue_s
 
     async def _send(self, event: DelayedEvent) -> None:
         """Send one, whose turn comes once: afterwards, or where it is refused, it is done with."""
@@ -185,6 +197,9 @@ class DelayedEvents:
         await self._finish(event)
 
     async def _write(self, event: DelayedEvent) -> None:
+        account = await self._db.read(lambda tx: accounts.find(tx, event.user_id))
+        if account is not None and account.suspended:
+            raise Forbidden("The account has been suspended since", errcode="M_USER_SUSPENDED")
         requester = Requester(user_id=event.user_id, device_id=event.device_id)
         content = decode_object(event.content)
         if event.state_key is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from palpo.core import canonical_json
 from palpo.core.signing import SigningKey, sign_json
 from palpo.streams.clock import Clock
 
@@ -30,5 +32,11 @@ class ServerKeys:
                 "old_verify_keys": {},
                 "valid_until_ts": now + VALIDITY_MS,
             }
-            self._published = sign_json(keys, self._server_name, self._key)
+            signed = sign_json(keys, self._server_name, self._key)
+            # In canonical order: some verify the signature over the response as it came.
+            self._published = canonical_json.decode_object(canonical_json.encode(signed))
         return self._published
+
+    def of_servers(self, server_names: Iterable[str]) -> list[dict[str, Any]]:
+        """The keys of those servers that this one can answer for: itself. The others are left out."""
+        return [self.published()] if self._server_name in server_names else []

@@ -299,3 +299,13 @@ def test_no_body_makes_it_raise(value: Any, status: int, path: str) -> None:
 @given(body=st.binary(max_size=50))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
     CHECKER.check("GET", f"{V3}/sync", 200, body)
+
+
+def test_a_challenge_where_the_data_has_no_401() -> None:
+    path = "/_matrix/client/v3/keys/device_signing/upload"
+    challenge = {"session": "x", "flows": [{"stages": ["m.login.password"]}], "params": {}}
+    checker = SchemaChecker()
+    assert checker.check("POST", path, 401, json.dumps(challenge).encode()) == []
+    wrong = {**challenge, "flows": "all"}
+    assert checker.check("POST", path, 401, json.dumps(wrong).encode()) != []
+    assert checker.check("POST", path, 401, b'{"session": "x"}') != []

@@ -124,3 +124,14 @@ async def test_server_keys(server: Homeserver) -> None:
 async def test_federation_version(server: Homeserver) -> None:
     answer = await server.client().request("GET", "/federation/v1/version")
     assert answer["server"]["name"] == "Palpo"
+
+
+async def test_the_notary_answers_for_itself(server: Homeserver) -> None:
+    client = server.client()
+    own = await client.request("GET", "/key/v2/server")
+    assert list(own) == sorted(own), "some verify the signature over the response as it came"
+    asked = {"server_keys": {"test.example": {}, "else.example": {}}}
+    assert await client.request("POST", "/key/v2/query", asked) == {"server_keys": [own]}
+    assert await client.request("GET", "/key/v2/query/test.example") == {"server_keys": [own]}
+    assert await client.request("GET", "/key/v2/query/else.example") == {"server_keys": []}
+    await client.request("POST", "/key/v2/query", {"server_keys": []}, status=400)
