@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,11 +22,22 @@ from tests.fuzz.oracle import Answer, Logs, Oracle
 from tests.fuzz.pools import Pools
 from tests.fuzz.requests import Maker, Request
 from tests.fuzz.values import Values
+from tests.support.appservices import AS_TOKEN, registration
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 BLOCKED_SECONDS = 1.0
 GIVE_UP_SECONDS = 20.0
-CHECK_EVERY = 200
+FEATURES: dict[str, Any] = {
+    "public_url": "https://test.example",
+    "turn": {"uris": ["turn:127.0.0.1"], "shared_secret": "x"},
+    "email": {"host": "127.0.0.1", "port": 9, "sender": "palpo@test.example", "security": "none"},
+    "identity_servers": [{"name": "127.0.0.1:9", "url": "http://127.0.0.1:9"}],
+    "server_notices": {"enabled": True},
+    "push": {"allow_http": True},
+    "well_known": {"server": "test.example:443", "support_page": "https://test.example/"},
+}
+"""A configuration with everything in use; nobody listens where others are asked for anything."""
+CHECK_EVERY = 100
 """Requests between two looks at whether the users still can log in."""
 DESTRUCTIVE = {
     "deactivateAccount": 0.03,
@@ -114,6 +126,11 @@ async def call(app: Any, request: Request) -> Answer:
     return answer
 
 
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
 class World:
     """The users of a run, and what they have made."""
 
@@ -123,12 +140,20 @@ class World:
         self._rng = rng
         self._number = 0
         self.users: list[Client] = []
+        self.rooms: dict[str, list[str]] = {}
+        """The rooms that each user is in."""
+        self.facts: dict[str, dict[str, str]] = {}
+        """What else is each user's own."""
 
     async def restore(self) -> None:
         """Make up for users who were lost."""
         self.users = [user for user in self.users if await self._works(user)]
         while len(self.users) < 3:
             self.users.append(await self._new_user())
+        for user in self.users:
+            self.rooms[user.user_id] = (await user.get("/joined_rooms"))["joined_rooms"]
+            backup = await user.get("/room_keys/version", status=None)
+            self.facts[user.user_id] = {"version": backup["version"]} if "version" in backup else {}
 
     async def _works(self, user: Client) -> bool:
         answer = await user.get("/account/whoami", status=None)
@@ -169,10 +194,10 @@ class World:
                 await other.post(f"/join/{room_id}", status=None)
         for path in ("/sync", "/pushrules/", "/joined_rooms"):
             self._pools.harvest(await user.get(path, status=None))
-        for name in ("x", "y"):
+        for content in (b"x", PICTURE):
             media = await user.http.post(
                 "/_matrix/media/v3/upload",
-                content=name.encode(),
+                content=content,
                 headers={"Authorization": f"Bearer {user.token}"},
             )
             self._pools.harvest(media.json())
@@ -200,6 +225,8 @@ class Driver:
         self._oracle = Oracle()
         self._logs = logs
         self._current = ""
+        self._sent: dict[Request, str] = {}
+        """The rooms of events on their way."""
 
     async def run(self, requests: int, *, operations: Sequence[str] = (), concurrency: int = 4) -> Result:
         """Make ``requests`` requests, to ``operations`` alone where some are named."""
@@ -229,6 +256,7 @@ class Driver:
                 batch = [self._make(order.pop()) for _ in range(count)]
                 self._current = "\n   ".join(map(str, batch))
                 await asyncio.gather(*(self._one(request) for request in batch))
+                self._sent.clear()
                 if not warm and self.result.requests >= requests // 10:
                     warm = resident_kib()
         finally:
@@ -239,14 +267,31 @@ class Driver:
         return self.result
 
     def _make(self, maker: Maker) -> Request:
-        caller = self.rng.choice(self.world.users)
+        rng = self.rng
+        caller, other = rng.choice(self.world.users), rng.choice(self.world.users)
+        self.values.wild = rng.choice((0.05, 0.05, 0.3, 1.0))
+        own = rng.random() < 0.85
         self.values.context = {
-            "user_id": (caller if self.rng.random() < 0.6 else self.rng.choice(self.world.users)).user_id,
+            "user_id": (caller if own else other).user_id,
+            "other": other.user_id,
             "device_id": caller.device_id,
             "server_name": "test.example",
-            **self.pools.pair(self.rng),
+            **self.world.facts[caller.user_id],
+            **self.pools.pair(rng, self.world.rooms[caller.user_id] if rng.random() < 0.9 else ()),
         }
-        return maker.make(self.values, caller.token)
+        if rng.random() < 0.5:
+            self.values.context |= {"kind": "override", "rule_id": "mine"}
+        bridge = rng.random() < (0.8 if maker.endpoint.auth is Auth.APPSERVICE else 0.02)
+        request = maker.make(self.values, AS_TOKEN if bridge else caller.token)
+        if bridge and rng.random() < 0.5:
+            query = request.query + b"&user_id=%40_irc_" + b"%d%%3Atest.example" % rng.randrange(3)
+            request = replace(request, query=query)
+        if (
+            maker.endpoint.operation_id in ("sendMessage", "setRoomStateWithKey")
+            and "room_id" in self.values.context
+        ):
+            self._sent[request] = self.values.context["room_id"]
+        return request
 
     async def _one(self, request: Request) -> None:
         started = time.perf_counter()
@@ -269,7 +314,10 @@ class Driver:
             self.result.slowest = (answer.seconds, str(request))
         if answer.status < 300 and answer.content_type == "application/json" and len(answer.body) < 100_000:
             with contextlib.suppress(msgspec.DecodeError):
-                self.pools.harvest(msgspec.json.decode(answer.body))
+                value = msgspec.json.decode(answer.body)
+                self.pools.harvest(value)
+                if request in self._sent and "event_id" in value:
+                    self.pools.add_pair(self._sent[request], value["event_id"])
 
     def _found(self, problem: str, request: Request) -> None:
         self.result.findings.append(Finding(problem=problem, request=str(request)))
@@ -303,8 +351,8 @@ async def driver(data: Path, seed: int, **overrides: Any) -> AsyncIterator[Drive
     before = structlog.get_config()
     structlog.configure(processors=[logs], cache_logger_on_first_use=False)
     try:
-        turn = {"uris": ["turn:127.0.0.1"], "shared_secret": "x"}
-        async with homeserver(data, turn=turn, **overrides) as server:
+        bridge = registration(data, url="http://127.0.0.1:9")
+        async with homeserver(data, appservices=[bridge], **FEATURES, **overrides) as server:
             yield Driver(server, seed, logs)
     finally:
         structlog.configure(**before)

@@ -72,12 +72,20 @@ FIXED: Mapping[str, Sequence[Any]] = {
     "tag": ["m.favourite", "u.work"],
     "action": ["cancel", "restart", "send"],
     "network_id": ["irc"],
+    "appservice_id": ["bridge"],
+    "email": ["a@example.invalid"],
+    "client_secret": ["secret"],
+    "send_attempt": [1, 2],
+    "username": ["new", "fuzz0"],
+    "userid": ["@_irc_a:test.example"],
     "protocol": ["irc"],
     "medium": ["email", "msisdn"],
     "address": ["a@example.invalid"],
     "id_server": ["127.0.0.1:9"],
     "password": ["correct horse battery"],
     "txn_id": ["t1", "t2", "t3"],
+    "batch": ["s1", "s9", "t1-1", "t9-9"],
+    "session_id": ["s"],
     "order_by": ["recent", "rank"],
     "search_term": ["hello", "x y", "\"", "*", "a AND b", "NEAR(a b)", "'"],
     "dir": ["b", "f"],
@@ -141,11 +149,12 @@ class Pools:
                     else:
                         waiting.append(inner)
 
-    def pair(self, rng: Random) -> dict[str, str]:
-        """A room and an event in it, where one is known."""
-        if not self._pairs:
+    def pair(self, rng: Random, rooms: Sequence[str]) -> dict[str, str]:
+        """A room and an event in it, one of ``rooms`` if there is any."""
+        known = [pair for pair in self._pairs if pair[0] in rooms] or list(self._pairs)
+        if not known:
             return {}
-        room_id, event_id = self._pairs[rng.randrange(len(self._pairs))]
+        room_id, event_id = rng.choice(known)
         return {"room_id": room_id, "event_id": event_id}
 
     def add_pair(self, room_id: str, event_id: str) -> None:

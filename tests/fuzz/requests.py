@@ -69,7 +69,7 @@ class Maker:
 
         path = _PLACEHOLDER.sub(segment, template)
         method = self.endpoint.method
-        if values.chance(0.02):
+        if values.wrong(0.02):
             method = values.rng.choice(("HEAD", "OPTIONS", "PATCH", "GET", "POST", "DELETE", "X" * 300))
         return Request(
             operation_id=self.endpoint.operation_id,
@@ -82,7 +82,7 @@ class Maker:
 
     def _segment(self, values: Values, text: str) -> str:
         draw = values.rng.random()
-        if draw < 0.01:
+        if values.wrong(0.01):
             return values.rng.choice(("", "%", "%zz", "%ff%fe", "%00", "%2F%2F", "%ED%A0%80", "a/b", "%C3"))
         encoded = quote(text.encode("utf-8", "surrogatepass"), safe="!@:$#" if draw < 0.3 else "")
         return encoded[:8000]
@@ -94,35 +94,36 @@ class Maker:
                 continue
             # Without a timeout some wait for as long as is their default.
             waits = field.encode_name.startswith("timeout")
-            if not waits and not values.chance(0.9 if field.required else 0.4):
+            if not waits and (values.wrong(0.1) if field.required else values.chance(0.6)):
                 continue
             if waits:
-                parts.append(f"{field.encode_name}={values.rng.choice((0, 1, 5, 5, 5, 5, -1, 'x'))}")
+                parts.append(f"{field.encode_name}={values.rng.choice((0, 1, 5, 5, 5, 5, 5, -1))}")
                 continue
             drawn = values.of_type(field.type, field.encode_name)
+            if drawn is None and not values.wrong(0.3):
+                continue
             for item in drawn if isinstance(drawn, list) else [drawn]:
                 parts.append(f"{quote_plus(field.encode_name)}={_query_text(item)}")
                 if values.chance(0.01):
                     parts.append(parts[-1])
-        if values.chance(0.01):
+        if values.wrong(0.01):
             parts.append(values.rng.choice(("%ff=1", "a=%ff", "=&&=", "x" * 3000, "&" * 2000, "user_id=%00")))
         return "&".join(parts).encode()
 
     def _headers(self, values: Values, token: str) -> tuple[tuple[bytes, bytes], ...]:
         headers = []
         if self.endpoint.auth is not Auth.NONE or values.chance(0.1):
-            draw = values.rng.random()
-            if draw < 0.01:
+            if values.wrong(0.01):
                 token = values.rng.choice(("", "x", "\xff", "a" * 5000, "Bearer"))
-            if draw < 0.99:
+            if not values.wrong(0.01):
                 headers.append((b"authorization", b"Bearer " + token.encode("latin-1", "replace")))
         if values.chance(0.9):
             headers.append((b"content-type", b"application/json"))
         else:
             headers.append((b"content-type", values.rng.choice(CONTENT_TYPES)))
-        if values.chance(0.02):
+        if values.wrong(0.02):
             headers.append((b"content-length", values.rng.choice((b"-1", b"x", b"9" * 30, b"1"))))
-        if values.chance(0.02):
+        if values.wrong(0.02):
             headers.append((b"x-forwarded-for", values.rng.choice((b"1.2.3.4", b"\xff", b"a" * 2000, b","))))
         return tuple(headers)
 
@@ -142,8 +143,10 @@ class Maker:
             drawn = values.of_schema(self._schema, self._schema, "")
         else:
             drawn = values.of_type(self._body, "")
+        if not isinstance(drawn, dict) and not values.wrong(0.2):
+            drawn = {}
         body = written(drawn)
-        return spoiled(values, body, min(self.endpoint.max_body, BIG_BODY)) if values.chance(0.08) else body
+        return spoiled(values, body, min(self.endpoint.max_body, BIG_BODY)) if values.wrong(0.08) else body
 
 
 def _query_text(item: Any) -> str:

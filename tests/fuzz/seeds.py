@@ -21,7 +21,7 @@ def _varied(values: Values, body: Any) -> Any:
     if not isinstance(body, dict):
         return body
     result = dict(body)
-    for _ in range(values.rng.randrange(3)):
+    for _ in range(values.rng.randrange(3) if values.chance(values.wild) else 0):
         name = values.rng.choice(list(result) or ["x"])
         if isinstance(result.get(name), dict) and values.chance(0.6):
             result[name] = _varied(values, result[name])
@@ -35,6 +35,7 @@ def _varied(values: Values, body: Any) -> Any:
 def _bodies(context: Mapping[str, str]) -> dict[str, Any]:
     user, device = context.get("user_id", "@x:y"), context.get("device_id", "X")
     room_id, event_id = context.get("room_id", "!x:y"), context.get("event_id", "$x")
+    other = context.get("other", user)
     identifier = {"type": "m.id.user", "user": user}
     password = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
     actions = ["notify", {"set_tweak": "sound", "value": "default"}]
@@ -94,6 +95,7 @@ def _bodies(context: Mapping[str, str]) -> dict[str, Any]:
         "putRoomKeysVersion": backup,
         "postRoomKeysVersion": backup,
         "sendToDevice": {"messages": {user: {"*": {"a": 1}, device: {"b": 2}}}},
+        "refresh": {"refresh_token": context.get("refresh_token", "x")},
         "claimKeys": {"one_time_keys": {user: {device: "signed_curve25519"}}},
         "queryKeys": {"device_keys": {user: []}},
         "search": {"search_categories": {"room_events": events}},
@@ -107,10 +109,10 @@ def _bodies(context: Mapping[str, str]) -> dict[str, Any]:
             },
             "extensions": {"e2ee": {"enabled": True}, "to_device": {"enabled": True}},
         },
-        "inviteUser": {"user_id": user},
-        "kick": {"user_id": user},
-        "ban": {"user_id": user},
-        "unban": {"user_id": user},
+        "inviteUser": {"user_id": other},
+        "kick": {"user_id": other},
+        "ban": {"user_id": other},
+        "unban": {"user_id": other},
         "reportEvent": {"score": -50, "reason": "x"},
         "synapse.sendServerNotice": {"user_id": user, "content": {"msgtype": "m.text", "body": "x"}},
     }

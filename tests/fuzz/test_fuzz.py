@@ -20,7 +20,7 @@ from tests.fuzz.pools import Pools
 from tests.fuzz.requests import Maker, Request
 from tests.fuzz.values import Values, written
 
-REQUESTS = int(os.environ.get("PALPO_FUZZ_REQUESTS", "15000"))
+REQUESTS = int(os.environ.get("PALPO_FUZZ_REQUESTS", "10000"))
 MAX_GROWTH_KIB = 100_000
 CODECS = [Codec(item) for item in endpoints()]
 
@@ -35,8 +35,8 @@ async def test_no_request_gets_through_to_an_error(tmp_path: Path) -> None:
     operations = {operation for operation, _ in result.statuses}
     right = sum(number for (_, status), number in result.statuses.items() if status < 300)
     assert len(operations) > 150
-    assert right > result.requests / 5
-    assert len(result.never_right()) < len(operations) / 2, result.never_right()
+    assert right > result.requests / 3
+    assert len(result.never_right()) < len(operations) / 3, result.never_right()
 
 
 def _told(findings: list[Finding]) -> str:

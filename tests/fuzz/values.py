@@ -55,17 +55,23 @@ class Values:
         self.pools = pools
         self.context: dict[str, str] = {}
         """Values that go with each other, by kind: the caller, a room of theirs, an event in it."""
+        self.wild = 1.0
+        """How much of what is drawn is wrong: 1 is a lot, near 0 hardly anything."""
 
     def chance(self, share: float) -> bool:
         """True in ``share`` of all cases."""
         return self.rng.random() < share
 
+    def wrong(self, share: float) -> bool:
+        """True in ``share`` of all cases where requests are as wrong as they get."""
+        return self.rng.random() < share * self.wild
+
     def text(self, name: str) -> str:
         """A text for the parameter or key ``name``."""
-        draw = self.rng.random()
-        if draw < 0.12:
+        if self.wrong(0.12):
             return self.rng.choice(HOSTILE_TEXT)
-        known: Any = self.context.get(KINDS.get(name, name)) if self.chance(0.7) else None
+        draw = self.rng.random()
+        known: Any = self.context.get(KINDS.get(name, name)) if self.chance(0.95 - 0.25 * self.wild) else None
         if known is None:
             known = self.pools.pick(name, self.rng)
         if known is None:
@@ -73,7 +79,7 @@ class Values:
                 self.rng.choice(ANY), self.rng
             ) if draw < 0.3 else f"x{self.rng.randrange(50)}"  # fmt: skip
         known = str(known)
-        return self._nearly(known) if draw > 0.92 else known
+        return self._nearly(known) if self.wrong(0.08) else known
 
     def _nearly(self, value: str) -> str:
         at = self.rng.randrange(len(value) + 1)
@@ -88,7 +94,7 @@ class Values:
         if name.startswith("timeout"):
             # The server waits as long as it is told.
             return self.rng.choice((0, 1, 5, -1, -(2**63) - 1, 1.5, "x", None))
-        return self.rng.choice(HOSTILE_NUMBERS) if self.chance(0.2) else self.rng.randrange(-1, 30)
+        return self.rng.choice(HOSTILE_NUMBERS) if self.wrong(0.2) else self.rng.randrange(-1, 30)
 
     def json(self, depth: int = 3) -> Any:
         """Any JSON value."""
@@ -114,7 +120,7 @@ class Values:
     def content(self, event_type: str) -> Any:
         """An event's content."""
         schema = CONTENT.get(event_type)
-        value = self.json()
+        value = {self.key(): self.json() for _ in range(3)} if not self.wrong(0.2) else self.json()
         if schema and self.chance(0.8):
             value = self.of_schema(schema, schema, "content")
         if isinstance(value, dict) and self.chance(0.3):
@@ -126,7 +132,7 @@ class Values:
 
     def of_type(self, kind: Any, name: str, depth: int = 5) -> Any:
         """A value for a field of one of our own types (``msgspec.inspect``)."""
-        if self.chance(0.04) or depth == 0:
+        if self.wrong(0.04) or depth == 0:
             return self.json(2)
         match kind:
             case inspect.UnionType():
@@ -134,7 +140,7 @@ class Values:
             case inspect.NoneType():
                 return None
             case inspect.LiteralType():
-                return self.rng.choice(kind.values) if self.chance(0.9) else self.text(name)
+                return self.rng.choice(kind.values) if not self.wrong(0.1) else self.text(name)
             case inspect.BoolType():
                 return self.chance(0.5)
             case inspect.IntType() | inspect.FloatType():
@@ -149,7 +155,7 @@ class Values:
                 return {
                     field.encode_name: self.of_type(field.type, field.encode_name, depth - 1)
                     for field in kind.fields
-                    if self.chance(0.95 if field.required else 0.45)
+                    if (not self.wrong(0.05) if field.required else self.chance(0.45))
                 }
         return self.json(2)
 
@@ -166,7 +172,7 @@ class Values:
 
     def of_schema(self, schema: Any, root: Schema, name: str, depth: int = 6) -> Any:
         """A value for one of the spec's schemas."""
-        if depth == 0 or not isinstance(schema, dict) or self.chance(0.03):
+        if depth == 0 or not isinstance(schema, dict) or self.wrong(0.03):
             return self.json(1)
         if "$ref" in schema:
             return self.of_schema(_follow(schema["$ref"], root), root, name, depth)
@@ -196,7 +202,7 @@ class Values:
             value |= more if isinstance(more, dict) else {}
         required = schema.get("required", ())
         for name, inner in schema.get("properties", {}).items():
-            if self.chance(0.95 if name in required else 0.5):
+            if not self.wrong(0.05) if name in required else self.chance(0.5):
                 value[name] = self.of_schema(inner, root, name, depth - 1)
         others = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
         for inner in others:
