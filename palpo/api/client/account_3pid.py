@@ -6,6 +6,7 @@ from html import escape
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.interactive_auth import authorise
+from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.services import threepids as service
 from palpo.wire.client import account_3pid as wire
@@ -82,6 +83,7 @@ async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> Empty:
 @handlers.serves(wire.delete_3pid)
 async def delete_3pid(call: Call, params: NoParams, body: wire.Remove) -> wire.Removed:
     """POST /account/3pid/delete: it is gone here, whatever an identity server says."""
+    refuse_suspended(call)
     await call.services.threepids.remove(call.user_id, body.medium, body.address)
     try:
         return await _unbind(call, body)

@@ -47,6 +47,7 @@ async def set_room_state_with_key(
         body,
         origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
     )
+    call.services.presence.note_active(call.user_id, call.requester.device_id)
     return wire.StateSet(event_id=event_id)
 
 

@@ -47,6 +47,7 @@ async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.
         transaction_id=params.txn_id,
         origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
     )
+    call.services.presence.note_active(call.user_id, call.requester.device_id)
     return wire.Sent(event_id=event_id)
 
 

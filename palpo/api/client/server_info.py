@@ -7,7 +7,7 @@ from typing import Any
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.errors import NotFound
 from palpo.core.room_versions import ROOM_VERSIONS
-from palpo.services import turn
+from palpo.services import delayed_events, turn
 from palpo.wire.client import server_info as wire
 from palpo.wire.client.login import BaseUrl
 from palpo.wire.endpoint import NoBody, NoParams
@@ -43,6 +43,10 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
         "m.3pid_changes": {"enabled": user and call.services.threepids.enabled},
         "m.get_login_token": {"enabled": user and config.password.enabled},
         "m.forget_forced_upon_leave": {"enabled": False},
+        "org.matrix.msc4140.delayed_events": {
+            "max_delay_ms": delayed_events.MAX_DELAY_MS,
+            "max_scheduled": delayed_events.MAX_PER_USER,
+        },
     }
     if requester.is_admin:
         capabilities["m.account_moderation"] = {"suspend": True, "lock": True}

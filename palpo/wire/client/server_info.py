@@ -17,14 +17,19 @@ SPEC_VERSIONS = (
 
 UNSTABLE_FEATURES = {
     "org.matrix.msc2836": True,
+    "org.matrix.msc3391": True,
+    "org.matrix.msc3814": True,
     "org.matrix.msc3882": True,
     "org.matrix.msc4140": True,
+    "org.matrix.msc4143": True,
+    "org.matrix.msc4155": True,
+    "org.matrix.msc4306": True,
     "org.matrix.simplified_msc3575": True,
     "uk.half-shot.msc2666.query_mutual_rooms": True,
     "uk.half-shot.msc2666.query_mutual_rooms.stable": True,
     "uk.timedout.msc4323": True,
 }
-"""Proposals that are served under their unstable names."""
+"""Proposals that are served under their unstable names: those with a name for it, which clients look for."""
 
 
 class Versions(Response, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.support.homeserver import Client, Homeserver, homeserver
 
@@ -79,6 +80,19 @@ async def test_time_makes_idle_then_offline(server: Homeserver, alice: Client) -
     server.clock.advance(5 * MINUTE)
     await presence.look()
     assert (await alice.get(status(alice)))["presence"] == "offline"
+
+
+@pytest.mark.parametrize("path", ["send/org.example/1", "state/org.example"])
+async def test_who_sends_is_there(server: Homeserver, alice: Client, path: str) -> None:
+    presence = server.services.presence
+    room_id = await alice.create_room()
+    await presence.touch(alice.user_id, alice.device_id, None, 10 * MINUTE)
+    server.clock.advance(6 * MINUTE)
+    await presence.look()
+    assert (await alice.get(status(alice)))["presence"] == "unavailable"
+    await alice.put(f"/rooms/{room_id}/{path}", {"n": 1})
+    await presence.look()
+    assert (await alice.get(status(alice)))["presence"] == "online"
 
 
 async def test_the_most_present_device_counts(server: Homeserver, alice: Client) -> None:

@@ -34,6 +34,8 @@ async def test_capabilities(server: Homeserver, alice: Client) -> None:
     versions = capabilities["m.room_versions"]
     assert versions["available"][versions["default"]] == "stable"
     assert "m.account_moderation" not in capabilities
+    delayed = capabilities["org.matrix.msc4140.delayed_events"]
+    assert delayed == {"max_delay_ms": 24 * 3600 * 1000, "max_scheduled": 100}
     await server.client().get("/capabilities", status=401)
 
 
