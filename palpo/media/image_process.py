@@ -165,8 +165,9 @@ def _save_animated(
     frames: list[Image.Image] = []
     durations: list[int] = []
     for frame in ImageSequence.Iterator(image):
-        durations.append(max(10, min(60_000, int(frame.info.get("duration", 100) or 100))))
         frames.append(frame.convert("RGBA").resize(size, Image.Resampling.BILINEAR, box, reducing_gap=2.0))
+        # A WebP's frame tells its duration only once it has been decoded.
+        durations.append(max(10, min(60_000, int(frame.info.get("duration", 100) or 100))))
     loop = int(image.info.get("loop", 1))
     frames[0].save(
         target, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=loop, quality=75

@@ -21,11 +21,11 @@ def image(width: int, height: int, kind: str = "PNG", mode: str = "RGB", **optio
     return file.getvalue()
 
 
-def animation(width: int, height: int, frames: int = 3) -> bytes:
-    """A GIF."""
-    made = [Image.new("RGB", (width, height), (80 * number, 0, 0)) for number in range(frames)]
+def animation(width: int, height: int, frames: int = 3, kind: str = "GIF") -> bytes:
+    """Frames that last 50 ms each, again and again."""
+    made = [Image.new("RGB", (width, height), (80 * number % 256, 0, 0)) for number in range(frames)]
     file = io.BytesIO()
-    made[0].save(file, "GIF", save_all=True, append_images=made[1:], duration=50, loop=0)
+    made[0].save(file, kind, save_all=True, append_images=made[1:], duration=50, loop=0)
     return file.getvalue()
 
 

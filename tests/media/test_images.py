@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from PIL import ImageSequence
 
+from palpo.media import image_process
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from tests.media.images import animation, bomb, image, opened
 
@@ -94,6 +96,32 @@ async def test_animations(workers: ImageWorkers, tmp_path: Path) -> None:
     assert (
         await workers.thumbnail(source, target, ThumbnailSpec(width=800, height=600, animated=True))
     ).original
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+async def test_animations_keep_their_frames_and_their_pace(
+    workers: ImageWorkers, tmp_path: Path, kind: str
+) -> None:
+    source, target = saved(tmp_path, animation(200, 100, kind=kind)), tmp_path / "target"
+    spec = ThumbnailSpec(width=32, height=32, crop=True, animated=True)
+    assert (await workers.thumbnail(source, target, spec)).animated
+    made = opened(target.read_bytes())
+    assert (made.size, made.format, getattr(made, "n_frames", 1)) == ((32, 32), "WEBP", 3)
+    assert (made.info["duration"], made.info["loop"]) == (50, 0)
+    reds = []
+    for frame in ImageSequence.Iterator(made):
+        pixel = frame.convert("RGB").getpixel((16, 16))
+        assert isinstance(pixel, tuple)
+        reds.append(pixel[0])
+    assert reds == pytest.approx([0, 80, 160], abs=12)
+
+
+async def test_a_long_animation_gets_a_still(workers: ImageWorkers, tmp_path: Path) -> None:
+    frames = image_process.MAX_FRAMES + 1
+    source, target = saved(tmp_path, animation(16, 16, frames)), tmp_path / "target"
+    spec = ThumbnailSpec(width=8, height=8, animated=True)
+    assert not (await workers.thumbnail(source, target, spec)).animated
+    assert getattr(opened(target.read_bytes()), "n_frames", 1) == 1
 
 
 async def test_a_decompression_bomb(workers: ImageWorkers, tmp_path: Path) -> None:

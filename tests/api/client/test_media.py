@@ -122,6 +122,49 @@ async def test_uploads_have_a_limit(tmp_path: Path) -> None:
     assert len([path for path in (tmp_path / "media").rglob("*") if path.is_file()]) == 1
 
 
+async def test_a_user_has_a_quota(tmp_path: Path) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(9):
+            yield b"c" * 100
+
+    limits = {"max_upload_bytes": 1000, "max_user_bytes": 1500}
+    async with homeserver(tmp_path, media=limits) as server:
+        alice = await server.register("alice")
+        await upload(alice, b"a" * 1000)
+        for content in (b"b" * 501, chunks()):
+            answer = await alice.request("POST", "/media/v3/upload", content=content, status=403)
+            assert answer["errcode"] == "M_FORBIDDEN"
+        await alice.request("POST", "/media/v3/upload", content=b"b" * 1001, status=413)
+        path = await create(alice)
+        await alice.request("PUT", f"/media/v3/upload/{path}", content=b"b" * 501, status=403)
+        await alice.request("PUT", f"/media/v3/upload/{path}", content=b"b" * 500)
+        await alice.request("POST", "/media/v3/upload", content=b"x", status=403)
+        await upload(alice, b"")
+        await upload(await server.register("bob"), b"d" * 1000)
+    kept = [path.stat().st_size for path in (tmp_path / "media").rglob("*") if path.is_file()]
+    assert sorted(kept) == [0, 500, 1000, 1000]
+
+
+async def test_two_uploads_cannot_share_what_is_left(tmp_path: Path) -> None:
+    arrived = asyncio.Barrier(2)
+
+    async def chunks(letter: bytes) -> AsyncIterator[bytes]:
+        # Both have been let in before either is stored.
+        await arrived.wait()
+        yield letter * 600
+
+    async with homeserver(tmp_path, media={"max_user_bytes": 1000}) as server:
+        alice = await server.register("alice")
+        answers = await asyncio.gather(
+            *(
+                alice.request("POST", "/media/v3/upload", content=chunks(letter), status=None)
+                for letter in (b"a", b"b")
+            )
+        )
+    assert sorted(answer.get("errcode", "stored") for answer in answers) == ["M_FORBIDDEN", "stored"]
+    assert len([path for path in (tmp_path / "media").rglob("*") if path.is_file()]) == 1
+
+
 @pytest.mark.parametrize("filename", ["a\0b", "x" * 1025])
 async def test_file_names_that_are_refused(alice: Client, filename: str) -> None:
     answer = await alice.request(
