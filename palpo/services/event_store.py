@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from palpo.core import state_tree
@@ -116,10 +116,15 @@ class EventStore:
         """The whole state ``root``, or its events of one type."""
         return await self._state(await self.read_state(state_tree.items(root, type_)))
 
-    async def changed_state(self, before: bytes, after: bytes) -> State:
-        """What is set in ``after`` and was not, or not so, in ``before``."""
+    async def changed_state(
+        self, before: bytes, after: bytes, *, members: Container[str] | None = None
+    ) -> State:
+        """What is set in ``after`` and was not, or not so, in ``before``; of members only ``members``."""
         changed = await self.read_state(state_tree.diff(before, after))
-        return await self._state({key: new for key, (_, new) in changed.items() if new is not None})
+        ids = {key: new for key, (_, new) in changed.items() if new is not None}
+        if members is not None:
+            ids = {key: name for key, name in ids.items() if key[0] != "m.room.member" or key[1] in members}
+        return await self._state(ids)
 
     async def _state(self, ids: Mapping[StateKey, str]) -> State:
         found = await self.get_many(ids.values())

@@ -53,7 +53,7 @@ class StateAt:
             event = item.event
             before, after = item.state_before, item.state_after
             if before == after or event.type != type_ or event.state_key != state_key:
-                value = known.get(after) or known.get(before)
+                value = known.get(after) or known.get(before) or self._values.touch((before, state_key))
                 if value is None:
                     value = await self._value(before, key)
                 known[before] = known[after] = value

@@ -48,22 +48,22 @@ class StateDeltas:
         start = timeline.events[0].state_before if timeline.events else request.end
         to_end = request.state_after or not timeline.complete
         target = request.end if to_end else start
-        changed = await self._store.changed_state(request.known, target)
+        named = _named(request) if filter_.lazy_members else None
+        changed = await self._store.changed_state(request.known, target, members=named)
         if to_end and not request.state_after:
             shown = {item.event_id for item in timeline.events}
             changed = {key: item for key, item in changed.items() if item.event_id not in shown}
-        if filter_.lazy_members:
-            changed = await self._lazy(request, filter_, changed, target)
+        if named is not None:
+            changed = await self._lazy(request, filter_, changed, target, named)
         wanted = filter_.state
         return [item for item in changed.values() if wanted is None or wanted(item.event)]
 
-    async def _lazy(self, request: StateRequest, filter_: SyncFilter, changed: State, target: bytes) -> State:
-        """``changed`` with members only of those whom the timeline names."""
+    async def _lazy(
+        self, request: StateRequest, filter_: SyncFilter, changed: State, target: bytes, named: set[str]
+    ) -> State:
+        """``changed``, and those members of whom the timeline ``named`` that the device does not know."""
         timeline = request.timeline.events
-        wanted = {item.event.sender for item in timeline}
-        if request.known == EMPTY_ROOT:
-            wanted.add(request.user_id)
-        keys = [(MEMBER, user_id) for user_id in sorted(wanted)]
+        keys = [(MEMBER, user_id) for user_id in sorted(named)]
         members = await self._store.state_events(target, keys)
         pairs = [(key[1], item.event_id) for key, item in members.items()]
         if not filter_.include_redundant_members:
@@ -76,6 +76,12 @@ class StateDeltas:
         others = {key: item for key, item in changed.items() if key[0] != MEMBER}
         shown = {event_id for _, event_id in in_timeline} if request.state_after is False else set()
         return others | {key: item for key, item in members.items() if item.event_id not in shown}
+
+
+def _named(request: StateRequest) -> set[str]:
+    """Whose member events lazy loading wants: the timeline's senders', and at first the reader's own."""
+    named = {item.event.sender for item in request.timeline.events}
+    return named | {request.user_id} if request.known == EMPTY_ROOT else named
 
 
 def _members(events: Iterable[StoredEvent]) -> list[tuple[str, str]]:
