@@ -126,7 +126,7 @@ class ClientEvents:
 
     async def _add_previous(self, more: Unsigned, changed: Sequence[StoredEvent]) -> None:
         """The state that each state event took the place of."""
-        previous = {item.event_id: await self._previous(item) for item in changed}
+        previous = await self._previous(changed)
         found = await self._store.get_many({name for name in previous.values() if name})
         for event_id, name in previous.items():
             before = found.get(name)
@@ -136,14 +136,25 @@ class ClientEvents:
                 extra["prev_content"] = before.event.content
                 extra["prev_sender"] = before.event.sender
 
-    async def _previous(self, item: StoredEvent) -> str:
-        if item.state_before == EMPTY_ROOT:
-            return _NOTHING
-        known = self._replaced.get(item.event_id)
-        if known is None:
-            known = await self._store.read_state(get(item.state_before, item.event.key)) or _NOTHING
-            self._replaced.keep({item.event_id: known})
-        return known
+    async def _previous(self, changed: Sequence[StoredEvent]) -> dict[str, str]:
+        """By state event the one before it, which may be none."""
+        names: dict[str, str] = {}
+        unknown: list[StoredEvent] = []
+        for item in changed:
+            event_id = item.event.event_id
+            known = _NOTHING if item.state_before == EMPTY_ROOT else self._replaced.get(event_id)
+            if known is None:
+                unknown.append(item)
+            else:
+                names[event_id] = known
+        if unknown:
+            found = await self._store.read_states(
+                [get(item.state_before, item.event.key) for item in unknown]
+            )
+            loaded = {item.event_id: name or _NOTHING for item, name in zip(unknown, found, strict=True)}
+            self._replaced.keep(loaded)
+            names |= loaded
+        return names
 
     async def _add_relations(
         self, more: Unsigned, events: Sequence[StoredEvent], user_id: str, *, threads: bool

@@ -22,6 +22,9 @@ V = TypeVar("V")
 
 State = dict[StateKey, StoredEvent]
 
+AT_ONCE = 1000
+"""State trees that are read together."""
+
 
 class Bounded(OrderedDict[K, V], Generic[K, V]):
     """A mapping that drops what was longest unused once it holds more than ``bound`` items."""
@@ -100,8 +103,27 @@ class EventStore:
             result: T = done.value
             return result
 
-    async def _load_nodes(self, missing: Sequence[bytes]) -> None:
-        self._nodes.keep(await self._db.read(lambda tx: state_storage.load_nodes(tx, missing)))
+    async def read_states(self, operations: Sequence[Reading[T]]) -> list[T]:
+        """The same for several operations, step by step together: what they need is loaded at once."""
+        results: dict[int, T] = {}
+        for start in range(0, len(operations), AT_ONCE):
+            waiting: dict[int, tuple[bytes, ...]] = {}
+            for number in range(start, min(start + AT_ONCE, len(operations))):
+                _step(operations[number], None, number, waiting, results)
+            while waiting:
+                needed = {name for names in waiting.values() for name in names}
+                nodes = {name: node for name in needed if (node := self._nodes.get(name)) is not None}
+                if missing := needed - nodes.keys():
+                    nodes |= await self._load_nodes(list(missing))
+                due, waiting = waiting, {}
+                for number in due:
+                    _step(operations[number], nodes, number, waiting, results)
+        return [results[number] for number in range(len(operations))]
+
+    async def _load_nodes(self, missing: Sequence[bytes]) -> dict[bytes, bytes]:
+        loaded = await self._db.read(lambda tx: state_storage.load_nodes(tx, missing))
+        self._nodes.keep(loaded)
+        return loaded
 
     async def state_event(self, root: bytes, type_: str, state_key: str = "") -> StoredEvent | None:
         """One piece of the state ``root``, or None."""
@@ -144,3 +166,17 @@ class EventStore:
             if topic.startswith("event:"):
                 self._redactions += 1
                 self._events.pop(topic.removeprefix("event:"), None)
+
+
+def _step(
+    operation: Reading[T],
+    nodes: Mapping[bytes, bytes] | None,
+    number: int,
+    waiting: dict[int, tuple[bytes, ...]],
+    results: dict[int, T],
+) -> None:
+    """Run an operation up to where it needs more nodes, or to its end."""
+    try:
+        waiting[number] = next(operation) if nodes is None else operation.send(nodes)
+    except StopIteration as done:
+        results[number] = done.value

@@ -17,7 +17,7 @@ from palpo.core.canonical_json import to_json
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.identifiers import parse_event_id, parse_room_id
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import WriteTransaction
 from palpo.services.account_data import FULLY_READ, room_content
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
@@ -73,19 +73,13 @@ class Receipts:
         self, user_id: str, event_ids: Mapping[str, Collection[str]], upto: int
     ) -> dict[str, bytes]:
         """Room → ``m.receipt`` event: of some events of each room, with all of the user's own."""
-
-        async def unit(tx: Transaction) -> dict[str, list[Receipt]]:
-            return {
-                room_id: await storage.of_events(tx, room_id, user_id, ids, upto)
-                for room_id, ids in event_ids.items()
-            }
-
-        shown: dict[str, bytes] = {}
-        for room_id, found in (await self._db.read(unit)).items() if event_ids else ():
-            seen = [item for item in found if not item.private or item.user_id == user_id]
-            if seen:
-                shown[room_id] = receipt_event(seen)
-        return shown
+        if not event_ids:
+            return {}
+        by_room: dict[str, list[Receipt]] = {}
+        for item in await self._db.read(lambda tx: storage.of_events(tx, user_id, event_ids, upto)):
+            if not item.private or item.user_id == user_id:
+                by_room.setdefault(item.room_id, []).append(item)
+        return {room_id: receipt_event(receipts) for room_id, receipts in by_room.items()}
 
     async def send(
         self, user_id: str, room_id: str, receipt_type: str, event_id: str, *, thread_id: str | None = None

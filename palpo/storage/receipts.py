@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 from sqlalchemy import bindparam, func, or_, select
@@ -57,7 +57,7 @@ _CHANGED = Statement(
 _OF_EVENTS = Statement(
     select(*_COLUMNS)
     .where(
-        r.room_id == bindparam("room_id"),
+        in_list(r.room_id, "room_ids"),
         r.position <= bindparam("upto"),
         or_(r.user_id == bindparam("user_id"), in_list(r.event_id, "event_ids")),
     )
@@ -105,11 +105,13 @@ async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: 
 
 
 async def of_events(
-    tx: Transaction, room_id: str, user_id: str, event_ids: Collection[str], upto: int
+    tx: Transaction, user_id: str, events: Mapping[str, Collection[str]], upto: int
 ) -> list[Receipt]:
-    """A user's receipts in a room, and everybody's for some of its events, private ones too."""
-    rows = await tx.all(_OF_EVENTS, room_id=room_id, user_id=user_id, event_ids=list(event_ids), upto=upto)
-    return [_receipt(row) for row in rows]
+    """A user's receipts in the rooms of ``events``, and everybody's for its events, private ones too."""
+    ids = [event_id for of_room in events.values() for event_id in of_room]
+    rows = await tx.all(_OF_EVENTS, room_ids=list(events), user_id=user_id, event_ids=ids, upto=upto)
+    found = map(_receipt, rows)
+    return [item for item in found if item.user_id == user_id or item.event_id in events[item.room_id]]
 
 
 async def marks(tx: Transaction, user_id: str, room_ids: Collection[str]) -> dict[str, dict[str, int]]:
