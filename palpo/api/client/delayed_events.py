@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import get_args
 
-from palpo.api.call import Call, Handlers
+from palpo.api.call import Call, Handlers, Reply
+from palpo.api.client.sending import scheduled
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import Unrecognized
 from palpo.wire.client import delayed_events as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 
 handlers = Handlers()
+
+
+@handlers.serves(wire.schedule_delayed_event)
+async def schedule_delayed_event(call: Call, params: wire.ScheduleParams, body: wire.Schedule) -> Reply:
+    """PUT /rooms/{roomId}/delayed_event/{eventType}/{txnId}: as sending with a delay does."""
+    return await scheduled(
+        call,
+        params.room_id,
+        params.event_type,
+        body.state_key,
+        body.content,
+        body.delay_ms,
+        params.txn_id,
+    )
 
 
 @handlers.serves(wire.get_delayed_events)

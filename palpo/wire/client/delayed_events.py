@@ -6,8 +6,25 @@ from typing import Any, Literal
 
 from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response
 
-_ROOT = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events"
+_UNSTABLE = "/_matrix/client/unstable/org.matrix.msc4140"
+_ROOT = f"{_UNSTABLE}/delayed_events"
 Action = Literal["cancel", "restart", "send"]
+
+
+class ScheduleParams(Params, frozen=True):
+    """A request to send an event later."""
+
+    room_id: str
+    event_type: str
+    txn_id: str
+
+
+class Schedule(Body, frozen=True):
+    """What is sent, and when; a state event where there is a state key."""
+
+    delay_ms: int
+    content: dict[str, Any]
+    state_key: str | None = None
 
 
 class DelayParams(Params, frozen=True):
@@ -54,6 +71,17 @@ class Scheduled(Response, frozen=True):
 
     delay_id: str
 
+
+schedule_delayed_event: Endpoint[ScheduleParams, Schedule, Scheduled] = Endpoint(
+    operation_id="msc4140.scheduleDelayedEvent",
+    method="PUT",
+    paths=(_UNSTABLE + "/rooms/{room_id}/delayed_event/{event_type}/{txn_id}",),
+    auth=Auth.ACCESS_TOKEN,
+    limit=Limit.MESSAGE,
+    params=ScheduleParams,
+    body=Schedule,
+    response=Scheduled,
+)
 
 get_delayed_events: Endpoint[NoParams, NoBody, DelayedEvents] = Endpoint(
     operation_id="msc4140.getDelayedEvents",

@@ -109,3 +109,21 @@ async def test_a_restart_loses_none(tmp_path: Path) -> None:
         server.clock.advance(1000)
         await server.services.delayed_events.send_due()
         await alice.get(f"/rooms/{room_id}/state/org.example/1")
+
+
+async def test_the_endpoint_that_schedules(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    path = f"/client/unstable/org.matrix.msc4140/rooms/{room_id}/delayed_event/org.example"
+    body = {"delay_ms": 1000, "content": {"n": 1}}
+    made = await alice.request("PUT", f"{path}/1", body)
+    assert await alice.request("PUT", f"{path}/1", body) == made
+    await alice.request("PUT", f"{path}/2", {**body, "state_key": "k"})
+    assert {item.get("state_key") for item in await waiting(alice)} == {None, "k"}
+    await bob.request("PUT", f"{path}/1", body, status=403)
+    await alice.request("PUT", f"{path}/3", {"delay_ms": 1000}, status=400)
+    await alice.request("PUT", f"{path}/3", {**body, "delay_ms": -1}, status=400)
+    server.clock.advance(1000)
+    await server.services.delayed_events.send_due()
+    page = await alice.get(f"/rooms/{room_id}/messages", params={"dir": "b"})
+    assert [event["content"] for event in page["chunk"] if event["type"] == "org.example"] == [{"n": 1}] * 2
+    assert await alice.get(f"/rooms/{room_id}/state/org.example/k") == {"n": 1}
