@@ -1,0 +1,139 @@
+"""The composition root: the only package that constructs services, and what runs as long as they do."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from palpo.api.app import PalpoApp
+from palpo.api.authentication import Authenticator
+from palpo.api.dispatch import Dispatcher
+from palpo.api.limits import Limiter
+from palpo.api.modules import handlers
+from palpo.api.observers import Metrics, Observer, RequestLog
+from palpo.api.services import Services
+from palpo.app.composition import Composition
+from palpo.config import signing_key
+from palpo.config.model import Config
+from palpo.db.connect import create_engine
+from palpo.db.engine import Database
+from palpo.services.appservice_transactions import AppserviceTransactions
+from palpo.storage.leases import DatabaseLeases
+from palpo.streams.background import Background
+from palpo.streams.clock import Clock, SystemClock
+from palpo.streams.leases import LeaseKeeper
+from palpo.streams.polling import read_position
+from palpo.streams.processes import create_wakeups
+from palpo.streams.wakeups import Wakeups
+from palpo.workers.appservices import AppserviceSender
+from palpo.workers.pushers import PushWorker
+from palpo.workers.search import SearchWorker
+
+
+@asynccontextmanager
+async def application(
+    config: Config, *, clock: Clock | None = None, observers: Iterable[Observer] = ()
+) -> AsyncIterator[PalpoApp]:
+    """The running application; its database must be migrated already (``palpo migrate``)."""
+    clock = clock or SystemClock()
+    key = signing_key.load_or_create(config.data)
+    wakeups = Wakeups()
+    background = Background()
+    closing = AsyncExitStack()
+    db = Database(create_engine(config.database_url))
+    link = create_wakeups(
+        db,
+        database_url=config.database_url,
+        redis_url=config.redis_url or None,
+        known=lambda: wakeups.position,
+    )
+    db.listen(wakeups.on_commit)
+    db.listen(link.publish)
+    await db.open()
+    try:
+        await link.start(wakeups.on_commit)
+        wakeups.start(await db.read(read_position))
+        services = Composition(config, clock, db, wakeups, background, key).services()
+        closing.push_async_callback(services.http.close)
+        closing.push_async_callback(services.images.close)
+        if services.mailer is not None:
+            closing.push_async_callback(services.mailer.close)
+        closing.push_async_callback(services.appservice_client.close)
+        keeper = LeaseKeeper(DatabaseLeases(db), clock, holder=secrets.token_hex(8))
+        await start_appservices(services, keeper)
+        background.start("room-writer", services.room_writer.run())
+        await services.server_notices.prepare()
+        background.start("delayed-events", services.delayed_events.run())
+        background.start("last-seen", services.last_seen.run())
+        background.start("typing", services.typing.run())
+        background.start("presence", services.presence.run())
+        await start_pushers(services, keeper)
+        search_worker = SearchWorker(services.search_index, wakeups)
+        background.start("search", keeper.run("search", search_worker.work))
+        registry = CollectorRegistry()
+        watching: list[Observer] = [Metrics(registry), *observers]
+        if config.log.requests:
+            watching.append(RequestLog())
+        dispatcher = Dispatcher(
+            services,
+            handlers(),
+            authenticator=Authenticator(services.sessions, services.appservices, services.last_seen),
+            limiter=Limiter(config.rate_limits, time.monotonic),
+            observers=watching,
+            request_prefix=secrets.token_hex(4),
+        )
+        yield PalpoApp(dispatcher, services, registry)
+    finally:
+        wakeups.close()
+        await background.stop()
+        await closing.aclose()
+        await link.stop()
+        await db.close()
+
+
+async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
+    """Make the application services' own users, and begin to send to those that want it."""
+    await services.appservices.ensure_senders()
+    senders = {}
+    for registration in services.appservices.registrations:
+        if registration.url is None:
+            continue
+        sender = AppserviceSender(
+            registration,
+            services.db,
+            services.wakeups,
+            AppserviceTransactions(
+                registration,
+                services.db,
+                services.events,
+                services.client_events,
+                services.typing,
+                services.presence,
+                services.keys,
+            ),
+            services.appservice_client,
+            random_prefix=lambda: secrets.token_hex(4),
+        )
+        await sender.prepare()
+        senders[registration.id] = sender
+        services.background.start(sender.name, keeper.run(sender.name, sender.run))
+    services.appservice_queries.on_success(lambda name: senders[name].found_there())
+
+
+async def start_pushers(services: Services, keeper: LeaseKeeper) -> None:
+    """Begin to tell pushers of what happens."""
+    worker = PushWorker(
+        services.db,
+        services.clock,
+        services.wakeups,
+        services.events,
+        services.push_judge,
+        services.push_delivery,
+        digest_delay_ms=services.config.email.digest_delay_seconds * 1000,
+    )
+    await worker.prepare()
+    services.background.start("pushers", keeper.run("pushers", worker.run))

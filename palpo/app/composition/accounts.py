@@ -1,0 +1,181 @@
+"""Who has an account, and who is asking."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+
+from palpo import __version__
+from palpo.app.composition.base import ANYWHERE, Base
+from palpo.config.appservices import Registration as AppserviceRegistration
+from palpo.config.appservices import load_registrations
+from palpo.config.model import EmailConfig
+from palpo.net.addresses import AddressPolicy
+from palpo.net.email import Mailer, MailServer
+from palpo.net.http_client import HttpClient
+from palpo.services import user_interactive_auth as uia
+from palpo.services.accounts import Accounts
+from palpo.services.appservice_client import AppserviceClient
+from palpo.services.appservice_queries import AppserviceQueries
+from palpo.services.appservices import AppServices
+from palpo.services.cross_signing import CrossSigning
+from palpo.services.dehydrated_devices import DehydratedDevices
+from palpo.services.device_removal import DeviceRemoval
+from palpo.services.devices import Devices
+from palpo.services.identity_servers import IdentityServers
+from palpo.services.key_backups import KeyBackups
+from palpo.services.keys import Keys
+from palpo.services.last_seen import LastSeen
+from palpo.services.logins import Logins
+from palpo.services.openid import OpenId
+from palpo.services.passwords import FailedLogins, Passwords
+from palpo.services.profiles import Profiles
+from palpo.services.registration import Registration
+from palpo.services.registration_tokens import RegistrationTokens
+from palpo.services.server_keys import ServerKeys
+from palpo.services.sessions import Sessions
+from palpo.services.threepids import ThirdPartyIds
+from palpo.services.to_device import ToDevice
+
+
+class AccountServices(Base):
+    """Who has an account, and who is asking."""
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self.db, self.clock, self.wakeups, admins=self.config.admins)
+
+    @cached_property
+    def device_removal(self) -> DeviceRemoval:
+        return DeviceRemoval()
+
+    @cached_property
+    def last_seen(self) -> LastSeen:
+        return LastSeen(self.db, self.clock)
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        return Passwords(self.config.password)
+
+    @cached_property
+    def failures(self) -> FailedLogins:
+        return FailedLogins(self.config.rate_limits, self.clock)
+
+    @cached_property
+    def logins(self) -> Logins:
+        return Logins(self.config, self.db, self.clock, self.passwords, self.failures, self.device_removal)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        return Profiles(self.db, server_name=self.server_name)
+
+    @cached_property
+    def registrations(self) -> tuple[AppserviceRegistration, ...]:
+        return load_registrations(self.config.appservices, server_name=self.server_name)
+
+    @cached_property
+    def appservices(self) -> AppServices:
+        return AppServices(self.registrations, self.db, self.clock, self.wakeups, admins=self.config.admins)
+
+    @cached_property
+    def registration(self) -> Registration:
+        return Registration(
+            self.config,
+            self.db,
+            self.clock,
+            self.passwords,
+            self.logins,
+            self.profiles,
+            self.appservices,
+            secret=self.key.seed,
+        )
+
+    @cached_property
+    def interactive_auth(self) -> uia.UserInteractiveAuth:
+        return uia.UserInteractiveAuth(self.db, self.clock, secret=self.key.seed)
+
+    @cached_property
+    def registration_tokens(self) -> RegistrationTokens:
+        return RegistrationTokens(self.db, self.clock, permanent=self.config.registration.token)
+
+    @cached_property
+    def mailer(self) -> Mailer | None:
+        return _mailer(self.config.email)
+
+    @cached_property
+    def threepids(self) -> ThirdPartyIds:
+        return ThirdPartyIds(self.config, self.db, self.clock, self.mailer)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.db, self.wakeups, server_name=self.server_name)
+
+    @cached_property
+    def to_device(self) -> ToDevice:
+        return ToDevice(self.db, self.clock, self.wakeups, server_name=self.server_name)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.config, self.db, self.passwords, self.device_removal)
+
+    @cached_property
+    def http(self) -> HttpClient:
+        return HttpClient(
+            AddressPolicy(self.config.network.allow, self.config.network.deny),
+            user_agent=f"Palpo/{__version__}",
+        )
+
+    @cached_property
+    def identity_servers(self) -> IdentityServers:
+        return IdentityServers(
+            self.config.identity_servers, self.db, self.http, server_name=self.server_name, key=self.key
+        )
+
+    @cached_property
+    def appservice_client(self) -> AppserviceClient:
+        return AppserviceClient(HttpClient(ANYWHERE, user_agent=f"Palpo/{__version__}"))
+
+    @cached_property
+    def appservice_queries(self) -> AppserviceQueries:
+        return AppserviceQueries(self.appservices, self.appservice_client, time.monotonic)
+
+    @cached_property
+    def server_keys(self) -> ServerKeys:
+        return ServerKeys(self.server_name, self.key, self.clock)
+
+    @cached_property
+    def devices(self) -> Devices:
+        return Devices(self.db, self.clock, self.last_seen, self.device_removal)
+
+    @cached_property
+    def dehydrated_devices(self) -> DehydratedDevices:
+        return DehydratedDevices(self.db, self.clock, self.device_removal)
+
+    @cached_property
+    def cross_signing(self) -> CrossSigning:
+        return CrossSigning(self.db)
+
+    @cached_property
+    def key_backups(self) -> KeyBackups:
+        return KeyBackups(self.db)
+
+    @cached_property
+    def openid(self) -> OpenId:
+        return OpenId(self.db, self.clock)
+
+
+def _mailer(config: EmailConfig) -> Mailer | None:
+    """What sends email; None where that is not configured."""
+    if not config.host:
+        return None
+    return Mailer(
+        MailServer(
+            host=config.host,
+            port=config.port,
+            security=config.security,
+            username=config.username,
+            password=config.password,
+            sender=config.sender,
+            timeout_s=config.timeout_seconds,
+        )
+    )

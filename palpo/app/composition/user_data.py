@@ -1,0 +1,131 @@
+"""What users keep, and tell each other beside events."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from palpo.app.composition.rooms import RoomServices
+from palpo.services.account_data import AccountData
+from palpo.services.client_events import ClientEvents
+from palpo.services.event_relationships import EventRelationships
+from palpo.services.filters import Filters
+from palpo.services.old_sync import OldSync
+from palpo.services.presence import PresenceTracker
+from palpo.services.push_rules import PushRules
+from palpo.services.receipts import Receipts
+from palpo.services.relations import Relations
+from palpo.services.search import Search
+from palpo.services.search_context import SearchContext
+from palpo.services.search_index import SearchIndex
+from palpo.services.server_notices import ServerNotices
+from palpo.services.thread_subscriptions import ThreadSubscriptions
+from palpo.services.timeline import Timeline
+from palpo.services.typing import Typing
+from palpo.services.unread import Unread
+
+
+class UserDataServices(RoomServices):
+    """What users keep, and tell each other beside events."""
+
+    @cached_property
+    def push_rules(self) -> PushRules:
+        return PushRules(self.db, self.wakeups, self.config.push)
+
+    @cached_property
+    def account_data(self) -> AccountData:
+        return AccountData(self.db, self.wakeups, self.push_rules)
+
+    @cached_property
+    def client_events(self) -> ClientEvents:
+        return ClientEvents(
+            self.db, self.events, self.clock, self.wakeups, self.visibility, self.account_data
+        )
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return Timeline(
+            self.db, self.events, self.room_heads, self.room_access, self.visibility, self.account_data
+        )
+
+    @cached_property
+    def filters(self) -> Filters:
+        return Filters(self.db)
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        return Receipts(self.db, self.wakeups, self.clock, self.events, self.room_access, self.threads)
+
+    @cached_property
+    def typing(self) -> Typing:
+        return Typing(self.db, self.wakeups, self.clock, self.room_access)
+
+    @cached_property
+    def presence(self) -> PresenceTracker:
+        return PresenceTracker(
+            self.db, self.wakeups, self.clock, self.config.presence, server_name=self.server_name
+        )
+
+    @cached_property
+    def unread(self) -> Unread:
+        return Unread(
+            self.db,
+            self.wakeups,
+            self.events,
+            self.room_heads,
+            self.threads,
+            self.push_rules,
+            self.account_data,
+        )
+
+    @cached_property
+    def search_index(self) -> SearchIndex:
+        return SearchIndex(self.db, self.events)
+
+    @cached_property
+    def thread_subscriptions(self) -> ThreadSubscriptions:
+        return ThreadSubscriptions(self.db, self.events, self.visibility, self.wakeups)
+
+    @cached_property
+    def server_notices(self) -> ServerNotices:
+        return ServerNotices(
+            self.config.server_notices,
+            self.db,
+            self.clock,
+            self.profiles,
+            self.room_access,
+            self.room_creation,
+            self.room_writer,
+            self.account_data,
+            server_name=self.server_name,
+        )
+
+    @cached_property
+    def old_sync(self) -> OldSync:
+        return OldSync(
+            self.db,
+            self.events,
+            self.wakeups,
+            self.room_access,
+            self.timeline,
+            self.visibility,
+            self.room_directory,
+            self.account_data,
+        )
+
+    @cached_property
+    def relations(self) -> Relations:
+        return Relations(self.db, self.events, self.visibility, self.timeline, self.account_data)
+
+    @cached_property
+    def event_relationships(self) -> EventRelationships:
+        return EventRelationships(self.db, self.events, self.visibility, self.timeline)
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(
+            self.db, self.search_index, self.events, self.room_heads, self.visibility, self.timeline
+        )
+
+    @cached_property
+    def search_context(self) -> SearchContext:
+        return SearchContext(self.events, self.room_access, self.timeline)
