@@ -18,7 +18,7 @@ from bench.side_by_side.matrix import User
 from bench.side_by_side.rows import Measure, Row, measure_join, measure_send, once_each, repeatedly
 from bench.side_by_side.world import Sample, World, in_parallel
 
-DEVICES = 8
+DEVICES = 4
 WINDOW = 20
 SLIDING: dict[str, Any] = {
     "lists": {
