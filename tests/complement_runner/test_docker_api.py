@@ -69,7 +69,10 @@ class Docker:
 @pytest.fixture
 async def docker(tmp_path: Path) -> AsyncIterator[Docker]:
     launchers = {
-        "palpo": ZygoteLauncher("dummy_homeserver:main", prepare_target="dummy_homeserver:prepare"),
+        "palpo": ZygoteLauncher(
+            "tests.complement_runner.dummy_homeserver:main",
+            prepare_target="tests.complement_runner.dummy_homeserver:prepare",
+        ),
         "broken": ZygoteLauncher("dummy_homeserver:fail"),
     }
     slot = Slot.acquire(tmp_path / "locks")

@@ -96,7 +96,7 @@ class SyncServices(PushServices):
                 self.timelines,
                 self.left_rooms,
                 self.summaries,
-                BumpStamps(self.db, self.events),
+                BumpStamps(self.recent_events, self.events),
             ),
             Extensions(
                 self.db,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from palpo.db.engine import Database
 from palpo.services.event_store import Bounded, EventStore
-from palpo.storage import events as events_storage
+from palpo.services.recent_events import RecentEvents
 
 BUMPING = frozenset(
     (
@@ -27,8 +26,8 @@ MAX_PAGES = 20
 class BumpStamps:
     """Finds the stamps, and keeps them: they only ever move on."""
 
-    def __init__(self, db: Database, store: EventStore, *, cached: int = 50_000) -> None:
-        self._db = db
+    def __init__(self, recent: RecentEvents, store: EventStore, *, cached: int = 50_000) -> None:
+        self._recent = recent
         self._store = store
         self._found: Bounded[str, tuple[int, int]] = Bounded(cached)
         """Room → the position up to which was looked, the stamp."""
@@ -44,7 +43,7 @@ class BumpStamps:
     async def _find(self, room_id: str, after: int, upto: int) -> int:
         """The newest one in ``(after, upto]``, 0 for none."""
         for _ in range(MAX_PAGES):
-            ids = await self._page(room_id, after, upto)
+            ids = await self._recent.latest_ids(room_id, after=after, upto=upto, limit=PAGE)
             events = await self._store.get_list(ids)
             for item in events:
                 if item.event.type in BUMPING:
@@ -53,8 +52,3 @@ class BumpStamps:
                 return 0
             upto = events[-1].position - 1
         return upto
-
-    async def _page(self, room_id: str, after: int, upto: int) -> list[str]:
-        return await self._db.read(
-            lambda tx: events_storage.latest_ids(tx, room_id, after=after, upto=upto, limit=PAGE)
-        )
