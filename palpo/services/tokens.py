@@ -1,9 +1,9 @@
 """The tokens that clients page with.
 
-    s123        a place in the server's stream: everything at or below position 123 has been seen
-    s123.100    the same, but of the messages to this device only those up to position 100
-    s123_1f_7   the same as s123, for a connection of sliding sync (palpo.sync.sliding.connections)
-    t45-123     a place in a room's timeline: just after the event at depth 45, position 123
+s123        a place in the server's stream: everything at or below position 123 has been seen
+s123.100    the same, but of the messages to this device only those up to position 100
+s123_1f_7   the same as s123, for a connection of sliding sync (palpo.sync.sliding.connections)
+t45-123     a place in a room's timeline: just after the event at depth 45, position 123
 """
 
 from __future__ import annotations

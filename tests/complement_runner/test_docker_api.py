@@ -73,7 +73,7 @@ async def docker(tmp_path: Path) -> AsyncIterator[Docker]:
             "tests.complement_runner.dummy_homeserver:main",
             prepare_target="tests.complement_runner.dummy_homeserver:prepare",
         ),
-        "broken": ZygoteLauncher("dummy_homeserver:fail"),
+        "broken": ZygoteLauncher("tests.complement_runner.dummy_homeserver:fail"),
     }
     slot = Slot.acquire(tmp_path / "locks")
     settings = Settings(state=tmp_path / "state", logs=tmp_path / "logs", schema_check=True)

@@ -7,12 +7,12 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from tests.contract.conftest import administer, service_url
 
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import WriteTransaction
 from palpo.db.wakeups import ProcessWakeups, append, decode, encode
 from palpo.streams.processes import create_wakeups
+from tests.contract.conftest import administer, service_url
 
 CHANNEL = f"palpo_test_{os.getpid()}"
 Connect = Callable[[], Awaitable[Database]]

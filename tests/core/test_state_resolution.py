@@ -9,19 +9,6 @@ from itertools import permutations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.state_rooms import (
-    ALICE,
-    BOB,
-    CHARLIE,
-    CREATE,
-    EVE,
-    JOIN_RULES,
-    POWER,
-    TOPIC,
-    Fork,
-    Room,
-    member,
-)
 
 from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for
@@ -44,6 +31,19 @@ from palpo.core.state_resolution.memory import auth_chain, auth_difference, conf
 from palpo.core.state_resolution.ordering import is_power_event, mainline_order
 from palpo.core.state_resolution.replay import is_allowed
 from palpo.core.state_resolution.requests import Known
+from tests.core.state_rooms import (
+    ALICE,
+    BOB,
+    CHARLIE,
+    CREATE,
+    EVE,
+    JOIN_RULES,
+    POWER,
+    TOPIC,
+    Fork,
+    Room,
+    member,
+)
 
 MODERN = pytest.mark.parametrize("version", ["2", "6", "11", "12"])
 EVERY = pytest.mark.parametrize("version", ["1", "2", "6", "11", "12"])

@@ -37,7 +37,7 @@ async def update_appservice_room_directory_visibility(
     await call.services.room_directory.set_listed_for_network(
         instance_id(call.requester.appservice_id or "", params.network_id),
         params.room_id,
-        listed=body.visibility == "public"
+        listed=body.visibility == "public",
     )
     return Empty()
 
