@@ -23,7 +23,7 @@ from palpo.storage import relations as relations_storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.relations import REFERENCE, REPLACE, THREAD, Children
 from palpo.streams.clock import Clock
-from palpo.streams.wakeups import EVERYTHING, Wakeups
+from palpo.streams.wakeups import Wakeups
 
 Unsigned = dict[str, dict[str, Any]]
 """By event ID: members of ``unsigned`` beside ``age`` and ``membership``; bytes are JSON."""
@@ -240,7 +240,7 @@ class ClientEvents:
         )
 
     def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
+        if commit.all_topics:
             self._relations_made += 1
             self._unrelated.clear()
             return

@@ -14,7 +14,7 @@ from palpo.db.engine import Commit, Database
 from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import StoredEvent
-from palpo.streams.wakeups import EVERYTHING, Wakeups
+from palpo.streams.wakeups import Wakeups
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -158,7 +158,7 @@ class EventStore:
         self._nodes.keep(nodes)
 
     def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
+        if commit.all_topics:
             self._redactions += 1
             self._events.clear()
             return

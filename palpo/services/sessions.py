@@ -11,7 +11,7 @@ from palpo.db.engine import Commit, Database
 from palpo.storage import sessions as storage
 from palpo.storage.sessions import Session
 from palpo.streams.clock import Clock
-from palpo.streams.wakeups import EVERYTHING, Wakeups
+from palpo.streams.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Sessions:
                 self._by_user.pop(dropped.user_id, None)
 
     def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
+        if commit.all_topics:
             self._revocations += 1
             self._cache.clear()
             self._by_user.clear()

@@ -6,7 +6,7 @@ from palpo.db.engine import Commit, Database
 from palpo.services.event_store import Bounded
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
-from palpo.streams.wakeups import EVERYTHING, Wakeups
+from palpo.streams.wakeups import Wakeups
 
 
 class UserRooms:
@@ -40,7 +40,7 @@ class UserRooms:
         return await self._db.read(lambda tx: memberships.changed(tx, user_id, after=after, upto=upto))
 
     def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
+        if commit.all_topics:
             self._changes += 1
             self._cache.clear()
             return

@@ -188,12 +188,6 @@ _IN_ROOMS = Statement(
     .order_by(events.c.position)
     .limit(bindparam("limit"))
 )
-_CHANGED = Statement(
-    select(events.c.room_id, events.c.position)
-    .where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"), _VISIBLE)
-    .order_by(events.c.position)
-    .limit(bindparam("limit"))
-)
 
 
 def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> StoredEvent:
@@ -319,11 +313,6 @@ async def near_time(
     statement = _UNTIL_TIME if backwards else _FROM_TIME
     rows = await tx.all(statement, room_id=room_id, ts=ts, limit=limit, skipped=skipped)
     return [row[0] for row in rows]
-
-
-async def changed_rooms(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[str, int]]:
-    """``(room, position)`` of every event in ``(after, upto]``, in order."""
-    return [(row[0], row[1]) for row in await tx.all(_CHANGED, after=after, upto=upto, limit=limit)]
 
 
 def _row(new: NewEvent, position: int, place: Position | None) -> dict[str, object]:

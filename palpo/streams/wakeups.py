@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterable
 
 from palpo.db.engine import Commit
 
-EVERYTHING = "*"
 LOG_LENGTH = 20_000
 """Commits that are remembered, so that a quiet sync need not ask the database."""
 
@@ -59,7 +58,7 @@ class Wakeups:
         self._remember(commit)
         for subscriber in self._subscribers:
             subscriber(commit)
-        everything = EVERYTHING in commit.topics
+        everything = commit.all_topics
         topics = list(self._waiters) if everything else [t for t in commit.topics if t in self._waiters]
         for topic in topics:
             for waiter in self._waiters[topic]:

@@ -1,8 +1,8 @@
 """What is remembered of when things last changed."""
 
-from palpo.db.engine import Commit
+from palpo.db.engine import EVERYTHING, Commit
 from palpo.streams.last_changes import LastChanges
-from palpo.streams.wakeups import EVERYTHING, Wakeups
+from palpo.streams.wakeups import Wakeups
 
 
 def started(position: int = 10, bound: int = 100) -> tuple[Wakeups, LastChanges]:
