@@ -266,7 +266,11 @@ async def test_unknown_extensions_and_odd_texts_do_no_harm(alice: Client) -> Non
 
 
 async def test_what_a_quiet_request_costs(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many statements for three hundred rooms as for ten, and for one message as well."""
+    """As many statements for three hundred rooms as for ten, and for one message as well.
+
+    Background work of the server, such as the search index, counts too when it falls into a request, so
+    each cost is the least of several.
+    """
     run = SqliteTransaction._run
     count = 0
 
@@ -274,6 +278,12 @@ async def test_what_a_quiet_request_costs(alice: Client, monkeypatch: pytest.Mon
         nonlocal count
         count += 1
         return run(self, *args)
+
+    async def cost(connection: Connection, expected: set[str]) -> int:
+        nonlocal count
+        count = 0
+        assert set(await connection.rooms()) == expected
+        return count
 
     monkeypatch.setattr(SqliteTransaction, "_run", counting)
     costs: list[tuple[int, int]] = []
@@ -287,14 +297,12 @@ async def test_what_a_quiet_request_costs(alice: Client, monkeypatch: pytest.Mon
         connection = Connection(alice, str(total), lists=lists, extensions=enabled)
         assert len(await connection.rooms()) == total
         await connection.sync()
-        await asyncio.sleep(0)
-        count = 0
-        assert await connection.rooms() == {}
-        quiet = count
-        await alice.send(rooms[0], "hello")
-        count = 0
-        assert set(await connection.rooms()) == {rooms[0]}
-        costs.append((quiet, count))
+        quiet, busy = [], []
+        for _ in range(5):
+            quiet.append(await cost(connection, set()))
+            await alice.send(rooms[0], "hello")
+            busy.append(await cost(connection, {rooms[0]}))
+        costs.append((min(quiet), min(busy)))
     assert costs[0] == costs[1]
     assert costs[0][0] <= 2
     assert costs[0][1] <= 12
