@@ -61,6 +61,10 @@ class RoomAccess:
         """
         if member is None or member.forgotten or member.membership == "join":
             return None
+        return await self.left_by(member)
+
+    async def left_by(self, member: Membership) -> StoredEvent | None:
+        """The same, in rooms that have been forgotten too; ``member`` is not in the room."""
         event_id = member.event_id
         for _ in range(MAX_WALK):
             found = (await self._events.get_many([event_id])).get(event_id)

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import EventStore
+from palpo.services.room_access import RoomAccess
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews, wanted
 from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
-from palpo.sync.timelines import Timelines
+from palpo.sync.timelines import TimelinePart, Timelines
 from palpo.sync.window import Window
 
 LEFT = ("leave", "ban")
@@ -19,43 +20,61 @@ LEFT = ("leave", "ban")
 class LeftRooms:
     """Timelines and state up to the moment of leaving."""
 
-    def __init__(self, store: EventStore, timelines: Timelines, states: StateDeltas) -> None:
+    def __init__(
+        self, store: EventStore, timelines: Timelines, states: StateDeltas, access: RoomAccess
+    ) -> None:
         self._store = store
         self._timelines = timelines
         self._states = states
+        self._access = access
 
     async def collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
-        """What happened until the user left, which was in ``window``; the leaving is always told."""
-        leaving = await self._store.get(membership.event_id)
+        """What happened until the user left; the change of ``membership``, in ``window``, is always told.
+
+        The last change need not be the leaving: who has left may be banned, or turn down an invitation.
+        Of the state they see what they left behind.
+        """
+        last = await self._store.get(membership.event_id)
+        leaving = await self._access.left_by(membership)
         known = await self._known_root(window, membership)
-        was_in = known is not None or await self._was_in(leaving)
+        fresh = known is None and leaving is not None and leaving.position > window.after
+        timeline = await self._timeline(reader, window, last, after=0 if fresh else window.after)
+        end = (leaving or last).state_after
+        state: list[StoredEvent] = []
+        if leaving is not None and (known is not None or fresh):
+            if timeline.events and timeline.events[0].position > leaving.position:
+                # The state before the timeline is not theirs to see.
+                timeline = replace(timeline, complete=False)
+            request = StateRequest(
+                room_id=membership.room_id,
+                user_id=reader.user_id,
+                device=reader.device,
+                known=known or EMPTY_ROOT,
+                end=end,
+                timeline=timeline,
+                window=window,
+                state_after=reader.state_after,
+            )
+            state = await self._states.delta(request, reader.filter)
+        return RoomNews(room_id=membership.room_id, timeline=timeline, state=state, end=end)
+
+    async def _timeline(
+        self, reader: Reader, window: Window, last: StoredEvent, *, after: int
+    ) -> TimelinePart:
+        filter_ = reader.filter
         timeline = await self._timelines.latest(
-            membership.room_id,
+            last.event.room_id,
             reader.user_id,
-            after=0 if was_in and known is None else window.after,
-            upto=membership.position,
-            limit=reader.filter.timeline_limit,
+            after=after,
+            upto=last.position,
+            limit=filter_.timeline_limit,
             wanted=wanted(reader),
         )
-        filter_ = reader.filter
-        shows_leaving = filter_.timeline_limit > 0 and (
-            filter_.timeline is None or filter_.timeline(leaving.event)
-        )
-        if not timeline.events and shows_leaving:
-            place = (leaving.event.depth, leaving.position - 1)
-            timeline = replace(timeline, events=[leaving], limited=False, start=place)
-        request = StateRequest(
-            room_id=membership.room_id,
-            user_id=reader.user_id,
-            device=reader.device,
-            known=known or EMPTY_ROOT,
-            end=leaving.state_after,
-            timeline=timeline,
-            window=window,
-            state_after=reader.state_after,
-        )
-        state = await self._states.delta(request, reader.filter) if was_in else []
-        return RoomNews(room_id=membership.room_id, timeline=timeline, state=state, end=leaving.state_after)
+        shows_last = filter_.timeline_limit > 0 and (filter_.timeline is None or filter_.timeline(last.event))
+        if not timeline.events and shows_last:
+            place = (last.event.depth, last.position - 1)
+            timeline = replace(timeline, events=[last], limited=False, start=place)
+        return timeline
 
     async def _known_root(self, window: Window, membership: Membership) -> bytes | None:
         """Root of the state that the client knows of, None if it did not know it was in the room."""
@@ -66,8 +85,3 @@ class LeftRooms:
             return None
         own = await self._store.state_event(root, MEMBER, membership.user_id)
         return root if own is not None and own.event.content.get("membership") == "join" else None
-
-    async def _was_in(self, leaving: StoredEvent) -> bool:
-        """Whether the user was in the room just before leaving it, rather than invited."""
-        before = await self._store.state_event(leaving.state_before, MEMBER, leaving.event.state_key or "")
-        return before is not None and before.event.content.get("membership") == "join"

@@ -46,7 +46,7 @@ class SyncServices(PushServices):
 
     @cached_property
     def left_rooms(self) -> LeftRooms:
-        return LeftRooms(self.events, self.timelines, self.states)
+        return LeftRooms(self.events, self.timelines, self.states, self.room_access)
 
     @cached_property
     def sync(self) -> SyncV3:

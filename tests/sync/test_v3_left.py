@@ -1,0 +1,52 @@
+"""GET /sync: what those see of a room who are not in it any more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.homeserver import Client
+
+Json = dict[str, Any]
+
+
+async def sync(client: Client, since: str | None = None, **params: Any) -> Json:
+    """A sync."""
+    answer: Json = await client.get("/sync", params={**params, **({"since": since} if since else {})})
+    return answer
+
+
+async def banned_after_leaving(alice: Client, bob: Client) -> tuple[str, str]:
+    """A room whose name changed between Bob's leaving and his ban, and his token of when he was in."""
+    room_id = await alice.create_room(preset="public_chat", name="Tea")
+    await bob.post(f"/join/{room_id}")
+    since = (await sync(bob))["next_batch"]
+    await alice.send(room_id, "before")
+    await bob.post(f"/rooms/{room_id}/leave")
+    await alice.put(f"/rooms/{room_id}/state/m.room.name", {"name": "Secret"})
+    await alice.put(f"/rooms/{room_id}/state/m.room.topic", {"topic": "Secret"})
+    await alice.send(room_id, "Secret")
+    await alice.post(f"/rooms/{room_id}/ban", {"user_id": bob.user_id})
+    return room_id, since
+
+
+async def test_a_ban_shows_nothing_of_the_time_after_leaving(alice: Client, bob: Client) -> None:
+    room_id, since = await banned_after_leaving(alice, bob)
+    for params in ({}, {"use_state_after": "true"}):
+        left = (await sync(bob, since, **params))["rooms"]["leave"][room_id]
+        assert "Secret" not in json.dumps(left)
+        shown = [event["content"] for event in left["timeline"]["events"]]
+        assert shown[0]["body"] == "before"
+        assert shown[-1]["membership"] == "ban"
+
+
+async def test_an_archived_room_that_one_was_banned_from_has_its_state(alice: Client, bob: Client) -> None:
+    room_id, _ = await banned_after_leaving(alice, bob)
+    filter_ = json.dumps({"room": {"include_leave": True, "timeline": {"limit": 2}}})
+    for params in ({}, {"use_state_after": "true"}):
+        left = (await sync(bob, filter=filter_, **params))["rooms"]["leave"][room_id]
+        assert "Secret" not in json.dumps(left)
+        state = left.get("state") or left["state_after"]
+        assert [event["content"] for event in state["events"] if event["type"] == "m.room.name"] == [
+            {"name": "Tea"}
+        ]
