@@ -67,7 +67,7 @@ _ROOMS = Statement(
 _HEROES = Statement(
     select(m.user_id, m.membership)
     .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
-    .order_by(m.user_id)
+    .order_by(m.position, m.user_id)
     .limit(bindparam("limit"))
 )
 _other = memberships.alias("other")
@@ -151,7 +151,7 @@ async def counts_many(tx: Transaction, room_ids: Iterable[str]) -> dict[str, dic
 async def first_users(
     tx: Transaction, room_id: str, memberships_: Collection[str], limit: int
 ) -> list[tuple[str, str]]:
-    """``(user, membership)`` of the first users with one of the memberships, by user ID."""
+    """``(user, membership)`` of those who have had one of the memberships for longest."""
     rows: Iterable[Row] = await tx.all(_HEROES, room_id=room_id, memberships=list(memberships_), limit=limit)
     return [(row[0], row[1]) for row in rows]
 

@@ -16,9 +16,12 @@ from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device
 from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
-from palpo.sync.summary import RoomSummary, Summaries
+from palpo.sync.summary import NAMES, RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines, Wanted
 from palpo.sync.window import Window
+
+SUMMARISED = frozenset((MEMBER, *(type_ for type_, _ in NAMES)))
+"""The state that summaries are made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ class JoinedRooms:
     async def collect(self, reader: Reader, window: Window, rooms: Sequence[Membership]) -> list[RoomNews]:
         """What happened in each of ``rooms`` within ``window``."""
         collected = await each(rooms, lambda row: self._collect(reader, window, row))
-        await self._summarise(reader, collected)
+        await self._summarise(reader, window, collected)
         return collected
 
     async def _collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
@@ -112,16 +115,27 @@ class JoinedRooms:
         state = await self._states.delta(request, reader.filter)
         return RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh, end=end)
 
-    async def _summarise(self, reader: Reader, rooms: Sequence[RoomNews]) -> None:
-        """Add the summaries that clients need: of new rooms, and where members came or went."""
-        due = {
-            news.room_id: news.end
-            for news in rooms
-            if news.fresh or reader.full_state or _members_changed(news)
-        }
+    async def _summarise(self, reader: Reader, window: Window, rooms: Sequence[RoomNews]) -> None:
+        """Add the summaries that clients need: of new rooms, and where members or the name changed."""
+        due = {news.room_id: news.end for news in rooms if news.fresh or reader.full_state or _renamed(news)}
         summaries = await self._summaries.get_many(reader.user_id, due)
         for news in rooms:
             news.summary = summaries.get(news.room_id)
+        if reader.filter.lazy_members:
+            called = [news for news in rooms if news.summary is not None and news.summary.heroes]
+            await each(called, lambda news: self._add_heroes(reader, window, news))
+
+    async def _add_heroes(self, reader: Reader, window: Window, news: RoomNews) -> None:
+        """Add the heroes' member events, where the client has not got them (spec: "RoomSummary")."""
+        heroes = (news.summary.heroes if news.summary is not None else None) or ()
+        members = await self._states.missing_members(reader.device, news.room_id, news.end, heroes, window)
+        told = {item.event_id for item in news.state}
+        if not reader.state_after:
+            told |= {item.event_id for item in news.timeline.events}
+        state = reader.filter.state
+        news.state += [
+            item for item in members if item.event_id not in told and (state is None or state(item.event))
+        ]
 
     async def _timeline(self, reader: Reader, window: Window, room_id: str, after: int) -> TimelinePart:
         filter_ = reader.filter
@@ -168,6 +182,6 @@ def wanted(reader: Reader) -> Wanted | None:
     return matches
 
 
-def _members_changed(news: RoomNews) -> bool:
-    events = [*news.timeline.events, *news.state]
-    return any(item.event.type == MEMBER for item in events)
+def _renamed(news: RoomNews) -> bool:
+    """Whether there is anything new of what a client names the room by."""
+    return any(item.event.type in SUMMARISED for item in (*news.timeline.events, *news.state))

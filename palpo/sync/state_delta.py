@@ -42,40 +42,45 @@ class StateDeltas:
 
     async def delta(self, request: StateRequest, filter_: SyncFilter) -> list[StoredEvent]:
         """The state events that the client is missing, filtered, members lazily where asked."""
-        timeline = request.timeline
-        if request.known == EMPTY_ROOT:
+        timeline, first = request.timeline, request.known == EMPTY_ROOT
+        if first:
             self._sent.forget(request.device, request.room_id)
         start = timeline.events[0].state_before if timeline.events else request.end
-        to_end = request.state_after or not timeline.complete
-        target = request.end if to_end else start
+        target = request.end if request.state_after or not timeline.complete else start
         named = _named(request) if filter_.lazy_members else None
-        changed = await self._store.changed_state(request.known, target, members=named)
-        if to_end and not request.state_after:
-            shown = {item.event_id for item in timeline.events}
-            changed = {key: item for key, item in changed.items() if item.event_id not in shown}
+        # A client that knows the room is told of every member who has changed, be they named or not.
+        changed = await self._store.changed_state(request.known, target, members=named if first else None)
         if named is not None:
             changed = await self._lazy(request, filter_, changed, target, named)
+        if not request.state_after:
+            shown = {item.event_id for item in timeline.events}
+            changed = {key: item for key, item in changed.items() if item.event_id not in shown}
         wanted = filter_.state
         return [item for item in changed.values() if wanted is None or wanted(item.event)]
+
+    async def missing_members(
+        self, device: Device, room_id: str, root: bytes, users: Iterable[str], window: Window
+    ) -> list[StoredEvent]:
+        """The member events of ``users``, where the device does not know them; it does from now on."""
+        members = await self._store.state_events(root, [(MEMBER, user_id) for user_id in users])
+        pairs = [(key[1], item.event_id) for key, item in members.items()]
+        unsent = self._sent.unsent(device, room_id, pairs, since=window.after)
+        self._sent.mark(device, room_id, pairs, upto=window.upto)
+        return [item for key, item in members.items() if key[1] in unsent]
 
     async def _lazy(
         self, request: StateRequest, filter_: SyncFilter, changed: State, target: bytes, named: set[str]
     ) -> State:
         """``changed``, and those members of whom the timeline ``named`` that the device does not know."""
-        timeline = request.timeline.events
         keys = [(MEMBER, user_id) for user_id in sorted(named)]
         members = await self._store.state_events(target, keys)
         pairs = [(key[1], item.event_id) for key, item in members.items()]
         if not filter_.include_redundant_members:
             unsent = self._sent.unsent(request.device, request.room_id, pairs, since=request.window.after)
-            unsent |= {key[1] for key in members if key in changed}
             members = {key: item for key, item in members.items() if key[1] in unsent}
-        in_timeline = _members(timeline)
-        told = [*pairs, *in_timeline]
+        told = [*pairs, *_members(changed.values()), *_members(request.timeline.events)]
         self._sent.mark(request.device, request.room_id, told, upto=request.window.upto)
-        others = {key: item for key, item in changed.items() if key[0] != MEMBER}
-        shown = {event_id for _, event_id in in_timeline} if request.state_after is False else set()
-        return others | {key: item for key, item in members.items() if item.event_id not in shown}
+        return changed | members
 
 
 def _named(request: StateRequest) -> set[str]:

@@ -72,7 +72,9 @@ class Summaries:
     async def _named(self, root: bytes) -> bool:
         found = await self._store.state_events(root, [(type_, "") for type_, _ in NAMES])
         return any(
-            (item := found.get((type_, ""))) is not None and item.event.content.get(key)
+            (item := found.get((type_, ""))) is not None
+            and isinstance(name := item.event.content.get(key), str)
+            and name != ""
             for type_, key in NAMES
         )
 

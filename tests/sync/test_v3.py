@@ -148,7 +148,7 @@ async def test_a_newly_joined_room_comes_whole(alice: Client, bob: Client) -> No
 
 async def test_lazy_members_come_with_who_speaks(server: Homeserver, alice: Client, bob: Client) -> None:
     carol = await server.register("carol")
-    room_id = await alice.create_room(preset="public_chat")
+    room_id = await alice.create_room(preset="public_chat", name="Tea")
     for user in (bob, carol):
         await user.post(f"/join/{room_id}")
     await bob.send(room_id, "hi")
