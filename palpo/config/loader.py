@@ -1,6 +1,7 @@
 """Reads the configuration: a TOML file, then ``PALPO_…`` variables, then what the caller overrides.
 
-``PALPO_DATABASE__URL`` sets ``url`` in ``[database]``: two underscores go one table down.
+``PALPO_CONFIG_DATABASE__URL`` sets ``url`` in ``[database]``: two underscores go one table down. A list is
+written as in TOML.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from palpo.config.checks import problems
 from palpo.config.model import Config
 
 PREFIX = "PALPO_CONFIG_"
@@ -32,28 +34,44 @@ def load(
     if path is not None:
         try:
             values = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from error
     for name, value in (environment or {}).items():
         if name.startswith(PREFIX):
-            _set(values, name.removeprefix(PREFIX).lower().split("__"), value)
+            _set(values, name.removeprefix(PREFIX).lower().split("__"), _parsed(name, value))
     for name, value in (overrides or {}).items():
-        _set(values, name.split("."), value)
+        _set(values, name.split("."), _parsed(name, value))
     return convert(values)
 
 
 def convert(values: Mapping[str, Any]) -> Config:
     """Check ``values`` against the model; raises ConfigError."""
     try:
-        return msgspec.convert(values, Config, strict=False, dec_hook=_decode)
+        config = msgspec.convert(values, Config, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error)) from error
+    wrong = "; ".join(problems(config))
+    if wrong:
+        raise ConfigError(wrong)
+    return config
 
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise NotImplementedError(kind)
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """A list that was given as text; anything else as it is, for the model's types to read."""
+    if not isinstance(value, str) or not value.startswith("["):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: {error}") from error
 
 
 def _set(values: dict[str, Any], names: list[str], value: Any) -> None:

@@ -28,7 +28,8 @@ class HttpConfig(Section, frozen=True):
         str, Meta(pattern="^(hypercorn|uvicorn)$", description="`hypercorn`, or `uvicorn` behind a proxy.")
     ] = "hypercorn"
     trusted_proxies: Annotated[
-        tuple[str, ...], Meta(description="Addresses whose `X-Forwarded-For` is believed.")
+        tuple[str, ...],
+        Meta(description="Reverse proxies' addresses: their `X-Forwarded-For` is believed."),
     ] = ()
     shutdown_seconds: Annotated[float, Meta(ge=0, description="How long a stop waits for requests.")] = 10.0
 
@@ -50,19 +51,33 @@ class RateLimit(Section, frozen=True):
 
 
 class RateLimits(Section, frozen=True):
-    """Rate limits, by class of endpoint; each user, or address before login, has its own budget."""
+    """Rate limits, by class of endpoint; each user, or address before login, has its own budget of each.
+
+    A budget is `per_second` calls in the long run, and `burst` calls at once.
+    """
 
     enabled: Annotated[bool, Meta(description="Whether there are any.")] = True
-    default: RateLimit = RateLimit(per_second=50, burst=200)
-    message: RateLimit = RateLimit(per_second=20, burst=100)
-    login: RateLimit = RateLimit(per_second=0.5, burst=10)
-    registration: RateLimit = RateLimit(per_second=0.2, burst=10)
-    room_creation: RateLimit = RateLimit(per_second=1, burst=20)
-    join: RateLimit = RateLimit(per_second=2, burst=20)
-    invite: RateLimit = RateLimit(per_second=2, burst=50)
-    media: RateLimit = RateLimit(per_second=10, burst=100)
-    third_party: RateLimit = RateLimit(per_second=0.5, burst=10)
-    federation: RateLimit = RateLimit(per_second=200, burst=1000)
+    default: Annotated[RateLimit, Meta(description="What has no class of its own.")] = RateLimit(
+        per_second=50, burst=200
+    )
+    message: Annotated[RateLimit, Meta(description="Sending events.")] = RateLimit(per_second=20, burst=100)
+    login: Annotated[RateLimit, Meta(description="Logging in, and refreshing tokens.")] = RateLimit(
+        per_second=0.5, burst=10
+    )
+    registration: Annotated[RateLimit, Meta(description="Making accounts.")] = RateLimit(
+        per_second=0.2, burst=10
+    )
+    room_creation: Annotated[RateLimit, Meta(description="Creating and upgrading rooms.")] = RateLimit(
+        per_second=1, burst=20
+    )
+    join: Annotated[RateLimit, Meta(description="Joining and knocking.")] = RateLimit(per_second=2, burst=20)
+    invite: Annotated[RateLimit, Meta(description="Inviting.")] = RateLimit(per_second=2, burst=50)
+    media: Annotated[RateLimit, Meta(description="Uploads and downloads.")] = RateLimit(
+        per_second=10, burst=100
+    )
+    third_party: Annotated[RateLimit, Meta(description="Email addresses, and what is sent to them.")] = (
+        RateLimit(per_second=0.5, burst=10)
+    )
 
 
 class TermsDocument(Section, frozen=True, kw_only=True):
@@ -79,7 +94,7 @@ class CaptchaConfig(Section, frozen=True):
     """A challenge (`m.login.recaptcha`) for whoever registers."""
 
     public_key: Annotated[str, Meta(description="The site key; empty: no challenge.")] = ""
-    private_key: str = ""
+    private_key: Annotated[str, Meta(description="The secret key, to check answers with.")] = ""
     verify_url: Annotated[str, Meta(description="Where answers are checked.")] = (
         "https://www.google.com/recaptcha/api/siteverify"
     )
@@ -92,7 +107,13 @@ class RegistrationConfig(Section, frozen=True):
     """Making accounts."""
 
     open: Annotated[bool, Meta(description="Anyone may register, with no more than a dummy stage.")] = False
-    token: Annotated[str, Meta(description="A registration token that always works; empty: none.")] = ""
+    token: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9._~-]{0,64}$",
+            description="A registration token that always works; empty: none.",
+        ),
+    ] = ""
     guests: Annotated[bool, Meta(description="Whether guest accounts are given out.")] = False
     shared_secret: Annotated[str, Meta(description="For `/_synapse/admin/v1/register`; empty: off.")] = ""
     email: Annotated[
@@ -110,14 +131,14 @@ class EmailConfig(Section, frozen=True):
     """Sending email: to validate addresses, to reset passwords, and what is unread."""
 
     host: Annotated[str, Meta(description="The SMTP server; empty: no email is sent.")] = ""
-    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    port: Annotated[int, Meta(ge=1, le=65_535, description="Its port.")] = 587
     security: Annotated[
         str, Meta(pattern="^(none|starttls|tls)$", description="`starttls`, `tls` from the start, or `none`.")
     ] = "starttls"
     username: Annotated[str, Meta(description="Empty: no login.")] = ""
-    password: str = ""
+    password: Annotated[str, Meta(description="For `username`.")] = ""
     sender: Annotated[str, Meta(description="As `Palpo <noreply@example.org>`.")] = ""
-    timeout_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    timeout_seconds: Annotated[float, Meta(gt=0, description="For one message.")] = 30.0
     token_seconds: Annotated[int, Meta(ge=60, description="How long a link works.")] = 3600
     digest_delay_seconds: Annotated[
         int, Meta(ge=0, description="How long an unread message waits for others before they are mailed.")
@@ -137,10 +158,10 @@ class IdentityServer(Section, frozen=True):
 class PasswordConfig(Section, frozen=True):
     """Passwords, hashed with Argon2id."""
 
-    enabled: bool = True
-    time_cost: Annotated[int, Meta(ge=1)] = 2
-    memory_kib: Annotated[int, Meta(ge=8)] = 19 * 1024
-    minimum_length: Annotated[int, Meta(ge=1)] = 8
+    enabled: Annotated[bool, Meta(description="Whether anyone logs in by password.")] = True
+    time_cost: Annotated[int, Meta(ge=1, description="Argon2's passes over the memory.")] = 2
+    memory_kib: Annotated[int, Meta(ge=8, description="Argon2's memory for one hash, in KiB.")] = 19 * 1024
+    minimum_length: Annotated[int, Meta(ge=1, description="Characters of a new password.")] = 8
 
 
 class SessionConfig(Section, frozen=True):
@@ -157,7 +178,7 @@ class TurnConfig(Section, frozen=True):
     uris: Annotated[
         tuple[str, ...], Meta(description="`turn:` and `turns:` URIs; none: no TURN server.")
     ] = ()
-    shared_secret: str = ""
+    shared_secret: Annotated[str, Meta(description="The TURN server's `static-auth-secret`.")] = ""
     lifetime_seconds: Annotated[int, Meta(ge=60, description="How long credentials are good.")] = 86_400
 
 
@@ -211,10 +232,10 @@ class S3Config(Section, frozen=True):
     endpoint: Annotated[
         str, Meta(pattern="^(https?://.*)?$", description="URL of the service; empty: Amazon's.")
     ] = ""
-    region: str = "us-east-1"
+    region: Annotated[str, Meta(description="Where the bucket is.")] = "us-east-1"
     prefix: Annotated[str, Meta(description="What the names of objects begin with.")] = ""
-    access_key_id: str = ""
-    secret_access_key: str = ""
+    access_key_id: Annotated[str, Meta(description="Empty: credentials are found as above.")] = ""
+    secret_access_key: Annotated[str, Meta(description="The secret that belongs to it.")] = ""
     credentials_file: Annotated[
         Path | None,
         Meta(description="File with `aws_access_key_id` and `aws_secret_access_key`, instead of the above."),
@@ -226,7 +247,7 @@ class S3Config(Section, frozen=True):
 class MediaConfig(Section, frozen=True):
     """The media repository."""
 
-    max_upload_bytes: Annotated[int, Meta(ge=1)] = 50 * 1024 * 1024
+    max_upload_bytes: Annotated[int, Meta(ge=1, description="Larger uploads are refused.")] = 50 * 1024 * 1024
     max_user_bytes: Annotated[
         int, Meta(ge=0, description="What all uploads of one user may have together; 0: no limit.")
     ] = 0
@@ -253,7 +274,9 @@ class NetworkConfig(Section, frozen=True):
 class RoomConfig(Section, frozen=True):
     """Rooms."""
 
-    default_version: str = "12"
+    default_version: Annotated[
+        str, Meta(description="The version of new rooms, unless whoever creates one asks for another.")
+    ] = "12"
 
 
 class PushConfig(Section, frozen=True):
@@ -291,8 +314,13 @@ class ServerNoticesConfig(Section, frozen=True):
 class LogConfig(Section, frozen=True):
     """Logs, on standard error."""
 
-    level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
-    format: Annotated[str, Meta(pattern="^(json|text)$")] = "json"
+    level: Annotated[
+        str,
+        Meta(pattern="^(debug|info|warning|error)$", description="`debug`, `info`, `warning` or `error`."),
+    ] = "info"
+    format: Annotated[
+        str, Meta(pattern="^(json|text)$", description="`json`, one object a line, or `text` for people.")
+    ] = "json"
     requests: Annotated[bool, Meta(description="One line a request.")] = True
 
 
@@ -304,7 +332,10 @@ class Config(Section, frozen=True):
     redis_url: Annotated[
         str, Meta(description="`redis://…`, for wake-ups between processes; empty: the database does it.")
     ] = ""
-    public_url: Annotated[str, Meta(description="Where clients reach the server, for `.well-known`.")] = ""
+    public_url: Annotated[
+        str,
+        Meta(pattern="^(https?://.+)?$", description="Where clients reach the server, for `.well-known`."),
+    ] = ""
     listeners: tuple[Listener, ...] = (Listener(bind="127.0.0.1:8008"),)
     http: HttpConfig = HttpConfig()
     database: DatabaseConfig = DatabaseConfig()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,13 @@ from palpo.config.model import Config, Section
 HEADER = """\
 # Configuration
 
-A TOML file, `palpo serve --config FILE`; `palpo start` makes one. Any setting can be given in the environment
-too, with two underscores between a table and its key (`PALPO_CONFIG_DATABASE__URL`), and on the command line
-(`--set log.level=debug`). This page is made from `palpo/config/model.py` by
-`python -m palpo.config.reference docs/configuration.md`.
+A TOML file, `palpo serve --config FILE`; `palpo start` makes one. Any setting can be given in the
+environment too, with two underscores between a table and its key (`PALPO_CONFIG_DATABASE__URL`), and on the
+command line (`--set log.level=debug`), which wins over both. A list is written as in TOML there
+(`--set 'admins=["@alice:example.org"]'`). Relative paths start at the folder in which the server is started.
+A setting that cannot be used stops the start, and the message names it.
+
+This page is made from `palpo/config/model.py` by `python -m palpo.config.reference docs/configuration.md`.
 """
 
 
@@ -26,14 +30,14 @@ def reference() -> str:
     """The whole page."""
     lines = [HEADER, "## Top level", "", *_table(Config)]
     for name, section in _sections(Config):
-        lines += ["", f"## `[{name}]`", "", (section.__doc__ or "").strip(), "", *_table(section)]
+        lines += ["", f"## `[{name}]`", "", inspect.getdoc(section) or "", "", *_table(section)]
     return "\n".join(lines) + "\n"
 
 
 def _sections(model: type[Section], prefix: str = "") -> Iterator[tuple[str, type[Section]]]:
     for field in msgspec.structs.fields(model):
         kind = _plain(get_type_hints(model)[field.name])
-        if _is_section(kind):
+        if _is_section(kind) and not _is_inline(kind):
             yield f"{prefix}{field.name}", kind
             yield from _sections(kind, f"{prefix}{field.name}.")
         elif get_origin(kind) is tuple and _is_section(get_args(kind)[0]):
@@ -46,7 +50,9 @@ def _table(model: type[Section]) -> list[str]:
     for field in msgspec.structs.fields(model):
         hint = hints[field.name]
         kind = _plain(hint)
-        if _is_section(kind) or (get_origin(kind) is tuple and _is_section(get_args(kind)[0])):
+        if _is_section(kind) and not _is_inline(kind):
+            continue
+        if get_origin(kind) is tuple and _is_section(get_args(kind)[0]):
             continue
         default = "" if field.default is msgspec.NODEFAULT else f"`{_toml(field.default)}`"
         rows.append(f"| `{field.name}` | {_name(kind)} | {default} | {_description(hint)} |")
@@ -61,6 +67,11 @@ def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Section)
 
 
+def _is_inline(kind: type[Section]) -> bool:
+    """Whether a table is shown in one line: one whose keys have no defaults of their own."""
+    return all(field.required for field in msgspec.structs.fields(kind))
+
+
 def _description(hint: Any) -> str:
     if get_origin(hint) is not Annotated:
         return ""
@@ -73,7 +84,7 @@ def _name(kind: Any) -> str:
     names = {str: "text", int: "integer", float: "number", bool: "boolean", Path: "path"}
     if get_origin(kind) is tuple:
         return f"list of {_name(get_args(kind)[0])}"
-    if get_origin(kind) is dict:
+    if get_origin(kind) is dict or _is_section(kind):
         return "table"
     if kind in names:
         return names[kind]
@@ -86,6 +97,9 @@ def _toml(value: Any) -> str:
         return "none"
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, Section):
+        pairs = msgspec.structs.asdict(value).items()
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in pairs) + " }"
     return msgspec.json.encode(value if not isinstance(value, Path) else str(value)).decode()
 
 

@@ -92,7 +92,6 @@ class Limit(Enum):
     INVITE = "invite"
     MEDIA = "media"
     THIRD_PARTY = "third_party"
-    FEDERATION = "federation"
 
 
 KIB = 1024

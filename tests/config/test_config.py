@@ -49,6 +49,56 @@ def test_what_cannot_be_used_says_so(tmp_path: Path, text: str) -> None:
         load(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('server_name = "bad name"', "server_name"),
+        ('admins = ["alice"]', "admins"),
+        ('admins = ["@alice:elsewhere.example"]', "admins"),
+        ('public_url = "chat.example.org"', "public_url"),
+        ('redis_url = "localhost"', "redis_url"),
+        ("listeners = []", "listeners"),
+        ('listeners = [{bind = "8008"}]', "8008"),
+        ('listeners = [{bind = "127.0.0.1:1x"}]', "1x"),
+        ('listeners = [{bind = "127.0.0.1:99999"}]', "99999"),
+        ('listeners = [{bind = "127.0.0.1:1", tls_certificate = "c.pem"}]', "tls_key"),
+        ('listeners = [{bind = "127.0.0.1:1", tls_certificate = "c.pem", tls_key = "k.pem"}]', "c.pem"),
+        ('database.url = "oracle://x"', "database.url"),
+        ('database.url = "postgresql://127.0.0.1:abc/x"', "database.url"),
+        ('http.trusted_proxies = ["10.0.0.0/8"]', "trusted_proxies"),
+        ('network.allow = ["everything"]', "network.allow"),
+        ('network.deny = ["10.0.0.0/99"]', "network.deny"),
+        ('rooms.default_version = "99"', "default_version"),
+        ('email.host = "smtp.example.org"', "email.sender"),
+        ('turn.uris = ["turn:turn.example.org"]', "turn.shared_secret"),
+        ('registration.token = "with space"', "registration.token"),
+        ('registration.captcha.public_key = "k"', "private_key"),
+        ('rtc.transports = [{url = "https://example.org"}]', "rtc.transports"),
+        ('well_known.admin_matrix_id = "alice"', "admin_matrix_id"),
+    ],
+)
+def test_values_that_make_no_sense_are_named(tmp_path: Path, text: str, named: str) -> None:
+    required = "" if text.startswith("server_name") else 'server_name = "a.example"\n'
+    with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
+        load(write(tmp_path, f'{required}data = "d"\n{text}\n'))
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    text = 'server_name = "a"\ndata = "d"\nlisteners = []\nrooms.default_version = "0"\n'
+    with pytest.raises(ConfigError, match="listeners.*default_version"):
+        load(write(tmp_path, text))
+
+
+def test_lists_from_outside_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, 'server_name = "a"\ndata = "d"\n')
+    environment = {"PALPO_CONFIG_NETWORK__ALLOW": '["10.0.0.0/8"]'}
+    config = load(path, environment=environment, overrides={"admins": '["@x:a", "@y:a"]'})
+    assert config.network.allow == ("10.0.0.0/8",)
+    assert config.admins == ("@x:a", "@y:a")
+    with pytest.raises(ConfigError, match="admins"):
+        load(path, overrides={"admins": "[@x:a]"})
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml"):
         load(tmp_path / "nothing.toml")

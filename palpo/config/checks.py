@@ -1,0 +1,109 @@
+"""What the types of the configuration cannot say: whether its values make sense, and fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+from palpo.config.model import Config, Listener
+from palpo.core.errors import InvalidParam
+from palpo.core.identifiers import parse_server_name, parse_user_id
+from palpo.core.room_versions import ROOM_VERSIONS
+
+DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
+MAX_PORT = 65_535
+
+
+def problems(config: Config) -> Iterator[str]:
+    """Each thing that is wrong, as ``setting: what``."""
+    yield from _names(config)
+    yield from _listeners(config)
+    yield from _urls(config)
+    yield from _networks(config)
+    yield from _halves(config)
+    if config.rooms.default_version not in ROOM_VERSIONS:
+        yield f"rooms.default_version: there is no room version {config.rooms.default_version!r}"
+    for transport in config.rtc.transports:
+        if not isinstance(transport.get("type"), str):
+            yield "rtc.transports: each has a type"
+
+
+def _names(config: Config) -> Iterator[str]:
+    try:
+        parse_server_name(config.server_name)
+    except InvalidParam:
+        yield f"server_name: {config.server_name!r} is no server name, such as example.org"
+        return
+    for user_id in config.admins:
+        if not _is_user_id(user_id) or user_id.partition(":")[2] != config.server_name:
+            yield f"admins: {user_id!r} is no user ID of this server, such as @alice:{config.server_name}"
+    contact = config.well_known.admin_matrix_id
+    if contact and not _is_user_id(contact):
+        yield f"well_known.admin_matrix_id: {contact!r} is no user ID"
+
+
+def _is_user_id(text: str) -> bool:
+    try:
+        parse_user_id(text)
+    except InvalidParam:
+        return False
+    return True
+
+
+def _listeners(config: Config) -> Iterator[str]:
+    if not config.listeners:
+        yield "listeners: there is none"
+    for listener in config.listeners:
+        host, _, port = listener.bind.rpartition(":")
+        if not host or not (port.isascii() and port.isdigit()) or int(port[:6]) > MAX_PORT:
+            yield f"listeners: {listener.bind!r} is no address and port, such as 127.0.0.1:8008"
+        yield from _tls(listener)
+    certificates = {(item.tls_certificate, item.tls_key) for item in config.listeners if item.tls_certificate}
+    if config.http.engine == "hypercorn" and len(certificates) > 1:
+        yield "listeners: with hypercorn all have the same certificate"
+
+
+def _tls(listener: Listener) -> Iterator[str]:
+    files = (listener.tls_certificate, listener.tls_key)
+    if (files[0] is None) != (files[1] is None):
+        yield "listeners: tls_certificate and tls_key come together"
+    for file in files:
+        if file is not None and not file.is_file():
+            yield f"listeners: there is no file {file}"
+
+
+def _urls(config: Config) -> Iterator[str]:
+    try:
+        parts = urlsplit(config.database_url)
+        known = parts.scheme in DATABASES and (parts.port or 1)
+    except ValueError:
+        known = False
+    if not known:
+        yield "database.url: it is sqlite:///PATH, postgresql://… or mysql://…"
+    if config.redis_url and urlsplit(config.redis_url).scheme not in ("redis", "rediss", "unix"):
+        yield "redis_url: it is redis://…, rediss://… or unix://…"
+
+
+def _networks(config: Config) -> Iterator[str]:
+    for name in ("allow", "deny"):
+        for text in getattr(config.network, name):
+            try:
+                ip_network(text, strict=False)
+            except ValueError:
+                yield f"network.{name}: {text!r} is no network, such as 10.1.0.0/16"
+    for text in config.http.trusted_proxies:
+        try:
+            ip_address(text)
+        except ValueError:
+            yield f"http.trusted_proxies: {text!r} is no address, such as 127.0.0.1"
+
+
+def _halves(config: Config) -> Iterator[str]:
+    """Settings that are of no use without another."""
+    if config.email.host and not config.email.sender:
+        yield "email.sender: it is needed to send email"
+    if config.turn.uris and not config.turn.shared_secret:
+        yield "turn.shared_secret: it is needed for turn.uris"
+    if config.registration.captcha.public_key and not config.registration.captcha.private_key:
+        yield "registration.captcha.private_key: it is needed to check answers"
