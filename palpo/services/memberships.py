@@ -35,8 +35,8 @@ from palpo.storage.events import StoredEvent
 MEMBER = "m.room.member"
 GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
 AUTHORISER = "join_authorised_via_users_server"
-SHOWS_PROFILE = ("join", "invite", "knock")
-"""The memberships whose events carry their user's display name and avatar."""
+PRESENT = ("join", "invite", "knock")
+"""The memberships that end with a leave, and whose events carry their user's display name and avatar."""
 
 Expectation = Callable[[str | None], None]
 """Looks at the target's membership, None where there is none; raises to refuse the change."""
@@ -223,7 +223,7 @@ class Memberships:
         content["membership"] = membership
         if membership == "invite":
             await self.offer_unknown(target)
-        if membership in SHOWS_PROFILE:
+        if membership in PRESENT:
             content = await self._with_profile(target, content)
         if membership == "join" and sender == target:
             if requester.is_guest:
@@ -269,6 +269,15 @@ class Memberships:
             try:
                 await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
             except _Unchanged:
+                continue
+
+    async def user_gone(self, user_id: str, erase: bool) -> None:
+        """Let a user whose account was deactivated leave every room, decline invites, take knocks back."""
+        for row in await self._db.read(lambda tx: storage.of_user(tx, user_id)):
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
+            try:
+                await self._writer.send(row.room_id, draft, guard=self._guard(user_id, _is_there))
+            except (AuthError, _Unchanged):
                 continue
 
     async def refresh_profile(self, user_id: str) -> None:
@@ -355,13 +364,18 @@ def _is_joined(current: str | None) -> None:
         raise _Unchanged
 
 
+def _is_there(current: str | None) -> None:
+    if current not in PRESENT:
+        raise _Unchanged
+
+
 def _unless_left(current: str | None) -> None:
     if current == "leave":
         raise _Unchanged
 
 
 def _can_be_kicked(current: str | None) -> None:
-    if current not in ("join", "invite", "knock"):
+    if current not in PRESENT:
         raise Forbidden("The user is not in the room")
 
 
