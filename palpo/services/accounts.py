@@ -15,7 +15,7 @@ from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
 
 DeactivationHook = Callable[[str, bool], Awaitable[None]]
-"""``async def hook(user_id, erase)``, called after the account was deactivated."""
+"""``async def hook(user_id, erase)``, called after the account was deactivated, again if that was cut short."""
 
 
 class Accounts:
@@ -31,7 +31,8 @@ class Accounts:
     def on_deactivation(self, hook: DeactivationHook) -> None:
         """Call ``hook`` whenever an account has been deactivated: to leave its rooms, say.
 
-        Hooks may do units of work of their own; each must be able to run again for the same user.
+        Hooks may do units of work of their own; each must be able to run again for the same user, since
+        those that a stop or a crash has kept from running all run at the next start.
         """
         self._deactivation_hooks.append(hook)
 
@@ -68,8 +69,17 @@ class Accounts:
             await storage.deactivate(tx, user_id, erase=erase)
 
         await self._db.write(unit)
+        await self._see_to_deactivation(user_id, erase)
+
+    async def finish_deactivations(self) -> None:
+        """See to the deactivations that a stop or a crash has cut short."""
+        for user_id, erase in await self._db.read(storage.unfinished_deactivations):
+            await self._see_to_deactivation(user_id, erase)
+
+    async def _see_to_deactivation(self, user_id: str, erase: bool) -> None:
         for hook in self._deactivation_hooks:
             await hook(user_id, erase)
+        await self._db.write(lambda tx: storage.end_deactivation(tx, user_id))
 
     async def moderated(self, user_id: str) -> Account:
         """The account that an administrator wants to look at or act on.

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, null, select, update
 
 from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
-from palpo.db.tables.accounts import devices, login_tokens, registration_nonces, users
+from palpo.db.tables.accounts import deactivations, devices, login_tokens, registration_nonces, users
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage import profiles
 from palpo.storage.sessions import token_hash
@@ -56,6 +56,9 @@ _UPGRADE_GUEST = Statement(
 _DEACTIVATE = Statement(
     update(users).where(_USER).values(deactivated=1, password_hash=null(), erased=bindparam("value"))
 )
+_BEGIN_DEACTIVATION = upsert(deactivations, key=["user_id"])
+_END_DEACTIVATION = Statement(delete(deactivations).where(deactivations.c.user_id == bindparam("user")))
+_DEACTIVATIONS = Statement(select(deactivations.c.user_id, deactivations.c.erase))
 
 _DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bindparam("device"))
 _HAS_DEVICE = Statement(select(devices.c.device_id).where(_DEVICE))
@@ -156,10 +159,21 @@ async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str |
 
 
 async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None:
-    """Forget the password and mark the account as gone for good."""
+    """Forget the password and mark the account as gone for good, with more to be done about it."""
     await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
+    await tx.run(_BEGIN_DEACTIVATION, user_id=user_id, erase=int(erase))
     await tx.run(_DELETE_LOGIN_TOKENS, user=user_id)
     tx.notify(f"session:{user_id}")
+
+
+async def end_deactivation(tx: WriteTransaction, user_id: str) -> None:
+    """Note that nothing more is to be done about an account that is gone."""
+    await tx.run(_END_DEACTIVATION, user=user_id)
+
+
+async def unfinished_deactivations(tx: Transaction) -> list[tuple[str, bool]]:
+    """The accounts about which more is to be done, each with whether its user is erased."""
+    return [(row[0], bool(row[1])) for row in await tx.all(_DEACTIVATIONS)]
 
 
 async def ensure_device(

@@ -79,3 +79,11 @@ registration_nonces = Table(
     Index("ix_registration_nonces_expires_ts", "expires_ts"),
 )
 """Nonces that were used for shared-secret registration, kept until they have expired anyway."""
+
+deactivations = Table(
+    "deactivations",
+    metadata,
+    Column("user_id", identifier(), primary_key=True),
+    Column("erase", flag(), nullable=False),
+)
+"""Accounts that have ended, and whose rooms, identifiers and the like are still being seen to."""

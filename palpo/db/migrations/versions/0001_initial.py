@@ -169,6 +169,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_dehydrated_devices")),
     )
     op.create_table(
+        "deactivations",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("erase", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_deactivations")),
+    )
+    op.create_table(
         "delayed_events",
         sa.Column(
             "delay_id",
