@@ -89,6 +89,24 @@ def plain_predicate(filter_: EventFilter | None) -> Callable[[str, str], bool] |
     )
 
 
+def room_data_predicate(filter_: RoomEventFilter | None) -> Callable[[str, str, str], bool] | None:
+    """The same for what belongs to a room without being an event of it, by ``(room, type, sender)``."""
+    if filter_ is None:
+        return None
+    plain = plain_predicate(filter_)
+    by_room = _set_predicate(filter_.rooms, filter_.not_rooms)
+    if plain is None and by_room is None:
+        return None
+    return lambda room_id, type_, sender: (
+        (by_room is None or by_room(room_id)) and (plain is None or plain(type_, sender))
+    )
+
+
+def wants_nothing(filter_: RoomEventFilter) -> bool:
+    """Whether no event can get through."""
+    return any(names is not None and not names for names in (filter_.types, filter_.senders, filter_.rooms))
+
+
 def relation_type(event: Event) -> str | None:
     """How an event relates to another; None where it does not."""
     relates_to = event.content.get("m.relates_to")

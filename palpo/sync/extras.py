@@ -89,35 +89,50 @@ class RoomExtras:
         return arrived
 
     async def add(self, reader: Reader, window: Window, rooms: Sequence[RoomNews], data: Data) -> None:
-        """Fill in what each room's section has beside its events."""
+        """Fill in what each joined room's section has beside its events."""
         by_id = {news.room_id: news for news in rooms}
-        wanted = reader.filter.room_account_data
-        for room_id, type_, content in data:
-            if room_id in by_id and (wanted is None or wanted(type_, reader.user_id)):
-                by_id[room_id].account_data.append(event(type_, content))
-        await self._add_ephemeral(reader, window, by_id)
+        self.add_account_data(reader, rooms, data)
+        await self._add_typing(reader, window, by_id)
+        await self._add_receipts(reader, window, by_id)
         counts = await self._unread.counts_many(reader.user_id, list(by_id), window.upto)
         for room_id, unread in counts.items():
             by_id[room_id].unread = unread
 
-    async def _add_ephemeral(self, reader: Reader, window: Window, rooms: Mapping[str, RoomNews]) -> None:
-        wanted = reader.filter.ephemeral
-        known = [room_id for room_id, news in rooms.items() if not news.fresh]
-        fresh = [room_id for room_id, news in rooms.items() if news.fresh]
-        if wanted is None or wanted(TYPING, ""):
-            changed = await self._typing.changed(known, window.after, window.upto)
-            typing = await self._typing.current([*changed, *fresh])
-            for room_id in changed:
-                rooms[room_id].ephemeral.append(typing_event(typing.get(room_id, [])))
-            for room_id in fresh:
-                if room_id in typing:
-                    rooms[room_id].ephemeral.append(typing_event(typing[room_id]))
-        if wanted is None or wanted(RECEIPT, ""):
-            for after, chosen in ((window.after, known), (0, fresh)):
-                if chosen:
-                    receipts = await self._receipts.changed(reader.user_id, chosen, after, window.upto)
-                    for room_id, receipt in receipts.items():
-                        rooms[room_id].ephemeral.append(receipt)
+    def add_account_data(self, reader: Reader, rooms: Sequence[RoomNews], data: Data) -> None:
+        """Fill in each room's account data."""
+        by_id = {news.room_id: news for news in rooms}
+        wanted = reader.filter.room_account_data
+        for room_id, type_, content in data:
+            if room_id in by_id and (wanted is None or wanted(room_id, type_, reader.user_id)):
+                by_id[room_id].account_data.append(event(type_, content))
+
+    async def _add_typing(self, reader: Reader, window: Window, rooms: Mapping[str, RoomNews]) -> None:
+        known, fresh = _wanted(reader, rooms, TYPING)
+        changed = await self._typing.changed(known, window.after, window.upto)
+        typing = await self._typing.current([*changed, *fresh])
+        for room_id in changed:
+            rooms[room_id].ephemeral.append(typing_event(typing.get(room_id, [])))
+        for room_id in fresh:
+            if room_id in typing:
+                rooms[room_id].ephemeral.append(typing_event(typing[room_id]))
+
+    async def _add_receipts(self, reader: Reader, window: Window, rooms: Mapping[str, RoomNews]) -> None:
+        known, fresh = _wanted(reader, rooms, RECEIPT)
+        for after, chosen in ((window.after, known), (0, fresh)):
+            if chosen:
+                receipts = await self._receipts.changed(reader.user_id, chosen, after, window.upto)
+                for room_id, receipt in receipts.items():
+                    rooms[room_id].ephemeral.append(receipt)
+
+
+def _wanted(reader: Reader, rooms: Mapping[str, RoomNews], type_: str) -> tuple[list[str], list[str]]:
+    """The rooms of which ephemeral events are wanted: those the client knows, and those new to it."""
+    wanted = reader.filter.ephemeral
+    chosen = [room_id for room_id in rooms if wanted is None or wanted(room_id, type_, "")]
+    return (
+        [room_id for room_id in chosen if not rooms[room_id].fresh],
+        [room_id for room_id in chosen if rooms[room_id].fresh],
+    )
 
 
 def of_rooms(data: Data, joined: Mapping[str, Membership]) -> list[str]:

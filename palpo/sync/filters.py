@@ -6,7 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from palpo.core.events import Event
-from palpo.services.event_filters import parse_filter, plain_predicate, predicate
+from palpo.services.event_filters import (
+    parse_filter,
+    plain_predicate,
+    predicate,
+    room_data_predicate,
+    wants_nothing,
+)
 from palpo.services.event_store import Bounded
 from palpo.services.filters import Filters
 from palpo.wire.client.filters import Filter, RoomEventFilter, RoomFilter
@@ -17,6 +23,8 @@ MAX_TIMELINE_LIMIT = 500
 Wanted = Callable[[Event], bool]
 WantedPlain = Callable[[str, str], bool]
 """By event type and sender."""
+WantedOfRoom = Callable[[str, str, str], bool]
+"""By room, event type and sender."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +40,12 @@ class SyncFilter:
     rooms: Collection[str] | None = None
     not_rooms: Collection[str] = frozenset()
     account_data: WantedPlain | None = None
-    room_account_data: WantedPlain | None = None
-    ephemeral: WantedPlain | None = None
+    room_account_data: WantedOfRoom | None = None
+    ephemeral: WantedOfRoom | None = None
     presence: WantedPlain | None = None
     unread_threads: bool = False
+    federation_format: bool = False
+    """Events are wanted as servers exchange them."""
 
     def wants_room(self, room_id: str) -> bool:
         """Whether anything of the room is wanted."""
@@ -76,6 +86,8 @@ def compile_filter(filter_: Filter) -> SyncFilter:
     timeline = room.timeline or RoomEventFilter()
     state = room.state or RoomEventFilter()
     limit = DEFAULT_TIMELINE_LIMIT if timeline.limit is None else timeline.limit
+    if wants_nothing(timeline):
+        limit = 0
     return SyncFilter(
         timeline_limit=min(limit, MAX_TIMELINE_LIMIT),
         timeline=predicate(room.timeline),
@@ -86,8 +98,9 @@ def compile_filter(filter_: Filter) -> SyncFilter:
         rooms=None if room.rooms is None else frozenset(room.rooms),
         not_rooms=frozenset(room.not_rooms or ()),
         account_data=plain_predicate(filter_.account_data),
-        room_account_data=plain_predicate(room.account_data),
-        ephemeral=plain_predicate(room.ephemeral),
+        room_account_data=room_data_predicate(room.account_data),
+        ephemeral=room_data_predicate(room.ephemeral),
         presence=plain_predicate(filter_.presence),
         unread_threads=bool(timeline.unread_thread_notifications),
+        federation_format=filter_.event_format == "federation",
     )

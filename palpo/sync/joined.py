@@ -52,6 +52,8 @@ class RoomNews:
     """Root of the state after the timeline."""
     fresh: bool = False
     """Whether the client did not know that the user was in the room."""
+    gap: bool = False
+    """Whether what happened was too much to find out if the filter lets any of it through."""
     summary: RoomSummary | None = None
     ephemeral: list[bytes] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
@@ -65,8 +67,8 @@ class RoomNews:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to tell."""
-        return not (self.timeline.events or self.state or self.ephemeral or self.account_data)
+        """Whether there is nothing to tell, not even of a gap."""
+        return not (self.gap or self.timeline.events or self.state or self.ephemeral or self.account_data)
 
 
 class JoinedRooms:
@@ -113,7 +115,8 @@ class JoinedRooms:
             state_after=reader.state_after,
         )
         state = await self._states.delta(request, reader.filter)
-        return RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh, end=end)
+        gap = timeline.limited and reader.filter.timeline_limit > 0
+        return RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh, gap=gap, end=end)
 
     async def _summarise(self, reader: Reader, window: Window, rooms: Sequence[RoomNews]) -> None:
         """Add the summaries that clients need: of new rooms, and where members or the name changed."""

@@ -14,6 +14,8 @@ from palpo.storage.events import StoredEvent
 
 MAX_ROUNDS = 6
 """How often more is read because the filter let too little through."""
+FURTHER = 100
+"""Events that are read at least in each further round."""
 
 Wanted = Callable[[Event], bool]
 
@@ -47,8 +49,10 @@ class Timelines:
         found: list[StoredEvent] = []
         left_out = False
         low, more = upto, True
-        for _ in range(MAX_ROUNDS):
+        for round_ in range(MAX_ROUNDS):
             asked = limit + 1 - len(found)
+            if round_ > 0:
+                asked = max(asked, FURTHER)
             page = await self._page(room_id, after, low, asked)
             more = len(page) == asked
             kept = await self._visibility.visible(page, user_id)

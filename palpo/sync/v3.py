@@ -175,6 +175,7 @@ class SyncV3:
         if window.touches(f"user:{reader.user_id}"):
             chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
             await self._collect_others(reader, window, await self._changed(reader, window, memberships), news)
+            self._extras.add_account_data(reader, news.left, data)
         collected = await self._joined.collect(reader, window, [joined[room_id] for room_id in chosen])
         await self._extras.add(reader, window, collected, data)
         news.joined = [room for room in collected if window.initial or not room.empty]
@@ -205,7 +206,7 @@ class SyncV3:
         news.left = await each(leaving, lambda row: self._left.collect(reader, window, row))
 
     async def _respond(self, requester: Requester, request: SyncRequest, news: News) -> wire.SyncResponse:
-        rendered = await self._render(requester, [*news.joined, *news.left])
+        rendered = await self._render(requester, request.filter, [*news.joined, *news.left])
         threads, after = request.filter.unread_threads, request.state_after
         rooms = wire.Rooms(
             join={
@@ -236,9 +237,14 @@ class SyncV3:
             unstable_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
         )
 
-    async def _render(self, requester: Requester, rooms: Iterable[RoomNews]) -> dict[str, bytes]:
+    async def _render(
+        self, requester: Requester, filter_: SyncFilter, rooms: Iterable[RoomNews]
+    ) -> dict[str, bytes]:
         events = [item for room in rooms for item in (*room.timeline.events, *room.state)]
         made = await self._client_events.render(
-            events, user_id=requester.user_id, device_id=requester.device_id, with_room_id=False
+            events if not filter_.federation_format else [assemble.as_exchanged(item) for item in events],
+            user_id=requester.user_id,
+            device_id=requester.device_id,
+            with_room_id=False,
         )
         return {item.event_id: form for item, form in zip(events, made, strict=True)}
