@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -29,6 +30,7 @@ from palpo.streams.leases import LeaseKeeper
 from palpo.streams.polling import read_position
 from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
+from palpo.wire.endpoint import Limit
 from palpo.workers.appservices import AppserviceSender
 from palpo.workers.pushers import PushWorker
 from palpo.workers.search import SearchWorker
@@ -67,6 +69,8 @@ async def application(
         await start_appservices(services, keeper)
         background.start("room-writer", services.room_writer.run())
         await services.server_notices.prepare()
+        limiter = Limiter(config.rate_limits, time.monotonic)
+        services.delayed_events.charge_with(partial(limiter.charge, Limit.MESSAGE))
         background.start("delayed-events", services.delayed_events.run())
         background.start("last-seen", services.last_seen.run())
         background.start("typing", services.typing.run())
@@ -82,7 +86,7 @@ async def application(
             services,
             handlers(),
             authenticator=Authenticator(services.sessions, services.appservices, services.last_seen),
-            limiter=Limiter(config.rate_limits, time.monotonic),
+            limiter=limiter,
             observers=watching,
             request_prefix=secrets.token_hex(4),
         )

@@ -109,10 +109,11 @@ class ClientEvents:
         return result
 
     async def _add_transactions(self, more: Unsigned, own: Sequence[str], device_id: str | None) -> None:
-        made = await self._db.read(lambda tx: events_storage.transactions_of(tx, own))
-        for event_id, (device, transaction_id) in made.items():
-            if device == device_id:
-                more.setdefault(event_id, {})["transaction_id"] = transaction_id
+        for made in await self._db.read(lambda tx: events_storage.transactions_of(tx, own)):
+            if made.delay_id is not None:
+                more.setdefault(made.event_id, {})["org.matrix.msc4140.delay_id"] = made.delay_id
+            elif made.device_id == device_id:
+                more.setdefault(made.event_id, {})["transaction_id"] = made.transaction_id
 
     async def _add_redactions(self, more: Unsigned, redacted: Sequence[StoredEvent]) -> None:
         ids = {item.redacted_by for item in redacted if item.redacted_by is not None}

@@ -32,6 +32,8 @@ class SendTransaction:
     scope: str
     """The endpoint and its path, without the transaction ID."""
     transaction_id: str
+    delay_id: str | None = None
+    """Of the delayed event that is sent by it, if it is one (MSC4140)."""
 
     @property
     def hash(self) -> bytes:

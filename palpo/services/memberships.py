@@ -17,7 +17,7 @@ from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.appservices import Offer
-from palpo.services.drafts import Draft, Guard
+from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.guards import Same, unless_same
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
@@ -180,6 +180,7 @@ class Memberships:
         content: dict[str, Any],
         *,
         origin_server_ts: int | None = None,
+        transaction: SendTransaction | None = None,
     ) -> str:
         """Write a membership that a client gives in full; returns the event's ID.
 
@@ -191,7 +192,8 @@ class Memberships:
         draft = await self._draft(requester, room_id, target, membership, content)
         draft = replace(draft, origin_server_ts=origin_server_ts)
         try:
-            return (await self._send(room_id, draft, unless_same(self._heads, draft))).event_id
+            guard = unless_same(self._heads, draft)
+            return (await self._send(room_id, draft, guard, transaction)).event_id
         except Same as same:
             return same.event_id
 
@@ -241,7 +243,9 @@ class Memberships:
         with contextlib.suppress(MatrixError):
             await self._offer(user_id)
 
-    async def _send(self, room_id: str, draft: Draft, guard: Guard | None) -> StoredEvent:
+    async def _send(
+        self, room_id: str, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None
+    ) -> StoredEvent:
         target = draft.state_key or ""
         left = draft.content["membership"] == "leave" and target == draft.sender
         if left and self._check_leave is not None:
@@ -250,7 +254,7 @@ class Memberships:
         if not invite or server_name_of(target) == self._server_name:
             if invite:
                 await self._invite_permissions.check(target, draft.sender)
-            return await self._writer.send(room_id, draft, guard=guard)
+            return await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
         if self.remote is None:
             raise Forbidden("Users of other servers cannot be invited: this server does not federate")
         return await self.remote.invite(room_id, draft)

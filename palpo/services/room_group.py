@@ -113,6 +113,7 @@ class GroupWrite:
                 hash=made.hash,
                 device_id=made.device_id,
                 transaction_id=made.transaction_id,
+                delay_id=made.delay_id,
             )
             for item in self._entries
             if (made := item.transaction) is not None

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palpo.core.errors import BadJson, InvalidParam, NotFound
+from palpo.core.errors import BadJson, NotFound
 from palpo.core.events import StateKey
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.aliases import CANONICAL_ALIAS, Aliases
-from palpo.services.drafts import Draft
+from palpo.services.drafts import Draft, SendTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.guards import Same, unless_same
 from palpo.services.memberships import GUEST_ACCESS, MEMBER, Memberships
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
-from palpo.services.sending import MAX_TS
+from palpo.services.sending import check_ts
 from palpo.services.sessions import Requester
 from palpo.services.tokens import parse_pagination_token
 from palpo.storage import events as events_storage
@@ -79,6 +79,7 @@ class RoomState:
         content: dict[str, Any],
         *,
         origin_server_ts: int | None = None,
+        transaction: SendTransaction | None = None,
     ) -> str:
         """Set a piece of state; returns the event's ID, which is the current one's where nothing changes.
 
@@ -88,13 +89,17 @@ class RoomState:
         type_, state_key = key
         if not type_:
             raise BadJson("An event has a type")
-        if origin_server_ts is not None and not 0 <= origin_server_ts <= MAX_TS:
-            raise InvalidParam("The time is out of range")
+        check_ts(origin_server_ts)
         if type_ == "m.room.create":
             raise BadJson("A room has one create event")
         if type_ == MEMBER:
             return await self._memberships.set_state(
-                requester, room_id, state_key, content, origin_server_ts=origin_server_ts
+                requester,
+                room_id,
+                state_key,
+                content,
+                origin_server_ts=origin_server_ts,
+                transaction=transaction,
             )
         if type_ == CANONICAL_ALIAS and not state_key:
             head = await self._heads.get(room_id)
@@ -108,7 +113,8 @@ class RoomState:
             origin_server_ts=origin_server_ts,
         )
         try:
-            sent = await self._writer.send(room_id, draft, guard=unless_same(self._heads, draft))
+            guard = unless_same(self._heads, draft)
+            sent = await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
         except Same as same:
             await self._access.require_member(room_id, requester.user_id)
             return same.event_id

@@ -42,16 +42,16 @@ class Sending:
         *,
         transaction_id: str,
         origin_server_ts: int | None = None,
+        delay_id: str | None = None,
     ) -> str:
-        """Send a message event; its ID.
+        """Send a message event; its ID. ``delay_id`` is that of a delayed event whose time has come.
 
         Raises NotFound, AuthError, BadJson, InvalidParam, TooLarge; BadRequest for a thread off an event
         that relates to another, and with M_DUPLICATE_ANNOTATION for a reaction that is there already.
         """
         parse_room_id(room_id)
-        if origin_server_ts is not None and not 0 <= origin_server_ts <= MAX_TS:
-            raise InvalidParam("The time is out of range")
-        transaction = _transaction(requester, f"{room_id}/send/{event_type}", transaction_id)
+        check_ts(origin_server_ts)
+        transaction = _transaction(requester, f"{room_id}/send/{event_type}", transaction_id, delay_id)
         if event_type == REDACTION and "redacts" in content:
             target = content["redacts"]
             rest = {name: value for name, value in content.items() if name != "redacts"}
@@ -164,7 +164,15 @@ class Sending:
         return sent.event_id
 
 
-def _transaction(requester: Requester, scope: str, transaction_id: str) -> SendTransaction:
+def check_ts(origin_server_ts: int | None) -> None:
+    """Raises InvalidParam for a time that no event can have."""
+    if origin_server_ts is not None and not 0 <= origin_server_ts <= MAX_TS:
+        raise InvalidParam("The time is out of range")
+
+
+def _transaction(
+    requester: Requester, scope: str, transaction_id: str, delay_id: str | None = None
+) -> SendTransaction:
     if len(transaction_id.encode("utf-8", "replace")) > MAX_TRANSACTION_ID or "\0" in transaction_id:
         raise InvalidParam("The transaction ID is too long, or has U+0000 in it")
     return SendTransaction(
@@ -172,6 +180,7 @@ def _transaction(requester: Requester, scope: str, transaction_id: str) -> SendT
         device_id=requester.device_id,
         scope=scope,
         transaction_id=transaction_id,
+        delay_id=delay_id,
     )
 
 

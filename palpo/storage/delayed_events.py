@@ -28,23 +28,30 @@ class DelayedEvent:
     content: bytes
     """A JSON object."""
     delay_ms: int
-    running_since_ts: int
+    scheduled_ts: int
+    """When it was scheduled, or its time last started anew."""
     send_ts: int
-    replaces: str | None
-    """The state event in whose place it was meant to come."""
+    origin_server_ts: int | None
+    """The time that the event is to have; None for that of its sending."""
     transaction_hash: bytes | None
     finished_ts: int | None = None
+    event_id: str | None = None
+    """What it became, once it is sent."""
+    error: bytes | None = None
+    """The error response (JSON) that says why it was not sent."""
 
 
 _COLUMNS = tuple(delayed_events.columns)
 _WAITING = d.finished_ts.is_(None)
 _INSERT = insert_row(delayed_events)
-_GET = Statement(select(*_COLUMNS).where(d.delay_id == bindparam("delay_id"), _WAITING))
+_GET = Statement(select(*_COLUMNS).where(d.delay_id == bindparam("delay_id")))
 _BY_REQUEST = Statement(select(d.delay_id).where(d.transaction_hash == bindparam("hash")))
 _OF_USER = Statement(
     select(*_COLUMNS).where(d.user_id == bindparam("user_id"), _WAITING).order_by(d.send_ts, d.delay_id)
 )
-_COUNT = Statement(select(func.count()).where(d.user_id == bindparam("user_id"), _WAITING))
+_COUNT = Statement(
+    select(func.count(), func.min(d.send_ts)).where(d.user_id == bindparam("user_id"), _WAITING)
+)
 _DUE = Statement(
     select(*_COLUMNS)
     .where(_WAITING, d.send_ts <= bindparam("now"))
@@ -53,24 +60,36 @@ _DUE = Statement(
 )
 _NEXT = Statement(select(func.min(d.send_ts)).where(_WAITING))
 _FINISH = Statement(
-    update(delayed_events).where(d.delay_id == bindparam("id"), _WAITING).values(finished_ts=bindparam("now"))
+    update(delayed_events)
+    .where(d.delay_id == bindparam("id"), _WAITING)
+    .values(finished_ts=bindparam("now"), event_id=bindparam("made"), error=bindparam("why"))
 )
 _RESTART = Statement(
     update(delayed_events)
     .where(d.delay_id == bindparam("id"), _WAITING)
-    .values(running_since_ts=bindparam("now"), send_ts=bindparam("now") + d.delay_ms)
+    .values(scheduled_ts=bindparam("now"), send_ts=bindparam("now") + d.delay_ms)
 )
 _SWEEP = Statement(delete(delayed_events).where(d.finished_ts < bindparam("before")))
+_LAST_KEPT = Statement(
+    select(d.finished_ts)
+    .where(d.user_id == bindparam("user_id"), d.finished_ts.is_not(None))
+    .order_by(d.finished_ts.desc())
+    .limit(1)
+    .offset(bindparam("keep"))
+)
+_TRIM = Statement(
+    delete(delayed_events).where(d.user_id == bindparam("user_id"), d.finished_ts <= bindparam("upto"))
+)
 
 
 async def insert(tx: WriteTransaction, event: DelayedEvent) -> None:
-    """Schedule an event."""
+    """Schedule an event. Raises UniqueViolation where the same request has done so."""
     await tx.run(_INSERT, **asdict(event))
     tx.notify(TOPIC)
 
 
 async def get(tx: Transaction, delay_id: str) -> DelayedEvent | None:
-    """One that is still to be sent."""
+    """One, waiting or final."""
     row = await tx.one(_GET, delay_id=delay_id)
     return None if row is None else _delayed(row)
 
@@ -82,13 +101,15 @@ async def by_request(tx: Transaction, hash_: bytes) -> str | None:
 
 
 async def of_user(tx: Transaction, user_id: str) -> list[DelayedEvent]:
-    """A user's, in the order of their times."""
+    """A user's that wait, in the order of their times."""
     return [_delayed(row) for row in await tx.all(_OF_USER, user_id=user_id)]
 
 
-async def count(tx: Transaction, user_id: str) -> int:
-    """How many a user has scheduled."""
-    return int(await tx.value(_COUNT, user_id=user_id))
+async def count(tx: Transaction, user_id: str) -> tuple[int, int | None]:
+    """How many of a user's wait, and when the next of them is due."""
+    row = await tx.one(_COUNT, user_id=user_id)
+    assert row is not None
+    return int(row[0]), row[1]
 
 
 async def due(tx: Transaction, now_ms: int, limit: int) -> list[DelayedEvent]:
@@ -102,21 +123,35 @@ async def next_ts(tx: Transaction) -> int | None:
     return found
 
 
-async def finish(tx: WriteTransaction, delay_id: str, now_ms: int) -> bool:
-    """Be done with one; False where that was so already."""
-    return await tx.run(_FINISH, id=delay_id, now=now_ms) > 0
+async def finish(
+    tx: WriteTransaction,
+    delay_id: str,
+    now_ms: int,
+    *,
+    event_id: str | None = None,
+    error: bytes | None = None,
+) -> bool:
+    """Be done with one that waits: sent, failed, or neither: cancelled. False where there is none."""
+    return await tx.run(_FINISH, id=delay_id, now=now_ms, made=event_id, why=error) > 0
 
 
 async def restart(tx: WriteTransaction, delay_id: str, now_ms: int) -> bool:
-    """Start one's time anew; False where there is none to start."""
+    """Start one's time anew; False where there is none that waits."""
     changed = await tx.run(_RESTART, id=delay_id, now=now_ms) > 0
     tx.notify(TOPIC)
     return changed
 
 
 async def sweep(tx: WriteTransaction, before_ts: int) -> None:
-    """Forget those that were done with before a time."""
+    """Forget those that were final before a time."""
     await tx.run(_SWEEP, before=before_ts)
+
+
+async def trim(tx: WriteTransaction, user_id: str, keep: int) -> None:
+    """Forget a user's final ones but for about the last ``keep``."""
+    last: int | None = await tx.value(_LAST_KEPT, user_id=user_id, keep=keep)
+    if last is not None:
+        await tx.run(_TRIM, user_id=user_id, upto=last)
 
 
 def _delayed(row: Row) -> DelayedEvent:

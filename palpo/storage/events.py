@@ -64,6 +64,8 @@ class MadeBy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What makes the request the same request (16 bytes)."""
     device_id: str | None
     transaction_id: str
+    delay_id: str | None = None
+    """Of the delayed event that it was, if it was one (MSC4140)."""
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -104,7 +106,11 @@ _FIND_TRANSACTIONS = Statement(
 )
 _TRANSACTIONS_OF = Statement(
     select(
-        event_transactions.c.event_id, event_transactions.c.device_id, event_transactions.c.transaction_id
+        event_transactions.c.event_id,
+        event_transactions.c.transaction_hash,
+        event_transactions.c.device_id,
+        event_transactions.c.transaction_id,
+        event_transactions.c.delay_id,
     ).where(in_list(event_transactions.c.event_id, "ids"))
 )
 _REDACT = Statement(
@@ -238,6 +244,7 @@ async def insert_transactions(tx: WriteTransaction, made: Iterable[MadeBy], now_
             "event_id": item.event_id,
             "device_id": item.device_id,
             "transaction_id": item.transaction_id,
+            "delay_id": item.delay_id,
             "created_ts": now_ms,
         }
         for item in made
@@ -250,9 +257,12 @@ async def find_transactions(tx: Transaction, hashes: Iterable[bytes]) -> dict[by
     return {row[0]: row[1] for row in await tx.all(_FIND_TRANSACTIONS, hashes=list(hashes))}
 
 
-async def transactions_of(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[str | None, str]]:
-    """The ``(device ID, transaction ID)`` of the requests that events were made by."""
-    return {row[0]: (row[1], row[2]) for row in await tx.all(_TRANSACTIONS_OF, ids=list(ids))}
+async def transactions_of(tx: Transaction, ids: Iterable[str]) -> list[MadeBy]:
+    """The requests that events were made by, as far as they were made by any."""
+    return [
+        MadeBy(event_id=row[0], hash=row[1], device_id=row[2], transaction_id=row[3], delay_id=row[4])
+        for row in await tx.all(_TRANSACTIONS_OF, ids=list(ids))
+    ]
 
 
 async def redact(tx: WriteTransaction, target: str, redaction: str) -> None:

@@ -166,6 +166,6 @@ async def test_places_and_times(database: Database) -> None:
 async def test_transactions_of_events(database: Database) -> None:
     made = MadeBy(event_id="$e", hash=b"h" * 16, device_id="D", transaction_id="1")
     await database.write(lambda tx: events.insert_transactions(tx, [made], 5))
-    assert await database.read(lambda tx: events.transactions_of(tx, ["$e", "$f"])) == {"$e": ("D", "1")}
+    assert await database.read(lambda tx: events.transactions_of(tx, ["$e", "$f"])) == [made]
     assert await database.read(lambda tx: events.find_transactions(tx, [b"h" * 16])) == {b"h" * 16: "$e"}
     assert await database.read(lambda tx: erasures.erased(tx, [ALICE])) == frozenset()

@@ -39,7 +39,9 @@ async def set_room_state_with_key(
     """PUT /rooms/{roomId}/state/{eventType}/{stateKey}."""
     refuse_suspended(call)
     if params.delay is not None:
-        return await scheduled(call, params.room_id, params.event_type, params.state_key, body, params.delay)
+        return await scheduled(
+            call, params.room_id, params.event_type, params.state_key, body, params.delay, ts=params.ts
+        )
     event_id = await call.services.room_state.put(
         call.requester,
         params.room_id,

@@ -18,6 +18,7 @@ async def scheduled(
     content: Json,
     delay_ms: int,
     transaction_id: str | None = None,
+    ts: int | None = None,
 ) -> Reply:
     """Have an event sent later (MSC4140)."""
     refuse_suspended(call)
@@ -29,6 +30,7 @@ async def scheduled(
         delay_ms=delay_ms,
         state_key=state_key,
         transaction_id=transaction_id,
+        origin_server_ts=ts if call.requester.appservice_id is not None else None,
     )
     return Reply(body=encode(Scheduled(delay_id=delay_id)))
 
@@ -37,7 +39,7 @@ async def scheduled(
 async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.Sent | Reply:
     if params.delay is not None:
         return await scheduled(
-            call, params.room_id, params.event_type, None, body, params.delay, params.txn_id
+            call, params.room_id, params.event_type, None, body, params.delay, params.txn_id, params.ts
         )
     event_id = await call.services.sending.send(
         call.requester,

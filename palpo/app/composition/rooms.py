@@ -172,7 +172,6 @@ class RoomServices(AccountServices):
             self.db,
             self.wakeups,
             self.clock,
-            self.room_heads,
             self.room_access,
             self.sending,
             self.room_state,

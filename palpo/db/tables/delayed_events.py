@@ -15,15 +15,16 @@ delayed_events = Table(
     Column("state_key", identifier()),
     Column("content", blob(), nullable=False),
     Column("delay_ms", integer(), nullable=False),
-    Column("running_since_ts", integer(), nullable=False),
+    Column("scheduled_ts", integer(), nullable=False),
     Column("send_ts", integer(), nullable=False),
-    Column("replaces", identifier()),
+    Column("origin_server_ts", integer()),
     Column("transaction_hash", digest(16)),
     Column("finished_ts", integer()),
-    Index("ix_delayed_events_user_id", "user_id"),
+    Column("event_id", identifier()),
+    Column("error", blob()),
+    Index("ix_delayed_events_user_id_finished_ts", "user_id", "finished_ts"),
     Index("ix_delayed_events_finished_ts_send_ts", "finished_ts", "send_ts"),
-    Index("ix_delayed_events_transaction_hash", "transaction_hash"),
+    Index("ix_delayed_events_transaction_hash", "transaction_hash", unique=True),
 )
-"""``replaces`` is the state event that was there when it was scheduled; ``transaction_hash`` the request
-that scheduled it. Those with a ``finished_ts`` were sent or cancelled, and are only kept for a while so
-that the same request is known again."""
+"""``transaction_hash`` is the request that scheduled it. Those with a ``finished_ts`` are final: sent, where
+there is an ``event_id``; failed, where there is an ``error`` (JSON); else cancelled."""

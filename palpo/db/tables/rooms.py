@@ -90,11 +90,14 @@ event_transactions = Table(
     Column("event_id", identifier(), nullable=False),
     Column("device_id", identifier()),
     Column("transaction_id", identifier(), nullable=False),
+    Column("delay_id", identifier()),
     Column("created_ts", integer(), nullable=False),
     Index("ix_event_transactions_created_ts", "created_ts"),
     Index("ix_event_transactions_event_id", "event_id"),
 )
-"""Requests that have made an event, by a hash of who sent them, where, and the transaction ID."""
+"""Requests that have made an event, by a hash of who sent them, where, and the transaction ID.
+
+Where there is a ``delay_id``, it was no request, but the delayed event's time that came (MSC4140)."""
 
 state_nodes = Table(
     "state_nodes",

@@ -17,6 +17,8 @@ class ScheduleParams(Params, frozen=True):
     room_id: str
     event_type: str
     txn_id: str
+    ts: int | None = None
+    """The event's time, milliseconds since the Unix epoch; heeded from application services."""
 
 
 class Schedule(Body, frozen=True):
@@ -47,17 +49,23 @@ class Update(Body, frozen=True):
 
 
 class DelayedEvent(Response, frozen=True):
-    """An event that is still to be sent."""
+    """An event that is still to be sent, or what has become of it; times are ms since the Unix epoch."""
 
     delay_id: str
     room_id: str
     type: str
+    delay_ms: int
     delay: int
-    """Milliseconds."""
+    """``delay_ms`` by its earlier name."""
+    scheduled_at: int
     running_since: int
-    """Milliseconds since the Unix epoch."""
+    """``scheduled_at`` by its earlier name."""
     content: dict[str, Any]
     state_key: str | None = None
+    error: dict[str, Any] | None = None
+    """Why it was not sent: the response that the same request would have got at its time."""
+    event_id: str | None = None
+    finalised_ts: int | None = None
 
 
 class DelayedEvents(Response, frozen=True):
@@ -76,7 +84,7 @@ schedule_delayed_event: Endpoint[ScheduleParams, Schedule, Scheduled] = Endpoint
     operation_id="msc4140.scheduleDelayedEvent",
     method="PUT",
     paths=(_UNSTABLE + "/rooms/{room_id}/delayed_event/{event_type}/{txn_id}",),
-    auth=Auth.ACCESS_TOKEN,
+    auth=Auth.GUEST,
     limit=Limit.MESSAGE,
     params=ScheduleParams,
     body=Schedule,
@@ -87,16 +95,26 @@ get_delayed_events: Endpoint[NoParams, NoBody, DelayedEvents] = Endpoint(
     operation_id="msc4140.getDelayedEvents",
     method="GET",
     paths=(_ROOT,),
-    auth=Auth.ACCESS_TOKEN,
+    auth=Auth.GUEST,
     limit=Limit.DEFAULT,
     response=DelayedEvents,
+)
+
+get_delayed_event: Endpoint[DelayParams, NoBody, DelayedEvent] = Endpoint(
+    operation_id="msc4140.getDelayedEvent",
+    method="GET",
+    paths=(_ROOT + "/{delay_id}",),
+    auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
+    params=DelayParams,
+    response=DelayedEvent,
 )
 
 update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
     operation_id="msc4140.updateDelayedEvent",
     method="POST",
     paths=(_ROOT + "/{delay_id}",),
-    auth=Auth.NONE,
+    auth=Auth.OPTIONAL,
     limit=Limit.DEFAULT,
     params=DelayParams,
     body=Update,
@@ -106,7 +124,7 @@ act_on_delayed_event: Endpoint[ActionParams, NoBody, Empty] = Endpoint(
     operation_id="msc4140.actOnDelayedEvent",
     method="POST",
     paths=(_ROOT + "/{delay_id}/{action}",),
-    auth=Auth.NONE,
+    auth=Auth.OPTIONAL,
     limit=Limit.DEFAULT,
     params=ActionParams,
 )

@@ -148,6 +148,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "usage", name=op.f("pk_cross_signing_keys")),
     )
     op.create_table(
+        "deactivations",
+        sa.Column(
+            "user_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("erase", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_deactivations")),
+    )
+    op.create_table(
         "dehydrated_devices",
         sa.Column(
             "user_id",
@@ -167,16 +177,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_dehydrated_devices")),
-    )
-    op.create_table(
-        "deactivations",
-        sa.Column(
-            "user_id",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("erase", sa.SmallInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_deactivations")),
     )
     op.create_table(
         "delayed_events",
@@ -218,13 +218,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("delay_ms", sa.BigInteger(), nullable=False),
-        sa.Column("running_since_ts", sa.BigInteger(), nullable=False),
+        sa.Column("scheduled_ts", sa.BigInteger(), nullable=False),
         sa.Column("send_ts", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "replaces",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=True,
-        ),
+        sa.Column("origin_server_ts", sa.BigInteger(), nullable=True),
         sa.Column(
             "transaction_hash",
             sa.LargeBinary(length=16)
@@ -233,15 +229,27 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("finished_ts", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "event_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "error",
+            sa.LargeBinary()
+            .with_variant(mysql.LONGBLOB(), "mariadb")
+            .with_variant(mysql.LONGBLOB(), "mysql"),
+            nullable=True,
+        ),
         sa.PrimaryKeyConstraint("delay_id", name=op.f("pk_delayed_events")),
     )
     op.create_index(
         "ix_delayed_events_finished_ts_send_ts", "delayed_events", ["finished_ts", "send_ts"], unique=False
     )
+    op.create_index("ix_delayed_events_transaction_hash", "delayed_events", ["transaction_hash"], unique=True)
     op.create_index(
-        "ix_delayed_events_transaction_hash", "delayed_events", ["transaction_hash"], unique=False
+        "ix_delayed_events_user_id_finished_ts", "delayed_events", ["user_id", "finished_ts"], unique=False
     )
-    op.create_index("ix_delayed_events_user_id", "delayed_events", ["user_id"], unique=False)
     op.create_table(
         "device_keys",
         sa.Column(
@@ -391,6 +399,11 @@ def upgrade() -> None:
             "transaction_id",
             sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
             nullable=False,
+        ),
+        sa.Column(
+            "delay_id",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=True,
         ),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("transaction_hash", name=op.f("pk_event_transactions")),
