@@ -7,9 +7,10 @@ from urllib.parse import parse_qs
 
 from palpo.api.call import Call
 from palpo.config.appservices import Registration
-from palpo.core.errors import Forbidden, MatrixError, MissingToken, UnknownToken
+from palpo.core.errors import Forbidden, MissingToken, UnknownToken
 from palpo.services.appservices import AppServices
 from palpo.services.last_seen import LastSeen
+from palpo.services.logins import locked
 from palpo.services.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
 
@@ -83,9 +84,7 @@ def _asserted(call: Call) -> tuple[str | None, str | None]:
 
 def _check(call: Call, auth: Auth, requester: Requester) -> None:
     if requester.locked and call.endpoint.operation_id not in LOCKED_MAY_CALL:
-        raise MatrixError(
-            "This account is locked", status=401, errcode="M_USER_LOCKED", fields={"soft_logout": True}
-        )
+        raise locked()
     if requester.is_guest and auth not in (Auth.GUEST, Auth.OPTIONAL):
         raise Forbidden("Guests may not do this", errcode="M_GUEST_ACCESS_FORBIDDEN")
     if auth is Auth.ADMIN and not requester.is_admin:

@@ -68,6 +68,7 @@ async def application(
         keeper = LeaseKeeper(DatabaseLeases(db), clock, holder=secrets.token_hex(8))
         await start_appservices(services, keeper)
         background.start("room-writer", services.room_writer.run())
+        background.start("deactivations", services.accounts.finish_deactivations())
         await services.server_notices.prepare()
         limiter = Limiter(config.rate_limits, time.monotonic)
         services.delayed_events.charge_with(partial(limiter.charge, Limit.MESSAGE))

@@ -24,6 +24,7 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.event_store import Bounded
 from palpo.services.push_rules import PushRules
 from palpo.storage import account_data as storage
+from palpo.storage import push_rules
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
@@ -130,6 +131,16 @@ class AccountData:
                 type_ = f"{prefix}{device_id}"
                 if len(type_.encode()) <= 255 and await storage.get(tx, user_id, None, type_) is not None:
                     await storage.put(tx, user_id, None, type_, None, await tx.positions())
+
+    async def user_gone(self, user_id: str, erase: bool) -> None:
+        """The account was deactivated: with ``erase``, its data and push rules go too."""
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.delete_all(tx, user_id)
+            await push_rules.delete_all(tx, user_id)
+
+        if erase:
+            await self._db.write(unit)
 
     async def _change_tags(
         self, user_id: str, room_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]

@@ -139,13 +139,23 @@ class IdentityServers:
         done = [await self._unbind(binding) for binding in of_address]
         return bool(done) and all(done)
 
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """Take back whatever was said of an account that was deactivated, as far as that can be done."""
-        for binding in await self._db.read(lambda tx: storage.bindings(tx, user_id)):
+    async def unbind_all(self, user_id: str, id_server: str | None) -> bool:
+        """Have everything that was said of a user taken back, as ``unbind`` does; whether all of it was."""
+        known = await self._db.read(lambda tx: storage.bindings(tx, user_id))
+        if id_server is not None:
+            own = await self._db.read(lambda tx: storage.of_user(tx, user_id))
+            addresses = {(item.medium, item.address) for item in (*known, *own)}
+            known = [
+                Binding(user_id=user_id, medium=medium, address=address, id_server=id_server)
+                for medium, address in sorted(addresses)
+            ]
+        unbound = True
+        for binding in known:
             try:
-                await self._unbind(binding)
+                unbound = await self._unbind(binding) and unbound
             except MatrixError:
-                continue
+                unbound = False
+        return unbound
 
     async def _unbind(self, binding: Binding) -> bool:
         url = self._urls.get(binding.id_server)

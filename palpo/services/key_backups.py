@@ -196,6 +196,11 @@ class KeyBackups:
 
         return await self._db.write(unit)
 
+    async def user_gone(self, user_id: str, erase: bool) -> None:
+        """The account was deactivated: with ``erase``, its backups go too."""
+        if erase:
+            await self._db.write(lambda tx: storage.delete_all(tx, user_id))
+
 
 def _number(version: str) -> int:
     """The number in a version, or one that no version has."""

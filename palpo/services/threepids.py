@@ -149,7 +149,7 @@ class ThirdPartyIds:
         found = await self._session(session_id)
         if found is None or found.expires_ts <= self._clock.now_ms() or found.validated_ts is None:
             raise auth_failed()
-        if not secrets.compare_digest(found.client_secret, client_secret):
+        if not secrets.compare_digest(found.client_secret.encode(), client_secret.encode()):
             raise auth_failed()
         return found
 

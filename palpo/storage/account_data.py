@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.account_data import account_data
@@ -25,6 +25,7 @@ _CHANGED = Statement(
     .where(_USER, a.position > bindparam("after"), a.position <= bindparam("upto"))
     .order_by(a.position)
 )
+_DELETE_USER = Statement(delete(account_data).where(_USER))
 
 
 async def put(
@@ -38,6 +39,12 @@ async def put(
     """Store content, a JSON object, at a position of the stream; None deletes it."""
     await tx.run(_PUT, user_id=user_id, room_id=room_id or "", type=type_, content=content, position=position)
     tx.notify(f"user:{user_id}", f"account_data:{user_id}")
+
+
+async def delete_all(tx: WriteTransaction, user_id: str) -> None:
+    """Delete everything of a user's, who is not told."""
+    await tx.run(_DELETE_USER, user_id=user_id)
+    tx.notify(f"account_data:{user_id}")
 
 
 async def get(tx: Transaction, user_id: str, room_id: str | None, type_: str) -> bytes | None:

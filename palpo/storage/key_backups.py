@@ -54,6 +54,8 @@ _CURRENT = Statement(
     .order_by(b.version.desc())
     .limit(1)
 )
+_VERSIONS = Statement(select(b.version).where(b.user_id == bindparam("user")))
+_FORGET = Statement(delete(key_backups).where(_BACKUP))
 _SET_AUTH_DATA = Statement(update(key_backups).where(_BACKUP).values(auth_data=bindparam("data")))
 _DELETE = Statement(update(key_backups).where(_BACKUP).values(deleted=1, count=0, auth_data=b"{}"))
 _LOCK = Statement(update(key_backups).where(_BACKUP).values(etag=b.etag))
@@ -185,6 +187,13 @@ async def page(
     else:
         rows = await tx.all(_PAGE, version_=version, room=after[0], session=after[1], limit=limit)
     return [_session(row) for row in rows]
+
+
+async def delete_all(tx: WriteTransaction, user_id: str) -> None:
+    """Delete every backup of a user's, with what is in it."""
+    for (version,) in await tx.all(_VERSIONS, user=user_id):
+        await tx.run(_DELETE_ALL, version_=version)
+        await tx.run(_FORGET, version_=version)
 
 
 async def delete_sessions(

@@ -5,14 +5,20 @@ from __future__ import annotations
 from sqlalchemy import bindparam, delete, select
 
 from palpo.db.statements import Statement, insert_row
+from palpo.db.tables.accounts import users
 from palpo.db.tables.openid import openid_tokens
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.sessions import token_hash
 
 _INSERT = insert_row(openid_tokens)
 _FIND = Statement(
-    select(openid_tokens.c.user_id).where(
-        openid_tokens.c.token_hash == bindparam("hash"), openid_tokens.c.expires_ts > bindparam("now")
+    select(openid_tokens.c.user_id)
+    .join(users, users.c.user_id == openid_tokens.c.user_id)
+    .where(
+        openid_tokens.c.token_hash == bindparam("hash"),
+        openid_tokens.c.expires_ts > bindparam("now"),
+        users.c.deactivated == 0,
+        users.c.locked == 0,
     )
 )
 _PRUNE = Statement(delete(openid_tokens).where(openid_tokens.c.expires_ts <= bindparam("now")))
@@ -25,6 +31,6 @@ async def insert(tx: WriteTransaction, token: str, user_id: str, *, expires_ts: 
 
 
 async def find(tx: Transaction, token: str, *, now_ms: int) -> str | None:
-    """Whose token it is; None where it is unknown or has expired."""
+    """Whose token it is; None where it is unknown, has expired, or the account is locked or gone."""
     user_id: str | None = await tx.value(_FIND, hash=token_hash(token), now=now_ms)
     return user_id

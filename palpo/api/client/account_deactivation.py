@@ -10,7 +10,8 @@ handlers = Handlers()
 
 @handlers.serves(wire.deactivate_account)
 async def deactivate_account(call: Call, params: NoParams, body: wire.Deactivate) -> wire.Deactivated:
-    """POST /account/deactivate. No account has third-party identifiers that could fail to unbind."""
+    """POST /account/deactivate."""
     await authorise(call, body.auth)
+    unbound = await call.services.identity_servers.unbind_all(call.user_id, body.id_server)
     await call.services.accounts.deactivate(call.user_id, erase=bool(body.erase))
-    return wire.Deactivated(id_server_unbind_result="success")
+    return wire.Deactivated(id_server_unbind_result="success" if unbound else "no-support")

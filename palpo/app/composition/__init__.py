@@ -117,6 +117,9 @@ class Composition(SyncServices):
         self.accounts.on_deactivation(self.profiles.user_gone)
         self.accounts.on_deactivation(self.threepids.user_gone)
         self.accounts.on_deactivation(self.pushers.user_gone)
+        self.accounts.on_deactivation(self.account_data.user_gone)
+        self.accounts.on_deactivation(self.key_backups.user_gone)
+        self.accounts.on_deactivation(self.memberships.user_gone)
         self.device_removal.also(self.connections.forget_devices)
         _add_registration_stages(
             self.interactive_auth,
@@ -125,7 +128,6 @@ class Composition(SyncServices):
             self.threepids,
             self.http,
         )
-        self.accounts.on_deactivation(self.identity_servers.user_gone)
         if self.registrations:
             self.aliases.offer_unknown_with(self.appservice_queries.offer_alias)
             self.profiles.offer_unknown_with(self.appservice_queries.offer_user)

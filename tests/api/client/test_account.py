@@ -1,11 +1,15 @@
 """Password, deactivation, third-party identifiers, moderation."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from palpo.core.errors import UnknownToken
 from palpo.db.transaction import WriteTransaction
-from tests.support.homeserver import PASSWORD, Client, Homeserver
+from palpo.storage import account_data, accounts, key_backups, profiles, push_rules
+from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 
 NEW_PASSWORD = "staple battery horse"
 
@@ -75,6 +79,67 @@ async def test_deactivate(server: Homeserver, alice: Client) -> None:
     assert (await log_in(server, PASSWORD, 403))["errcode"] == "M_USER_DEACTIVATED"
     error = await alice.get("/register/available", params={"username": "alice"}, status=400)
     assert error["errcode"] == "M_USER_IN_USE"
+
+
+async def test_who_deactivates_is_in_no_room(server: Homeserver, alice: Client, bob: Client) -> None:
+    joined = await alice.create_room(preset="public_chat", invite=[bob.user_id])
+    await bob.post(f"/join/{joined}")
+    invited = await bob.create_room(invite=[alice.user_id])
+    await alice.post("/account/deactivate", {"auth": auth()})
+    for room_id in (joined, invited):
+        state = await bob.get(f"/rooms/{room_id}/state/m.room.member/{alice.user_id}")
+        assert state["membership"] == "leave"
+    error = await bob.get(f"/user/{alice.user_id}/account_data/org.example", status=403)
+    assert error["errcode"] == "M_FORBIDDEN"
+
+
+async def test_a_deactivation_that_was_cut_short(tmp_path: Path) -> None:
+    async with homeserver(tmp_path) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room_id = await bob.create_room(preset="public_chat")
+        await alice.post(f"/join/{room_id}")
+        await server.services.db.write(lambda tx: accounts.deactivate(tx, alice.user_id, erase=False))
+        member = f"/rooms/{room_id}/state/m.room.member/{alice.user_id}"
+        assert (await bob.get(member))["membership"] == "join"
+    async with homeserver(tmp_path) as server:
+        bob = await server.login("bob")
+        async with asyncio.timeout(5):
+            while (await bob.get(member))["membership"] != "leave":
+                await asyncio.sleep(0.01)
+            while await server.services.db.read(accounts.unfinished_deactivations):
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("erase", [True, False])
+async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: bool) -> None:
+    data = f"/user/{alice.user_id}/account_data/org.example"
+    await alice.put(data, {"secret": True})
+    await alice.put("/pushrules/global/sender/@x:y.example", {"actions": []})
+    await alice.put("/profile/" + alice.user_id + "/displayname", {"displayname": "Alice"})
+    backup = {"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {}}
+    version = (await alice.post("/room_keys/version", backup))["version"]
+    await alice.post("/account/deactivate", {"auth": auth(), "erase": erase})
+    services = server.services
+    kept = [
+        await services.db.read(lambda tx: account_data.get(tx, alice.user_id, None, "org.example")),
+        await services.db.read(lambda tx: push_rules.get(tx, alice.user_id)),
+        await services.db.read(lambda tx: key_backups.find(tx, alice.user_id, int(version))),
+        await services.db.read(lambda tx: profiles.get(tx, alice.user_id)),
+    ]
+    assert [found is None for found in kept] == [erase] * 4
+
+
+async def test_openid_tokens_of_who_is_locked_or_gone(server: Homeserver, alice: Client) -> None:
+    token = (await alice.post(f"/user/{alice.user_id}/openid/request_token"))["access_token"]
+    services = server.services
+    assert await services.openid.user_of(token) == alice.user_id
+    await services.accounts.set_locked(alice.user_id, True)
+    with pytest.raises(UnknownToken):
+        await services.openid.user_of(token)
+    await services.accounts.set_locked(alice.user_id, False)
+    await services.accounts.deactivate(alice.user_id, erase=False)
+    with pytest.raises(UnknownToken):
+        await services.openid.user_of(token)
 
 
 async def test_login_token_of_deactivated(server: Homeserver, alice: Client) -> None:

@@ -280,3 +280,41 @@ async def test_identity_servers(tmp_path: Path) -> None:
             assert error["errcode"] == "M_NO_VALID_SESSION"
             old = await alice.post("/account/3pid", {"three_pid_creds": creds}, status=403)
             assert old["errcode"] == "M_THREEPID_AUTH_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("status", "id_server", "result"),
+    [
+        (200, None, "success"),
+        (200, "id.example", "success"),
+        (404, None, "no-support"),
+        (500, None, "no-support"),
+        (200, "unknown.example", "no-support"),
+    ],
+)
+async def test_deactivating_unbinds(tmp_path: Path, status: int, id_server: str | None, result: str) -> None:
+    async with post_server() as identity:
+        settings = {
+            "network": {"allow": ["127.0.0.0/8"]},
+            "identity_servers": [{"name": "id.example", "url": identity.url}],
+        }
+        async with homeserver(tmp_path, **settings) as server:
+            alice = await server.register("alice")
+            creds = {"client_secret": "s", "sid": "1", "id_server": "id.example", "id_access_token": "t"}
+            identity.answer = {"medium": "email", "address": ADDRESS, "mxid": alice.user_id}
+            await alice.post("/account/3pid/bind", creds)
+            await identity.next()
+            identity.status = status
+            body = {"auth": password_auth(alice, ""), "id_server": id_server}
+            del body["auth"]["session"]
+            assert await alice.post("/account/deactivate", body) == {"id_server_unbind_result": result}
+            if id_server != "unknown.example":
+                assert (await identity.next()).body["mxid"] == alice.user_id
+            await alice.get("/account/whoami", status=401)
+
+
+async def test_a_secret_that_is_no_ascii(alice: Client, box: Mailbox) -> None:
+    credentials = await validated(alice, box, "/account/3pid")
+    for secret in ("sëcret", ""):
+        error = await alice.post("/account/3pid/add", {**credentials, "client_secret": secret}, status=403)
+        assert error["errcode"] == "M_THREEPID_AUTH_FAILED"
