@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from palpo.core.identifiers import server_name_of
 from palpo.core.push_rules.glob import compile_glob
@@ -23,27 +24,39 @@ class InvitePermission(Enum):
     """It is refused."""
 
 
+_ACTIONS: Final = {
+    "allowed": InvitePermission.ALLOW,
+    "ignored": InvitePermission.IGNORE,
+    "blocked": InvitePermission.BLOCK,
+}
+"""By the names of the lists, in the order in which these are looked into."""
+_LISTS: Final = tuple(f"{action}_{kind}" for kind in ("users", "servers") for action in _ACTIONS)
+_PORT: Final = re.compile(r":[0-9]+$")
+
+
 def permission(config: Mapping[str, Any], lists: Mapping[str, Any], inviter: str) -> InvitePermission:
     """What becomes of an invite by ``inviter``.
 
     ``config`` is the content of the user's ``m.invite_permission_config``, ``lists`` that of
-    ``org.matrix.msc4155.invite_permission_config``; what is malformed in them says nothing.
+    ``org.matrix.msc4155.invite_permission_config``. Lists that are switched off say nothing, nor do they
+    if one of them is malformed.
     """
     if config.get("default_action") == "block":
         return InvitePermission.BLOCK
-    for subject, kind in ((inviter, "users"), (server_name_of(inviter), "servers")):
-        for action, result in (
-            ("allowed", InvitePermission.ALLOW),
-            ("ignored", InvitePermission.IGNORE),
-            ("blocked", InvitePermission.BLOCK),
-        ):
-            if _listed(lists.get(f"{action}_{kind}"), subject):
+    if lists.get("enabled") is False or not all(_is_list(lists.get(name, [])) for name in _LISTS):
+        return InvitePermission.ALLOW
+    server = _PORT.sub("", server_name_of(inviter))
+    for subject, kind in ((inviter, "users"), (server, "servers")):
+        for action, result in _ACTIONS.items():
+            if _listed(lists.get(f"{action}_{kind}", []), subject):
                 return result
     return InvitePermission.ALLOW
 
 
-def _listed(patterns: object, subject: str) -> bool:
-    if not isinstance(patterns, list):
-        return False
-    usable = (item for item in patterns[:MAX_PATTERNS] if isinstance(item, str) and len(item) <= MAX_PATTERN)
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _listed(patterns: Sequence[str], subject: str) -> bool:
+    usable = (item for item in patterns[:MAX_PATTERNS] if len(item) <= MAX_PATTERN)
     return any(compile_glob(pattern)(subject) for pattern in usable)

@@ -33,6 +33,10 @@ class InvitePermissions:
             return InvitePermission.ALLOW
         return permission(_object(config), _object(lists), inviter)
 
+    async def shows(self, user_id: str, inviter: str) -> bool:
+        """Whether the user is told of invites by ``inviter``, in syncs and by notifications."""
+        return await self.of(user_id, inviter) is InvitePermission.ALLOW
+
     async def check(self, user_id: str, inviter: str) -> None:
         """Raises M_INVITE_BLOCKED (403) where the invite is refused."""
         if await self.of(user_id, inviter) is InvitePermission.BLOCK:

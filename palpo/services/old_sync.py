@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.db.engine import Database
 from palpo.services.account_data import AccountData
 from palpo.services.event_store import EventStore
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_directory import RoomDirectory
 from palpo.services.timeline import Query, Stretch, Timeline
@@ -61,6 +62,7 @@ class OldSync:
         visibility: Visibility,
         directory: RoomDirectory,
         account_data: AccountData,
+        invite_permissions: InvitePermissions,
     ) -> None:
         self._db = db
         self._store = store
@@ -70,6 +72,7 @@ class OldSync:
         self._visibility = visibility
         self._directory = directory
         self._account_data = account_data
+        self._invite_permissions = invite_permissions
 
     def position(self) -> int:
         """Where the stream is now."""
@@ -78,7 +81,14 @@ class OldSync:
     async def memberships(self, user_id: str, *, archived: bool) -> list[Membership]:
         """The rooms that a user is in or invited to; with ``archived``, those they left too."""
         rows = await self._db.read(lambda tx: memberships_storage.of_user(tx, user_id))
-        return [row for row in rows if archived or row.membership in ("join", "invite", "knock")]
+        wanted = [row for row in rows if archived or row.membership in ("join", "invite", "knock")]
+        return [row for row in wanted if row.membership != "invite" or await self._shows_invite(row)]
+
+    async def _shows_invite(self, row: Membership) -> bool:
+        """Whether the user wants to be told of an invite."""
+        if row.sender in await self._account_data.ignored_users(row.user_id):
+            return False
+        return await self._invite_permissions.shows(row.user_id, row.sender)
 
     async def account_data(self, user_id: str) -> dict[str | None, Account]:
         """All of a user's account data, by room; None for what is of no room."""

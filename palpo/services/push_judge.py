@@ -12,6 +12,7 @@ from palpo.core.push_rules import Actions, RoomContext
 from palpo.db.engine import Database
 from palpo.services.account_data import AccountData
 from palpo.services.event_store import Bounded, EventStore
+from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.push_rules import PushRules
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.state_at import StateAt
@@ -41,11 +42,13 @@ class PushJudge:
         heads: RoomHeads,
         push_rules: PushRules,
         account_data: AccountData,
+        invite_permissions: InvitePermissions,
     ) -> None:
         self._db = db
         self._heads = heads
         self._push_rules = push_rules
         self._account_data = account_data
+        self._invite_permissions = invite_permissions
         self._state_at = StateAt(events)
         self._rooms: Bounded[str, _Room] = Bounded(10_000)
 
@@ -53,7 +56,7 @@ class PushJudge:
         """Those of ``user_ids`` whom the event notifies, with the actions of the rule that matched.
 
         Left out are its sender, those who ignore the sender, and who was not in the room; who is invited
-        is notified of the invite.
+        is notified of the invite, unless by somebody whose invites they do not want.
         """
         event = stored.event
         users = [user_id for user_id in user_ids if await self._concerns(stored, user_id)]
@@ -77,7 +80,7 @@ class PushJudge:
         if event.sender == user_id or event.sender in await self._account_data.ignored_users(user_id):
             return False
         if invites(event, user_id):
-            return True
+            return await self._invite_permissions.shows(user_id, event.sender)
         return await self._state_at.membership(stored.state_after, user_id) == "join"
 
     async def _room(self, head: RoomHead, room_id: str) -> _Room:

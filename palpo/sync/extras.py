@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from palpo.core.invite_permission import InvitePermission
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.account_data import AccountData, event
@@ -54,7 +53,7 @@ class RoomExtras:
         """Whether the user wants to be told of invites by ``sender`` (MSC4155)."""
         if sender in reader.ignored:
             return False
-        return await self._invite_permissions.of(reader.user_id, sender) is InvitePermission.ALLOW
+        return await self._invite_permissions.shows(reader.user_id, sender)
 
     async def account_data(self, reader: Reader, window: Window) -> Data:
         """The user's account data that changed in the window, of rooms and not."""

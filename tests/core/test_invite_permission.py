@@ -23,6 +23,10 @@ BOB = "@bob:two.example"
         ({"allowed_users": [BOB], "blocked_servers": ["*"]}, "allow"),
         ({"allowed_users": [BOB], "ignored_users": [BOB], "blocked_users": [BOB]}, "allow"),
         ({"allowed_servers": ["*"], "blocked_users": [BOB]}, "block"),
+        ({"enabled": False, "blocked_users": [BOB]}, "allow"),
+        ({"enabled": True, "blocked_users": [BOB]}, "block"),
+        ({"blocked_users": [BOB], "allowed_servers": "x"}, "allow"),
+        ({"blocked_users": [BOB, 1]}, "allow"),
         ({"blocked_users": None, "blocked_servers": "x", "ignored_users": [1, None, "x" * 300]}, "allow"),
     ],
 )
@@ -33,3 +37,9 @@ def test_lists(lists: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(("action", "expected"), [("block", "block"), ("x", "allow"), (None, "allow")])
 def test_default_action(action: object, expected: str) -> None:
     assert permission({"default_action": action}, {"allowed_users": [BOB]}, BOB).value == expected
+
+
+@pytest.mark.parametrize("server", ["two.example", "two.example:8448", "[2001:db8::1]", "[2001:db8::1]:8448"])
+def test_the_port_does_not_count(server: str) -> None:
+    lists = {"blocked_servers": ["two.example", "[2001:db8::1]"], "allowed_servers": ["*:*8448"]}
+    assert permission({}, lists, f"@bob:{server}") is InvitePermission.BLOCK

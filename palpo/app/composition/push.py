@@ -22,7 +22,14 @@ class PushServices(MediaServices):
 
     @cached_property
     def push_judge(self) -> PushJudge:
-        return PushJudge(self.db, self.events, self.room_heads, self.push_rules, self.account_data)
+        return PushJudge(
+            self.db,
+            self.events,
+            self.room_heads,
+            self.push_rules,
+            self.account_data,
+            self.invite_permissions,
+        )
 
     @cached_property
     def push_delivery(self) -> PushDelivery:

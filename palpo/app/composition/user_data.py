@@ -110,6 +110,7 @@ class UserDataServices(RoomServices):
             self.visibility,
             self.room_directory,
             self.account_data,
+            self.invite_permissions,
         )
 
     @cached_property

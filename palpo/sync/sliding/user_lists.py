@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
-from palpo.core.invite_permission import InvitePermission
 from palpo.db.engine import Database
 from palpo.services.account_data import IGNORED_USERS, TAGS, AccountData
 from palpo.services.event_store import Bounded, EventStore
@@ -187,7 +186,7 @@ class UserLists:
         """Whether the user wants to be told of an invite (MSC4155)."""
         if row.sender in of.personal.ignored:
             return False
-        return await self._invite_permissions.of(row.user_id, row.sender) is InvitePermission.ALLOW
+        return await self._invite_permissions.shows(row.user_id, row.sender)
 
     async def _fill(self, of: UserList, view: _View, changed: Collection[str], *, spaces: bool) -> None:
         """Put the ``changed`` rooms into a view, or take them out."""

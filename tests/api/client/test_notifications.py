@@ -70,3 +70,15 @@ async def test_tokens_of_others(server: Homeserver) -> None:
     for token in ("x", "n", "n-1", "n" + "9" * 30):
         error = await alice.get("/notifications", params={"from": token}, status=400)
         assert error["errcode"] == "M_INVALID_PARAM"
+
+
+async def test_invites_that_are_not_wanted_notify_nobody(server: Homeserver) -> None:
+    alice, bob = await server.register("alice"), await server.register("bob")
+    path = f"/user/{alice.user_id}/account_data/org.matrix.msc4155.invite_permission_config"
+    await alice.put(path, {"ignored_users": [bob.user_id]})
+    await bob.create_room(invite=[alice.user_id])
+    assert (await listed(alice))["notifications"] == []
+    assert (await alice.get("/initialSync"))["rooms"] == []
+    await alice.put(path, {"enabled": False, "ignored_users": [bob.user_id]})
+    assert len((await listed(alice))["notifications"]) == 1
+    assert len((await alice.get("/initialSync"))["rooms"]) == 1
