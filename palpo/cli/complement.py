@@ -21,6 +21,7 @@ import msgspec
 from palpo.api.modules import handlers
 from palpo.api.observers import Exchange, Observer
 from palpo.cli import serving
+from palpo.cli.logs import configure_logging
 from palpo.config.loader import convert
 from palpo.config.model import Config
 from palpo.db.migrations.upgrade import upgrade
@@ -97,7 +98,7 @@ def prepare(root: Path) -> None:
 def main(root: Path) -> None:
     """Serve until SIGTERM."""
     config = configuration(root)
-    serving.configure_logging(config.log)
+    configure_logging(config.log)
     serving.run(serving.serve(config, observers=observers()))
 
 

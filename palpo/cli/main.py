@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -11,10 +12,22 @@ from collections.abc import Sequence
 from palpo import __version__
 from palpo.cli import commands
 from palpo.config.loader import ConfigError
+from palpo.core.errors import MatrixError
+from palpo.db.errors import DatabaseError
+
+INTERRUPTED = 130
+"""The exit status of what Ctrl-C ended, by the shells' custom."""
+OPTIONAL = {
+    "asyncpg": "postgresql",
+    "asyncmy": "mysql",
+    "redis": "redis",
+    "obstore": "s3",
+}
+"""Packages that only some configurations need, and the extra that brings them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the process's exit status."""
+    """Run a command; the process's exit status: 0, 1 where it failed, 2 where it was asked wrongly."""
     parser = argparse.ArgumentParser(prog="palpo", description="A Matrix homeserver")
     parser.add_argument("--version", action="version", version=f"palpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -24,8 +37,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except ConfigError as error:
-        print(f"palpo: {error}", file=sys.stderr)
-        return 2
+        return _fail(str(error), 2)
+    except MatrixError as error:
+        return _fail(error.message)
+    except DatabaseError as error:
+        return _fail(f"The database: {error}")
+    except ModuleNotFoundError as error:
+        if error.name not in OPTIONAL:
+            raise
+        return _fail(f"{error.name} is not installed: pip install 'palpo[{OPTIONAL[error.name]}]'", 2)
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _fail(message: str, status: int = 1) -> int:
+    print(f"palpo: {message}", file=sys.stderr)
     return status
 
 

@@ -1,14 +1,15 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they do before anything else."""
 
 from __future__ import annotations
 
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 
-from palpo.config.loader import load
+from palpo.cli.logs import configure_logging
+from palpo.config.loader import ConfigError, load
 from palpo.config.model import Config
+from palpo.db.migrations.upgrade import upgrade
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,25 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def config_of(options: argparse.Namespace, **defaults: Any) -> Config:
+def config_of(options: argparse.Namespace) -> Config:
     """The configuration that the options describe; raises ConfigError."""
-    overrides = dict(item.partition("=")[::2] for item in options.set)
-    return load(options.config, environment=os.environ, overrides={**defaults, **overrides})
+    overrides = {}
+    for item in options.set:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {item}: it is NAME=VALUE")
+        overrides[name] = value
+    return load(options.config, environment=os.environ, overrides=overrides)
+
+
+def prepare(config: Config) -> None:
+    """Set up logging, the data folder, and the database's schema.
+
+    Raises ConfigError for a folder that cannot be made, and DatabaseError.
+    """
+    configure_logging(config.log)
+    try:
+        config.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data: {config.data}: {error.strerror}") from error
+    upgrade(config.database_url)

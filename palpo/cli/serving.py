@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-import sys
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-import structlog
-
 from palpo.api.observers import Observer
 from palpo.app import application
-from palpo.config.model import Config, LogConfig
-
-
-def configure_logging(config: LogConfig) -> None:
-    """Send structured logs to standard error."""
-    text = config.format == "text"
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-            if text
-            else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(config.level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+from palpo.config.loader import ConfigError
+from palpo.config.model import Config
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -61,6 +38,7 @@ async def serve(config: Config, *, observers: Iterable[Observer] = ()) -> None:
 
 
 async def _hypercorn(app: Any, config: Config, stopping: Any) -> None:
+    """Serve until ``stopping`` returns; raises ConfigError where a port or a certificate cannot be used."""
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config as HypercornConfig
 
@@ -80,7 +58,13 @@ async def _hypercorn(app: Any, config: Config, stopping: Any) -> None:
         settings.keyfile = str(secure[0].tls_key)
     else:
         settings.bind, settings.insecure_bind = settings.insecure_bind, []
-    await hypercorn_serve(app, settings, shutdown_trigger=stopping, mode="asgi")
+    try:
+        await hypercorn_serve(app, settings, shutdown_trigger=stopping, mode="asgi")
+    except (
+        OSError
+    ) as error:  # Of a certificate too: what is asked of the network meanwhile does not end here.
+        binds = ", ".join(item.bind for item in config.listeners)
+        raise ConfigError(f"listeners: {binds}: {error.strerror}") from error
 
 
 async def _uvicorn(app: Any, config: Config, stopping: Any) -> None:

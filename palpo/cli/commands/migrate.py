@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from palpo.cli.options import add_config, config_of
-from palpo.db.migrations.upgrade import upgrade
+from palpo.cli.options import add_config, config_of, prepare
 
 
 def register(subparsers: Any) -> None:
@@ -18,8 +17,6 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Upgrade to the newest revision."""
-    config = config_of(options)
-    config.data.mkdir(parents=True, exist_ok=True)
-    upgrade(config.database_url)
+    prepare(config_of(options))
     print("The database is up to date")
     return 0

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from palpo.api.services import Services
-from palpo.app import application
-from palpo.cli.options import add_config, config_of
-from palpo.config.model import Config
-from palpo.core.errors import MatrixError
+from palpo.cli.actions import add_action
 from palpo.storage.registration_tokens import RegistrationToken
 
-Action = Callable[[Services, argparse.Namespace], Awaitable[str]]
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -26,37 +19,13 @@ def register(subparsers: Any) -> None:
         "registration-token", help="give out tokens that let people register"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    create = _add(actions, "create", _create, "make a token, and print it")
+    create = add_action(actions, "create", _create, "make a token, and print it")
     create.add_argument("--token", help="the token, instead of one that is made up")
     create.add_argument("--uses", type=int, metavar="N", help="it is good for so many accounts")
     create.add_argument("--days", type=float, metavar="N", help="it is good for so many days")
-    _add(actions, "list", _list, "show every token")
-    revoke = _add(actions, "revoke", _revoke, "delete a token")
+    add_action(actions, "list", _list, "show every token")
+    revoke = add_action(actions, "revoke", _revoke, "delete a token")
     revoke.add_argument("token", metavar="TOKEN")
-
-
-def _add(actions: Any, name: str, action: Action, help_text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
-    add_config(parser)
-    parser.set_defaults(run=run, action=action)
-    return parser
-
-
-def run(options: argparse.Namespace) -> int:
-    """Carry out the action; the outcome is printed, an error on standard error."""
-    config = config_of(options)
-    try:
-        print(asyncio.run(_run(config, options)))
-    except MatrixError as error:
-        print(f"palpo: {error.message}", file=sys.stderr)
-        return 1
-    return 0
-
-
-async def _run(config: Config, options: argparse.Namespace) -> str:
-    async with application(config) as app:
-        outcome: str = await options.action(app.services, options)
-        return outcome
 
 
 async def _create(services: Services, options: argparse.Namespace) -> str:

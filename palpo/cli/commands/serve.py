@@ -6,8 +6,7 @@ import argparse
 from typing import Any
 
 from palpo.cli import serving
-from palpo.cli.options import add_config, config_of
-from palpo.db.migrations.upgrade import upgrade
+from palpo.cli.options import add_config, config_of, prepare
 
 
 def register(subparsers: Any) -> None:
@@ -20,8 +19,6 @@ def register(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Migrate the database if it is behind, then serve."""
     config = config_of(options)
-    serving.configure_logging(config.log)
-    config.data.mkdir(parents=True, exist_ok=True)
-    upgrade(config.database_url)
+    prepare(config)
     serving.run(serving.serve(config))
     return 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from palpo.cli import serving
-from palpo.config.loader import load
+from palpo.cli.options import prepare
+from palpo.config.loader import ConfigError, convert, load
 from palpo.config.model import Config
-from palpo.db.migrations.upgrade import upgrade
 
 FILE_NAME = "palpo.toml"
 TEMPLATE = """\
@@ -53,21 +55,30 @@ def run(options: argparse.Namespace) -> int:
     file: Path = options.data / FILE_NAME
     if not file.exists():
         write_configuration(file, server_name=options.server_name, bind=options.bind)
-    config = load(file, overrides={"registration.open": True} if options.open_registration else {})
-    serving.configure_logging(config.log)
-    upgrade(config.database_url)
+    overrides = {"registration.open": True} if options.open_registration else {}
+    config = load(file, environment=os.environ, overrides=overrides)
+    prepare(config)
     print(welcome(config, file), flush=True)
     serving.run(serving.serve(config))
     return 0
 
 
 def write_configuration(file: Path, *, server_name: str, bind: str) -> None:
-    """Make ``file``, with a registration token of its own, readable by its owner only."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Make ``file``, with a registration token of its own, readable by its owner only.
+
+    Raises ConfigError where that cannot be, or the settings are of no use.
+    """
     data = str(file.parent.resolve()).replace("\\", "\\\\").replace('"', '\\"')
     text = TEMPLATE.format(server_name=server_name, data=data, bind=bind, token=secrets.token_urlsafe(12))
-    file.touch(mode=0o600)
-    file.write_text(text)
+    try:
+        convert(tomllib.loads(text))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(text)
+    except tomllib.TOMLDecodeError:
+        raise ConfigError("--server-name or --bind is of no use") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from error
 
 
 def welcome(config: Config, file: Path) -> str:

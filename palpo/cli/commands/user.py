@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from getpass import getpass
 from typing import Any
 
 from palpo.api.services import Services
-from palpo.app import application
-from palpo.cli.options import add_config, config_of
-from palpo.config.model import Config
-from palpo.core.errors import MatrixError, NotFound
-
-Action = Callable[[Services, argparse.Namespace], Awaitable[str]]
+from palpo.cli.actions import Action, add_action
+from palpo.core.errors import NotFound
 
 
 def register(subparsers: Any) -> None:
@@ -33,10 +27,8 @@ def register(subparsers: Any) -> None:
 
 
 def _add(actions: Any, name: str, action: Action, help_text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
+    parser = add_action(actions, name, action, help_text)
     parser.add_argument("name", metavar="NAME", help="localpart or user ID")
-    add_config(parser)
-    parser.set_defaults(run=run, action=action)
     return parser
 
 
@@ -44,23 +36,6 @@ def _add_password(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--password-stdin", action="store_true", help="read the password from a line of input"
     )
-
-
-def run(options: argparse.Namespace) -> int:
-    """Carry out the action; the outcome is printed, an error on standard error."""
-    config = config_of(options)
-    try:
-        print(asyncio.run(_run(config, options)))
-    except MatrixError as error:
-        print(f"palpo: {error.message}", file=sys.stderr)
-        return 1
-    return 0
-
-
-async def _run(config: Config, options: argparse.Namespace) -> str:
-    async with application(config) as app:
-        outcome: str = await options.action(app.services, options)
-        return outcome
 
 
 async def _create(services: Services, options: argparse.Namespace) -> str:

@@ -19,10 +19,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, inspect, pool, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from palpo.db.connect import sqlite_path
-from palpo.db.errors import DatabaseError
+from palpo.db.errors import DatabaseError, Unreachable
 from palpo.db.migrations.rows import INITIAL_ROWS
 from palpo.db.sqlite import enable_wal
 from palpo.db.tables import metadata
@@ -56,7 +57,10 @@ logging.getLogger("asyncmy").addFilter(_is_worth_a_line)
 
 
 def on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
-    """Run ``work`` on a connection to ``url``, in a transaction that is then committed."""
+    """Run ``work`` on a connection to ``url``, in a transaction that is then committed.
+
+    Raises Unreachable where there is no connection.
+    """
     if url.startswith("sqlite:"):
         return _on_sqlite(url, work)
     driver = {
@@ -70,7 +74,13 @@ def on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
 
     async def run() -> Any:
         try:
-            async with engine.begin() as connection:
+            try:
+                opened = await engine.connect()
+            except ModuleNotFoundError:
+                raise
+            except Exception as error:
+                raise _unreachable(error) from error
+            async with opened as connection, connection.begin():
                 return await connection.run_sync(work)
         finally:
             await engine.dispose()
@@ -92,8 +102,16 @@ def _on_sqlite(url: str, work: Callable[[Connection], Any]) -> Any:
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    with engine.begin() as connection:
+    try:
+        opened = engine.connect()
+    except DBAPIError as error:
+        raise _unreachable(error) from error
+    with opened as connection, connection.begin():
         return work(connection)
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    return Unreachable(str(error.orig if isinstance(error, DBAPIError) else error))
 
 
 def upgrade_connection(connection: Connection) -> None:
