@@ -229,3 +229,18 @@ def test_what_is_stored_makes_the_ruleset_whole_again(edits: list[tuple[str, str
             continue
     stored = msgspec.json.encode(customisation_of(DEFAULTS, ruleset))
     assert merge(DEFAULTS, msgspec.json.decode(stored, type=Customisation)) == ruleset
+
+
+def test_wildcards_are_bounded_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(editing, "MAX_GLOBS", 10)
+    condition = {"kind": "event_match", "key": "content.topic", "pattern": "*b??"}
+    rules = add_rule(
+        DEFAULTS, "override", parse_rule("override", "a", {"conditions": [condition], "actions": []})
+    )
+    rules = add_rule(rules, "content", parse_rule("content", "b", {"pattern": "caf?*", "actions": []}))
+    rules = add_rule(rules, "content", parse_rule("content", "c", {"pattern": "plain words", "actions": []}))
+    longer = parse_rule("content", "b", {"pattern": "caffein*", "actions": []})
+    with pytest.raises(BadRequest):
+        add_rule(rules, "content", longer)
+    rules = delete_rule(rules, "override", "a")
+    assert get_rule(add_rule(rules, "content", longer), "content", "b").pattern == "caffein*"

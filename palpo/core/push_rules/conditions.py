@@ -11,7 +11,7 @@ import msgspec
 
 from palpo.core.events import Event
 from palpo.core.power_levels import PowerLevels
-from palpo.core.push_rules.glob import compile_glob, compile_word_glob, has_words
+from palpo.core.push_rules.glob import compile_glob, compile_word_glob, fold, has_words
 from palpo.core.push_rules.model import MAX_PATTERN
 
 
@@ -145,7 +145,7 @@ def _compile_sender_permission(condition: dict[str, Any]) -> Predicate | None:
 def _compile_display_name(_condition: dict[str, Any]) -> Predicate:
     def check(event: Event, _room: RoomContext, name: str | None) -> bool:
         body = _body(event)
-        return bool(name) and type(body) is str and has_words(body.lower(), str(name).lower())
+        return bool(name) and type(body) is str and has_words(fold(body), str(name).lower())
 
     return check
 

@@ -8,10 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from palpo.core.errors import BadRequest, InvalidParam, NotFound
+from palpo.core.push_rules.glob import is_literal
 from palpo.core.push_rules.model import KINDS, PushRule, Ruleset, parse_actions
 
 MAX_RULES: Final = {"override": 1000, "content": 200, "room": 10_000, "sender": 10_000, "underride": 1000}
 """Rules of each kind that a user may have; rules with conditions are tried one by one for each event."""
+MAX_GLOBS: Final = 4000
+"""Characters in all of a user's patterns with wildcards: each may cost its length times that of a text."""
+
+_WITH_GLOBS: Final = ("override", "content", "underride")
 
 
 class Customisation(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +72,7 @@ def add_rule(
 
     It goes right before or right after another of the user's rules (``before`` wins); otherwise a new one
     becomes the user's most important of its kind, and a replaced one stays in its place. Raises
-    ``BadRequest`` for a neighbour that is not there, and when there are too many rules.
+    ``BadRequest`` for a neighbour that is not there, and when there are too many rules or wildcards.
     """
     rules = list(ruleset.of_kind(kind))
     at = next((i for i, old in enumerate(rules) if old.rule_id == rule.rule_id), None)
@@ -82,7 +87,11 @@ def add_rule(
         position = _neighbour(rules, before)
     elif after is not None:
         position = _neighbour(rules, after) + 1
-    return ruleset.with_kind(kind, (*rules[:position], rule, *rules[position:]))
+    changed = ruleset.with_kind(kind, (*rules[:position], rule, *rules[position:]))
+    globs = sum(_globs_of(each) for name in _WITH_GLOBS for each in changed.of_kind(name))
+    if _globs_of(rule) and globs > MAX_GLOBS:
+        raise BadRequest(f"Patterns with wildcards may have no more than {MAX_GLOBS} characters together")
+    return changed
 
 
 def delete_rule(ruleset: Ruleset, kind: str, rule_id: str) -> Ruleset:
@@ -102,6 +111,12 @@ def set_actions(ruleset: Ruleset, kind: str, rule_id: str, actions: object) -> R
     """Replace a rule's actions, a default one's too; raises ``NotFound``, ``BadJson``."""
     parsed = parse_actions(actions)
     return _change(ruleset, kind, rule_id, lambda rule: msgspec.structs.replace(rule, actions=parsed))
+
+
+def _globs_of(rule: PushRule) -> int:
+    """Characters in a rule's patterns with wildcards."""
+    patterns = [rule.pattern, *(condition.get("pattern") for condition in rule.conditions or ())]
+    return sum(len(each) for each in patterns if isinstance(each, str) and not is_literal(each))
 
 
 def _merge_kind(kind: str, defaults: tuple[PushRule, ...], custom: Customisation) -> tuple[PushRule, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 Matcher = Callable[[str], bool]
@@ -17,6 +18,9 @@ _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 _SEPARATOR: Final = re.compile("[^A-Za-z0-9_]")
 _STARTS_WORD: Final = "(?<![A-Za-z0-9_])"
 _ENDS_WORD: Final = "(?![A-Za-z0-9_])"
+
+fold = lru_cache(maxsize=16)(str.lower)
+"""Remembers the last few texts: the same one is put to all of a user's rules, and may be long."""
 
 
 def is_literal(pattern: str) -> bool:
@@ -28,14 +32,14 @@ def compile_glob(pattern: str) -> Matcher:
     """A function that says whether the glob matches a whole text, whatever the case."""
     folded = pattern.lower()
     if is_literal(folded):
-        return lambda text: text.lower() == folded
+        return lambda text: fold(text) == folded
     first, *rest = folded.split("*")
     regex = _piece(first)
     if rest:
         *middle, last = rest
         regex += "".join(_found(_piece(piece)) for piece in middle if piece) + ".*" + _piece(last)
     match = re.compile(regex, re.DOTALL).fullmatch
-    return lambda text: match(text.lower()) is not None
+    return lambda text: match(fold(text)) is not None
 
 
 def compile_word_glob(pattern: str) -> Matcher:
@@ -46,7 +50,7 @@ def compile_word_glob(pattern: str) -> Matcher:
     """
     folded = pattern.lower()
     if is_literal(folded):
-        return lambda text: has_words(text.lower(), folded)
+        return lambda text: has_words(fold(text), folded)
     pieces = [_piece(piece) for piece in folded.split("*")]
     if pieces[0]:
         pieces[0] = _STARTS_WORD + pieces[0]
@@ -55,7 +59,7 @@ def compile_word_glob(pattern: str) -> Matcher:
     match = re.compile("".join(_found(piece) for piece in pieces if piece), re.DOTALL).match
     longest = max(re.split(r"[*?]", folded), key=len)
     # Looking for a piece first is far cheaper than the expression, and mostly settles it.
-    return lambda text: longest in (lowered := text.lower()) and match(lowered) is not None
+    return lambda text: longest in (lowered := fold(text)) and match(lowered) is not None
 
 
 def has_words(text: str, words: str) -> bool:
