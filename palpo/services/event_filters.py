@@ -121,7 +121,7 @@ def _room_tests(filter_: RoomEventFilter) -> list[Wanted]:
         tests.append(lambda event: by_room(event.room_id))
     if filter_.contains_url is not None:
         wanted = filter_.contains_url
-        tests.append(lambda event: isinstance(event.content.get("url"), str) is wanted)
+        tests.append(lambda event: ("url" in event.content) is wanted)
     rel_types = filter_.rel_types if filter_.rel_types is not None else filter_.unstable_rel_types
     not_rel_types = (
         filter_.not_rel_types if filter_.not_rel_types is not None else filter_.unstable_not_rel_types

@@ -8,6 +8,9 @@ from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.streams.wakeups import Wakeups
 
+MAX_READS = 3
+"""How often memberships are read again because they changed meanwhile."""
+
 
 class UserRooms:
     """Every membership of a user, kept until a commit says that something of the user's changed."""
@@ -15,19 +18,27 @@ class UserRooms:
     def __init__(self, db: Database, wakeups: Wakeups, *, cached: int = 20_000) -> None:
         self._db = db
         self._cache: Bounded[str, dict[str, Membership]] = Bounded(cached)
-        self._changes = 0
+        self._loading: dict[str, object] = {}
+        """Who is being read, as long as nothing of theirs has changed."""
         wakeups.subscribe(self._on_commit)
 
     async def get(self, user_id: str) -> dict[str, Membership]:
-        """The user's memberships that are not forgotten, by room; shared, so not to be changed."""
+        """The user's memberships that are not forgotten, by room; shared, so not to be changed.
+
+        Nothing is awaited once they are known: they are those at the position visible at that moment.
+        """
         found = self._cache.touch(user_id)
-        if found is not None:
-            return found
-        changes = self._changes
-        rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
-        found = {row.room_id: row for row in rows}
-        if changes == self._changes:
-            self._cache.keep({user_id: found})
+        return await self._load(user_id) if found is None else found
+
+    async def _load(self, user_id: str) -> dict[str, Membership]:
+        for _ in range(MAX_READS):
+            mark = self._loading[user_id] = object()
+            rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
+            found = {row.room_id: row for row in rows}
+            if self._loading.get(user_id) is mark:
+                del self._loading[user_id]
+                self._cache.keep({user_id: found})
+                break
         return found
 
     async def joined(self, user_id: str) -> list[str]:
@@ -41,10 +52,11 @@ class UserRooms:
 
     def _on_commit(self, commit: Commit) -> None:
         if commit.all_topics:
-            self._changes += 1
+            self._loading.clear()
             self._cache.clear()
             return
         for topic in commit.topics:
             if topic.startswith("member:"):
-                self._changes += 1
-                self._cache.pop(topic.removeprefix("member:"), None)
+                user_id = topic.removeprefix("member:")
+                self._loading.pop(user_id, None)
+                self._cache.pop(user_id, None)

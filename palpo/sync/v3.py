@@ -27,6 +27,9 @@ from palpo.wire.client import sync as wire
 
 MAX_TIMEOUT_S = 120.0
 
+Memberships = Mapping[str, Membership]
+"""By room."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRequest:
@@ -102,9 +105,11 @@ class SyncV3:
             await self._to_device.delete_up_to(requester.user_id, requester.device_id, to_device)
         deadline = time.monotonic() + min(request.timeout_ms / 1000, MAX_TIMEOUT_S)
         while True:
+            memberships = await self._user_rooms.get(requester.user_id)
+            # Nothing is awaited in between: the memberships are those at the window's end.
             window = self._window(since)
-            topics = await self._topics(requester)
-            news = await self._collect(requester, request, window, topics, to_device)
+            topics = _topics(requester.user_id, memberships)
+            news = await self._collect(requester, request, window, topics, memberships, to_device)
             at_once = since is None or request.full_state or not news.empty
             remaining = deadline - time.monotonic()
             if at_once or not await self._wakeups.wait(topics, after=window.upto, timeout_s=remaining):
@@ -116,18 +121,13 @@ class SyncV3:
             return Window(since=None, upto=upto, topics=None)
         return Window(since=min(since, upto), upto=upto, topics=self._wakeups.changed_since(since))
 
-    async def _topics(self, requester: Requester) -> set[str]:
-        rooms = await self._user_rooms.joined(requester.user_id)
-        topics = {f"room:{room_id}" for room_id in rooms}
-        topics.add(f"user:{requester.user_id}")
-        return topics
-
     async def _collect(
         self,
         requester: Requester,
         request: SyncRequest,
         window: Window,
         topics: set[str],
+        memberships: Memberships,
         to_device: int,
     ) -> News:
         pending = await self._pending(requester, window, to_device)
@@ -143,14 +143,14 @@ class SyncV3:
             ignored=await self._extras.ignored(requester.user_id),
         )
         data = await self._extras.account_data(reader, window)
-        await self._collect_rooms(reader, window, news, data)
+        await self._collect_rooms(reader, window, memberships, news, data)
         wanted = reader.filter.account_data
         news.account_data = [
             event(type_, content)
             for room_id, type_, content in data
             if room_id is None and (wanted is None or wanted(type_, reader.user_id))
         ]
-        rooms = await self._user_rooms.joined(requester.user_id)
+        rooms = [room_id for room_id, row in memberships.items() if row.membership == "join"]
         news.presence = await self._extras.presence(reader, window, news.joined)
         if window.since is not None:
             news.device_lists = await self._device_lists.changes_for(
@@ -163,8 +163,9 @@ class SyncV3:
             return Pending(events=[], position=window.upto)
         return await self._to_device.pending(requester.user_id, requester.device_id, to_device, window.upto)
 
-    async def _collect_rooms(self, reader: Reader, window: Window, news: News, data: Data) -> None:
-        memberships = await self._user_rooms.get(reader.user_id)
+    async def _collect_rooms(
+        self, reader: Reader, window: Window, memberships: Memberships, news: News, data: Data
+    ) -> None:
         joined = {
             room_id: row
             for room_id, row in memberships.items()
@@ -180,9 +181,7 @@ class SyncV3:
         await self._extras.add(reader, window, collected, data)
         news.joined = [room for room in collected if window.initial or not room.empty]
 
-    async def _changed(
-        self, reader: Reader, window: Window, memberships: Mapping[str, Membership]
-    ) -> list[Membership]:
+    async def _changed(self, reader: Reader, window: Window, memberships: Memberships) -> list[Membership]:
         """Memberships that changed in the window: those of rooms forgotten since too, that were known."""
         if window.since is None:
             return [row for row in memberships.values() if row.position <= window.upto]
@@ -248,3 +247,10 @@ class SyncV3:
             with_room_id=False,
         )
         return {item.event_id: form for item, form in zip(events, made, strict=True)}
+
+
+def _topics(user_id: str, memberships: Memberships) -> set[str]:
+    """What may end the waiting."""
+    topics = {f"room:{room_id}" for room_id, row in memberships.items() if row.membership == "join"}
+    topics.add(f"user:{user_id}")
+    return topics

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support.homeserver import Client
+import pytest
+
+from tests.support.homeserver import Client, Homeserver
 
 Json = dict[str, Any]
 
@@ -50,3 +52,24 @@ async def test_an_archived_room_that_one_was_banned_from_has_its_state(alice: Cl
         assert [event["content"] for event in state["events"] if event["type"] == "m.room.name"] == [
             {"name": "Tea"}
         ]
+
+
+async def test_who_leaves_while_syncing_misses_nothing(
+    server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    since = (await sync(bob))["next_batch"]
+    event_id = await alice.send(room_id, "goodbye")
+    changed = server.services.account_data.changed
+
+    async def leaving(*args: Any) -> Any:
+        monkeypatch.undo()
+        await bob.post(f"/rooms/{room_id}/leave")
+        return await changed(*args)
+
+    monkeypatch.setattr(server.services.account_data, "changed", leaving)
+    first = await sync(bob, since)
+    second = await sync(bob, first["next_batch"])
+    assert event_id in json.dumps([first, second])
+    assert room_id in second["rooms"]["leave"]
