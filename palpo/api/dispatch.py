@@ -101,7 +101,7 @@ class Dispatcher:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - this is the renderer
-            reply = render(error)
+            reply = render(error, request_id)
         await _send(send, reply, request_id, head=method == "HEAD")
         exchange = Exchange(
             method=method,

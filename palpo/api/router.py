@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from palpo.core.errors import InvalidParam, Unrecognized
+from palpo.core.errors import InvalidParam, Unrecognized, WrongMethod
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Router(Generic[T]):
     def match(self, method: str, raw_path: bytes) -> tuple[T, dict[str, str]]:
         """The target of a request and its decoded path parameters.
 
-        Raises Unrecognized: 404 for an unknown path, 405 for another method's. Raises InvalidParam
+        Raises Unrecognized for an unknown path, WrongMethod for one that has other methods, InvalidParam
         where a segment is not UTF-8 once decoded.
         """
         node, segments = self._find(raw_path)
@@ -54,14 +54,9 @@ class Router(Generic[T]):
             raise Unrecognized("Unrecognized request")
         found = node.targets.get(method)
         if found is None:
-            raise Unrecognized(f"{method[:16]} is not a method of this endpoint", status=405)
+            raise WrongMethod(f"{method[:16]} is not a method of this endpoint", allowed=node.targets)
         target, names = found
         return target, {name: _decode(segment) for name, segment in zip(names, segments, strict=True)}
-
-    def methods(self, raw_path: bytes) -> tuple[str, ...]:
-        """The methods that a path has; none where it is unknown."""
-        node, _ = self._find(raw_path)
-        return tuple(node.targets) if node is not None else ()
 
     def _find(self, raw_path: bytes) -> tuple[_Node[T] | None, list[str]]:
         try:

@@ -12,7 +12,8 @@
     ├── Forbidden           403     M_FORBIDDEN
     │   └── AuthError       403     an event the room's auth rules reject
     ├── NotFound            404     M_NOT_FOUND
-    ├── Unrecognized        404/405 M_UNRECOGNIZED
+    ├── Unrecognized        404     M_UNRECOGNIZED
+    │   └── WrongMethod     405     M_UNRECOGNIZED
     ├── Conflict            409
     ├── TooLarge            413     M_TOO_LARGE
     ├── LimitExceeded       429     M_LIMIT_EXCEEDED
@@ -25,6 +26,7 @@ Spec: client-server API, "Standard error response".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -124,10 +126,20 @@ class NotFound(MatrixError):
 
 
 class Unrecognized(MatrixError):
-    """No such endpoint (404), or not with that method (405)."""
+    """No such endpoint."""
 
     status = 404
     errcode = "M_UNRECOGNIZED"
+
+
+class WrongMethod(Unrecognized):
+    """An endpoint that has other methods: ``allowed``."""
+
+    status = 405
+
+    def __init__(self, message: str, *, allowed: Iterable[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
 
 
 class Conflict(MatrixError):

@@ -201,7 +201,11 @@ def test_head_is_get_without_the_body(running: Running) -> None:
         assert head.status_code == get.status_code
         for name in ("content-type", "content-length", "access-control-allow-origin"):
             assert head.headers[name] == get.headers[name]
-    assert running.request("HEAD", "/_matrix/client/v3/createRoom").status_code == 405
+    wrong = running.request("HEAD", "/_matrix/client/v3/createRoom")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST, OPTIONS")
+    wrong = running.request("POST", "/_matrix/client/v3/account/whoami")
+    assert wrong.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert wrong.json()["errcode"] == "M_UNRECOGNIZED"
 
 
 def test_options_on_every_endpoint(running: Running) -> None:
