@@ -101,7 +101,7 @@ class PushGateways:
                 "POST", str(url), headers=headers, body=body, timeout_s=TIMEOUT_S
             ) as response:
                 answer = await response.read(MAX_ANSWER)
-                if response.status != 200:
+                if not 200 <= response.status < 300:
                     raise GatewayFailed(f"status {response.status}")
         except HttpError as error:
             raise GatewayFailed(f"{type(error).__name__}: {error}") from error

@@ -268,17 +268,15 @@ class PushWorker:
 
 async def _without_idle_counts(tx: WriteTransaction, rows: Sequence[Waiting]) -> list[Waiting]:
     """Without the rows that would tell a number to a pusher that knows that nothing is unread."""
-    idle: dict[bytes, bool] = {}
-    kept = []
-    for row in rows:
-        if row.event_id is None:
-            if row.pusher_hash not in idle:
-                state = await storage.state(tx, row.pusher_hash)
-                idle[row.pusher_hash] = state is not None and state.badge == 0
-            if idle[row.pusher_hash]:
-                continue
-        kept.append(row)
-    return kept
+    counted = {row.pusher_hash for row in rows if row.event_id is None}
+    idle = {pusher for pusher in counted if await _is_idle(tx, pusher)}
+    return [row for row in rows if row.event_id is not None or row.pusher_hash not in idle]
+
+
+async def _is_idle(tx: WriteTransaction, pusher: bytes) -> bool:
+    """Whether a pusher was last told that nothing is unread, and is not being told of anything now."""
+    state = await storage.state(tx, pusher)
+    return state is not None and state.badge == 0 and not await storage.of_pusher(tx, pusher, 1)
 
 
 def _rows(told: Sequence[Told], pushers: dict[str, list[Pusher]], now: int) -> list[Waiting]:

@@ -31,6 +31,8 @@ class PostServer:
     status: int = 200
     answer: dict[str, Any] = field(default_factory=dict)
     received: asyncio.Queue[Received] = field(default_factory=asyncio.Queue)
+    hold: asyncio.Event | None = None
+    """Answers wait until it is set."""
 
     async def next(self) -> Received:
         """The next request, within a few seconds."""
@@ -47,6 +49,8 @@ class PostServer:
         body = dict(await request.post()) if form else await request.json()
         headers = {name.lower(): value for name, value in request.headers.items()}
         await self.received.put(Received(path=request.path, headers=headers, body=body))
+        if self.hold is not None:
+            await self.hold.wait()
         return web.json_response(self.answer, status=self.status)
 
 

@@ -156,6 +156,33 @@ async def test_reading_tells_the_number(server: Homeserver, gateway: PostServer)
     assert await gateway.quiet()
 
 
+async def test_reading_what_is_being_told(server: Homeserver, gateway: PostServer) -> None:
+    alice, bob, room_id = await conversation(server)
+    await set_pusher(alice, gateway)
+    event_id = await bob.send(room_id, "one")
+    await notification(gateway)
+    await alice.post(f"/rooms/{room_id}/receipt/m.read/{event_id}")
+    assert (await notification(gateway))["counts"] == {}
+    gateway.hold = asyncio.Event()
+    event_id = await bob.send(room_id, "two")
+    assert (await notification(gateway))["counts"] == {"unread": 1}
+    await alice.post(f"/rooms/{room_id}/receipt/m.read/{event_id}")
+    assert await gateway.quiet()
+    gateway.hold.set()
+    assert (await notification(gateway))["counts"] == {}
+
+
+async def test_any_success_is_one(server: Homeserver, gateway: PostServer) -> None:
+    alice, bob, room_id = await conversation(server)
+    await set_pusher(alice, gateway)
+    gateway.status = 202
+    await bob.send(room_id, "one")
+    await notification(gateway)
+    server.clock.advance(BACKOFF_MS)
+    await bob.send(room_id, "two")
+    assert (await notification(gateway))["content"]["body"] == "two"
+
+
 async def test_sending_reads_too(server: Homeserver, gateway: PostServer) -> None:
     alice, bob, room_id = await conversation(server)
     await set_pusher(alice, gateway)
