@@ -30,6 +30,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from palpo.core.errors import (
     BadRequest,
     Forbidden,
@@ -41,9 +43,12 @@ from palpo.core.errors import (
 )
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.login_identifiers import user_of
 from palpo.services.logins import Logins
+from palpo.services.threepids import ThirdPartyIds
 from palpo.storage import uia as storage
 from palpo.streams.clock import Clock
+from palpo.wire.client.login import Identified
 
 SESSION_MS = 15 * 60_000
 """How long a session lives."""
@@ -87,28 +92,33 @@ class DummyStage:
         """Nothing to check."""
 
 
+class _Proof(Identified, frozen=True, kw_only=True):
+    password: str
+
+
 class PasswordStage:
     """``m.login.password``: the password of the user who is asked, and of nobody else."""
 
-    def __init__(self, logins: Logins) -> None:
+    def __init__(self, logins: Logins, threepids: ThirdPartyIds) -> None:
         self._logins = logins
+        self._threepids = threepids
 
     def params(self, user_id: str | None) -> dict[str, Any] | None:
         """Nothing."""
         return None
 
     async def check(self, auth: Auth, user_id: str | None) -> None:
-        """Check identifier and password; raises Forbidden, SomebodyElse and LimitExceeded."""
-        identifier = auth.get("identifier")
-        user = auth.get("user")
-        if isinstance(identifier, dict):
-            user = identifier.get("user") if identifier.get("type", "m.id.user") == "m.id.user" else ""
-        if user is None:
-            user = user_id
-        password = auth.get("password")
-        if not isinstance(user, str) or not isinstance(password, str):
-            raise Forbidden("A user and a password are needed")
-        account = await self._logins.check_password(user, password)
+        """Check identifier and password; raises Forbidden, SomebodyElse and LimitExceeded.
+
+        Where nobody is named, it is the one who is asked.
+        """
+        try:
+            proof = msgspec.convert(auth, _Proof)
+        except msgspec.ValidationError:
+            raise Forbidden("A user and a password are needed") from None
+        named = (proof.identifier, proof.user, proof.medium, proof.address) != (None,) * 4
+        user = await user_of(proof, self._threepids) if named or user_id is None else user_id
+        account = await self._logins.check_password(user, proof.password)
         if account.user_id != user_id:
             raise SomebodyElse("That is somebody else's password")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
-from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
+from palpo.config.appservices import Registration
+from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound, UnknownToken
+from palpo.services.login_identifiers import user_of
 from palpo.services.logins import LOGIN_TOKEN_MS, DeviceChoice
 from palpo.storage.accounts import Account
 from palpo.wire.client import login as wire
@@ -21,14 +23,14 @@ MAX_TOKEN = 1024
 @handlers.serves(wire.get_login_flows)
 async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.LoginFlows:
     """GET /login."""
-    if not call.services.config.password.enabled:
-        raise NotFound("Nobody logs in here by password", errcode="M_UNRECOGNIZED")
-    flows = [
-        wire.LoginFlow(type="m.login.password"),
-        wire.LoginFlow(type="m.login.token", get_login_token=True),
-    ]
+    flows = []
+    if call.services.config.password.enabled:
+        flows.append(wire.LoginFlow(type="m.login.password"))
+        flows.append(wire.LoginFlow(type="m.login.token", get_login_token=True))
     if call.services.appservices.registrations:
         flows.append(wire.LoginFlow(type=APPLICATION_SERVICE))
+    if not flows:
+        raise NotFound("Nobody logs in here", errcode="M_UNRECOGNIZED")
     return wire.LoginFlows(flows=flows)
 
 
@@ -60,14 +62,14 @@ async def _prove(call: Call, body: wire.Login) -> Account:
     if body.type == "m.login.password" and call.services.config.password.enabled:
         if body.password is None:
             raise MissingParam("password is missing")
-        return await logins.check_password(await _account(call, body), body.password)
+        return await logins.check_password(await user_of(body, call.services.threepids), body.password)
     if body.type == "m.login.token":
         if body.token is None:
             raise MissingParam("token is missing")
         return await logins.spend_login_token(body.token[:MAX_TOKEN])
     if body.type == APPLICATION_SERVICE:
-        appservice = require_appservice(call)
-        account = await logins.find(_user(body))
+        appservice = _appservice(call)
+        account = await logins.find(await user_of(body, call.services.threepids))
         if account is None:
             raise Forbidden("There is no such user")
         if not appservice.has_user(account.user_id):
@@ -76,34 +78,12 @@ async def _prove(call: Call, body: wire.Login) -> Account:
     raise BadRequest("Unknown login type", errcode="M_UNKNOWN")
 
 
-async def _account(call: Call, body: wire.Login) -> str:
-    """As ``_user``; for an address, the user whose account has it, or somebody who does not exist."""
-    identifier = body.identifier or wire.Identifier(medium=body.medium, address=body.address)
-    named = identifier.type == "m.id.thirdparty" or (body.identifier is None and body.user is None)
-    if named and identifier.medium is not None and identifier.address is not None:
-        user_id = await call.services.threepids.owner(identifier.medium, identifier.address)
-        return user_id or f"{identifier.medium}:{identifier.address}"
-    return _user(body)
-
-
-def _user(body: wire.Login) -> str:
-    """The user ID or localpart in the body, the deprecated fields included.
-
-    Raises MissingParam, Forbidden for third-party identifiers, and BadRequest for identifiers of types that
-    the spec does not have.
-    """
-    identifier = body.identifier
-    if identifier is None:
-        if body.address is not None or body.medium is not None:
-            raise Forbidden("The third-party identifier is not known")
-        identifier = wire.Identifier(type="m.id.user", user=body.user)
-    if identifier.type in ("m.id.thirdparty", "m.id.phone"):
-        raise Forbidden("The third-party identifier is not known")
-    if identifier.type not in (None, "m.id.user"):
-        raise BadRequest("Unknown type of identifier", errcode="M_UNKNOWN")
-    if identifier.user is None:
-        raise MissingParam("identifier.user is missing")
-    return identifier.user
+def _appservice(call: Call) -> Registration:
+    """The application service that asks; raises MissingToken, and Forbidden (spec: "Appservice Login")."""
+    try:
+        return require_appservice(call)
+    except UnknownToken as error:
+        raise Forbidden(error.message) from None
 
 
 @handlers.serves(wire.generate_login_token)

@@ -31,14 +31,19 @@ class Identifier(msgspec.Struct, frozen=True):
     address: str | None = None
 
 
-class Login(Body, frozen=True):
-    """Body of /login."""
+class Identified(Body, frozen=True):
+    """Who logs in; ``user``, and ``medium`` with ``address``, are deprecated for ``identifier``."""
 
-    type: str
     identifier: Identifier | None = None
     user: str | None = None
     medium: str | None = None
     address: str | None = None
+
+
+class Login(Identified, frozen=True, kw_only=True):
+    """Body of /login."""
+
+    type: str
     password: str | None = None
     token: str | None = None
     device_id: str | None = None

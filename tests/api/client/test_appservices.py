@@ -124,9 +124,20 @@ async def test_login(server: Homeserver) -> None:
     assert APPSERVICE_LOGIN in types
     assert (await server.client().post("/login", body, status=401))["errcode"] == "M_MISSING_TOKEN"
     alice = await server.register("alice")
-    assert (await alice.post("/login", body, status=401))["errcode"] == "M_UNKNOWN_TOKEN"
+    assert (await alice.post("/login", body, status=403))["errcode"] == "M_FORBIDDEN"
+    body["identifier"]["user"] = "_irc_nobody"
+    assert (await sender.post("/login", body, status=403))["errcode"] == "M_FORBIDDEN"
     body["identifier"]["user"] = "alice"
     assert (await sender.post("/login", body, status=403))["errcode"] == "M_EXCLUSIVE"
+
+
+async def test_login_where_passwords_are_off(tmp_path: Path) -> None:
+    files = [registration(tmp_path)]
+    async with homeserver(tmp_path, password={"enabled": False}, appservices=files) as server:
+        flows = (await server.client().get("/login"))["flows"]
+        assert flows == [{"type": APPSERVICE_LOGIN}]
+    async with homeserver(tmp_path, password={"enabled": False}) as server:
+        assert (await server.client().get("/login", status=404))["errcode"] == "M_UNRECOGNIZED"
 
 
 async def test_rate_limits_are_for_others(server: Homeserver) -> None:

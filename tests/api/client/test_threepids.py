@@ -158,6 +158,23 @@ async def test_logging_in_by_address(server: Homeserver, alice: Client, box: Mai
         assert answer.get("user_id") == (alice.user_id if status == 200 else None)
     old = {"type": "m.login.password", "medium": "email", "address": ADDRESS, "password": PASSWORD}
     assert (await server.client().post("/login", old))["user_id"] == alice.user_id
+    untyped = {"type": "m.login.password", "identifier": {"medium": "email", "address": ADDRESS}}
+    answer = await server.client().post("/login", {**untyped, "password": PASSWORD})
+    assert answer["user_id"] == alice.user_id
+
+
+async def test_confirming_by_address(server: Homeserver, alice: Client, box: Mailbox) -> None:
+    await add_address(alice, box)
+    body = {"new_password": NEW_PASSWORD, "logout_devices": False}
+    for address, status in (("nobody@example.org", 401), (ADDRESS, 200)):
+        identifier = {"type": "m.id.thirdparty", "medium": "email", "address": address}
+        auth = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
+        answer = await alice.post("/account/password", {**body, "auth": auth}, status=status)
+        assert answer.get("errcode") == (None if status == 200 else "M_FORBIDDEN")
+    old = {"type": "m.login.password", "medium": "email", "address": ADDRESS, "password": NEW_PASSWORD}
+    await alice.post("/account/password", {**body, "auth": old})
+    bob = await server.register("bob")
+    await bob.post("/account/password", {**body, "auth": old}, status=403)
 
 
 async def test_a_password_is_reset(server: Homeserver, alice: Client, box: Mailbox) -> None:
