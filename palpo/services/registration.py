@@ -113,15 +113,18 @@ class Registration:
         account = Account(user_id=user_id, appservice_id=appservice_id, created_ts=self._clock.now_ms())
         return user_id, await self._create(account, choice)
 
+    def check_guest(self, guest: Requester, username: str | None) -> None:
+        """Raises Forbidden where ``guest`` is none, or ``username`` is not their own."""
+        if not guest.is_guest or username != identifiers.localpart_of(guest.user_id):
+            raise Forbidden("That is not a guest's access token and username")
+
     async def upgrade_guest(
-        self, guest: Requester, username: str | None, password: str | None, choice: DeviceChoice | None
+        self, guest: Requester, password: str | None, choice: DeviceChoice | None
     ) -> tuple[str, NewSession | None]:
         """Make the account of ``guest`` a user's (spec: "Guest Access"); returns as ``register`` does.
 
-        The username must be the guest's own. Raises Forbidden, M_WEAK_PASSWORD (400).
+        Raises Forbidden, M_WEAK_PASSWORD (400).
         """
-        if not guest.is_guest or username != identifiers.localpart_of(guest.user_id):
-            raise Forbidden("That is not a guest's access token and username")
         hash_ = None
         if password is not None:
             self._passwords.check_new(password)

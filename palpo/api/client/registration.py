@@ -40,9 +40,10 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
         registration.check_password(body.password)
     if body.guest_access_token is not None:
         guest = await call.services.sessions.authenticate(body.guest_access_token)
+        registration.check_guest(guest, body.username)
         uia_session = await authorise(call, body.auth, flows=flows)
         proven = await _proven_address(call, uia_session)
-        user_id, session = await registration.upgrade_guest(guest, body.username, body.password, wanted)
+        user_id, session = await registration.upgrade_guest(guest, body.password, wanted)
     else:
         if body.username is not None:
             await registration.check_available(body.username)

@@ -100,6 +100,9 @@ async def test_guest_becomes_user(server: Homeserver, alice: Client) -> None:
     body = {"username": localpart, "password": PASSWORD, "auth": DUMMY}
     theirs = {**body, "guest_access_token": alice.token}
     assert (await server.client().post("/register", theirs, status=403))["errcode"] == "M_FORBIDDEN"
+    # That is found before anybody goes through user-interactive auth.
+    other = {"username": "x" + localpart, "guest_access_token": guest["access_token"]}
+    assert (await server.client().post("/register", other, status=403))["errcode"] == "M_FORBIDDEN"
     mine = {**body, "guest_access_token": guest["access_token"]}
     assert (await server.client().post("/register", mine))["user_id"] == guest["user_id"]
     assert "is_guest" not in await (await server.login(localpart)).get("/account/whoami")
