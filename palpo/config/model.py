@@ -287,6 +287,13 @@ class PushConfig(Section, frozen=True):
         Meta(description="Keep the rules of before v1.17 that look for the user's name in the text."),
     ] = False
     polls: Annotated[bool, Meta(description="The rules for polls (MSC3930), under unstable names.")] = True
+    thread_subscriptions: Annotated[
+        bool,
+        Meta(
+            description="Rules by which threads that a user does not follow are silent (MSC4306); clients "
+            "that cannot follow threads have no notifications of them then."
+        ),
+    ] = False
     allow_http: Annotated[bool, Meta(description="Pushers may use `http://`: for tests only.")] = False
 
 

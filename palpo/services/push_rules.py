@@ -45,7 +45,7 @@ class _Rules:
 
     @cached_property
     def content(self) -> bytes:
-        return to_json({"global": msgspec.to_builtins(self.ruleset)})
+        return to_json({"global": self.ruleset.to_json()})
 
 
 class PushRules:
@@ -111,7 +111,10 @@ class PushRules:
 
     def _defaults(self, user_id: str) -> Ruleset:
         return core.default_rules(
-            user_id, polls=self._config.polls, legacy_mentions=self._config.legacy_mentions
+            user_id,
+            polls=self._config.polls,
+            legacy_mentions=self._config.legacy_mentions,
+            thread_subscriptions=self._config.thread_subscriptions,
         )
 
     async def _rules(self, user_id: str) -> _Rules:

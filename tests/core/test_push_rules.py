@@ -239,7 +239,7 @@ def holds(condition: dict[str, Any], event: Event | None = None, context: RoomCo
     rules = Ruleset(override=(PushRule(rule_id="r", actions=["notify"], conditions=[condition]),))
     by_rule = judge(event or message(), context, rules=rules) is not None
     if predicate is not None:
-        assert predicate(event or message(), context or room(), None) == by_rule
+        assert predicate(event or message(), context or room(), None, None) == by_rule
     return by_rule
 
 
@@ -369,3 +369,37 @@ def test_many_event_types_do_not_pile_up() -> None:
         assert evaluator.evaluate(make_event(V11, f"m.{number}", BOB), room()) is NO_ACTIONS
     assert len(evaluator._selected) < 100
     assert evaluator.evaluate(message(), room()).notify
+
+
+@pytest.mark.parametrize(
+    ("event", "follows", "actions"),
+    [
+        (message(), None, ["notify"]),
+        (message(), True, ["notify", SOUND]),
+        (message(), False, []),
+        (message(**{"m.mentions": {"user_ids": [ALICE]}}), False, ["notify", SOUND, HIGHLIGHT]),
+        (message(**{"m.relates_to": {"rel_type": "m.replace"}}), True, []),
+    ],
+)
+def test_threads_that_are_followed_or_not(event: Event, follows: bool | None, actions: list[Any]) -> None:
+    rules = default_rules(ALICE, thread_subscriptions=True)
+    muted = PushRule(rule_id=event.room_id, actions=["notify"] if follows is False else [])
+    for ruleset in (rules, rules.with_kind("room", (muted,)) if follows is not None else rules):
+        evaluator = compile_rules(ruleset)
+        assert evaluator.asks_for_threads
+        assert evaluator.evaluate(event, room(), follows=follows).raw == actions
+
+
+def test_threads_are_asked_for_only_where_a_rule_does() -> None:
+    assert not compile_rules(default_rules(ALICE)).asks_for_threads
+    rules = default_rules(ALICE, thread_subscriptions=True)
+    assert [rule["rule_id"] for rule in rules.to_json()["postcontent"]] == [
+        ".io.element.msc4306.rule.unsubscribed_thread",
+        ".io.element.msc4306.rule.subscribed_thread",
+    ]
+    for rule in rules.postcontent:
+        rules = set_enabled(rules, "postcontent", rule.rule_id, False)
+    assert not compile_rules(rules).asks_for_threads
+    assert "postcontent" not in default_rules(ALICE).to_json()
+    condition = {"kind": "io.element.msc4306.thread_subscription", "subscribed": "yes"}
+    assert compile_condition(condition) is None

@@ -77,7 +77,7 @@ async def set_push_rule_actions(call: Call, params: wire.Rule, body: wire.SetAct
 
 
 async def _global(call: Call) -> Json:
-    return _object(msgspec.to_builtins(await call.services.push_rules.ruleset(call.user_id)))
+    return (await call.services.push_rules.ruleset(call.user_id)).to_json()
 
 
 def _object(value: Any) -> Json:

@@ -25,13 +25,15 @@ class RoomContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     levels: PowerLevels
 
 
-Predicate = Callable[[Event, RoomContext, str | None], bool]
-"""Judges an event in a room for a user with a display name (``None`` without one)."""
+Predicate = Callable[[Event, RoomContext, str | None, bool | None], bool]
+"""Judges an event in a room for a user with a display name (``None`` without one), who follows the thread
+that the event is in, or does not (``None`` where it is in none)."""
 Getter = Callable[[Event], Any]
 
 MISSING: Final = object()
 """Stands for a property that an event does not have."""
 
+THREAD_SUBSCRIPTION: Final = "io.element.msc4306.thread_subscription"
 _SCALARS: Final = (str, int, bool, type(None))
 _COUNT = re.compile(r"(==|<=|>=|<|>)?([0-9]{1,18})")
 _COMPARISONS: Final[dict[str | None, Callable[[int, int], bool]]] = {
@@ -93,7 +95,7 @@ def _compile_event_match(condition: dict[str, Any]) -> Predicate | None:
 
 
 def _matches(get: Getter, matches: Callable[[str], bool]) -> Predicate:
-    def check(event: Event, _room: RoomContext, _name: str | None) -> bool:
+    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
         value = get(event)
         return type(value) is str and matches(value)
 
@@ -106,7 +108,7 @@ def _compile_property_is(condition: dict[str, Any]) -> Predicate | None:
         return None
     kind = type(wanted)
 
-    def check(event: Event, _room: RoomContext, _name: str | None) -> bool:
+    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
         value = get(event)
         return type(value) is kind and value == wanted
 
@@ -119,7 +121,7 @@ def _compile_property_contains(condition: dict[str, Any]) -> Predicate | None:
         return None
     kind = type(wanted)
 
-    def check(event: Event, _room: RoomContext, _name: str | None) -> bool:
+    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
         values = get(event)
         return type(values) is list and any(type(value) is kind and value == wanted for value in values)
 
@@ -132,22 +134,29 @@ def _compile_member_count(condition: dict[str, Any]) -> Predicate | None:
     if match is None:
         return None
     compare, count = _COMPARISONS[match[1]], int(match[2])
-    return lambda _event, room, _name: compare(room.member_count, count)
+    return lambda _event, room, _name, _follows: compare(room.member_count, count)
 
 
 def _compile_sender_permission(condition: dict[str, Any]) -> Predicate | None:
     key = condition.get("key")
     if not isinstance(key, str):
         return None
-    return lambda _event, room, _name: room.sender_power >= room.levels.notification(key)
+    return lambda _event, room, _name, _follows: room.sender_power >= room.levels.notification(key)
 
 
 def _compile_display_name(_condition: dict[str, Any]) -> Predicate:
-    def check(event: Event, _room: RoomContext, name: str | None) -> bool:
+    def check(event: Event, _room: RoomContext, name: str | None, _follows: bool | None) -> bool:
         body = _body(event)
         return bool(name) and type(body) is str and has_words(fold(body), str(name).lower())
 
     return check
+
+
+def _compile_thread_subscription(condition: dict[str, Any]) -> Predicate | None:
+    subscribed = condition.get("subscribed")
+    if not isinstance(subscribed, bool):
+        return None
+    return lambda _event, _room, _name, follows: follows is subscribed
 
 
 def _body(event: Event) -> Any:
@@ -191,4 +200,5 @@ _COMPILERS: Final[dict[str, Callable[[dict[str, Any]], Predicate | None]]] = {
     "room_member_count": _compile_member_count,
     "sender_notification_permission": _compile_sender_permission,
     "contains_display_name": _compile_display_name,
+    THREAD_SUBSCRIPTION: _compile_thread_subscription,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from palpo.core.identifiers import localpart_of
+from palpo.core.push_rules.conditions import THREAD_SUBSCRIPTION
 from palpo.core.push_rules.model import PushRule, Ruleset
 
 LEGACY_MENTION_RULES: Final = frozenset(
@@ -19,15 +20,19 @@ _TWO_MEMBERS: Final = {"kind": "room_member_count", "is": "2"}
 _MAY_NOTIFY_ROOM: Final = {"kind": "sender_notification_permission", "key": "room"}
 
 
-def default_rules(user_id: str, *, polls: bool = False, legacy_mentions: bool = False) -> Ruleset:
+def default_rules(
+    user_id: str, *, polls: bool = False, legacy_mentions: bool = False, thread_subscriptions: bool = False
+) -> Ruleset:
     """The rules of a user who has changed none.
 
     ``polls`` adds MSC3930's rules under their unstable names; ``legacy_mentions`` adds the rules that
-    v1.17 took away (MSC4210), which find the user's name or ``@room`` in a message's text.
+    v1.17 took away (MSC4210), which find the user's name or ``@room`` in a message's text;
+    ``thread_subscriptions`` adds MSC4306's rules.
     """
     return Ruleset(
         override=tuple(_override(user_id, polls, legacy_mentions)),
         content=(_contains_user_name(user_id),) if legacy_mentions else (),
+        postcontent=_thread_subscriptions() if thread_subscriptions else (),
         underride=tuple(_underride(polls)),
     )
 
@@ -78,6 +83,18 @@ def _underride(polls: bool) -> list[PushRule]:
         rules.append(_rule(f"{rule_id}_one_to_one", [_TWO_MEMBERS, poll], ["notify", _SOUND]))
         rules.append(_rule(rule_id, [poll], ["notify"]))
     return rules
+
+
+def _thread_subscriptions() -> tuple[PushRule, ...]:
+    """Threads that the user does not follow are silent, those that they follow are not."""
+    prefix = ".io.element.msc4306.rule."
+    unfollowed, followed = (
+        [{"kind": THREAD_SUBSCRIPTION, "subscribed": subscribed}] for subscribed in (False, True)
+    )
+    return (
+        _rule(f"{prefix}unsubscribed_thread", unfollowed, []),
+        _rule(f"{prefix}subscribed_thread", followed, ["notify", _SOUND]),
+    )
 
 
 def _is_user_mention(user_id: str) -> PushRule:

@@ -13,7 +13,13 @@ import msgspec
 from msgspec import UNSET
 
 from palpo.core.events import Event
-from palpo.core.push_rules.conditions import Predicate, RoomContext, body_matches, compile_condition
+from palpo.core.push_rules.conditions import (
+    THREAD_SUBSCRIPTION,
+    Predicate,
+    RoomContext,
+    body_matches,
+    compile_condition,
+)
 from palpo.core.push_rules.defaults import LEGACY_MENTION_RULES
 from palpo.core.push_rules.glob import is_literal
 from palpo.core.push_rules.model import PushRule, Ruleset
@@ -54,7 +60,7 @@ NO_ACTIONS: Final = Actions(notify=False, highlight=False, sound=None, raw=[])
 
 
 class _Compiled(msgspec.Struct, frozen=True):
-    """An ``override``, ``content`` or ``underride`` rule."""
+    """A rule with conditions or a pattern."""
 
     event_type: str | None
     """The only type, in lower case, of events that it can match; ``None`` for any."""
@@ -66,24 +72,35 @@ class _Compiled(msgspec.Struct, frozen=True):
 class Evaluator:
     """A user's rules, ready to judge events; made by ``compile_rules``, and meant to be kept."""
 
-    __slots__ = ("_first", "_last", "_rooms", "_selected", "_senders")
+    __slots__ = ("_first", "_last", "_rooms", "_selected", "_senders", "asks_for_threads")
 
     def __init__(self, ruleset: Ruleset) -> None:
-        self._first = [*_compile_all(ruleset.override), *_compile_all(ruleset.content)]
+        before_rooms = (*ruleset.override, *ruleset.content, *ruleset.postcontent)
+        self.asks_for_threads = any(map(_asks_for_threads, (*before_rooms, *ruleset.underride)))
+        self._first = list(_compile_all(before_rooms))
         self._rooms = _by_id(ruleset.room)
         self._senders = _by_id(ruleset.sender)
         self._last = list(_compile_all(ruleset.underride))
         self._selected: dict[str, tuple[list[_Compiled], list[_Compiled]]] = {}
 
-    def evaluate(self, event: Event, room: RoomContext, display_name: str | None = None) -> Actions:
+    def evaluate(
+        self,
+        event: Event,
+        room: RoomContext,
+        display_name: str | None = None,
+        *,
+        follows: bool | None = None,
+    ) -> Actions:
         """What to do with ``event`` for the user, whose display name in the room is given.
 
-        The caller leaves out users' own events, which never notify.
+        ``follows`` says whether the user is subscribed to the thread that the event is in, None where it
+        is in none; it matters only where ``asks_for_threads``. The caller leaves out users' own events,
+        which never notify.
         """
         first, last = self._selected.get(event.type) or self._select(event.type)
         for rule in first:
             for predicate in rule.predicates:
-                if not predicate(event, room, display_name):
+                if not predicate(event, room, display_name, follows):
                     break
             else:
                 return rule.actions
@@ -92,7 +109,7 @@ class Evaluator:
             return found
         for rule in last:
             for predicate in rule.predicates:
-                if not predicate(event, room, display_name):
+                if not predicate(event, room, display_name, follows):
                     break
             else:
                 return rule.actions
@@ -154,5 +171,10 @@ def _literal_type(condition: dict[str, Any]) -> str | None:
     return pattern.lower() if isinstance(pattern, str) and is_literal(pattern) else None
 
 
-def _without_mentions(event: Event, _room: RoomContext, _name: str | None) -> bool:
+def _asks_for_threads(rule: PushRule) -> bool:
+    kinds = (condition.get("kind") for condition in rule.conditions or ())
+    return rule.enabled and THREAD_SUBSCRIPTION in kinds
+
+
+def _without_mentions(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
     return "m.mentions" not in event.content

@@ -9,8 +9,10 @@ from msgspec import UNSET, UnsetType
 
 from palpo.core.errors import BadJson, InvalidParam, MissingParam
 
-KINDS: Final = ("override", "content", "room", "sender", "underride")
+KINDS: Final = ("override", "content", "postcontent", "room", "sender", "underride")
 """The kinds of rule, in the order in which they are tried."""
+POSTCONTENT: Final = "postcontent"
+"""The kind of which only the server has rules (MSC4306)."""
 
 MAX_PATTERN: Final = 255
 """Characters in a glob; it keeps the cost of matching a long text in bounds."""
@@ -31,16 +33,17 @@ class PushRule(msgspec.Struct, frozen=True, kw_only=True):
     actions: list[Any]
     """Strings and ``set_tweak`` objects; the historical ones are kept, and mean nothing."""
     conditions: list[dict[str, Any]] | UnsetType = UNSET
-    """Only ``override`` and ``underride`` rules have them."""
+    """``override``, ``postcontent`` and ``underride`` rules have them."""
     pattern: str | UnsetType = UNSET
     """Only ``content`` rules have one."""
 
 
 class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's rules of each kind, the most important first; ``msgspec.to_builtins`` gives the JSON."""
+    """A user's rules of each kind, the most important first."""
 
     override: tuple[PushRule, ...] = ()
     content: tuple[PushRule, ...] = ()
+    postcontent: tuple[PushRule, ...] = ()
     room: tuple[PushRule, ...] = ()
     sender: tuple[PushRule, ...] = ()
     underride: tuple[PushRule, ...] = ()
@@ -53,6 +56,13 @@ class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
     def with_kind(self, kind: str, rules: tuple[PushRule, ...]) -> Ruleset:
         """A copy that has other rules of one kind."""
         return msgspec.structs.replace(self, **{check_kind(kind): rules})
+
+    def to_json(self) -> dict[str, Any]:
+        """The rules by kind; the kind that the spec does not know is there only if there are any."""
+        kinds: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.postcontent:
+            del kinds[POSTCONTENT]
+        return kinds
 
 
 def check_kind(kind: str) -> str:
@@ -68,7 +78,8 @@ def parse_rule(kind: str, rule_id: str, body: dict[str, Any]) -> PushRule:
     Raises ``InvalidParam`` for IDs that users may not choose, ``MissingParam`` and ``BadJson`` for bodies
     that are no rule of this kind.
     """
-    check_kind(kind)
+    if check_kind(kind) == POSTCONTENT:
+        raise InvalidParam("Users have no rules of this kind")
     if not rule_id or rule_id.startswith(".") or "/" in rule_id or "\\" in rule_id:
         raise InvalidParam("A rule ID may not be empty, start with a dot, or have slashes or backslashes")
     conditions: list[dict[str, Any]] | UnsetType = UNSET
