@@ -7,7 +7,8 @@ For sync and ``GET /keys/changes``::
 
 ``rooms`` are those of the user's joined rooms in which anything happened in ``(since, upto]``; it may
 hold more, and None stands for all of them. Where nothing of the kind happened, no query is made.
-Positions are stream positions; ``upto`` must not be above what is visible (``wakeups.position``).
+Positions are stream positions; ``upto`` must not be above what is visible (``wakeups.position``). Whose
+keys have changed since ``upto`` may be told of already: of each user only the last change is known.
 
 ``changed`` has who updated device or cross-signing keys and shares a room with the user (or is the
 user), and whoever has come to share a room with the user; ``left`` those with whom no room is shared
@@ -29,6 +30,8 @@ from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
 MEMBER = "m.room.member"
+BATCH = 500
+"""Events that are looked at together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ class DeviceLists:
         async def unit(tx: Transaction) -> DeviceListChanges:
             updated: set[str] = set()
             if lists:
-                updated = await storage.changed_between(tx, None, since, upto, observer=user_id)
+                updated = await storage.changed_since(tx, since, observer=user_id)
             moved = (began | ceased) - {user_id}
             sharing = await storage.sharing_with(tx, user_id, (updated | moved) - {user_id})
             changed = ((updated | began) & sharing) | (updated & {user_id})
@@ -89,16 +92,21 @@ class DeviceLists:
             return await storage.member_events(tx, where, since, upto)
 
         event_ids = await self._db.read(find)
-        began, ceased = set[str](), set[str]()
-        for stored in await self._events.get_list(event_ids) if event_ids else ():
-            member, joins = stored.event.state_key, _is_join(stored)
-            if member is None or await self._was_joined(stored, member) == joins:
-                continue
-            moved = began if joins else ceased
-            moved.add(member)
-            if member == user_id:
-                moved.update(await self._members(stored.event.room_id))
-        return began, ceased
+        moved = set[str](), set[str]()
+        for start in range(0, len(event_ids), BATCH):
+            for stored in await self._events.get_list(event_ids[start : start + BATCH]):
+                await self._note_move(stored, user_id, *moved)
+        return moved
+
+    async def _note_move(self, stored: StoredEvent, user_id: str, began: set[str], ceased: set[str]) -> None:
+        """Note who was moved by a membership event: its user, or everyone in the room for ``user_id``."""
+        member, joins = stored.event.state_key, _is_join(stored)
+        if member is None or await self._was_joined(stored, member) == joins:
+            return
+        moved = began if joins else ceased
+        moved.add(member)
+        if member == user_id:
+            moved.update(await self._members(stored.event.room_id))
 
     async def _members(self, room_id: str) -> list[str]:
         return await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))

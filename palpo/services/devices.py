@@ -56,7 +56,7 @@ class Devices:
                 return
             await storage.rename(tx, user_id, device_id, display_name)
             if await keys.find_device_keys(tx, user_id, device_id) is not None:
-                await device_lists.record(tx, user_id, [device_id])
+                await device_lists.record(tx, user_id)
 
         await self._db.write(unit)
 
@@ -93,11 +93,10 @@ def check_display_name(display_name: str | None) -> None:
 
 async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
     """Forget the keys and messages of devices that are being removed."""
-    had_keys: list[str | None] = []
+    had_keys = False
     for device_id in device_ids:
         await to_device.delete_device(tx, user_id, device_id)
         await cross_signing.delete_signatures(tx, user_id, device_id)
-        if await keys.delete_device(tx, user_id, device_id):
-            had_keys.append(device_id)
+        had_keys |= await keys.delete_device(tx, user_id, device_id)
     if had_keys:
-        await device_lists.record(tx, user_id, had_keys)
+        await device_lists.record(tx, user_id)

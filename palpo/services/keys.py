@@ -257,7 +257,7 @@ async def _store_device_keys(tx: WriteTransaction, user_id: str, device_id: str,
     await storage.put_device_keys(tx, user_id, device_id, json)
     if known is not None:
         await cross_signing.delete_signatures(tx, user_id, device_id)
-    await device_lists.record(tx, user_id, [device_id])
+    await device_lists.record(tx, user_id)
 
 
 async def _store_one_time_keys(

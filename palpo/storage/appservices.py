@@ -14,6 +14,7 @@ from palpo.db.tables.presence import typing
 from palpo.db.tables.receipts import receipts
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.device_lists import EVERYONE
 from palpo.storage.events import EventStatus
 from palpo.storage.receipts import Receipt
 
@@ -83,7 +84,7 @@ _TO_DEVICE = Statement(
 _DELETE_TO_DEVICE = Statement(delete(to_device_messages).where(in_list(m.position, "positions")))
 _DEVICE_LISTS = Statement(
     select(d.position, d.user_id)
-    .where(d.position > bindparam("after"), d.position <= bindparam("upto"), d.observer.is_(None))
+    .where(d.position > bindparam("after"), d.position <= bindparam("upto"), d.observer == EVERYONE)
     .order_by(d.position)
     .limit(bindparam("limit"))
 )
@@ -157,7 +158,7 @@ async def delete_messages(tx: WriteTransaction, positions: Sequence[int]) -> Non
 
 
 async def device_list_updates(tx: Transaction, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
-    """``(position, user)`` of everyone whose device list changed in ``(after, upto]``."""
+    """``(position, user)`` of everyone whose device list last changed in ``(after, upto]``."""
     return [(row[0], row[1]) for row in await tx.all(_DEVICE_LISTS, after=after, upto=upto, limit=limit)]
 
 

@@ -1,12 +1,16 @@
-"""Changes of users' device lists: a stream by position."""
+"""When users' device lists last changed.
+
+Whoever asks, asks what changed after some position until now, so each user's last change is enough:
+one that an older change hides is told of in its stead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, select
 
-from palpo.db.statements import Statement, in_list, insert_row
+from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.devices import device_list_changes
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -14,11 +18,12 @@ from palpo.storage import memberships as membership_storage
 from palpo.storage.events import EventStatus
 
 c = device_list_changes.c
-_INSERT = insert_row(device_list_changes)
-_IN_RANGE = (c.position > bindparam("after")) & (c.position <= bindparam("upto"))
-_OBSERVED = or_(c.observer.is_(None), c.observer == bindparam("observer"))
-_CHANGED = Statement(select(c.user_id).distinct().where(_IN_RANGE, _OBSERVED))
-_CHANGED_OF = Statement(select(c.user_id).distinct().where(in_list(c.user_id, "users"), _IN_RANGE, _OBSERVED))
+EVERYONE = ""
+"""The ``observer`` of a change that all can see."""
+_PUT = upsert(device_list_changes, key=["user_id", "observer"])
+_CHANGED = Statement(
+    select(c.user_id).distinct().where(in_list(c.observer, "observers"), c.position > bindparam("after"))
+)
 
 _mine = memberships.alias("mine")
 _other = memberships.alias("other")
@@ -46,36 +51,20 @@ _MEMBER_EVENTS = Statement(
 )
 
 
-async def record(
-    tx: WriteTransaction,
-    user_id: str,
-    device_ids: Sequence[str | None] = (None,),
-    *,
-    observer: str | None = None,
-) -> None:
-    """Note that the keys of devices changed, or (None) cross-signing keys; wakes all who can see it.
+async def record(tx: WriteTransaction, user_id: str, *, observer: str = EVERYONE) -> None:
+    """Note that a user's device or cross-signing keys changed; wakes all who can see it.
 
     A change for an ``observer`` is for that user alone.
     """
-    position = await tx.positions(len(device_ids))
-    rows = [
-        {"position": position + number, "user_id": user_id, "device_id": device_id, "observer": observer}
-        for number, device_id in enumerate(device_ids)
-    ]
-    await tx.many(_INSERT, rows)
+    await tx.run(_PUT, user_id=user_id, observer=observer, position=await tx.positions())
     tx.notify(f"device_list:{user_id}", f"user:{observer or user_id}")
-    if observer is None:
+    if observer == EVERYONE:
         tx.notify(*(f"room:{room_id}" for room_id in await membership_storage.joined_rooms(tx, user_id)))
 
 
-async def changed_between(
-    tx: Transaction, user_ids: Collection[str] | None, after: int, upto: int, *, observer: str
-) -> set[str]:
-    """Whose device list changed in ``(after, upto]`` as ``observer`` sees it: of all, or of ``user_ids``."""
-    if user_ids is None:
-        rows = await tx.all(_CHANGED, after=after, upto=upto, observer=observer)
-    else:
-        rows = await tx.all(_CHANGED_OF, users=list(user_ids), after=after, upto=upto, observer=observer)
+async def changed_since(tx: Transaction, after: int, *, observer: str) -> set[str]:
+    """Whose device list changed after a position, as ``observer`` sees it."""
+    rows = await tx.all(_CHANGED, observers=[EVERYONE, observer], after=after)
     return {row[0] for row in rows}
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from sqlalchemy import select
+
 from palpo.core.device_keys import UploadedKey
 from palpo.db.engine import Database
 from palpo.db.position import CURRENT
+from palpo.db.statements import Statement
+from palpo.db.tables.devices import device_list_changes
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import accounts, cross_signing, device_lists, devices, key_backups, keys, to_device
 from palpo.storage.cross_signing import CrossSigningKey, KeySignature
@@ -136,25 +140,32 @@ async def test_cross_signing(database: Database) -> None:
 
 
 async def test_device_list_changes(database: Database) -> None:
-    async def record(user_id: str, *device_ids: str | None, observer: str | None = None) -> int:
-        await database.write(lambda tx: device_lists.record(tx, user_id, device_ids, observer=observer))
+    async def record(user_id: str, observer: str = device_lists.EVERYONE) -> int:
+        await database.write(lambda tx: device_lists.record(tx, user_id, observer=observer))
         position: int = await database.read(lambda tx: tx.value(CURRENT))
         return position
 
-    first = await record(ALICE, "A", "B")
-    second = await record(BOB, None)
-    end = await record("@c:a", None, observer=ALICE)
+    start = await record(BOB)
+    first = await record(ALICE)
+    await record("@c:a", observer=ALICE)
+    last = await record(BOB)
 
-    async def changed(after: int, upto: int, observer: str, users: list[str] | None = None) -> set[str]:
-        return await database.read(
-            lambda tx: device_lists.changed_between(tx, users, after, upto, observer=observer)
-        )
+    async def changed(after: int, observer: str) -> set[str]:
+        return await database.read(lambda tx: device_lists.changed_since(tx, after, observer=observer))
 
-    assert await changed(0, end, BOB) == {ALICE, BOB}
-    assert await changed(0, end, ALICE) == {ALICE, BOB, "@c:a"}
-    assert await changed(0, first, ALICE) == {ALICE}
-    assert await changed(first, second, ALICE) == {BOB}
-    assert await changed(0, end, ALICE, [BOB, "@d:a"]) == {BOB}
+    assert await changed(0, BOB) == {ALICE, BOB}
+    assert await changed(0, ALICE) == {ALICE, BOB, "@c:a"}
+    assert await changed(start, BOB) == {ALICE, BOB}
+    assert await changed(first, ALICE) == {BOB, "@c:a"}
+    assert await changed(last, ALICE) == set()
+
+
+async def test_of_each_user_only_the_last_device_list_change_is_kept(database: Database) -> None:
+    for _ in range(3):
+        await database.write(lambda tx: device_lists.record(tx, ALICE))
+        await database.write(lambda tx: device_lists.record(tx, ALICE, observer=BOB))
+    rows = await database.read(lambda tx: tx.all(Statement(select(device_list_changes))))
+    assert len(rows) == 2
 
 
 async def test_to_device(database: Database) -> None:

@@ -103,3 +103,16 @@ async def test_a_change_wakes_those_who_share_a_room(server: Homeserver, alice: 
     topics = server.services.wakeups.changed_since(position)
     assert topics is not None
     assert {f"room:{room_id}", f"user:{bob.user_id}"} <= topics
+
+
+async def test_changes_until_a_token_that_is_not_the_newest(
+    server: Homeserver, alice: Client, bob: Client
+) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    since = server.services.wakeups.position
+    await upload(bob)
+    upto = server.services.wakeups.position
+    await upload(bob, "new")
+    answer = await alice.get(f"/keys/changes?from=s{since}&to=s{upto}")
+    assert answer["changed"] == [bob.user_id]

@@ -7,14 +7,13 @@ from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
 device_list_changes = Table(
     "device_list_changes",
     metadata,
-    Column("position", integer(), primary_key=True, autoincrement=False),
-    Column("user_id", identifier(), nullable=False),
-    Column("device_id", identifier()),
-    Column("observer", identifier()),
-    Index("ix_device_list_changes_user_id_position", "user_id", "position"),
+    Column("user_id", identifier(), primary_key=True),
+    Column("observer", identifier(), primary_key=True),
+    Column("position", integer(), nullable=False),
+    Index("ix_device_list_changes_observer_position", "observer", "position"),
 )
-"""``user_id``'s keys changed: those of ``device_id``, or the cross-signing keys where it is NULL.
-Where ``observer`` is set the change, a signature, shows to that user alone."""
+"""Where ``user_id``'s device or cross-signing keys last changed, as all can see (``observer`` is empty),
+or as ``observer`` alone can, who has signed one of them."""
 
 to_device_messages = Table(
     "to_device_messages",

@@ -273,28 +273,23 @@ def upgrade() -> None:
     )
     op.create_table(
         "device_list_changes",
-        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column(
             "user_id",
             sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
             nullable=False,
         ),
         sa.Column(
-            "device_id",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=True,
-        ),
-        sa.Column(
             "observer",
             sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=True,
+            nullable=False,
         ),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_device_list_changes")),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "observer", name=op.f("pk_device_list_changes")),
     )
     op.create_index(
-        "ix_device_list_changes_user_id_position",
+        "ix_device_list_changes_observer_position",
         "device_list_changes",
-        ["user_id", "position"],
+        ["observer", "position"],
         unique=False,
     )
     op.create_table(
