@@ -11,6 +11,8 @@ from palpo.db.tables.thread_subscriptions import thread_subscriptions
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 t = thread_subscriptions.c
+THREAD_TOPIC = "thread_followers:"
+"""Before a root's event ID: notified when somebody begins to follow the thread, or stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,11 @@ _CHANGED = Statement(
     .order_by(t.position.desc())
     .limit(bindparam("limit"))
 )
+_FOLLOWERS = Statement(
+    select(t.user_id).where(
+        t.root_id == bindparam("root_id"), t.room_id == bindparam("room_id"), t.subscribed == 1
+    )
+)
 
 
 async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:
@@ -57,13 +64,22 @@ async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:
         automatic=int(subscription.automatic),
         position=subscription.position,
     )
-    tx.notify(f"user:{subscription.user_id}", f"thread_subscriptions:{subscription.user_id}")
+    tx.notify(
+        f"user:{subscription.user_id}",
+        f"thread_subscriptions:{subscription.user_id}",
+        THREAD_TOPIC + subscription.root_id,
+    )
 
 
 async def get(tx: Transaction, user_id: str, room_id: str, root_id: str) -> ThreadSubscription | None:
     """What is known of a user and a thread."""
     row = await tx.one(_GET, user_id=user_id, room_id=room_id, root_id=root_id)
     return None if row is None else _subscription(row)
+
+
+async def followers(tx: Transaction, room_id: str, root_id: str) -> frozenset[str]:
+    """The users who are subscribed to a thread."""
+    return frozenset(row[0] for row in await tx.all(_FOLLOWERS, room_id=room_id, root_id=root_id))
 
 
 async def changed(

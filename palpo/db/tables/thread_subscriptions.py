@@ -13,6 +13,7 @@ thread_subscriptions = Table(
     Column("subscribed", flag(), nullable=False),
     Column("automatic", flag(), nullable=False),
     Column("position", integer(), nullable=False),
+    Index("ix_thread_subscriptions_root_id", "root_id"),
     Index("ix_thread_subscriptions_user_id_position", "user_id", "position"),
 )
 """A row that is not ``subscribed`` remembers when the user stopped following."""

@@ -1393,6 +1393,7 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "room_id", "root_id", name=op.f("pk_thread_subscriptions")),
     )
+    op.create_index("ix_thread_subscriptions_root_id", "thread_subscriptions", ["root_id"], unique=False)
     op.create_index(
         "ix_thread_subscriptions_user_id_position",
         "thread_subscriptions",
