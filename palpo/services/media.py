@@ -57,7 +57,8 @@ def thumbnail_spec(width: int, height: int, *, crop: bool, animated: bool) -> Th
 
 
 def _side(wanted: int) -> int:
-    return next((side for side in SIDES if side >= wanted), SIDES[-1])
+    """The next side up: of those above SIDES, the powers of two, since no thumbnail is too small."""
+    return next((side for side in SIDES if side >= wanted), 1 << (wanted - 1).bit_length())
 
 
 class Media:

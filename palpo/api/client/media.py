@@ -45,16 +45,14 @@ async def create_content(call: Call, params: NoParams, body: NoBody) -> wire.Cre
 @handlers.serves(wire.get_content_authed)
 async def get_content(call: Call, params: wire.DownloadParams, body: NoBody) -> Reply:
     """GET /download/{serverName}/{mediaId}."""
-    record = await _find(call, params)
-    return _reply(call, record, disposition(record.content_type, record.filename))
+    return _original(call, await _find(call, params))
 
 
 @handlers.serves(wire.get_content_override_name)
 @handlers.serves(wire.get_content_override_name_authed)
 async def get_content_override_name(call: Call, params: wire.NamedDownloadParams, body: NoBody) -> Reply:
     """GET /download/{serverName}/{mediaId}/{fileName}."""
-    record = await _find(call, params)
-    return _reply(call, record, disposition(record.content_type, params.file_name))
+    return _original(call, await _find(call, params), params.file_name)
 
 
 @handlers.serves(wire.get_content_thumbnail)
@@ -66,15 +64,7 @@ async def get_content_thumbnail(call: Call, params: wire.ThumbnailParams, body: 
     spec = thumbnail_spec(params.width, params.height, crop=crop, animated=params.animated)
     thumbnail = await call.services.media.thumbnail(record, spec)
     name = THUMBNAIL_NAMES.get(thumbnail.content_type, "thumbnail.png")
-    return Reply(
-        body=call.services.media.read(thumbnail.sha256),
-        content_type=thumbnail.content_type,
-        headers={
-            **_headers(call, thumbnail.sha256),
-            "Content-Disposition": disposition(thumbnail.content_type, name),
-            "Content-Length": str(thumbnail.size),
-        },
-    )
+    return _reply(call, thumbnail.sha256, thumbnail.size, thumbnail.content_type, name)
 
 
 @handlers.serves(wire.get_url_preview)
@@ -115,35 +105,37 @@ async def _find(call: Call, params: wire.DownloadParams) -> MediaRecord:
     )
 
 
-def _headers(call: Call, sha256: bytes) -> dict[str, str]:
+def _original(call: Call, record: MediaRecord, filename: str | None = None) -> Reply:
+    """What was uploaded, under another name where there is one."""
+    assert record.sha256 is not None
+    content_type = record.content_type or DEFAULT_TYPE
+    return _reply(call, record.sha256, record.size, content_type, filename or record.filename)
+
+
+def _reply(call: Call, sha256: bytes, size: int, content_type: str, filename: str | None) -> Reply:
+    """The content, the part of it that is asked for, or word that the client has it already."""
     audience = "public" if call.endpoint.auth is Auth.NONE else "private"
-    return {
+    headers = {
         **SECURITY,
         "Cache-Control": f"{audience}, max-age={MAX_AGE}, immutable",
         "ETag": f'"{sha256.hex()}"',
         "Accept-Ranges": "bytes",
+        "Content-Disposition": disposition(content_type, filename),
     }
-
-
-def _reply(call: Call, record: MediaRecord, content_disposition: str) -> Reply:
-    """The content, the part of it that is asked for, or word that the client has it already."""
-    assert record.sha256 is not None
-    headers = {**_headers(call, record.sha256), "Content-Disposition": content_disposition}
-    content_type = record.content_type or DEFAULT_TYPE
     if headers["ETag"] in call.headers.get("if-none-match", ""):
         return Reply(status=304, content_type=content_type, headers=headers)
     try:
-        wanted = byte_range(call.headers.get("range"), record.size)
+        wanted = byte_range(call.headers.get("range"), size)
     except Unsatisfiable:
-        headers["Content-Range"] = f"bytes */{record.size}"
+        headers["Content-Range"] = f"bytes */{size}"
         return Reply(status=416, content_type=content_type, headers=headers)
-    start, stop = wanted or (0, record.size)
+    start, stop = wanted or (0, size)
     headers["Content-Length"] = str(stop - start)
     if wanted is not None:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{record.size}"
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     return Reply(
         status=200 if wanted is None else 206,
-        body=call.services.media.read(record.sha256, start, stop),
+        body=call.services.media.read(sha256, start, stop),
         content_type=content_type,
         headers=headers,
     )

@@ -282,6 +282,26 @@ async def test_thumbnails(alice: Client, query: str, size: tuple[int, int]) -> N
         assert response.headers["content-disposition"].startswith('inline; filename="thumbnail.')
 
 
+@pytest.mark.parametrize("method", ["scale", "crop"])
+async def test_large_thumbnails_are_no_smaller_than_asked_for(alice: Client, method: str) -> None:
+    uri = await upload(alice, image(4200, 2100))
+    for width, height in ((2100, 1050), (3000, 1500), (5000, 2500)):
+        query = f"width={width}&height={height}&method={method}"
+        made = opened((await raw(alice, f"/client/v1/media/thumbnail/{uri}?{query}")).content)
+        assert made.width >= min(width, 4200)
+        assert made.height >= min(height, 2048)
+
+
+async def test_a_thumbnail_that_the_client_has(alice: Client) -> None:
+    path = f"/_matrix/client/v1/media/thumbnail/{await upload(alice, image(800, 400))}?width=96&height=96"
+    headers = {"Authorization": f"Bearer {alice.token}"}
+    first = await alice.http.get(path, headers=headers)
+    again = await alice.http.get(path, headers={**headers, "If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    part = await alice.http.get(path, headers={**headers, "Range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, first.content[:4])
+
+
 async def test_animated_thumbnails(alice: Client) -> None:
     path = f"/client/v1/media/thumbnail/{await upload(alice, animation(100, 100), content_type='image/gif')}"
     still = await raw(alice, f"{path}?width=32&height=32&method=crop&animated=false")
