@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from palpo.core.errors import MatrixError
 from palpo.core.events import Event, StateKey
-from palpo.core.power_levels import PowerLevels
-from palpo.core.push_rules import Actions, RoomContext
-from palpo.db.engine import Database
+from palpo.core.push_rules import Actions
 from palpo.services.account_data import AccountData
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.invite_permissions import InvitePermissions
+from palpo.services.push_rooms import PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.state_at import StateAt
-from palpo.storage import memberships
 from palpo.storage.events import StoredEvent
 
-CREATE, POWER_LEVELS = ("m.room.create", ""), ("m.room.power_levels", "")
 MEMBER = "m.room.member"
-
-
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """What rules ask about a room in one of its states."""
-
-    state_root: bytes
-    levels: PowerLevels
-    member_count: int
 
 
 class PushJudge:
@@ -37,20 +23,19 @@ class PushJudge:
 
     def __init__(
         self,
-        db: Database,
         events: EventStore,
         heads: RoomHeads,
+        push_rooms: PushRooms,
         push_rules: PushRules,
         account_data: AccountData,
         invite_permissions: InvitePermissions,
     ) -> None:
-        self._db = db
         self._heads = heads
+        self._push_rooms = push_rooms
         self._push_rules = push_rules
         self._account_data = account_data
         self._invite_permissions = invite_permissions
         self._state_at = StateAt(events)
-        self._rooms: Bounded[str, _Room] = Bounded(10_000)
 
     async def notified(self, stored: StoredEvent, user_ids: Collection[str]) -> dict[str, Actions]:
         """Those of ``user_ids`` whom the event notifies, with the actions of the rule that matched.
@@ -63,9 +48,7 @@ class PushJudge:
         if not users or stored.redacted_by is not None:
             return {}
         head = await self._heads.get(event.room_id)
-        room = await self._room(head, event.room_id)
-        sender_power = room.levels.user(event.sender)
-        context = RoomContext(member_count=room.member_count, sender_power=sender_power, levels=room.levels)
+        context = (await self._push_rooms.get(head)).context(event.sender)
         names = await self._display_names(head, users)
         found = {}
         for user_id in users:
@@ -83,16 +66,6 @@ class PushJudge:
             return await self._invite_permissions.shows(user_id, event.sender)
         return await self._state_at.membership(stored.state_after, user_id) == "join"
 
-    async def _room(self, head: RoomHead, room_id: str) -> _Room:
-        found = self._rooms.touch(room_id)
-        if found is None or found.state_root != head.state_root:
-            state = await self._heads.state(head, [CREATE, POWER_LEVELS])
-            counts = await self._db.read(lambda tx: memberships.counts(tx, room_id))
-            levels = _levels(head, state.get(CREATE), state.get(POWER_LEVELS))
-            found = _Room(head.state_root, levels, counts.get("join", 0))
-            self._rooms.keep({room_id: found})
-        return found
-
     async def _display_names(self, head: RoomHead, user_ids: Collection[str]) -> dict[str, str]:
         keys: list[StateKey] = [(MEMBER, user_id) for user_id in user_ids]
         names = {}
@@ -107,11 +80,3 @@ def invites(event: Event, user_id: str) -> bool:
     """Whether an event invites a user."""
     to_user = event.type == MEMBER and event.state_key == user_id
     return to_user and event.content.get("membership") == "invite"
-
-
-def _levels(head: RoomHead, create: Event | None, power_levels: Event | None) -> PowerLevels:
-    """The power levels in force; the default ones where a room's are malformed."""
-    try:
-        return PowerLevels.from_state(head.rules, create, power_levels)
-    except MatrixError:
-        return PowerLevels.from_state(head.rules, create, None)

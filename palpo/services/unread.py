@@ -23,18 +23,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from palpo.core.errors import MatrixError
-from palpo.core.events import Event
-from palpo.core.power_levels import PowerLevels
-from palpo.core.push_rules import Evaluator, RoomContext
+from palpo.core.push_rules import Evaluator
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.account_data import AccountData
 from palpo.services.event_store import Bounded, EventStore
+from palpo.services.push_rooms import PushRoom, PushRooms
 from palpo.services.push_rules import PushRules
-from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.recent_events import RecentEvents
+from palpo.services.room_heads import RoomHeads
 from palpo.services.threads import MAIN, Threads
-from palpo.storage import events as events_storage
 from palpo.storage import memberships
 from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
@@ -51,7 +49,6 @@ CHECKPOINT_EVERY = 100
 """Events that are judged before what was found is stored."""
 AT_ONCE = 20
 """Rooms that are looked at at the same time."""
-CREATE, POWER_LEVELS = ("m.room.create", ""), ("m.room.power_levels", "")
 UNTHREADED = ""
 
 Entry = tuple[int, str, bool]
@@ -147,24 +144,12 @@ class State(msgspec.Struct, array_like=True):
         )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Room:
-    """What rules ask about a room, for one of its states and one user."""
+    """What one user's rules ask about a room."""
 
-    head: RoomHead
-    levels: PowerLevels
-    member_count: int
+    facts: PushRoom
     display_name: str | None
-    contexts: dict[str, RoomContext] = field(default_factory=dict)
-
-    def context(self, sender: str) -> RoomContext:
-        """The context of an event by ``sender``."""
-        found = self.contexts.get(sender)
-        if found is None:
-            found = self.contexts[sender] = RoomContext(
-                member_count=self.member_count, sender_power=self.levels.user(sender), levels=self.levels
-            )
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +160,9 @@ class _Asked:
     upto: int
     known: dict[str, State]
     marks: dict[str, dict[str, int]]
-    """Thread → position, as the user's receipts have it."""
+    """Thread → position, as the user's receipts have it; where they may have changed."""
     last: dict[str, int]
-    """The position of the last event."""
+    """The position of the last event, of rooms that are not known."""
     members: dict[str, str]
     """The user's membership event, if there are rooms that are not known."""
     evaluator: Evaluator
@@ -197,6 +182,8 @@ class Unread:
         wakeups: Wakeups,
         events: EventStore,
         heads: RoomHeads,
+        recent: RecentEvents,
+        push_rooms: PushRooms,
         threads: Threads,
         push_rules: PushRules,
         account_data: AccountData,
@@ -206,6 +193,8 @@ class Unread:
         self._db = db
         self._events = events
         self._heads = heads
+        self._recent = recent
+        self._push_rooms = push_rooms
         self._threads = threads
         self._push_rules = push_rules
         self._account_data = account_data
@@ -274,6 +263,9 @@ class Unread:
             if (state := self._states.get((user_id, room_id))) is not None
         }
         missing = [room_id for room_id in room_ids if room_id not in known]
+        oldest = min((state.upto for state in known.values()), default=upto)
+        read = self._reads.changed_since(user_id, oldest, upto)
+        marked = room_ids if read else missing
 
         async def unit(tx: Transaction) -> _Asked:
             stored = await storage.checkpoints(tx, user_id, missing) if missing else {}
@@ -282,8 +274,8 @@ class Unread:
                 user_id=user_id,
                 upto=upto,
                 known={**known, **{room_id: _DECODER.decode(state) for room_id, state in stored.items()}},
-                marks=await storage.marks(tx, user_id, room_ids),
-                last=await rooms_storage.last_positions(tx, room_ids),
+                marks=await storage.marks(tx, user_id, marked) if marked else {},
+                last=await rooms_storage.last_positions(tx, missing) if missing else {},
                 members={row.room_id: row.event_id for row in members},
                 evaluator=evaluator,
                 ignored=ignored,
@@ -330,12 +322,9 @@ class Unread:
 
     async def _new_events(self, asked: _Asked, room_id: str, after: int) -> list[StoredEvent]:
         """The newest events after a position, oldest first."""
-        upto = asked.upto
-        if after >= min(upto, asked.last.get(room_id, 0)):
+        if after >= min(asked.upto, asked.last.get(room_id, asked.upto)):
             return []
-        ids = await self._db.read(
-            lambda tx: events_storage.latest_ids(tx, room_id, after=after, upto=upto, limit=MAX_SCAN)
-        )
+        ids = await self._recent.latest_ids(room_id, after=after, upto=asked.upto, limit=MAX_SCAN)
         ids.reverse()
         return await self._events.get_list(ids)
 
@@ -346,7 +335,7 @@ class Unread:
             return
         if event.sender in asked.ignored:
             return
-        actions = asked.evaluator.evaluate(event, room.context(event.sender), room.display_name)
+        actions = asked.evaluator.evaluate(event, room.facts.context(event.sender), room.display_name)
         if not actions.notify:
             return
         thread = await self._threads.thread_of(event)
@@ -386,25 +375,12 @@ class Unread:
 
     async def _room(self, user_id: str, room_id: str) -> _Room:
         head = await self._heads.get(room_id)
-        member_key = ("m.room.member", user_id)
-        state = await self._heads.state(head, [CREATE, POWER_LEVELS, member_key])
-        member = state.get(member_key)
+        key = ("m.room.member", user_id)
+        member = (await self._heads.state(head, [key])).get(key)
         name = None if member is None else member.content.get("displayname")
-        counts = await self._db.read(lambda tx: memberships.counts(tx, room_id))
         return _Room(
-            head=head,
-            levels=_levels(head, state.get(CREATE), state.get(POWER_LEVELS)),
-            member_count=counts.get("join", 0),
-            display_name=name if isinstance(name, str) else None,
+            facts=await self._push_rooms.get(head), display_name=name if isinstance(name, str) else None
         )
-
-
-def _levels(head: RoomHead, create: Event | None, power_levels: Event | None) -> PowerLevels:
-    """The power levels in force; the default ones where a room's are malformed."""
-    try:
-        return PowerLevels.from_state(head.rules, create, power_levels)
-    except MatrixError:
-        return PowerLevels.from_state(head.rules, create, None)
 
 
 def total(counts: Iterable[UnreadCounts]) -> UnreadCounts:

@@ -23,9 +23,9 @@ class PushServices(MediaServices):
     @cached_property
     def push_judge(self) -> PushJudge:
         return PushJudge(
-            self.db,
             self.events,
             self.room_heads,
+            self.push_rooms,
             self.push_rules,
             self.account_data,
             self.invite_permissions,

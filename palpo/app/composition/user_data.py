@@ -11,6 +11,7 @@ from palpo.services.event_relationships import EventRelationships
 from palpo.services.filters import Filters
 from palpo.services.old_sync import OldSync
 from palpo.services.presence import PresenceTracker
+from palpo.services.push_rooms import PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.receipts import Receipts
 from palpo.services.relations import Relations
@@ -66,12 +67,18 @@ class UserDataServices(RoomServices):
         )
 
     @cached_property
+    def push_rooms(self) -> PushRooms:
+        return PushRooms(self.db, self.room_heads)
+
+    @cached_property
     def unread(self) -> Unread:
         return Unread(
             self.db,
             self.wakeups,
             self.events,
             self.room_heads,
+            self.recent_events,
+            self.push_rooms,
             self.threads,
             self.push_rules,
             self.account_data,
