@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,12 @@ def on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
     async def run() -> Any:
         try:
             try:
-                opened = await engine.connect()
+                connection = await engine.connect()
             except ModuleNotFoundError:
                 raise
             except Exception as error:
                 raise _unreachable(error) from error
-            async with opened as connection, connection.begin():
+            async with aclosing(connection), connection.begin():
                 return await connection.run_sync(work)
         finally:
             await engine.dispose()
