@@ -16,11 +16,11 @@ from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device
 from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
-from palpo.sync.summary import NAMES, RoomSummary, Summaries
+from palpo.sync.summary import NAME, RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines, Wanted
 from palpo.sync.window import Window
 
-SUMMARISED = frozenset((MEMBER, *(type_ for type_, _ in NAMES)))
+SUMMARISED = frozenset((MEMBER, NAME))
 """The state that summaries are made of."""
 
 

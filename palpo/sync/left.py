@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import EventStore
@@ -17,6 +17,19 @@ from palpo.sync.window import Window
 LEFT = ("leave", "ban")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """How somebody left a room, and what they see of it."""
+
+    timeline: TimelinePart
+    known: bytes | None
+    """Root of the state that the client knows of, None if it did not know it was in the room."""
+    end: bytes
+    """Root of the state that was left behind."""
+    shown: bool
+    """Whether the state is the user's to see and news to the client."""
+
+
 class LeftRooms:
     """Timelines and state up to the moment of leaving."""
 
@@ -29,34 +42,43 @@ class LeftRooms:
         self._access = access
 
     async def collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
-        """What happened until the user left; the change of ``membership``, in ``window``, is always told.
+        """What happened until the user left."""
+        left = await self.departure(reader, window, membership)
+        state: list[StoredEvent] = []
+        if left.shown:
+            request = StateRequest(
+                room_id=membership.room_id,
+                user_id=reader.user_id,
+                device=reader.device,
+                known=left.known or EMPTY_ROOT,
+                end=left.end,
+                timeline=left.timeline,
+                window=window,
+                state_after=reader.state_after,
+            )
+            state = await self._states.delta(request, reader.filter)
+        return RoomNews(room_id=membership.room_id, timeline=left.timeline, state=state, end=left.end)
+
+    async def departure(self, reader: Reader, window: Window, membership: Membership) -> Departure:
+        """How the user left, or what became of them after; ``membership`` changed in ``window``.
 
         The last change need not be the leaving: who has left may be banned, or turn down an invitation.
-        Of the state they see what they left behind.
+        It is always told, but of the state they see what they left behind.
         """
         last = await self._store.get(membership.event_id)
         leaving = await self._access.left_by(membership)
         known = await self._known_root(window, membership)
         fresh = known is None and leaving is not None and leaving.position > window.after
         timeline = await self._timeline(reader, window, last, after=0 if fresh else window.after)
-        end = (leaving or last).state_after
-        state: list[StoredEvent] = []
-        if leaving is not None and (known is not None or fresh):
-            if timeline.events and timeline.events[0].position > leaving.position:
-                # The state before the timeline is not theirs to see.
-                timeline = replace(timeline, complete=False)
-            request = StateRequest(
-                room_id=membership.room_id,
-                user_id=reader.user_id,
-                device=reader.device,
-                known=known or EMPTY_ROOT,
-                end=end,
-                timeline=timeline,
-                window=window,
-                state_after=reader.state_after,
-            )
-            state = await self._states.delta(request, reader.filter)
-        return RoomNews(room_id=membership.room_id, timeline=timeline, state=state, end=end)
+        if leaving is not None and timeline.events and timeline.events[0].position > leaving.position:
+            # The state before the timeline is not theirs to see.
+            timeline = replace(timeline, complete=False)
+        return Departure(
+            timeline=timeline,
+            known=known,
+            end=(leaving or last).state_after,
+            shown=leaving is not None and (known is not None or fresh),
+        )
 
     async def _timeline(
         self, reader: Reader, window: Window, last: StoredEvent, *, after: int

@@ -13,13 +13,12 @@ from palpo.storage import memberships
 MAX_HEROES = 5
 GONE = ("leave", "ban")
 HERE = ("join", "invite")
-NAMES = (("m.room.name", "name"), ("m.room.canonical_alias", "alias"))
-"""The state that names a room, and where in its content."""
+NAME = "m.room.name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSummary:
-    """``heroes`` is None for a room that has a name or a canonical alias."""
+    """``heroes`` is None for a room that has a name."""
 
     joined: int
     invited: int
@@ -70,13 +69,9 @@ class Summaries:
         }
 
     async def _named(self, root: bytes) -> bool:
-        found = await self._store.state_events(root, [(type_, "") for type_, _ in NAMES])
-        return any(
-            (item := found.get((type_, ""))) is not None
-            and isinstance(name := item.event.content.get(key), str)
-            and name != ""
-            for type_, key in NAMES
-        )
+        found = await self._store.state_event(root, NAME, "")
+        name = None if found is None else found.event.content.get("name")
+        return isinstance(name, str) and name != ""
 
 
 def _heroes(members: _Members, user_id: str) -> list[str] | None:

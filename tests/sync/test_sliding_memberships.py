@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.support.homeserver import Client
-from tests.sync.sliding import BASIC, Connection, all_rooms, bodies, members
+from tests.sync.sliding import BASIC, Connection, all_rooms, bodies, keys, members
 
 MEMBER = "m.room.member"
 
@@ -151,3 +153,45 @@ async def test_invites_that_are_not_wanted_are_not_shown(alice: Client, bob: Cli
     assert await connection.rooms() == {}
     await bob.put(path, {})
     assert (await connection.rooms())[room_id]["membership"] == "invite"
+
+
+async def test_a_kicked_room_has_the_name_and_state_that_were_left_behind(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat", name="Tea")
+    await alice.put(f"/rooms/{room_id}/state/m.room.avatar", {"url": "mxc://a/b"})
+    await bob.post(f"/join/{room_id}")
+    connection = all_rooms(bob, state=[*BASIC, [MEMBER, "$ME"]])
+    await connection.sync()
+    await alice.post(f"/rooms/{room_id}/kick", {"user_id": bob.user_id})
+    for type_, content in (("m.room.name", {"name": "Secret"}), ("m.room.avatar", {"url": "mxc://a/secret"})):
+        await alice.put(f"/rooms/{room_id}/state/{type_}", content)
+    await alice.post(f"/rooms/{room_id}/ban", {"user_id": bob.user_id})
+    for number, follower in enumerate((connection, all_rooms(bob, "fresh", state=[["*", "*"]]))):
+        room = (await follower.rooms())[room_id]
+        assert room["membership"] == "ban"
+        assert "ecret" not in json.dumps(room)
+        own = [event for event in room["required_state"] if event["state_key"] == bob.user_id]
+        assert [event["content"]["membership"] for event in own] == ["ban"]
+        assert "joined_count" not in room
+        if number == 1:
+            assert (room["name"], room["avatar"]) == ("Tea", "mxc://a/b")
+            assert ("m.room.name", "") in keys(room)
+
+
+async def test_a_room_with_an_alias_and_no_name_has_heroes(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat", room_alias_name="tea")
+    await bob.post(f"/join/{room_id}")
+    room = (await all_rooms(alice).rooms())[room_id]
+    assert [hero["user_id"] for hero in room["heroes"]] == [bob.user_id]
+
+
+async def test_rooms_are_told_of_without_a_timeline_too(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    connection = all_rooms(alice, limit=0)
+    before = (await connection.rooms())[room_id]
+    await bob.send(room_id, "hello")
+    room = (await connection.rooms())[room_id]
+    assert room["timeline"] == []
+    assert room["limited"] is True
+    assert room["bump_stamp"] > before["bump_stamp"]
+    assert room["notification_count"] == 1

@@ -26,7 +26,7 @@ from palpo.sync.summary import RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines
 from palpo.sync.window import Window
 
-NAME, AVATAR, ALIAS = ("m.room.name", ""), ("m.room.avatar", ""), ("m.room.canonical_alias", "")
+NAME, AVATAR = ("m.room.name", ""), ("m.room.avatar", "")
 WHOLE = 2**31
 """The ``limit`` of a room whose every event the client has."""
 
@@ -79,7 +79,7 @@ class RoomNews:
             or self.counted
             or self.state
             or self.unset
-            or (self.timeline is not None and self.timeline.events)
+            or self.timeline is not None
             or not due.joined
             or (due.sent is not None and due.sent.direct != due.direct)
         )
@@ -134,7 +134,8 @@ class SlidingRooms:
         if due.initial:
             await self._add_initial_state(news, end)
         elif due.moved or due.new_state:
-            await self._add_changed_state(news, end)
+            known = await self._timelines.state_root(due.room_id, due.known) if due.moved else end
+            await self._add_changed_state(news, known or EMPTY_ROOT, end)
         if news.timeline is not None and lazy_members(due.match.config.state):
             await self._add_lazy_members(listener, news, end)
         if news.timeline is not None:
@@ -177,12 +178,9 @@ class SlidingRooms:
         news.avatar = _text(named.get(AVATAR), "url") or UNSET
         await self._add_summary(news, end, named=news.name is not UNSET)
 
-    async def _add_changed_state(self, news: RoomNews, end: bytes) -> None:
+    async def _add_changed_state(self, news: RoomNews, known: bytes, end: bytes) -> None:
         due = news.due
-        diff: Diff = {}
-        if due.moved:
-            known = await self._timelines.state_root(due.room_id, due.known)
-            diff = await self._store.read_state(state_tree.diff(known or EMPTY_ROOT, end))
+        diff: Diff = await self._store.read_state(state_tree.diff(known, end))
         keys = self._wanted_keys(news, diff)
         ids = {key: new for key in keys if (new := diff[key][1]) is not None}
         news.unset = [key for key in keys if diff[key][1] is None]
@@ -216,15 +214,17 @@ class SlidingRooms:
             news.name = _text(found.get(NAME), "name")
         if AVATAR in diff:
             news.avatar = _text(found.get(AVATAR), "url")
-        if NAME in diff or ALIAS in diff or any(key[0] == MEMBER for key in diff):
+        if NAME in diff or any(key[0] == MEMBER for key in diff):
             named = news.name
             if named is UNSET:
                 named = _text(await self._store.state_event(end, *NAME), "name")
             await self._add_summary(news, end, named=named is not None)
 
     async def _add_summary(self, news: RoomNews, end: bytes, *, named: bool) -> None:
-        """Counts, and the heroes of a room without a name."""
+        """Counts, and the heroes of a room without a name; of its members now, so not for who has left."""
         due = news.due
+        if not due.joined:
+            return
         news.summary = await self._summaries.get(due.room_id, due.room.row.user_id, end)
         if named or not due.match.config.heroes:
             return
@@ -254,15 +254,18 @@ class SlidingRooms:
         """What happened until the user left."""
         due, config = news.due, news.due.match.config
         row = due.room.row
-        filter_ = SyncFilter(
-            timeline_limit=config.limit, state=lambda event: wants_state(config.state, event.key)
-        )
+        reader = _reader(listener, SyncFilter(timeline_limit=config.limit))
         window = Window(since=None if due.initial else due.known, upto=upto, topics=None)
-        left = await self._left.collect(_reader(listener, filter_), window, row)
-        news.timeline, news.state, news.bump_stamp = left.timeline, left.state, row.position
+        left = await self._left.departure(reader, window, row)
+        news.timeline, news.bump_stamp = left.timeline, row.position
         news.limit = config.limit if left.timeline.limited else WHOLE
+        if left.shown and left.known is None:
+            await self._add_initial_state(news, left.end)
+        elif left.shown:
+            await self._add_changed_state(news, left.known or EMPTY_ROOT, left.end)
         key = (MEMBER, row.user_id)
-        if wants_state(config.state, key) and all(item.event.key != key for item in news.state):
+        if wants_state(config.state, key):
+            news.state = [item for item in news.state if item.event.key != key]
             news.state.append(await self._store.get(row.event_id))
 
 
