@@ -8,6 +8,7 @@ from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, Matr
 from palpo.core.identifiers import parse_event_id, parse_room_id
 from palpo.core.power_levels import PowerLevels
 from palpo.db.engine import Database
+from palpo.media.keyed_locks import KeyedLocks
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.room_builder import CREATE
@@ -32,6 +33,7 @@ class Sending:
         self._store = store
         self._heads = heads
         self._writer = writer
+        self._annotations = KeyedLocks()
 
     async def send(
         self,
@@ -64,7 +66,16 @@ class Sending:
             content=content,
             origin_server_ts=origin_server_ts,
         )
-        return await self._once(room_id, draft, transaction, self._relation_guard(draft))
+        rel_type, target, key = _relation(draft)
+        if rel_type == THREAD:
+            return await self._once(room_id, draft, transaction, lambda head: self._check_thread(target))
+        if rel_type == ANNOTATION and key is not None:
+            # Neither of two that are sent at once is there yet when the other is looked for.
+            async with self._annotations.hold((draft.sender, draft.type, target, key)):
+                return await self._once(
+                    room_id, draft, transaction, lambda head: self._check_annotation(head, draft, target, key)
+                )
+        return await self._once(room_id, draft, transaction, None)
 
     async def redact(
         self,
@@ -115,22 +126,6 @@ class Sending:
             raise NotFound("Event not found")
         raise Forbidden("You may not redact the events of others here")
 
-    def _relation_guard(self, draft: Draft) -> Guard | None:
-        relates_to = draft.content.get("m.relates_to")
-        if not isinstance(relates_to, dict):
-            return None
-        rel_type, target = relates_to.get("rel_type"), relates_to.get("event_id")
-        if not isinstance(target, str) or rel_type not in (THREAD, ANNOTATION):
-            return None
-
-        async def check(head: RoomHead) -> None:
-            if rel_type == THREAD:
-                await self._check_thread(target)
-            elif isinstance(key := relates_to.get("key"), str):
-                await self._check_annotation(draft, target, key)
-
-        return check
-
     async def _check_thread(self, target: str) -> None:
         """Spec: "Validation of m.thread relationships"."""
         root = (await self._store.get_many([target])).get(target)
@@ -138,16 +133,15 @@ class Sending:
         if isinstance(relates_to, dict) and "rel_type" in relates_to:
             raise BadRequest("A thread cannot start off an event that relates to another")
 
-    async def _check_annotation(self, draft: Draft, target: str, key: str) -> None:
+    async def _check_annotation(self, head: RoomHead, draft: Draft, target: str, key: str) -> None:
         """Spec: "Avoiding duplicate annotations"."""
         ids = await self._db.read(
             lambda tx: relations_storage.of_sender(
-                tx, target, rel_type=ANNOTATION, event_type=draft.type, sender=draft.sender
+                tx, head.room_id, target, rel_type=ANNOTATION, event_type=draft.type, sender=draft.sender
             )
         )
         for item in await self._store.get_list(ids):
-            relates_to = item.event.content.get("m.relates_to")
-            if isinstance(relates_to, dict) and relates_to.get("key") == key:
+            if _annotation_key(item.event.content) == key:
                 raise BadRequest("You have reacted so already", errcode="M_DUPLICATE_ANNOTATION")
 
     async def _once(
@@ -162,6 +156,20 @@ class Sending:
                 raise
             return made
         return sent.event_id
+
+
+def _relation(draft: Draft) -> tuple[str | None, str, str | None]:
+    """``(rel_type, target, key)`` of a draft that relates to an event; the key is an annotation's."""
+    relates_to = draft.content.get("m.relates_to")
+    if not isinstance(relates_to, dict) or not isinstance(target := relates_to.get("event_id"), str):
+        return None, "", None
+    return relates_to.get("rel_type"), target, _annotation_key(draft.content)
+
+
+def _annotation_key(content: dict[str, Any]) -> str | None:
+    relates_to = content.get("m.relates_to")
+    key = relates_to.get("key") if isinstance(relates_to, dict) else None
+    return key if isinstance(key, str) else None
 
 
 def check_ts(origin_server_ts: int | None) -> None:

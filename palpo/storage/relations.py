@@ -1,6 +1,7 @@
 """Which events relate to which: children by their parent (spec: "Forming relationships between events").
 
-A child that is redacted has no relation any more, so ``storage.events.redact`` removes its row.
+A child that is redacted has no relation any more, so ``storage.events.redact`` removes its row. An event
+may name one of another room: that is noted too, since the other may come later, but is no child of it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ _TYPES = Statement(
     .group_by(r.target_id, r.rel_type)
 )
 _target = events.alias("target")
+_with_target = event_relations.join(
+    _target, and_(_target.c.event_id == r.target_id, _target.c.room_id == r.room_id)
+)
 _replacements = (
     select(
         r.target_id.label("target_id"),
@@ -62,17 +66,12 @@ _replacements = (
         .over(partition_by=r.target_id, order_by=(events.c.origin_server_ts.desc(), r.event_id.desc()))
         .label("place"),
     )
-    .select_from(
-        event_relations.join(events, events.c.event_id == r.event_id).join(
-            _target, _target.c.event_id == r.target_id
-        )
-    )
+    .select_from(_with_target.join(events, events.c.event_id == r.event_id))
     .where(
         in_list(r.target_id, "targets"),
         r.rel_type == REPLACE,
         _target.c.sender == r.sender,
         _target.c.type == r.type,
-        _target.c.room_id == r.room_id,
         events.c.state_key.is_(None),
     )
     .subquery()
@@ -91,6 +90,7 @@ _in_order = (
         .label("place"),
         func.count().over(partition_by=r.target_id).label("total"),
     )
+    .select_from(_with_target)
     .where(
         in_list(r.target_id, "targets"),
         r.rel_type == bindparam("rel_type"),
@@ -106,6 +106,7 @@ _IN_ORDER = Statement(
 _PARTICIPATED = Statement(
     select(r.target_id)
     .distinct()
+    .select_from(_with_target)
     .where(in_list(r.target_id, "targets"), r.rel_type == THREAD, r.sender == bindparam("user_id"))
 )
 _OF = Statement(select(r.rel_type, r.target_id).where(r.event_id == bindparam("event_id")))
@@ -114,6 +115,7 @@ _OF_SENDER = Statement(
     select(r.event_id)
     .where(
         r.target_id == bindparam("target"),
+        r.room_id == bindparam("room_id"),
         r.rel_type == bindparam("rel_type"),
         r.type == bindparam("event_type"),
         r.sender == bindparam("sender"),
@@ -124,6 +126,7 @@ _OF_SENDER = Statement(
 _RELATED = Statement(
     select(r.target_id)
     .distinct()
+    .select_from(_with_target)
     .where(
         in_list(r.target_id, "targets"),
         or_(bindparam("any_rel_type") == 1, in_list(r.rel_type, "rel_types")),
@@ -184,10 +187,12 @@ async def relation_of(tx: Transaction, event_id: str) -> tuple[str, str] | None:
 
 
 async def of_sender(
-    tx: Transaction, target: str, *, rel_type: str, event_type: str, sender: str
+    tx: Transaction, room_id: str, target: str, *, rel_type: str, event_type: str, sender: str
 ) -> list[str]:
     """The sender's children of ``target`` of that relation and event type."""
-    rows = await tx.all(_OF_SENDER, target=target, rel_type=rel_type, event_type=event_type, sender=sender)
+    rows = await tx.all(
+        _OF_SENDER, room_id=room_id, target=target, rel_type=rel_type, event_type=event_type, sender=sender
+    )
     return [row[0] for row in rows]
 
 

@@ -138,7 +138,7 @@ async def test_pages_of_children_and_threads(database: Database) -> None:
     assert await threads(BOB, participated=True) == [("$b", first + 3)]
     mine = await database.read(
         lambda tx: relations.of_sender(
-            tx, "$a", rel_type="m.annotation", event_type="m.room.message", sender=ALICE
+            tx, ROOM, "$a", rel_type="m.annotation", event_type="m.room.message", sender=ALICE
         )
     )
     assert mine == ["$a3"]

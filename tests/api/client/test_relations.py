@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 from tests.support.homeserver import Client, Homeserver
@@ -136,3 +138,35 @@ async def test_ignored_users_are_left_out(server: Homeserver, alice: Client, bob
     page = await alice.request("GET", f"/client/v1/rooms/{room_id}/threads")
     assert page["chunk"][0]["event_id"] == his_root
     assert page["chunk"][0]["content"] == {}
+
+
+async def test_events_of_other_rooms_are_no_children(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id, elsewhere = await make_room(server, alice), await bob.create_room()
+    root = await alice.send(room_id, "root")
+    path = f"/rooms/{room_id}/event/{root}"
+    for rel_type in ("m.reference", "m.thread", "m.replace"):
+        await relate(bob, elsewhere, root, rel_type)
+    assert "m.relations" not in (await alice.get(path))["unsigned"]
+    filter_ = json.dumps({"related_by_rel_types": ["m.reference"]})
+    page = await alice.get(f"/rooms/{room_id}/messages", params={"dir": "b", "filter": filter_})
+    assert page["chunk"] == []
+    await member(server, room_id, bob, "join")
+    await relate(alice, room_id, root, "m.thread")
+    thread = (await bob.get(path))["unsigned"]["m.relations"]["m.thread"]
+    assert (thread["count"], thread["current_user_participated"]) == (1, False)
+    await relate(bob, elsewhere, root, "m.annotation", "m.reaction", key="+1")
+    await relate(bob, room_id, root, "m.annotation", "m.reaction", key="+1")
+
+
+async def test_two_reactions_at_once(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    root = await alice.send(room_id, "root")
+    content = {"m.relates_to": {"rel_type": "m.annotation", "event_id": root, "key": "+1"}}
+
+    async def react(transaction_id: str) -> Any:
+        return await alice.put(f"/rooms/{room_id}/send/m.reaction/{transaction_id}", content, status=None)
+
+    first, second = await asyncio.gather(react("x"), react("y"))
+    assert {first.get("errcode"), second.get("errcode")} == {None, "M_DUPLICATE_ANNOTATION"}
+    again = await asyncio.gather(react("x"), react("x"), react("y"))
+    assert again == [first, first, second]
