@@ -108,6 +108,10 @@ class AccountData:
         check_text(tag, "A tag")
         await self._change_tags(user_id, room_id, lambda tags: {**tags, tag: content})
 
+    async def put_tags(self, user_id: str, room_id: str, tags: dict[str, Any]) -> None:
+        """Put several tags on a room, all or none; raises as ``put_tag`` does."""
+        await self._change_tags(user_id, room_id, lambda before: {**before, **tags})
+
     async def delete_tag(self, user_id: str, room_id: str, tag: str) -> None:
         """Take a tag off a room, if it is there."""
         await self._change_tags(

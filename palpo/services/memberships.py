@@ -15,7 +15,7 @@ from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, Invalid
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import WriteTransaction
 from palpo.services.appservices import Offer
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.guards import Same, unless_same
@@ -23,7 +23,6 @@ from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
 from palpo.services.remote_memberships import RemoteMemberships
 from palpo.services.restricted_joins import RestrictedJoins
-from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_succession import RoomSuccession
 from palpo.services.room_writer import RoomWriter
@@ -57,7 +56,6 @@ class Memberships:
         db: Database,
         heads: RoomHeads,
         writer: RoomWriter,
-        access: RoomAccess,
         profiles: ProfileSource,
         restricted: RestrictedJoins,
         succession: RoomSuccession,
@@ -69,7 +67,6 @@ class Memberships:
         self._db = db
         self._heads = heads
         self._writer = writer
-        self._access = access
         self._profiles = profiles
         self._server_name = server_name
         self._restricted = restricted
@@ -126,7 +123,7 @@ class Memberships:
     async def leave(self, requester: Requester, room_id: str, reason: str | None) -> None:
         """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
         user_id = requester.user_id
-        if self.remote is not None and not await self._in_room(room_id, user_id):
+        if self.remote is not None and not await self.is_resident(room_id):
             await self.remote.leave(user_id, room_id, _reason(reason))
             return
         try:
@@ -149,18 +146,25 @@ class Memberships:
         await self.change(requester, room_id, target, "leave", content, expect=_is_banned)
 
     async def forget(self, user_id: str, room_id: str) -> None:
-        """Leave a room that the user has left out of everything they are shown."""
-        member = await self._access.membership(room_id, user_id)
-        if member is None:
-            raise BadRequest("You were never in the room", errcode="M_UNKNOWN")
-        if member.membership not in ("leave", "ban"):
-            raise BadRequest("You have not left the room", errcode="M_UNKNOWN")
+        """Leave a room that the user has left out of everything they are shown.
 
-        async def unit(tx: WriteTransaction) -> None:
-            await storage.forget(tx, room_id, user_id)
-            tx.notify(f"user:{user_id}", f"member:{user_id}")
+        Raises M_UNKNOWN (400) where they have not left it.
+        """
 
-        await self._db.write(unit)
+        async def unit(tx: WriteTransaction) -> str | None:
+            # The position's lock keeps out whoever is inviting the user at this moment.
+            await tx.positions()
+            member = await storage.get(tx, room_id, user_id)
+            if member is not None and member.membership in ("leave", "ban"):
+                await storage.forget(tx, room_id, user_id)
+                tx.notify(f"user:{user_id}")
+                return None
+            return "You were never in the room" if member is None else "You have not left the room"
+
+        parse_room_id(room_id)
+        refusal = await self._db.write(unit)
+        if refusal is not None:
+            raise BadRequest(refusal, errcode="M_UNKNOWN")
 
     async def joined_rooms(self, user_id: str) -> list[str]:
         """The rooms that a user is in."""
@@ -168,9 +172,7 @@ class Memberships:
 
     async def mutual_rooms(self, user_id: str, other: str) -> list[str]:
         """The rooms that both users are in, in order."""
-        mine = await self.joined_rooms(user_id)
-        theirs = set(await self.joined_rooms(other))
-        return sorted(room_id for room_id in mine if room_id in theirs)
+        return await self._db.read(lambda tx: storage.mutual_rooms(tx, user_id, other))
 
     async def set_state(
         self,
@@ -191,11 +193,15 @@ class Memberships:
             raise BadJson("There is no membership in the content")
         draft = await self._draft(requester, room_id, target, membership, content)
         draft = replace(draft, origin_server_ts=origin_server_ts)
+        before = await self._membership_in(await self._heads.get(room_id), target)
+        guard = self._for_guests(requester, draft, unless_same(self._heads, draft))
         try:
-            guard = unless_same(self._heads, draft)
-            return (await self._send(room_id, draft, guard, transaction)).event_id
+            sent = await self._send(room_id, draft, guard, transaction)
         except Same as same:
             return same.event_id
+        if membership == "join" and before != "join":
+            await self._succession.joined(target, room_id)
+        return sent.event_id
 
     async def change(
         self,
@@ -212,7 +218,8 @@ class Memberships:
         Raises Forbidden and AuthError, NotFound for an unknown room, and what ``expect`` raises.
         """
         draft = await self._draft(requester, room_id, target, membership, content)
-        return await self._send(room_id, draft, self._guard(target, expect))
+        guard = self._for_guests(requester, draft, self._guard(target, expect))
+        return await self._send(room_id, draft, guard)
 
     async def _draft(
         self, requester: Requester, room_id: str, target: str, membership: str, content: dict[str, Any]
@@ -228,8 +235,6 @@ class Memberships:
         if membership in PRESENT:
             content = await self._with_profile(target, content)
         if membership == "join" and sender == target:
-            if requester.is_guest:
-                await self._check_guest(head)
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
@@ -261,14 +266,7 @@ class Memberships:
 
     async def remove_guests(self, room_id: str) -> None:
         """Let this server's guests leave a room that takes no guests any more (spec: "Guest Access")."""
-
-        async def find(tx: Transaction) -> list[str]:
-            joined = await storage.users_in_room(tx, room_id)
-            local = [user_id for user_id in joined if server_name_of(user_id) == self._server_name]
-            found = await accounts.find_all(tx, local)
-            return [user_id for user_id, account in found.items() if account.is_guest]
-
-        for user_id in await self._db.read(find):
+        for user_id in await self._db.read(lambda tx: storage.guests_in_room(tx, room_id)):
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
             try:
                 await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
@@ -309,24 +307,37 @@ class Memberships:
             return content
         return with_profile(content, await self._profiles.get(target))
 
-    async def _check_guest(self, head: RoomHead) -> None:
-        event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
-        if event is None or event.content.get("guest_access") != "can_join":
-            raise Forbidden("Guests may not join the room", errcode="M_GUEST_ACCESS_FORBIDDEN")
+    def _for_guests(self, requester: Requester, draft: Draft, guard: Guard | None) -> Guard | None:
+        """``guard``, and where a guest joins that the room takes guests at that very moment."""
+        if not requester.is_guest or draft.content["membership"] != "join":
+            return guard
+
+        async def both(head: RoomHead) -> None:
+            if guard is not None:
+                await guard(head)
+            event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
+            if event is None or event.content.get("guest_access") != "can_join":
+                raise Forbidden("Guests may not join the room", errcode="M_GUEST_ACCESS_FORBIDDEN")
+
+        return both
 
     def _guard(self, target: str, expect: Expectation | None) -> Guard | None:
         if expect is None:
             return None
 
         async def guard(head: RoomHead) -> None:
-            key = (MEMBER, target)
-            expect(_membership_of((await self._heads.state(head, [key])).get(key)))
+            expect(await self._membership_in(head, target))
 
         return guard
 
+    async def _membership_in(self, head: RoomHead, user_id: str) -> str | None:
+        key = (MEMBER, user_id)
+        return _membership_of((await self._heads.state(head, [key])).get(key))
+
     async def is_resident(self, room_id: str) -> bool:
         """Whether any local user is in the room."""
-        return await self._in_room(parse_room_id(room_id))
+        parse_room_id(room_id)
+        return bool(await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, 1)))
 
     async def _is_known(self, room_id: str) -> bool:
         """Whether the room is here; one that only others are in now is joined through them."""
@@ -335,16 +346,7 @@ class Memberships:
             await self._heads.get(room_id)
         except NotFound:
             return False
-        return self.remote is None or await self._in_room(room_id)
-
-    async def _in_room(self, room_id: str, user_id: str | None = None) -> bool:
-        """Whether any local user is in the room, of whom ``user_id`` may be one."""
-        if user_id is not None:
-            member = await self._access.membership(room_id, user_id)
-            if member is not None and member.membership == "join":
-                return True
-        joined = await self._db.read(lambda tx: storage.users_in_room(tx, room_id))
-        return any(server_name_of(user_id) == self._server_name for user_id in joined)
+        return self.remote is None or await self.is_resident(room_id)
 
 
 def _membership_of(event: Event | None) -> str | None:

@@ -11,7 +11,6 @@ from palpo.core.identifiers import server_name_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.storage import memberships as storage
@@ -62,7 +61,7 @@ class RestrictedJoins:
                 return user_id
         if levels.user("") < levels.invite:
             return None
-        return await self._db.read(lambda tx: self._any_member(tx, head.room_id, levels))
+        return await self._any_member(head.room_id, levels)
 
     def _candidates(self, levels: PowerLevels) -> list[str]:
         """Local users with a level of their own that suffices, the most powerful first."""
@@ -74,11 +73,11 @@ class RestrictedJoins:
         ]
         return sorted(able, key=lambda user_id: (-levels.user(user_id), user_id))
 
-    async def _any_member(self, tx: Transaction, room_id: str, levels: PowerLevels) -> str | None:
-        for user_id in sorted(await storage.users_in_room(tx, room_id)):
-            if self._is_local(user_id) and levels.user(user_id) >= levels.invite:
-                return user_id
-        return None
+    async def _any_member(self, room_id: str, levels: PowerLevels) -> str | None:
+        """A local user in a room in which everybody may invite but those whose level says otherwise."""
+        enough = len(levels.users) + 1
+        found = await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, enough))
+        return next((user_id for user_id in found if levels.user(user_id) >= levels.invite), None)
 
     def _is_local(self, user_id: str) -> bool:
         return user_id.startswith("@") and ":" in user_id and server_name_of(user_id) == self._server_name

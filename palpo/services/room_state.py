@@ -115,12 +115,14 @@ class RoomState:
         try:
             guard = unless_same(self._heads, draft)
             sent = await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
+            event_id = sent.event_id
         except Same as same:
             await self._access.require_member(room_id, requester.user_id)
-            return same.event_id
+            event_id = same.event_id
         if key == GUEST_ACCESS and content.get("guest_access") != "can_join":
+            # Also where nothing has changed: who set it may have been cut off just here.
             await self._memberships.remove_guests(room_id)
-        return sent.event_id
+        return event_id
 
     async def members(
         self,

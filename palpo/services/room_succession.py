@@ -6,12 +6,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import structlog
 
+from palpo.core.errors import MatrixError
 from palpo.core.push_rules import PushRule
 from palpo.services.account_data import AccountData
 from palpo.services.push_rules import PushRules
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
+
+log = structlog.get_logger("palpo.room_succession")
 
 UpgradeHook = Callable[[str, str, str], Awaitable[None]]
 """``(user, old room, new room)``: called once a local user has joined the successor of a room they
@@ -38,15 +42,19 @@ class RoomSuccession:
         if member is None or member.membership not in ("join", "leave"):
             return
         for hook in self.on_upgrade:
-            await hook(user_id, old, room_id)
+            try:
+                await hook(user_id, old, room_id)
+            except MatrixError as error:  # Too many tags, say: the user is in the room all the same.
+                log.info("not_carried_over", user_id=user_id, room_id=room_id, error=error.message)
 
 
 def carry_over(account_data: AccountData, push_rules: PushRules) -> UpgradeHook:
     """The hook that copies a user's tags and push rules."""
 
     async def hook(user_id: str, old: str, new: str) -> None:
-        for tag, content in (await account_data.tags(user_id, old)).items():
-            await account_data.put_tag(user_id, new, tag, content)
+        tags = await account_data.tags(user_id, old)
+        if tags:
+            await account_data.put_tags(user_id, new, tags)
         ruleset = await push_rules.ruleset(user_id)
         for kind in ("override", "room", "underride"):
             for rule in ruleset.of_kind(kind):

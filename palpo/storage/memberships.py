@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select, update
 
 from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.accounts import users
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
@@ -53,6 +54,13 @@ _CHANGED = Statement(
 _IN_ROOM = Statement(
     select(m.user_id).where(m.room_id == bindparam("room_id"), m.membership == bindparam("membership"))
 )
+_LOCAL = (
+    select(m.user_id)
+    .join(users, users.c.user_id == m.user_id)
+    .where(m.room_id == bindparam("room_id"), m.membership == "join")
+)
+_LOCAL_IN_ROOM = Statement(_LOCAL.limit(bindparam("limit")))
+_GUESTS_IN_ROOM = Statement(_LOCAL.where(users.c.is_guest == 1))
 _COUNT = Statement(
     select(m.membership, func.count()).where(m.room_id == bindparam("room_id")).group_by(m.membership)
 )
@@ -71,6 +79,18 @@ _HEROES = Statement(
     .limit(bindparam("limit"))
 )
 _other = memberships.alias("other")
+_MUTUAL = Statement(
+    select(m.room_id)
+    .select_from(memberships.join(_other, _other.c.room_id == m.room_id))
+    .where(
+        m.user_id == bindparam("user_id"),
+        m.membership == "join",
+        _other.c.user_id == bindparam("other"),
+        _other.c.membership == "join",
+    )
+    .order_by(m.room_id)
+)
+_ALL_OF_USER = Statement(select(m.room_id, m.membership).where(m.user_id == bindparam("user_id")))
 _SHARED = Statement(
     select(_other.c.user_id)
     .distinct()
@@ -128,6 +148,26 @@ async def joined_rooms(tx: Transaction, user_id: str) -> list[str]:
 async def users_in_room(tx: Transaction, room_id: str, membership: str = "join") -> list[str]:
     """The users with that membership of a room."""
     return [row[0] for row in await tx.all(_IN_ROOM, room_id=room_id, membership=membership)]
+
+
+async def local_users_in_room(tx: Transaction, room_id: str, limit: int) -> list[str]:
+    """Up to ``limit`` users of this server who are in a room, in no order."""
+    return [row[0] for row in await tx.all(_LOCAL_IN_ROOM, room_id=room_id, limit=limit)]
+
+
+async def guests_in_room(tx: Transaction, room_id: str) -> list[str]:
+    """This server's guests who are in a room."""
+    return [row[0] for row in await tx.all(_GUESTS_IN_ROOM, room_id=room_id)]
+
+
+async def mutual_rooms(tx: Transaction, user_id: str, other: str) -> list[str]:
+    """The rooms that both users are in, in order."""
+    return [row[0] for row in await tx.all(_MUTUAL, user_id=user_id, other=other)]
+
+
+async def all_of_user(tx: Transaction, user_id: str) -> dict[str, str]:
+    """A user's membership of every room that they have one of, forgotten rooms too."""
+    return {row[0]: row[1] for row in await tx.all(_ALL_OF_USER, user_id=user_id)}
 
 
 async def shared_users(tx: Transaction, user_id: str) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
-from palpo.storage import aliases, memberships, reports, room_directory, rooms
+from palpo.storage import accounts, aliases, memberships, reports, room_directory, rooms
+from palpo.storage.accounts import Account
 from palpo.storage.aliases import AliasRow
 from palpo.storage.memberships import Membership
 from palpo.storage.reports import Report
@@ -75,6 +76,37 @@ async def test_directory(database: Database) -> None:
     assert not await database.read(lambda tx: room_directory.is_listed(tx, "!d"))
     counts = await database.read(lambda tx: room_directory.joined_counts(tx, ["!a", "!b", "!c"]))
     assert counts == {"!a": 2, "!b": 1}
+
+
+async def test_memberships(database: Database) -> None:
+    members = [
+        Membership(
+            room_id=room_id, user_id=user, membership=membership, event_id="$e", sender=user, position=1
+        )
+        for room_id, user, membership in (
+            ("!a", "@a:x", "join"),
+            ("!a", "@g:x", "join"),
+            ("!a", "@r:y", "join"),
+            ("!b", "@r:y", "join"),
+            ("!b", "@a:x", "leave"),
+            ("!c", "@a:x", "join"),
+            ("!c", "@g:x", "invite"),
+        )
+    ]
+    await database.write(lambda tx: memberships.put(tx, members))
+    for account in (Account(user_id="@a:x"), Account(user_id="@g:x", is_guest=True)):
+        await database.write(lambda tx, account=account: accounts.insert(tx, account))
+    local = await database.read(lambda tx: memberships.local_users_in_room(tx, "!a", 5))
+    assert sorted(local) == ["@a:x", "@g:x"]
+    assert len(await database.read(lambda tx: memberships.local_users_in_room(tx, "!a", 1))) == 1
+    assert await database.read(lambda tx: memberships.local_users_in_room(tx, "!b", 1)) == []
+    assert await database.read(lambda tx: memberships.guests_in_room(tx, "!a")) == ["@g:x"]
+    assert await database.read(lambda tx: memberships.guests_in_room(tx, "!c")) == []
+    assert await database.read(lambda tx: memberships.mutual_rooms(tx, "@a:x", "@g:x")) == ["!a"]
+    assert await database.read(lambda tx: memberships.mutual_rooms(tx, "@a:x", "@nobody:x")) == []
+    await database.write(lambda tx: memberships.forget(tx, "!b", "@a:x"))
+    found = await database.read(lambda tx: memberships.all_of_user(tx, "@a:x"))
+    assert found == {"!a": "join", "!b": "leave", "!c": "join"}
 
 
 async def test_reports(database: Database) -> None:

@@ -118,7 +118,6 @@ class RoomServices(AccountServices):
             self.db,
             self.room_heads,
             self.room_writer,
-            self.room_access,
             self.profiles,
             self.restricted_joins,
             self.room_succession,

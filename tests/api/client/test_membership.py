@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from palpo.services.drafts import Draft
 from tests.support.homeserver import Client, Homeserver
 
 
@@ -181,6 +182,34 @@ async def test_guests_go_when_a_room_takes_them_no_more(server: Homeserver, alic
     await alice.put(f"/rooms/{room_id}/state/m.room.guest_access", {"guest_access": "forbidden"})
     assert await membership(server, room_id, guest) == "leave"
     assert await membership(server, room_id, alice) == "join"
+
+
+async def test_a_guest_joins_while_guests_are_sent_away(server: Homeserver, alice: Client) -> None:
+    """The rule is looked at when the join is written, not before."""
+    answer = await server.client().request("POST", "/client/v3/register?kind=guest", {})
+    guest = Client(server.http, answer["user_id"], answer["access_token"])
+    access = {"type": "m.room.guest_access", "content": {"guest_access": "can_join"}}
+    room_id = await alice.create_room(preset="public_chat", initial_state=[access])
+    forbidden = {"guest_access": "forbidden"}
+    _, refused = await asyncio.gather(
+        alice.put(f"/rooms/{room_id}/state/m.room.guest_access", forbidden),
+        guest.post(f"/join/{room_id}", status=None),
+    )
+    assert await membership(server, room_id, guest) in (None, "leave"), refused
+
+
+async def test_guests_go_even_if_the_server_was_stopped_before(server: Homeserver, alice: Client) -> None:
+    answer = await server.client().request("POST", "/client/v3/register?kind=guest", {})
+    guest = Client(server.http, answer["user_id"], answer["access_token"])
+    access = {"type": "m.room.guest_access", "content": {"guest_access": "can_join"}}
+    room_id = await alice.create_room(preset="public_chat", initial_state=[access])
+    await guest.post(f"/join/{room_id}")
+    content = {"guest_access": "forbidden"}
+    draft = Draft(type="m.room.guest_access", sender=alice.user_id, state_key="", content=content)
+    await server.services.room_writer.send(room_id, draft)
+    assert await membership(server, room_id, guest) == "join"
+    await alice.put(f"/rooms/{room_id}/state/m.room.guest_access", content)
+    assert await membership(server, room_id, guest) == "leave"
 
 
 @pytest.mark.parametrize(

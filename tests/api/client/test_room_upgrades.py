@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from palpo.services.account_data import MAX_TAGS
 from tests.support.homeserver import Client, Homeserver
 
 
@@ -110,3 +111,27 @@ async def test_what_is_a_users_own_follows_them(alice: Client, bob: Client) -> N
         assert rule["conditions"][0]["pattern"] == new_id
         tags = await user.get(f"/user/{user.user_id}/rooms/{new_id}/tags")
         assert tags == {"tags": {"m.favourite": {"order": 0.5}}}
+
+
+async def test_what_follows_who_joins_by_setting_state(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    await bob.put(f"/user/{bob.user_id}/rooms/{room_id}/tags/m.favourite", {})
+    new_id = await upgrade(alice, room_id, "12")
+    path = f"/rooms/{new_id}/state/m.room.member/{bob.user_id}"
+    tags = f"/user/{bob.user_id}/rooms/{new_id}/tags"
+    await bob.put(path, {"membership": "join"})
+    assert await bob.get(tags) == {"tags": {"m.favourite": {}}}
+    await bob.delete(f"{tags}/m.favourite")
+    await bob.put(path, {"membership": "join", "displayname": "Bob"})
+    assert await bob.get(tags) == {"tags": {}}
+
+
+async def test_joining_where_not_everything_can_follow(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    new_id = await upgrade(alice, room_id, "12")
+    tags = {f"u.{number}": {} for number in range(MAX_TAGS)}
+    await bob.put(f"/user/{bob.user_id}/rooms/{room_id}/account_data/m.tag", {"tags": tags})
+    await bob.put(f"/user/{bob.user_id}/rooms/{new_id}/tags/u.mine", {})
+    await bob.post(f"/join/{new_id}")
