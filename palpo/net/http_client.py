@@ -81,7 +81,7 @@ class HttpResponse:
                     raise ResponseTooLarge(f"over {limit} bytes")
                 yield chunk
         except TimeoutError as error:
-            raise TimedOut(self.url) from error
+            raise TimedOut(_shown(self.url)) from error
         except aiohttp.ClientError as error:
             raise Unreachable(str(error)) from error
 
@@ -96,7 +96,7 @@ class HttpResponse:
         except asyncio.IncompleteReadError as error:
             return error.partial
         except TimeoutError as error:
-            raise TimedOut(self.url) from error
+            raise TimedOut(_shown(self.url)) from error
         except aiohttp.ClientError as error:
             raise Unreachable(str(error)) from error
 
@@ -146,7 +146,7 @@ class HttpClient:
                 async with response:
                     yield HttpResponse(response)
         except TimeoutError as error:
-            raise TimedOut(url) from error
+            raise TimedOut(_shown(url)) from error
 
     async def close(self) -> None:
         """Close every connection."""
@@ -169,14 +169,14 @@ class HttpClient:
             response = await self._send("GET", url, {"headers": headers})
         if response.status in REDIRECTS:
             response.close()
-            raise TooManyRedirects(str(url))
+            raise TooManyRedirects(_shown(str(url)))
         return response
 
     async def _send(self, method: str, url: URL, options: dict[str, Any]) -> aiohttp.ClientResponse:
         try:
             return await self._open().request(method, url, allow_redirects=False, **options)
         except aiohttp.InvalidURL as error:
-            raise BadUrl(str(url)) from error
+            raise BadUrl(_shown(str(url))) from error
         except TimeoutError:
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -215,12 +215,19 @@ def _without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in dropped}
 
 
+def _shown(url: str) -> str:
+    """As much of a URL as an error may repeat: neither credentials nor a query, which may have tokens."""
+    head, mark, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{head}{mark}{host.rpartition('@')[2]}{slash}{path}"[:200]
+
+
 def _checked(base: URL | None, text: str) -> URL:
     """An http or https URL without credentials in it, relative to ``base``; raises BadUrl."""
     try:
         url = URL(text) if base is None else base.join(URL(text))
     except ValueError as error:
-        raise BadUrl(text[:200]) from error
+        raise BadUrl(_shown(text)) from error
     if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
-        raise BadUrl(text[:200])
+        raise BadUrl(_shown(text))
     return url.with_fragment(None)

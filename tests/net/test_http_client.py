@@ -107,6 +107,21 @@ async def test_a_server_that_says_nothing(site: Web, client: HttpClient) -> None
             await response.read(100)
 
 
+async def test_errors_do_not_repeat_secrets(site: Web, client: HttpClient) -> None:
+    path = "/quiet?access_token=secret"
+    site.hang.add(path)
+    with pytest.raises(TimedOut, match=r"/quiet$"):
+        async with client.request("GET", site.url(path), timeout_s=0.2) as response:
+            await response.read(100)
+    path = "/again?access_token=secret"
+    site.redirect(path, site.url(path))
+    with pytest.raises(TooManyRedirects, match=r"/again$"):
+        await fetch(client, site.url(path))
+    with pytest.raises(BadUrl) as refused:
+        await fetch(client, "http://user:secret@127.0.0.1/")
+    assert str(refused.value) == "http://127.0.0.1/"
+
+
 @pytest.mark.parametrize("url", ["ftp://x/", "http://", "http://a:b@127.0.0.1/", "nothing", "http://[::1/"])
 async def test_urls_that_are_not_requested(client: HttpClient, url: str) -> None:
     with pytest.raises(BadUrl):
