@@ -15,8 +15,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
+
+log = structlog.get_logger("palpo.db")
 
 T = TypeVar("T")
 EVERYTHING = "*"
@@ -75,6 +79,9 @@ class Engine(Protocol):
         ...
 
 
+Group = list[tuple[WriteUnit[Any], asyncio.Future[Any]]]
+
+
 class GroupCommit:
     """The process's one writer: takes whatever waits, up to ``bound`` units, as one transaction."""
 
@@ -82,7 +89,7 @@ class GroupCommit:
         self._engine = engine
         self._bound = bound
         self._attempts = attempts
-        self._waiting: list[tuple[WriteUnit[Any], asyncio.Future[Any]]] = []
+        self._waiting: Group = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._listeners: list[Callable[[Commit], None]] = []
@@ -99,38 +106,47 @@ class GroupCommit:
         return future
 
     async def run(self) -> None:
-        """Commit what waits, until stopped and nothing does."""
-        while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
-                await self._commit_group(group)
+        """Commit what waits, until stopped and nothing does.
+
+        If it is ended otherwise, nobody is left waiting for it.
+        """
+        group: Group = []
+        try:
+            while not self._stopping:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
+                    await self._commit_group(group)
+        finally:
+            for _, future in (*group, *self._waiting):
+                _fail(future, OutcomeUnknown("the database's writer has ended"))
 
     def stop(self) -> None:
         """Let ``run`` return once everything that waits has been committed."""
         self._stopping = True
         self._wake.set()
 
-    async def _commit_group(self, group: list[tuple[WriteUnit[Any], asyncio.Future[Any]]]) -> None:
+    async def _commit_group(self, group: Group) -> None:
         if len(group) > 1:
             try:
-                self._settle(await self._engine.commit([unit for unit, _ in group]), group)
-                return
+                committed = await self._engine.commit([unit for unit, _ in group])
             except (Unreachable, OutcomeUnknown) as error:
                 for _, future in group:
                     _fail(future, error)
                 return
             except Exception:  # noqa: BLE001 - whose failure it was shows when each runs alone
                 pass
+            else:
+                self._settle(committed, group)
+                return
         for unit, future in group:
             await self._commit_alone(unit, future)
 
     async def _commit_alone(self, unit: WriteUnit[Any], future: asyncio.Future[Any]) -> None:
         for attempt in range(1, self._attempts + 1):
             try:
-                self._settle(await self._engine.commit([unit]), [(unit, future)])
-                return
+                committed = await self._engine.commit([unit])
             except Retriable as error:
                 if attempt == self._attempts:
                     _fail(future, error)
@@ -139,13 +155,19 @@ class GroupCommit:
             except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits the future
                 _fail(future, error)
                 return
+            else:
+                self._settle(committed, [(unit, future)])
+                return
 
-    def _settle(self, committed: Committed, group: list[tuple[WriteUnit[Any], asyncio.Future[Any]]]) -> None:
-        for listener in self._listeners:
-            listener(committed.commit)
+    def _settle(self, committed: Committed, group: Group) -> None:
         for result, (_, future) in zip(committed.results, group, strict=True):
             if not future.done():
                 future.set_result(result)
+        for listener in self._listeners:
+            try:
+                listener(committed.commit)
+            except Exception:
+                log.exception("commit_listener_failed")
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:

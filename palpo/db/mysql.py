@@ -8,8 +8,8 @@ character, allows three ``identifier()`` columns and one integer in a key.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import asyncmy
@@ -18,22 +18,13 @@ from asyncmy.cursors import Cursor
 from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy import bindparam, func
 
-from palpo.db.deferred import DeferredWrites
-from palpo.db.engine import Commit, Committed
-from palpo.db.errors import (
-    BadValue,
-    DatabaseError,
-    OutcomeUnknown,
-    Retriable,
-    UniqueViolation,
-    Unreachable,
-)
+from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
+from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
 from palpo.db.statements import Compiled, Statement
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Row
 
-T = TypeVar("T")
 DRIVER_ERRORS = (MySQLError, OSError, EOFError, UnicodeEncodeError)
 DUPLICATE = frozenset({1062, 1586})
 RETRIABLE = frozenset({1020, 1205, 1213})
@@ -74,6 +65,9 @@ def translated(error: Exception) -> DatabaseError:
     return DatabaseError(text)
 
 
+ERRORS = DriverErrors(raised=DRIVER_ERRORS, answer=MySQLError, translated=translated)
+
+
 class QuietCursor(Cursor):
     """A cursor that does not ask for warnings: in strict mode they say nothing that matters."""
 
@@ -81,152 +75,85 @@ class QuietCursor(Cursor):
         return
 
 
-class MysqlTransaction:
+class MysqlTransaction(ServerTransaction[asyncmy.Connection]):
     """Statements on one connection."""
 
+    dialect = "mysql"
+    errors = ERRORS
+
     def __init__(self, connection: asyncmy.Connection, *, block: int = 1) -> None:
+        super().__init__(connection, block=block)
         self._cursor = connection.cursor(QuietCursor)
-        self._block = block
-        self._next = 1
-        self.last_position = 0
-        """The highest position that was taken, used or not; 0 if none."""
-        self.since: int | None = None
-        """The position before the first that was taken."""
-        self.topics: set[str] = set()
-        self.failure: DatabaseError | None = None
-        self._deferred = DeferredWrites(self._write)
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
-        await self._execute(statement, params)
+        await self._query(self._cursor.execute, statement, params)
         return list(await self._cursor.fetchall())
 
     async def one(self, statement: Statement, /, **params: Any) -> Row | None:
-        await self._execute(statement, params)
+        await self._query(self._cursor.execute, statement, params)
         return cast("Row | None", await self._cursor.fetchone())
 
-    async def value(self, statement: Statement, /, **params: Any) -> Any:
-        row = await self.one(statement, **params)
-        return None if row is None else row[0]
-
     async def run(self, statement: Statement, /, **params: Any) -> int:
-        await self._execute(statement, params)
+        await self._query(self._cursor.execute, statement, params)
         return cast("int", self._cursor.rowcount)
 
-    async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]], /) -> None:
-        if not rows:
-            return
-        compiled = statement.compiled("mysql")
-        values = [compiled.arguments(row) for row in rows]
-        if not self._deferred.add(compiled, values):
-            await self._deferred.send_for(compiled.sql)
-            await self._write(compiled, values)
-
-    async def finish(self) -> None:
-        """Send what has been put off; raises what that raises."""
-        await self._deferred.send_all()
-
-    async def positions(self, count: int = 1) -> int:
-        if self._next + count - 1 > self.last_position:
-            taken = max(count, self._block)
-            await self._execute(TAKE, {"count": taken})
-            self.last_position = int(self._cursor.lastrowid)
-            self._next = self.last_position - taken + 1
-            if self.since is None:
-                self.since = self._next - 1
-        first = self._next
-        self._next += count
-        return first
-
-    def notify(self, *topics: str) -> None:
-        self.topics.update(topics)
-
-    async def _execute(self, statement: Statement, params: Mapping[str, Any]) -> None:
-        compiled = statement.compiled("mysql")
-        await self._deferred.send_for(compiled.sql)
-        await self._call(self._cursor.execute, compiled.sql, compiled.arguments(params))
+    async def _take(self, count: int) -> int:
+        await self._query(self._cursor.execute, TAKE, {"count": count})
+        return int(self._cursor.lastrowid)
 
     async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
         await self._call(self._cursor.executemany, compiled.sql, rows)
 
-    async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> None:
-        try:
-            await method(sql, arguments)
-        except DRIVER_ERRORS as error:
-            failure = translated(error)
-            self.failure = self.failure or failure
-            if isinstance(failure, Unreachable):
-                self._cursor.connection.close()
-            raise failure from error
+    async def _invoke(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
+        return await method(sql, arguments)
+
+    def _abandon(self) -> None:
+        self._connection.close()
 
 
-class MysqlEngine:
-    """The database at ``url``, ``mysql://user:password@host:port/name``.
-
-    ``readers`` bounds the connections that read; one more writes.
-    """
+class MysqlEngine(ServerEngine[asyncmy.Connection]):
+    """The database at ``url``, ``mysql://user:password@host:port/name``."""
 
     dialect = "mysql"
+    errors = ERRORS
 
-    def __init__(self, url: str, *, readers: int = 10, connect_timeout: float = 10.0) -> None:
-        self._options = {**connect_options(url), "connect_timeout": connect_timeout}
-        self._read = self._pool(readers, "READ ONLY")
-        self._write = self._pool(1, "READ WRITE")
+    def __init__(
+        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 60.0
+    ) -> None:
+        self._options = connect_options(url)
+        self._timeout = connect_timeout
+        super().__init__(readers=readers, patience=patience)
 
-    async def open(self) -> None:
-        async with self._read.lend(), self._write.lend():
-            pass
-
-    async def close(self) -> None:
-        await self._read.close()
-        await self._write.close()
-
-    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
-        try:
-            return await self._read_once(unit)
-        except Unreachable:
-            # The connection may have been lost while it waited in the pool: once more, on another.
-            return await self._read_once(unit)
-
-    async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._read.lend() as connection:
-            return await unit(MysqlTransaction(connection))
-
-    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
-        async with self._write.lend() as connection:
-            transaction = MysqlTransaction(connection, block=8 + 2 * len(units))
-            try:
-                await connection.begin()
-                results = [await unit(transaction) for unit in units]
-                await transaction.finish()
-                if transaction.failure is not None:
-                    raise transaction.failure
-            except Exception as error:
-                await _roll_back(connection)
-                failure = translated(error) if isinstance(error, DRIVER_ERRORS) else error
-                if isinstance(failure, Unreachable):
-                    # Nothing was committed, so it may be done again, on another connection.
-                    raise Retriable(str(failure)) from error
-                raise failure from (None if failure is error else error)
-            await _commit(connection)
-        commit = Commit(
-            position=transaction.last_position,
-            topics=frozenset(transaction.topics),
-            since=transaction.since or 0,
-        )
-        return Committed(results=results, commit=commit)
-
-    def _pool(self, size: int, access: str) -> Pool[asyncmy.Connection]:
+    def _pool(self, size: int, *, read_only: bool) -> Pool[asyncmy.Connection]:
+        access = "READ ONLY" if read_only else "READ WRITE"
         settings = f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {access}"
 
         async def connect() -> asyncmy.Connection:
             try:
-                connection = await asyncmy.connect(**self._options, init_command=settings)
-                await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
+                # The driver bounds the TCP connection by itself, not what the server then says.
+                async with asyncio.timeout(self._timeout):
+                    connection = await asyncmy.connect(**self._options, init_command=settings)
+                    await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
             except DRIVER_ERRORS as error:
                 raise Unreachable(str(error) or type(error).__name__) from error
             return connection
 
         return Pool(size=size, connect=connect, close=_close, is_usable=_is_usable)
+
+    def _transaction(self, connection: asyncmy.Connection, *, block: int = 1) -> MysqlTransaction:
+        return MysqlTransaction(connection, block=block)
+
+    async def _begin(self, connection: asyncmy.Connection) -> None:
+        await connection.begin()
+
+    async def _commit(self, connection: asyncmy.Connection) -> None:
+        await connection.commit()
+
+    async def _roll_back(self, connection: asyncmy.Connection) -> None:
+        await connection.rollback()
+
+    def _abandon(self, connection: asyncmy.Connection) -> None:
+        connection.close()
 
 
 def connect_options(url: str) -> dict[str, Any]:
@@ -244,27 +171,6 @@ def connect_options(url: str) -> dict[str, Any]:
         # Otherwise an UPDATE that leaves a row as it was would count as one that matched none.
         "client_flag": FOUND_ROWS,
     }
-
-
-async def _roll_back(connection: asyncmy.Connection) -> None:
-    try:
-        await connection.rollback()
-    except DRIVER_ERRORS:
-        connection.close()
-
-
-async def _commit(connection: asyncmy.Connection) -> None:
-    try:
-        await connection.commit()
-    except MySQLError as error:
-        failure = translated(error)
-        if isinstance(failure, Unreachable):
-            connection.close()
-            raise OutcomeUnknown(str(error)) from error
-        raise failure from error
-    except DRIVER_ERRORS as error:
-        connection.close()
-        raise OutcomeUnknown(str(error)) from error
 
 
 async def _close(connection: asyncmy.Connection) -> None:

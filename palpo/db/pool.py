@@ -25,6 +25,7 @@ class Pool(Generic[C]):
         self._close = close
         self._is_usable = is_usable
         self._free: list[C] = []
+        self._closed = False
         self._slots = asyncio.Semaphore(size)
 
     @asynccontextmanager
@@ -47,7 +48,8 @@ class Pool(Generic[C]):
             await self._give_back(connection)
 
     async def close(self) -> None:
-        """Close the connections that are not lent out."""
+        """Close the connections that are not lent out; those that are, when they come back."""
+        self._closed = True
         while self._free:
             await self._close(self._free.pop())
 
@@ -59,7 +61,7 @@ class Pool(Generic[C]):
         return None
 
     async def _give_back(self, connection: C) -> None:
-        if self._is_usable(connection):
+        if self._is_usable(connection) and not self._closed:
             self._free.append(connection)
         else:
             await self._close(connection)

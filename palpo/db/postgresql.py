@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 from sqlalchemy import bindparam
 
-from palpo.db.deferred import DeferredWrites
-from palpo.db.engine import Commit, Committed
-from palpo.db.errors import (
-    BadValue,
-    DatabaseError,
-    OutcomeUnknown,
-    Retriable,
-    UniqueViolation,
-    Unreachable,
-)
+from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
+from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
 from palpo.db.statements import Compiled, Statement
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Row
 
-T = TypeVar("T")
+Connection: TypeAlias = "asyncpg.Connection[Any]"
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -66,20 +58,14 @@ def translated(error: Exception) -> DatabaseError:
     return DatabaseError(text)
 
 
-class PostgresTransaction:
+ERRORS = DriverErrors(raised=DRIVER_ERRORS, answer=asyncpg.PostgresError, translated=translated)
+
+
+class PostgresTransaction(ServerTransaction["Connection"]):
     """Statements on one connection."""
 
-    def __init__(self, connection: asyncpg.Connection[Any], *, block: int = 1) -> None:
-        self._connection = connection
-        self._block = block
-        self._next = 1
-        self.last_position = 0
-        """The highest position that was taken, used or not; 0 if none."""
-        self.since: int | None = None
-        """The position before the first that was taken."""
-        self.topics: set[str] = set()
-        self.failure: DatabaseError | None = None
-        self._deferred = DeferredWrites(self._write)
+    dialect = "postgresql"
+    errors = ERRORS
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
         rows = await self._query(self._connection.fetch, statement, params)
@@ -89,46 +75,11 @@ class PostgresTransaction:
         row = await self._query(self._connection.fetchrow, statement, params)
         return cast("Row | None", row)
 
-    async def value(self, statement: Statement, /, **params: Any) -> Any:
-        row = await self.one(statement, **params)
-        return None if row is None else row[0]
-
     async def run(self, statement: Statement, /, **params: Any) -> int:
         return _affected(await self._query(self._connection.execute, statement, params))
 
-    async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]], /) -> None:
-        if not rows:
-            return
-        compiled = statement.compiled("postgresql")
-        values = [compiled.arguments(row) for row in rows]
-        if not self._deferred.add(compiled, values):
-            await self._deferred.send_for(compiled.sql)
-            await self._write(compiled, values)
-
-    async def finish(self) -> None:
-        """Send what has been put off; raises what that raises."""
-        await self._deferred.send_all()
-
-    async def positions(self, count: int = 1) -> int:
-        if self._next + count - 1 > self.last_position:
-            taken = max(count, self._block)
-            self.last_position = await self.value(TAKE, count=taken)
-            self._next = self.last_position - taken + 1
-            if self.since is None:
-                self.since = self._next - 1
-        first = self._next
-        self._next += count
-        return first
-
-    def notify(self, *topics: str) -> None:
-        self.topics.update(topics)
-
-    async def _query(
-        self, method: Callable[..., Awaitable[Any]], statement: Statement, params: Mapping[str, Any]
-    ) -> Any:
-        compiled = statement.compiled("postgresql")
-        await self._deferred.send_for(compiled.sql)
-        return await self._call(method, compiled.sql, compiled.arguments(params))
+    async def _take(self, count: int) -> int:
+        return int(await self.value(TAKE, count=count))
 
     async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
         bulk = bulk_insert(compiled.sql) if len(rows) > 1 else None
@@ -139,15 +90,11 @@ class PostgresTransaction:
         else:
             await self._call(self._connection.executemany, compiled.sql, [rows])
 
-    async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
-        try:
-            return await method(sql, *arguments)
-        except DRIVER_ERRORS as error:
-            failure = translated(error)
-            self.failure = self.failure or failure
-            if isinstance(failure, Unreachable):
-                self._connection.terminate()
-            raise failure from error
+    async def _invoke(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
+        return await method(sql, *arguments)
+
+    def _abandon(self) -> None:
+        self._connection.terminate()
 
 
 class BulkInsert:
@@ -193,67 +140,24 @@ def _affected(status: str) -> int:
     return int(count) if count.isdigit() else 0
 
 
-class PostgresEngine:
-    """The database at ``url``, ``postgresql://user:password@host:port/name``.
-
-    ``readers`` bounds the connections that read; one more writes.
-    """
+class PostgresEngine(ServerEngine["Connection"]):
+    """The database at ``url``, ``postgresql://user:password@host:port/name``."""
 
     dialect = "postgresql"
+    errors = ERRORS
 
-    def __init__(self, url: str, *, readers: int = 10, connect_timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 60.0
+    ) -> None:
         self._url = url
         self._timeout = connect_timeout
-        self._read = self._pool(readers, {"default_transaction_read_only": "on"})
-        self._write = self._pool(1, {})
+        super().__init__(readers=readers, patience=patience)
 
-    async def open(self) -> None:
-        async with self._read.lend(), self._write.lend():
-            pass
+    def _pool(self, size: int, *, read_only: bool) -> Pool[Connection]:
+        access = {"default_transaction_read_only": "on"} if read_only else {}
+        settings = {"application_name": "palpo", "jit": "off", **access}
 
-    async def close(self) -> None:
-        await self._read.close()
-        await self._write.close()
-
-    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
-        try:
-            return await self._read_once(unit)
-        except Unreachable:
-            # The connection may have been lost while it waited in the pool: once more, on another.
-            return await self._read_once(unit)
-
-    async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._read.lend() as connection:
-            return await unit(PostgresTransaction(connection))
-
-    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
-        async with self._write.lend() as connection:
-            transaction = PostgresTransaction(connection, block=8 + 2 * len(units))
-            try:
-                await connection.execute("BEGIN")
-                results = [await unit(transaction) for unit in units]
-                await transaction.finish()
-                if transaction.failure is not None:
-                    raise transaction.failure
-            except Exception as error:
-                await _roll_back(connection)
-                failure = translated(error) if isinstance(error, DRIVER_ERRORS) else error
-                if isinstance(failure, Unreachable):
-                    # Nothing was committed, so it may be done again, on another connection.
-                    raise Retriable(str(failure)) from error
-                raise failure from (None if failure is error else error)
-            await _commit(connection)
-        commit = Commit(
-            position=transaction.last_position,
-            topics=frozenset(transaction.topics),
-            since=transaction.since or 0,
-        )
-        return Committed(results=results, commit=commit)
-
-    def _pool(self, size: int, settings: dict[str, str]) -> Pool[asyncpg.Connection[Any]]:
-        settings = {"application_name": "palpo", "jit": "off", **settings}
-
-        async def connect() -> asyncpg.Connection[Any]:
+        async def connect() -> Connection:
             try:
                 return await asyncpg.connect(
                     self._url,
@@ -267,28 +171,23 @@ class PostgresEngine:
 
         return Pool(size=size, connect=connect, close=close_connection, is_usable=lambda c: not c.is_closed())
 
+    def _transaction(self, connection: Connection, *, block: int = 1) -> PostgresTransaction:
+        return PostgresTransaction(connection, block=block)
 
-async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
-    try:
-        await connection.execute("ROLLBACK")
-    except DRIVER_ERRORS:
-        connection.terminate()
+    async def _begin(self, connection: Connection) -> None:
+        await connection.execute("BEGIN")
 
-
-async def _commit(connection: asyncpg.Connection[Any]) -> None:
-    try:
+    async def _commit(self, connection: Connection) -> None:
         await connection.execute("COMMIT")
-    except asyncpg.PostgresError as error:
-        failure = translated(error)
-        if isinstance(failure, Unreachable):
-            raise OutcomeUnknown(str(error)) from error
-        raise failure from error
-    except DRIVER_ERRORS as error:
+
+    async def _roll_back(self, connection: Connection) -> None:
+        await connection.execute("ROLLBACK")
+
+    def _abandon(self, connection: Connection) -> None:
         connection.terminate()
-        raise OutcomeUnknown(str(error)) from error
 
 
-async def close_connection(connection: asyncpg.Connection[Any]) -> None:
+async def close_connection(connection: Connection) -> None:
     """Take leave of the server, or just go if that takes more than two seconds."""
     try:
         await connection.close(timeout=2.0)

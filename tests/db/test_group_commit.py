@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from palpo.db.engine import Committed, Database
+from palpo.db.engine import Commit, Committed, Database
 from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable
 from palpo.db.migrations.upgrade import upgrade
 from palpo.db.sqlite import SqliteEngine
@@ -21,7 +21,7 @@ class CountingEngine(SqliteEngine):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.groups: list[int] = []
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
 
     async def commit(self, units: Any) -> Committed:
         self.groups.append(len(units))
@@ -61,6 +61,40 @@ async def test_a_commit_of_unknown_outcome_is_not_run_again(engine: CountingEngi
     assert engine.groups == [3]
     assert await database.write(take) == 4
     await database.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_was_committed_is_not_run_again_where_a_listener_fails(
+    engine: CountingEngine, count: int
+) -> None:
+    database = Database(engine)
+    await database.open()
+
+    def fails(commit: Commit) -> None:
+        raise LookupError
+
+    heard: list[Commit] = []
+    database.listen(fails)
+    database.listen(heard.append)
+    positions = await asyncio.gather(*(database.write(take) for _ in range(count)))
+    await database.close()
+
+    assert positions == list(range(1, count + 1))
+    assert engine.groups == [count]
+    assert [commit.position for commit in heard] == [count]
+
+
+async def test_nobody_is_left_waiting_where_the_writer_is_ended(engine: CountingEngine) -> None:
+    database = Database(engine, group_bound=2)
+    await database.open()
+    engine.failures.append(asyncio.CancelledError())
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*(database.write(take) for _ in range(5)), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown] * 5
+    with pytest.raises(DatabaseError, match="not open"):
+        await database.write(take)
+    await engine.close()
 
 
 async def test_retries_end(engine: CountingEngine) -> None:

@@ -99,6 +99,15 @@ async def test_a_refused_connection_leaves_its_place_free() -> None:
         assert line.usable
 
 
+async def test_one_that_comes_back_to_a_closed_pool_is_closed() -> None:
+    exchange = Exchange(1)
+    async with exchange.pool.lend() as line:
+        await exchange.pool.close()
+        assert not line.closed
+
+    assert line.closed
+
+
 async def test_an_error_of_the_borrower_keeps_the_connection() -> None:
     exchange = Exchange(1)
     with pytest.raises(LookupError):

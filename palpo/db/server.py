@@ -1,0 +1,236 @@
+"""What the engines of database servers share: a pool that reads, one connection that writes.
+
+    PostgresEngine ┐                      PostgresTransaction ┐
+    MysqlEngine    ┴ ServerEngine         MysqlTransaction    ┴ ServerTransaction
+
+A subclass says how its driver begins, commits, rolls back and lets go, and which errors it raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from palpo.db.deferred import DeferredWrites
+from palpo.db.engine import Commit, Committed
+from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
+from palpo.db.pool import Pool
+from palpo.db.statements import Compiled, Statement
+from palpo.db.transaction import Row, Transaction, WriteTransaction
+
+T = TypeVar("T")
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverErrors:
+    """What a driver raises."""
+
+    raised: tuple[type[Exception], ...]
+    """OSError among them, and with it TimeoutError."""
+    answer: type[Exception]
+    """Those of them that are the server's own words: a commit so refused has not happened."""
+    translated: Callable[[Exception], DatabaseError]
+
+
+class ServerTransaction(ABC, Generic[C]):
+    """Statements on one connection. ``block`` is how many positions are taken at a time, at least."""
+
+    dialect: str
+    errors: DriverErrors
+
+    def __init__(self, connection: C, *, block: int = 1) -> None:
+        self._connection = connection
+        self._block = block
+        self._next = 1
+        self.last_position = 0
+        """The highest position that was taken, used or not; 0 if none."""
+        self.since: int | None = None
+        """The position before the first that was taken."""
+        self.topics: set[str] = set()
+        self.failure: DatabaseError | None = None
+        """The first error of a statement, after which nothing may be committed."""
+        self._deferred = DeferredWrites(self._write)
+
+    @abstractmethod
+    async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]: ...
+
+    @abstractmethod
+    async def one(self, statement: Statement, /, **params: Any) -> Row | None: ...
+
+    async def value(self, statement: Statement, /, **params: Any) -> Any:
+        row = await self.one(statement, **params)
+        return None if row is None else row[0]
+
+    @abstractmethod
+    async def run(self, statement: Statement, /, **params: Any) -> int: ...
+
+    async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]], /) -> None:
+        if not rows:
+            return
+        compiled = statement.compiled(self.dialect)
+        values = [compiled.arguments(row) for row in rows]
+        if not self._deferred.add(compiled, values):
+            await self._deferred.send_for(compiled.sql)
+            await self._write(compiled, values)
+
+    async def finish(self) -> None:
+        """Send what has been put off; raises what that raises, or what a unit caught."""
+        await self._deferred.send_all()
+        if self.failure is not None:
+            raise self.failure
+
+    async def positions(self, count: int = 1) -> int:
+        if self._next + count - 1 > self.last_position:
+            taken = max(count, self._block)
+            self.last_position = await self._take(taken)
+            self._next = self.last_position - taken + 1
+            if self.since is None:
+                self.since = self._next - 1
+        first = self._next
+        self._next += count
+        return first
+
+    def notify(self, *topics: str) -> None:
+        self.topics.update(topics)
+
+    async def _query(
+        self, method: Callable[..., Awaitable[Any]], statement: Statement, params: Mapping[str, Any]
+    ) -> Any:
+        """Run a statement by the driver's ``method``, after what it might have to see."""
+        compiled = statement.compiled(self.dialect)
+        await self._deferred.send_for(compiled.sql)
+        return await self._call(method, compiled.sql, compiled.arguments(params))
+
+    async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
+        try:
+            return await self._invoke(method, sql, arguments)
+        except self.errors.raised as error:
+            failure = self.errors.translated(error)
+            self.failure = self.failure or failure
+            if isinstance(failure, Unreachable):
+                self._abandon()
+            raise failure from error
+
+    @abstractmethod
+    async def _take(self, count: int) -> int:
+        """Advance the stream's position by ``count``; returns the new one."""
+
+    @abstractmethod
+    async def _invoke(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
+        """Call the driver's ``method`` in its own way."""
+
+    @abstractmethod
+    async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
+        """Run one statement for each of ``rows``."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Make the connection unusable: it is broken."""
+
+
+class ServerEngine(ABC, Generic[C]):
+    """A database on a server.
+
+    ``readers`` bounds the connections that read; one more writes. ``patience`` is how many seconds a
+    unit of work, or a group of them, may take: a server that went away without a word is found so.
+    """
+
+    dialect: str
+    errors: DriverErrors
+
+    def __init__(self, *, readers: int, patience: float) -> None:
+        self._patience = patience
+        self._read = self._pool(readers, read_only=True)
+        self._write = self._pool(1, read_only=False)
+
+    async def open(self) -> None:
+        async with self._read.lend(), self._write.lend():
+            pass
+
+    async def close(self) -> None:
+        await self._read.close()
+        await self._write.close()
+
+    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+        try:
+            return await self._read_once(unit)
+        except Unreachable:
+            # The connection may have been lost while it waited in the pool: once more, on another.
+            return await self._read_once(unit)
+
+    async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._read.lend() as connection:
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await unit(self._transaction(connection))
+            except TimeoutError as error:
+                self._abandon(connection)
+                raise Unreachable("the database does not answer") from error
+
+    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+        async with self._write.lend() as connection:
+            transaction = self._transaction(connection, block=8 + 2 * len(units))
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._begin(connection)
+                    results = [await unit(transaction) for unit in units]
+                    await transaction.finish()
+            except TimeoutError as error:
+                self._abandon(connection)
+                raise Unreachable("the database does not answer") from error
+            except Exception as error:
+                await self._undo(connection)
+                failure = self.errors.translated(error) if isinstance(error, self.errors.raised) else error
+                if isinstance(failure, Unreachable):
+                    # Nothing was committed, so it may be done again, on another connection.
+                    raise Retriable(str(failure)) from error
+                raise failure from (None if failure is error else error)
+            await self._finish(connection)
+        commit = Commit(
+            position=transaction.last_position,
+            topics=frozenset(transaction.topics),
+            since=transaction.since or 0,
+        )
+        return Committed(results=results, commit=commit)
+
+    async def _undo(self, connection: C) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._roll_back(connection)
+        except self.errors.raised:
+            self._abandon(connection)
+
+    async def _finish(self, connection: C) -> None:
+        """Commit; raises OutcomeUnknown unless the server said yes or no."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._commit(connection)
+        except self.errors.raised as error:
+            failure = self.errors.translated(error)
+            if isinstance(failure, Unreachable) or not isinstance(error, self.errors.answer):
+                self._abandon(connection)
+                raise OutcomeUnknown(str(failure)) from error
+            raise failure from error
+
+    @abstractmethod
+    def _pool(self, size: int, *, read_only: bool) -> Pool[C]: ...
+
+    @abstractmethod
+    def _transaction(self, connection: C, *, block: int = 1) -> ServerTransaction[C]: ...
+
+    @abstractmethod
+    async def _begin(self, connection: C) -> None: ...
+
+    @abstractmethod
+    async def _commit(self, connection: C) -> None: ...
+
+    @abstractmethod
+    async def _roll_back(self, connection: C) -> None: ...
+
+    @abstractmethod
+    def _abandon(self, connection: C) -> None:
+        """Make the connection unusable: it is broken."""
