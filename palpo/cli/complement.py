@@ -141,6 +141,7 @@ def configuration(root: Path) -> Config:
                 str(path) for path in sorted((root / "complement" / "appservice").glob("*.yaml"))
             ],
             "server_notices": {"enabled": True},
+            "media": {"legacy": True},
             "push": {"legacy_mentions": True, "polls": True, "thread_subscriptions": True},
             "log": {"level": "info", "format": "json", "requests": True},
         }

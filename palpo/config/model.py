@@ -252,7 +252,13 @@ class MediaConfig(Section, frozen=True):
         int, Meta(ge=0, description="What all uploads of one user may have together; 0: no limit.")
     ] = 0
     max_pixels: Annotated[int, Meta(ge=1, description="Larger images get no thumbnails.")] = 32_000_000
-    legacy: Annotated[bool, Meta(description="Serve the endpoints that ask for no access token too.")] = True
+    legacy: Annotated[
+        bool,
+        Meta(
+            description="Serve new media at the deprecated endpoints too, which ask for no access token; "
+            "what was uploaded while they did stays there."
+        ),
+    ] = False
     pending_seconds: Annotated[
         int, Meta(ge=1, description="How long a URI that was created ahead of its content waits for it.")
     ] = 24 * 3600

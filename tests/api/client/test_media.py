@@ -38,6 +38,12 @@ async def raw(client: Client, path: str, status: int = 200, **options: Any) -> h
     return response
 
 
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
+    async with homeserver(tmp_path, media={"legacy": True}) as running:
+        yield running
+
+
 async def test_round_trip(server: Homeserver, alice: Client, bob: Client) -> None:
     uri = await upload(alice, PNG, "a b.png")
     response = await raw(bob, f"/client/v1/media/download/{uri}")
@@ -236,10 +242,10 @@ async def test_pending_uploads_have_a_limit(tmp_path: Path) -> None:
 
 
 async def test_frozen_endpoints(tmp_path: Path) -> None:
-    async with homeserver(tmp_path) as server:
+    async with homeserver(tmp_path, media={"legacy": True}) as server:
         alice = await server.register("alice")
         before = await upload(alice)
-    async with homeserver(tmp_path, media={"legacy": False}) as server:
+    async with homeserver(tmp_path) as server:
         alice = await server.login("alice")
         after = await upload(alice)
         later = await create(alice)
