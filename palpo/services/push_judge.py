@@ -13,6 +13,7 @@ from palpo.services.push_rooms import PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.state_at import StateAt
+from palpo.services.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
 
 MEMBER = "m.room.member"
@@ -29,12 +30,14 @@ class PushJudge:
         push_rules: PushRules,
         account_data: AccountData,
         invite_permissions: InvitePermissions,
+        followers: ThreadFollowers,
     ) -> None:
         self._heads = heads
         self._push_rooms = push_rooms
         self._push_rules = push_rules
         self._account_data = account_data
         self._invite_permissions = invite_permissions
+        self._followers = followers
         self._state_at = StateAt(events)
 
     async def notified(self, stored: StoredEvent, user_ids: Collection[str]) -> dict[str, Actions]:
@@ -53,7 +56,8 @@ class PushJudge:
         found = {}
         for user_id in users:
             evaluator = await self._push_rules.evaluator(user_id)
-            actions = evaluator.evaluate(event, context, names.get(user_id))
+            follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
+            actions = evaluator.evaluate(event, context, names.get(user_id), follows=follows)
             if actions.notify:
                 found[user_id] = actions
         return found

@@ -32,6 +32,7 @@ from palpo.services.push_rooms import PushRoom, PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.recent_events import RecentEvents
 from palpo.services.room_heads import RoomHeads
+from palpo.services.thread_followers import ThreadFollowers
 from palpo.services.threads import MAIN, Threads
 from palpo.storage import memberships
 from palpo.storage import receipts as storage
@@ -187,6 +188,7 @@ class Unread:
         threads: Threads,
         push_rules: PushRules,
         account_data: AccountData,
+        followers: ThreadFollowers,
         *,
         cached: int = 50_000,
     ) -> None:
@@ -198,6 +200,7 @@ class Unread:
         self._threads = threads
         self._push_rules = push_rules
         self._account_data = account_data
+        self._followers = followers
         self._states: Bounded[tuple[str, str], State] = Bounded(cached)
         self._rooms = LastChanges(wakeups, "room")
         self._reads = LastChanges(wakeups, "read")
@@ -335,7 +338,10 @@ class Unread:
             return
         if event.sender in asked.ignored:
             return
-        actions = asked.evaluator.evaluate(event, room.facts.context(event.sender), room.display_name)
+        evaluator, user_id = asked.evaluator, asked.user_id
+        follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
+        context = room.facts.context(event.sender)
+        actions = evaluator.evaluate(event, context, room.display_name, follows=follows)
         if not actions.notify:
             return
         thread = await self._threads.thread_of(event)

@@ -29,6 +29,7 @@ class PushServices(MediaServices):
             self.push_rules,
             self.account_data,
             self.invite_permissions,
+            self.thread_followers,
         )
 
     @cached_property

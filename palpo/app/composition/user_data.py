@@ -19,6 +19,7 @@ from palpo.services.search import Search
 from palpo.services.search_context import SearchContext
 from palpo.services.search_index import SearchIndex
 from palpo.services.server_notices import ServerNotices
+from palpo.services.thread_followers import ThreadFollowers
 from palpo.services.thread_subscriptions import ThreadSubscriptions
 from palpo.services.timeline import Timeline
 from palpo.services.typing import Typing
@@ -82,7 +83,12 @@ class UserDataServices(RoomServices):
             self.threads,
             self.push_rules,
             self.account_data,
+            self.thread_followers,
         )
+
+    @cached_property
+    def thread_followers(self) -> ThreadFollowers:
+        return ThreadFollowers(self.db, self.wakeups, self.threads)
 
     @cached_property
     def search_index(self) -> SearchIndex:

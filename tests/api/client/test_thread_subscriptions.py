@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from tests.support.homeserver import Client, Homeserver
-from tests.support.rooms import make_room
+from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.rooms import make_room, member
 
 UNSTABLE = "/client/unstable/io.element."
 
@@ -68,3 +69,49 @@ async def test_listing_changes(server: Homeserver, alice: Client) -> None:
     page = await alice.request("GET", url, params={"limit": 2, "from": page["end"]})
     assert list(page["subscribed"][room_id]) == [roots[1]]
     assert "end" not in page
+
+
+async def unread(client: Client, room_id: str) -> int:
+    room = (await client.get("/sync"))["rooms"]["join"][room_id]
+    count: int = room["unread_notifications"]["notification_count"]
+    return count
+
+
+async def test_threads_that_are_not_followed_are_silent(tmp_path: Path) -> None:
+    async with homeserver(tmp_path, push={"thread_subscriptions": True}) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room_id = await make_room(server, alice)
+        await member(server, room_id, bob, "join")
+        root = await alice.send(room_id, "root")
+        path = f"{UNSTABLE}msc4306/rooms/{room_id}/thread/{root}/subscription"
+        await bob.put(f"/pushrules/global/room/{room_id}", {"actions": []})
+        assert await unread(bob, room_id) == 0
+        await say(alice, room_id, root)
+        assert await unread(bob, room_id) == 0
+        await bob.request("PUT", path, {})
+        followed = await say(alice, room_id, root)
+        assert await unread(bob, room_id) == 1
+        notifications = (await bob.get("/notifications"))["notifications"]
+        assert followed in [item["event"]["event_id"] for item in notifications]
+        await bob.request("DELETE", path)
+        await say(alice, room_id, root)
+        assert await unread(bob, room_id) == 1
+
+
+async def test_the_rules_are_the_servers(tmp_path: Path) -> None:
+    rules = "/pushrules/global/postcontent"
+    name = f"{rules}/.io.element.msc4306.rule.subscribed_thread"
+    async with homeserver(tmp_path, push={"thread_subscriptions": True}) as server:
+        alice = await server.register("alice")
+        assert (await alice.get(name))["enabled"]
+        await alice.put(f"{name}/enabled", {"enabled": False})
+        assert not (await alice.get("/pushrules/"))["global"]["postcontent"][1]["enabled"]
+        for body in ({"actions": ["notify"]}, {"actions": [], "conditions": []}):
+            refused = await alice.put(f"{rules}/mine", body, status=400)
+            assert refused["errcode"] == "M_INVALID_PARAM"
+        await alice.delete(name, status=400)
+
+
+async def test_without_the_setting_there_are_no_such_rules(server: Homeserver, alice: Client) -> None:
+    assert "postcontent" not in (await alice.get("/pushrules/"))["global"]
+    await alice.get("/pushrules/global/postcontent/.io.element.msc4306.rule.subscribed_thread", status=404)
