@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +39,19 @@ class InvalidSignature(BadRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUpload:
-    """Checked cross-signing keys; ``needs_auth`` says that the user must prove to be who they are."""
+    """Checked cross-signing keys.
+
+    ``stored`` are the user's keys, by usage, that they were checked against.
+    """
 
     user_id: str
     keys: list[CrossSigningKey]
-    needs_auth: bool
+    stored: dict[str, CrossSigningKey]
+
+    @property
+    def needs_auth(self) -> bool:
+        """Whether keys that are there would change (MSC3967)."""
+        return "master" in self.stored and not _unchanged(self.keys, self.stored)
 
 
 class CrossSigning:
@@ -69,31 +77,34 @@ class CrossSigning:
             if usage in keys
         ]
 
-        async def unit(tx: Transaction) -> tuple[dict[str, CrossSigningKey], set[str]]:
-            stored = await storage.of_users(tx, [user_id])
-            device_ids = (await devices.ids_of(tx, [user_id])).get(user_id, set())
-            return {usage: key for (_, usage), key in stored.items()}, device_ids
+        async def unit(tx: Transaction) -> dict[str, CrossSigningKey]:
+            await _refuse_device_ids(tx, user_id, checked)
+            return await _by_usage(tx, user_id)
 
-        stored, device_ids = await self._db.read(unit)
-        if any(key.key_id.removeprefix("ed25519:") in device_ids for key in checked):
-            raise Forbidden("A public key is the same as one of the user's device IDs")
+        stored = await self._db.read(unit)
         master = next((key for key in checked if key.usage == "master"), stored.get("master"))
         if checked and master is None:
             raise MissingParam("There is no master key")
         for key in checked:
             if master is not None and key.usage != "master":
                 _check_signed_by(keys[key.usage], user_id, master.key_id)
-        unchanged = all(_same(key, stored.get(key.usage)) for key in checked)
-        return KeyUpload(user_id=user_id, keys=checked, needs_auth="master" in stored and not unchanged)
+        return KeyUpload(user_id=user_id, keys=checked, stored=stored)
 
     async def store(self, upload: KeyUpload) -> None:
-        """Store keys that were checked; all who share a room with the user are told."""
+        """Store keys that were checked; all who share a room with the user are told.
+
+        Raises Forbidden where another request has changed the keys since: who uploads might have had to
+        authenticate, or to sign with another key.
+        """
 
         async def unit(tx: WriteTransaction) -> None:
-            stored = await storage.of_users(tx, [upload.user_id])
-            changed = [key for key in upload.keys if stored.get((key.user_id, key.usage)) != key]
+            stored = await _by_usage(tx, upload.user_id)
+            if stored != upload.stored and not _unchanged(upload.keys, stored):
+                raise Forbidden("Another request has just changed the keys")
+            await _refuse_device_ids(tx, upload.user_id, upload.keys)
+            changed = [key for key in upload.keys if stored.get(key.usage) != key]
             for key in changed:
-                replaced = stored.get((key.user_id, key.usage))
+                replaced = stored.get(key.usage)
                 if replaced is not None and replaced.key_id != key.key_id:
                     await storage.delete_signatures(tx, key.user_id, replaced.key_id)
                 await storage.put(tx, key)
@@ -125,6 +136,27 @@ class CrossSigning:
             return failures
 
         return await self._db.write(unit)
+
+
+async def refuse_device_id(tx: Transaction, user_id: str, device_id: str) -> None:
+    """Raises Forbidden where a new device would be called as one of the user's cross-signing keys.
+
+    Both are signed as ``ed25519:name`` (spec: "Key and signature security").
+    """
+    keys = await _by_usage(tx, user_id)
+    if any(key.public_key == device_id for key in keys.values()):
+        raise Forbidden("The device ID is that of a cross-signing key")
+
+
+async def _refuse_device_ids(tx: Transaction, user_id: str, keys: Sequence[CrossSigningKey]) -> None:
+    """Raises Forbidden where a public key is one of the user's device IDs."""
+    device_ids = (await devices.ids_of(tx, [user_id])).get(user_id, set())
+    if any(key.public_key in device_ids for key in keys):
+        raise Forbidden("A public key is the same as one of the user's device IDs")
+
+
+async def _by_usage(tx: Transaction, user_id: str) -> dict[str, CrossSigningKey]:
+    return {usage: key for (_, usage), key in (await storage.of_users(tx, [user_id])).items()}
 
 
 async def _new_signatures(
@@ -202,7 +234,7 @@ async def _add(tx: WriteTransaction, signer: str, user_id: str, new: list[KeySig
 
 
 def _public_key(key: CrossSigningKey | None) -> dict[str, str]:
-    return {} if key is None else {key.key_id: key.key_id.removeprefix("ed25519:")}
+    return {} if key is None else {key.key_id: key.public_key}
 
 
 def _check_signed_by(key: Mapping[str, Any], user_id: str, master_key_id: str) -> None:
@@ -218,6 +250,10 @@ def _verify(signed: dict[str, Any], user_id: str, key_id: str, public_key: str) 
 
 def _canonical(key: Mapping[str, Any]) -> bytes:
     return encode_key({name: value for name, value in key.items() if name != "unsigned"})
+
+
+def _unchanged(keys: Sequence[CrossSigningKey], stored: Mapping[str, CrossSigningKey]) -> bool:
+    return all(_same(key, stored.get(key.usage)) for key in keys)
 
 
 def _same(key: CrossSigningKey, stored: CrossSigningKey | None) -> bool:

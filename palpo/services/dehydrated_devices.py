@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from palpo.core import canonical_json
-from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.cross_signing import refuse_device_id
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.keys import KeyUpload, store_keys
 from palpo.storage import accounts, to_device
@@ -26,6 +27,8 @@ from palpo.streams.clock import Clock
 PAGE = 100
 """Messages in one response."""
 END = 2**62
+MAX_DEVICE_DATA = 256 * 1024
+"""Bytes: a device with some hundred one-time keys has a tenth of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +49,21 @@ class DehydratedDevices:
         removal.also(storage.delete_devices)
 
     async def put(self, upload: KeyUpload, device_data: Mapping[str, Any], display_name: str | None) -> None:
-        """Replace the user's dehydrated device; raises InvalidParam where another device has the ID."""
+        """Replace the user's dehydrated device.
+
+        Raises InvalidParam where another device has the ID, Forbidden where a cross-signing key has it, and
+        TooLarge.
+        """
         user_id, device_id = upload.user_id, upload.device_id
         device = DehydratedDevice(device_id=device_id, device_data=canonical_json.encode_lax(device_data))
+        if len(device.device_data) > MAX_DEVICE_DATA:
+            raise TooLarge(f"device_data is over {MAX_DEVICE_DATA} bytes")
 
         async def unit(tx: WriteTransaction) -> None:
             before = await storage.find(tx, user_id)
             if before is not None:
                 await self._removal.remove(tx, user_id, [before.device_id])
+            await refuse_device_id(tx, user_id, device_id)
             created = await accounts.ensure_device(
                 tx, user_id, device_id, display_name=display_name, created_ts=self._clock.now_ms()
             )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.cross_signing import refuse_device_id
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.last_seen import LastSeen
 from palpo.storage import accounts, cross_signing, device_lists, keys, to_device
@@ -61,10 +62,14 @@ class Devices:
         await self._db.write(unit)
 
     async def ensure(self, user_id: str, device_id: str, display_name: str | None) -> bool:
-        """Create or rename an application service user's device; whether it is new (MSC4190)."""
+        """Create or rename an application service user's device; whether it is new (MSC4190).
+
+        Raises InvalidParam, and Forbidden where a cross-signing key is called so.
+        """
         check_display_name(display_name)
 
         async def unit(tx: WriteTransaction) -> bool:
+            await refuse_device_id(tx, user_id, device_id)
             return await accounts.ensure_device(
                 tx, user_id, device_id, display_name=display_name, created_ts=self._clock.now_ms()
             )

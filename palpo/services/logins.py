@@ -10,11 +10,12 @@ from palpo.core.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
 from palpo.core.identifiers import MAX_LENGTH, make_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.cross_signing import refuse_device_id
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.sessions import Requester
 from palpo.storage import accounts as storage
-from palpo.storage import cross_signing, sessions
+from palpo.storage import sessions
 from palpo.storage.accounts import Account
 from palpo.streams.clock import Clock
 
@@ -122,8 +123,6 @@ class Logins:
             raise Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
         if account.locked:
             raise locked()
-        if choice.device_id is not None:
-            await self._refuse_key_id(account.user_id, choice.device_id)
         new = self.new_session(account.user_id, choice)
         await self._db.write(lambda tx: self.store(tx, new, choice))
         return new
@@ -135,6 +134,8 @@ class Logins:
 
     async def store(self, tx: WriteTransaction, new: NewSession, choice: DeviceChoice) -> None:
         """Store a new session in place of the device's older ones, within a unit of work."""
+        if choice.device_id is not None:
+            await refuse_device_id(tx, new.user_id, choice.device_id)
         name = choice.display_name[:MAX_DISPLAY_NAME] if choice.display_name else None
         created = await storage.ensure_device(
             tx, new.user_id, new.device_id, display_name=name, created_ts=self._clock.now_ms()
@@ -226,12 +227,6 @@ class Logins:
             expires_ts=None if new.expires_in_ms is None else now + new.expires_in_ms,
             used=used,
         )
-
-    async def _refuse_key_id(self, user_id: str, device_id: str) -> None:
-        """Keys of devices and cross-signing keys share a namespace (spec: POST /login)."""
-        keys = await self._db.read(lambda tx: cross_signing.of_users(tx, [user_id]))
-        if any(key.key_id.partition(":")[2] == device_id for key in keys.values()):
-            raise Forbidden("The device ID is that of a cross-signing key")
 
     async def _rehash(self, user_id: str, password: str, old: str) -> None:
         new = await self._passwords.hash(password)

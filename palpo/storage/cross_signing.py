@@ -22,6 +22,11 @@ class CrossSigningKey:
     key_id: str
     json: bytes
 
+    @property
+    def public_key(self) -> str:
+        """The key itself, in unpadded base64."""
+        return self.key_id.removeprefix("ed25519:")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySignature:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -78,6 +79,8 @@ async def test_cross_signing_keys_are_replaced_without_questions(server: Homeser
     user = await make_user(server, "_irc_ann")
     for name in ("first", "second"):
         await user.post("/keys/device_signing/upload", encryption.cross_signing_keys(user.user_id, name))
+    public_key = encryption.signing_key("secondmaster").verify_key_base64
+    await user.put(f"/devices/{quote(public_key, safe='')}", {}, status=403)
 
 
 async def test_registration(server: Homeserver) -> None:

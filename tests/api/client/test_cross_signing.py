@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from palpo.core.errors import Forbidden
 from tests.api.client.test_devices import password_auth
 from tests.support.encryption import (
     cross_signing_key,
@@ -10,7 +13,7 @@ from tests.support.encryption import (
     sign_as,
     signing_key,
 )
-from tests.support.homeserver import Client, Homeserver
+from tests.support.homeserver import PASSWORD, Client, Homeserver
 
 UPLOAD = "/keys/device_signing/upload"
 SIGN = "/keys/signatures/upload"
@@ -160,3 +163,29 @@ async def test_signatures_that_fail(alice: Client, bob: Client) -> None:
     assert failures[alice.user_id][alice.device_id]["errcode"] == "M_INVALID_SIGNATURE"
     assert failures[bob.user_id][bob.device_id]["errcode"] == "M_NOT_FOUND"
     assert failures[bob.user_id]["x\0"]["errcode"] == "M_NOT_FOUND"
+
+
+async def test_of_two_first_uploads_at_once_one_is_refused(server: Homeserver, alice: Client) -> None:
+    service = server.services.cross_signing
+
+    def keys(name: str) -> dict[str, Any]:
+        given = cross_signing_keys(alice.user_id, name)
+        return {usage: given[f"{usage}_key"] for usage in ("master", "self_signing", "user_signing")}
+
+    first, same, other = [await service.check_upload(alice.user_id, keys(name)) for name in "aab"]
+    assert not other.needs_auth
+    await service.store(first)
+    await service.store(same)
+    with pytest.raises(Forbidden):
+        await service.store(other)
+    master = (await query(alice, alice.user_id))["master_keys"][alice.user_id]
+    assert master == keys("a")["master"]
+
+
+async def test_a_device_that_takes_the_name_of_a_key_first(server: Homeserver, alice: Client) -> None:
+    master = cross_signing_key(alice.user_id, "master", "m")
+    upload = await server.services.cross_signing.check_upload(alice.user_id, {"master": master})
+    body = {"type": "m.login.password", "user": "alice", "password": PASSWORD, "device_id": public_key("m")}
+    await server.client().post("/login", body)
+    with pytest.raises(Forbidden):
+        await server.services.cross_signing.store(upload)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.encryption import device_keys, one_time_keys
+from tests.support.encryption import cross_signing_keys, device_keys, one_time_keys, signing_key
 from tests.support.homeserver import Client
 
 PATH = "/client/unstable/org.matrix.msc3814.v1/dehydrated_device"
@@ -71,3 +71,16 @@ async def test_refusals(alice: Client, bob: Client) -> None:
     ):
         await alice.request("POST", path, body, status=status)
     await bob.request("POST", f"{PATH}/D1/events", {}, status=404)
+
+
+async def test_it_is_not_called_as_a_cross_signing_key(alice: Client) -> None:
+    await alice.post("/keys/device_signing/upload", cross_signing_keys(alice.user_id, "a"))
+    answer = await dehydrate(alice, signing_key("amaster").verify_key_base64)
+    assert answer["errcode"] == "M_FORBIDDEN"
+    await alice.request("GET", PATH, status=404)
+
+
+async def test_too_much_device_data(alice: Client) -> None:
+    answer = await dehydrate(alice, "D1", device_data={**DATA, "device_pickle": "x" * 300_000})
+    assert answer["errcode"] == "M_TOO_LARGE"
+    await alice.request("GET", PATH, status=404)
