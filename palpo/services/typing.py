@@ -54,17 +54,17 @@ class Typing:
 
         async def unit(tx: WriteTransaction) -> None:
             told = await storage.told(tx, room_id, user_id)
-            if told is None and not typing:
-                return
-            # Going on is no news: the position stays, only the time is extended.
-            await storage.put(
-                tx,
-                room_id,
-                user_id,
-                typing=typing,
-                expires_ts=now + lasting if typing else now,
-                position=told if typing and told is not None else await tx.positions(),
-            )
+            if typing and told:
+                await storage.extend(tx, room_id, user_id, now + lasting)
+            elif typing or told:
+                await storage.put(
+                    tx,
+                    room_id,
+                    user_id,
+                    typing=typing,
+                    expires_ts=now + lasting if typing else now,
+                    position=await tx.positions(),
+                )
 
         await self._db.write(unit)
 

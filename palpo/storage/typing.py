@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import typing
+from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 
 t = typing.c
+m = memberships.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +31,20 @@ _TOLD = Statement(
         t.room_id == bindparam("room_id"), t.user_id == bindparam("user_id"), t.typing == 1
     )
 )
+_EXTEND = Statement(
+    update(typing)
+    .where(t.room_id == bindparam("room_key"), t.user_id == bindparam("user_key"), t.typing == 1)
+    .values(expires_ts=bindparam("new_expires_ts"))
+)
 _CURRENT = Statement(
     select(t.room_id, t.user_id)
-    .where(in_list(t.room_id, "room_ids"), t.typing == 1, t.expires_ts > bindparam("now"))
+    .join(memberships, and_(m.room_id == t.room_id, m.user_id == t.user_id))
+    .where(
+        in_list(t.room_id, "room_ids"),
+        t.typing == 1,
+        t.expires_ts > bindparam("now"),
+        m.membership == "join",
+    )
     .order_by(t.position)
 )
 _CHANGED = Statement(
@@ -72,14 +85,18 @@ async def put(
     tx.notify(f"room:{room_id}", f"typing:{room_id}")
 
 
-async def told(tx: Transaction, room_id: str, user_id: str) -> int | None:
-    """Where others were told that the user is typing; None if they were not, or also that it is over."""
-    position: int | None = await tx.value(_TOLD, room_id=room_id, user_id=user_id)
-    return position
+async def extend(tx: WriteTransaction, room_id: str, user_id: str, expires_ts: int) -> None:
+    """Give a user who is typing more time, which is no news to anybody."""
+    await tx.run(_EXTEND, room_key=room_id, user_key=user_id, new_expires_ts=expires_ts)
+
+
+async def told(tx: Transaction, room_id: str, user_id: str) -> bool:
+    """Whether others were told that the user is typing, and not yet that it is over."""
+    return await tx.one(_TOLD, room_id=room_id, user_id=user_id) is not None
 
 
 async def current(tx: Transaction, room_ids: Collection[str], now_ms: int) -> dict[str, list[str]]:
-    """Who is typing in each of ``room_ids``; rooms where nobody is are left out."""
+    """Who of the members is typing in each of ``room_ids``; rooms where nobody is are left out."""
     found: dict[str, list[str]] = {}
     for room_id, user_id in await tx.all(_CURRENT, room_ids=list(room_ids), now=now_ms):
         found.setdefault(room_id, []).append(user_id)
