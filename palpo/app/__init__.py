@@ -32,6 +32,7 @@ from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
 from palpo.wire.endpoint import Limit
 from palpo.workers.appservices import AppserviceSender
+from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.search import SearchWorker
 
@@ -79,6 +80,7 @@ async def application(
         await start_pushers(services, keeper)
         search_worker = SearchWorker(services.search_index, wakeups)
         background.start("search", keeper.run("search", search_worker.work))
+        background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
         if config.log.requests:

@@ -1,4 +1,4 @@
-"""Removing media: a URI and its content, and content that nothing refers to."""
+"""Removing media: a URI and its content, URIs whose time is over, and content that nothing refers to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Removed:
 
 
 class MediaCleanup:
-    """For administrators."""
+    """For administrators, and for what runs once a day (``palpo.workers.media``)."""
 
     def __init__(self, db: Database, clock: Clock, blobs: BlobStore) -> None:
         self._db = db
@@ -59,8 +59,10 @@ class MediaCleanup:
             await self._blobs.delete(sha256)
 
     async def sweep(self, *, age_seconds: int = YOUNG_SECONDS) -> Removed:
-        """Remove content that nothing refers to and that was stored at least ``age_seconds`` ago."""
-        before_ts = self._clock.now_ms() - age_seconds * 1000
+        """Forget URIs that have expired, and remove unreferenced content stored ``age_seconds`` ago."""
+        now = self._clock.now_ms()
+        before_ts = now - age_seconds * 1000
+        await self._db.write(lambda tx: references.delete_expired(tx, now_ms=now))
         await self._release_thumbnails()
         count = size = 0
         async for batch in _batches(self._blobs.stored(), before_ts):

@@ -25,6 +25,8 @@ from palpo.storage import media as storage
 from palpo.storage.media import MediaRecord
 from palpo.streams.clock import Clock
 
+IMAGE_SECONDS = 7 * 24 * 3600
+"""How long an image is kept after a preview with it was made last."""
 FAILURE_SECONDS = 300
 """How long a URL that gave no preview is left alone."""
 REDIRECTS = 5
@@ -147,17 +149,19 @@ class UrlPreviews:
     async def _keep(self, blob: Blob, facts: ImageFacts) -> MxcUri:
         """A URI for the image, always the same for the same image."""
         name = hashlib.sha256(b"preview:" + blob.sha256).digest()[:24]
+        now = self._clock.now_ms()
         record = MediaRecord(
             origin=self._server_name,
             media_id=urlsafe_b64encode(name).decode(),
             user_id=None,
-            created_ts=self._clock.now_ms(),
+            created_ts=now,
+            expires_ts=now + (self._config.cache_seconds + IMAGE_SECONDS) * 1000,
             sha256=blob.sha256,
             size=blob.size,
             content_type=facts.content_type,
             authenticated=not self._legacy,
         )
-        await self._db.write(lambda tx: storage.insert_new(tx, record))
+        await self._db.write(lambda tx: storage.keep(tx, record))
         return MxcUri(ServerName(record.origin), record.media_id)
 
 

@@ -21,7 +21,7 @@ class MediaRecord:
     """Who uploaded it, or created the URI; None where that was no local user."""
     created_ts: int
     expires_ts: int | None = None
-    """When the URI is lost unless content has come by then; None where it has."""
+    """When the URI is lost: where no content has come by then, or where it is a preview's image."""
     sha256: bytes | None = None
     """Names the content; None where it has not been uploaded yet."""
     size: int = 0
@@ -59,6 +59,7 @@ _FIND = Statement(
 )
 _INSERT = insert_row(media)
 _INSERT_NEW = upsert(media, key=["origin", "media_id"], update=())
+_KEEP = upsert(media, key=["origin", "media_id"], update=["expires_ts"])
 _FILL = Statement(
     update(media)
     .where(_THIS, media.c.sha256.is_(None))
@@ -125,6 +126,11 @@ async def insert(tx: WriteTransaction, record: MediaRecord) -> None:
 async def insert_new(tx: WriteTransaction, record: MediaRecord) -> None:
     """Store a URI unless it is there already."""
     await tx.run(_INSERT_NEW, **_columns(record))
+
+
+async def keep(tx: WriteTransaction, record: MediaRecord) -> None:
+    """Store a URI, or only when it expires where it is there already."""
+    await tx.run(_KEEP, **_columns(record))
 
 
 def _columns(record: MediaRecord) -> dict[str, object]:

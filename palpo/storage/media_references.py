@@ -18,6 +18,7 @@ _DELETE = Statement(
         media.c.origin == bindparam("of_origin"), media.c.media_id == bindparam("of_media_id")
     )
 )
+_DELETE_EXPIRED = Statement(delete(media).where(media.c.expires_ts <= bindparam("now")))
 _BY_URIS = Statement(select(media.c.sha256).distinct().where(in_list(media.c.sha256, "hashes")))
 _BY_THUMBNAILS = Statement(
     select(media_thumbnails.c.sha256).distinct().where(in_list(media_thumbnails.c.sha256, "hashes"))
@@ -43,6 +44,11 @@ async def user_bytes(tx: Transaction, user_id: str) -> int:
 async def delete_uri(tx: WriteTransaction, origin: str, media_id: str) -> bool:
     """Forget a URI; whether it was there."""
     return await tx.run(_DELETE, of_origin=origin, of_media_id=media_id) > 0
+
+
+async def delete_expired(tx: WriteTransaction, *, now_ms: int) -> None:
+    """Forget the URIs whose content never came, and those of previews that nobody has asked for lately."""
+    await tx.run(_DELETE_EXPIRED, now=now_ms)
 
 
 async def without_uri(tx: Transaction, hashes: Sequence[bytes]) -> list[bytes]:

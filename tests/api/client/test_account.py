@@ -89,8 +89,6 @@ async def test_who_deactivates_is_in_no_room(server: Homeserver, alice: Client, 
     for room_id in (joined, invited):
         state = await bob.get(f"/rooms/{room_id}/state/m.room.member/{alice.user_id}")
         assert state["membership"] == "leave"
-    error = await bob.get(f"/user/{alice.user_id}/account_data/org.example", status=403)
-    assert error["errcode"] == "M_FORBIDDEN"
 
 
 async def test_a_deactivation_that_was_cut_short(tmp_path: Path) -> None:
@@ -104,10 +102,9 @@ async def test_a_deactivation_that_was_cut_short(tmp_path: Path) -> None:
     async with homeserver(tmp_path) as server:
         bob = await server.login("bob")
         async with asyncio.timeout(5):
-            while (await bob.get(member))["membership"] != "leave":
+            while await server.services.db.read(accounts.unfinished_deactivations):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-            while await server.services.db.read(accounts.unfinished_deactivations):
-                await asyncio.sleep(0.01)
+        assert (await bob.get(member))["membership"] == "leave"
 
 
 @pytest.mark.parametrize("erase", [True, False])

@@ -69,6 +69,25 @@ async def test_it_is_fetched_once_an_hour(allowed: Homeserver, site: Web) -> Non
     assert len(site.requests) == 4
 
 
+async def test_images_are_not_kept_for_ever(allowed: Homeserver, site: Web) -> None:
+    alice = await allowed.register("alice")
+    url = site.url("/test.html")
+    image_uri = str((await preview(alice, url))["og:image"]).removeprefix("mxc://")
+    path = f"/client/v1/media/download/{image_uri}"
+    cleanup = allowed.services.media_cleanup
+    for _ in range(2):
+        # A preview that is made anew has its image kept for as long again.
+        allowed.clock.advance(6 * 24 * 3_600_000)
+        await cleanup.sweep()
+        assert (await alice.request("GET", path)).content == PNG
+        await preview(alice, url)
+    allowed.clock.advance(8 * 24 * 3_600_000)
+    await cleanup.sweep()
+    await alice.request("GET", path, status=404)
+    await preview(alice, url)
+    assert (await alice.request("GET", path)).content == PNG
+
+
 async def test_an_image_by_itself(allowed: Homeserver, site: Web) -> None:
     alice = await allowed.register("alice")
     found = await preview(alice, site.url("/test.png"))

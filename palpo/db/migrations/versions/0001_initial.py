@@ -720,6 +720,7 @@ def upgrade() -> None:
         sa.Column("quarantined", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("origin", "media_id", name=op.f("pk_media")),
     )
+    op.create_index("ix_media_expires_ts", "media", ["expires_ts"], unique=False)
     op.create_index("ix_media_sha256", "media", ["sha256"], unique=False)
     op.create_index("ix_media_user_id_expires_ts", "media", ["user_id", "expires_ts"], unique=False)
     op.create_table(

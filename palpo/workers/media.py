@@ -1,0 +1,45 @@
+"""Removes media that nothing refers to, once a day."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from palpo.core.errors import MatrixError
+from palpo.db.errors import DatabaseError
+from palpo.services.media_cleanup import MediaCleanup
+from palpo.streams.leases import Lease
+
+log = structlog.get_logger("palpo.media")
+
+START_S = 600.0
+"""How long after a start the first sweep begins: starts are busy enough."""
+PERIOD_S = 24 * 3600.0
+RETRY_S = 3600.0
+
+
+class MediaSweeper:
+    """Sweeps the store."""
+
+    def __init__(
+        self, cleanup: MediaCleanup, *, start_s: float = START_S, period_s: float = PERIOD_S
+    ) -> None:
+        self._cleanup = cleanup
+        self._start_s = start_s
+        self._period_s = period_s
+
+    async def run(self, _lease: Lease) -> None:
+        """Sweep until cancelled; one process at a time is enough."""
+        pause_s = self._start_s
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                removed = await self._cleanup.sweep()
+            except (DatabaseError, MatrixError, OSError) as error:
+                log.warning("media_sweep_failed", error=str(error))
+                pause_s = min(RETRY_S, self._period_s)
+                continue
+            if removed.count:
+                log.info("media_swept", files=removed.count, bytes=removed.size)
+            pause_s = self._period_s
