@@ -20,11 +20,11 @@ import msgspec
 import orjson
 
 from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys
-from palpo.core.errors import InvalidParam
+from palpo.core.errors import InvalidParam, UnknownToken
 from palpo.core.identifiers import server_name_of
 from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.storage import accounts, cross_signing, device_lists
+from palpo.storage import accounts, cross_signing, device_lists, devices
 from palpo.storage import keys as storage
 from palpo.storage.cross_signing import KeySignature
 from palpo.streams.wakeups import Wakeups
@@ -103,7 +103,8 @@ class Keys:
     ) -> Mapping[str, int]:
         """Store keys of a device's own; how many one-time keys it has then, by algorithm.
 
-        Raises BadJson and InvalidParam, and then nothing is stored.
+        Raises BadJson and InvalidParam, and UnknownToken where the device has just been removed; then
+        nothing is stored.
         """
         upload = check_key_upload(
             user_id,
@@ -114,7 +115,13 @@ class Keys:
         )
         if upload.empty:
             return (await self.counts(user_id, device_id)).one_time_keys
-        return await self._db.write(lambda tx: store_keys(tx, upload))
+
+        async def unit(tx: WriteTransaction) -> Mapping[str, int]:
+            if await devices.find(tx, user_id, device_id) is None:
+                raise UnknownToken("The device has been removed")
+            return await store_keys(tx, upload)
+
+        return await self._db.write(unit)
 
     async def query(self, observer: str, wanted: Mapping[str, Sequence[str]]) -> QueriedKeys:
         """The device and cross-signing keys of users, as ``observer`` may see them.
@@ -126,14 +133,14 @@ class Keys:
         found = QueriedKeys(failures=failures)
         if not local:
             return found
+        asked = {user_id: frozenset(wanted[user_id]) for user_id in local}
 
         async def unit(tx: Transaction) -> None:
             for user_id in await accounts.find_all(tx, local):
                 found.device_keys[user_id] = {}
             signatures = await cross_signing.signatures(tx, local, observer=observer)
             for user_id, device_id, json, name in await storage.all_device_keys(tx, local):
-                devices = wanted[user_id]
-                if not devices or device_id in devices:
+                if not asked[user_id] or device_id in asked[user_id]:
                     merged = _merged(json, signatures.get((user_id, device_id), ()), name)
                     found.device_keys.setdefault(user_id, {})[device_id] = merged
             for (user_id, usage), key in (await cross_signing.of_users(tx, local)).items():
@@ -155,9 +162,9 @@ class Keys:
 
         async def unit(tx: WriteTransaction) -> dict[str, dict[str, dict[str, msgspec.Raw]]]:
             claimed: dict[str, dict[str, dict[str, msgspec.Raw]]] = {}
-            for user_id in local:
-                for device_id, algorithm in wanted[user_id].items():
-                    key = await _claim_one(tx, user_id, device_id, algorithm)
+            for user_id, known in (await devices.ids_of(tx, local)).items():
+                for device_id in sorted(known.intersection(wanted[user_id])):
+                    key = await _claim_one(tx, user_id, device_id, wanted[user_id][device_id])
                     if key is not None:
                         claimed.setdefault(user_id, {})[device_id] = {key[0]: msgspec.Raw(bytes(key[1]))}
             return claimed
@@ -263,24 +270,35 @@ async def _store_device_keys(tx: WriteTransaction, user_id: str, device_id: str,
 async def _store_one_time_keys(
     tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
 ) -> None:
-    """Add the keys that are new; raises InvalidParam where one differs from the one of its name."""
+    """Add the keys that are new; raises InvalidParam where one differs from the one of its name.
+
+    An upload is repeated if its answer was lost. What was claimed meanwhile is not to be claimed again:
+    claimed keys are remembered until an upload that has new ones, and not these.
+    """
     if not keys:
         return
-    known = await storage.named_one_time_keys(tx, user_id, device_id, [key.name for key in keys])
+    names = [key.name for key in keys]
+    known = await storage.named_one_time_keys(tx, user_id, device_id, names)
+    new = []
     for key in keys:
-        if known.get(key.name, key.json) != key.json:
+        stored = known.get(key.name)
+        if stored is not None and stored.is_same(key.json):
+            continue
+        if stored is not None and not stored.claimed:
             raise InvalidParam(f"One time key {key.name} already exists with another value")
-    new = [key for key in keys if key.name not in known]
-    stored = sum((await storage.count_one_time_keys(tx, user_id, device_id)).values())
-    if stored + len(new) > MAX_STORED:
+        new.append(key)
+    if not new:
+        return
+    if sum((await storage.count_one_time_keys(tx, user_id, device_id)).values()) + len(new) > MAX_STORED:
         raise InvalidParam(f"A device has at most {MAX_STORED} one-time keys")
     await storage.add_one_time_keys(tx, user_id, device_id, new)
+    await storage.forget_claimed(tx, user_id, device_id, names)
 
 
 async def _claim_one(
     tx: WriteTransaction, user_id: str, device_id: str, algorithm: str
 ) -> tuple[str, bytes] | None:
-    if "\0" in device_id or "\0" in algorithm:
+    if "\0" in algorithm:
         return None
     key = await storage.take_one_time_key(tx, user_id, device_id, algorithm)
     return key or await storage.use_fallback_key(tx, user_id, device_id, algorithm)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, not_, select, update
 
 from palpo.core.device_keys import UploadedKey
-from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import devices
 from palpo.db.tables.keys import device_keys, fallback_keys, one_time_keys
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -31,16 +33,27 @@ _DELETE_DEVICE_KEYS = Statement(
 )
 
 _OTK_DEVICE = (o.user_id == bindparam("user")) & (o.device_id == bindparam("device"))
-_INSERT_OTK = insert_row(one_time_keys)
-_NAMED_OTKS = Statement(select(o.name, o.json).where(_OTK_DEVICE, in_list(o.name, "names")))
-_COUNT_OTKS = Statement(select(o.algorithm, func.count()).where(_OTK_DEVICE).group_by(o.algorithm))
+CLAIMED = ""
+"""The ``algorithm`` of a one-time key that was claimed."""
+_PUT_OTK = upsert(one_time_keys, key=["user_id", "device_id", "name"])
+_NAMED_OTKS = Statement(select(o.name, o.algorithm, o.json).where(_OTK_DEVICE, in_list(o.name, "names")))
+_COUNT_OTKS = Statement(
+    select(o.algorithm, func.count()).where(_OTK_DEVICE, o.algorithm != CLAIMED).group_by(o.algorithm)
+)
 _OLDEST_OTK = Statement(
     select(o.name, o.json)
     .where(_OTK_DEVICE, o.algorithm == bindparam("algorithm"))
     .order_by(o.position, o.name)
     .limit(1)
 )
-_DELETE_OTK = Statement(delete(one_time_keys).where(_OTK_DEVICE, o.name == bindparam("name")))
+_CLAIM_OTK = Statement(
+    update(one_time_keys)
+    .where(_OTK_DEVICE, o.name == bindparam("name_"), o.algorithm != CLAIMED)
+    .values(algorithm=CLAIMED, json=bindparam("hash"))
+)
+_FORGET_CLAIMED = Statement(
+    delete(one_time_keys).where(_OTK_DEVICE, o.algorithm == CLAIMED, not_(in_list(o.name, "names")))
+)
 _DELETE_OTKS = Statement(delete(one_time_keys).where(_OTK_DEVICE))
 
 _FALLBACK_DEVICE = (f.user_id == bindparam("user")) & (f.device_id == bindparam("device"))
@@ -81,18 +94,30 @@ async def all_device_keys(
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneTimeKey:
+    """A one-time key that was uploaded; ``json`` is its hash where it was claimed."""
+
+    claimed: bool
+    json: bytes
+
+    def is_same(self, json: bytes) -> bool:
+        """Whether ``json`` is this key."""
+        return self.json == (_hash(json) if self.claimed else json)
+
+
 async def named_one_time_keys(
     tx: Transaction, user_id: str, device_id: str, names: Sequence[str]
-) -> dict[str, bytes]:
-    """The unclaimed one-time keys with one of the names."""
+) -> dict[str, OneTimeKey]:
+    """The one-time keys with one of the names."""
     rows = await tx.all(_NAMED_OTKS, user=user_id, device=device_id, names=list(names))
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: OneTimeKey(claimed=row[1] == CLAIMED, json=bytes(row[2])) for row in rows}
 
 
 async def add_one_time_keys(
     tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
 ) -> None:
-    """Store new one-time keys, after the ones that are there."""
+    """Store new one-time keys, after the ones that are there, over claimed ones of their names."""
     if not keys:
         return
     position = await tx.positions()
@@ -107,8 +132,13 @@ async def add_one_time_keys(
         }
         for key in keys
     ]
-    await tx.many(_INSERT_OTK, rows)
+    await tx.many(_PUT_OTK, rows)
     tx.notify(topic(user_id))
+
+
+async def forget_claimed(tx: WriteTransaction, user_id: str, device_id: str, names: Sequence[str]) -> None:
+    """Forget the claimed one-time keys but for ``names``, of which there is one at least."""
+    await tx.run(_FORGET_CLAIMED, user=user_id, device=device_id, names=list(names))
 
 
 async def count_one_time_keys(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:
@@ -120,14 +150,16 @@ async def take_one_time_key(
     tx: WriteTransaction, user_id: str, device_id: str, algorithm: str
 ) -> tuple[str, bytes] | None:
     """The name and JSON of the oldest one-time key, which nobody else can get any more."""
-    while True:
+    while algorithm != CLAIMED:
         row = await tx.one(_OLDEST_OTK, user=user_id, device=device_id, algorithm=algorithm)
         if row is None:
             return None
-        # Another process may have read the same row; only one of us deletes it.
-        if await tx.run(_DELETE_OTK, user=user_id, device=device_id, name=row[0]):
+        # Another process may have read the same row; only one of us changes it.
+        hash_ = _hash(bytes(row[1]))
+        if await tx.run(_CLAIM_OTK, user=user_id, device=device_id, name_=row[0], hash=hash_):
             tx.notify(topic(user_id))
             return row[0], row[1]
+    return None
 
 
 async def put_fallback_keys(
@@ -174,3 +206,7 @@ async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> b
     await tx.run(_DELETE_FALLBACKS, user=user_id, device=device_id)
     tx.notify(topic(user_id))
     return await tx.run(_DELETE_DEVICE_KEYS, user=user_id, device=device_id) > 0
+
+
+def _hash(json: bytes) -> bytes:
+    return blake2b(json, digest_size=32).digest()

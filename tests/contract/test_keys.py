@@ -63,10 +63,25 @@ async def test_one_time_keys(database: Database) -> None:
     await database.write(lambda tx: keys.add_one_time_keys(tx, ALICE, "A", [key("s:2"), key("t:1")]))
     await database.write(lambda tx: keys.add_one_time_keys(tx, ALICE, "A", [key("s:1", b"1")]))
     assert await database.read(lambda tx: keys.count_one_time_keys(tx, ALICE, "A")) == {"s": 2, "t": 1}
-    named = await database.read(lambda tx: keys.named_one_time_keys(tx, ALICE, "A", ["s:1", "s:9"]))
-    assert named == {"s:1": b"1"}
+
+    async def named() -> dict[str, bool]:
+        found = await database.read(lambda tx: keys.named_one_time_keys(tx, ALICE, "A", ["s:1", "s:9"]))
+        assert all(item.is_same(b"1") and not item.is_same(b"2") for item in found.values())
+        return {name: item.claimed for name, item in found.items()}
+
+    assert await named() == {"s:1": False}
     taken = [await database.write(lambda tx: keys.take_one_time_key(tx, ALICE, "A", "s")) for _ in range(3)]
     assert taken == [("s:2", b'"x"'), ("s:1", b"1"), None]
+    assert await named() == {"s:1": True}
+    assert await database.write(lambda tx: keys.take_one_time_key(tx, ALICE, "A", keys.CLAIMED)) is None
+    assert await database.read(lambda tx: keys.count_one_time_keys(tx, ALICE, "A")) == {"t": 1}
+    await database.write(lambda tx: keys.forget_claimed(tx, ALICE, "A", ["s:1"]))
+    assert await named() == {"s:1": True}
+    await database.write(lambda tx: keys.add_one_time_keys(tx, ALICE, "A", [key("s:1", b"1")]))
+    assert await named() == {"s:1": False}
+    await database.write(lambda tx: keys.take_one_time_key(tx, ALICE, "A", "s"))
+    await database.write(lambda tx: keys.forget_claimed(tx, ALICE, "A", ["other"]))
+    assert await named() == {}
 
 
 async def test_two_processes_never_take_the_same_key(connect: Connect, database: Database) -> None:

@@ -23,7 +23,10 @@ one_time_keys = Table(
     Column("json", blob(), nullable=False),
     Index("ix_one_time_keys_user_id_device_id_position", "user_id", "device_id", "position"),
 )
-"""Keys that nobody has claimed yet. ``position`` orders the uploads; ``name`` is ``algorithm:key_id``."""
+"""Keys to be claimed. ``position`` orders the uploads; ``name`` is ``algorithm:key_id``.
+
+A key that was claimed stays for a while, lest it be uploaded again: without ``algorithm``, and with the
+key's hash for ``json``."""
 
 fallback_keys = Table(
     "fallback_keys",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from palpo.core.errors import UnknownToken
 from tests.api.client.test_devices import password_auth
 from tests.support.encryption import device_keys, one_time_key, one_time_keys
 from tests.support.homeserver import Client, Homeserver
@@ -147,3 +148,31 @@ async def test_own_changes(server: Homeserver, alice: Client, bob: Client) -> No
     assert answer["errcode"] == "M_INVALID_PARAM"
     answer = await alice.get(f"/keys/changes?to={end}", status=400)
     assert answer["errcode"] == "M_MISSING_PARAM"
+
+
+async def test_a_claimed_key_that_is_uploaded_again(alice: Client, bob: Client) -> None:
+    await upload(alice, 1, 2)
+    assert await claim(bob, alice) == one_time_keys(alice.user_id, alice.device_id, 1)
+    assert await upload(alice, 1, 2) == {"one_time_key_counts": {"signed_curve25519": 1}}
+    assert await upload(alice, 1, 2, 3) == {"one_time_key_counts": {"signed_curve25519": 2}}
+    assert await upload(alice, 1, 2, 3) == {"one_time_key_counts": {"signed_curve25519": 2}}
+    claimed = [await claim(bob, alice) for _ in range(3)]
+    assert claimed == [one_time_keys(alice.user_id, alice.device_id, n) for n in (2, 3)] + [None]
+    renewed = {"signed_curve25519:1": one_time_key(alice.user_id, alice.device_id, 9)}
+    await alice.post("/keys/upload", {"one_time_keys": renewed})
+    assert await claim(bob, alice) == renewed
+
+
+async def test_keys_of_a_device_that_has_just_been_removed(server: Homeserver, alice: Client) -> None:
+    keys = device_keys(alice.user_id, "GONE")
+    with pytest.raises(UnknownToken):
+        await server.services.keys.upload(
+            alice.user_id, "GONE", device_keys=keys, one_time_keys={}, fallback_keys={}
+        )
+
+
+async def test_claim_of_devices_that_are_not_there(alice: Client, bob: Client) -> None:
+    await upload(alice, 1)
+    wanted = {alice.user_id: {"\0": "signed_curve25519", "X" * 300: "x", alice.device_id: ""}}
+    answer = await bob.post("/keys/claim", {"one_time_keys": wanted})
+    assert answer == {"one_time_keys": {}, "failures": {}}
