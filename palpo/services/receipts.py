@@ -23,6 +23,7 @@ from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
 from palpo.services.threads import MAIN, Threads
 from palpo.storage import account_data as account_data_storage
+from palpo.storage import events as events_storage
 from palpo.storage import receipts as storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.receipts import Receipt
@@ -134,23 +135,21 @@ class Receipts:
     async def _check_thread(self, stored: StoredEvent, thread_id: str) -> None:
         check_text(thread_id, "thread_id")
         if thread_id == MAIN:
-            return
-        parse_event_id(thread_id)
-        if not await self._threads.related(stored.event, thread_id):
+            related = await self._threads.thread_of(stored.event) == MAIN
+        else:
+            related = await self._threads.related(stored.event, parse_event_id(thread_id))
+        if not related:
             raise InvalidParam("The event is not related to thread_id")
 
     async def _move_marker(self, user_id: str, room_id: str, stored: StoredEvent) -> None:
-        content = to_json({"event_id": stored.event_id})
-        old_id = (await self._db.read(lambda tx: room_content(tx, user_id, room_id, FULLY_READ))).get(
-            "event_id"
-        )
-        old = (await self._events.get_many([old_id])).get(old_id) if isinstance(old_id, str) else None
-        if old is not None and old.position >= stored.position:
-            return
-
         async def unit(tx: WriteTransaction) -> None:
+            # The position comes first: its lock keeps two moves of one marker apart.
             position = await tx.positions()
-            await account_data_storage.put(tx, user_id, room_id, FULLY_READ, content, position)
+            old_id = (await room_content(tx, user_id, room_id, FULLY_READ)).get("event_id")
+            old = await events_storage.load(tx, [old_id]) if isinstance(old_id, str) else []
+            if not old or old[0].position < stored.position:
+                content = to_json({"event_id": stored.event_id})
+                await account_data_storage.put(tx, user_id, room_id, FULLY_READ, content, position)
 
         await self._db.write(unit)
 

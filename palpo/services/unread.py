@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from palpo.core.events import Event
 from palpo.core.push_rules import Evaluator
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -333,10 +334,12 @@ class Unread:
 
     async def _judge(self, asked: _Asked, stored: StoredEvent, state: State, room: _Room) -> None:
         event = stored.event
+        if event.redacts is not None:
+            await self._redact(event, state)
         if event.sender == asked.user_id:
             await self._own(asked.user_id, stored, state)
             return
-        if event.sender in asked.ignored:
+        if event.sender in asked.ignored or stored.redacted_by is not None:
             return
         evaluator, user_id = asked.evaluator, asked.user_id
         follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
@@ -347,6 +350,13 @@ class Unread:
         thread = await self._threads.thread_of(event)
         if not state.is_read(thread, stored.position):
             state.add((stored.position, thread, actions.highlight))
+
+    async def _redact(self, redaction: Event, state: State) -> None:
+        """Forget what has been redacted."""
+        target = redaction.redacts or ""
+        found = (await self._events.get_many([target])).get(target)
+        if found is not None and found.redacted_by is not None and found.event.room_id == redaction.room_id:
+            state.entries = [entry for entry in state.entries if entry[0] != found.position]
 
     async def _own(self, user_id: str, stored: StoredEvent, state: State) -> None:
         """Sending an event reads what came before it: in its thread, or, by joining, everywhere."""

@@ -77,6 +77,9 @@ async def test_refused(server: Homeserver, alice: Client, bob: Client) -> None:
     for body in ({"thread_id": ""}, {"thread_id": 5}, {"thread_id": None}, {"thread_id": other}):
         answer = await read(bob, room_id, event_id, status=400, **body)
         assert answer["errcode"] == "M_INVALID_PARAM"
+    reply = await relate(alice, room_id, "in a thread", "m.thread", event_id)
+    answer = await read(bob, room_id, reply, status=400, thread_id="main")
+    assert answer["errcode"] == "M_INVALID_PARAM"
     await read(bob, room_id, event_id, "m.fully_read", status=400, thread_id="main")
     await read(bob, room_id, event_id, "m.unheard", status=400)
     await read(bob, room_id, "nonsense", status=400)
@@ -133,6 +136,19 @@ async def test_sending_reads(server: Homeserver, alice: Client, bob: Client) -> 
     assert await unread(server, bob, room_id) == UnreadCounts(notifications=1, threads={root: (1, 0)})
     await relate(bob, room_id, "answer", "m.thread", root)
     assert (await unread(server, bob, room_id)).notifications == 0
+
+
+async def test_what_is_redacted_is_not_unread(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await room_of_two(alice, bob)
+    sent = [await alice.send(room_id, str(number)) for number in range(3)]
+    assert (await unread(server, bob, room_id)).notifications == 3
+    await alice.put(f"/rooms/{room_id}/redact/{sent[1]}/a", {})
+    assert (await unread(server, bob, room_id)).notifications == 2
+    sent.append(await alice.send(room_id, "regretted at once"))
+    await alice.put(f"/rooms/{room_id}/redact/{sent[3]}/b", {})
+    assert (await unread(server, bob, room_id)).notifications == 2
+    await read(bob, room_id, sent[0])
+    assert (await unread(server, bob, room_id)).notifications == 1
 
 
 async def test_joining_again_begins_anew(server: Homeserver, alice: Client, bob: Client) -> None:
