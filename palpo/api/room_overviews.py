@@ -6,8 +6,6 @@ from typing import Any
 
 from palpo.services.room_overviews import Overview
 
-RESTRICTED = ("restricted", "knock_restricted")
-
 
 def published_fields(overview: Overview) -> dict[str, Any]:
     """The fields of ``PublishedRoom``."""
@@ -27,10 +25,10 @@ def published_fields(overview: Overview) -> dict[str, Any]:
 
 def summary_fields(overview: Overview) -> dict[str, Any]:
     """The fields of ``RoomSummary`` that are the room's."""
-    restricted = overview.join_rule in RESTRICTED
+    allowed = overview.allowed_room_ids
     return {
         **published_fields(overview),
         "room_version": overview.room_version,
         "encryption": overview.encryption,
-        "allowed_room_ids": list(overview.allowed_room_ids) if restricted else None,
+        "allowed_room_ids": None if allowed is None else list(allowed),
     }

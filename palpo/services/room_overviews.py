@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
+from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
+from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.visibility import HISTORY_VISIBILITY, visibility_of
-from palpo.db.engine import Database
+from palpo.db.engine import Commit, Database
 from palpo.services.event_store import Bounded, EventStore
+from palpo.services.restricted_joins import allowed_rooms
 from palpo.storage import room_directory as storage
+from palpo.streams.wakeups import Wakeups
 
 CREATE: StateKey = ("m.room.create", "")
 NAME: StateKey = ("m.room.name", "")
@@ -31,6 +35,8 @@ SHOWN = (
     ENCRYPTION,
     HISTORY_VISIBILITY,
 )
+AT_ONCE = 500
+"""Rooms that are looked into together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +58,20 @@ class Overview:
     """The algorithm that messages are encrypted with."""
     world_readable: bool
     guest_can_join: bool
-    allowed_room_ids: tuple[str, ...]
-    """The rooms whose members may join, by a restricted join rule."""
+    knockable: bool
+    allowed_room_ids: tuple[str, ...] | None
+    """The rooms whose members may join; None where the join rule is not a restricted one."""
 
 
 class Overviews:
-    """Makes overviews, and keeps them by the state that they show: that never changes."""
+    """Makes overviews, and keeps them as long as the room's state is the same and nothing is redacted."""
 
-    def __init__(self, db: Database, events: EventStore, *, cached: int = 20_000) -> None:
+    def __init__(self, db: Database, events: EventStore, wakeups: Wakeups, *, cached: int = 20_000) -> None:
         self._db = db
         self._events = events
-        self._cache: Bounded[bytes, Overview] = Bounded(cached)
+        self._cache: Bounded[str, tuple[bytes, Overview]] = Bounded(cached)
+        self._redactions = 0
+        wakeups.subscribe(self._on_commit)
 
     async def get(self, room_id: str, root: bytes) -> Overview:
         """The overview of a room in the state ``root``, which is its current one."""
@@ -70,22 +79,50 @@ class Overviews:
 
     async def get_many(self, roots: Mapping[str, bytes]) -> dict[str, Overview]:
         """The overviews of rooms whose current states have these roots."""
-        found = {room_id: self._cache.touch(root) for room_id, root in roots.items()}
-        missing = [room_id for room_id, overview in found.items() if overview is None]
-        counts = await self._db.read(lambda tx: storage.joined_counts(tx, missing)) if missing else {}
-        for room_id in missing:
-            state = await self._events.state_events(roots[room_id], SHOWN)
-            events = {key: item.event for key, item in state.items()}
-            overview = overview_of(room_id, events, counts.get(room_id, 0))
-            self._cache.keep({roots[room_id]: overview})
-            found[room_id] = overview
-        return {room_id: overview for room_id, overview in found.items() if overview is not None}
+        found: dict[str, Overview] = {}
+        missing: list[str] = []
+        for room_id, root in roots.items():
+            kept = self._cache.touch(room_id)
+            if kept is not None and kept[0] == root:
+                found[room_id] = kept[1]
+            else:
+                missing.append(room_id)
+        rest = iter(missing)
+        while batch := {room_id: roots[room_id] for room_id in islice(rest, AT_ONCE)}:
+            found |= await self._make(batch)
+        return found
+
+    async def _make(self, roots: Mapping[str, bytes]) -> dict[str, Overview]:
+        redactions = self._redactions
+        counts = await self._db.read(lambda tx: storage.joined_counts(tx, roots))
+        states = await self._events.read_states([state_tree.get_many(root, SHOWN) for root in roots.values()])
+        events = await self._events.get_many([name for ids in states for name in ids.values()])
+        found: dict[str, Overview] = {}
+        for room_id, ids in zip(roots, states, strict=True):
+            state = {key: events[name].event for key, name in ids.items() if name in events}
+            found[room_id] = overview_of(room_id, state, counts.get(room_id, 0))
+        if redactions == self._redactions:
+            self._cache.keep({room_id: (roots[room_id], found[room_id]) for room_id in found})
+        return found
+
+    def _on_commit(self, commit: Commit) -> None:
+        """A redaction changes what a state says, but not the state."""
+        if commit.all_topics:
+            self._redactions += 1
+            self._cache.clear()
+        elif any(topic.startswith("event:") for topic in commit.topics):
+            self._redactions += 1
+            for topic in commit.topics:
+                if topic.startswith("room:"):
+                    self._cache.pop(topic.removeprefix("room:"), None)
 
 
 def overview_of(room_id: str, state: Mapping[StateKey, Event], joined: int) -> Overview:
     """What the events of ``SHOWN`` that a room has say about it."""
-    join_rules = state.get(JOIN_RULES)
-    allow = join_rules.content.get("allow") if join_rules is not None else None
+    join_rule = _text(state, JOIN_RULES, "join_rule") or "invite"
+    version = _text(state, CREATE, "room_version") or "1"
+    rules = room_version(version)
+    allowed = allowed_rooms(rules, state.get(JOIN_RULES))
     return Overview(
         room_id=room_id,
         joined=joined,
@@ -93,14 +130,21 @@ def overview_of(room_id: str, state: Mapping[StateKey, Event], joined: int) -> O
         topic=plain_topic(state.get(TOPIC)),
         avatar_url=_text(state, AVATAR, "url"),
         canonical_alias=_text(state, ALIAS, "alias"),
-        join_rule=_text(state, JOIN_RULES, "join_rule") or "invite",
+        join_rule=join_rule,
         room_type=_text(state, CREATE, "type"),
-        room_version=_text(state, CREATE, "room_version") or "1",
+        room_version=version,
         encryption=_text(state, ENCRYPTION, "algorithm"),
         world_readable=visibility_of(state.get(HISTORY_VISIBILITY)) == "world_readable",
         guest_can_join=_text(state, GUEST_ACCESS, "guest_access") == "can_join",
-        allowed_room_ids=_allowed(allow),
+        knockable=_is_knockable(rules, join_rule),
+        allowed_room_ids=None if allowed is None else tuple(allowed),
     )
+
+
+def _is_knockable(rules: RoomVersion, join_rule: str) -> bool:
+    if join_rule == "knock_restricted":
+        return rules.knock_restricted_joins
+    return join_rule == "knock" and rules.knocking
 
 
 def plain_topic(event: Event | None) -> str | None:
@@ -122,9 +166,3 @@ def _text(state: Mapping[StateKey, Event], key: StateKey, name: str) -> str | No
     event = state.get(key)
     value = None if event is None else event.content.get(name)
     return value if isinstance(value, str) and value else None
-
-
-def _allowed(allow: Any) -> tuple[str, ...]:
-    items = allow if isinstance(allow, list) else ()
-    rooms = (item.get("room_id") for item in items if isinstance(item, dict))
-    return tuple(room_id for room_id in rooms if isinstance(room_id, str))

@@ -6,7 +6,7 @@ Spec: client-server API, "Room summary" and "Spaces" (``/hierarchy``).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_id
 from palpo.services.event_store import EventStore
-from palpo.services.restricted_joins import RestrictedJoins
-from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_overviews import Overview, Overviews
+from palpo.services.user_rooms import UserRooms
+from palpo.storage.memberships import Membership
 
 CHILD = "m.space.child"
 SPACE = "m.space"
@@ -65,25 +65,23 @@ class RoomSummaries:
         self,
         events: EventStore,
         heads: RoomHeads,
-        access: RoomAccess,
         overviews: Overviews,
-        restricted: RestrictedJoins,
+        user_rooms: UserRooms,
     ) -> None:
         self._events = events
         self._heads = heads
-        self._access = access
         self._overviews = overviews
-        self._restricted = restricted
+        self._user_rooms = user_rooms
 
     async def summary(self, user_id: str | None, room_id: str) -> tuple[Overview, str | None]:
         """A room's overview and the user's membership of it; raises NotFound to those it is hidden from."""
         parse_room_id(room_id)
         head = await self._heads.get(room_id)
         overview = await self._overviews.get(room_id, head.state_root)
-        membership = await self._membership(user_id, room_id)
-        if not await self._may_see(user_id, membership, overview):
+        own = {} if user_id is None else await self._user_rooms.get(user_id)
+        if not _may_see(own, overview):
             raise NotFound("Room not found")
-        return overview, membership
+        return overview, _membership(own, room_id)
 
     async def hierarchy(
         self,
@@ -111,6 +109,7 @@ class RoomSummaries:
 
     async def _walk(self, user_id: str, root: str, place: _Place, enough: int) -> list[SpaceRoom]:
         """The first ``enough`` rooms of a hierarchy."""
+        own = await self._user_rooms.get(user_id)
         found: list[SpaceRoom] = []
         seen: set[str] = set()
         waiting = [(root, 0)]
@@ -119,7 +118,7 @@ class RoomSummaries:
             if room_id in seen or len(seen) > MAX_ROOMS:
                 continue
             seen.add(room_id)
-            room = await self._visit(user_id, room_id, suggested_only=place.suggested_only)
+            room = await self._visit(own, room_id, suggested_only=place.suggested_only)
             if room is None:
                 if depth == 0:
                     raise Forbidden("You are not allowed to view this room")
@@ -129,14 +128,16 @@ class RoomSummaries:
                 waiting.extend((child.state_key or "", depth + 1) for child in reversed(room.children))
         return found
 
-    async def _visit(self, user_id: str, room_id: str, *, suggested_only: bool) -> SpaceRoom | None:
+    async def _visit(
+        self, own: Mapping[str, Membership], room_id: str, *, suggested_only: bool
+    ) -> SpaceRoom | None:
         """A room of a hierarchy, None where it is unknown or hidden from the user."""
         try:
             head = await self._heads.get(room_id)
         except NotFound:
             return None
         overview = await self._overviews.get(room_id, head.state_root)
-        if not await self._may_see(user_id, await self._membership(user_id, room_id), overview):
+        if not _may_see(own, overview):
             return None
         children: list[Event] = []
         if overview.room_type == SPACE:
@@ -150,22 +151,21 @@ class RoomSummaries:
             events = [event for event in events if event.content.get("suggested") is True]
         return sorted(events, key=_child_order)
 
-    async def _membership(self, user_id: str | None, room_id: str) -> str | None:
-        if user_id is None:
-            return None
-        member = await self._access.membership(room_id, user_id)
-        return None if member is None else member.membership
 
-    async def _may_see(self, user_id: str | None, membership: str | None, room: Overview) -> bool:
-        if membership in ("join", "invite"):
-            return True
-        if membership == "ban":
-            return False
-        if room.world_readable or room.join_rule in ("public", "knock", "knock_restricted"):
-            return True
-        if room.join_rule != "restricted" or user_id is None:
-            return False
-        return await self._restricted.satisfied(user_id, room.allowed_room_ids)
+def _membership(own: Mapping[str, Membership], room_id: str) -> str | None:
+    return own[room_id].membership if room_id in own else None
+
+
+def _may_see(own: Mapping[str, Membership], room: Overview) -> bool:
+    """Whether somebody with the memberships ``own`` may see a room (spec: ``/hierarchy``, ``rooms``)."""
+    membership = _membership(own, room.room_id)
+    if membership in ("join", "invite"):
+        return True
+    if membership == "ban":
+        return False
+    if room.world_readable or room.knockable or room.join_rule == "public":
+        return True
+    return any(_membership(own, room_id) == "join" for room_id in room.allowed_room_ids or ())
 
 
 def _is_child(content: dict[str, Any]) -> bool:

@@ -90,7 +90,6 @@ _MUTUAL = Statement(
     )
     .order_by(m.room_id)
 )
-_ALL_OF_USER = Statement(select(m.room_id, m.membership).where(m.user_id == bindparam("user_id")))
 _SHARED = Statement(
     select(_other.c.user_id)
     .distinct()
@@ -163,11 +162,6 @@ async def guests_in_room(tx: Transaction, room_id: str) -> list[str]:
 async def mutual_rooms(tx: Transaction, user_id: str, other: str) -> list[str]:
     """The rooms that both users are in, in order."""
     return [row[0] for row in await tx.all(_MUTUAL, user_id=user_id, other=other)]
-
-
-async def all_of_user(tx: Transaction, user_id: str) -> dict[str, str]:
-    """A user's membership of every room that they have one of, forgotten rooms too."""
-    return {row[0]: row[1] for row in await tx.all(_ALL_OF_USER, user_id=user_id)}
 
 
 async def shared_users(tx: Transaction, user_id: str) -> list[str]:

@@ -104,9 +104,6 @@ async def test_memberships(database: Database) -> None:
     assert await database.read(lambda tx: memberships.guests_in_room(tx, "!c")) == []
     assert await database.read(lambda tx: memberships.mutual_rooms(tx, "@a:x", "@g:x")) == ["!a"]
     assert await database.read(lambda tx: memberships.mutual_rooms(tx, "@a:x", "@nobody:x")) == []
-    await database.write(lambda tx: memberships.forget(tx, "!b", "@a:x"))
-    found = await database.read(lambda tx: memberships.all_of_user(tx, "@a:x"))
-    assert found == {"!a": "join", "!b": "leave", "!c": "join"}
 
 
 async def test_reports(database: Database) -> None:

@@ -30,6 +30,7 @@ from palpo.services.sending import Sending
 from palpo.services.third_party_invites import ThirdPartyInvites
 from palpo.services.threads import Threads
 from palpo.services.user_directory import UserDirectory
+from palpo.services.user_rooms import UserRooms
 from palpo.services.visibility import Visibility
 
 
@@ -74,8 +75,12 @@ class RoomServices(AccountServices):
         return Visibility(self.db, self.events, self.room_heads, self.room_access)
 
     @cached_property
+    def user_rooms(self) -> UserRooms:
+        return UserRooms(self.db, self.wakeups)
+
+    @cached_property
     def overviews(self) -> Overviews:
-        return Overviews(self.db, self.events)
+        return Overviews(self.db, self.events, self.wakeups)
 
     @cached_property
     def room_directory(self) -> RoomDirectory:
@@ -191,9 +196,7 @@ class RoomServices(AccountServices):
 
     @cached_property
     def room_summaries(self) -> RoomSummaries:
-        return RoomSummaries(
-            self.events, self.room_heads, self.room_access, self.overviews, self.restricted_joins
-        )
+        return RoomSummaries(self.events, self.room_heads, self.overviews, self.user_rooms)
 
     @cached_property
     def room_upgrades(self) -> RoomUpgrades:

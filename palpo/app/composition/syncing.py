@@ -6,7 +6,6 @@ from functools import cached_property
 
 from palpo.app.composition.base import random_tag
 from palpo.app.composition.push import PushServices
-from palpo.services.user_rooms import UserRooms
 from palpo.sync.extras import RoomExtras
 from palpo.sync.filters import SyncFilters
 from palpo.sync.joined import JoinedRooms
@@ -35,10 +34,6 @@ class SyncServices(PushServices):
     @cached_property
     def states(self) -> StateDeltas:
         return StateDeltas(self.events, SentMembers())
-
-    @cached_property
-    def user_rooms(self) -> UserRooms:
-        return UserRooms(self.db, self.wakeups)
 
     @cached_property
     def summaries(self) -> Summaries:

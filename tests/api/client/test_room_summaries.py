@@ -147,3 +147,48 @@ async def test_summary(server: Homeserver, alice: Client, bob: Client) -> None:
     seen = await bob.request("GET", f"/client/v1/room_summary/{private}")
     assert seen["membership"] == "invite"
     assert "allowed_room_ids" not in seen
+
+
+async def test_what_is_redacted_is_shown_no_more(server: Homeserver, alice: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat", visibility="public")
+    named = await alice.put(f"/rooms/{room_id}/state/m.room.name", {"name": "Rude"})
+    nobody = server.client()
+    assert (await nobody.request("GET", f"/client/v1/room_summary/{room_id}"))["name"] == "Rude"
+    assert (await nobody.get("/publicRooms"))["chunk"][0]["name"] == "Rude"
+    await alice.put(f"/rooms/{room_id}/redact/{named['event_id']}/1")
+    assert "name" not in await nobody.request("GET", f"/client/v1/room_summary/{room_id}")
+    assert "name" not in (await nobody.get("/publicRooms"))["chunk"][0]
+
+
+@pytest.mark.parametrize(
+    ("version", "rule", "visible"),
+    [
+        ("6", "knock", False),
+        ("7", "knock", True),
+        ("9", "knock_restricted", False),
+        ("10", "knock_restricted", True),
+        ("7", "restricted", False),
+        ("8", "restricted", True),
+    ],
+)
+async def test_join_rules_count_where_the_version_has_them(
+    alice: Client, bob: Client, version: str, rule: str, visible: bool
+) -> None:
+    theirs = await bob.create_room()
+    allow = [{"type": "m.room_membership", "room_id": theirs}]
+    await expect_visible(alice, bob, version, {"join_rule": rule, "allow": allow}, visible)
+
+
+async def test_conditions_of_other_types_show_nothing(alice: Client, bob: Client) -> None:
+    allow = [{"type": "org.example.unknown", "room_id": await bob.create_room()}]
+    await expect_visible(alice, bob, "10", {"join_rule": "restricted", "allow": allow}, False)
+
+
+async def expect_visible(
+    alice: Client, bob: Client, version: str, rules: dict[str, Any], visible: bool
+) -> None:
+    state = [{"type": "m.room.join_rules", "content": rules}]
+    room_id = await alice.create_room(room_version=version, initial_state=state)
+    status = 200 if visible else 404
+    await bob.request("GET", f"/client/v1/room_summary/{room_id}", status=status)
+    await hierarchy(bob, room_id, status=200 if visible else 403)
