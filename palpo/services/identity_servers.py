@@ -144,7 +144,8 @@ class IdentityServers:
         known = await self._db.read(lambda tx: storage.bindings(tx, user_id))
         if id_server is not None:
             own = await self._db.read(lambda tx: storage.of_user(tx, user_id))
-            addresses = {(item.medium, item.address) for item in (*known, *own)}
+            addresses = {(item.medium, item.address) for item in known}
+            addresses |= {(item.medium, item.address) for item in own}
             known = [
                 Binding(user_id=user_id, medium=medium, address=address, id_server=id_server)
                 for medium, address in sorted(addresses)
