@@ -173,6 +173,7 @@ class SyncV3:
         }
         chosen = dict.fromkeys(window.rooms(joined) if not reader.full_state else joined)
         chosen |= dict.fromkeys(of_rooms(data, joined))
+        chosen |= dict.fromkeys(room_id for room_id in window.read_by(reader.user_id) if room_id in joined)
         if window.touches(f"user:{reader.user_id}"):
             chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
             await self._collect_others(reader, window, await self._changed(reader, window, memberships), news)

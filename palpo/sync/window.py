@@ -37,3 +37,9 @@ class Window:
             names = (topic[5:] for topic in self.topics if topic.startswith("room:"))
             return [name for name in names if name in joined]
         return [name for name in joined if f"room:{name}" in self.topics]
+
+    def read_by(self, user_id: str) -> frozenset[str]:
+        """The rooms where the user may have read on, none where that is not in memory."""
+        if self.topics is None or f"read:{user_id}" not in self.topics:
+            return frozenset()
+        return frozenset(topic[9:] for topic in self.topics if topic.startswith("receipts:"))

@@ -166,7 +166,7 @@ class SlidingSync:
             of,
             since=window.after,
             extensions=Coverage(request).bits,
-            counted=_counted(requester.user_id, window),
+            counted=window.read_by(requester.user_id),
             touched=_touched(requester.user_id, window),
         )
         due = [*todo.due, *await self._leaving(requester.user_id, connection, todo, of, window)]
@@ -237,7 +237,7 @@ class SlidingSync:
         collected = await asyncio.gather(*map(one, due))
         joined = {item.due.room_id: item for item in collected if item.due.joined}
         counts = await self._unread.counts_many(requester.user_id, list(joined), window.upto)
-        counted = _counted(requester.user_id, window)
+        counted = window.read_by(requester.user_id)
         for room_id, unread in counts.items():
             joined[room_id].unread = unread
             joined[room_id].counted = room_id in counted
@@ -275,14 +275,6 @@ def _topics(user_id: str, of: UserList) -> set[str]:
     topics = {f"room:{room_id}" for room_id, room in of.rooms.items() if room.membership == "join"}
     topics.add(f"user:{user_id}")
     return topics
-
-
-def _counted(user_id: str, window: Window) -> frozenset[str]:
-    """The rooms whose unread counts the user may have changed by reading."""
-    topics = window.topics
-    if topics is None or f"read:{user_id}" not in topics:
-        return frozenset()
-    return frozenset(topic[9:] for topic in topics if topic.startswith("receipts:"))
 
 
 def _touched(user_id: str, window: Window) -> frozenset[str] | None:
