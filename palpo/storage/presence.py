@@ -23,10 +23,21 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status_msg: str | None = None
     last_active_ts: int = 0
     currently_active: bool = False
+    displayname: str | None = None
+    avatar_url: str | None = None
     position: int = 0
 
 
-_COLUMNS = (p.user_id, p.presence, p.status_msg, p.last_active_ts, p.currently_active, p.position)
+_COLUMNS = (
+    p.user_id,
+    p.presence,
+    p.status_msg,
+    p.last_active_ts,
+    p.currently_active,
+    p.displayname,
+    p.avatar_url,
+    p.position,
+)
 _PUT = upsert(presence, key=["user_id"])
 _GET = Statement(select(*_COLUMNS).where(in_list(p.user_id, "user_ids")))
 _CHANGED = Statement(
@@ -47,6 +58,8 @@ async def put(tx: WriteTransaction, value: Presence) -> None:
         status_msg=value.status_msg,
         last_active_ts=value.last_active_ts,
         currently_active=int(value.currently_active),
+        displayname=value.displayname,
+        avatar_url=value.avatar_url,
         position=value.position,
     )
     tx.notify(f"presence:{value.user_id}", f"user:{value.user_id}")
@@ -74,5 +87,7 @@ def _presence(row: Row) -> Presence:
         status_msg=row[2],
         last_active_ts=row[3],
         currently_active=bool(row[4]),
-        position=row[5],
+        displayname=row[5],
+        avatar_url=row[6],
+        position=row[7],
     )

@@ -26,6 +26,8 @@ presence = Table(
     Column("status_msg", text()),
     Column("last_active_ts", integer(), nullable=False),
     Column("currently_active", flag(), nullable=False),
+    Column("displayname", text()),
+    Column("avatar_url", text()),
     Column("position", integer(), nullable=False),
     Index("ix_presence_position", "position"),
     Index("ix_presence_presence", "presence"),

@@ -876,6 +876,22 @@ def upgrade() -> None:
         ),
         sa.Column("last_active_ts", sa.BigInteger(), nullable=False),
         sa.Column("currently_active", sa.SmallInteger(), nullable=False),
+        sa.Column(
+            "displayname",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "avatar_url",
+            sa.Text()
+            .with_variant(mysql.LONGTEXT(), "mariadb")
+            .with_variant(mysql.LONGTEXT(), "mysql")
+            .with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_presence")),
     )
