@@ -8,7 +8,7 @@ from typing import Any
 
 from palpo.core import canonical_json
 from palpo.core.device_keys import storable
-from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -18,6 +18,10 @@ from palpo.storage.key_backups import BackedUpSession, Backup
 PAGE = 500
 """Sessions that are read at a time."""
 MAX_ALGORITHM = 255
+MAX_SESSIONS = 20_000
+"""Sessions in one request, which has not place for as many that are real."""
+MAX_SESSION_DATA = 64 * 1024
+"""Bytes: what the spec's algorithm makes of a session has less than one thousand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +41,22 @@ def make_session(
     is_verified: bool,
     session_data: Mapping[str, Any],
 ) -> BackedUpSession:
-    """A session as a client gives it; raises InvalidParam and BadJson."""
+    """A session as a client gives it; raises InvalidParam, BadJson and TooLarge."""
     parse_room_id(room_id)
     if not storable(session_id):
         raise InvalidParam("A session ID has 1 to 255 bytes, and no NUL")
     if not 0 <= first_message_index < 2**63 or not 0 <= forwarded_count < 2**63:
         raise InvalidParam("first_message_index and forwarded_count are not negative, nor of 64 bits")
+    encoded = canonical_json.encode_lax(session_data)
+    if len(encoded) > MAX_SESSION_DATA:
+        raise TooLarge(f"session_data is over {MAX_SESSION_DATA} bytes")
     return BackedUpSession(
         room_id=room_id,
         session_id=session_id,
         first_message_index=first_message_index,
         forwarded_count=forwarded_count,
         is_verified=is_verified,
-        session_data=canonical_json.encode_lax(session_data),
+        session_data=encoded,
     )
 
 
@@ -116,8 +123,11 @@ class KeyBackups:
     async def put_sessions(self, user_id: str, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
         """Store sessions where they are better than those that are there.
 
-        Raises NotFound, and Forbidden (M_WRONG_ROOM_KEYS_VERSION) for any but the current version.
+        Raises NotFound, Forbidden (M_WRONG_ROOM_KEYS_VERSION) for any but the current version, and
+        TooLarge for too many at once.
         """
+        if len(sessions) > MAX_SESSIONS:
+            raise TooLarge(f"More than {MAX_SESSIONS} sessions at once")
 
         async def unit(tx: WriteTransaction) -> Contents:
             backup = await _existing(tx, user_id, version)

@@ -23,7 +23,7 @@ import msgspec
 
 from palpo.core import canonical_json
 from palpo.core.device_keys import storable
-from palpo.core.errors import InvalidParam
+from palpo.core.errors import InvalidParam, TooLarge
 from palpo.core.identifiers import server_name_of
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -40,6 +40,11 @@ TRANSACTION_MS = 24 * 3600 * 1000
 """How long a transaction ID is remembered."""
 PRUNE_MS = 3600 * 1000
 EMPTIED_BOUND = 50_000
+MAX_EVENT = 64 * 1024
+"""Bytes of one message: as many as an event in a room has."""
+MAX_COPIES = 10_000
+MAX_COPIED = 32 * 1024 * 1024
+"""Messages, and bytes, that one request may add to queues: ``*`` has one copied to many."""
 
 Messages = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """User ID → device ID, or ``*`` → content."""
@@ -69,7 +74,7 @@ class ToDevice:
     async def send(self, requester: Requester, event_type: str, txn_id: str, messages: Messages) -> None:
         """Append messages to the queues of local devices, once for each transaction ID.
 
-        Devices and users that are not known are passed over. Raises InvalidParam and BadJson.
+        Devices and users that are not known are passed over. Raises InvalidParam, BadJson and TooLarge.
         """
         if not storable(event_type) or not storable(txn_id):
             raise InvalidParam("An event type and a transaction ID have 1 to 255 bytes, and no NUL")
@@ -84,7 +89,7 @@ class ToDevice:
             if prune:
                 await storage.prune_transactions(tx, before_ts=now - TRANSACTION_MS)
             if await storage.begin_transaction(tx, hash_, now_ms=now):
-                await self.append(tx, encoded)
+                await self._append(tx, encoded)
 
         try:
             await self._db.write(unit)
@@ -93,8 +98,8 @@ class ToDevice:
         if prune:
             self._pruned_ts = now
 
-    async def append(self, tx: WriteTransaction, messages: Mapping[str, Mapping[str, bytes]]) -> None:
-        """Append events (JSON as clients see them) to queues, within a unit of work."""
+    async def _append(self, tx: WriteTransaction, messages: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Append events (JSON as clients see them) to queues; raises TooLarge for too many copies."""
         local = [user for user in messages if server_name_of(user) == self._server_name]
         known = await devices.ids_of(tx, local)
         rows = []
@@ -105,6 +110,8 @@ class ToDevice:
                     rows += [(user_id, each, event) for each in sorted(theirs)]
                 elif device_id in theirs:
                     rows.append((user_id, device_id, event))
+        if len(rows) > MAX_COPIES or sum(len(event) for *_, event in rows) > MAX_COPIED:
+            raise TooLarge("Too many or too large messages in one request")
         await storage.enqueue(tx, rows)
 
     async def pending(
@@ -137,13 +144,20 @@ class ToDevice:
 
 
 def _encoded(messages: Messages, event_type: str, sender: str) -> dict[str, dict[str, bytes]]:
-    """``messages`` as whole events' JSON, those to impossible IDs left out."""
+    """``messages`` as whole events' JSON, those to impossible IDs left out; raises TooLarge."""
     return {
         user_id: {
-            device_id: canonical_json.encode_lax({"type": event_type, "sender": sender, "content": content})
+            device_id: _event(event_type, sender, content)
             for device_id, content in by_device.items()
             if storable(device_id)
         }
         for user_id, by_device in messages.items()
         if user_id.startswith("@") and ":" in user_id and storable(user_id)
     }
+
+
+def _event(event_type: str, sender: str, content: Mapping[str, Any]) -> bytes:
+    event = canonical_json.encode_lax({"type": event_type, "sender": sender, "content": content})
+    if len(event) > MAX_EVENT:
+        raise TooLarge(f"A message is over {MAX_EVENT} bytes")
+    return event

@@ -48,9 +48,19 @@ async def delete_dehydrated_device(call: Call, params: NoParams, body: NoBody) -
 
 
 @handlers.serves(wire.get_dehydrated_events)
-async def get_dehydrated_events(
-    call: Call, params: wire.EventsParams, body: wire.EventsRequest
+async def get_dehydrated_events(call: Call, params: wire.EventsParams, body: NoBody) -> wire.DehydratedEvents:
+    """GET /dehydrated_device/{deviceId}/events."""
+    return await _events(call, params.device_id, params.next_batch)
+
+
+@handlers.serves(wire.post_dehydrated_events)
+async def post_dehydrated_events(
+    call: Call, params: wire.EventsBodyParams, body: wire.EventsRequest
 ) -> wire.DehydratedEvents:
     """POST /dehydrated_device/{deviceId}/events."""
-    found = await call.services.dehydrated_devices.messages(call.user_id, params.device_id, body.next_batch)
+    return await _events(call, params.device_id, body.next_batch)
+
+
+async def _events(call: Call, device_id: str, next_batch: str | None) -> wire.DehydratedEvents:
+    found = await call.services.dehydrated_devices.messages(call.user_id, device_id, next_batch)
     return wire.DehydratedEvents(events=found.events, next_batch=found.next_batch)

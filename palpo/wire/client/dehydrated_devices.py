@@ -34,13 +34,20 @@ class StoredDehydratedDevice(Response, frozen=True):
 
 
 class EventsParams(Params, frozen=True):
+    """Which device, and from where on."""
+
+    device_id: str
+    next_batch: str | None = None
+
+
+class EventsBodyParams(Params, frozen=True):
     """Which device."""
 
     device_id: str
 
 
 class EventsRequest(Body, frozen=True):
-    """Body of POST /dehydrated_device/{deviceId}/events."""
+    """Body of POST /dehydrated_device/{deviceId}/events, as the proposal once had it."""
 
     next_batch: str | None = None
 
@@ -77,12 +84,23 @@ delete_dehydrated_device: Endpoint[NoParams, NoBody, DehydratedDeviceId] = Endpo
     response=DehydratedDeviceId,
 )
 
-get_dehydrated_events: Endpoint[EventsParams, EventsRequest, DehydratedEvents] = Endpoint(
+EVENTS_PATHS = tuple(f"{path}/{{device_id}}/events" for path in PATHS)
+
+get_dehydrated_events: Endpoint[EventsParams, NoBody, DehydratedEvents] = Endpoint(
     operation_id="msc3814.getDehydratedDeviceEvents",
-    method="POST",
-    paths=tuple(f"{path}/{{device_id}}/events" for path in PATHS),
+    method="GET",
+    paths=EVENTS_PATHS,
     auth=Auth.ACCESS_TOKEN,
     params=EventsParams,
+    response=DehydratedEvents,
+)
+
+post_dehydrated_events: Endpoint[EventsBodyParams, EventsRequest, DehydratedEvents] = Endpoint(
+    operation_id="msc3814.postDehydratedDeviceEvents",
+    method="POST",
+    paths=EVENTS_PATHS,
+    auth=Auth.ACCESS_TOKEN,
+    params=EventsBodyParams,
     body=EventsRequest,
     response=DehydratedEvents,
 )

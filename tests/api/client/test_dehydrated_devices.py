@@ -55,6 +55,8 @@ async def test_events(alice: Client, bob: Client) -> None:
     assert [event["content"]["n"] for event in second["events"]] == [100]
     third = await alice.request("POST", f"{PATH}/D1/events", {"next_batch": second["next_batch"]})
     assert third["events"] == []
+    assert await alice.request("GET", f"{PATH}/D1/events") == first
+    assert await alice.request("GET", f"{PATH}/D1/events?next_batch={first['next_batch']}") == second
 
 
 async def test_refusals(alice: Client, bob: Client) -> None:
@@ -70,6 +72,7 @@ async def test_refusals(alice: Client, bob: Client) -> None:
         (f"{PATH}/D1/events", {"next_batch": "x"}, 400),
     ):
         await alice.request("POST", path, body, status=status)
+        await alice.request("GET", path, params=body, status=status)
     await bob.request("POST", f"{PATH}/D1/events", {}, status=404)
 
 

@@ -185,3 +185,13 @@ async def test_bad_sessions(
     body = {**session(), **change}
     answer = await alice.put(f"/room_keys/keys/{path}?version={version}", body, status=400)
     assert answer["errcode"] == errcode
+
+
+async def test_too_much_at_once(alice: Client, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/room_keys/keys/{ROOM}"
+    body = {"sessions": {"a": session(), "b": session(data="x" * 66_000)}}
+    assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
+    monkeypatch.setattr("palpo.services.key_backups.MAX_SESSIONS", 1)
+    body = {"sessions": {"a": session(), "b": session()}}
+    assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
+    assert (await alice.get(f"{path}?version={version}"))["sessions"] == {}

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.api.client.test_devices import password_auth
 from tests.support.homeserver import Client, Homeserver
 
@@ -120,3 +122,21 @@ async def test_sending_wakes_the_receiver(server: Homeserver, alice: Client, bob
     topics = server.services.wakeups.changed_since(position)
     assert topics is not None
     assert f"user:{bob.user_id}" in topics
+
+
+async def test_too_large_messages(
+    server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/sendToDevice/m.test/big"
+    large = {"messages": {bob.user_id: {bob.device_id: {"x": "x" * 65_000}}}}
+    await alice.put(path, large)
+    larger = {"messages": {bob.user_id: {bob.device_id: {"x": "x" * 65_600}}}}
+    assert (await alice.put(path + "2", larger, status=413))["errcode"] == "M_TOO_LARGE"
+    await server.login("bob")
+    for bound, value in (("MAX_COPIED", 100_000), ("MAX_COPIES", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"palpo.services.to_device.{bound}", value)
+            copied = {"messages": {bob.user_id: {"*": {"x": "x" * 60_000}}}}
+            assert (await alice.put(path + "3", copied, status=413))["errcode"] == "M_TOO_LARGE"
+    await alice.put(path + "3", copied)
+    assert len((await pending(server, bob))[0]) == 2
