@@ -52,6 +52,8 @@ class Sending:
         that relates to another, and with M_DUPLICATE_ANNOTATION for a reaction that is there already.
         """
         parse_room_id(room_id)
+        if not event_type:
+            raise BadJson("An event has a type")
         check_ts(origin_server_ts)
         transaction = _transaction(requester, f"{room_id}/send/{event_type}", transaction_id, delay_id)
         if event_type == REDACTION and "redacts" in content:

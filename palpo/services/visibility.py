@@ -64,14 +64,26 @@ class Visibility:
         return bool(await self.visible([item], user_id))
 
     async def get(self, room_id: str, event_id: str, user_id: str) -> StoredEvent:
-        """An event of a room that the user may see; raises NotFound."""
+        """An event of a room that the user may see, and has not forgotten; raises NotFound."""
         found = (await self._store.get_many([event_id])).get(event_id)
         if found is None or found.event.room_id != room_id:
             raise NotFound("Event not found")
         seen = await self.visible([found], user_id)
-        if not seen:
+        if not seen or await self._has_forgotten(found, user_id):
             raise NotFound("Event not found")
         return seen[0]
+
+    async def _has_forgotten(self, item: StoredEvent, user_id: str) -> bool:
+        """Whether an event is of a room that the user has left and forgotten, and not anybody's to read."""
+        head = await self._heads.get(item.event.room_id)
+        key = (MEMBER, user_id)
+        current = (await self._heads.state(head, [key])).get(key)
+        if current is None or current.content.get("membership") == "join":
+            return False
+        member = await self._access.membership(head.room_id, user_id)
+        if member is None or not member.forgotten:
+            return False
+        return "world_readable" not in (await self._state_at.visibilities([item]))[0]
 
     async def _sees(
         self, item: StoredEvent, user_id: str, membership: Pair, visibility: Pair, until: dict[str, Order]

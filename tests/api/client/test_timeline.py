@@ -217,3 +217,25 @@ async def test_the_event_near_a_time(server: Homeserver, alice: Client, bob: Cli
     assert (await near(time + 1, "f", status=404))["errcode"] == "M_NOT_FOUND"
     await near(0, "b", status=404)
     await near(time, "b", client=bob, status=403)
+
+
+async def test_what_is_forgotten_is_read_no_more(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await make_room(server, alice)
+    await member(server, room_id, bob, "join")
+    event_id = await alice.send(room_id, "hello")
+    paths = [f"v3/rooms/{room_id}/event/{event_id}", f"v3/rooms/{room_id}/context/{event_id}"]
+    paths.append(f"v1/rooms/{room_id}/relations/{event_id}")
+    await bob.post(f"/rooms/{room_id}/leave")
+    for path in paths:
+        await bob.request("GET", f"/client/{path}")
+    await bob.post(f"/rooms/{room_id}/forget")
+    for path in paths:
+        await bob.request("GET", f"/client/{path}", status=404)
+    await bob.post(f"/join/{room_id}")
+    for path in paths:
+        await bob.request("GET", f"/client/{path}")
+
+
+async def test_an_event_has_a_type(server: Homeserver, alice: Client) -> None:
+    room_id = await make_room(server, alice)
+    assert (await alice.put(f"/rooms/{room_id}/send//1", {}, status=400))["errcode"] == "M_BAD_JSON"
