@@ -25,13 +25,14 @@ import msgspec
 
 from palpo.config.model import PresenceConfig
 from palpo.core.bounded_text import check_text
-from palpo.core.canonical_json import to_json
+from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
-from palpo.storage import accounts, memberships, shared_rooms
+from palpo.services.profiles import Profile
+from palpo.storage import accounts, memberships, profiles, shared_rooms
 from palpo.storage import presence as storage
 from palpo.storage.presence import Presence
 from palpo.streams.clock import Clock
@@ -46,7 +47,7 @@ MAX_STATUS = 4096
 MAX_SYNC_MS = 600_000
 LOOK_SECONDS = 2.0
 MAX_CHANGES = 10_000
-"""Changes that one sync is told of."""
+"""Changes by anybody up to which they are gone through, rather than those who share a room."""
 MAX_RESTORED = 100_000
 
 
@@ -151,15 +152,21 @@ class PresenceTracker:
         if not self.enabled or (after and not self._last.any_since(after, upto)):
             return []
         if not after:
-            shared = await self._db.read(lambda tx: memberships.shared_users(tx, user_id))
-            found = await self.of(list({*shared, user_id}))
+            found = await self._of_known(user_id)
             return [row for row in found if row.presence != OFFLINE or row.user_id == user_id]
         rows = await self._db.read(lambda tx: storage.changed(tx, after, upto, MAX_CHANGES))
+        if len(rows) == MAX_CHANGES:
+            return [row for row in await self._of_known(user_id) if after < row.position <= upto]
         others = [row.user_id for row in rows if row.user_id != user_id]
         sharing = (
             await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, others)) if others else set()
         )
         return [self._fresh(row) for row in rows if row.user_id in sharing or row.user_id == user_id]
+
+    async def _of_known(self, user_id: str) -> list[Presence]:
+        """The presence of the user and of all who share a room with them."""
+        shared = await self._db.read(lambda tx: memberships.shared_users(tx, user_id))
+        return await self.of(list({*shared, user_id}))
 
     def event(self, presence: Presence) -> bytes:
         """The ``m.presence`` event that a client is shown."""
@@ -171,6 +178,10 @@ class PresenceTracker:
             content["status_msg"] = presence.status_msg
         if presence.presence == ONLINE:
             content["currently_active"] = presence.currently_active
+        if presence.displayname is not None:
+            content["displayname"] = presence.displayname
+        if presence.avatar_url is not None:
+            content["avatar_url"] = presence.avatar_url
         return to_json({"type": "m.presence", "sender": presence.user_id, "content": content})
 
     def last_active_ago(self, presence: Presence) -> int | None:
@@ -178,6 +189,20 @@ class PresenceTracker:
         if not presence.last_active_ts:
             return None
         return max(self._clock.now_ms() - presence.last_active_ts, 0)
+
+    async def profile_changed(self, user_id: str) -> None:
+        """Tell everyone of a new display name or avatar (spec: "Events on Change of Profile Information")."""
+        if not self.enabled:
+            return
+
+        async def unit(tx: WriteTransaction) -> None:
+            # The position comes first: its lock keeps two changes of one user's presence apart.
+            position = await tx.positions()
+            for row in await storage.get(tx, [user_id]):
+                if await self._named(tx, row) != row:
+                    await self._put(tx, row, position)
+
+        await self._db.write(unit)
 
     async def store_remote(self, value: Presence) -> None:
         """Store what another server says of its user."""
@@ -262,11 +287,20 @@ class PresenceTracker:
         if user_id in self._users:
             self._users[user_id].told = told
 
-    async def _put(self, tx: WriteTransaction, value: Presence) -> Presence:
-        placed = msgspec.structs.replace(value, position=await tx.positions())
+    async def _put(self, tx: WriteTransaction, value: Presence, position: int | None = None) -> Presence:
+        """Store what others are to be told, with what a local user's profile says now."""
+        named = await self._named(tx, value)
+        placed = msgspec.structs.replace(named, position=position or await tx.positions())
         await storage.put(tx, placed)
         tx.notify(*[f"room:{room_id}" for room_id in await memberships.joined_rooms(tx, value.user_id)])
         return placed
+
+    async def _named(self, tx: WriteTransaction, value: Presence) -> Presence:
+        if server_name_of(value.user_id) != self._server_name:
+            return value
+        stored = await profiles.get(tx, value.user_id)
+        profile = Profile(user_id=value.user_id, fields={} if stored is None else decode_object(stored))
+        return msgspec.structs.replace(value, displayname=profile.displayname, avatar_url=profile.avatar_url)
 
     def _fresh(self, row: Presence) -> Presence:
         """``row``, with activity that this process has seen since."""

@@ -31,7 +31,7 @@ _TEXT_FIELDS = ("displayname", "avatar_url", "m.tz")
 _KEY = re.compile(r"avatar_url|displayname|m\.tz|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_-]*)+")
 
 Hook = Callable[[str], Awaitable[object]]
-"""``async def hook(user_id)``, called after what rooms show of the user has changed."""
+"""``async def hook(user_id)``, called after what rooms show of the user may have changed."""
 RemoteProfiles = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 """``async def ask(user_id, key or None)``: the fields that a user's own server knows; raises NotFound."""
 
@@ -67,7 +67,7 @@ class Profiles:
         self._offer: Offer | None = None
 
     def on_change(self, hook: Hook) -> None:
-        """Call ``hook`` whenever a display name or an avatar has changed."""
+        """Call ``hook`` whenever a display name or an avatar has been set."""
         self._hooks.append(hook)
 
     def ask_servers_with(self, remote: RemoteProfiles) -> None:
@@ -144,7 +144,7 @@ class Profiles:
         await self._db.write(unit)
 
     async def _change(self, user_id: str, key: str, new: dict[str, Any] | None) -> None:
-        async def unit(tx: WriteTransaction) -> bool:
+        async def unit(tx: WriteTransaction) -> None:
             # The position comes first: its lock keeps two changes of one profile apart.
             position = await tx.positions()
             stored = await storage.get(tx, user_id)
@@ -152,16 +152,17 @@ class Profiles:
             after = {name: value for name, value in before.items() if name != key or new is not None}
             after.update(new or {})
             if after == before:
-                return False
+                return
             fields = to_json(after)
             if len(fields) > MAX_PROFILE:
                 raise BadRequest(f"A profile is at most {MAX_PROFILE} bytes", errcode="M_PROFILE_TOO_LARGE")
             await storage.put(tx, user_id, fields, position)
             if key == "displayname":
                 await storage.set_words(tx, user_id, words_of_user(user_id, after.get("displayname")))
-            return True
 
-        if await self._db.write(unit) and key in SHOWN_IN_ROOMS:
+        await self._db.write(unit)
+        # Without a change too: what a request that was cut off has not told is told by its repetition.
+        if key in SHOWN_IN_ROOMS:
             for hook in self._hooks:
                 await hook(user_id)
 

@@ -114,6 +114,7 @@ class Composition(SyncServices):
         self.device_removal.also(self.pushers.forget_devices)
         self.device_removal.also(self.account_data.forget_devices)
         self.profiles.on_change(self.memberships.refresh_profile)
+        self.profiles.on_change(self.presence.profile_changed)
         self.accounts.on_deactivation(self.profiles.user_gone)
         self.accounts.on_deactivation(self.threepids.user_gone)
         self.accounts.on_deactivation(self.pushers.user_gone)

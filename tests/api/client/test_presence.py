@@ -161,5 +161,40 @@ async def test_events_have_the_specs_form(server: Homeserver, alice: Client) -> 
             "status_msg": "here",
             "last_active_ago": 0,
             "currently_active": True,
+            "displayname": "alice",
         },
     }
+
+
+async def test_a_new_profile_is_told(server: Homeserver, alice: Client, bob: Client) -> None:
+    await room_of_two(alice, bob)
+    presence = server.services.presence
+    await presence.touch(alice.user_id, alice.device_id, "unavailable")
+    before = server.services.wakeups.position
+    await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": "Alice C."})
+    await alice.put(f"/profile/{alice.user_id}/avatar_url", {"avatar_url": "mxc://test.example/a"})
+    rows = await presence.changed(bob.user_id, before, server.services.wakeups.position)
+    [content] = [orjson.loads(presence.event(row))["content"] for row in rows]
+    assert content == {
+        "presence": "unavailable",
+        "last_active_ago": 0,
+        "displayname": "Alice C.",
+        "avatar_url": "mxc://test.example/a",
+    }
+    await presence.touch(alice.user_id, alice.device_id, "online")
+    [row] = await presence.of([alice.user_id])
+    assert (row.presence, row.displayname) == ("online", "Alice C.")
+
+
+async def test_more_changes_than_are_gone_through(
+    server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palpo.services.presence.MAX_CHANGES", 2)
+    presence = server.services.presence
+    await room_of_two(alice, bob)
+    before = server.services.wakeups.position
+    for name in ("carol", "dave"):
+        stranger = await server.register(name)
+        await presence.touch(stranger.user_id, stranger.device_id, "online")
+    await presence.touch(alice.user_id, alice.device_id, "online")
+    assert await told(server, bob, before) == [(alice.user_id, "online")]

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from palpo.storage import profiles as storage
 from tests.support.homeserver import Client, Homeserver
 
 AVATAR = "mxc://test.example/abc"
@@ -82,3 +83,13 @@ async def test_two_fields_at_once_are_both_kept(server: Homeserver, alice: Clien
     keys = [f"org.example.k{number}" for number in range(20)]
     await asyncio.gather(*(alice.put(path(alice, key), {key: 1}) for key in keys))
     assert set(await alice.get(path(alice))) == {"displayname", *keys}
+
+
+async def test_a_repeated_request_tells_what_the_first_did_not(server: Homeserver, alice: Client) -> None:
+    room_id = await alice.create_room()
+    # As if the server had been killed between the profile and the rooms.
+    body = b'{"displayname":"New name"}'
+    await server.services.db.write(lambda tx: storage.put(tx, alice.user_id, body, 1))
+    await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": "New name"})
+    member = await alice.get(f"/rooms/{room_id}/state/m.room.member/{alice.user_id}")
+    assert member["displayname"] == "New name"
