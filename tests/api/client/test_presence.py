@@ -1,4 +1,4 @@
-"""Presence and typing."""
+"""Presence."""
 
 from __future__ import annotations
 
@@ -109,44 +109,6 @@ async def test_switched_off(tmp_path: Path) -> None:
         alice = await server.register("alice")
         await alice.put(status(alice), {"presence": "online"})
         assert await alice.get(status(alice)) == {"presence": "offline"}
-
-
-async def test_typing(server: Homeserver, alice: Client, bob: Client) -> None:
-    room_id = await room_of_two(alice, bob)
-    typing, wakeups = server.services.typing, server.services.wakeups
-    path = f"/rooms/{room_id}/typing/{alice.user_id}"
-    start = wakeups.position
-    await alice.put(path, {"typing": False})
-    assert wakeups.position == start
-    await alice.put(path, {"typing": True, "timeout": 5000})
-    assert await typing.changed([room_id, "!other:x"], start, wakeups.position) == [room_id]
-    assert await typing.current([room_id]) == {room_id: [alice.user_id]}
-    begun = wakeups.position
-    server.clock.advance(4000)
-    await alice.put(path, {"typing": True, "timeout": 5000})
-    assert wakeups.position == begun
-    server.clock.advance(4000)
-    await typing.expire()
-    assert await typing.current([room_id]) == {room_id: [alice.user_id]}
-    server.clock.advance(1001)
-    await typing.expire()
-    assert await typing.current([room_id]) == {}
-    assert await typing.changed([room_id], begun, wakeups.position) == [room_id]
-
-
-async def test_typing_is_stopped(server: Homeserver, alice: Client, bob: Client) -> None:
-    room_id = await room_of_two(alice, bob)
-    path = f"/rooms/{room_id}/typing/{alice.user_id}"
-    await alice.put(path, {"typing": True, "timeout": 10**15})
-    await alice.put(path, {"typing": False})
-    assert await server.services.typing.current([room_id]) == {}
-
-
-async def test_typing_refused(server: Homeserver, alice: Client, bob: Client) -> None:
-    room_id = await alice.create_room()
-    await bob.put(f"/rooms/{room_id}/typing/{bob.user_id}", {"typing": True}, status=403)
-    await alice.put(f"/rooms/{room_id}/typing/{bob.user_id}", {"typing": True}, status=403)
-    await alice.put(f"/rooms/{room_id}/typing/{alice.user_id}", {"timeout": 5}, status=400)
 
 
 async def test_events_have_the_specs_form(server: Homeserver, alice: Client) -> None:

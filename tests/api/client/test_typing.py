@@ -17,6 +17,43 @@ async def room_of_two(alice: Client, bob: Client) -> str:
     return room_id
 
 
+async def test_time_runs_out(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await room_of_two(alice, bob)
+    service, wakeups = server.services.typing, server.services.wakeups
+    path = f"/rooms/{room_id}/typing/{alice.user_id}"
+    start = wakeups.position
+    await alice.put(path, {"typing": False})
+    assert wakeups.position == start
+    await alice.put(path, {"typing": True, "timeout": 5000})
+    assert await service.changed([room_id, "!other:x"], start, wakeups.position) == [room_id]
+    assert await service.current([room_id]) == {room_id: [alice.user_id]}
+    begun = wakeups.position
+    server.clock.advance(4000)
+    await alice.put(path, {"typing": True, "timeout": 5000})
+    assert wakeups.position == begun
+    server.clock.advance(4000)
+    await service.expire()
+    assert await service.current([room_id]) == {room_id: [alice.user_id]}
+    server.clock.advance(1001)
+    await service.expire()
+    assert await service.current([room_id]) == {}
+    assert await service.changed([room_id], begun, wakeups.position) == [room_id]
+
+
+async def test_it_is_stopped(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await room_of_two(alice, bob)
+    await typing(alice, room_id, timeout=10**15)
+    await typing(alice, room_id, False)
+    assert await server.services.typing.current([room_id]) == {}
+
+
+async def test_refused(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room()
+    await bob.put(f"/rooms/{room_id}/typing/{bob.user_id}", {"typing": True}, status=403)
+    await alice.put(f"/rooms/{room_id}/typing/{bob.user_id}", {"typing": True}, status=403)
+    await alice.put(f"/rooms/{room_id}/typing/{alice.user_id}", {"timeout": 5}, status=400)
+
+
 async def test_going_on_is_no_news(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await room_of_two(alice, bob)
     await typing(bob, room_id, timeout=20_000)
