@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
@@ -44,6 +44,15 @@ class DirectoryPage:
     total: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A list as it was at a position of the stream."""
+
+    position: int
+    rooms: Mapping[str, Overview]
+    ordered: Sequence[Overview]
+
+
 class RemoteDirectory(Protocol):
     """The directories of other servers."""
 
@@ -74,7 +83,7 @@ class RoomDirectory:
         self._server_name = server_name
         self.remote = remote
         """Asks other servers for theirs; None where there is no federation."""
-        self._sorted: dict[str | None, tuple[int, list[Overview]]] = {}
+        self._kept: dict[str | None, _Kept] = {}
 
     async def publish(self, room_id: str, *, listed: bool = True, network_id: str = "") -> None:
         """List a room, or do so no longer."""
@@ -122,18 +131,30 @@ class RoomDirectory:
             total=len(rooms),
         )
 
-    async def _listed(self, network_id: str | None) -> list[Overview]:
-        """Every room of a list, sorted; made anew only once something has been written."""
+    async def _listed(self, network_id: str | None) -> Sequence[Overview]:
+        """Every room of a list, sorted; only what was written since the last time is looked at."""
         position = self._wakeups.position
-        kept = self._sorted.get(network_id)
-        if kept is not None and kept[0] == position:
-            return kept[1]
-        roots = await self._db.read(lambda tx: storage.listed_rooms(tx, network_id))
-        overviews = await self._overviews.get_many(roots)
-        result = sorted(overviews.values(), key=lambda item: (-item.joined, item.room_id))
+        kept = self._kept.get(network_id)
+        topics = self._wakeups.changed_since(kept.position) if kept is not None else None
+        if kept is None or topics is None or storage.TOPIC in topics:
+            roots = await self._db.read(lambda tx: storage.listed_rooms(tx, network_id))
+            kept = _kept(position, await self._overviews.get_many(roots))
+        else:
+            changed = {topic.removeprefix("head:") for topic in topics} & kept.rooms.keys()
+            heads = [await self._heads.get(room_id) for room_id in changed]
+            fresh = await self._overviews.get_many({head.room_id: head.state_root for head in heads})
+            if any(kept.rooms[room_id] != room for room_id, room in fresh.items()):
+                kept = _kept(position, {**kept.rooms, **fresh})
+            else:
+                kept = replace(kept, position=position)
         if network_id in (None, ""):
-            self._sorted[network_id] = position, result
-        return result
+            self._kept[network_id] = kept
+        return kept.ordered
+
+
+def _kept(position: int, rooms: Mapping[str, Overview]) -> _Kept:
+    ordered = sorted(rooms.values(), key=lambda item: (-item.joined, item.room_id))
+    return _Kept(position=position, rooms=rooms, ordered=ordered)
 
 
 def _matches(room: Overview, query: DirectoryQuery) -> bool:

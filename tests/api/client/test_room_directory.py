@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from palpo.db.sqlite import SqliteTransaction
+from palpo.services.room_directory import DirectoryQuery
 from tests.support.homeserver import Client, Homeserver
 
 
@@ -54,6 +56,32 @@ async def test_what_is_listed_follows_the_room(alice: Client, bob: Client) -> No
     assert await names(alice) == ["Two"]
     await bob.post(f"/join/{room_id}")
     assert (await alice.get("/publicRooms"))["chunk"][0]["num_joined_members"] == 2
+
+
+async def test_messages_do_not_have_the_list_read_again(
+    server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Background work may fall into a look at the list, so its cost is the least of several."""
+    run = SqliteTransaction._run
+    count = 0
+
+    def counting(self: SqliteTransaction, *args: Any) -> Any:
+        nonlocal count
+        count += 1
+        return run(self, *args)
+
+    rooms = [await alice.create_room(visibility="public", name=str(number)) for number in range(3)]
+    await alice.create_room()
+    directory = server.services.room_directory
+    await directory.page(DirectoryQuery())
+    monkeypatch.setattr(SqliteTransaction, "_run", counting)
+    costs = []
+    for _ in range(5):
+        await alice.send(rooms[0], "x")
+        count = 0
+        assert (await directory.page(DirectoryQuery())).total == 3
+        costs.append(count)
+    assert min(costs) == 0
 
 
 async def test_search_and_types(alice: Client) -> None:
