@@ -11,6 +11,9 @@ from palpo.config.loader import ConfigError, load
 from palpo.config.model import Config
 from palpo.db.migrations.upgrade import upgrade
 
+PRIVATE = 0o700
+"""The mode of a folder that nobody else looks into: there are messages in it."""
+
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Where the configuration comes from."""
@@ -32,13 +35,13 @@ def config_of(options: argparse.Namespace) -> Config:
 
 
 def prepare(config: Config) -> None:
-    """Set up logging, the data folder, and the database's schema.
+    """Set up logging, the data folder (its owner's only, if it is new), and the database's schema.
 
     Raises ConfigError for a folder that cannot be made, and DatabaseError.
     """
     configure_logging(config.log)
     try:
-        config.data.mkdir(parents=True, exist_ok=True)
+        config.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"data: {config.data}: {error.strerror}") from error
     upgrade(config.database_url)

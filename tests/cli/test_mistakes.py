@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_a_database_of_a_later_release(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_actions_make_what_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert palpo(tmp_path / "new", "registration-token", "list") == 0
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
     assert capsys.readouterr().out == "There are no tokens\n"
 
 

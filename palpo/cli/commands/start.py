@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from palpo.cli import serving
-from palpo.cli.options import prepare
+from palpo.cli.options import PRIVATE, prepare
 from palpo.config.loader import ConfigError, convert, load
 from palpo.config.model import Config
 
@@ -72,7 +72,7 @@ def write_configuration(file: Path, *, server_name: str, bind: str) -> None:
     text = TEMPLATE.format(server_name=server_name, data=data, bind=bind, token=secrets.token_urlsafe(12))
     try:
         convert(tomllib.loads(text))
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         file.touch(mode=0o600)
         file.write_text(text)
     except tomllib.TOMLDecodeError:
