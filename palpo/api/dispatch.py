@@ -15,7 +15,7 @@ from palpo.api.authentication import Authenticator
 from palpo.api.call import AnyHandler, Call, Handlers, Reply
 from palpo.api.codec import Codec, encode
 from palpo.api.errors import render
-from palpo.api.limits import Limiter
+from palpo.api.limits import Limiter, origin
 from palpo.api.observers import Exchange, Observer
 from palpo.api.router import Router
 from palpo.api.services import Services
@@ -145,7 +145,9 @@ class Dispatcher:
         endpoint = route.endpoint
         call.caller = await self._authenticator.authenticate(call)
         if call.caller is None or call.caller.rate_limited:
-            self._limiter.charge(endpoint.limit, call.caller.user_id if call.caller else call.client_address)
+            self._limiter.charge(
+                endpoint.limit, call.caller.user_id if call.caller else origin(call.client_address)
+            )
         params = route.codec.params(path, call.query)
         result = await route.handler(call, params, route.codec.body(call.body))
         return result if isinstance(result, Reply) else Reply(body=encode(result))

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network
 
 from palpo.config.model import RateLimit, RateLimits
 from palpo.core.errors import LimitExceeded
 from palpo.wire.endpoint import Limit
 
 MAX_BUCKETS = 100_000
+
+
+def origin(address: str) -> str:
+    """Whom calls from an IP address are charged to: of IPv6, a network of the size that one customer has."""
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed), 64), strict=False))
 
 
 class Limiter:

@@ -11,16 +11,21 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.typedefs import LooseHeaders
 from yarl import URL
 
 from palpo.net.addresses import AddressPolicy
 
 CHUNK = 64 * 1024
+LOOKUPS = 32
+"""Names that are looked up at once."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -50,6 +55,35 @@ class TooManyRedirects(HttpError):
 
 class AddressRefused(OSError):
     """The policy does not permit the address; the next one, if any, is tried."""
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up in threads of its own: those whose servers never answer hold up nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS, "palpo-dns")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a host; raises OSError, and ValueError for what is no host name."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Wait for no look-up any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class HttpResponse:
@@ -120,6 +154,7 @@ class HttpClient:
         self._connections = connections
         self._connections_per_host = connections_per_host
         self._session: aiohttp.ClientSession | None = None
+        self._resolver: _Resolver | None = None
 
     @asynccontextmanager
     async def request(
@@ -152,6 +187,8 @@ class HttpClient:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     async def _follow(
         self, method: str, url: URL, options: dict[str, Any], redirects: int
@@ -184,9 +221,11 @@ class HttpClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._resolver = _Resolver()
             connector = aiohttp.TCPConnector(
                 socket_factory=self._socket,
                 ssl=self._tls or True,
+                resolver=self._resolver,
                 use_dns_cache=False,
                 limit=self._connections,
                 limit_per_host=self._connections_per_host,

@@ -22,7 +22,7 @@ from palpo.media.open_graph import MAX_URL, extract
 from palpo.media.sniff import HEAD, image_type
 from palpo.net.http_client import HttpClient, HttpError, HttpResponse
 from palpo.storage import media as storage
-from palpo.storage.media import MediaRecord
+from palpo.storage.media import CachedPreview, MediaRecord
 from palpo.streams.clock import Clock
 
 IMAGE_SECONDS = 7 * 24 * 3600
@@ -31,6 +31,8 @@ FAILURE_SECONDS = 300
 """How long a URL that gave no preview is left alone."""
 REDIRECTS = 5
 AT_ONCE = 8
+AT_ONCE_PER_USER = 2
+"""Pages that are fetched at the same time."""
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 HEADERS = {"Accept": "text/html,application/xhtml+xml,image/*;q=0.8", "Accept-Language": "en"}
 NO_PREVIEW = "There is no preview of this URL"
@@ -64,9 +66,10 @@ class UrlPreviews:
         self._images = images
         self._server_name = server_name
         self._locks = KeyedLocks()
+        self._turns = KeyedLocks()
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def preview(self, url: str) -> bytes:
+    async def preview(self, user_id: str, url: str) -> bytes:
         """The OpenGraph properties of what is at ``url``, a JSON object.
 
         Raises InvalidParam for what is no http or https URL, NotFound where nothing can be said of it,
@@ -77,15 +80,21 @@ class UrlPreviews:
         if len(url) > MAX_URL or not url.lower().startswith(("http://", "https://")):
             raise InvalidParam("Not an http or https URL")
         url_hash = hashlib.sha256(url.encode("utf-8", "replace")).digest()
-        async with self._locks.hold(url_hash):
-            now = self._clock.now_ms()
-            cached = await self._db.read(lambda tx: storage.find_preview(tx, url_hash, now_ms=now))
-            preview = cached.preview if cached is not None else await self._refresh(url, url_hash)
-        if preview is None:
+        cached = await self._cached(url_hash)
+        if cached is None:
+            # One user's slow pages take but so many of the slots.
+            turn = user_id, url_hash[0] % AT_ONCE_PER_USER
+            async with self._turns.hold(turn), self._locks.hold(url_hash):
+                cached = await self._cached(url_hash) or await self._refresh(url, url_hash)
+        if cached.preview is None:
             raise NotFound(NO_PREVIEW)
-        return preview
+        return cached.preview
 
-    async def _refresh(self, url: str, url_hash: bytes) -> bytes | None:
+    async def _cached(self, url_hash: bytes) -> CachedPreview | None:
+        now = self._clock.now_ms()
+        return await self._db.read(lambda tx: storage.find_preview(tx, url_hash, now_ms=now))
+
+    async def _refresh(self, url: str, url_hash: bytes) -> CachedPreview:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._config.timeout_seconds):
@@ -97,7 +106,7 @@ class UrlPreviews:
         await self._db.write(
             lambda tx: storage.put_preview(tx, url_hash, preview, now_ms=now, expires_ts=now + seconds * 1000)
         )
-        return preview
+        return CachedPreview(preview=preview)
 
     async def _fetch(self, url: str) -> bytes | None:
         async with self._get(url, HEADERS) as response:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from palpo.api.limits import Limiter
+from palpo.api.limits import Limiter, origin
 from palpo.config.model import RateLimit, RateLimits
 from palpo.core.errors import LimitExceeded
 from palpo.wire.endpoint import Limit
@@ -15,6 +15,21 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.mark.parametrize(
+    ("address", "charged"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_who_is_behind_an_address(address: str, charged: str) -> None:
+    assert origin(address) == charged
 
 
 def test_a_burst_then_a_steady_rate() -> None:

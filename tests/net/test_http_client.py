@@ -1,6 +1,10 @@
 """Requests to addresses that others chose."""
 
+import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -54,6 +58,27 @@ async def test_refused_addresses_get_no_connection(site: Web, host: str) -> None
     finally:
         await client.close()
     assert site.requests == []
+
+
+async def test_slow_look_ups_hold_up_no_other_threads(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = threading.Event()
+
+    def look_up(*arguments: Any, **options: Any) -> Any:
+        answer.wait(10)
+        raise socket.gaierror(socket.EAI_NONAME, "No such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    slow = [asyncio.create_task(fetch(client, f"http://n{number}.example/")) for number in range(20)]
+    try:
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            assert await asyncio.to_thread(lambda: "done") == "done"
+    finally:
+        answer.set()
+    outcomes = await asyncio.gather(*slow, return_exceptions=True)
+    assert all(isinstance(outcome, Unreachable) for outcome in outcomes)
 
 
 async def test_a_redirect_is_held_to_the_policy(site: Web, client: HttpClient) -> None:

@@ -71,7 +71,7 @@ async def get_content_thumbnail(call: Call, params: wire.ThumbnailParams, body: 
 @handlers.serves(wire.get_url_preview_authed)
 async def get_url_preview(call: Call, params: wire.PreviewParams, body: NoBody) -> Reply:
     """GET /preview_url."""
-    return Reply(body=await call.services.url_previews.preview(params.url))
+    return Reply(body=await call.services.url_previews.preview(call.user_id, params.url))
 
 
 @handlers.serves(wire.get_config)

@@ -88,6 +88,22 @@ async def test_images_are_not_kept_for_ever(allowed: Homeserver, site: Web) -> N
     assert (await alice.request("GET", path)).content == PNG
 
 
+async def test_slow_pages_of_one_user_hold_up_nobody_else(allowed: Homeserver, site: Web) -> None:
+    alice, bob = await allowed.register("alice"), await allowed.register("bob")
+    paths = [f"/slow{number}" for number in range(20)]
+    site.hang.update(paths)
+    slow = [asyncio.create_task(preview(alice, site.url(path))) for path in paths]
+    try:
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(5):
+            assert (await preview(bob, site.url("/test.html")))["og:title"] == "The Rock"
+        assert len(set(site.requests) & set(paths)) == 2
+    finally:
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
 async def test_an_image_by_itself(allowed: Homeserver, site: Web) -> None:
     alice = await allowed.register("alice")
     found = await preview(alice, site.url("/test.png"))
