@@ -54,12 +54,15 @@ class ThreadSubscriptions:
         await self._db.write(unit)
 
     async def unsubscribe(self, user_id: str, room_id: str, root_id: str) -> None:
-        """Stop following a thread; raises NotFound where there is no such thread."""
+        """Stop following a thread; raises NotFound where there is no such thread.
+
+        Doing so again counts as well: what came in between is no cause to follow the thread either.
+        """
         await self._visibility.get(room_id, root_id, user_id)
 
         async def unit(tx: WriteTransaction) -> None:
             known = await storage.get(tx, user_id, room_id, root_id)
-            if known is not None and known.subscribed:
+            if known is not None:
                 await self._put(tx, user_id, room_id, root_id, subscribed=False, automatic=False)
 
         await self._db.write(unit)

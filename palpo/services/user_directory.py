@@ -6,7 +6,7 @@ room with them, and by everyone if they are in a room that is public or that any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from palpo.core.canonical_json import decode_object
@@ -22,6 +22,8 @@ from palpo.storage import profiles as storage
 MAX_LIMIT = 100
 CANDIDATES = 500
 """Users with the word that are looked at."""
+AT_ONCE = 50
+"""Users whose rooms are looked up at once."""
 ROOMS_LOOKED_AT = 50
 """Rooms of a user that are looked at for one that is public."""
 JOIN_RULES, VISIBILITY = ("m.room.join_rules", ""), ("m.room.history_visibility", "")
@@ -61,20 +63,30 @@ class UserDirectory:
         shared = await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, candidates))
         ranked = sorted(profiles.values(), key=lambda profile: asked.rank(profile, shared))
         visible: list[Profile] = []
-        for profile in ranked:
-            if profile.user_id in shared or await self._is_public(profile.user_id):
-                visible.append(profile)
+        public: dict[str, bool] = {}
+        for start in range(0, len(ranked), AT_ONCE):
+            some = ranked[start : start + AT_ONCE]
+            strangers = {profile.user_id for profile in some} - shared
+            known = shared | await self._public_users(strangers, public)
+            visible += [profile for profile in some if profile.user_id in known]
             if len(visible) > limit:
                 break
         return Found(profiles=visible[:limit], limited=len(visible) > limit)
 
-    async def _is_public(self, user_id: str) -> bool:
-        """Whether everyone may know of the user."""
-        rooms = await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id))
-        for room_id in rooms[:ROOMS_LOOKED_AT]:
-            if await self._room_is_public(room_id):
-                return True
-        return False
+    async def _public_users(self, user_ids: Collection[str], public: dict[str, bool]) -> set[str]:
+        """Those whom everyone may know of; ``public`` says of rooms what has been found out."""
+        found: set[str] = set()
+        if not user_ids:
+            return found
+        rooms = await self._db.read(lambda tx: memberships.some_rooms(tx, user_ids, ROOMS_LOOKED_AT))
+        for user_id, room_id in rooms:
+            if user_id in found:
+                continue
+            if room_id not in public:
+                public[room_id] = await self._room_is_public(room_id)
+            if public[room_id]:
+                found.add(user_id)
+        return found
 
     async def _room_is_public(self, room_id: str) -> bool:
         try:

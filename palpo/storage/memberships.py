@@ -72,6 +72,18 @@ _COUNT_MANY = Statement(
 _ROOMS = Statement(
     select(m.room_id).where(m.user_id == bindparam("user_id"), m.membership == bindparam("membership"))
 )
+_some_rooms = (
+    select(
+        m.user_id,
+        m.room_id,
+        func.row_number().over(partition_by=m.user_id, order_by=m.room_id).label("place"),
+    )
+    .where(in_list(m.user_id, "user_ids"), m.membership == "join")
+    .subquery()
+)
+_SOME_ROOMS = Statement(
+    select(_some_rooms.c.user_id, _some_rooms.c.room_id).where(_some_rooms.c.place <= bindparam("limit"))
+)
 _HEROES = Statement(
     select(m.user_id, m.membership)
     .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
@@ -162,6 +174,12 @@ async def guests_in_room(tx: Transaction, room_id: str) -> list[str]:
 async def mutual_rooms(tx: Transaction, user_id: str, other: str) -> list[str]:
     """The rooms that both users are in, in order."""
     return [row[0] for row in await tx.all(_MUTUAL, user_id=user_id, other=other)]
+
+
+async def some_rooms(tx: Transaction, user_ids: Collection[str], limit: int) -> list[tuple[str, str]]:
+    """``(user ID, room)``: up to ``limit`` of the rooms that each of the users is in."""
+    rows = await tx.all(_SOME_ROOMS, user_ids=list(user_ids), limit=limit)
+    return [(row[0], row[1]) for row in rows]
 
 
 async def shared_users(tx: Transaction, user_id: str) -> list[str]:

@@ -49,6 +49,9 @@ async def test_following_by_itself(server: Homeserver, alice: Client) -> None:
     await alice.request("DELETE", path)
     conflict = await alice.request("PUT", path, {"automatic": first}, status=409)
     assert conflict["errcode"] == "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION"
+    second = await say(alice, room_id, root)
+    await alice.request("DELETE", path)
+    await alice.request("PUT", path, {"automatic": second}, status=409)
     await alice.request("PUT", path, {"automatic": await say(alice, room_id, root)})
     await alice.request("PUT", path, {})
     assert await alice.request("GET", path) == {"automatic": False}

@@ -1,4 +1,4 @@
-"""Events that are sent later, and who follows threads: the same on every database."""
+"""Events that are sent later, who follows threads, who is where: the same on every database."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import delayed_events as storage
+from palpo.storage import memberships
 from palpo.storage import thread_subscriptions as threads
 from palpo.storage.delayed_events import DelayedEvent
+from palpo.storage.memberships import Membership
 from palpo.storage.thread_subscriptions import ThreadSubscription
 
 ALICE, BOB = "@alice:x", "@bob:x"
@@ -96,3 +98,22 @@ async def test_followers(database: Database) -> None:
     await database.write(follow)
     assert await database.read(lambda tx: threads.followers(tx, "!r:x", "$root")) == frozenset((ALICE,))
     assert await database.read(lambda tx: threads.followers(tx, "!r:x", "$other")) == frozenset()
+
+
+async def test_some_rooms_of_many_users(database: Database) -> None:
+    rows = [
+        Membership(
+            room_id=room_id, user_id=user_id, membership=membership, event_id="$e", sender=user_id, position=1
+        )
+        for user_id, room_id, membership in [
+            (ALICE, "!a:x", "join"),
+            (ALICE, "!b:x", "leave"),
+            (ALICE, "!c:x", "join"),
+            (ALICE, "!d:x", "join"),
+            (BOB, "!a:x", "join"),
+            ("@eve:x", "!a:x", "join"),
+        ]
+    ]
+    await database.write(lambda tx: memberships.put(tx, rows))
+    found = await database.read(lambda tx: memberships.some_rooms(tx, [ALICE, BOB], 2))
+    assert sorted(found) == [(ALICE, "!a:x"), (ALICE, "!c:x"), (BOB, "!a:x")]
