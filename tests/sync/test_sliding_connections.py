@@ -15,7 +15,9 @@ from palpo.db.tables.sliding_sync import sliding_connections
 from palpo.services.sessions import Requester
 from palpo.storage.sliding_sync import RoomSent
 from palpo.sync.sliding import changes
+from palpo.sync.sliding.config import parse_request
 from palpo.sync.sliding.connections import Connections, UnknownPos
+from palpo.wire.client.sliding_sync import SlidingSyncBody, SlidingSyncParams
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.sync.sliding import Connection, Json, all_rooms, bodies, make_rooms, room_list
 
@@ -237,6 +239,7 @@ BAD: list[Json] = [
     {"lists": {"a": room_list(limit=-1)}},
     {"lists": {"a": room_list(state=[["a", "b", "c"]])}},
     {"lists": {"a": room_list(state=[["a", str(n)] for n in range(501)])}},
+    {"lists": {str(n): room_list(state=[[str(n), str(m)] for m in range(400)]) for n in range(20)}},
     {"lists": {"a": {"ranges": [[0, 1]]}}},
     {"lists": {"a" * 256: room_list()}},
     {"lists": []},
@@ -306,3 +309,49 @@ async def test_what_a_quiet_request_costs(alice: Client, monkeypatch: pytest.Mon
     assert costs[0] == costs[1]
     assert costs[0][0] <= 2
     assert costs[0][1] <= 12
+
+
+async def test_a_connection_whose_wishes_never_end_begins_anew(alice: Client) -> None:
+    await alice.create_room()
+    connection = Connection(alice)
+    for number in range(60):
+        state = [[str(number), str(n)] for n in range(500)]
+        answer = await connection.request(connection.pos, status=None, lists={"a": room_list(state=state)})
+        if "errcode" in answer:
+            break
+        connection.pos = answer["pos"]
+    assert answer["errcode"] == "M_UNKNOWN_POS"
+
+
+async def test_ranges_that_overlap(alice: Client) -> None:
+    rooms = await make_rooms(alice, 6)
+    answer = await Connection(alice).request(lists={"a": room_list([4, 9], [0, 1], [1, 2], [1, 1])})
+    assert set(answer["rooms"]) == set(rooms) - {rooms[2]}
+
+
+async def test_a_request_that_breaks_off_loses_no_room(
+    server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, left, direct = await make_rooms(alice, 3)
+    connection = Connection(alice, lists={"a": room_list(filters={"is_dm": False})})
+    await connection.sync()
+    joined = await alice.create_room(name="new")
+    await alice.post(f"/rooms/{left}/leave")
+    await alice.post(f"/rooms/{left}/forget")
+    await alice.put(f"/user/{alice.user_id}/account_data/m.direct", {"@bob:x": [direct]})
+    lists = server.services.sliding_sync._lists
+
+    async def broken(*_: Any) -> dict[str, int]:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(lists, "_positions", broken)
+    with pytest.raises(asyncio.CancelledError):
+        await server.services.sliding_sync.sync(
+            Requester(user_id=alice.user_id, device_id=alice.device_id),
+            parse_request(alice.user_id, SlidingSyncParams(), SlidingSyncBody()),
+        )
+    monkeypatch.undo()
+    rooms = await connection.rooms()
+    assert {room_id: room["membership"] for room_id, room in rooms.items()} == {joined: "join", left: "leave"}
+    answer = await Connection(alice, "fresh", lists={"a": room_list(filters={"is_dm": False})}).sync()
+    assert set(answer["rooms"]) == {kept, joined}

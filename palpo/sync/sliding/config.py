@@ -17,6 +17,8 @@ from palpo.wire.client import sliding_sync as wire
 MAX_LISTS = 100
 MAX_SUBSCRIPTIONS = 100
 MAX_PATTERNS = 500
+MAX_ALL_PATTERNS = 5000
+"""Of all the rules of a request together: a room may match every one of them."""
 MAX_TIMELINE_LIMIT = 100
 MAX_RANGES = 100
 MEMBER = "m.room.member"
@@ -43,6 +45,11 @@ class RequiredState(msgspec.Struct, frozen=True, array_like=True):
             return hit
         forms = (key, (type_, None), (None, state_key), (None, None))
         return self.exclude.isdisjoint(forms)
+
+    @property
+    def size(self) -> int:
+        """How many patterns there are."""
+        return len(self.include) + len(self.exclude)
 
     @property
     def every_member(self) -> bool:
@@ -128,7 +135,7 @@ def parse_request(user_id: str, params: wire.SlidingSyncParams, body: wire.Slidi
     if len(subscriptions) > MAX_SUBSCRIPTIONS:
         raise InvalidParam(f"There are more than {MAX_SUBSCRIPTIONS} room subscriptions")
     timeout = body.timeout if params.timeout is None else params.timeout
-    return SlidingRequest(
+    request = SlidingRequest(
         conn_id=check_text(body.conn_id or "", "conn_id"),
         pos=params.pos or body.pos or None,
         timeout_ms=max(timeout or 0, 0),
@@ -139,6 +146,10 @@ def parse_request(user_id: str, params: wire.SlidingSyncParams, body: wire.Slidi
         },
         extensions=body.extensions or wire.ExtensionConfigs(),
     )
+    configs = [*(rule.config for rule in request.lists), *request.subscriptions.values()]
+    if sum(rule.size for config in configs for rule in config.state) > MAX_ALL_PATTERNS:
+        raise InvalidParam(f"All required_state together has more than {MAX_ALL_PATTERNS} elements")
+    return request
 
 
 def _list_rule(user_id: str, name: str, item: wire.SyncListConfig) -> ListRule:
@@ -158,7 +169,18 @@ def _ranges(item: wire.SyncListConfig) -> tuple[tuple[int, int], ...] | None:
         raise InvalidParam(f"There are more than {MAX_RANGES} ranges")
     if any(not 0 <= start <= end for start, end in given):
         raise InvalidParam("A range begins at 0 or later, and does not end before it begins")
-    return tuple(given)
+    return _merged(given)
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same indexes in ranges that do not overlap, so that no room is looked at twice."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return tuple(merged)
 
 
 def _room_config(user_id: str, item: wire.RoomSubscription) -> RoomConfig:

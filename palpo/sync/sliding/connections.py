@@ -30,6 +30,8 @@ MAX_CONNECTIONS = 10
 """Connections of one device; those not used for longest are given up."""
 MAX_CONFIGS = 1000
 """Different wishes for rooms in the life of a connection; then it has to begin anew."""
+MAX_PATTERNS = 20_000
+"""Patterns in all of them, likewise."""
 _POS = re.compile(r"s([0-9]{1,18})_([0-9a-z]{1,32})_([0-9]{1,18})")
 _CONFIGS = msgspec.json.Decoder(list[StateConfig])
 
@@ -84,6 +86,12 @@ class Connection:
             self.configs.append(config)
         return self.configs.index(config)
 
+    @property
+    def overfull(self) -> bool:
+        """Whether too many wishes have come together."""
+        patterns = sum(rule.size for config in self.configs for rule in config)
+        return len(self.configs) > MAX_CONFIGS or patterns > MAX_PATTERNS
+
     def reach(self, generation: int) -> bool:
         """The client has that generation; False where it is not one of the two that are known."""
         if generation == self.offered:
@@ -115,7 +123,7 @@ class Connections:
         found = self._cache.touch(key)
         if found is None or not found.stored or found.tag != token.tag or not found.reach(token.generation):
             found = await self._load(key, requester, token)
-        if len(found.configs) > MAX_CONFIGS:
+        if found.overfull:
             raise UnknownPos("The connection has to begin anew")
         found.members.confirm(token.generation, token.position)
         return found, token

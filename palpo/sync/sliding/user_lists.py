@@ -88,7 +88,7 @@ class UserLists:
         if found.upto < upto:
             async with found.lock:
                 if found.upto < upto:
-                    await self._refresh(user_id, found, upto)
+                    await self._bring_up(user_id, found, upto)
         return found
 
     async def view(self, of: UserList, filter_: RoomFilter) -> SortedRooms:
@@ -115,6 +115,14 @@ class UserLists:
             event_id = None if before is None else before.event_id
         return False
 
+    async def _bring_up(self, user_id: str, of: UserList, upto: int) -> None:
+        try:
+            await self._refresh(user_id, of, upto)
+        except BaseException:
+            # The request was given up in the middle: what was noted but not done is done anew.
+            of.upto, of.memberships = -1, {}
+            raise
+
     async def _refresh(self, user_id: str, of: UserList, upto: int) -> None:
         """Bring ``of`` up to date, at the cost of what has changed."""
         topics = self._wakeups.changed_since(of.upto) if of.upto >= 0 else None
@@ -122,12 +130,14 @@ class UserLists:
         memberships = await self._user_rooms.get(user_id)
         if memberships is not of.memberships:
             before = of.memberships
+            if of.upto < 0:
+                changed |= of.rooms.keys()
             changed |= {room_id for room_id in before if room_id not in memberships}
             changed |= {room_id for room_id, row in memberships.items() if before.get(room_id) != row}
             of.memberships = memberships
         moved = _moved(topics, memberships)
         await self._list(of, changed | moved, await self._positions(of, changed | moved))
-        for view in of.views.values():
+        for view in list(of.views.values()):  # Another request may look one up meanwhile.
             await self._fill(of, view, changed | moved, spaces=False)
         of.upto = upto
 
