@@ -17,7 +17,7 @@ import msgspec
 
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
-from palpo.core.errors import BadRequest, MatrixError, NotFound
+from palpo.core.errors import BadRequest, MatrixError, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -36,8 +36,8 @@ SERVERS_OWN = frozenset((FULLY_READ, PUSH_RULES))
 """Types that the server writes: clients set them by other endpoints."""
 DEVICE_SETTINGS = ("m.local_notification_settings.", "org.matrix.msc3890.local_notification_settings.")
 """Prefixes of types that go with a device, whose ID follows."""
-MAX_TAGS = 1000
-"""Tags of one room."""
+MAX_TAGS, MAX_TAGS_BYTES = 1000, 128 * 1024
+"""Tags of one room, and what they are together as JSON."""
 
 Changed = tuple[str | None, str, bytes]
 
@@ -104,7 +104,7 @@ class AccountData:
         return _tags(await self._db.read(lambda tx: storage.get(tx, user_id, room_id, TAGS)))
 
     async def put_tag(self, user_id: str, room_id: str, tag: str, content: dict[str, Any]) -> None:
-        """Put a tag on a room; raises InvalidParam, and BadRequest where there are too many."""
+        """Put a tag on a room; raises InvalidParam, BadRequest, TooLarge."""
         check_text(tag, "A tag")
         await self._change_tags(user_id, room_id, lambda tags: {**tags, tag: content})
 
@@ -158,8 +158,11 @@ class AccountData:
             after = change(before)
             if len(after) > MAX_TAGS:
                 raise BadRequest(f"A room may have {MAX_TAGS} tags")
+            content = to_json({"tags": after})
+            if len(content) > MAX_TAGS_BYTES:
+                raise TooLarge("There is too much in the room's tags")
             if after != before:
-                await storage.put(tx, user_id, room_id, TAGS, to_json({"tags": after}), position)
+                await storage.put(tx, user_id, room_id, TAGS, content, position)
 
         await self._db.write(unit)
 

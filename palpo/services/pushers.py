@@ -142,11 +142,11 @@ class Pushers:
             raise InvalidParam("data.url is a string")
         try:
             parts = urlsplit(url)
-            host = parts.hostname
+            host, _port = parts.hostname, parts.port
         except ValueError:
             raise InvalidParam("data.url is not a URL") from None
         schemes = ("https", "http") if self._config.allow_http else ("https",)
-        if parts.scheme not in schemes or not host or parts.path != GATEWAY_PATH:
+        if parts.scheme not in schemes or not host or "@" in parts.netloc or parts.path != GATEWAY_PATH:
             raise InvalidParam(f"data.url is an https URL with the path {GATEWAY_PATH}")
 
 

@@ -106,3 +106,12 @@ async def test_filters(alice: Client, bob: Client) -> None:
     await bob.get(f"{base(alice)}/filter/{filter_id}", status=403)
     await alice.post(f"{base(alice)}/filter", {"room": {"timeline": {"limit": "x"}}}, status=400)
     await alice.post(f"{base(alice)}/filter", {"room": {"rooms": ["not_a_room_id"]}}, status=400)
+
+
+async def test_the_tags_of_a_room_are_bounded(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palpo.services.account_data.MAX_TAGS_BYTES", 100)
+    path = f"{base(alice)}/rooms/{ROOM}/tags"
+    await alice.put(f"{path}/u.work", {"extra": "x" * 50})
+    answer = await alice.put(f"{path}/u.more", {"extra": "x" * 50}, status=413)
+    assert answer["errcode"] == "M_TOO_LARGE"
+    assert list((await alice.get(path))["tags"]) == ["u.work"]

@@ -125,6 +125,8 @@ async def test_pushers(alice: Client, bob: Client) -> None:
         ({"data": {"url": "http://push.example/_matrix/push/v1/notify"}}, "M_INVALID_PARAM"),
         ({"data": {"url": "https://push.example/"}}, "M_INVALID_PARAM"),
         ({"data": {"url": "https://[oops/_matrix/push/v1/notify"}}, "M_INVALID_PARAM"),
+        ({"data": {"url": "https://push.example:99999/_matrix/push/v1/notify"}}, "M_INVALID_PARAM"),
+        ({"data": {"url": "https://me:secret@push.example/_matrix/push/v1/notify"}}, "M_INVALID_PARAM"),
         ({"app_id": "x" * 65}, "M_INVALID_PARAM"),
         ({"pushkey": "x" * 513}, "M_INVALID_PARAM"),
         ({"kind": "carrier-pigeon"}, "M_INVALID_PARAM"),
