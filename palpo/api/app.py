@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from quart import Quart, Response
+from werkzeug.exceptions import HTTPException
 
 from palpo.api.dispatch import Dispatcher
 from palpo.api.observability import health, metrics
@@ -22,8 +23,7 @@ class PalpoApp(Quart):
         self.add_url_rule("/_palpo/health", "health", health(services))
         if services.config.metrics:
             self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry))
-        self.register_error_handler(404, _not_found)
-        self.register_error_handler(405, _not_found)
+        self.register_error_handler(HTTPException, _refused)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -33,7 +33,11 @@ class PalpoApp(Quart):
             await super().__call__(scope, receive, send)
 
 
-async def _not_found(error: Exception) -> Response:
-    status = getattr(error, "code", 404)
-    body = '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}'
-    return Response(body, status=status, content_type="application/json")
+async def _refused(error: HTTPException) -> Response:
+    """Whatever Quart has to say, as JSON; its headers, such as ``Allow``, are kept."""
+    if error.code == 500:
+        body, status = '{"errcode":"M_UNKNOWN","error":"Internal server error"}', 500
+    else:
+        body, status = '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}', error.code or 404
+    kept = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    return Response(body, status=status, headers=kept, content_type="application/json")

@@ -16,15 +16,29 @@ FILE_NAME = "signing.key"
 def load_or_create(folder: Path) -> SigningKey:
     """The key in ``folder``; made, readable by its owner only, if there is none. Raises ConfigError."""
     path = folder / FILE_NAME
+    if path.exists():
+        return _read(path)
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            key = SigningKey.generate(secrets.token_bytes(SEED_BYTES), f"a_{secrets.token_hex(3)}")
-            file.write(f"ed25519 {key.key_id.partition(':')[2]} {unpadded_base64.encode(key.seed)}\n")
-            return key
+        return _create(path)
     except FileExistsError:
         return _read(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+
+
+def _create(path: Path) -> SigningKey:
+    """A new key, whole in ``path`` at once: neither a crash nor a process beside this one finds half of it."""
+    key = SigningKey.generate(secrets.token_bytes(SEED_BYTES), f"a_{secrets.token_hex(3)}")
+    written = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"ed25519 {key.key_id.partition(':')[2]} {unpadded_base64.encode(key.seed)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(written, path)
+    finally:
+        written.unlink()
+    return key
 
 
 def _read(path: Path) -> SigningKey:

@@ -208,6 +208,20 @@ def test_head_is_get_without_the_body(running: Running) -> None:
     assert wrong.json()["errcode"] == "M_UNRECOGNIZED"
 
 
+def test_errors_beside_the_matrix_endpoints_are_json_too(running: Running) -> None:
+    for method, path, status in (
+        ("GET", "/", 404),
+        ("GET", "/_palpo/nothing", 404),
+        ("GET", "/.well-known/other", 404),
+        ("POST", "/_palpo/health", 405),
+    ):
+        answer = running.request(method, path)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["errcode"] == "M_UNRECOGNIZED"
+    assert "GET" in answer.headers["allow"]
+
+
 def test_options_on_every_endpoint(running: Running) -> None:
     with httpx.Client(base_url=running.process.url, timeout=10) as http:
         for endpoint in endpoints():

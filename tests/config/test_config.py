@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_values_that_make_no_sense_are_named(tmp_path: Path, text: str, named: s
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     text = 'server_name = "a"\ndata = "d"\nlisteners = []\nrooms.default_version = "0"\n'
-    with pytest.raises(ConfigError, match="listeners.*default_version"):
+    with pytest.raises(ConfigError, match=r"listeners.*default_version"):
         load(write(tmp_path, text))
 
 
@@ -115,3 +116,10 @@ def test_the_signing_key_is_made_once_and_kept_secret(tmp_path: Path) -> None:
     (tmp_path / "signing.key").write_text("ed25519 x !!!")
     with pytest.raises(ConfigError):
         signing_key.load_or_create(tmp_path)
+
+
+def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        keys = list(pool.map(signing_key.load_or_create, [tmp_path] * 16))
+    assert keys == [keys[0]] * 16
+    assert [file.name for file in tmp_path.iterdir()] == ["signing.key"]
