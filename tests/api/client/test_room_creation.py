@@ -106,9 +106,40 @@ async def test_additional_creators_are_joined_with_invites(
 
 
 @pytest.mark.parametrize(
+    ("override", "level"),
+    [
+        ({}, 150),
+        ({"state_default": 200}, 201),
+        ({"events": {"m.room.name": 0}}, 150),
+        ({"events": {"m.room.tombstone": 60}}, 60),
+    ],
+)
+async def test_closing_a_room_takes_more_than_other_state(
+    server: Homeserver, alice: Client, override: dict[str, Any], level: int
+) -> None:
+    room_id = await alice.create_room(room_version="12", power_level_content_override=override)
+    levels = await content(server, room_id, "m.room.power_levels")
+    assert levels is not None
+    assert levels["events"]["m.room.tombstone"] == level
+
+
+async def test_who_wants_no_invites_is_not_invited_by_initial_state(alice: Client, bob: Client) -> None:
+    path = f"/user/{bob.user_id}/account_data/m.invite_permission_config"
+    invite = {"type": "m.room.member", "state_key": bob.user_id, "content": {"membership": "invite"}}
+    await alice.create_room(initial_state=[invite])
+    await bob.put(path, {"default_action": "block"})
+    refused = await alice.post("/createRoom", {"initial_state": [invite]}, status=403)
+    assert refused["errcode"] == "M_INVITE_BLOCKED"
+    elsewhere = {**invite, "state_key": "@eve:elsewhere.example"}
+    await alice.post("/createRoom", {"initial_state": [elsewhere]}, status=403)
+
+
+@pytest.mark.parametrize(
     ("body", "errcode"),
     [
         ({"room_version": 1}, "M_BAD_JSON"),
+        ({"room_version": ""}, "M_UNSUPPORTED_ROOM_VERSION"),
+        ({"initial_state": [{"type": "", "content": {}}]}, "M_BAD_JSON"),
         ({"room_version": "none"}, "M_UNSUPPORTED_ROOM_VERSION"),
         ({"preset": "no_chat"}, "M_BAD_JSON"),
         ({"invite": ["bob"]}, "M_INVALID_PARAM"),
