@@ -24,7 +24,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.event_store import EventStore
 from palpo.storage import device_lists as storage
-from palpo.storage import memberships
+from palpo.storage import memberships, shared_rooms
 from palpo.storage.events import StoredEvent
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -73,7 +73,7 @@ class DeviceLists:
             if lists:
                 updated = await storage.changed_since(tx, since, observer=user_id)
             moved = (began | ceased) - {user_id}
-            sharing = await storage.sharing_with(tx, user_id, (updated | moved) - {user_id})
+            sharing = await shared_rooms.sharing(tx, user_id, (updated | moved) - {user_id})
             changed = ((updated | began) & sharing) | (updated & {user_id})
             return DeviceListChanges(changed=sorted(changed), left=sorted(moved - sharing))
 

@@ -12,9 +12,9 @@ from sqlalchemy import bindparam, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.devices import device_list_changes
-from palpo.db.tables.rooms import events, memberships
+from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.storage import memberships as membership_storage
+from palpo.storage import memberships
 from palpo.storage.events import EventStatus
 
 c = device_list_changes.c
@@ -23,20 +23,6 @@ EVERYONE = ""
 _PUT = upsert(device_list_changes, key=["user_id", "observer"])
 _CHANGED = Statement(
     select(c.user_id).distinct().where(in_list(c.observer, "observers"), c.position > bindparam("after"))
-)
-
-_mine = memberships.alias("mine")
-_other = memberships.alias("other")
-_SHARING = Statement(
-    select(_other.c.user_id)
-    .distinct()
-    .select_from(_other.join(_mine, _mine.c.room_id == _other.c.room_id))
-    .where(
-        in_list(_other.c.user_id, "users"),
-        _other.c.membership == "join",
-        _mine.c.user_id == bindparam("user"),
-        _mine.c.membership == "join",
-    )
 )
 _MEMBER_EVENTS = Statement(
     select(events.c.event_id)
@@ -59,20 +45,13 @@ async def record(tx: WriteTransaction, user_id: str, *, observer: str = EVERYONE
     await tx.run(_PUT, user_id=user_id, observer=observer, position=await tx.positions())
     tx.notify(f"device_list:{user_id}", f"user:{observer or user_id}")
     if observer == EVERYONE:
-        tx.notify(*(f"room:{room_id}" for room_id in await membership_storage.joined_rooms(tx, user_id)))
+        tx.notify(*(f"room:{room_id}" for room_id in await memberships.joined_rooms(tx, user_id)))
 
 
 async def changed_since(tx: Transaction, after: int, *, observer: str) -> set[str]:
     """Whose device list changed after a position, as ``observer`` sees it."""
     rows = await tx.all(_CHANGED, observers=[EVERYONE, observer], after=after)
     return {row[0] for row in rows}
-
-
-async def sharing_with(tx: Transaction, user_id: str, user_ids: Collection[str]) -> set[str]:
-    """Which of ``user_ids`` are joined to a room that ``user_id`` is joined to."""
-    if not user_ids:
-        return set()
-    return {row[0] for row in await tx.all(_SHARING, users=list(user_ids), user=user_id)}
 
 
 async def member_events(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[str]:

@@ -10,21 +10,30 @@ from palpo.db.statements import Statement, in_list
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction
 
+FEW = 500
+"""Users up to whom each one's rooms are looked through; for more, all members of the user's own rooms."""
+
 _mine = memberships.alias("mine")
 _theirs = memberships.alias("theirs")
+_THEY_ARE_IN = in_list(_theirs.c.user_id, "others") & (_theirs.c.membership == "join")
+_I_AM_IN = (_mine.c.user_id == bindparam("user_id")) & (_mine.c.membership == "join")
+_SAME_ROOM = _mine.c.room_id == _theirs.c.room_id
+_FEW_SHARING = Statement(
+    select(_theirs.c.user_id)
+    .distinct()
+    .where(_THEY_ARE_IN, select(_mine.c.room_id).where(_SAME_ROOM, _I_AM_IN).exists())
+)
 _SHARING = Statement(
     select(_theirs.c.user_id)
     .distinct()
-    .select_from(_theirs.join(_mine, _mine.c.room_id == _theirs.c.room_id))
-    .where(
-        in_list(_theirs.c.user_id, "others"),
-        _theirs.c.membership == "join",
-        _mine.c.user_id == bindparam("user_id"),
-        _mine.c.membership == "join",
-    )
+    .select_from(_theirs.join(_mine, _SAME_ROOM))
+    .where(_THEY_ARE_IN, _I_AM_IN)
 )
 
 
 async def sharing(tx: Transaction, user_id: str, others: Collection[str]) -> set[str]:
     """Those of ``others`` who are in a room that the user is in."""
-    return {row[0] for row in await tx.all(_SHARING, user_id=user_id, others=list(others))}
+    if not others:
+        return set()
+    statement = _FEW_SHARING if len(others) <= FEW else _SHARING
+    return {row[0] for row in await tx.all(statement, user_id=user_id, others=list(others))}

@@ -175,8 +175,11 @@ async def test_presence_and_who_shares_a_room(database: Database) -> None:
     assert await database.read(lambda tx: presence.changed(tx, 6, 7, 10)) == [online]
     assert await database.read(lambda tx: presence.changed(tx, 7, 9, 10)) == []
     assert await database.read(lambda tx: presence.not_offline(tx, 10)) == [online]
-    assert await database.read(lambda tx: shared_rooms.sharing(tx, ALICE, [BOB, "@eve:x"])) == {BOB}
-    assert await database.read(lambda tx: shared_rooms.sharing(tx, "@eve:x", [BOB])) == set()
+    many = [f"@user{number}:x" for number in range(shared_rooms.FEW)]
+    for others in ([BOB, "@eve:x"], [BOB, *many]):
+        assert await database.read(lambda tx: shared_rooms.sharing(tx, ALICE, others)) == {BOB}  # noqa: B023
+        assert await database.read(lambda tx: shared_rooms.sharing(tx, "@eve:x", others)) == set()  # noqa: B023
+    assert await database.read(lambda tx: shared_rooms.sharing(tx, ALICE, [])) == set()
 
 
 def pusher(user_id: str, pushkey: str, device_id: str | None) -> Pusher:
