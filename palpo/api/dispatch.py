@@ -163,7 +163,7 @@ class Dispatcher:
 async def _chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> AsyncIterator[bytes]:
     """The body, piece by piece; raises TooLarge as soon as it is over ``limit`` bytes."""
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:20]) > limit:
+    if declared.isdecimal() and int(declared[:20]) > limit:
         raise TooLarge(f"The body is over {limit} bytes")
     size = 0
     more = True

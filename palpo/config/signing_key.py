@@ -27,7 +27,7 @@ def load_or_create(folder: Path) -> SigningKey:
 
 
 def _create(path: Path) -> SigningKey:
-    """A new key, whole in ``path`` at once: neither a crash nor a process beside this one finds half of it."""
+    """A new key, whole in ``path`` at once: neither a crash nor another process finds half of it."""
     key = SigningKey.generate(secrets.token_bytes(SEED_BYTES), f"a_{secrets.token_hex(3)}")
     written = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
