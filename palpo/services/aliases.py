@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from palpo.core.errors import AuthError, BadRequest, Conflict, Forbidden, InvalidParam, MatrixError, NotFound
+from palpo.core.errors import AuthError, BadRequest, Conflict, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_alias, parse_room_id, server_name_of
 from palpo.db.engine import Database
@@ -115,7 +115,8 @@ class Aliases:
         if not requester.is_admin:
             self._appservices.check_alias(alias, user_id, requester.appservice_id)
         if row.creator != user_id and not requester.is_admin and requester.appservice_id is None:
-            await self._require_power(row.room_id, user_id)
+            head = await self._heads.get(row.room_id)
+            await self._access.require_power(head, user_id, CANONICAL_ALIAS)
         await self._db.write(lambda tx: storage.delete_one(tx, alias))
         await self._remove_from_state(row.room_id, user_id, alias)
 
@@ -125,7 +126,7 @@ class Aliases:
         Raises InvalidParam, and M_ROOM_IN_USE and M_EXCLUSIVE (400).
         """
         alias = f"#{localpart}:{self._server_name}"
-        if ":" in localpart or not localpart:
+        if ":" in localpart:
             raise InvalidParam("The alias is not a localpart")
         self._check_local(alias)
         self._appservices.check_alias(alias, user_id, appservice_id)
@@ -151,19 +152,24 @@ class Aliases:
     async def check_canonical(self, room_id: str, content: dict[str, Any], current: Event | None) -> None:
         """Check that the aliases which an ``m.room.canonical_alias`` event adds stand for its room.
 
-        Raises InvalidParam, and M_BAD_ALIAS (400).
+        Application services are not asked about those that are unknown: what they would make of one is
+        not this room. Raises InvalidParam, and M_BAD_ALIAS (400).
         """
         known = set(_listed(current.content)) if current is not None else set()
-        for alias in _listed(content, strict=True):
-            parse_room_alias(alias)
-            if alias not in known and not await self._stands_for(alias, room_id):
-                raise BadRequest("The alias does not stand for the room", errcode="M_BAD_ALIAS")
+        new = [parse_room_alias(alias) for alias in _listed(content, strict=True) if alias not in known]
+        rooms = await self._db.read(lambda tx: storage.rooms_of(tx, new)) if new else {}
+        for alias in new:
+            found = rooms.get(alias)
+            if server_name_of(alias) != self._server_name:
+                found = await self._room_elsewhere(alias)
+            if found != room_id:
+                raise BadRequest(f"The alias {alias} does not stand for the room", errcode="M_BAD_ALIAS")
 
-    async def _stands_for(self, alias: str, room_id: str) -> bool:
+    async def _room_elsewhere(self, alias: str) -> str | None:
         try:
-            return (await self.resolve(alias))[0] == room_id
+            return (await self.resolve(alias))[0]
         except MatrixError:
-            return False
+            return None
 
     async def _find(self, alias: str) -> str | None:
         row = await self._db.read(lambda tx: storage.get(tx, alias))
@@ -191,13 +197,8 @@ class Aliases:
         parse_room_alias(alias)
         if server_name_of(alias) != self._server_name:
             raise InvalidParam("The room alias is another server's")
-
-    async def _require_power(self, room_id: str, user_id: str) -> None:
-        head = await self._heads.get(room_id)
-        levels = await self._access.power_levels(head)
-        await self._access.require_member(room_id, user_id)
-        if levels.user(user_id) < levels.event(CANONICAL_ALIAS, is_state=True):
-            raise Forbidden("Only the alias's creator, or who may set the canonical alias, may delete it")
+        if alias.startswith("#:"):
+            raise InvalidParam("The room alias has no localpart")
 
     async def _remove_from_state(self, room_id: str, user_id: str, alias: str) -> None:
         head = await self._heads.get(room_id)

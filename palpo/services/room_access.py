@@ -37,6 +37,13 @@ class RoomAccess:
         if member is None or member.membership != "join":
             raise Forbidden("You are not in the room")
 
+    async def require_power(self, head: RoomHead, user_id: str, event_type: str) -> None:
+        """Raises Forbidden for those who are not in a room, or may not set state of a type there."""
+        await self.require_member(head.room_id, user_id)
+        levels = await self.power_levels(head)
+        if levels.user(user_id) < levels.event(event_type, is_state=True):
+            raise Forbidden(f"That takes the power to set {event_type}")
+
     async def visible_root(self, room_id: str, user_id: str) -> bytes:
         """The root of the newest state of the room that a user may see.
 

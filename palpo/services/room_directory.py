@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.identifiers import parse_room_id, parse_server_name
 from palpo.db.engine import Database
 from palpo.services.room_access import RoomAccess
@@ -98,10 +98,7 @@ class RoomDirectory:
         """List a room or not, for those who may set its canonical alias; raises Forbidden, NotFound."""
         head = await self._heads.get(parse_room_id(room_id))
         if not requester.is_admin:
-            await self._access.require_member(room_id, requester.user_id)
-            levels = await self._access.power_levels(head)
-            if levels.user(requester.user_id) < levels.event(CANONICAL_ALIAS, is_state=True):
-                raise Forbidden("You may not list the room: that takes the power to set its canonical alias")
+            await self._access.require_power(head, requester.user_id, CANONICAL_ALIAS)
         await self.publish(room_id, listed=listed)
 
     async def set_listed_for_network(self, network_id: str, room_id: str, *, listed: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palpo.core.auth_rules import validate_create_content
-from palpo.core.errors import AuthError, Forbidden
+from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
@@ -73,10 +73,8 @@ class RoomUpgrades:
         parse_room_id(room_id)
         sender = requester.user_id
         old = await self._heads.get(room_id)
-        await self._access.require_member(room_id, sender)
+        await self._access.require_power(old, sender, TOMBSTONE)
         levels = await self._access.power_levels(old)
-        if levels.user(sender) < levels.event(TOMBSTONE, is_state=True):
-            raise Forbidden("You may not upgrade the room")
         new_id = await self._make_successor(old, rules, sender, additional_creators, levels)
         await self._move_aliases(old, new_id, sender)
         await self._move_listing(room_id, new_id)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, select, update
 
-from palpo.db.statements import Statement, insert_row
+from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.directory import room_aliases
 from palpo.db.transaction import Transaction, WriteTransaction
 
@@ -25,6 +26,7 @@ class AliasRow:
 
 
 _GET = Statement(select(c.alias, c.room_id, c.creator, c.created_ts).where(c.alias == bindparam("alias")))
+_ROOMS = Statement(select(c.alias, c.room_id).where(in_list(c.alias, "aliases")))
 _OF_ROOM = Statement(select(c.alias).where(c.room_id == bindparam("room_id")).order_by(c.alias))
 _INSERT = insert_row(room_aliases)
 _DELETE = Statement(delete(room_aliases).where(c.alias == bindparam("alias_key")))
@@ -40,6 +42,11 @@ async def get(tx: Transaction, alias: str) -> AliasRow | None:
     """An alias, None where there is none."""
     row = await tx.one(_GET, alias=alias)
     return None if row is None else AliasRow(alias=row[0], room_id=row[1], creator=row[2], created_ts=row[3])
+
+
+async def rooms_of(tx: Transaction, aliases: Collection[str]) -> dict[str, str]:
+    """What aliases stand for, by alias; those that there are not are left out."""
+    return {row[0]: row[1] for row in await tx.all(_ROOMS, aliases=list(aliases))}
 
 
 async def of_room(tx: Transaction, room_id: str) -> list[str]:

@@ -27,6 +27,8 @@ async def test_aliases(database: Database) -> None:
         await database.write(lambda tx: aliases.insert(tx, ALIAS))
     assert await database.read(lambda tx: aliases.get(tx, "#a:x")) == ALIAS
     assert await database.read(lambda tx: aliases.get(tx, "#b:x")) is None
+    found = await database.read(lambda tx: aliases.rooms_of(tx, ["#a:x", "#A:x", "#b:x"]))
+    assert found == {"#a:x": "!r:x", "#A:x": "!s:x"}
     await database.write(lambda tx: aliases.move(tx, "!r:x", "!s:x"))
     assert await database.read(lambda tx: aliases.of_room(tx, "!s:x")) == ["#A:x", "#a:x"]
     await database.write(lambda tx: aliases.point(tx, "#a:x", "!t:x"))

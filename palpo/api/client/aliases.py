@@ -1,6 +1,7 @@
 """Room aliases."""
 
 from palpo.api.call import Call, Handlers
+from palpo.api.suspension import refuse_suspended
 from palpo.wire.client import aliases as wire
 from palpo.wire.endpoint import Empty, NoBody
 
@@ -17,6 +18,7 @@ async def get_room_id_by_alias(call: Call, params: wire.Alias, body: NoBody) -> 
 @handlers.serves(wire.set_room_alias)
 async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) -> Empty:
     """PUT /directory/room/{roomAlias}."""
+    refuse_suspended(call)
     await call.services.aliases.create(call.requester, params.room_alias, body.room_id)
     return Empty()
 
@@ -24,6 +26,7 @@ async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) ->
 @handlers.serves(wire.delete_room_alias)
 async def delete_room_alias(call: Call, params: wire.Alias, body: NoBody) -> Empty:
     """DELETE /directory/room/{roomAlias}."""
+    refuse_suspended(call)
     await call.services.aliases.delete(call.requester, params.room_alias)
     return Empty()
 

@@ -32,7 +32,9 @@ async def test_set_resolve_list_delete(server: Homeserver, alice: Client, bob: C
     assert (await alice.delete(path(ALIAS), status=404))["errcode"] == "M_NOT_FOUND"
 
 
-@pytest.mark.parametrize("alias", ["#x:elsewhere.example", "x:test.example", "#" + "x" * 300 + ":y", "#\0:y"])
+@pytest.mark.parametrize(
+    "alias", ["#x:elsewhere.example", "x:test.example", "#:test.example", "#" + "x" * 300 + ":y", "#\0:y"]
+)
 async def test_what_is_no_alias_here(alice: Client, alias: str) -> None:
     room_id = await alice.create_room()
     answer = await alice.put(path(alias), {"room_id": room_id}, status=400)
@@ -78,3 +80,12 @@ async def test_moderators_delete_what_others_made(alice: Client, bob: Client) ->
     await bob.post(f"/join/{room_id}")
     await bob.put(path(ALIAS), {"room_id": room_id})
     await alice.delete(path(ALIAS))
+
+
+async def test_who_may_not_set_the_canonical_alias_has_nothing_looked_up(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    state = f"/rooms/{room_id}/state/m.room.canonical_alias"
+    unknown = {"alias": "#nothing:test.example"}
+    assert (await bob.put(state, unknown, status=403))["errcode"] == "M_FORBIDDEN"
+    await bob.post(f"/join/{room_id}")
+    assert (await bob.put(state, unknown, status=403))["errcode"] == "M_FORBIDDEN"

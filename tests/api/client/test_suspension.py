@@ -47,7 +47,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(server: Homeserver, alice: Client, bob: Client) -> Scene:
-    room_id = await alice.create_room(preset="public_chat")
+    room_id = await alice.create_room(preset="public_chat", room_alias_name="room")
     await bob.post(f"/join/{room_id}")
     made = Scene(
         server=server,
@@ -77,6 +77,9 @@ FORBIDDEN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ban": ("POST", "/rooms/{room}/ban", {"user_id": "{you}"}),
     "unban": ("POST", "/rooms/{room}/unban", {"user_id": "{you}"}),
     "create a room": ("POST", "/createRoom", {}),
+    "alias": ("PUT", "/directory/room/%23x:test.example", {"room_id": "{room}"}),
+    "delete an alias": ("DELETE", "/directory/room/%23room:test.example", {}),
+    "list": ("PUT", "/directory/list/room/{room}", {"visibility": "public"}),
     "upgrade": ("POST", "/rooms/{room}/upgrade", {"new_version": "11"}),
     "display name": ("PUT", "/profile/{me}/displayname", {"displayname": "x"}),
     "avatar": ("PUT", "/profile/{me}/avatar_url", {"avatar_url": "mxc://test.example/x"}),
