@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -51,6 +52,8 @@ class Committed:
 
     results: Sequence[Any]
     commit: Commit
+    callbacks: Sequence[Callable[[], None]] = ()
+    """What the units want called now that their writes are there."""
 
 
 class Engine(Protocol):
@@ -164,10 +167,16 @@ class GroupCommit:
             if not future.done():
                 future.set_result(result)
         for listener in self._listeners:
-            try:
-                listener(committed.commit)
-            except Exception:
-                log.exception("commit_listener_failed")
+            _call(partial(listener, committed.commit))
+        for callback in committed.callbacks:
+            _call(callback)
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:
+        log.exception("commit_listener_failed")
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:

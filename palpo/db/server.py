@@ -48,9 +48,10 @@ class ServerTransaction(ABC, Generic[C]):
         self._next = 1
         self.last_position = 0
         """The highest position that was taken, used or not; 0 if none."""
-        self.since: int | None = None
-        """The position before the first that was taken."""
+        self.since = 0
+        """The position before the first that was taken, 0 if none was."""
         self.topics: set[str] = set()
+        self.callbacks: list[Callable[[], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
         self._deferred = DeferredWrites(self._write)
@@ -85,10 +86,10 @@ class ServerTransaction(ABC, Generic[C]):
 
     async def positions(self, count: int = 1) -> int:
         if self._next + count - 1 > self.last_position:
-            taken = max(count, self._block)
+            taken, first_time = max(count, self._block), not self.last_position
             self.last_position = await self._take(taken)
             self._next = self.last_position - taken + 1
-            if self.since is None:
+            if first_time:
                 self.since = self._next - 1
         first = self._next
         self._next += count
@@ -96,6 +97,9 @@ class ServerTransaction(ABC, Generic[C]):
 
     def notify(self, *topics: str) -> None:
         self.topics.update(topics)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
 
     async def _query(
         self, method: Callable[..., Awaitable[Any]], statement: Statement, params: Mapping[str, Any]
@@ -193,9 +197,9 @@ class ServerEngine(ABC, Generic[C]):
         commit = Commit(
             position=transaction.last_position,
             topics=frozenset(transaction.topics),
-            since=transaction.since or 0,
+            since=transaction.since,
         )
-        return Committed(results=results, commit=commit)
+        return Committed(results=results, commit=commit, callbacks=transaction.callbacks)
 
     async def _undo(self, connection: C) -> None:
         try:

@@ -41,6 +41,7 @@ class SqliteTransaction:
         self.since = 0
         """The position before the first that was taken, 0 if none was."""
         self.topics: set[str] = set()
+        self.callbacks: list[Callable[[], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
 
@@ -82,6 +83,9 @@ class SqliteTransaction:
 
     def notify(self, *topics: str) -> None:
         self.topics.update(topics)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
 
     def _run(self, statement: Statement, params: Mapping[str, Any]) -> sqlite3.Cursor:
         compiled = statement.compiled("sqlite")
@@ -167,7 +171,7 @@ class SqliteEngine:
             topics=frozenset(transaction.topics),
             since=transaction.since,
         )
-        return Committed(results=results, commit=commit)
+        return Committed(results=results, commit=commit, callbacks=transaction.callbacks)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

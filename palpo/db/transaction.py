@@ -39,6 +39,14 @@ class WriteTransaction(Transaction, Protocol):
     A statement that failed fails the transaction: catching its error does not help.
     """
 
+    @property
+    def since(self) -> int:
+        """The stream's position when this transaction took its first; 0 where it has taken none.
+
+        Until it ends nobody else takes one, so all that has one at or below this is there to be read.
+        """
+        ...
+
     async def run(self, statement: Statement, /, **params: Any) -> int:
         """Run a statement that returns no rows; the number of rows that it changed.
 
@@ -64,6 +72,13 @@ class WriteTransaction(Transaction, Protocol):
 
     def notify(self, *topics: str) -> None:
         """Wake whoever waits for these topics, after the commit."""
+        ...
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` in the event loop after the commit, before anyone who waits for it goes on.
+
+        It must be quick and must not raise. It is what caches are told of this process's own writes by.
+        """
         ...
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from palpo.core.events import Event
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -35,11 +36,19 @@ class HeadsMoved(Exception):
 
 
 class GroupWrite:
-    """The unit of work that writes what was built for a group of requests."""
+    """The unit of work that writes what was built for a group of requests.
 
-    def __init__(self, entries: Sequence[Entry], now_ms: int) -> None:
+    Every head was the room's at the stream position ``known_upto``, or later. ``written`` is called with
+    the first event's position after the commit.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], *, now_ms: int, known_upto: int, written: Callable[[int], None]
+    ) -> None:
         self._entries = entries
         self._now_ms = now_ms
+        self._known_upto = known_upto
+        self._written = written
         self._expected: dict[str, int] = {}
         self._final: dict[str, RoomHead] = {}
         self._new: set[str] = set()
@@ -50,11 +59,13 @@ class GroupWrite:
             self._expected.setdefault(room_id, item.built.head.row.head - len(item.built.events))
             self._final[room_id] = item.built.head
 
-    async def write(self, tx: WriteTransaction) -> int:
-        """Write everything; the first event's position. Raises HeadsMoved, UniqueViolation."""
+    async def write(self, tx: WriteTransaction) -> None:
+        """Write everything; raises HeadsMoved, UniqueViolation."""
         events = [new for item in self._entries for new in item.built.events]
         first = await tx.positions(len(events))
-        await self._compare(tx)
+        tx.on_commit(partial(self._written, first))
+        if tx.since != self._known_upto:
+            await self._compare(tx)
         await events_storage.insert(tx, events, first)
         await state_storage.insert_nodes(
             tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
@@ -66,9 +77,9 @@ class GroupWrite:
             tx.notify(f"room:{new.event.room_id}", f"head:{new.event.room_id}")
             if new.event.redacts is not None:
                 await self._redact(tx, new.event)
-        return first
 
     async def _compare(self, tx: Transaction) -> None:
+        """See whether the heads are still where they were: somebody has committed since."""
         known = {room_id: head for room_id, head in self._expected.items() if room_id not in self._new}
         if not known:
             return

@@ -29,6 +29,7 @@ from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.storage import events as events_storage
 from palpo.storage.events import StoredEvent, stored
 from palpo.streams.clock import Clock
+from palpo.streams.wakeups import Wakeups
 
 ATTEMPTS = 10
 """How often a group is built anew because other processes were quicker."""
@@ -63,6 +64,7 @@ class RoomWriter:
         heads: RoomHeads,
         builder: RoomBuilder,
         recent: RecentEvents,
+        wakeups: Wakeups,
         clock: Clock,
         *,
         bound: int = 64,
@@ -72,6 +74,7 @@ class RoomWriter:
         self._heads = heads
         self._builder = builder
         self._recent = recent
+        self._wakeups = wakeups
         self._clock = clock
         self._bound = bound
         self._waiting: list[_Submission] = []
@@ -154,11 +157,12 @@ class RoomWriter:
 
     async def _write(self, group: list[_Submission]) -> None:
         for attempt in range(ATTEMPTS):
+            known_upto = self._wakeups.position
             items = await self._build_group(group)
             if not items:
                 return
             try:
-                await self._persist(items)
+                await self._persist(items, known_upto)
             except HeadsMoved as moved:
                 self._heads.forget(moved.room_ids)
             except UniqueViolation:
@@ -198,9 +202,18 @@ class RoomWriter:
             await submission.guard(head)
         return await self._builder.extend(head, submission.drafts)
 
-    async def _persist(self, items: Sequence[_Item]) -> None:
+    async def _persist(self, items: Sequence[_Item], known_upto: int) -> None:
         entries = [Entry(built=item.built, transaction=item.submission.transaction) for item in items]
-        position = await self._db.write(GroupWrite(entries, self._clock.now_ms()).write)
+        group = GroupWrite(
+            entries,
+            now_ms=self._clock.now_ms(),
+            known_upto=known_upto,
+            written=lambda position: self._written(items, position),
+        )
+        await self._db.write(group.write)
+
+    def _written(self, items: Sequence[_Item], position: int) -> None:
+        """Keep what has just been committed, before anyone looks for it, and answer those who wait."""
         ends: dict[str, int] = {}
         for item in items:
             built = item.built

@@ -575,6 +575,49 @@ async def test_topics_are_told_after_the_commit(db: Database) -> None:
     assert heard[1].since == heard[0].position
 
 
+async def test_a_unit_is_told_of_its_commit_before_anyone_else_goes_on(db: Database) -> None:
+    order: list[str] = []
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    db.listen(lambda commit: heard.set())
+
+    async def waits() -> None:
+        await heard.wait()
+        order.append("waiter")
+
+    async def tells(tx: WriteTransaction) -> None:
+        await tx.positions()
+        tx.on_commit(lambda: order.append("callback" if asyncio.get_running_loop() is loop else "elsewhere"))
+
+    async def fails(tx: WriteTransaction) -> None:
+        tx.on_commit(lambda: order.append("never"))
+        raise LookupError
+
+    waiter = asyncio.create_task(waits())
+    await db.write(tells)
+    order.append("writer")
+    await waiter
+    with pytest.raises(LookupError):
+        await db.write(fails)
+    assert order[0] == "callback"
+    assert sorted(order) == ["callback", "waiter", "writer"]
+
+
+async def test_a_transaction_knows_what_came_before_it(db: Database) -> None:
+    async def unit(tx: WriteTransaction) -> tuple[int, int, int]:
+        before = tx.since
+        await tx.positions(2)
+        since = tx.since
+        await tx.positions(100)
+        assert tx.since == since
+        return before, since, (await tx.all(CURRENT))[0][0]
+
+    before, since, _ = await db.write(unit)
+    assert (before, since) == (0, 0)
+    visible = (await db.read(reading(CURRENT)))[0][0]
+    assert (await db.write(unit))[1] == visible
+
+
 async def test_a_lost_connection_is_made_again(db: Database, backend: str, database_url: str) -> None:
     if backend == "sqlite":
         pytest.skip("there is no connection to lose")

@@ -63,7 +63,13 @@ class RoomServices(AccountServices):
     @cached_property
     def room_writer(self) -> RoomWriter:
         return RoomWriter(
-            self.db, self.events, self.room_heads, self.room_builder, self.recent_events, self.clock
+            self.db,
+            self.events,
+            self.room_heads,
+            self.room_builder,
+            self.recent_events,
+            self.wakeups,
+            self.clock,
         )
 
     @cached_property
