@@ -6,6 +6,7 @@ twice, and knows by the event ID. What the user has read meanwhile is not told a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -29,6 +30,7 @@ from palpo.streams.wakeups import Wakeups
 log = structlog.get_logger("palpo.push")
 
 BATCH = 50
+"""Rows of a queue that are loaded at a time; a digest is of all."""
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 1000, 3600 * 1000
 """Between the first two attempts, and at most; each pause is twice the one before."""
 GIVE_UP_MS = 24 * 3600 * 1000
@@ -150,12 +152,14 @@ class PushDelivery:
         return True
 
     async def _current_events(self, user_id: str, rows: list[Waiting]) -> list[StoredEvent]:
-        """The rows' events that are neither read nor redacted, and may still be told to the user."""
+        """The rows' events that are neither read nor redacted, of rooms that the user has not left."""
         ids = [row.event_id for row in rows if row.event_id is not None]
         found = [item for item in await self._events.get_list(ids) if item.redacted_by is None]
-        joined = set(await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id)))
-        rooms = list({item.event.room_id for item in found} & joined)
-        marks = await self._unread.read_marks(user_id, rooms, self._wakeups.position)
+        rooms = {item.event.room_id for item in found}
+        mine = await self._db.read(lambda tx: _memberships(tx, user_id, rooms))
+        found = [item for item in found if mine.get(item.event.room_id) in ("join", "invite")]
+        joined = [room_id for room_id, membership in mine.items() if membership == "join"]
+        marks = await self._unread.read_marks(user_id, joined, self._wakeups.position)
         unread = []
         for item in found:
             of_room = marks.get(item.event.room_id, {})
@@ -200,5 +204,11 @@ class PushDelivery:
 
 async def _load(tx: Transaction, pusher_hash: bytes) -> tuple[Pusher | None, list[Waiting], State]:
     pusher = await pushers_storage.get(tx, pusher_hash)
-    rows = await storage.of_pusher(tx, pusher_hash, BATCH)
+    digest = pusher is not None and pusher.kind == "email"
+    rows = await storage.of_pusher(tx, pusher_hash, storage.KEPT if digest else BATCH)
     return pusher, rows, await storage.state(tx, pusher_hash) or State()
+
+
+async def _memberships(tx: Transaction, user_id: str, room_ids: Iterable[str]) -> dict[str, str]:
+    rows = [await memberships.get(tx, room_id, user_id) for room_id in room_ids]
+    return {row.room_id: row.membership for row in rows if row is not None}

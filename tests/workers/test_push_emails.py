@@ -55,6 +55,21 @@ async def test_a_digest(tmp_path: Path) -> None:
         assert (await alice.get("/pushers"))["pushers"] == []
 
 
+async def test_a_digest_is_of_everything(tmp_path: Path) -> None:
+    async with mailbox() as box, homeserver(tmp_path, email=box.settings) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        await add_address(alice, box)
+        await alice.post("/pushers/set", PUSHER)
+        room_id = await bob.create_room(preset="public_chat")
+        await alice.post(f"/join/{room_id}")
+        for number in range(60):
+            await bob.send(room_id, str(number))
+        await asyncio.sleep(0.3)
+        server.clock.advance(DELAY_MS)
+        await wake(bob, room_id)
+        assert (await box.next())["Subject"].startswith("60 unread messages")
+
+
 async def wake(client: Client, room_id: str) -> None:
     """Something that the worker looks up for, and that notifies nobody."""
     body: dict[str, Any] = {"topic": "x"}

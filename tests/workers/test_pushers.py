@@ -172,6 +172,21 @@ async def test_reading_what_is_being_told(server: Homeserver, gateway: PostServe
     assert (await notification(gateway))["counts"] == {}
 
 
+async def test_a_room_that_was_left_meanwhile(server: Homeserver, gateway: PostServer) -> None:
+    alice, bob, room_id = await conversation(server)
+    await set_pusher(alice, gateway)
+    gateway.status = 500
+    await bob.send(room_id, "while the gateway is away")
+    await notification(gateway)
+    await alice.post(f"/rooms/{room_id}/leave")
+    gateway.status = 200
+    server.clock.advance(BACKOFF_MS)
+    await bob.create_room(invite=[alice.user_id])
+    told = [await notification(gateway), await notification(gateway)]
+    assert [item.get("type") for item in told] == [None, "m.room.member"]
+    assert told[0]["counts"] == {}
+
+
 async def test_any_success_is_one(server: Homeserver, gateway: PostServer) -> None:
     alice, bob, room_id = await conversation(server)
     await set_pusher(alice, gateway)

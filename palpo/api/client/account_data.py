@@ -67,10 +67,11 @@ async def get_room_tags(call: Call, params: wire.Room, body: NoBody) -> wire.Tag
 async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> Empty:
     """PUT /user/{userId}/rooms/{roomId}/tags/{tag}."""
     _check(call, params.user_id)
-    order = body.get("order")
-    if order is not None and (isinstance(order, bool) or not isinstance(order, int | float)):
+    content = {name: value for name, value in body.items() if name != "order" or value is not None}
+    order = content.get("order", 0)
+    if isinstance(order, bool) or not isinstance(order, int | float):
         raise BadJson("order is not a number")
-    await call.services.account_data.put_tag(params.user_id, params.room_id, params.tag, body)
+    await call.services.account_data.put_tag(params.user_id, params.room_id, params.tag, content)
     return Empty()
 
 

@@ -108,6 +108,12 @@ async def test_filters(alice: Client, bob: Client) -> None:
     await alice.post(f"{base(alice)}/filter", {"room": {"rooms": ["not_a_room_id"]}}, status=400)
 
 
+async def test_a_tag_without_an_order(alice: Client) -> None:
+    path = f"{base(alice)}/rooms/{ROOM}/tags"
+    await alice.put(f"{path}/u.work", {"order": None})
+    assert await alice.get(path) == {"tags": {"u.work": {}}}
+
+
 async def test_the_tags_of_a_room_are_bounded(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palpo.services.account_data.MAX_TAGS_BYTES", 100)
     path = f"{base(alice)}/rooms/{ROOM}/tags"
