@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palpo.core.errors import BadJson, NotFound
+from palpo.core.errors import BadJson, Forbidden, NotFound
 from palpo.core.events import StateKey
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.aliases import CANONICAL_ALIAS, Aliases
+from palpo.services.appservices import AppServices
 from palpo.services.drafts import Draft, SendTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.guards import Same, unless_same
@@ -49,6 +50,7 @@ class RoomState:
         writer: RoomWriter,
         memberships: Memberships,
         aliases: Aliases,
+        appservices: AppServices,
     ) -> None:
         self._db = db
         self._events = events
@@ -57,6 +59,7 @@ class RoomState:
         self._writer = writer
         self._memberships = memberships
         self._aliases = aliases
+        self._appservices = appservices
 
     async def all(self, user_id: str, room_id: str) -> list[StoredEvent]:
         """The state of a room that a user may see; raises Forbidden."""
@@ -152,12 +155,17 @@ class RoomState:
             or (without is not None and item.event.content.get("membership") != without)
         ]
 
-    async def joined_members(self, user_id: str, room_id: str) -> dict[str, JoinedMember]:
-        """Who is in a room, by user ID, for those who are in it; raises Forbidden."""
-        await self._access.require_member(room_id, user_id)
+    async def joined_members(self, requester: Requester, room_id: str) -> dict[str, JoinedMember]:
+        """Who is in a room, by user ID, for those who are in it; raises Forbidden.
+
+        For an application service it suffices that any of its users is. Raises NotFound to it alone.
+        """
+        appservice = self._appservices.by_id(requester.appservice_id)
+        if appservice is None:
+            await self._access.require_member(room_id, requester.user_id)
         head = await self._heads.get(room_id)
         state = await self._events.full_state(head.state_root, MEMBER)
-        return {
+        joined = {
             key[1]: JoinedMember(
                 display_name=_text(item.event.content.get("displayname")),
                 avatar_url=_text(item.event.content.get("avatar_url")),
@@ -165,6 +173,9 @@ class RoomState:
             for key, item in state.items()
             if item.event.content.get("membership") == "join"
         }
+        if appservice is not None and not any(map(appservice.has_user, joined)):
+            raise Forbidden("None of the application service's users is in the room")
+        return joined
 
     async def _root_at(self, user_id: str, room_id: str, at: str, newest: bytes) -> bytes:
         """The state at a token, but never one after that with the root ``newest``.

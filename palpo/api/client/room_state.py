@@ -69,7 +69,7 @@ async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBo
 @handlers.serves(wire.get_joined_members_by_room)
 async def get_joined_members_by_room(call: Call, params: wire.Room, body: NoBody) -> wire.JoinedMembers:
     """GET /rooms/{roomId}/joined_members."""
-    members = await call.services.room_state.joined_members(call.user_id, params.room_id)
+    members = await call.services.room_state.joined_members(call.requester, params.room_id)
     return wire.JoinedMembers(
         joined={
             user_id: wire.JoinedMember(display_name=member.display_name, avatar_url=member.avatar_url)

@@ -170,6 +170,7 @@ class RoomServices(AccountServices):
             self.room_writer,
             self.memberships,
             self.aliases,
+            self.appservices,
         )
 
     @cached_property

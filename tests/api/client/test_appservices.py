@@ -83,6 +83,17 @@ async def test_cross_signing_keys_are_replaced_without_questions(server: Homeser
     await user.put(f"/devices/{quote(public_key, safe='')}", {}, status=403)
 
 
+async def test_one_user_in_a_room_suffices_to_ask_who_is_in_it(server: Homeserver) -> None:
+    alice = await server.register("alice")
+    room_id = await alice.create_room(preset="public_chat")
+    path = f"/rooms/{room_id}/joined_members"
+    sender, user = AppserviceUser(server), await make_user(server, "_irc_ann")
+    assert (await sender.get(path, status=403))["errcode"] == "M_FORBIDDEN"
+    await user.post(f"/join/{room_id}")
+    assert (await sender.get(path))["joined"].keys() == {alice.user_id, user.user_id}
+    await AppserviceUser(server, token="other-token").get(path, status=403)
+
+
 async def test_registration(server: Homeserver) -> None:
     sender = AppserviceUser(server)
     body: dict[str, Any] = {"type": APPSERVICE_LOGIN, "username": "_irc_ann"}
