@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from itertools import count
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
+
 from palpo.api.authentication import Authenticator
 from palpo.api.call import AnyHandler, Call, Handlers, Reply
 from palpo.api.codec import Codec, encode
@@ -87,6 +89,7 @@ class Dispatcher:
         """Answer one HTTP request."""
         started = time.perf_counter()
         request_id = next(self._ids)
+        bind_contextvars(id=request_id)  # For whatever is logged on the way.
         method: str = scope["method"]
         raw_path: bytes = scope["raw_path"]
         if method == "OPTIONS":
@@ -101,7 +104,7 @@ class Dispatcher:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - this is the renderer
-            reply = render(error, request_id)
+            reply = render(error)
         await _send(send, reply, request_id, head=method == "HEAD")
         exchange = Exchange(
             method=method,

@@ -14,16 +14,16 @@ from palpo.db.errors import BadValue, OutcomeUnknown, Retriable, Unreachable
 log = structlog.get_logger("palpo.api")
 
 
-def render(error: Exception, request_id: str) -> Reply:
+def render(error: Exception) -> Reply:
     """The response that ``error`` is told by; what nobody expected is logged with its trace."""
     if isinstance(error, OutcomeUnknown | Retriable | Unreachable):
-        log.warning("database_unavailable", id=request_id, error=str(error))
+        log.warning("database_unavailable", error=str(error))
         error = Unavailable("The server is busy; try again", errcode="M_UNKNOWN")
     if isinstance(error, BadValue):
         # Text that no column holds, in an ID or a name that nothing stored can have.
         error = InvalidParam("A value in the request cannot be one of this server's")
     if not isinstance(error, MatrixError):
-        log.error("unhandled_exception", id=request_id, exc_info=error)
+        log.error("unhandled_exception", exc_info=error)
         error = MatrixError("Internal server error", status=500)
     headers = {}
     if isinstance(error, LimitExceeded):

@@ -1,0 +1,54 @@
+"""What is logged of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from tests.support.homeserver import PASSWORD, homeserver
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """What has been logged, as it would be written."""
+    found: list[dict[str, Any]] = []
+
+    def keep(logger: Any, name: str, event: Any) -> Any:
+        found.append(dict(event))
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False
+    )
+    yield found
+    structlog.configure(**before)
+
+
+async def test_a_request_has_one_id_and_no_secrets(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    async with homeserver(tmp_path, log={"requests": True}) as server:
+        alice = await server.register("alice")
+        answer = await server.http.get(f"/_matrix/client/v3/account/whoami?access_token={alice.token}")
+        line = lines[-1]
+        assert line["event"] == "request"
+        assert line["id"] == answer.headers["x-request-id"]
+        assert (line["operation"], line["status"], line["user"]) == ("getTokenOwner", 200, alice.user_id)
+    assert len({line["id"] for line in lines}) == len(lines) == 2
+    assert alice.token not in str(lines)
+    assert PASSWORD not in str(lines)
+
+
+async def test_what_nobody_expected_has_the_requests_id(
+    tmp_path: Path, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with homeserver(tmp_path) as server:
+        monkeypatch.setattr(server.services.registration, "check_available", None)
+        answer = await server.http.get("/_matrix/client/v3/register/available?username=x")
+        assert (answer.status_code, answer.json()["errcode"]) == (500, "M_UNKNOWN")
+    (line,) = lines
+    assert line["event"] == "unhandled_exception"
+    assert line["id"] == answer.headers["x-request-id"]
