@@ -25,7 +25,7 @@ from palpo.sync.left import LEFT, LeftRooms
 from palpo.sync.window import Window
 from palpo.wire.client import sync as wire
 
-MAX_TIMEOUT_S = 120.0
+MAX_TIMEOUT_MS = 120_000
 
 Memberships = Mapping[str, Membership]
 """By room."""
@@ -103,7 +103,7 @@ class SyncV3:
         since, to_device = parse_sync_token(request.since) if request.since else (None, 0)
         if requester.device_id is not None and since is not None:
             await self._to_device.delete_up_to(requester.user_id, requester.device_id, to_device)
-        deadline = time.monotonic() + min(request.timeout_ms / 1000, MAX_TIMEOUT_S)
+        deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000
         while True:
             memberships = await self._user_rooms.get(requester.user_id)
             # Nothing is awaited in between: the memberships are those at the window's end.

@@ -175,3 +175,9 @@ async def test_odd_tokens(alice: Client) -> None:
         assert answer["errcode"] == "M_INVALID_PARAM"
     for since in ("s0", "s999999999999999999", "s5.999"):
         await sync(alice, since)
+
+
+async def test_timeouts_without_end(alice: Client) -> None:
+    await sync(alice, timeout="9" * 400)
+    await sync(alice, timeout="-" + "9" * 400)
+    await alice.get("/sync", params={"timeout": "9" * 5000}, status=400)

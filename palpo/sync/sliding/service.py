@@ -25,7 +25,7 @@ from palpo.sync.sliding.user_lists import UserList, UserLists
 from palpo.sync.window import Window
 from palpo.wire.client import sliding_sync as wire
 
-MAX_TIMEOUT_S = 120.0
+MAX_TIMEOUT_MS = 120_000
 MAX_ATTEMPTS = 3
 """How often a response is made anew because another process has moved the connection on."""
 AT_ONCE = 8
@@ -78,7 +78,7 @@ class SlidingSync:
 
         Raises UnknownPos, InvalidParam.
         """
-        deadline = time.monotonic() + min(request.timeout_ms / 1000, MAX_TIMEOUT_S)
+        deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000
         await self._extensions.acknowledge(requester, request)
         for _ in range(MAX_ATTEMPTS):
             connection, pos = await self._connections.open(requester, request.conn_id, request.pos)
