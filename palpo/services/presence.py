@@ -212,11 +212,14 @@ class PresenceTracker:
         """Tell everyone as time makes users idle or offline, until cancelled."""
         if not self.enabled:
             return
-        await self._restore()
+        restored = False
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
             with contextlib.suppress(DatabaseError):
+                if not restored:
+                    await self._restore()
+                    restored = True
                 await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Tell everyone whose presence is not what others were told."""

@@ -11,6 +11,7 @@ Sync-facing:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from palpo.core.canonical_json import to_json
@@ -83,14 +84,18 @@ class Typing:
 
     async def run(self) -> None:
         """Tell everyone when somebody's time is over, until cancelled."""
+        pruned = False
+        while True:
+            with contextlib.suppress(DatabaseError):
+                if not pruned:
+                    await self._prune()
+                    pruned = True
+                await self.expire()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _prune(self) -> None:
         before = self._clock.now_ms() - KEEP_MS
         await self._db.write(lambda tx: storage.prune(tx, before))
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.expire()
-            except DatabaseError:
-                continue
 
     async def expire(self) -> None:
         """Tell of those whose time is over now."""

@@ -236,9 +236,11 @@ class PushWorker:
         try:
             async with slots, self._slots:
                 await self._delivery.deliver(pusher_hash)
+        except DatabaseError:
+            await asyncio.sleep(PAUSE_SECONDS)
         except Exception:
             log.exception("push_delivery_failed")
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
         finally:
             self._tasks.pop(pusher_hash, None)
             self._news.set()
