@@ -1,7 +1,9 @@
 """Whose device lists a user is told of, as rooms come to be shared and cease to be."""
 
+from pathlib import Path
+
 from tests.support.encryption import device_keys
-from tests.support.homeserver import Client, Homeserver
+from tests.support.homeserver import Client, Homeserver, homeserver
 
 Told = tuple[list[str], list[str]]
 
@@ -116,3 +118,17 @@ async def test_changes_until_a_token_that_is_not_the_newest(
     await upload(bob, "new")
     answer = await alice.get(f"/keys/changes?from=s{since}&to=s{upto}")
     assert answer["changed"] == [bob.user_id]
+
+
+async def test_changes_before_a_restart(tmp_path: Path) -> None:
+    async with homeserver(tmp_path) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room_id = await alice.create_room(preset="public_chat")
+        await bob.post(f"/join/{room_id}")
+        since = (await alice.get("/sync"))["next_batch"]
+        await upload(bob)
+    async with homeserver(tmp_path) as server:
+        again = Client(server.http, alice.user_id, alice.token)
+        answer = await again.get(f"/sync?since={since}")
+        assert answer["device_lists"]["changed"] == [bob.user_id]
+        assert "device_lists" not in await again.get(f"/sync?since={answer['next_batch']}")

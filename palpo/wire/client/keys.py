@@ -13,6 +13,7 @@ from palpo.wire.endpoint import (
     Empty,
     Endpoint,
     Json,
+    Limit,
     NoBody,
     NoParams,
     Params,
@@ -104,6 +105,7 @@ upload_keys: Endpoint[NoParams, KeysUpload, KeysUploaded] = Endpoint(
     method="POST",
     paths=client("/keys/upload"),
     auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
     body=KeysUpload,
     response=KeysUploaded,
 )
@@ -113,6 +115,7 @@ query_keys: Endpoint[NoParams, KeysQuery, KeysQueried] = Endpoint(
     method="POST",
     paths=client("/keys/query"),
     auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
     body=KeysQuery,
     response=KeysQueried,
 )
@@ -122,6 +125,7 @@ claim_keys: Endpoint[NoParams, KeysClaim, KeysClaimed] = Endpoint(
     method="POST",
     paths=client("/keys/claim"),
     auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
     body=KeysClaim,
     response=KeysClaimed,
 )
@@ -131,6 +135,7 @@ get_keys_changes: Endpoint[ChangesParams, NoBody, KeyChanges] = Endpoint(
     method="GET",
     paths=client("/keys/changes"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
     params=ChangesParams,
     response=KeyChanges,
 )
@@ -140,6 +145,7 @@ upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, Empty] = Endpo
     method="POST",
     paths=(*client("/keys/device_signing/upload"), "/_matrix/client/unstable/keys/device_signing/upload"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
     body=CrossSigningUpload,
 )
 
@@ -148,6 +154,7 @@ upload_cross_signing_signatures: Endpoint[NoParams, SignedObjects, SignaturesUpl
     method="POST",
     paths=(*client("/keys/signatures/upload"), "/_matrix/client/unstable/keys/signatures/upload"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.DEFAULT,
     body=SignedObjects,
     response=SignaturesUploaded,
     max_body=2048 * KIB,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import KIB, Auth, Body, Empty, Endpoint, Json, Params, client
+from palpo.wire.endpoint import KIB, Auth, Body, Empty, Endpoint, Json, Limit, Params, client
 
 
 class SendToDeviceParams(Params, frozen=True):
@@ -23,6 +23,7 @@ send_to_device: Endpoint[SendToDeviceParams, ToDeviceMessages, Empty] = Endpoint
     method="PUT",
     paths=client("/sendToDevice/{event_type}/{txn_id}"),
     auth=Auth.GUEST,
+    limit=Limit.DEFAULT,
     params=SendToDeviceParams,
     body=ToDeviceMessages,
     max_body=2048 * KIB,

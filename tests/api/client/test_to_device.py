@@ -1,12 +1,13 @@
 """PUT /sendToDevice, and the queues that sync reads."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.client.test_devices import password_auth
-from tests.support.homeserver import Client, Homeserver
+from tests.support.homeserver import Client, Homeserver, homeserver
 
 CONTENT = {"my_key": "my_value"}
 
@@ -140,3 +141,13 @@ async def test_too_large_messages(
             assert (await alice.put(path + "3", copied, status=413))["errcode"] == "M_TOO_LARGE"
     await alice.put(path + "3", copied)
     assert len((await pending(server, bob))[0]) == 2
+
+
+async def test_a_flood_is_slowed_down(tmp_path: Path) -> None:
+    limits = {"enabled": True, "default": {"per_second": 0.001, "burst": 2}}
+    async with homeserver(tmp_path, rate_limits=limits) as server:
+        alice = await server.register("alice")
+        for txn_id in ("1", "2"):
+            await send(alice, alice.user_id, "*", txn_id)
+        answer = await alice.put("/sendToDevice/m.test/3", {"messages": {}}, status=429)
+        assert answer["errcode"] == "M_LIMIT_EXCEEDED"
