@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
-from palpo.core.identifiers import parse_event_id, parse_room_id
+from palpo.core.identifiers import parse_event_id, parse_room_id, server_name_of
 from palpo.core.power_levels import PowerLevels
 from palpo.db.engine import Database
 from palpo.media.keyed_locks import KeyedLocks
@@ -59,7 +59,7 @@ class Sending:
         if event_type == REDACTION and "redacts" in content:
             target = content["redacts"]
             rest = {name: value for name, value in content.items() if name != "redacts"}
-            return await self._redact(requester, room_id, target, rest, transaction)
+            return await self._redact(requester, room_id, target, rest, transaction, origin_server_ts)
         if requester.suspended:
             raise _suspended()
         draft = Draft(
@@ -68,7 +68,8 @@ class Sending:
             content=content,
             origin_server_ts=origin_server_ts,
         )
-        rel_type, target, key = _relation(draft)
+        rel_type, target = _relation(content)
+        key = _annotation_key(content)
         if rel_type == THREAD:
             return await self._once(room_id, draft, transaction, lambda head: self._check_thread(target))
         if rel_type == ANNOTATION and key is not None:
@@ -77,6 +78,11 @@ class Sending:
                 return await self._once(
                     room_id, draft, transaction, lambda head: self._check_annotation(head, draft, target, key)
                 )
+        referred = _relation(content, "m.relationship")[1]
+        if referred:
+            return await self._once(
+                room_id, draft, transaction, lambda head: self._check_here(head, referred)
+            )
         return await self._once(room_id, draft, transaction, None)
 
     async def redact(
@@ -100,6 +106,7 @@ class Sending:
         target: object,
         content: dict[str, Any],
         transaction: SendTransaction,
+        origin_server_ts: int | None = None,
     ) -> str:
         if not isinstance(target, str):
             raise BadJson("What a redaction redacts is an event ID")
@@ -108,11 +115,20 @@ class Sending:
         async def may_redact(head: RoomHead) -> None:
             await self._check_redaction(head, requester, event_id)
 
-        draft = Draft(type=REDACTION, sender=requester.user_id, content=content, redacts=event_id)
+        draft = Draft(
+            type=REDACTION,
+            sender=requester.user_id,
+            content=content,
+            redacts=event_id,
+            origin_server_ts=origin_server_ts,
+        )
         return await self._once(room_id, draft, transaction, may_redact)
 
     async def _check_redaction(self, head: RoomHead, requester: Requester, event_id: str) -> None:
-        """Own events are anyone's to redact, others' take the ``redact`` level."""
+        """Own events are anyone's to redact, others' take the ``redact`` level.
+
+        Server administrators may redact the events of users of this server (spec: "Redactions").
+        """
         found = (await self._store.get_many([event_id])).get(event_id)
         if found is not None and found.event.room_id != head.room_id:
             found = None
@@ -120,6 +136,8 @@ class Sending:
             return
         if requester.suspended:
             raise _suspended()
+        if requester.is_admin and found is not None and _same_server(found.event.sender, requester.user_id):
+            return
         state = await self._heads.state(head, [CREATE, POWER_LEVELS])
         levels = PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
         if levels.user(requester.user_id) >= levels.redact:
@@ -134,6 +152,12 @@ class Sending:
         relates_to = root.event.content.get("m.relates_to") if root is not None else None
         if isinstance(relates_to, dict) and "rel_type" in relates_to:
             raise BadRequest("A thread cannot start off an event that relates to another")
+
+    async def _check_here(self, head: RoomHead, target: str) -> None:
+        """MSC2836: what an event has an ``m.relationship`` with is an event of the same room."""
+        found = (await self._store.get_many([target])).get(target)
+        if found is None or found.event.room_id != head.room_id:
+            raise InvalidParam("There is no such event in the room to have a relationship with")
 
     async def _check_annotation(self, head: RoomHead, draft: Draft, target: str, key: str) -> None:
         """Spec: "Avoiding duplicate annotations"."""
@@ -160,18 +184,22 @@ class Sending:
         return sent.event_id
 
 
-def _relation(draft: Draft) -> tuple[str | None, str, str | None]:
-    """``(rel_type, target, key)`` of a draft that relates to an event; the key is an annotation's."""
-    relates_to = draft.content.get("m.relates_to")
+def _relation(content: dict[str, Any], name: str = "m.relates_to") -> tuple[Any, str]:
+    """``(rel_type, target)`` of an event that relates to another; an empty target where it does not."""
+    relates_to = content.get(name)
     if not isinstance(relates_to, dict) or not isinstance(target := relates_to.get("event_id"), str):
-        return None, "", None
-    return relates_to.get("rel_type"), target, _annotation_key(draft.content)
+        return None, ""
+    return relates_to.get("rel_type"), target
 
 
 def _annotation_key(content: dict[str, Any]) -> str | None:
     relates_to = content.get("m.relates_to")
     key = relates_to.get("key") if isinstance(relates_to, dict) else None
     return key if isinstance(key, str) else None
+
+
+def _same_server(one: str, other: str) -> bool:
+    return server_name_of(one) == server_name_of(other)
 
 
 def check_ts(origin_server_ts: int | None) -> None:

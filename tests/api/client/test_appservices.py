@@ -173,7 +173,9 @@ async def test_times_of_the_past(server: Homeserver) -> None:
     old = {"ts": "1000000000000"}
     sent = await user.put(f"/rooms/{room}/send/m.room.message/1", {"body": "then"}, params=old)
     topic = await user.put(f"/rooms/{room}/state/m.room.topic", {"topic": "then"}, params=old)
-    for event_id in (sent["event_id"], topic["event_id"]):
+    content = {"redacts": await user.send(room, "x")}
+    redacted = await user.put(f"/rooms/{room}/send/m.room.redaction/1", content, params=old)
+    for event_id in (sent["event_id"], topic["event_id"], redacted["event_id"]):
         event = await user.get(f"/rooms/{room}/event/{event_id}")
         assert event["origin_server_ts"] == 1_000_000_000_000
     for path in (f"/rooms/{room}/send/m.room.message/2", f"/rooms/{room}/state/m.room.topic"):

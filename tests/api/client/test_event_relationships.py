@@ -87,9 +87,14 @@ async def test_relations_of_other_rooms_and_redacted_ones_are_not_followed(
 ) -> None:
     room_id, other = await make_room(server, alice), await make_room(server, alice)
     a = await alice.send(room_id, "a")
-    elsewhere = await reply(alice, other, a)
+    relates_to = {"rel_type": "m.reference", "event_id": a}
+    elsewhere = (await alice.put(f"/rooms/{other}/send/m.x/1", {"m.relates_to": relates_to}))["event_id"]
     b = await reply(alice, room_id, a)
     assert (await walk(alice, a))["ids"] == [a, b]
     assert (await walk(alice, elsewhere, direction="up"))["ids"] == [elsewhere]
+    for target, room in ((a, other), ("$nothing", room_id)):
+        content = {"m.relationship": {**relates_to, "event_id": target}}
+        refused = await alice.put(f"/rooms/{room}/send/m.x/2", content, status=400)
+        assert refused["errcode"] == "M_INVALID_PARAM"
     await alice.put(f"/rooms/{room_id}/redact/{b}/{alice.transaction_id()}")
     assert (await walk(alice, a))["ids"] == [a]

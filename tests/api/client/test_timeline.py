@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.homeserver import Client, Homeserver
+from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.rooms import make_room, member, state
 
 
@@ -239,3 +240,18 @@ async def test_what_is_forgotten_is_read_no_more(server: Homeserver, alice: Clie
 async def test_an_event_has_a_type(server: Homeserver, alice: Client) -> None:
     room_id = await make_room(server, alice)
     assert (await alice.put(f"/rooms/{room_id}/send//1", {}, status=400))["errcode"] == "M_BAD_JSON"
+
+
+@pytest.mark.parametrize("version", ["1", "11"])
+async def test_administrators_may_redact(tmp_path: Path, version: str) -> None:
+    async with homeserver(tmp_path, admins=["@admin:test.example"]) as server:
+        alice, admin, bob = [await server.register(name) for name in ("alice", "admin", "bob")]
+        room_id = await make_room(server, alice, version=version)
+        event_id = await alice.send(room_id, "hello")
+        path = f"/rooms/{room_id}/redact/{event_id}/1"
+        await admin.put(path, status=403)
+        for client in (admin, bob):
+            await member(server, room_id, client, "join")
+        await bob.put(path, status=403)
+        await admin.put(path)
+        assert (await bob.get(f"/rooms/{room_id}/event/{event_id}"))["content"] == {}
