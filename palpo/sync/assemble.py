@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum, auto
 
 import msgspec
 from msgspec import Raw
@@ -21,10 +22,23 @@ Rendered = Mapping[str, bytes]
 """Events in client form, by ID."""
 
 
-def joined_room(news: RoomNews, rendered: Rendered, *, state_after: bool, threads: bool) -> wire.JoinedRoom:
+class StateSection(Enum):
+    """Which state a response has, and what the section is called."""
+
+    BEFORE = auto()
+    """``state``: before the timeline."""
+    AFTER = auto()
+    """``state_after``: after the timeline (MSC4222)."""
+    AFTER_UNSTABLE = auto()
+    """The same by the name that it had before it was in the spec."""
+
+
+def joined_room(
+    news: RoomNews, rendered: Rendered, *, section: StateSection, threads: bool
+) -> wire.JoinedRoom:
     """The section of a room that the user is in."""
     unread = news.unread or UnreadCounts()
-    state, after = _state(news, rendered, state_after)
+    state = wire.Events(events=[Raw(rendered[item.event_id]) for item in news.state])
     summary = None
     if news.summary is not None:
         summary = wire.Summary(
@@ -34,9 +48,9 @@ def joined_room(news: RoomNews, rendered: Rendered, *, state_after: bool, thread
         )
     return wire.JoinedRoom(
         timeline=_timeline(news, rendered),
-        state=state,
-        state_after=after,
-        unstable_state_after=after,
+        state=state if section is StateSection.BEFORE else None,
+        state_after=state if section is StateSection.AFTER else None,
+        unstable_state_after=state if section is StateSection.AFTER_UNSTABLE else None,
         ephemeral=raw_events(news.ephemeral),
         account_data=raw_events(news.account_data),
         summary=summary,
@@ -45,14 +59,14 @@ def joined_room(news: RoomNews, rendered: Rendered, *, state_after: bool, thread
     )
 
 
-def left_room(news: RoomNews, rendered: Rendered, *, state_after: bool) -> wire.LeftRoom:
+def left_room(news: RoomNews, rendered: Rendered, *, section: StateSection) -> wire.LeftRoom:
     """The section of a room that the user has left."""
-    state, after = _state(news, rendered, state_after)
+    state = wire.Events(events=[Raw(rendered[item.event_id]) for item in news.state])
     return wire.LeftRoom(
         timeline=_timeline(news, rendered),
-        state=state,
-        state_after=after,
-        unstable_state_after=after,
+        state=state if section is StateSection.BEFORE else None,
+        state_after=state if section is StateSection.AFTER else None,
+        unstable_state_after=state if section is StateSection.AFTER_UNSTABLE else None,
         account_data=raw_events(news.account_data),
     )
 
@@ -88,13 +102,6 @@ def _timeline(news: RoomNews, rendered: Rendered) -> wire.Timeline:
         limited=news.timeline.limited,
         prev_batch=timeline_token(news.timeline.start),
     )
-
-
-def _state(
-    news: RoomNews, rendered: Rendered, state_after: bool
-) -> tuple[wire.Events | None, wire.Events | None]:
-    events = wire.Events(events=[Raw(rendered[item.event_id]) for item in news.state])
-    return (None, events) if state_after else (events, None)
 
 
 def _main_counts(unread: UnreadCounts, *, threads: bool) -> wire.UnreadNotifications:

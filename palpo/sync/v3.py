@@ -17,6 +17,7 @@ from palpo.services.user_rooms import UserRooms
 from palpo.storage.memberships import Membership
 from palpo.streams.wakeups import Wakeups
 from palpo.sync import assemble
+from palpo.sync.assemble import StateSection
 from palpo.sync.each import each
 from palpo.sync.extras import Data, RoomExtras, of_rooms
 from palpo.sync.filters import SyncFilter
@@ -39,7 +40,7 @@ class SyncRequest:
     timeout_ms: int
     filter: SyncFilter
     full_state: bool = False
-    state_after: bool = False
+    section: StateSection = StateSection.BEFORE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,7 +139,7 @@ class SyncV3:
             user_id=requester.user_id,
             device_id=requester.device_id,
             filter=request.filter,
-            state_after=request.state_after,
+            state_after=request.section is not StateSection.BEFORE,
             full_state=request.full_state,
             ignored=await self._extras.ignored(requester.user_id),
         )
@@ -207,14 +208,14 @@ class SyncV3:
 
     async def _respond(self, requester: Requester, request: SyncRequest, news: News) -> wire.SyncResponse:
         rendered = await self._render(requester, request.filter, [*news.joined, *news.left])
-        threads, after = request.filter.unread_threads, request.state_after
+        threads, section = request.filter.unread_threads, request.section
         rooms = wire.Rooms(
             join={
-                room.room_id: assemble.joined_room(room, rendered, state_after=after, threads=threads)
+                room.room_id: assemble.joined_room(room, rendered, section=section, threads=threads)
                 for room in news.joined
             }
             or None,
-            leave={room.room_id: assemble.left_room(room, rendered, state_after=after) for room in news.left}
+            leave={room.room_id: assemble.left_room(room, rendered, section=section) for room in news.left}
             or None,
             invite={row.room_id: assemble.invited_room(row) for row in news.invited} or None,
             knock={row.room_id: assemble.knocked_room(row) for row in news.knocked} or None,

@@ -173,9 +173,11 @@ async def test_state_after(alice: Client) -> None:
     room_id = await alice.create_room(name="Old")
     since = (await sync(alice))["next_batch"]
     await alice.put(f"/rooms/{room_id}/state/m.room.name", {"name": "New"})
-    room = (await sync(alice, since, use_state_after=True))["rooms"]["join"][room_id]
-    assert "state" not in room
-    assert [event["content"] for event in room["state_after"]["events"]] == [{"name": "New"}]
+    names = ["state_after", "org.matrix.msc4222.state_after"]
+    for asked, name in (("use_state_after", names[0]), ("org.matrix.msc4222.use_state_after", names[1])):
+        room = (await sync(alice, since, **{asked: True}))["rooms"]["join"][room_id]
+        assert {"state", *names} & set(room) == {name}
+        assert [event["content"] for event in room[name]["events"]] == [{"name": "New"}]
 
 
 async def test_full_state(alice: Client) -> None:

@@ -1,6 +1,7 @@
 """GET /sync."""
 
 from palpo.api.call import Call, Handlers
+from palpo.sync.assemble import StateSection
 from palpo.sync.v3 import SyncRequest
 from palpo.wire.client import sync as wire
 from palpo.wire.endpoint import NoBody
@@ -19,6 +20,12 @@ async def sync(call: Call, params: wire.SyncParams, body: NoBody) -> wire.SyncRe
         timeout_ms=max(params.timeout, 0),
         filter=filter_,
         full_state=params.full_state,
-        state_after=params.use_state_after or params.unstable_use_state_after,
+        section=_section(params),
     )
     return await services.sync.sync(requester, request)
+
+
+def _section(params: wire.SyncParams) -> StateSection:
+    if params.use_state_after:
+        return StateSection.AFTER
+    return StateSection.AFTER_UNSTABLE if params.unstable_use_state_after else StateSection.BEFORE
