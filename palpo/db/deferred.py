@@ -8,13 +8,16 @@ share a statement for each table. What they would have raised is raised there.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from palpo.db.statements import Compiled
 
-Execute = Callable[[Compiled, list[list[Any]]], Awaitable[None]]
+Batch = tuple[Compiled, list[list[Any]]]
+"""A statement, and the rows that it is to be run for."""
+Execute = Callable[[Sequence[Batch]], Awaitable[None]]
+"""Sends batches, which are of different tables, in order."""
 
 _TARGET = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) ["`]?(\w+)["`]? ')
 
@@ -37,7 +40,7 @@ class DeferredWrites:
 
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
-        self._batches: dict[str, list[tuple[Compiled, list[list[Any]]]]] = {}
+        self._batches: dict[str, list[Batch]] = {}
 
     def add(self, compiled: Compiled, rows: list[list[Any]]) -> bool:
         """Keep ``rows`` for later; False where this statement cannot wait."""
@@ -58,14 +61,18 @@ class DeferredWrites:
                 await self._send(table)
 
     async def send_all(self) -> None:
-        """Send what there is, table by table in the order of their names.
+        """Send what there is, in the order of the tables' names; at once what is one batch of its table.
 
         The same order in every process: two that wrote the same rows in different orders would
         wait for each other.
         """
+        tables = sorted(self._batches)
+        together = [table for table in tables if len(self._batches[table]) == 1]
+        if together:
+            await self._execute([self._batches.pop(table)[0] for table in together])
         for table in sorted(self._batches):
             await self._send(table)
 
     async def _send(self, table: str) -> None:
-        for compiled, rows in self._batches.pop(table):
-            await self._execute(compiled, rows)
+        for batch in self._batches.pop(table):
+            await self._execute([batch])

@@ -18,11 +18,12 @@ from asyncmy.cursors import Cursor
 from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy import bindparam, func
 
+from palpo.db.deferred import Batch
 from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
 from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
-from palpo.db.statements import Compiled, Statement
+from palpo.db.statements import Statement
 from palpo.db.transaction import Row
 
 DRIVER_ERRORS = (MySQLError, OSError, EOFError, UnicodeEncodeError)
@@ -101,8 +102,9 @@ class MysqlTransaction(ServerTransaction[asyncmy.Connection]):
         await self._query(self._cursor.execute, TAKE, {"count": count})
         return int(self._cursor.lastrowid)
 
-    async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
-        await self._call(self._cursor.executemany, compiled.sql, rows)
+    async def _write_all(self, batches: Sequence[Batch]) -> None:
+        for compiled, rows in batches:
+            await self._call(self._cursor.executemany, compiled.sql, rows)
 
     async def _invoke(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
         return await method(sql, arguments)

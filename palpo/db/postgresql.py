@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 import asyncpg
 from sqlalchemy import bindparam
 
+from palpo.db.deferred import Batch
 from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
+from palpo.db.postgresql_writes import combined, single_statement
 from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
-from palpo.db.statements import Compiled, Statement
+from palpo.db.statements import Statement
 from palpo.db.transaction import Row
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -81,13 +81,18 @@ class PostgresTransaction(ServerTransaction["Connection"]):
     async def _take(self, count: int) -> int:
         return int(await self.value(TAKE, count=count))
 
-    async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
-        bulk = bulk_insert(compiled.sql) if len(rows) > 1 else None
-        if bulk is not None and not bulk.repeats_a_key(rows):
-            await self._call(self._connection.execute, bulk.sql, list(zip(*rows, strict=True)))
-        elif len(rows) == 1:
-            await self._call(self._connection.execute, compiled.sql, rows[0])
-        else:
+    async def _write_all(self, batches: Sequence[Batch]) -> None:
+        alone, together = [], []
+        for compiled, rows in batches:
+            single = single_statement(compiled.sql, rows)
+            if single is None:
+                alone.append((compiled, rows))
+            else:
+                together.append(single)
+        if together:
+            sql, arguments = combined(together)
+            await self._call(self._connection.execute, sql, arguments)
+        for compiled, rows in alone:
             await self._call(self._connection.executemany, compiled.sql, [rows])
 
     async def _invoke(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
@@ -95,44 +100,6 @@ class PostgresTransaction(ServerTransaction["Connection"]):
 
     def _abandon(self) -> None:
         self._connection.terminate()
-
-
-class BulkInsert:
-    """A one-row INSERT turned into one of many rows, each parameter a column of them."""
-
-    _VALUES = re.compile(
-        r"(INSERT INTO \S+ \([^)]*\)) VALUES \(((?:\$\d+::[A-Z ]+(?:, )?)+)\)([^$]*)", re.DOTALL
-    )
-    _UPDATES = re.compile(r"ON CONFLICT \(([^)]*)\) DO UPDATE")
-
-    def __init__(self, found: re.Match[str]) -> None:
-        head, values, tail = found.groups()
-        arrays = ", ".join(f"{value}[]" for value in values.split(", "))
-        self.sql = f"{head} SELECT * FROM unnest({arrays}){tail}"
-        updates = self._UPDATES.search(tail)
-        columns = head[head.index("(") + 1 : -1].split(", ")
-        self._key = [columns.index(name) for name in updates[1].split(", ")] if updates else []
-
-    @classmethod
-    def of(cls, sql: str) -> BulkInsert | None:
-        """Of the statement ``sql``, or None where it is not a plain INSERT of parameters in order."""
-        found = cls._VALUES.fullmatch(sql)
-        if found is None:
-            return None
-        numbers = [int(number) for number in re.findall(r"\$(\d+)", found[2])]
-        return cls(found) if numbers == list(range(1, len(numbers) + 1)) else None
-
-    def repeats_a_key(self, rows: Sequence[Sequence[Any]]) -> bool:
-        """Whether two rows would update the same one, which a single statement must not."""
-        if not self._key:
-            return False
-        return len({tuple(row[index] for index in self._key) for row in rows}) < len(rows)
-
-
-@lru_cache(maxsize=1024)
-def bulk_insert(sql: str) -> BulkInsert | None:
-    """``BulkInsert.of``, remembered."""
-    return BulkInsert.of(sql)
 
 
 def _affected(status: str) -> int:

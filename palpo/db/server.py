@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from palpo.db.deferred import DeferredWrites
+from palpo.db.deferred import Batch, DeferredWrites
 from palpo.db.engine import Commit, Committed
 from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.pool import Pool
-from palpo.db.statements import Compiled, Statement
+from palpo.db.statements import Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class ServerTransaction(ABC, Generic[C]):
         self.callbacks: list[Callable[[], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
-        self._deferred = DeferredWrites(self._write)
+        self._deferred = DeferredWrites(self._write_all)
 
     @abstractmethod
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]: ...
@@ -76,7 +76,7 @@ class ServerTransaction(ABC, Generic[C]):
         values = [compiled.arguments(row) for row in rows]
         if not self._deferred.add(compiled, values):
             await self._deferred.send_for(compiled.sql)
-            await self._write(compiled, values)
+            await self._write_all([(compiled, values)])
 
     async def finish(self) -> None:
         """Send what has been put off; raises what that raises, or what a unit caught."""
@@ -128,8 +128,8 @@ class ServerTransaction(ABC, Generic[C]):
         """Call the driver's ``method`` in its own way."""
 
     @abstractmethod
-    async def _write(self, compiled: Compiled, rows: list[list[Any]]) -> None:
-        """Run one statement for each of ``rows``."""
+    async def _write_all(self, batches: Sequence[Batch]) -> None:
+        """Run each statement for each of its rows; the statements are of different tables."""
 
     @abstractmethod
     def _abandon(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, MetaData, Table, bindparam, delete, select, update
 
-from palpo.db.deferred import DeferredWrites, mentions, target
-from palpo.db.statements import Compiled, Statement, insert_row, upsert
+from palpo.db.deferred import Batch, DeferredWrites, mentions, target
+from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.meta import identifier, integer
 
 metadata = MetaData()
@@ -22,10 +23,12 @@ class Sent:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, list[list[Any]]]] = []
+        self.together: list[int] = []
         self.writes = DeferredWrites(self.execute)
 
-    async def execute(self, compiled: Compiled, rows: list[list[Any]]) -> None:
-        self.log.append((compiled.sql, rows))
+    async def execute(self, batches: Sequence[Batch]) -> None:
+        self.together.append(len(batches))
+        self.log += [(compiled.sql, rows) for compiled, rows in batches]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -56,6 +59,19 @@ async def test_the_statements_of_one_table_keep_their_order(dialect: str) -> Non
         (put.sql, [["a", 2]]),
         (insert.sql, [["b", 1]]),
     ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_tables_with_one_batch_are_sent_together(dialect: str) -> None:
+    sent = Sent()
+    insert, names = insert_row(rooms).compiled(dialect), insert_row(room_names).compiled(dialect)
+    for n in range(3):
+        sent.writes.add(insert, [[f"{n}", n]])
+        sent.writes.add(names, [[f"{n}"]])
+    await sent.writes.send_all()
+
+    assert sent.together == [2]
+    assert [len(rows) for _, rows in sent.log] == [3, 3]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

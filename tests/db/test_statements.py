@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, bindparam, select
 
 import palpo
-from palpo.db.postgresql import BulkInsert
+from palpo.db.postgresql_writes import BulkInsert, combined, single_statement
 from palpo.db.statements import DIALECTS, Statement, in_list, insert_row, upsert
 from palpo.db.tables.meta import identifier, integer
 
@@ -70,6 +70,31 @@ def test_row_inserts_become_one_statement_on_postgresql() -> None:
 )
 def test_other_statements_are_left_as_they_are(sql: str) -> None:
     assert BulkInsert.of(sql) is None
+
+
+def test_statements_of_different_tables_become_one() -> None:
+    put = upsert(things, key=["id"]).compiled("postgresql").sql
+    many = single_statement(put, [["a", 1], ["b", 2]])
+    one = single_statement("UPDATE others SET n=$1::BIGINT, m=$1::BIGINT WHERE id = $2::VARCHAR", [[7, "c"]])
+    last = single_statement("DELETE FROM more WHERE id = $1::VARCHAR", [["d"]])
+    assert many is not None
+    assert one is not None
+    assert last is not None
+
+    assert combined([one]) == one
+    sql, arguments = combined([many, one, last])
+    assert sql == (
+        f"WITH w0 AS ({many[0]}), "
+        "w1 AS (UPDATE others SET n=$3::BIGINT, m=$3::BIGINT WHERE id = $4::VARCHAR) "
+        "DELETE FROM more WHERE id = $5::VARCHAR"
+    )
+    assert arguments == [("a", "b"), (1, 2), 7, "c", "d"]
+
+
+def test_what_one_statement_cannot_do_stays_several() -> None:
+    put = upsert(things, key=["id"]).compiled("postgresql").sql
+    assert single_statement(put, [["a", 1], ["a", 2]]) is None
+    assert single_statement("DELETE FROM more WHERE id = $1::VARCHAR", [["a"], ["b"]]) is None
 
 
 def test_no_code_outside_db_asks_which_database_it_is() -> None:
