@@ -15,7 +15,7 @@ from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
 
 DeactivationHook = Callable[[str, bool], Awaitable[None]]
-"""``async def hook(user_id, erase)``, called after the account was deactivated, again if that was cut short."""
+"""``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short."""
 
 
 class Accounts:
@@ -53,6 +53,7 @@ class Accounts:
         async def unit(tx: WriteTransaction) -> None:
             await storage.set_password(tx, user_id, hash_)
             if log_out:
+                await storage.delete_login_tokens(tx, user_id)
                 await self._removal.remove_all(tx, user_id, keep=keep_device)
 
         await self._db.write(unit)

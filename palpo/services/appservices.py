@@ -14,6 +14,7 @@ from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.event_store import Bounded
+from palpo.services.logins import deactivated
 from palpo.services.sessions import Requester
 from palpo.storage import accounts, devices
 from palpo.storage.accounts import Account
@@ -89,7 +90,7 @@ class AppServices:
         if account is None:
             raise Forbidden("The application service has not registered this user")
         if account.deactivated:
-            raise Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
+            raise deactivated()
         if not device_known:
             raise _unknown_device()
         return Requester(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
 from palpo.core.identifiers import MAX_LENGTH, make_user_id, server_name_of
 from palpo.db.engine import Database
-from palpo.db.transaction import WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.cross_signing import refuse_device_id
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.passwords import FailedLogins, Passwords
@@ -105,26 +105,28 @@ class Logins:
         hash_ = account.password_hash if account else None
         right = await self._passwords.verify(password, hash_)
         if account is not None and account.deactivated:
-            raise Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
+            raise deactivated()
         if account is None or hash_ is None or not right:
             self._failures.failed(charged)
             raise Forbidden("Wrong username or password")
         if self._passwords.outdated(hash_):
-            await self._rehash(account.user_id, password, hash_)
+            return await self._rehash(account, password)
         return account
 
     async def log_in(self, account: Account, choice: DeviceChoice) -> NewSession:
         """A new session for an account that has been proved; the device's older tokens are revoked.
 
         Raises M_USER_LOCKED (401) for a locked account, M_USER_DEACTIVATED (403) for one that is gone,
-        and Forbidden for a device ID that is one of the user's cross-signing keys.
+        and Forbidden where the password was changed meanwhile, and for a device ID that is one of the
+        user's cross-signing keys.
         """
-        if account.deactivated:
-            raise Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
-        if account.locked:
-            raise locked()
         new = self.new_session(account.user_id, choice)
-        await self._db.write(lambda tx: self.store(tx, new, choice))
+
+        async def unit(tx: WriteTransaction) -> None:
+            await _check_still(tx, account)
+            await self.store(tx, new, choice)
+
+        await self._db.write(unit)
         return new
 
     def new_session(self, user_id: str, choice: DeviceChoice) -> NewSession:
@@ -228,15 +230,34 @@ class Logins:
             used=used,
         )
 
-    async def _rehash(self, user_id: str, password: str, old: str) -> None:
-        new = await self._passwords.hash(password)
+    async def _rehash(self, account: Account, password: str) -> Account:
+        """The account with its password hashed as it is done today, unless the password was changed."""
+        new = replace(account, password_hash=await self._passwords.hash(password))
 
-        async def unit(tx: WriteTransaction) -> None:
-            account = await storage.find(tx, user_id)
-            if account is not None and account.password_hash == old:
-                await storage.set_password(tx, user_id, new)
+        async def unit(tx: WriteTransaction) -> Account:
+            current = await storage.find(tx, account.user_id)
+            if current is None or current.password_hash != account.password_hash:
+                return account
+            await storage.set_password(tx, account.user_id, new.password_hash)
+            return new
 
-        await self._db.write(unit)
+        return await self._db.write(unit)
+
+
+async def _check_still(tx: Transaction, proved: Account) -> None:
+    """Refuse a login to an account that is not what it was when it was proved, or was not good then."""
+    account = await storage.find(tx, proved.user_id)
+    if account is None or account.deactivated:
+        raise deactivated()
+    if account.locked:
+        raise locked()
+    if account.password_hash != proved.password_hash:
+        raise Forbidden("The password has been changed")
+
+
+def deactivated() -> Forbidden:
+    """What is said of an account that is gone."""
+    return Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
 
 
 def locked() -> MatrixError:

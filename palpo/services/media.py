@@ -151,7 +151,8 @@ class Media:
         InvalidParam.
         """
         filename = _checked_filename(upload.filename)
-        await self._check_pending(user_id, _uri(server_name, media_id))
+        uri = _uri(server_name, media_id)
+        await self._check_pending(user_id, uri)
         blob = await self._receive(user_id, upload)
 
         async def unit(tx: WriteTransaction) -> MatrixError | None:
@@ -167,10 +168,13 @@ class Media:
                 filename=filename,
                 authenticated=not self._config.legacy,
             )
+            if not filled:
+                record = await storage.find(tx, server_name, media_id)
+                return _unknown(uri) if record is None else _overwriting()
             # A position, so that who looked before this commit and waits after it is woken too.
             await tx.positions()
             tx.notify(_topic(media_id))
-            return None if filled else _overwriting()
+            return None
 
         refusal = await self._db.write(unit)
         if refusal is not None:

@@ -162,7 +162,7 @@ async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None
     """Forget the password and mark the account as gone for good, with more to be done about it."""
     await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
     await tx.run(_BEGIN_DEACTIVATION, user_id=user_id, erase=int(erase))
-    await tx.run(_DELETE_LOGIN_TOKENS, user=user_id)
+    await delete_login_tokens(tx, user_id)
     tx.notify(f"session:{user_id}")
 
 
@@ -208,6 +208,11 @@ async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> N
 async def insert_login_token(tx: WriteTransaction, token: str, user_id: str, *, expires_ts: int) -> None:
     """Store a token for ``m.login.token``."""
     await tx.run(_INSERT_LOGIN_TOKEN, token_hash=token_hash(token), user_id=user_id, expires_ts=expires_ts)
+
+
+async def delete_login_tokens(tx: WriteTransaction, user_id: str) -> None:
+    """Forget the tokens for ``m.login.token`` that a user has not used yet."""
+    await tx.run(_DELETE_LOGIN_TOKENS, user=user_id)
 
 
 async def spend_login_token(tx: WriteTransaction, token: str, *, now_ms: int) -> str | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from palpo.core.errors import Forbidden
+from palpo.services.logins import DeviceChoice
 from palpo.storage import cross_signing
 from palpo.storage.cross_signing import CrossSigningKey
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
@@ -85,6 +87,27 @@ async def test_device_id_of_a_cross_signing_key(server: Homeserver, alice: Clien
     await server.services.db.write(lambda tx: cross_signing.put(tx, key))
     error = await server.client().post("/login", by_password("alice", device_id="ABC"), status=403)
     assert error["errcode"] == "M_FORBIDDEN"
+
+
+async def test_what_happens_between_proof_and_login(server: Homeserver, alice: Client) -> None:
+    services = server.services
+    proved = await services.logins.check_password("alice", PASSWORD)
+    await services.accounts.set_password(alice.user_id, "a new password", log_out=True)
+    with pytest.raises(Forbidden, match="changed"):
+        await services.logins.log_in(proved, DeviceChoice())
+    proved = await services.logins.check_password("alice", "a new password")
+    await services.accounts.deactivate(alice.user_id, erase=False)
+    with pytest.raises(Forbidden, match="deactivated"):
+        await services.logins.log_in(proved, DeviceChoice())
+    assert await services.devices.list(alice.user_id) == []
+
+
+@pytest.mark.parametrize("log_out", [True, False])
+async def test_login_tokens_and_a_new_password(server: Homeserver, alice: Client, log_out: bool) -> None:
+    token = await server.services.logins.make_login_token(alice.user_id)
+    await server.services.accounts.set_password(alice.user_id, "a new password", log_out=log_out)
+    body = {"type": "m.login.token", "token": token}
+    await server.client().post("/login", body, status=403 if log_out else 200)
 
 
 async def test_failures_are_limited_for_each_account(tmp_path: Path) -> None:

@@ -224,6 +224,19 @@ async def test_only_one_of_two_uploads_wins(alice: Client) -> None:
     assert sorted(answer.get("errcode", "") for answer in answers) == ["", "M_CANNOT_OVERWRITE_MEDIA"]
 
 
+async def test_a_uri_that_expires_while_its_content_comes(server: Homeserver, alice: Client) -> None:
+    uri = await create(alice)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield PNG[:10]
+        server.clock.advance(24 * 3_600_000)
+        await server.services.media_cleanup.sweep()
+        yield PNG[10:]
+
+    error = await alice.request("PUT", f"/media/v3/upload/{uri}", content=slow(), status=404)
+    assert error["errcode"] == "M_NOT_FOUND"
+
+
 async def test_pending_uploads_have_a_limit(tmp_path: Path) -> None:
     async with homeserver(tmp_path, media={"max_pending": 2, "pending_seconds": 60}) as server:
         alice, bob = await server.register("alice"), await server.register("bob")
