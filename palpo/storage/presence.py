@@ -46,7 +46,12 @@ _CHANGED = Statement(
     .order_by(p.position)
     .limit(bindparam("limit"))
 )
-_NOT_OFFLINE = Statement(select(*_COLUMNS).where(p.presence != "offline").limit(bindparam("limit")))
+_NOT_OFFLINE = Statement(
+    select(*_COLUMNS)
+    # By what it is rather than what it is not, so that the index serves.
+    .where((p.presence == "online") | (p.presence == "unavailable"))
+    .limit(bindparam("limit"))
+)
 
 
 async def put(tx: WriteTransaction, value: Presence) -> None:

@@ -284,6 +284,17 @@ def test_any_listed_key_will_do(content: dict[str, Any]) -> None:
     third_party_room(**content).allows_member(BOB, EVE, "invite", **invite(signed()))
 
 
+def test_the_keys_that_signed_an_invite_come_with_where_to_ask_of_their_validity() -> None:
+    own = {"public_key": KEY.verify_key_base64, "key_validity_url": "https://id.org/valid"}
+    other = {"public_key": OTHER_KEY.verify_key_base64}
+
+    assert third_party.signing_keys(signed(), {"public_keys": [other, own, 7]}) == [own]
+    assert third_party.signing_keys(signed(), {**own, "public_keys": [other]}) == [
+        {**own, "public_keys": [other]}
+    ]
+    assert third_party.signing_keys(signed(), other) == []
+
+
 @pytest.mark.parametrize("content", [{"x": 1}, {"public_key": 1, "public_keys": 1}, {"public_keys": []}])
 def test_no_key_is_listed(content: dict[str, Any]) -> None:
     third_party_room(**content).rejects_member("not signed", BOB, EVE, "invite", **invite(signed()))

@@ -192,6 +192,22 @@ def test_bodies_that_are_no_rule(kind: str, body: dict[str, Any], error: type[Ma
         parse_rule(kind, "x", body)
 
 
+def test_users_have_no_rules_after_the_content() -> None:
+    with pytest.raises(InvalidParam):
+        parse_rule("postcontent", "x", {"actions": []})
+
+
+def test_what_users_made_of_default_rules_is_theirs() -> None:
+    ruleset = set_enabled(DEFAULTS, "override", ".m.rule.master", True)
+    ruleset = set_actions(ruleset, "override", ".m.rule.suppress_notices", ["notify"])
+    custom = customisation_of(DEFAULTS, ruleset)
+
+    assert custom.enabled == {"override": {".m.rule.master": True}}
+    assert custom.actions == {"override": {".m.rule.suppress_notices": ["notify"]}}
+    assert custom.rules == {}
+    assert merge(DEFAULTS, custom) == ruleset
+
+
 def test_a_user_who_changed_nothing() -> None:
     assert customisation_of(DEFAULTS, DEFAULTS) == Customisation()
     assert merge(DEFAULTS, Customisation()) == DEFAULTS

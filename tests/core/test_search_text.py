@@ -28,6 +28,11 @@ from palpo.core.search_text import (
         ("m.room.name", {"name": "Lobby"}, "Lobby"),
         ("m.room.topic", {"topic": "Tea"}, "Tea"),
         ("m.room.topic", {"topic": "Tea", "m.topic": {"m.text": [{"body": "Tea"}]}}, "Tea"),
+        (
+            "m.room.topic",
+            {"topic": "Tea", "m.topic": {"m.text": [{"body": 7}, {"body": "Cake"}]}},
+            "Tea\nCake",
+        ),
         ("m.room.topic", {"m.topic": {"m.text": [{"body": "Tea"}]}}, "Tea"),
         ("m.room.topic", {"m.topic": {"m.text": [{"body": "<b>", "mimetype": "text/html"}]}}, None),
         ("m.room.topic", {"m.topic": {"m.text": "Tea"}}, None),
@@ -64,6 +69,11 @@ def test_a_token_is_a_word_to_every_database(text: str) -> None:
         assert re.fullmatch(r"q[012][a-z0-9]+", token)
         assert 3 <= len(token) <= MAX_TOKEN
     assert set(wanted_tokens(text)) <= set(tokens(text))
+
+
+def test_a_word_of_marks_alone_is_no_token() -> None:
+    marks = "\u0e31\u0e34"
+    assert tokens(f"{marks} tea {marks}") == tokens("tea")
 
 
 def test_nothing_is_without_bound() -> None:

@@ -131,6 +131,16 @@ def test_a_small_state_is_one_node() -> None:
     assert state_tree.child_hashes(update.new_nodes[update.root]) == ()
 
 
+def test_what_is_not_set_is_not_found_at_any_depth() -> None:
+    for number in (1, 20, 300):
+        store = Store()
+        root = store.build(members(number))
+        for other in range(100):
+            key = ("m.room.other", str(other))
+            assert drive(state_tree.get(root, key), store) is None
+            assert drive(state_tree.get_many(root, [key]), store) == {}
+
+
 def test_everything_can_be_unset_at_once() -> None:
     store = Store()
     root = store.build(members(LEAF_CAPACITY + 1))

@@ -1,0 +1,60 @@
+"""No statement reads a whole table, but for the few whose tables are small or whose use is rare."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import palpo.services
+import palpo.storage
+import palpo.sync
+import palpo.workers
+from palpo.db.migrations.upgrade import upgrade
+from palpo.db.statements import UNHEX, Statement
+from palpo.db.tables import metadata
+
+WHOLE_TABLES = {
+    "accounts._DEACTIVATIONS": "only those that are under way are kept",
+    "consumers._ALL": "one row for each kind of consumer",
+    "push_queue._ANY_PUSHER": "the first row will do",
+    "push_queue._DUE": "only what could not be pushed yet is kept",
+    "registration_tokens._ALL": "an administrator asks",
+    "registration_tokens._ANY": "the first row will do",
+    "reports._COUNT": "an administrator asks",
+    "room_directory._ALL": "the directory is what is asked for",
+    "room_directory._EVERY_NETWORK": "the directory is what is asked for",
+}
+"""The statements that may, with the reason."""
+
+
+def statements() -> Iterator[tuple[str, Statement]]:
+    """Every statement of a module, by its module's last name and its own."""
+    for package in (palpo.storage, palpo.services, palpo.sync, palpo.workers):
+        for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            for name, value in vars(importlib.import_module(found.name)).items():
+                if isinstance(value, Statement):
+                    yield f"{found.name.rpartition('.')[2]}.{name}", value
+
+
+def scanned(connection: sqlite3.Connection, statement: Statement) -> set[str]:
+    """The tables that SQLite would read from end to end."""
+    sql = statement.compiled("sqlite").sql
+    plan = connection.execute("EXPLAIN QUERY PLAN " + sql, [1] * sql.count("?")).fetchall()
+    found = (re.match(r"SCAN (\w+)", row[3]) for row in plan)
+    return {match[1] for match in found if match is not None} & metadata.tables.keys()
+
+
+def test_no_statement_reads_a_whole_table(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path / 'palpo.db'}")
+    connection = sqlite3.connect(tmp_path / "palpo.db")
+    connection.create_function(UNHEX, 1, bytes.fromhex, deterministic=True)
+    all_statements = dict(statements())
+    found = {name for name, statement in all_statements.items() if scanned(connection, statement)}
+    connection.close()
+
+    assert len(all_statements) > 300
+    assert found == WHOLE_TABLES.keys()
