@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from palpo.core.identifiers import server_name_of
-from palpo.core.push_rules.glob import compile_glob
+from palpo.core.push_rules.glob import compile_glob, is_literal
 
-MAX_PATTERNS = 1000
-MAX_PATTERN = 255
+MAX_GLOBS = 50
+"""Patterns with wildcards that are looked at, of each list."""
+MAX_GLOB = 255
+"""Characters of one; a longer one matches nothing."""
 
 
 class InvitePermission(Enum):
@@ -31,6 +35,7 @@ _ACTIONS: Final = {
 }
 """By the names of the lists, in the order in which these are looked into."""
 _LISTS: Final = tuple(f"{action}_{kind}" for kind in ("users", "servers") for action in _ACTIONS)
+_glob = lru_cache(maxsize=1024)(compile_glob)
 _PORT: Final = re.compile(r":[0-9]+$")
 
 
@@ -58,5 +63,8 @@ def _is_list(value: object) -> bool:
 
 
 def _listed(patterns: Sequence[str], subject: str) -> bool:
-    usable = (item for item in patterns[:MAX_PATTERNS] if len(item) <= MAX_PATTERN)
-    return any(compile_glob(pattern)(subject) for pattern in usable)
+    lowered = subject.lower()
+    if any(pattern.lower() == lowered for pattern in patterns):
+        return True
+    globs = (pattern for pattern in patterns if len(pattern) <= MAX_GLOB and not is_literal(pattern))
+    return any(_glob(pattern)(subject) for pattern in islice(globs, MAX_GLOBS))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from palpo.core.invite_permission import InvitePermission, permission
+from palpo.core.invite_permission import MAX_GLOBS, InvitePermission, permission
 
 BOB = "@bob:two.example"
 
@@ -43,3 +43,11 @@ def test_default_action(action: object, expected: str) -> None:
 def test_the_port_does_not_count(server: str) -> None:
     lists = {"blocked_servers": ["two.example", "[2001:db8::1]"], "allowed_servers": ["*:*8448"]}
     assert permission({}, lists, f"@bob:{server}") is InvitePermission.BLOCK
+
+
+def test_names_are_not_bounded_but_globs_are() -> None:
+    names = [f"@user{number}:one.example" for number in range(5000)]
+    globs = [f"@user{number}:*" for number in range(MAX_GLOBS)]
+    assert permission({}, {"blocked_users": [*names, BOB]}, BOB) is InvitePermission.BLOCK
+    assert permission({}, {"blocked_users": [*globs[1:], "@bob:*"]}, BOB) is InvitePermission.BLOCK
+    assert permission({}, {"blocked_users": [*globs, "@bob:*"]}, BOB) is InvitePermission.ALLOW
