@@ -32,12 +32,12 @@ class SentMembers:
         """Whether that event has been sent."""
         return self._sent.get(room_id, {}).get(user_id) == event_id
 
-    def mark(self, place: Place, room_id: str, members: Iterable[tuple[str, str]], *, initial: bool) -> None:
+    def mark(self, place: Place, room_id: str, members: Iterable[tuple[str, str]], *, anew: bool) -> None:
         """Note that ``(user, event)`` pairs are in the response that leads to ``place``.
 
-        ``initial`` if the client had nothing of the room, or has been told to drop what it had.
+        ``anew`` if the client had nothing of the room, or is to drop what it had.
         """
-        if initial:
+        if anew:
             self._sent.pop(room_id, None)
         sent = self._sent.setdefault(room_id, {})
         for user_id, event_id in members:

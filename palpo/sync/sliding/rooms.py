@@ -66,6 +66,8 @@ class RoomNews:
     """Whether the counts are news."""
     members: list[tuple[str, str]] = field(default_factory=list)
     """``(user, event)`` of those who are in it, where they are loaded lazily."""
+    forgets: bool = False
+    """Whether the client forgets what members it knew: of a room that is new, and after a gap."""
     limit: int = 0
     """How many of the newest events the client then has."""
 
@@ -118,7 +120,11 @@ class SlidingRooms:
 
     async def collect(self, listener: Listener, due: Due, upto: int) -> RoomNews:
         """What there is to tell of a room."""
-        news = RoomNews(due=due, limit=WHOLE if due.sent is None or due.initial else due.sent.limit)
+        news = RoomNews(
+            due=due,
+            limit=WHOLE if due.sent is None or due.initial else due.sent.limit,
+            forgets=due.initial,
+        )
         if due.room.membership in GONE:
             await self._collect_left(listener, news, upto)
         elif due.joined:
@@ -236,6 +242,7 @@ class SlidingRooms:
         """Those who appear in the timeline, if the connection does not know them yet."""
         due, timeline = news.due, news.timeline
         assert timeline is not None
+        news.forgets |= timeline.limited and not news.expanded
         shown = {item.event.sender for item in timeline.events}
         shown |= {
             item.event.state_key
@@ -245,7 +252,7 @@ class SlidingRooms:
         members = await self._store.state_events(end, [(MEMBER, user_id) for user_id in sorted(shown)])
         there = {item.event_id for item in news.state}
         for (_, user_id), item in members.items():
-            known = not due.initial and listener.members.knows(due.room_id, user_id, item.event_id)
+            known = not news.forgets and listener.members.knows(due.room_id, user_id, item.event_id)
             if item.event_id not in there and not known:
                 news.state.append(item)
         news.members = _members(news.state)

@@ -302,7 +302,7 @@ def _note_members(connection: Connection, answer: Answer, generation: int) -> No
     place = generation, answer.window.upto
     for news in answer.rooms:
         if news.members:
-            connection.members.mark(place, news.due.room_id, news.members, initial=news.due.initial)
+            connection.members.mark(place, news.due.room_id, news.members, anew=news.forgets)
 
 
 def _note_global(connection: Connection, request: SlidingRequest, todo: Plan) -> None:
