@@ -71,6 +71,8 @@ class Notifications:
         wanted = DEFAULT_LIMIT if limit is None else max(1, min(limit, MAX_LIMIT))
         rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
         rooms = [row.room_id for row in rows if row.membership in ("join", "invite")]
+        if not rooms:
+            return Page(notifications=[], next_token=None)
         found: list[tuple[StoredEvent, list[Any]]] = []
         for _ in range(MAX_BATCHES):
             if upto <= 0 or len(found) >= wanted:

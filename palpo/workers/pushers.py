@@ -180,7 +180,10 @@ class PushWorker:
         told = [
             Told(user_id, stored.position, stored.event_id, actions) for user_id, actions in found.items()
         ]
-        if stored.event.sender in users:
+        if stored.event.redacts is not None:
+            # It may have been unread.
+            told += [Told(user_id, stored.position) for user_id in users if user_id not in found]
+        elif stored.event.sender in users:
             # Sending reads what came before it.
             told.append(Told(stored.event.sender, stored.position))
         return told

@@ -187,6 +187,15 @@ async def test_a_room_that_was_left_meanwhile(server: Homeserver, gateway: PostS
     assert told[0]["counts"] == {}
 
 
+async def test_redacting_tells_the_number(server: Homeserver, gateway: PostServer) -> None:
+    alice, bob, room_id = await conversation(server)
+    await set_pusher(alice, gateway)
+    event_id = await bob.send(room_id, "a mistake")
+    assert (await notification(gateway))["counts"] == {"unread": 1}
+    await bob.put(f"/rooms/{room_id}/redact/{event_id}/1", {})
+    assert (await notification(gateway))["counts"] == {}
+
+
 async def test_any_success_is_one(server: Homeserver, gateway: PostServer) -> None:
     alice, bob, room_id = await conversation(server)
     await set_pusher(alice, gateway)
