@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 
 from palpo.config.model import Config
 from palpo.core import identifiers
@@ -14,16 +15,28 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.appservices import AppServices
-from palpo.services.logins import DeviceChoice, Logins, NewSession
+from palpo.services.logins import DeviceChoice, Logins, NewSession, locked
 from palpo.services.passwords import Passwords
 from palpo.services.profiles import Profiles
+from palpo.services.registration_tokens import RegistrationTokens
 from palpo.services.sessions import Requester
+from palpo.services.threepids import ThirdPartyIds
 from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
+from palpo.storage.threepids import Session
 from palpo.streams.clock import Clock
 
 LOCALPART_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 NONCE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What user-interactive auth has shown of who registers."""
+
+    uia_session: str
+    address: Session | None = None
+    """The validation of an email address."""
 
 
 class Registration:
@@ -38,6 +51,8 @@ class Registration:
         logins: Logins,
         profiles: Profiles,
         appservices: AppServices,
+        tokens: RegistrationTokens,
+        threepids: ThirdPartyIds,
         secret: bytes,
     ) -> None:
         """``secret`` is known to the server's processes only; nonces are made with it."""
@@ -48,6 +63,8 @@ class Registration:
         self._logins = logins
         self._profiles = profiles
         self._appservices = appservices
+        self._tokens = tokens
+        self._threepids = threepids
         self._secret = secret
 
     def user_id(self, username: str, *, appservice_id: str | None = None) -> UserId:
@@ -86,11 +103,12 @@ class Registration:
         choice: DeviceChoice | None,
         *,
         admin: bool = False,
+        proof: Proof | None = None,
     ) -> tuple[str, NewSession | None]:
         """A new account; its user ID, and its first session unless ``choice`` is None.
 
         A username is made up where there is none. Without a password nobody can log in by one. Raises
-        M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD (400).
+        M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400).
         """
         user_id = await self.check_available(username) if username is not None else self._made_up()
         hash_ = None
@@ -100,7 +118,7 @@ class Registration:
         account = Account(
             user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
         )
-        return user_id, await self._create(account, choice)
+        return user_id, await self._create(account, choice, proof)
 
     async def register_for_appservice(
         self, appservice_id: str, username: str, choice: DeviceChoice | None
@@ -114,16 +132,18 @@ class Registration:
         return user_id, await self._create(account, choice)
 
     def check_guest(self, guest: Requester, username: str | None) -> None:
-        """Raises Forbidden where ``guest`` is none, or ``username`` is not their own."""
+        """Raises Forbidden where ``guest`` is none, or ``username`` not theirs; M_USER_LOCKED (401)."""
+        if guest.locked:
+            raise locked()
         if not guest.is_guest or username != identifiers.localpart_of(guest.user_id):
             raise Forbidden("That is not a guest's access token and username")
 
     async def upgrade_guest(
-        self, guest: Requester, password: str | None, choice: DeviceChoice | None
+        self, guest: Requester, password: str | None, choice: DeviceChoice | None, proof: Proof
     ) -> tuple[str, NewSession | None]:
         """Make the account of ``guest`` a user's (spec: "Guest Access"); returns as ``register`` does.
 
-        Raises Forbidden, M_WEAK_PASSWORD (400).
+        Raises Forbidden, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400).
         """
         hash_ = None
         if password is not None:
@@ -134,6 +154,7 @@ class Registration:
         async def unit(tx: WriteTransaction) -> bool:
             if not await storage.upgrade_guest(tx, guest.user_id, hash_):
                 return False
+            await self._take(tx, guest.user_id, proof)
             if session is not None and choice is not None:
                 await self._logins.store(tx, session, choice)
             return True
@@ -206,13 +227,23 @@ class Registration:
         localpart = "".join(secrets.choice(LOCALPART_LETTERS) for _ in range(12))
         return self.user_id(localpart)
 
-    async def _create(self, account: Account, choice: DeviceChoice | None) -> NewSession | None:
+    async def _take(self, tx: WriteTransaction, user_id: str, proof: Proof) -> None:
+        """Count the registration token, and give the account its address."""
+        await self._tokens.complete(tx, proof.uia_session)
+        if proof.address is not None:
+            await self._threepids.add_within(tx, user_id, proof.address)
+
+    async def _create(
+        self, account: Account, choice: DeviceChoice | None, proof: Proof | None = None
+    ) -> NewSession | None:
         session = None if choice is None else self._logins.new_session(account.user_id, choice)
 
         async def unit(tx: WriteTransaction) -> bool:
             if await storage.find(tx, account.user_id) is not None:
                 return False
             await storage.insert(tx, account)
+            if proof is not None:
+                await self._take(tx, account.user_id, proof)
             if session is not None and choice is not None:
                 await self._logins.store(tx, session, choice)
             return True

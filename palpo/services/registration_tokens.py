@@ -64,9 +64,9 @@ class RegistrationTokens:
         if _TOKEN.fullmatch(token) is None or not await self._db.write(unit):
             raise Forbidden("The registration token is not valid")
 
-    async def complete(self, uia_session: str) -> None:
-        """The registration has made its account."""
-        await self._db.write(lambda tx: storage.complete(tx, uia_session))
+    async def complete(self, tx: WriteTransaction, uia_session: str) -> None:
+        """Count the use that a registration holds, if it does, in the unit of work that makes its account."""
+        await storage.complete(tx, uia_session)
 
     async def create(
         self, token: str | None = None, *, uses_allowed: int | None = None, valid_ms: int | None = None

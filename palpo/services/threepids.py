@@ -194,6 +194,10 @@ class ThirdPartyIds:
 
     async def add(self, user_id: str, proven: Session) -> None:
         """Give an account what was validated; raises BadRequest, M_THREEPID_IN_USE."""
+        await self._db.write(lambda tx: self.add_within(tx, user_id, proven))
+
+    async def add_within(self, tx: WriteTransaction, user_id: str, proven: Session) -> None:
+        """As ``add``, within a unit of work."""
         now = self._clock.now_ms()
         new = ThirdPartyId(
             medium=proven.medium,
@@ -203,11 +207,8 @@ class ThirdPartyIds:
             added_ts=now,
         )
 
-        async def unit(tx: WriteTransaction) -> bool:
-            await storage.end_session(tx, proven.session_id)
-            return await storage.add(tx, new)
-
-        if not await self._db.write(unit):
+        await storage.end_session(tx, proven.session_id)
+        if not await storage.add(tx, new):
             raise _in_use()
 
     async def remove(self, user_id: str, medium: str, address: str) -> None:

@@ -7,10 +7,10 @@ from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
 from palpo.core.errors import Forbidden, InvalidParam, MissingParam
 from palpo.services.logins import DeviceChoice, NewSession
+from palpo.services.registration import Proof
 from palpo.services.registration_stages import EMAIL, RECAPTCHA, TERMS
 from palpo.services.threepids import REGISTER
 from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
-from palpo.storage.threepids import Session
 from palpo.wire.client import registration as wire
 from palpo.wire.endpoint import NoBody, NoParams
 
@@ -42,28 +42,25 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
         guest = await call.services.sessions.authenticate(body.guest_access_token)
         registration.check_guest(guest, body.username)
         uia_session = await authorise(call, body.auth, flows=flows)
-        proven = await _proven_address(call, uia_session)
-        user_id, session = await registration.upgrade_guest(guest, body.password, wanted)
+        proof = await _proof(call, uia_session)
+        user_id, session = await registration.upgrade_guest(guest, body.password, wanted, proof)
     else:
         if body.username is not None:
             await registration.check_available(body.username)
         uia_session = await authorise(call, body.auth, flows=flows)
-        proven = await _proven_address(call, uia_session)
-        user_id, session = await registration.register(body.username, body.password, wanted)
-    await call.services.registration_tokens.complete(uia_session)
-    if proven is not None:
-        await call.services.threepids.add(user_id, proven)
+        proof = await _proof(call, uia_session)
+        user_id, session = await registration.register(body.username, body.password, wanted, proof=proof)
     if session is None:
         return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
     return _registered(session)
 
 
-async def _proven_address(call: Call, uia_session: str) -> Session | None:
-    """The email address that the user has shown to be theirs; raises M_THREEPID_IN_USE (400)."""
+async def _proof(call: Call, uia_session: str) -> Proof:
+    """What the user has shown, their email address for one; raises M_THREEPID_IN_USE (400)."""
     proven = await call.services.threepids.proven(uia_session, REGISTER)
     if proven is not None:
         await call.services.threepids.check_free(proven)
-    return proven
+    return Proof(uia_session=uia_session, address=proven)
 
 
 async def _register_for_appservice(

@@ -87,6 +87,8 @@ class AccountServices(Base):
             self.logins,
             self.profiles,
             self.appservices,
+            self.registration_tokens,
+            self.threepids,
             secret=self.key.seed,
         )
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from palpo.core.errors import BadRequest
+from palpo.services.logins import DeviceChoice
+from palpo.services.registration import Proof
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 from tests.support.mail import Mailbox, link_in, mailbox, text_of
 from tests.support.post_server import post_server
@@ -233,6 +236,19 @@ async def test_registering_with_an_address(server: Homeserver, box: Mailbox) -> 
     await bob.post("/account/deactivate", {"auth": password_auth(bob, challenge["session"])})
     again = await validated(client, box, "/register", address="bob@example.org", secret="again")
     assert again["sid"] != credentials["sid"], "the address is free again"
+
+
+async def test_an_address_that_is_taken_meanwhile_makes_no_account(
+    server: Homeserver, alice: Client, box: Mailbox
+) -> None:
+    credentials = await validated(alice, box, "/register")
+    services = server.services
+    address = await services.threepids.validated(credentials["sid"], credentials["client_secret"])
+    await services.threepids.add(alice.user_id, address)
+    proof = Proof(uia_session="session", address=address)
+    with pytest.raises(BadRequest, match="in use"):
+        await services.registration.register("bob", PASSWORD, DeviceChoice(), proof=proof)
+    await server.register("bob")
 
 
 @pytest.mark.parametrize(
