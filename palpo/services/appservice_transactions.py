@@ -50,6 +50,8 @@ class Batch:
     body: bytes | None
     delivered: Sequence[int] = ()
     """Positions of messages to devices that nobody else will fetch."""
+    untold: Collection[str] = ()
+    """Users of ``changed_keys`` for whom there was no room."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,10 +115,16 @@ class AppserviceTransactions:
             if ephemeral:
                 body[self._registration.ephemeral_key] = ephemeral
         delivered: list[int] = []
+        own_changed = sorted(filter(self._interests.has_user, changed_keys))
         if self._registration.encryption:
-            delivered = await self._add_encryption(body, rows, wanted, changed_keys)
+            delivered = await self._add_encryption(body, rows, wanted, own_changed[:MAX_USERS])
         empty = not body["events"] and len(body) == 1
-        return Batch(upto=upto, body=None if empty else msgspec.json.encode(body), delivered=delivered)
+        return Batch(
+            upto=upto,
+            body=None if empty else msgspec.json.encode(body),
+            delivered=delivered,
+            untold=own_changed[MAX_USERS:],
+        )
 
     async def _rows(self, tx: Transaction, after: int, upto: int) -> _Rows:
         rows = _Rows(upto=upto)
@@ -176,7 +184,7 @@ class AppserviceTransactions:
         return found
 
     async def _add_encryption(
-        self, body: dict[str, Any], rows: _Rows, wanted: Sequence[StoredEvent], changed_keys: Collection[str]
+        self, body: dict[str, Any], rows: _Rows, wanted: Sequence[StoredEvent], changed_keys: Sequence[str]
     ) -> list[int]:
         """Add what encryption needs to ``body``; the positions of the messages that can be deleted."""
         messages = [
@@ -187,11 +195,10 @@ class AppserviceTransactions:
         changed, left = await self._device_lists(rows, wanted)
         if changed or left:
             body[DEVICE_LISTS] = {"changed": changed, "left": left}
-        users = {user_id for _, user_id, _, _ in messages}
-        users.update(user_id for user_id in changed_keys if self._interests.has_user(user_id))
+        users = dict.fromkeys((*changed_keys, *(user_id for _, user_id, _, _ in messages)))
         for room_id in {item.event.room_id for item in wanted if item.event.type == "m.room.encrypted"}:
-            users.update(await self._interests.users_in(room_id))
-        await self._add_key_counts(body, sorted(users)[:MAX_USERS])
+            users.update(dict.fromkeys(sorted(await self._interests.users_in(room_id))))
+        await self._add_key_counts(body, list(users)[:MAX_USERS])
         own = await self._own({item[1] for item in messages})
         return [position for position, user_id, _, _ in messages if user_id in own]
 

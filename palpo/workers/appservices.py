@@ -126,6 +126,7 @@ class AppserviceSender:
         if upto <= self._seen and not changed_keys:
             return False
         batch = await self._transactions.next(self._seen, max(upto, self._seen), changed_keys)
+        self._changed_keys.update(batch.untold)
         if batch.body is not None or batch.upto - self._since >= REMEMBER_EVERY:
             await self._store(queue, batch)
             self._since = batch.upto
@@ -186,7 +187,8 @@ class AppserviceSender:
     def _on_commit(self, commit: Commit) -> None:
         if self.registration.encryption:
             for topic in commit.topics:
-                if topic.startswith("one_time_keys:"):
-                    self._changed_keys.add(topic.removeprefix("one_time_keys:"))
+                kind, _, user_id = topic.partition(":")
+                if kind == "one_time_keys" and self.registration.has_user(user_id):
+                    self._changed_keys.add(user_id)
         if commit.position > self._seen or self._changed_keys or EVERYTHING in commit.topics:
             self._news.set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from palpo.services import appservice_transactions
 from palpo.workers import appservices as worker
 from tests.support import encryption
 from tests.support.appservices import HS_TOKEN, Appservice, AppserviceUser, make_user, registration
@@ -287,6 +288,34 @@ async def test_what_encryption_needs(tmp_path: Path) -> None:
         await bridge.until(lambda: alice.user_id in told_of("changed"))
         await alice.post(f"/rooms/{room}/leave")
         await bridge.until(lambda: alice.user_id in told_of("left"))
+
+
+async def test_key_counts_of_many_users_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appservice_transactions, "MAX_USERS", 2)
+    monkeypatch.setattr(worker, "GATHER_SECONDS", 0.3)
+    bridge = Appservice()
+    files = [registration(tmp_path, url=bridge.url, **{"org.matrix.msc3202": True})]
+    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+        alice = await server.register("alice")
+        users = [await make_user(server, f"_irc_{number}") for number in range(5)]
+        for user in users:
+            await user.put("/devices/DEV", {}, status=201)
+            body = {
+                "device_keys": encryption.device_keys(user.user_id, "DEV"),
+                "one_time_keys": encryption.one_time_keys(user.user_id, "DEV", 1, 2),
+            }
+            await AppserviceUser(server, user.user_id, "DEV").post("/keys/upload", body)
+
+        def told() -> dict[str, int]:
+            counts = "org.matrix.msc3202.device_one_time_keys_count"
+            found = [item.body.get(counts, {}) for item in bridge.transactions]
+            assert all(len(users) <= 2 for users in found)
+            return {name: item["DEV"]["signed_curve25519"] for users in found for name, item in users.items()}
+
+        await bridge.until(lambda: told() == {user.user_id: 2 for user in users})
+        wanted = {user.user_id: {"DEV": "signed_curve25519"} for user in users}
+        await alice.post("/keys/claim", {"one_time_keys": wanted})
+        await bridge.until(lambda: told() == {user.user_id: 1 for user in users})
 
 
 async def test_a_new_service_is_not_told_of_the_past(tmp_path: Path) -> None:
