@@ -12,10 +12,10 @@ from palpo.services.tokens import Order
 from palpo.services.visibility import Visibility
 from palpo.storage.events import StoredEvent
 
-MAX_ROUNDS = 6
+MAX_ROUNDS = 8
 """How often more is read because the filter let too little through."""
 FURTHER = 100
-"""Events that are read at least in each further round."""
+"""Events up to which each further round reads twice as many."""
 
 Wanted = Callable[[Event], bool]
 
@@ -49,10 +49,8 @@ class Timelines:
         found: list[StoredEvent] = []
         left_out = False
         low, more = upto, True
-        for round_ in range(MAX_ROUNDS):
-            asked = limit + 1 - len(found)
-            if round_ > 0:
-                asked = max(asked, FURTHER)
+        asked = limit + 1
+        for _ in range(MAX_ROUNDS if limit else 1):
             page = await self._page(room_id, after, low, asked)
             more = len(page) == asked
             kept = await self._visibility.visible(page, user_id)
@@ -63,6 +61,7 @@ class Timelines:
             if not more or len(found) > limit:
                 break
             low = page[-1].position - 1
+            asked = max(limit + 1 - len(found), min(2 * asked, FURTHER))
         limited = more or len(found) > limit
         chosen = found[:limit]
         chosen.reverse()
