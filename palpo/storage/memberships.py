@@ -41,7 +41,12 @@ _COLUMNS = (
     m.forgotten,
     m.stripped_state,
 )
-_UPSERT = upsert(memberships, key=["room_id", "user_id"])
+_KEY = ["room_id", "user_id"]
+_UPSERT = upsert(memberships, key=_KEY)
+_UPSERT_GONE = upsert(
+    memberships, key=_KEY, update=["membership", "event_id", "sender", "position", "stripped_state"]
+)
+GONE = ("leave", "ban")
 _GET = Statement(
     select(*_COLUMNS).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
 )
@@ -102,12 +107,6 @@ _MUTUAL = Statement(
     )
     .order_by(m.room_id)
 )
-_SHARED = Statement(
-    select(_other.c.user_id)
-    .distinct()
-    .select_from(memberships.join(_other, _other.c.room_id == m.room_id))
-    .where(m.user_id == bindparam("user_id"), m.membership == "join", _other.c.membership == "join")
-)
 _FORGET = Statement(
     update(memberships)
     .where(m.room_id == bindparam("room_key"), m.user_id == bindparam("user_key"))
@@ -116,23 +115,25 @@ _FORGET = Statement(
 
 
 async def put(tx: WriteTransaction, changed: Sequence[Membership]) -> None:
-    """Store memberships over the ones before them."""
-    await tx.many(
-        _UPSERT,
-        [
-            {
-                "room_id": item.room_id,
-                "user_id": item.user_id,
-                "membership": item.membership,
-                "event_id": item.event_id,
-                "sender": item.sender,
-                "position": item.position,
-                "forgotten": int(item.forgotten),
-                "stripped_state": item.stripped_state,
-            }
-            for item in changed
-        ],
-    )
+    """Store memberships over the ones before them.
+
+    What the user has forgotten stays forgotten if they are banned, say, or a ban is lifted.
+    """
+    rows = [
+        {
+            "room_id": item.room_id,
+            "user_id": item.user_id,
+            "membership": item.membership,
+            "event_id": item.event_id,
+            "sender": item.sender,
+            "position": item.position,
+            "forgotten": int(item.forgotten),
+            "stripped_state": item.stripped_state,
+        }
+        for item in changed
+    ]
+    await tx.many(_UPSERT, [row for row in rows if row["membership"] not in GONE])
+    await tx.many(_UPSERT_GONE, [row for row in rows if row["membership"] in GONE])
 
 
 async def get(tx: Transaction, room_id: str, user_id: str) -> Membership | None:
@@ -180,11 +181,6 @@ async def some_rooms(tx: Transaction, user_ids: Collection[str], limit: int) -> 
     """``(user ID, room)``: up to ``limit`` of the rooms that each of the users is in."""
     rows = await tx.all(_SOME_ROOMS, user_ids=list(user_ids), limit=limit)
     return [(row[0], row[1]) for row in rows]
-
-
-async def shared_users(tx: Transaction, user_id: str) -> list[str]:
-    """Everyone who is in a room that ``user_id`` is in, themselves included."""
-    return [row[0] for row in await tx.all(_SHARED, user_id=user_id)]
 
 
 async def counts(tx: Transaction, room_id: str) -> dict[str, int]:

@@ -77,6 +77,20 @@ async def test_invite_join_leave_forget(server: Homeserver, alice: Client, bob: 
     await bob.post(f"/join/{room_id}", status=403)
 
 
+async def test_what_is_forgotten_stays_so(server: Homeserver, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    await bob.post(f"/rooms/{room_id}/leave")
+    await bob.post(f"/rooms/{room_id}/forget")
+    everything = {"filter": '{"room": {"include_leave": true}}'}
+    for verb in ("ban", "unban"):
+        await alice.post(f"/rooms/{room_id}/{verb}", {"user_id": bob.user_id})
+        await bob.get(f"/rooms/{room_id}/state", status=403)
+        assert "rooms" not in await bob.get("/sync", params=everything)
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": bob.user_id})
+    assert (await bob.get("/sync"))["rooms"]["invite"].keys() == {room_id}
+
+
 async def test_leaving_where_one_never_was(alice: Client, bob: Client) -> None:
     room_id = await alice.create_room()
     assert (await bob.post(f"/rooms/{room_id}/leave", status=403))["errcode"] == "M_FORBIDDEN"
