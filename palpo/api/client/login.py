@@ -5,8 +5,7 @@ from __future__ import annotations
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
-from palpo.config.appservices import Registration
-from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound, UnknownToken
+from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
 from palpo.services.login_identifiers import user_of
 from palpo.services.logins import LOGIN_TOKEN_MS, DeviceChoice
 from palpo.storage.accounts import Account
@@ -68,7 +67,8 @@ async def _prove(call: Call, body: wire.Login) -> Account:
             raise MissingParam("token is missing")
         return await logins.spend_login_token(body.token[:MAX_TOKEN])
     if body.type == APPLICATION_SERVICE:
-        appservice = _appservice(call)
+        # The application service API says so since v1.10; the client-server API, M_FORBIDDEN, is older.
+        appservice = require_appservice(call)
         account = await logins.find(await user_of(body, call.services.threepids))
         if account is None:
             raise Forbidden("There is no such user")
@@ -76,14 +76,6 @@ async def _prove(call: Call, body: wire.Login) -> Account:
             raise Forbidden("The user is not the application service's", errcode="M_EXCLUSIVE")
         return account
     raise BadRequest("Unknown login type", errcode="M_UNKNOWN")
-
-
-def _appservice(call: Call) -> Registration:
-    """The application service that asks; raises MissingToken, and Forbidden (spec: "Appservice Login")."""
-    try:
-        return require_appservice(call)
-    except UnknownToken as error:
-        raise Forbidden(error.message) from None
 
 
 @handlers.serves(wire.generate_login_token)

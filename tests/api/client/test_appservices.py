@@ -138,7 +138,7 @@ async def test_login(server: Homeserver) -> None:
     assert APPSERVICE_LOGIN in types
     assert (await server.client().post("/login", body, status=401))["errcode"] == "M_MISSING_TOKEN"
     alice = await server.register("alice")
-    assert (await alice.post("/login", body, status=403))["errcode"] == "M_FORBIDDEN"
+    assert (await alice.post("/login", body, status=401))["errcode"] == "M_UNKNOWN_TOKEN"
     body["identifier"]["user"] = "_irc_nobody"
     assert (await sender.post("/login", body, status=403))["errcode"] == "M_FORBIDDEN"
     body["identifier"]["user"] = "alice"
