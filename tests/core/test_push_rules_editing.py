@@ -248,6 +248,18 @@ def test_what_is_stored_makes_the_ruleset_whole_again(edits: list[tuple[str, str
     assert merge(DEFAULTS, msgspec.json.decode(stored, type=Customisation)) == ruleset
 
 
+def test_conditions_are_bounded_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(editing, "MAX_ALL_CONDITIONS", 5)
+    two = {"conditions": [{"kind": "contains_display_name"}] * 2, "actions": []}
+    bare = merge(Ruleset(), Customisation())
+    rules = add_rule(bare, "override", parse_rule("override", "a", two))
+    rules = add_rule(rules, "underride", parse_rule("underride", "b", two))
+    with pytest.raises(BadRequest):
+        add_rule(rules, "override", parse_rule("override", "c", two))
+    rules = add_rule(rules, "override", parse_rule("override", "a", {"conditions": [], "actions": []}))
+    assert own(add_rule(rules, "override", parse_rule("override", "c", two))) == ["c", "a"]
+
+
 def test_wildcards_are_bounded_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(editing, "MAX_GLOBS", 10)
     condition = {"kind": "event_match", "key": "content.topic", "pattern": "*b??"}

@@ -123,7 +123,9 @@ def _compile_property_contains(condition: dict[str, Any]) -> Predicate | None:
 
     def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
         values = get(event)
-        return type(values) is list and any(type(value) is kind and value == wanted for value in values)
+        if type(values) is not list or wanted not in values:
+            return False
+        return any(type(value) is kind and value == wanted for value in values)
 
     return check
 

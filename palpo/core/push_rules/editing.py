@@ -13,10 +13,13 @@ from palpo.core.push_rules.model import KINDS, PushRule, Ruleset, parse_actions
 
 MAX_RULES: Final = {"override": 1000, "content": 200, "room": 10_000, "sender": 10_000, "underride": 1000}
 """Rules of each kind that a user may have; rules with conditions are tried one by one for each event."""
+MAX_ALL_CONDITIONS: Final = 2000
+"""Conditions of all of a user's rules together."""
 MAX_GLOBS: Final = 4000
 """Characters in all of a user's patterns with wildcards: each may cost its length times that of a text."""
 
-_WITH_GLOBS: Final = ("override", "content", "underride")
+_WITH_CONDITIONS: Final = ("override", "content", "underride")
+"""Kinds whose rules are tried one by one; the others' are looked up."""
 
 
 class Customisation(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +75,8 @@ def add_rule(
 
     It goes right before or right after another of the user's rules (``before`` wins); otherwise a new one
     becomes the user's most important of its kind, and a replaced one stays in its place. Raises
-    ``BadRequest`` for a neighbour that is not there, and when there are too many rules or wildcards.
+    ``BadRequest`` for a neighbour that is not there, and when there are too many rules, conditions or
+    wildcards.
     """
     rules = list(ruleset.of_kind(kind))
     at = next((i for i, old in enumerate(rules) if old.rule_id == rule.rule_id), None)
@@ -88,9 +92,7 @@ def add_rule(
     elif after is not None:
         position = _neighbour(rules, after) + 1
     changed = ruleset.with_kind(kind, (*rules[:position], rule, *rules[position:]))
-    globs = sum(_globs_of(each) for name in _WITH_GLOBS for each in changed.of_kind(name))
-    if _globs_of(rule) and globs > MAX_GLOBS:
-        raise BadRequest(f"Patterns with wildcards may have no more than {MAX_GLOBS} characters together")
+    _check_cost(changed, rule)
     return changed
 
 
@@ -111,6 +113,15 @@ def set_actions(ruleset: Ruleset, kind: str, rule_id: str, actions: object) -> R
     """Replace a rule's actions, a default one's too; raises ``NotFound``, ``BadJson``."""
     parsed = parse_actions(actions)
     return _change(ruleset, kind, rule_id, lambda rule: msgspec.structs.replace(rule, actions=parsed))
+
+
+def _check_cost(ruleset: Ruleset, added: PushRule) -> None:
+    """Raises ``BadRequest`` where a new rule makes it too dear to judge an event."""
+    rules = [rule for kind in _WITH_CONDITIONS for rule in ruleset.of_kind(kind)]
+    if added.conditions and sum(len(rule.conditions or ()) for rule in rules) > MAX_ALL_CONDITIONS:
+        raise BadRequest(f"There may be no more than {MAX_ALL_CONDITIONS} conditions")
+    if _globs_of(added) and sum(map(_globs_of, rules)) > MAX_GLOBS:
+        raise BadRequest(f"Patterns with wildcards may have no more than {MAX_GLOBS} characters together")
 
 
 def _globs_of(rule: PushRule) -> int:
