@@ -13,6 +13,8 @@ from palpo.wire.client.filters import EventFilter, Filter, RoomEventFilter
 
 MAX_NAMES: Final = 1000
 """Entries that one list of a filter may have."""
+MAX_GLOBS: Final = 100
+"""Entries with a ``*`` among them: each is tried on every event."""
 
 Wanted = Callable[[Event], bool]
 WantedName = Callable[[str], bool]
@@ -150,10 +152,15 @@ def _any_glob(patterns: Iterable[str]) -> WantedName:
     if "*" in patterns:
         return lambda name: True
     exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
-    globs = [pattern.split("*") for pattern in patterns - exact]
+    globs = [_pieces(pattern) for pattern in patterns - exact]
     if not globs:
         return lambda name: name in exact
     return lambda name: name in exact or any(_matches(pieces, name) for pieces in globs)
+
+
+def _pieces(glob: str) -> list[str]:
+    first, *middle, last = glob.split("*")
+    return [first, *filter(None, middle), last]
 
 
 def _matches(pieces: Sequence[str], name: str) -> bool:
@@ -197,5 +204,7 @@ def _check_ids(sigil: str, *lists: Sequence[str] | None) -> None:
             continue
         if len(names) > MAX_NAMES:
             raise InvalidParam(f"A filter's list has more than {MAX_NAMES} entries")
+        if not sigil and sum("*" in name for name in names) > MAX_GLOBS:
+            raise InvalidParam(f"A filter's list has more than {MAX_GLOBS} entries with a *")
         if not all(name.startswith(sigil) and "\0" not in name for name in names):
             raise BadJson(f"A filter's list has something in it that does not start with {sigil!r}")

@@ -50,6 +50,8 @@ THREADED = {"m.relates_to": {"rel_type": "m.thread", "event_id": "$x"}}
         ({"types": ["m.room.message"]}, event(), True),
         ({"types": ["m.room.*"]}, event(), True),
         ({"types": ["m.*.message"]}, event(), True),
+        ({"types": ["**m.***.mess**age**"]}, event(), True),
+        ({"types": ["**m.***.message.**"]}, event(), False),
         ({"types": ["m.room"]}, event(), False),
         ({"types": ["*"], "not_types": ["m.room.m*"]}, event(), False),
         ({"not_types": ["m.room.member"]}, event(), True),
@@ -111,6 +113,7 @@ def test_what_is_no_room_event() -> None:
         (b'{"presence": {"senders": ["not a user"]}}', BadJson),
         (b'{"event_format": "other"}', BadJson),
         (orjson.dumps({"account_data": {"types": ["x"] * 1001}}), InvalidParam),
+        (orjson.dumps({"account_data": {"types": ["x*"] * 101}}), InvalidParam),
     ],
 )
 def test_bad_filters(text: bytes, error: type[Exception]) -> None:
