@@ -94,21 +94,22 @@ class Logins:
         found = await self._db.read(lambda tx: storage.find_all(tx, [user_id, lowered]))
         return found.get(user_id) or found.get(lowered)
 
-    async def check_password(self, user: str, password: str) -> Account:
+    async def check_password(self, user: str, password: str, *, asker: str = "") -> Account:
         """The account that ``user`` and ``password`` prove; an unknown one costs the same time.
 
+        ``asker`` is who is logged in already: whoever guesses from outside does not spend their attempts.
         Raises Forbidden, M_USER_DEACTIVATED (403) and LimitExceeded.
         """
         account = await self.find(user)
-        charged = account.user_id if account else user[:MAX_LENGTH]
-        self._failures.check(charged)
+        budget = f"{asker} {account.user_id if account else user[:MAX_LENGTH]}"
+        self._failures.charge(budget)
         hash_ = account.password_hash if account else None
         right = await self._passwords.verify(password, hash_)
         if account is not None and account.deactivated:
             raise deactivated()
         if account is None or hash_ is None or not right:
-            self._failures.failed(charged)
             raise Forbidden("Wrong username or password")
+        self._failures.refund(budget)
         if self._passwords.outdated(hash_):
             return await self._rehash(account, password)
         return account

@@ -86,7 +86,8 @@ class Passwords:
 class FailedLogins:
     """Limits wrong passwords for each account, whatever addresses they come from.
 
-    A failure is charged to the budget ``rate_limits.login``; an account whose budget is spent is not
+    An attempt is charged to the budget ``rate_limits.login`` before the password is looked at, so that
+    many at once are too many, and given back where it is right. An account whose budget is spent is not
     asked for its password at all.
     """
 
@@ -97,19 +98,22 @@ class FailedLogins:
         self._clock = clock
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def check(self, user_id: str) -> None:
-        """Raises LimitExceeded while there were too many failures."""
-        over = self._full_at.get(user_id, 0.0) + self._cost_ms - self._clock.now_ms() - self._burst_ms
+    def charge(self, budget: str) -> None:
+        """Charge one attempt; raises LimitExceeded while there were too many."""
+        now = float(self._clock.now_ms())
+        full_at = max(self._full_at.get(budget, now), now) + self._cost_ms
+        over = full_at - now - self._burst_ms
         if self._enabled and over > 0:
             raise LimitExceeded("Too many wrong passwords", retry_after_ms=int(over) + 1)
-
-    def failed(self, user_id: str) -> None:
-        """Charge one failure."""
-        now = float(self._clock.now_ms())
-        self._full_at[user_id] = max(self._full_at.get(user_id, now), now) + self._cost_ms
-        self._full_at.move_to_end(user_id)
+        self._full_at[budget] = full_at
+        self._full_at.move_to_end(budget)
         if len(self._full_at) > MAX_FAILING:
             self._full_at.popitem(last=False)
+
+    def refund(self, budget: str) -> None:
+        """Give one attempt back."""
+        if budget in self._full_at:
+            self._full_at[budget] -= self._cost_ms
 
 
 def _too_long(password: str) -> bool:

@@ -118,7 +118,7 @@ class PasswordStage:
             raise Forbidden("A user and a password are needed") from None
         named = (proof.identifier, proof.user, proof.medium, proof.address) != (None,) * 4
         user = await user_of(proof, self._threepids) if named or user_id is None else user_id
-        account = await self._logins.check_password(user, proof.password)
+        account = await self._logins.check_password(user, proof.password, asker=user_id or "")
         if account.user_id != user_id:
             raise SomebodyElse("That is somebody else's password")
 

@@ -52,21 +52,21 @@ def test_failures() -> None:
     clock = FakeClock()
     failures = FailedLogins(RateLimits(login=RateLimit(per_second=1, burst=2)), clock)
     for _ in range(2):
-        failures.check("@a:x")
-        failures.failed("@a:x")
+        failures.charge("@a:x")
     with pytest.raises(LimitExceeded) as caught:
-        failures.check("@a:x")
+        failures.charge("@a:x")
     assert 0 < caught.value.retry_after_ms <= 1001
-    failures.check("@b:x")
+    failures.charge("@b:x")
     clock.advance(caught.value.retry_after_ms)
-    failures.check("@a:x")
-    failures.failed("@a:x")
+    failures.charge("@a:x")
     with pytest.raises(LimitExceeded):
-        failures.check("@a:x")
+        failures.charge("@a:x")
+    failures.refund("@a:x")
+    failures.charge("@a:x")
+    failures.refund("@nobody:x")
 
 
 def test_failures_without_limits() -> None:
     failures = FailedLogins(RateLimits(enabled=False, login=RateLimit(per_second=1, burst=1)), FakeClock())
     for _ in range(5):
-        failures.failed("@a:x")
-        failures.check("@a:x")
+        failures.charge("@a:x")

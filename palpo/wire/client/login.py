@@ -136,7 +136,7 @@ refresh: Endpoint[NoParams, Refresh, Refreshed] = Endpoint(
     method="POST",
     paths=client("/refresh"),
     auth=Auth.NONE,
-    limit=Limit.LOGIN,
+    limit=Limit.DEFAULT,
     body=Refresh,
     response=Refreshed,
 )

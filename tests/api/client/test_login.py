@@ -1,11 +1,12 @@
 """Logging in and refreshing."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from palpo.core.errors import Forbidden
+from palpo.core.errors import Forbidden, LimitExceeded
 from palpo.services.logins import DeviceChoice
 from palpo.storage import cross_signing
 from palpo.storage.cross_signing import CrossSigningKey
@@ -130,6 +131,21 @@ async def test_failures_are_limited_for_each_account(tmp_path: Path) -> None:
         await login("bob", PASSWORD, "10.0.0.9", 200)
         server.clock.advance(2_000_000)
         await login("alice", PASSWORD, "10.0.0.9", 200)
+
+
+async def test_many_attempts_at_once_are_too_many(tmp_path: Path) -> None:
+    limits = {"enabled": True, "login": {"per_second": 0.001, "burst": 3}}
+    async with homeserver(tmp_path, rate_limits=limits) as server:
+        alice = await server.register("alice")
+        check = server.services.logins.check_password
+        for _ in range(5):
+            await check("alice", PASSWORD)
+        guesses = await asyncio.gather(*(check("alice", "wrong") for _ in range(20)), return_exceptions=True)
+        assert [type(guess) for guess in guesses].count(Forbidden) == 3
+        assert [type(guess) for guess in guesses].count(LimitExceeded) == 17
+        # Who is logged in already can still confirm what they do.
+        auth = by_password("alice")
+        await alice.post("/account/password", {"new_password": "a new password", "auth": auth})
 
 
 async def test_refresh(server: Homeserver, alice: Client) -> None:
