@@ -23,6 +23,8 @@ MAX_EVENT_BYTES = 65536
 """The size of the whole event with its signatures, as canonical JSON."""
 MAX_FIELD_LENGTH = 255
 """Of ``type``, ``state_key``, ``sender``, ``room_id`` and ``event_id``."""
+MAX_OWNED_STATE_KEY = 511
+"""Of a ``state_key`` that begins with its owner's user ID (MSC3757)."""
 MAX_PREV_EVENTS = 20
 MAX_AUTH_EVENTS = 10
 MAX_INT64 = 2**63 - 1
@@ -39,7 +41,7 @@ def check_format(rules: RoomVersion, pdu: dict[str, Any]) -> None:
         _check_type(pdu, name, dict)
     _check_type(pdu, "state_key", str, optional=True)
     _check_type(pdu, "unsigned", dict, optional=True)
-    check_field_lengths(pdu, in_bytes=rules.updated_redaction_rules)
+    check_field_lengths(rules, pdu, in_bytes=rules.updated_redaction_rules)
     _check_identifiers(rules, pdu)
     _check_numbers(rules, pdu)
     _check_type(pdu["hashes"], "sha256", str)
@@ -52,7 +54,7 @@ def check_size(size: int) -> None:
         raise TooLarge(f"The event has {size} bytes; {MAX_EVENT_BYTES} are allowed")
 
 
-def check_field_lengths(fields: dict[str, Any], *, in_bytes: bool = True) -> None:
+def check_field_lengths(rules: RoomVersion, fields: dict[str, Any], *, in_bytes: bool = True) -> None:
     """Check the lengths of ``type`` and ``state_key``; of identifiers their grammar checks it.
 
     The limit counts bytes. But before version 11 servers counted code points, and rooms have such
@@ -60,10 +62,10 @@ def check_field_lengths(fields: dict[str, Any], *, in_bytes: bool = True) -> Non
     """
     for name in ("type", "state_key"):
         text = fields.get(name) or ""
-        if len(text) > MAX_FIELD_LENGTH or (
-            in_bytes and len(text.encode("utf-8", "surrogatepass")) > MAX_FIELD_LENGTH
-        ):
-            raise TooLarge(f"{name} is longer than {MAX_FIELD_LENGTH} bytes")
+        owned = rules.owned_state and name == "state_key" and text.startswith("@")
+        limit = MAX_OWNED_STATE_KEY if owned else MAX_FIELD_LENGTH
+        if len(text) > limit or (in_bytes and len(text.encode("utf-8", "surrogatepass")) > limit):
+            raise TooLarge(f"{name} is longer than {limit} bytes")
 
 
 def makes_room_id(rules: RoomVersion, event_type: str) -> bool:

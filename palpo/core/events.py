@@ -182,7 +182,7 @@ def _new_fields(
     pdu: dict[str, Any] = {"type": type, "content": content}
     if state_key is not None:
         pdu["state_key"] = state_key
-    check_field_lengths(pdu)
+    check_field_lengths(rules, pdu)
     if makes_room_id(rules, type) != (room_id is None):
         raise BadJson(f"{type[:64]} does not fit a room of version {rules.id} here")
     if room_id is not None:

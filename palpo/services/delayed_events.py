@@ -25,6 +25,7 @@ from palpo.core.errors import (
     NotFound,
     TooLarge,
 )
+from palpo.core.event_format import MAX_OWNED_STATE_KEY
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.db.engine import Commit, Database
 from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
@@ -324,11 +325,11 @@ def _request_hash(requester: Requester, room_id: str, type_: str, transaction_id
 def _check(type_: str, state_key: str | None, delay_ms: int) -> None:
     if not type_:
         raise BadJson("An event has a type")
-    for text in (type_, state_key or ""):
+    for text, limit in ((type_, MAX_LENGTH), (state_key or "", MAX_OWNED_STATE_KEY)):
         if "\0" in text:
             raise BadJson("An event's type and state key may not contain NUL")
-        if len(text.encode("utf-8", "replace")) > MAX_LENGTH:
-            raise TooLarge("An event's type and state key have at most 255 bytes")
+        if len(text.encode("utf-8", "replace")) > limit:
+            raise TooLarge(f"An event's type or state key has more than {limit} bytes")
     if delay_ms < 1:
         raise InvalidParam("The delay is a number of milliseconds above 0")
     if delay_ms > MAX_DELAY_MS:

@@ -146,6 +146,9 @@ def test_owned_state(rules: RoomVersion) -> None:
     room.rejects("user ID", "m.x", ALICE, "@oops")
     for key in (BOB, f"{BOB}_x", "@nobody:else.org"):
         room.allows("m.x", ALICE, key)
+    room.allows("m.x", BOB, f"{BOB}_{'x' * 255}")
+    room.rejects("longer", "m.x", BOB, f"{BOB}_{'x' * 256}")
+    room.rejects("longer", "m.x", ALICE, f"{BOB}_{'é' * 128}")
     room.levels(users_default=50)
     room.rejects("belongs", "m.x", BOB, f"@prefix_{BOB}_x")
 

@@ -21,6 +21,7 @@ from palpo.core.room_versions import ALL_ROOM_VERSIONS, RoomVersion
 
 _OWNED: Final = re.compile(r"(@[^:]*:[^_]*)(?:_.*)?", re.DOTALL)
 """A user ID and what may follow it in a state key: server names have no underscore."""
+MAX_SUFFIX: Final = 256
 
 
 def check_auth(rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, Event]) -> None:
@@ -120,6 +121,8 @@ def _check_owner(rules: RoomVersion, state_key: str, sender: str, levels: PowerL
     if found is None or not is_user_id(found[1]):
         raise malformed("A state key that starts with @ must start with a user ID")
     owner = found[1]
+    if len(state_key[len(owner) :].encode()) > MAX_SUFFIX:
+        raise AuthError(f"What follows the owner in a state key is longer than {MAX_SUFFIX} bytes")
     if owner != sender and levels.user(sender) <= levels.user(owner):
         raise AuthError(f"The state belongs to {owner}")
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
-from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
+from palpo.db.tables.meta import blob, digest, identifier, integer, metadata, state_key
 
 delayed_events = Table(
     "delayed_events",
@@ -12,7 +12,7 @@ delayed_events = Table(
     Column("device_id", identifier()),
     Column("room_id", identifier(), nullable=False),
     Column("type", identifier(), nullable=False),
-    Column("state_key", identifier()),
+    Column("state_key", state_key()),
     Column("content", blob(), nullable=False),
     Column("delay_ms", integer(), nullable=False),
     Column("scheduled_ts", integer(), nullable=False),

@@ -29,6 +29,11 @@ def identifier() -> String:
     return String(255).with_variant(String(255, collation="C"), "postgresql")
 
 
+def state_key() -> String:
+    """A state key: of up to 511 bytes in a room version with owned state (MSC3757). No part of an index."""
+    return String(511).with_variant(String(511, collation="C"), "postgresql")
+
+
 def text() -> Text:
     """Text of any length."""
     return (

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Table, text
 
-from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata
+from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata, state_key
 
 rooms = Table(
     "rooms",
@@ -28,7 +28,7 @@ events = Table(
     Column("position", integer(), nullable=False),
     Column("depth", integer(), nullable=False),
     Column("type", identifier(), nullable=False),
-    Column("state_key", identifier()),
+    Column("state_key", state_key()),
     Column("sender", identifier(), nullable=False),
     Column("origin_server_ts", integer(), nullable=False),
     Column("state_before", digest(16), nullable=False),

@@ -148,3 +148,15 @@ async def test_too_large(alice: Client) -> None:
     answer = await alice.put(f"/rooms/{room_id}/state/x", {"body": "a" * 70_000}, status=413)
     assert answer["errcode"] == "M_TOO_LARGE"
     await alice.put(f"/rooms/{room_id}/state/{'x' * 300}", {}, status=413)
+
+
+async def test_a_long_state_key_that_its_owner_begins(alice: Client) -> None:
+    """MSC3757: a user ID, an underscore, and 255 bytes."""
+    key = f"{alice.user_id}_{'x' * 255}"
+    owned = await alice.create_room(room_version="org.matrix.msc3757.11")
+    await alice.put(f"/rooms/{owned}/state/m.x/{key}", {"n": 1})
+    assert await alice.get(f"/rooms/{owned}/state/m.x/{key}") == {"n": 1}
+    await alice.put(f"/rooms/{owned}/state/m.x/{key}x", {"n": 1}, status=403)
+    await alice.put(f"/rooms/{owned}/state/m.x/{'x' * 256}", {"n": 1}, status=413)
+    plain = await alice.create_room(room_version="11")
+    await alice.put(f"/rooms/{plain}/state/m.x/{key}", {"n": 1}, status=413)

@@ -207,7 +207,7 @@ def upgrade() -> None:
         ),
         sa.Column(
             "state_key",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            sa.String(length=511).with_variant(sa.String(length=511, collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column(
@@ -426,7 +426,7 @@ def upgrade() -> None:
         ),
         sa.Column(
             "state_key",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            sa.String(length=511).with_variant(sa.String(length=511, collation="C"), "postgresql"),
             nullable=True,
         ),
         sa.Column(
