@@ -190,10 +190,10 @@ class RoomBuilder:
         shown: bytes | None = None
         if membership in ("invite", "knock"):
             keys = [(type_, "") for type_ in STRIPPED_TYPES]
-            state = await self._heads.state(built.head, [*keys, ("m.room.member", event.sender)])
-            events = [*state.values(), *([event] if membership == "invite" else [])]
-            unique = {item.event_id: item for item in events}
-            shown = to_json([stripped(item) for item in unique.values()])
+            if membership == "invite":
+                keys.append(("m.room.member", event.sender))
+            state = await self._heads.state(built.head, keys)
+            shown = to_json([stripped(item) for item in (*state.values(), event)])
         return Membership(
             room_id=event.room_id,
             user_id=event.state_key or "",

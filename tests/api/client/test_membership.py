@@ -148,6 +148,21 @@ async def test_knock(server: Homeserver, alice: Client, bob: Client) -> None:
     assert await membership(server, room_id, bob) == "join"
 
 
+async def test_what_a_knock_shows(alice: Client, bob: Client) -> None:
+    rule = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
+    room_id = await alice.create_room(name="Shy", initial_state=[rule])
+    for _ in range(2):
+        await bob.post(f"/knock/{room_id}")
+        shown = (await bob.get("/sync"))["rooms"]["knock"][room_id]["knock_state"]["events"]
+        state = {event["type"]: event for event in shown}
+        assert len(state) == len(shown)
+        assert state["m.room.member"]["state_key"] == bob.user_id
+        assert state["m.room.member"]["content"]["membership"] == "knock"
+        assert state["m.room.name"]["content"] == {"name": "Shy"}
+        assert "m.room.create" in state
+        await bob.post(f"/rooms/{room_id}/leave")
+
+
 async def restricted(alice: Client, allow: Any) -> str:
     content = {"join_rule": "restricted", "allow": allow}
     rule = {"type": "m.room.join_rules", "content": content}
