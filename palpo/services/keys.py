@@ -33,6 +33,8 @@ MAX_UPLOAD = 1000
 """One-time keys in one request."""
 MAX_STORED = 10_000
 """One-time keys of one device."""
+MAX_FALLBACK = 20
+"""Algorithms of which a device may have fallback keys."""
 MAX_USERS = 10_000
 """Users in one query or claim."""
 
@@ -248,7 +250,7 @@ async def store_keys(tx: WriteTransaction, upload: KeyUpload) -> dict[str, int]:
     if upload.identity is not None:
         await _store_device_keys(tx, user_id, device_id, upload.identity)
     await _store_one_time_keys(tx, user_id, device_id, upload.one_time)
-    await storage.put_fallback_keys(tx, user_id, device_id, upload.fallback)
+    await _store_fallback_keys(tx, user_id, device_id, upload.fallback)
     return await _count(tx, user_id, device_id)
 
 
@@ -293,6 +295,19 @@ async def _store_one_time_keys(
         raise InvalidParam(f"A device has at most {MAX_STORED} one-time keys")
     await storage.add_one_time_keys(tx, user_id, device_id, new)
     await storage.forget_claimed(tx, user_id, device_id, names)
+
+
+async def _store_fallback_keys(
+    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+) -> None:
+    """Store the keys that are new, one for each algorithm; the same key again stays used if it was."""
+    if not keys:
+        return
+    known = await storage.fallback_keys_of(tx, user_id, device_id)
+    if len(known.keys() | {key.algorithm for key in keys}) > MAX_FALLBACK:
+        raise InvalidParam(f"A device has fallback keys of at most {MAX_FALLBACK} algorithms")
+    new = [key for key in keys if known.get(key.algorithm) != (key.name, key.json)]
+    await storage.put_fallback_keys(tx, user_id, device_id, new)
 
 
 async def _claim_one(

@@ -61,6 +61,7 @@ _PUT_FALLBACK = upsert(fallback_keys, key=["user_id", "device_id", "algorithm"])
 _FALLBACK = Statement(
     select(f.name, f.json, f.used).where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm"))
 )
+_FALLBACKS = Statement(select(f.algorithm, f.name, f.json).where(_FALLBACK_DEVICE))
 _UNUSED_FALLBACKS = Statement(select(f.algorithm).where(_FALLBACK_DEVICE, f.used == 0).order_by(f.algorithm))
 _USE_FALLBACK = Statement(
     update(fallback_keys)
@@ -162,24 +163,31 @@ async def take_one_time_key(
     return None
 
 
+async def fallback_keys_of(tx: Transaction, user_id: str, device_id: str) -> dict[str, tuple[str, bytes]]:
+    """The name and JSON of a device's fallback keys, by algorithm."""
+    rows = await tx.all(_FALLBACKS, user=user_id, device=device_id)
+    return {row[0]: (row[1], bytes(row[2])) for row in rows}
+
+
 async def put_fallback_keys(
     tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
 ) -> None:
-    """Store fallback keys, one for each algorithm; the same key again stays used if it was."""
-    for key in keys:
-        known = await tx.one(_FALLBACK, user=user_id, device=device_id, algorithm=key.algorithm)
-        if known is not None and (known[0], known[1]) == (key.name, key.json):
-            continue
-        await tx.run(
-            _PUT_FALLBACK,
-            user_id=user_id,
-            device_id=device_id,
-            algorithm=key.algorithm,
-            name=key.name,
-            json=key.json,
-            used=0,
-        )
-        tx.notify(topic(user_id))
+    """Store fallback keys over those of their algorithms; nobody has been given them yet."""
+    if not keys:
+        return
+    rows = [
+        {
+            "user_id": user_id,
+            "device_id": device_id,
+            "algorithm": key.algorithm,
+            "name": key.name,
+            "json": key.json,
+            "used": 0,
+        }
+        for key in keys
+    ]
+    await tx.many(_PUT_FALLBACK, rows)
+    tx.notify(topic(user_id))
 
 
 async def use_fallback_key(

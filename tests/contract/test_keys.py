@@ -110,10 +110,10 @@ async def test_fallback_keys(database: Database) -> None:
         used = await database.write(lambda tx: keys.use_fallback_key(tx, ALICE, "A", "s"))
         assert used == ("s:1", b'"x"')
     assert await unused() == ["t"]
-    await put("s:1")
-    assert await unused() == ["t"]
     await put("s:2")
     assert await unused() == ["s", "t"]
+    stored = await database.read(lambda tx: keys.fallback_keys_of(tx, ALICE, "A"))
+    assert stored == {"s": ("s:2", b'"x"'), "t": ("t:1", b'"x"')}
     assert await database.write(lambda tx: keys.use_fallback_key(tx, BOB, "A", "s")) is None
 
 

@@ -176,3 +176,11 @@ async def test_claim_of_devices_that_are_not_there(alice: Client, bob: Client) -
     wanted = {alice.user_id: {"\0": "signed_curve25519", "X" * 300: "x", alice.device_id: ""}}
     answer = await bob.post("/keys/claim", {"one_time_keys": wanted})
     assert answer == {"one_time_keys": {}, "failures": {}}
+
+
+async def test_fallback_keys_of_too_many_algorithms(alice: Client) -> None:
+    for number in range(20):
+        await alice.post("/keys/upload", {"fallback_keys": {f"alg{number}:1": "x"}})
+    await alice.post("/keys/upload", {"fallback_keys": {"alg0:2": "y"}})
+    answer = await alice.post("/keys/upload", {"fallback_keys": {"alg20:1": "x"}}, status=400)
+    assert answer["errcode"] == "M_INVALID_PARAM"
