@@ -81,7 +81,12 @@ class Devices:
 
     async def remove(self, user_id: str, device_ids: Sequence[str]) -> None:
         """Remove devices with all that is theirs; unknown ones do no harm."""
-        await self._db.write(lambda tx: self._removal.remove(tx, user_id, device_ids))
+
+        async def unit(tx: WriteTransaction) -> None:
+            known = (await storage.ids_of(tx, [user_id])).get(user_id, set())
+            await self._removal.remove(tx, user_id, sorted(known.intersection(device_ids)))
+
+        await self._db.write(unit)
 
     def _with_last_seen(self, user_id: str, device: Device) -> Device:
         seen = self._last_seen.of(user_id, device.device_id)
