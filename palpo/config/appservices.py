@@ -117,7 +117,9 @@ def load_registrations(paths: Iterable[Path], *, server_name: str) -> tuple[Regi
     for path in paths:
         try:
             values = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: {error}") from error
         try:
             found.append(read_registration(values, server_name=server_name))
@@ -138,8 +140,8 @@ def read_registration(values: Any, *, server_name: str) -> Registration:
     read = msgspec.convert(values, _RegistrationFile)
     if not read.id or len(read.id.encode()) > MAX_ID or "\0" in read.id:
         raise ValueError(f"The id has 1 to {MAX_ID} bytes, and no NUL")
-    if not read.as_token or not read.hs_token:
-        raise ValueError("as_token and hs_token must not be empty")
+    if not read.as_token or not read.hs_token or not read.sender_localpart:
+        raise ValueError("as_token, hs_token and sender_localpart must not be empty")
     if read.url and not read.url.startswith(("http://", "https://")):
         raise ValueError("The url is neither http:// nor https://")
     old = bool(read.old_ephemeral or read.older_ephemeral)

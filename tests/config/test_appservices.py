@@ -57,6 +57,7 @@ def test_ephemeral_data_by_any_name(tmp_path: Path, settings: Any, expected: Any
         {"id": ""},
         {"url": "ftp://somewhere"},
         {"sender_localpart": "x" * 300},
+        {"sender_localpart": ""},
         {"namespaces": {"users": [{"regex": "("}]}},
         {"namespaces": None},
     ],

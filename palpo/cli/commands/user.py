@@ -9,7 +9,7 @@ from typing import Any
 
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
-from palpo.core.errors import NotFound
+from palpo.core.errors import InvalidParam, NotFound
 
 
 def register(subparsers: Any) -> None:
@@ -67,4 +67,7 @@ async def _user_id(services: Services, name: str) -> str:
 def _read_password(options: argparse.Namespace) -> str:
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return getpass("Password: ")
+    try:
+        return getpass("Password: ")
+    except EOFError:
+        raise InvalidParam("No password was given") from None
