@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from palpo.core import state_tree
@@ -132,23 +132,24 @@ class EventStore:
 
     async def state_events(self, root: bytes, keys: Iterable[StateKey]) -> State:
         """Those of ``keys`` that are set in the state ``root``."""
-        return await self._state(await self.read_state(state_tree.get_many(root, keys)))
+        return await self.events_of(await self.read_state(state_tree.get_many(root, keys)))
 
     async def full_state(self, root: bytes, type_: str | None = None) -> State:
         """The whole state ``root``, or its events of one type."""
-        return await self._state(await self.read_state(state_tree.items(root, type_)))
+        return await self.events_of(await self.read_state(state_tree.items(root, type_)))
 
-    async def changed_state(
-        self, before: bytes, after: bytes, *, members: Container[str] | None = None
-    ) -> State:
-        """What is set in ``after`` and was not, or not so, in ``before``; of members only ``members``."""
+    async def changed_state(self, before: bytes, after: bytes) -> State:
+        """What is set in ``after`` and was not, or not so, in ``before``."""
+        changed = await self.changed_ids(before, after)
+        return await self.events_of({key: new for key, new in changed.items() if new is not None})
+
+    async def changed_ids(self, before: bytes, after: bytes) -> dict[StateKey, str | None]:
+        """The IDs of events that are set in ``after`` where ``before`` differs; None where none is."""
         changed = await self.read_state(state_tree.diff(before, after))
-        ids = {key: new for key, (_, new) in changed.items() if new is not None}
-        if members is not None:
-            ids = {key: name for key, name in ids.items() if key[0] != "m.room.member" or key[1] in members}
-        return await self._state(ids)
+        return {key: new for key, (_, new) in changed.items()}
 
-    async def _state(self, ids: Mapping[StateKey, str]) -> State:
+    async def events_of(self, ids: Mapping[StateKey, str]) -> State:
+        """The events of a part of a state."""
         found = await self.get_many(ids.values())
         return {key: found[event_id] for key, event_id in ids.items() if event_id in found}
 

@@ -30,7 +30,7 @@ from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import DatabaseError
-from palpo.db.transaction import WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.profiles import Profile
 from palpo.storage import accounts, memberships, profiles, shared_rooms
 from palpo.storage import presence as storage
@@ -152,21 +152,27 @@ class PresenceTracker:
         if not self.enabled or (after and not self._last.any_since(after, upto)):
             return []
         if not after:
-            found = await self._of_known(user_id)
-            return [row for row in found if row.presence != OFFLINE or row.user_id == user_id]
+            return await self._of_known(user_id, after)
         rows = await self._db.read(lambda tx: storage.changed(tx, after, upto, MAX_CHANGES))
         if len(rows) == MAX_CHANGES:
-            return [row for row in await self._of_known(user_id) if after < row.position <= upto]
+            known = await self._of_known(user_id, after)
+            return [row for row in known if after < row.position <= upto]
         others = [row.user_id for row in rows if row.user_id != user_id]
         sharing = (
             await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, others)) if others else set()
         )
         return [self._fresh(row) for row in rows if row.user_id in sharing or row.user_id == user_id]
 
-    async def _of_known(self, user_id: str) -> list[Presence]:
-        """The presence of the user and of all who share a room with them."""
-        shared = await self._db.read(lambda tx: memberships.shared_users(tx, user_id))
-        return await self.of(list({*shared, user_id}))
+    async def _of_known(self, user_id: str, after: int) -> list[Presence]:
+        """The user's presence, and ``storage.of_sharers``."""
+
+        async def unit(tx: Transaction) -> list[Presence]:
+            found = await storage.of_sharers(tx, user_id, after)
+            if all(row.user_id != user_id for row in found):
+                found += await storage.get(tx, [user_id])
+            return found
+
+        return [self._fresh(row) for row in await self._db.read(unit)]
 
     def event(self, presence: Presence) -> bytes:
         """The ``m.presence`` event that a client is shown."""

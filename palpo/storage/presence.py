@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import presence
+from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 p = presence.c
@@ -46,6 +47,22 @@ _CHANGED = Statement(
     .order_by(p.position)
     .limit(bindparam("limit"))
 )
+_mine, _theirs = memberships.alias("mine"), memberships.alias("theirs")
+_OF_SHARERS = Statement(
+    select(*_COLUMNS).where(
+        p.position > bindparam("after"),
+        or_(p.presence != "offline", bindparam("after") > 0),
+        p.user_id.in_(
+            select(_theirs.c.user_id)
+            .join(_mine, _mine.c.room_id == _theirs.c.room_id)
+            .where(
+                _theirs.c.membership == "join",
+                _mine.c.user_id == bindparam("user_id"),
+                _mine.c.membership == "join",
+            )
+        ),
+    )
+)
 _NOT_OFFLINE = Statement(
     select(*_COLUMNS)
     # By what it is rather than what it is not, so that the index serves.
@@ -73,6 +90,14 @@ async def put(tx: WriteTransaction, value: Presence) -> None:
 async def get(tx: Transaction, user_ids: Collection[str]) -> list[Presence]:
     """The presence of those of ``user_ids`` who have any."""
     return [_presence(row) for row in await tx.all(_GET, user_ids=list(user_ids))]
+
+
+async def of_sharers(tx: Transaction, user_id: str, after: int) -> list[Presence]:
+    """The presence of those who are in a room with the user, who counts too, if it changed after a position.
+
+    After 0 who is offline is left out: there is nothing to take back.
+    """
+    return [_presence(row) for row in await tx.all(_OF_SHARERS, user_id=user_id, after=after)]
 
 
 async def changed(tx: Transaction, after: int, upto: int, limit: int) -> list[Presence]:

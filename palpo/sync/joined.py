@@ -15,7 +15,8 @@ from palpo.storage.memberships import Membership
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device
-from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
+from palpo.sync.outlines import MEMBER
+from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.summary import NAME, RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines, Wanted
 from palpo.sync.window import Window

@@ -10,7 +10,8 @@ from palpo.services.room_access import RoomAccess
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews, wanted
-from palpo.sync.state_delta import MEMBER, StateDeltas, StateRequest
+from palpo.sync.outlines import MEMBER
+from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.timelines import TimelinePart, Timelines
 from palpo.sync.window import Window
 

@@ -10,10 +10,9 @@ from palpo.services.event_store import EventStore, State
 from palpo.storage.events import StoredEvent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device, SentMembers
+from palpo.sync.outlines import MEMBER, Outlines
 from palpo.sync.timelines import TimelinePart
 from palpo.sync.window import Window
-
-MEMBER = "m.room.member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +35,9 @@ class StateRequest:
 class StateDeltas:
     """Works out state sections."""
 
-    def __init__(self, store: EventStore, sent: SentMembers) -> None:
+    def __init__(self, store: EventStore, outlines: Outlines, sent: SentMembers) -> None:
         self._store = store
+        self._outlines = outlines
         self._sent = sent
 
     async def delta(self, request: StateRequest, filter_: SyncFilter) -> list[StoredEvent]:
@@ -49,7 +49,10 @@ class StateDeltas:
         target = request.end if request.state_after or not timeline.complete else start
         named = _named(request) if filter_.lazy_members else None
         # A client that knows the room is told of every member who has changed, be they named or not.
-        changed = await self._store.changed_state(request.known, target, members=named if first else None)
+        if first and named is not None:
+            changed = await self._outlines.get(request.room_id, target)
+        else:
+            changed = await self._store.changed_state(request.known, target)
         if named is not None:
             changed = await self._lazy(request, filter_, changed, target, named)
         if not request.state_after:

@@ -23,7 +23,7 @@ from palpo.storage.presence import Presence
 from palpo.storage.pushers import Pusher
 from palpo.storage.receipts import Receipt
 
-ALICE, BOB = "@alice:test.example", "@bob:test.example"
+ALICE, BOB, EVE = "@alice:test.example", "@bob:test.example", "@eve:x"
 ROOM, OTHER = "!room:test.example", "!other:test.example"
 
 
@@ -175,10 +175,21 @@ async def test_presence_and_who_shares_a_room(database: Database) -> None:
     assert await database.read(lambda tx: presence.changed(tx, 6, 7, 10)) == [online]
     assert await database.read(lambda tx: presence.changed(tx, 7, 9, 10)) == []
     assert await database.read(lambda tx: presence.not_offline(tx, 10)) == [online]
+    for user_id, after, expected in (
+        (ALICE, 0, [online]),
+        (BOB, 6, [online]),
+        (BOB, 7, []),
+        (EVE, 0, []),
+    ):
+        assert await database.read(lambda tx: presence.of_sharers(tx, user_id, after)) == expected  # noqa: B023
+    gone = Presence(user_id=ALICE, presence="offline", position=8)
+    await database.write(lambda tx: presence.put(tx, gone))
+    assert await database.read(lambda tx: presence.of_sharers(tx, BOB, 0)) == []
+    assert await database.read(lambda tx: presence.of_sharers(tx, BOB, 7)) == [gone]
     many = [f"@user{number}:x" for number in range(shared_rooms.FEW)]
-    for others in ([BOB, "@eve:x"], [BOB, *many]):
+    for others in ([BOB, EVE], [BOB, *many]):
         assert await database.read(lambda tx: shared_rooms.sharing(tx, ALICE, others)) == {BOB}  # noqa: B023
-        assert await database.read(lambda tx: shared_rooms.sharing(tx, "@eve:x", others)) == set()  # noqa: B023
+        assert await database.read(lambda tx: shared_rooms.sharing(tx, EVE, others)) == set()  # noqa: B023
     assert await database.read(lambda tx: shared_rooms.sharing(tx, ALICE, [])) == set()
 
 

@@ -11,6 +11,7 @@ from palpo.sync.filters import SyncFilters
 from palpo.sync.joined import JoinedRooms
 from palpo.sync.left import LeftRooms
 from palpo.sync.members import SentMembers
+from palpo.sync.outlines import Outlines
 from palpo.sync.sliding.bumps import BumpStamps
 from palpo.sync.sliding.connections import Connections
 from palpo.sync.sliding.extensions import Extensions
@@ -33,7 +34,7 @@ class SyncServices(PushServices):
 
     @cached_property
     def states(self) -> StateDeltas:
-        return StateDeltas(self.events, SentMembers())
+        return StateDeltas(self.events, Outlines(self.events), SentMembers())
 
     @cached_property
     def summaries(self) -> Summaries:
