@@ -179,6 +179,10 @@ class DelayedEvents:
                 now = self._clock.now_ms()
                 await self._db.write(lambda tx: storage.restart(tx, delay_id, now))
 
+    async def user_gone(self, user_id: str, erase: bool) -> None:
+        """The account was deactivated: nothing is sent in its name any more."""
+        await self._db.write(lambda tx: storage.remove_all(tx, user_id))
+
     async def run(self) -> None:
         """Send what falls due, until cancelled."""
         while True:
@@ -277,6 +281,8 @@ class DelayedEvents:
         account = await self._db.read(lambda tx: accounts.find(tx, event.user_id))
         if account is None:
             return Requester(user_id=event.user_id, device_id=event.device_id)
+        if account.deactivated:
+            raise Forbidden("The account has been deactivated")
         if account.locked:
             raise Forbidden("The account is locked", errcode="M_USER_LOCKED")
         if account.suspended and event.state_key is not None:

@@ -118,6 +118,7 @@ class Composition(SyncServices):
         self.accounts.on_deactivation(self.profiles.user_gone)
         self.accounts.on_deactivation(self.threepids.user_gone)
         self.accounts.on_deactivation(self.pushers.user_gone)
+        self.accounts.on_deactivation(self.delayed_events.user_gone)
         self.accounts.on_deactivation(self.account_data.user_gone)
         self.accounts.on_deactivation(self.key_backups.user_gone)
         self.accounts.on_deactivation(self.memberships.user_gone)

@@ -10,6 +10,7 @@ import pytest
 
 from palpo.services import delayed_events
 from palpo.services.delayed_events import MAX_PER_USER
+from palpo.storage import accounts
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 from tests.support.rooms import make_room, member, state
 
@@ -288,3 +289,25 @@ async def test_final_ones_are_forgotten_after_a_time_or_when_there_are_many(
     server.clock.advance(delayed_events.KEEP_MS + 1)
     await server.services.delayed_events.send_due()
     await alice.request("GET", f"{ROOT}/{ids[3]}", status=404)
+
+
+async def test_nothing_is_sent_for_accounts_that_are_gone_or_locked(
+    server: Homeserver, alice: Client, bob: Client
+) -> None:
+    room_id = await make_room(server, alice)
+    await member(server, room_id, bob, "join")
+    path = f"/rooms/{room_id}/state/m.room.member/{bob.user_id}"
+    join = (await delayed(bob, path, 1000, {"membership": "join", "displayname": "Back"}))["delay_id"]
+    message = (await delayed(alice, f"/rooms/{room_id}/send/org.example/1", 1000))["delay_id"]
+    auth = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "bob"}}
+    await bob.post("/account/deactivate", {"auth": {**auth, "password": PASSWORD}})
+    await server.services.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, True))
+    server.clock.advance(1000)
+    await server.services.delayed_events.send_due()
+    await server.client().request("POST", f"{ROOT}/{join}/send", {}, status=404)
+    await server.services.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, False))
+    failed = await server.services.delayed_events.one(message, alice.user_id)
+    assert failed.error is not None
+    assert b"M_USER_LOCKED" in failed.error
+    members = await alice.get(f"/rooms/{room_id}/joined_members")
+    assert list(members["joined"]) == [alice.user_id]
