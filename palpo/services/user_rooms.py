@@ -41,11 +41,6 @@ class UserRooms:
                 break
         return found
 
-    async def joined(self, user_id: str) -> list[str]:
-        """The rooms that the user is in."""
-        rooms = await self.get(user_id)
-        return [room_id for room_id, row in rooms.items() if row.membership == "join"]
-
     async def changed(self, user_id: str, *, after: int, upto: int) -> list[Membership]:
         """The memberships that last changed at a position in ``(after, upto]``, forgotten ones too."""
         return await self._db.read(lambda tx: memberships.changed(tx, user_id, after=after, upto=upto))
