@@ -191,7 +191,7 @@ class ClientEvents:
         self, parents: Mapping[str, StoredEvent], children: Children, user_id: str, *, threads: bool
     ) -> dict[str, bytes]:
         parts: dict[str, dict[str, bytes]] = {}
-        for event_id, references in children.references.items():
+        for event_id, references in (await self._references(parents, children, user_id)).items():
             chunk = {"chunk": [{"event_id": name} for name in references]}
             parts.setdefault(event_id, {})[REFERENCE] = to_json(chunk)
         seen = await self._seen(children, user_id)
@@ -202,6 +202,17 @@ class ClientEvents:
             for event_id, summary in (await self._threads(parents, children, seen, user_id)).items():
                 parts.setdefault(event_id, {})[THREAD] = summary
         return {event_id: b"{" + _members(bundle)[1:] + b"}" for event_id, bundle in parts.items()}
+
+    async def _references(
+        self, parents: Mapping[str, StoredEvent], children: Children, user_id: str
+    ) -> dict[str, list[str]]:
+        """The references to each parent; for who is not in its room, those that they may see."""
+        found = dict(children.references)
+        for event_id, names in children.references.items():
+            if not await self._visibility.is_in(parents[event_id].event.room_id, user_id):
+                seen = await self._visibility.visible(await self._store.get_list(names), user_id)
+                found[event_id] = [item.event_id for item in seen]
+        return {event_id: names for event_id, names in found.items() if names}
 
     async def _seen(self, children: Children, user_id: str) -> dict[str, StoredEvent]:
         """The children that may be bundled, as far as the user may see them."""

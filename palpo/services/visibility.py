@@ -75,12 +75,10 @@ class Visibility:
 
     async def _has_forgotten(self, item: StoredEvent, user_id: str) -> bool:
         """Whether an event is of a room that the user has left and forgotten, and not anybody's to read."""
-        head = await self._heads.get(item.event.room_id)
-        key = (MEMBER, user_id)
-        current = (await self._heads.state(head, [key])).get(key)
-        if current is None or current.content.get("membership") == "join":
+        room_id = item.event.room_id
+        if await self.is_in(room_id, user_id):
             return False
-        member = await self._access.membership(head.room_id, user_id)
+        member = await self._access.membership(room_id, user_id)
         if member is None or not member.forgotten:
             return False
         return "world_readable" not in (await self._state_at.visibilities([item]))[0]
@@ -101,6 +99,12 @@ class Visibility:
         if room_id not in until:
             until[room_id] = await self.sees_until(room_id, user_id)
         return item.order < until[room_id]
+
+    async def is_in(self, room_id: str, user_id: str) -> bool:
+        """Whether a user is in a room now."""
+        key = (MEMBER, user_id)
+        current = (await self._heads.state(await self._heads.get(room_id), [key])).get(key)
+        return current is not None and current.content.get("membership") == "join"
 
     async def sees_until(self, room_id: str, user_id: str) -> Order:
         """Where in a room's timeline the user last stopped being in it; after everything for members."""

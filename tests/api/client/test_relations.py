@@ -170,3 +170,18 @@ async def test_two_reactions_at_once(server: Homeserver, alice: Client) -> None:
     assert {first.get("errcode"), second.get("errcode")} == {None, "M_DUPLICATE_ANNOTATION"}
     again = await asyncio.gather(react("x"), react("x"), react("y"))
     assert again == [first, first, second]
+
+
+async def test_who_has_left_is_not_told_of_later_references(
+    server: Homeserver, alice: Client, bob: Client
+) -> None:
+    room_id = await make_room(server, alice)
+    await member(server, room_id, bob, "join")
+    root, other = await alice.send(room_id, "root"), await alice.send(room_id, "other")
+    before = await relate(alice, room_id, root, "m.reference")
+    await bob.post(f"/rooms/{room_id}/leave")
+    await relate(alice, room_id, root, "m.reference")
+    await relate(alice, room_id, other, "m.reference")
+    unsigned = (await bob.get(f"/rooms/{room_id}/event/{root}"))["unsigned"]
+    assert unsigned["m.relations"] == {"m.reference": {"chunk": [{"event_id": before}]}}
+    assert "m.relations" not in (await bob.get(f"/rooms/{room_id}/event/{other}"))["unsigned"]
