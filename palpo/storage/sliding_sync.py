@@ -75,7 +75,7 @@ _ROOMS = Statement(
 _INSERT = insert_row(sliding_connections)
 _OFFER = Statement(
     update(sliding_connections)
-    .where(c.connection == bindparam("key"))
+    .where(c.connection == bindparam("key"), c.tag == bindparam("known_tag"), c.offered == bindparam("known"))
     .values({name: bindparam(name) for name in ("confirmed", "offered", "configs", "last_used_ts")})
 )
 _PUT_ROOM = upsert(sliding_rooms, key=["connection", "room_id"])
@@ -119,21 +119,25 @@ async def rooms(tx: Transaction, connection: bytes) -> list[RoomRow]:
 async def begin(tx: WriteTransaction, row: ConnectionRow, *, keep: int) -> None:
     """Store a new connection over the one before it; the device keeps its ``keep`` last ones."""
     device = await tx.all(_OF_DEVICE, user_id=row.user_id, device_id=row.device_id)
-    others = [found for (key,) in device if (found := bytes(key)) != row.connection]
-    await remove(tx, [row.connection, *others[keep - 1 :]])
+    known = [bytes(key) for (key,) in device]
+    others = [key for key in known if key != row.connection]
+    await remove(tx, [key for key in known if key == row.connection or key in others[keep - 1 :]])
     await tx.run(_INSERT, **{name: getattr(row, name) for name in row.__slots__})
 
 
-async def offer(tx: WriteTransaction, row: ConnectionRow) -> None:
-    """Move a connection on."""
-    await tx.run(
+async def offer(tx: WriteTransaction, row: ConnectionRow) -> bool:
+    """Move a connection on to the generation after its newest; False where it is not there (any more)."""
+    moved = await tx.run(
         _OFFER,
         key=row.connection,
+        known_tag=row.tag,
+        known=row.offered - 1,
         confirmed=row.confirmed,
         offered=row.offered,
         configs=row.configs,
         last_used_ts=row.last_used_ts,
     )
+    return moved > 0
 
 
 async def put_rooms(
@@ -160,6 +164,8 @@ async def put_rooms(
 
 async def remove(tx: WriteTransaction, connections: list[bytes]) -> None:
     """Forget connections."""
+    if not connections:
+        return
     await tx.run(_DELETE_ROOMS, connections=connections)
     await tx.run(_DELETE, connections=connections)
 

@@ -196,14 +196,12 @@ class Connections:
             last_used_ts=self._clock.now_ms(),
         )
         rooms = {name: (sent, connection.rooms.get(name)) for name, sent in written.items()}
-        expected, stored = (connection.tag, connection.offered), connection.stored
+        stored = connection.stored
 
         async def unit(tx: WriteTransaction) -> bool:
             if stored:
-                found = await storage.find(tx, row.connection)
-                if found is None or (found.tag, found.offered) != expected:
+                if not await storage.offer(tx, row):
                     return False
-                await storage.offer(tx, row)
             else:
                 await storage.begin(tx, row, keep=MAX_CONNECTIONS)
             await storage.put_rooms(tx, row.connection, generation, rooms)
