@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palpo.core.auth_rules import validate_create_content
-from palpo.core.errors import AuthError
+from palpo.core.errors import MatrixError
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
@@ -38,6 +38,8 @@ NOT_COPIED = ("room_version", "creator", "predecessor", "additional_creators")
 """Keys of the create event that are the new room's own."""
 MAX_COPIED = 10_000
 """Pieces of state that are copied at most."""
+AT_ONCE = 200
+"""Events that are written together: no other room is written to meanwhile."""
 Content = dict[str, Any]
 
 
@@ -106,7 +108,10 @@ class RoomUpgrades:
         ]
         if first != wanted:
             drafts.append(_state(sender, POWER_LEVELS, wanted))
-        return await self._creation.write(rules, create, drafts)
+        new_id = await self._creation.write(rules, create, drafts[:AT_ONCE])
+        for start in range(AT_ONCE, len(drafts), AT_ONCE):
+            await self._writer.send_all(new_id, drafts[start : start + AT_ONCE])
+        return new_id
 
     async def _move_aliases(self, old: RoomHead, new_id: str, sender: str) -> None:
         """Move local aliases and the canonical alias, as far as the power for it is there."""
@@ -135,7 +140,7 @@ class RoomUpgrades:
     async def _try(self, room_id: str, draft: Draft) -> None:
         try:
             await self._writer.send(room_id, draft)
-        except AuthError:
+        except MatrixError:
             return  # Asked for only where it is possible: the upgrade stands without.
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from palpo.services.account_data import MAX_TAGS
+from palpo.services.drafts import Draft
+from palpo.services.room_upgrades import AT_ONCE
 from tests.support.homeserver import Client, Homeserver
 
 
@@ -135,3 +137,23 @@ async def test_joining_where_not_everything_can_follow(alice: Client, bob: Clien
     await bob.put(f"/user/{bob.user_id}/rooms/{room_id}/account_data/m.tag", {"tags": tags})
     await bob.put(f"/user/{bob.user_id}/rooms/{new_id}/tags/u.mine", {})
     await bob.post(f"/join/{new_id}")
+
+
+async def test_more_bans_than_are_written_at_once(server: Homeserver, alice: Client, bob: Client) -> None:
+    levels = {"users": {alice.user_id: 100, bob.user_id: 50}, "events": {"m.room.tombstone": 50}}
+    room_id = await alice.create_room(
+        preset="public_chat", room_version="10", power_level_content_override=levels
+    )
+    await bob.post(f"/join/{room_id}")
+    banned = [f"@banned{number}:test.example" for number in range(AT_ONCE + 10)]
+    content = {"membership": "ban"}
+    drafts = [
+        Draft(type="m.room.member", sender=alice.user_id, state_key=user_id, content=content)
+        for user_id in banned
+    ]
+    await server.services.room_writer.send_all(room_id, drafts)
+    new_id = await upgrade(bob, room_id, "11")
+    members = await bob.get(f"/rooms/{new_id}/members?membership=ban")
+    assert {event["state_key"] for event in members["chunk"]} == set(banned)
+    users = (await bob.get(f"/rooms/{new_id}/state/m.room.power_levels"))["users"]
+    assert users == levels["users"]
