@@ -74,13 +74,14 @@ async def test_work_goes_to_the_next_when_its_holder_stops(database: Database) -
             started.put_nowait(lease.holder)
             await asyncio.sleep(60)
 
-        leases = LeaseKeeper(store, SystemClock(), holder=holder, duration_ms=90)
+        leases = LeaseKeeper(store, SystemClock(), holder=holder, duration_ms=1200)
         return asyncio.create_task(leases.run("work", work))
 
     tasks = [keeper("a"), keeper("b")]
     async with asyncio.timeout(10):
         first = await started.get()
-        await asyncio.sleep(0.2)
+        # Longer than the lease; a holder that could not renew it for two thirds of that would lose it.
+        await asyncio.sleep(1.5)
         assert started.empty()
         tasks["ab".index(first)].cancel()
         second = await started.get()
