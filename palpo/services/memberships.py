@@ -265,7 +265,9 @@ class Memberships:
         return await self.remote.invite(room_id, draft)
 
     async def remove_guests(self, room_id: str) -> None:
-        """Let this server's guests leave a room that takes no guests any more (spec: "Guest Access")."""
+        """Let this server's guests leave a room if it takes none (any more; spec: "Guest Access")."""
+        if await self._takes_guests(await self._heads.get(room_id)):
+            return
         for user_id in await self._db.read(lambda tx: storage.guests_in_room(tx, room_id)):
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
             try:
@@ -315,11 +317,14 @@ class Memberships:
         async def both(head: RoomHead) -> None:
             if guard is not None:
                 await guard(head)
-            event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
-            if event is None or event.content.get("guest_access") != "can_join":
+            if not await self._takes_guests(head):
                 raise Forbidden("Guests may not join the room", errcode="M_GUEST_ACCESS_FORBIDDEN")
 
         return both
+
+    async def _takes_guests(self, head: RoomHead) -> bool:
+        event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
+        return event is not None and event.content.get("guest_access") == "can_join"
 
     def _guard(self, target: str, expect: Expectation | None) -> Guard | None:
         if expect is None:

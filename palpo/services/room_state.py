@@ -123,7 +123,7 @@ class RoomState:
         except Same as same:
             await self._access.require_member(room_id, requester.user_id)
             event_id = same.event_id
-        if key == GUEST_ACCESS and content.get("guest_access") != "can_join":
+        if key == GUEST_ACCESS:
             # Also where nothing has changed: who set it may have been cut off just here.
             await self._memberships.remove_guests(room_id)
         return event_id

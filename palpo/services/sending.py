@@ -11,6 +11,7 @@ from palpo.db.engine import Database
 from palpo.media.keyed_locks import KeyedLocks
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
+from palpo.services.memberships import GUEST_ACCESS, Memberships
 from palpo.services.room_builder import CREATE
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_writer import RoomWriter
@@ -28,11 +29,19 @@ MAX_TS = 2**53 - 1
 class Sending:
     """Sends events once for every transaction ID of a device."""
 
-    def __init__(self, db: Database, store: EventStore, heads: RoomHeads, writer: RoomWriter) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: EventStore,
+        heads: RoomHeads,
+        writer: RoomWriter,
+        memberships: Memberships,
+    ) -> None:
         self._db = db
         self._store = store
         self._heads = heads
         self._writer = writer
+        self._memberships = memberships
         self._annotations = KeyedLocks()
 
     async def send(
@@ -122,7 +131,11 @@ class Sending:
             redacts=event_id,
             origin_server_ts=origin_server_ts,
         )
-        return await self._once(room_id, draft, transaction, may_redact)
+        redaction = await self._once(room_id, draft, transaction, may_redact)
+        redacted = (await self._store.get_many([event_id])).get(event_id)
+        if redacted is not None and redacted.event.type == GUEST_ACCESS[0]:
+            await self._memberships.remove_guests(room_id)
+        return redaction
 
     async def _check_redaction(self, head: RoomHead, requester: Requester, event_id: str) -> None:
         """Own events are anyone's to redact, others' take the ``redact`` level.

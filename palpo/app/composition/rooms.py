@@ -175,7 +175,7 @@ class RoomServices(AccountServices):
 
     @cached_property
     def sending(self) -> Sending:
-        return Sending(self.db, self.events, self.room_heads, self.room_writer)
+        return Sending(self.db, self.events, self.room_heads, self.room_writer, self.memberships)
 
     @cached_property
     def delayed_events(self) -> DelayedEvents:

@@ -213,6 +213,17 @@ async def test_guests_go_when_a_room_takes_them_no_more(server: Homeserver, alic
     assert await membership(server, room_id, alice) == "join"
 
 
+async def test_guests_go_when_what_let_them_in_is_redacted(server: Homeserver, alice: Client) -> None:
+    answer = await server.client().request("POST", "/client/v3/register?kind=guest", {})
+    guest = Client(server.http, answer["user_id"], answer["access_token"])
+    room_id = await alice.create_room(preset="public_chat")
+    path = f"/rooms/{room_id}/state/m.room.guest_access"
+    event_id = (await alice.put(path, {"guest_access": "can_join"}))["event_id"]
+    await guest.post(f"/join/{room_id}")
+    await alice.put(f"/rooms/{room_id}/redact/{event_id}/1")
+    assert await membership(server, room_id, guest) == "leave"
+
+
 async def test_a_guest_joins_while_guests_are_sent_away(server: Homeserver, alice: Client) -> None:
     """The rule is looked at when the join is written, not before."""
     answer = await server.client().request("POST", "/client/v3/register?kind=guest", {})
