@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has enough; Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (ConnectionError, TimeoutError) as error:
+        return _fail(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     return status

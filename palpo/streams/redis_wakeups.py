@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from palpo.db.wakeups import ReadPosition, Relay
 
@@ -27,13 +28,17 @@ class RedisLink:
         self._reader: asyncio.Task[None] | None = None
 
     async def open(self, receive: Callable[[str], None], lost: Callable[[], None]) -> None:
+        """Connect and subscribe; raises ConnectionError, TimeoutError."""
         # Without retries: a subscription that mends itself would hide that messages were missed.
         self._redis = Redis.from_url(
             self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=10.0, client_name=self._channel
         )
         self._pubsub = self._redis.pubsub(ignore_subscribe_messages=False)
-        await self._pubsub.subscribe(self._channel)
-        subscribed = await self._pubsub.get_message(timeout=10.0)
+        try:
+            await self._pubsub.subscribe(self._channel)
+            subscribed = await self._pubsub.get_message(timeout=10.0)
+        except RedisError as error:
+            raise ConnectionError(f"Redis: {error}") from error
         if subscribed is None:
             raise TimeoutError("Redis did not confirm the subscription")
         self._reader = asyncio.get_running_loop().create_task(self._read(receive, lost), name="redis-wakeups")

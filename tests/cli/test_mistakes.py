@@ -46,6 +46,11 @@ def test_settings_of_no_use(
     assert not printed.out
 
 
+def test_a_redis_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert palpo(tmp_path, "registration-token", "list", redis_url="redis://127.0.0.1:1") == 1
+    assert capsys.readouterr().err.startswith("palpo: Redis: ")
+
+
 def test_a_setting_without_a_value(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", "--set", "server_name"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err
