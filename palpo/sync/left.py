@@ -99,12 +99,26 @@ class LeftRooms:
             timeline = replace(timeline, events=[last], limited=False, start=place)
         return timeline
 
+    async def is_news(self, window: Window, membership: Membership) -> bool:
+        """Whether the user is to hear that they are not in a room, which they may have forgotten.
+
+        If they are banned, say, from a room that they had forgotten, they do not (spec: "Leaving rooms").
+        """
+        if not membership.forgotten or window.since is None:
+            return True
+        return (await self._at_start(window.since, membership))[1] in ("join", "invite", "knock")
+
     async def _known_root(self, window: Window, membership: Membership) -> bytes | None:
         """Root of the state that the client knows of, None if it did not know it was in the room."""
         if window.since is None:
             return None
-        root = await self._timelines.state_root(membership.room_id, window.since)
+        root, before = await self._at_start(window.since, membership)
+        return root if before == "join" else None
+
+    async def _at_start(self, since: int, membership: Membership) -> tuple[bytes | None, object]:
+        """The root of the room's state at a position, and the user's membership then."""
+        root = await self._timelines.state_root(membership.room_id, since)
         if root is None:
-            return None
+            return None, None
         own = await self._store.state_event(root, MEMBER, membership.user_id)
-        return root if own is not None and own.event.content.get("membership") == "join" else None
+        return root, None if own is None else own.event.content.get("membership")

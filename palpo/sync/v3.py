@@ -202,7 +202,9 @@ class SyncV3:
                     news.invited.append(row)
             elif row.membership == "knock":
                 news.knocked.append(row)
-            elif row.membership in LEFT and (not window.initial or reader.filter.include_leave):
+            elif window.initial and not reader.filter.include_leave:
+                continue
+            elif row.membership in LEFT and await self._left.is_news(window, row):
                 leaving.append(row)
         news.left = await each(leaving, lambda row: self._left.collect(reader, window, row))
 

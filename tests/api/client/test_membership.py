@@ -82,11 +82,15 @@ async def test_what_is_forgotten_stays_so(server: Homeserver, alice: Client, bob
     await bob.post(f"/join/{room_id}")
     await bob.post(f"/rooms/{room_id}/leave")
     await bob.post(f"/rooms/{room_id}/forget")
+    since = (await bob.get("/sync"))["next_batch"]
     everything = {"filter": '{"room": {"include_leave": true}}'}
     for verb in ("ban", "unban"):
         await alice.post(f"/rooms/{room_id}/{verb}", {"user_id": bob.user_id})
         await bob.get(f"/rooms/{room_id}/state", status=403)
         assert "rooms" not in await bob.get("/sync", params=everything)
+        news = await bob.get("/sync", params={"since": since})
+        assert "rooms" not in news
+        since = news["next_batch"]
     await alice.post(f"/rooms/{room_id}/invite", {"user_id": bob.user_id})
     assert (await bob.get("/sync"))["rooms"]["invite"].keys() == {room_id}
 
