@@ -30,7 +30,6 @@ from palpo.core.identifiers import MAX_LENGTH
 from palpo.db.engine import Commit, Database
 from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
 from palpo.db.transaction import WriteTransaction
-from palpo.media.keyed_locks import KeyedLocks
 from palpo.services.drafts import SendTransaction
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_state import RoomState
@@ -40,6 +39,7 @@ from palpo.storage import accounts
 from palpo.storage import delayed_events as storage
 from palpo.storage.delayed_events import DelayedEvent
 from palpo.streams.clock import Clock
+from palpo.streams.keyed_locks import KeyedLocks
 from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.delayed_events")

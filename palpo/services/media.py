@@ -23,13 +23,13 @@ from palpo.db.transaction import WriteTransaction
 from palpo.media.blobs import Blob, BlobStore, BlobTooLarge, scratch_file
 from palpo.media.headers import checked_type
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
-from palpo.media.keyed_locks import KeyedLocks
 from palpo.media.remote import RemoteMedia
 from palpo.services.media_cleanup import discard
 from palpo.storage import media as storage
 from palpo.storage.media import MediaRecord, Thumbnail
 from palpo.storage.media_references import user_bytes
 from palpo.streams.clock import Clock
+from palpo.streams.keyed_locks import KeyedLocks
 from palpo.streams.wakeups import Wakeups
 
 DEFAULT_TIMEOUT_MS = 20_000

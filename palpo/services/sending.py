@@ -8,7 +8,6 @@ from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, Matr
 from palpo.core.identifiers import parse_event_id, parse_room_id, server_name_of
 from palpo.core.power_levels import PowerLevels
 from palpo.db.engine import Database
-from palpo.media.keyed_locks import KeyedLocks
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.memberships import GUEST_ACCESS, Memberships
@@ -18,6 +17,7 @@ from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 from palpo.storage import relations as relations_storage
 from palpo.storage.relations import THREAD
+from palpo.streams.keyed_locks import KeyedLocks
 
 REDACTION = "m.room.redaction"
 ANNOTATION = "m.annotation"

@@ -17,7 +17,6 @@ from palpo.core.identifiers import make_user_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
-from palpo.media.keyed_locks import KeyedLocks
 from palpo.services.account_data import AccountData
 from palpo.services.drafts import Draft, SendTransaction
 from palpo.services.member_profiles import with_profile
@@ -30,6 +29,7 @@ from palpo.storage import accounts
 from palpo.storage import server_notices as storage
 from palpo.storage.accounts import Account
 from palpo.streams.clock import Clock
+from palpo.streams.keyed_locks import KeyedLocks
 
 log = structlog.get_logger("palpo.server_notices")
 

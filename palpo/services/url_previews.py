@@ -17,13 +17,13 @@ from palpo.core.identifiers import MxcUri, ServerName
 from palpo.db.engine import Database
 from palpo.media.blobs import Blob, BlobStore, BlobTooLarge
 from palpo.media.images import ImageFacts, ImageTooLarge, ImageUnsupported, ImageWorkers
-from palpo.media.keyed_locks import KeyedLocks
 from palpo.media.open_graph import MAX_URL, extract
 from palpo.media.sniff import HEAD, image_type
 from palpo.net.http_client import HttpClient, HttpError, HttpResponse
 from palpo.storage import media as storage
 from palpo.storage.media import CachedPreview, MediaRecord
 from palpo.streams.clock import Clock
+from palpo.streams.keyed_locks import KeyedLocks
 
 IMAGE_SECONDS = 7 * 24 * 3600
 """How long an image is kept after a preview with it was made last."""
