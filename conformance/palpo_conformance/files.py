@@ -87,7 +87,7 @@ def record_of(result: TestResult, *, times: bool) -> dict[str, Any]:
 
 
 def result_of(record: Mapping[str, Any]) -> TestResult:
-    """Read a result back; raise KeyError or ValueError when a field is missing or no status."""
+    """Read a result back; raise KeyError, TypeError or ValueError when a field is missing or wrong."""
     return TestResult(
         package=record["package"],
         test=record["test"],
@@ -134,7 +134,7 @@ def read_run(path: Path) -> Run:
                 case "footer":
                     footer = _footer_of(record)
                 case other:
-                    raise BadResults(f"{path}:{number}: a line of type {other!r}")
+                    raise ValueError(f"a line of type {other!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise BadResults(f"{path}:{number}: {error}") from error
     if header is None:
@@ -219,6 +219,6 @@ def load_results(directory: Path) -> Run:
         for number, record in read_lines(file):
             try:
                 results.append(result_of(record))
-            except (KeyError, ValueError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 raise BadResults(f"{file}:{number}: {error}") from error
     return Run(header=header, results=tuple(sorted(results, key=lambda r: r.key)), footer=footer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 from palpo.api.call import Call
@@ -14,7 +13,6 @@ from palpo.services.logins import locked
 from palpo.services.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
 
-ServerAuth = Callable[[Call], Awaitable[Requester]]
 LOCKED_MAY_CALL = frozenset({"logout", "logout_all"})
 
 

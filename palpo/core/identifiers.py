@@ -23,8 +23,6 @@ RoomAlias = NewType("RoomAlias", str)
 """``#localpart:server``"""
 ServerName = NewType("ServerName", str)
 """A host name or address, with an optional port; case matters."""
-DeviceId = NewType("DeviceId", str)
-"""Opaque, and unique among one user's devices."""
 
 MAX_LENGTH = 255
 """Bytes in an identifier, sigil and server name included."""

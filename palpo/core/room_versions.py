@@ -104,7 +104,6 @@ UNSTABLE_ROOM_VERSIONS: dict[str, RoomVersion] = {
 }
 """Those of proposals: served to whoever asks for one by name."""
 ALL_ROOM_VERSIONS = ROOM_VERSIONS | UNSTABLE_ROOM_VERSIONS
-DEFAULT_ROOM_VERSION = "12"
 
 
 def room_version(version_id: str) -> RoomVersion:

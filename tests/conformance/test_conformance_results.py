@@ -137,6 +137,22 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         load_results(tmp_path)
 
 
+@pytest.mark.parametrize("line", ["{}", "[]", '{"package":"a","test":"b","status":"pass","features":5}'])
+def test_a_wrong_line_in_the_results_is_named(tmp_path: Path, line: str) -> None:
+    write_results(tmp_path, run_of(ALL_PASS))
+    (tmp_path / "sync.jsonl").write_text(line + "\n")
+    with pytest.raises(BadResults, match=r"sync\.jsonl:1: "):
+        load_results(tmp_path)
+
+
+def test_what_is_wrong_with_a_run_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_text('{"type":"other"}\n')
+    with pytest.raises(BadResults) as raised:
+        read_run(path)
+    assert str(raised.value) == f"{path}:1: a line of type 'other'"
+
+
 def test_a_partial_run_is_merged_only_when_asked_and_only_with_what_it_ran(tmp_path: Path) -> None:
     write_results(tmp_path, run_of({**ALL_PASS, "tests:TestSync": "fail"}))
     part = run_of({"tests:TestSync": "pass"}, head=header(packages=("tests",)))

@@ -60,6 +60,11 @@ def test_a_stream_that_stops_is_a_failed_package() -> None:
     assert outcome.noise == ('{"Action":"pass","Pack',)
 
 
+def test_a_line_nested_without_end_is_no_event() -> None:
+    deep = '{"Action":' + "[" * 200_000
+    assert read(deep, event("run", "A"), event("pass", "A")).noise == (deep,)
+
+
 def test_a_package_that_does_not_build_has_no_tests_and_shows_the_compiler() -> None:
     path = f"{PACKAGE} [{PACKAGE}.test]"
     outcome = read(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -52,12 +51,3 @@ async def ensure_image(*, base: str | None = None, tag: str = DEFAULT_IMAGE, dat
 async def _local_base() -> str | None:
     code, output = await run("docker", "image", "inspect", "--format", "{{.Id}}", LOCAL_BASE)
     return LOCAL_BASE if code == 0 and output.strip() else None
-
-
-async def docker_available() -> bool:
-    """Whether a Docker daemon answers."""
-    if shutil.which("docker") is None:
-        return False
-    async with asyncio.timeout(20):
-        code, _ = await run("docker", "version")
-    return code == 0
