@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from palpo.core.events import Event, StateKey
+from palpo.core.state_keys import HISTORY_VISIBILITY
 
-HISTORY_VISIBILITY: Final[StateKey] = ("m.room.history_visibility", "")
 DEFAULT_VISIBILITY: Final = "shared"
 """Where the room has set none, or one that is not understood."""
 _VISIBILITIES: Final = frozenset(("world_readable", "shared", "invited", "joined"))

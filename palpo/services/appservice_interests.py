@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 from palpo.config.appservices import Registration
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.event_store import Bounded, EventStore
 from palpo.storage import aliases, memberships
 from palpo.storage import appservices as storage
 from palpo.storage.events import EventStatus, StoredEvent
 
-MEMBER = "m.room.member"
 CACHED_ROOMS = 5_000
 CACHED_USERS = 20_000
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.event_store import EventStore
@@ -29,7 +30,6 @@ from palpo.storage.events import StoredEvent
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
-MEMBER = "m.room.member"
 BATCH = 500
 """Events that are looked at together."""
 

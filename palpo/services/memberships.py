@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
-from palpo.core.events import Event, StateKey
+from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.appservices import Offer
@@ -31,8 +32,6 @@ from palpo.storage import accounts
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
 
-MEMBER = "m.room.member"
-GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
 AUTHORISER = "join_authorised_via_users_server"
 PRESENT = ("join", "invite", "knock")
 """The memberships that end with a leave, and whose events carry their user's display name and avatar."""

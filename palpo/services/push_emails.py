@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palpo.core.events import StateKey
+from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.email import EmailError, Mailer
 from palpo.services.push_delivery import DigestFailed
-from palpo.services.push_gateways import CANONICAL_ALIAS, ROOM_NAME
-from palpo.services.push_judge import MEMBER, invites
+from palpo.services.push_judge import invites
 from palpo.services.room_heads import RoomHeads
 from palpo.storage.events import StoredEvent
 from palpo.storage.push_queue import Waiting
@@ -48,13 +48,13 @@ class EmailDigests:
         head = await self._heads.get(room_id)
         shown = items[-MAX_SHOWN:]
         senders: list[StateKey] = [(MEMBER, item.event.sender) for item in shown]
-        state = await self._heads.state(head, [ROOM_NAME, CANONICAL_ALIAS, *senders])
+        state = await self._heads.state(head, [NAME, CANONICAL_ALIAS, *senders])
         names = {
             key: value
             for key, event in state.items()
             if isinstance(value := event.content.get(_FIELDS.get(key[0], "")), str) and value
         }
-        title = names.get(ROOM_NAME) or names.get(CANONICAL_ALIAS) or room_id
+        title = names.get(NAME) or names.get(CANONICAL_ALIAS) or room_id
         lines = [_line(title)]
         if len(items) > len(shown):
             lines.append(f"  {len(items) - len(shown)} more before")

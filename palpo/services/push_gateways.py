@@ -8,8 +8,8 @@ import msgspec
 
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.events import StateKey
+from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.http_client import HttpClient, HttpError
-from palpo.services.push_judge import MEMBER
 from palpo.services.room_heads import RoomHeads
 from palpo.storage.events import StoredEvent
 from palpo.storage.pushers import Pusher
@@ -18,7 +18,6 @@ TIMEOUT_S = 15.0
 MAX_ANSWER = 64 * 1024
 """Bytes of a gateway's answer that are read."""
 EVENT_ID_ONLY = "event_id_only"
-ROOM_NAME, CANONICAL_ALIAS = ("m.room.name", ""), ("m.room.canonical_alias", "")
 
 Notification = dict[str, Any]
 
@@ -67,11 +66,11 @@ class PushGateways:
         event = stored.event
         sender: StateKey = (MEMBER, event.sender)
         head = await self._heads.get(event.room_id)
-        state = await self._heads.state(head, [sender, ROOM_NAME, CANONICAL_ALIAS])
+        state = await self._heads.state(head, [sender, NAME, CANONICAL_ALIAS])
         details: Notification = {"type": event.type, "sender": event.sender, "content": event.content}
         for name, key, field in (
             ("sender_display_name", sender, "displayname"),
-            ("room_name", ROOM_NAME, "name"),
+            ("room_name", NAME, "name"),
             ("room_alias", CANONICAL_ALIAS, "alias"),
         ):
             value = state[key].content.get(field) if key in state else None

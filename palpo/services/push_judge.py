@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from palpo.core.events import Event, StateKey
 from palpo.core.push_rules import Actions
+from palpo.core.state_keys import MEMBER
 from palpo.services.account_data import AccountData
 from palpo.services.event_store import EventStore
 from palpo.services.invite_permissions import InvitePermissions
@@ -15,8 +16,6 @@ from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.state_at import StateAt
 from palpo.services.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
-
-MEMBER = "m.room.member"
 
 
 class PushJudge:

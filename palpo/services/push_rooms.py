@@ -8,12 +8,12 @@ from palpo.core.errors import MatrixError
 from palpo.core.events import Event
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import RoomContext
+from palpo.core.state_keys import CREATE, POWER_LEVELS
 from palpo.db.engine import Database
 from palpo.services.event_store import Bounded
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.storage import memberships
 
-CREATE, POWER_LEVELS = ("m.room.create", ""), ("m.room.power_levels", "")
 MAX_SENDERS = 1000
 
 

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from palpo.core.errors import Forbidden
-from palpo.core.events import Event, StateKey
+from palpo.core.events import Event
 from palpo.core.identifiers import server_name_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
+from palpo.core.state_keys import JOIN_RULES, MEMBER
 from palpo.db.engine import Database
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.storage import memberships as storage
 
-JOIN_RULES: StateKey = ("m.room.join_rules", "")
 AUTHORISER = "join_authorised_via_users_server"
 MAX_ALLOWED = 1000
 """How many conditions of a join rule are looked at."""
@@ -32,7 +32,7 @@ class RestrictedJoins:
 
     async def authorisation(self, head: RoomHead, user_id: str) -> dict[str, Any]:
         """What a join event has to say besides, empty where nothing; raises Forbidden."""
-        member_key = ("m.room.member", user_id)
+        member_key = (MEMBER, user_id)
         state = await self._heads.state(head, [JOIN_RULES, member_key])
         allowed = allowed_rooms(head.rules, state.get(JOIN_RULES))
         current = state.get(member_key)

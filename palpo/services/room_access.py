@@ -5,7 +5,8 @@ from __future__ import annotations
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import Event
 from palpo.core.power_levels import PowerLevels
-from palpo.core.visibility import HISTORY_VISIBILITY, visibility_of
+from palpo.core.state_keys import CREATE, HISTORY_VISIBILITY, MEMBER, POWER_LEVELS
+from palpo.core.visibility import visibility_of
 from palpo.db.engine import Database
 from palpo.services.event_store import EventStore
 from palpo.services.room_heads import RoomHead, RoomHeads
@@ -13,8 +14,6 @@ from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 
-CREATE = ("m.room.create", "")
-POWER_LEVELS = ("m.room.power_levels", "")
 MAX_WALK = 100
 """How many changes of one membership are looked through for the last time that somebody was in a room."""
 
@@ -77,7 +76,7 @@ class RoomAccess:
             found = (await self._events.get_many([event_id])).get(event_id)
             if found is None:
                 return None
-            before = await self._events.state_event(found.state_before, "m.room.member", member.user_id)
+            before = await self._events.state_event(found.state_before, MEMBER, member.user_id)
             if before is None:
                 return None
             if before.event.content.get("membership") == "join":

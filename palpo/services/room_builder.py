@@ -10,9 +10,10 @@ from palpo.core import state_tree, unpadded_base64
 from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadJson
-from palpo.core.events import Event, StateKey, build_event, reference_hash, stripped
+from palpo.core.events import Event, build_event, reference_hash, stripped
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
+from palpo.core.state_keys import CREATE, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.drafts import Draft
 from palpo.services.event_store import EventStore
@@ -22,7 +23,6 @@ from palpo.storage.memberships import Membership
 from palpo.storage.rooms import HeadRow
 from palpo.streams.clock import Clock
 
-CREATE: StateKey = ("m.room.create", "")
 STRIPPED_TYPES = (
     "m.room.create",
     "m.room.name",
@@ -127,7 +127,7 @@ class RoomBuilder:
         if event.state_key is not None:
             root = await self._change_state(built, event)
         new = NewEvent(event=event, state_before=head.state_root, state_after=root, room_state=root)
-        if event.type == "m.room.member":
+        if event.type == MEMBER:
             built.memberships.append((len(built.events), await self._membership(built, event)))
         built.events.append(new)
         built.head = head.advanced(event, root)
@@ -195,7 +195,7 @@ class RoomBuilder:
         if membership in ("invite", "knock"):
             keys = [(type_, "") for type_ in STRIPPED_TYPES]
             if membership == "invite":
-                keys.append(("m.room.member", event.sender))
+                keys.append((MEMBER, event.sender))
             state = await self._heads.state(built.head, keys)
             shown = to_json([stripped(item) for item in (*state.values(), event)])
         return Membership(

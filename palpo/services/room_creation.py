@@ -22,6 +22,7 @@ from palpo.core.errors import (
 from palpo.core.events import StateKey
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.room_versions import RoomVersion, room_version
+from palpo.core.state_keys import MEMBER
 from palpo.services.aliases import Aliases
 from palpo.services.drafts import Draft
 from palpo.services.invite_permissions import InvitePermissions
@@ -195,7 +196,7 @@ class RoomCreation:
         """A membership event of a new room."""
         if server_name_of(target) == self._server_name:
             content = with_profile(content, await self._profiles.get(target))
-        return Draft(type="m.room.member", sender=sender, state_key=target, content=content)
+        return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
     def _is_local(self, user_id: str) -> bool:
         return server_name_of(user_id) == self._server_name
@@ -317,7 +318,7 @@ def _invited_by_state(new: NewRoom) -> list[str]:
     return [
         item.state_key
         for item in new.initial_state
-        if item.type == "m.room.member" and item.content.get("membership") == "invite"
+        if item.type == MEMBER and item.content.get("membership") == "invite"
     ]
 
 

@@ -9,27 +9,30 @@ from itertools import islice
 from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
 from palpo.core.room_versions import RoomVersion, room_version
-from palpo.core.visibility import HISTORY_VISIBILITY, visibility_of
+from palpo.core.state_keys import (
+    AVATAR,
+    CANONICAL_ALIAS,
+    CREATE,
+    ENCRYPTION,
+    GUEST_ACCESS,
+    HISTORY_VISIBILITY,
+    JOIN_RULES,
+    NAME,
+    TOPIC,
+)
+from palpo.core.visibility import visibility_of
 from palpo.db.engine import Commit, Database
 from palpo.services.event_store import Bounded, EventStore
 from palpo.services.restricted_joins import allowed_rooms
 from palpo.storage import room_directory as storage
 from palpo.streams.wakeups import Wakeups
 
-CREATE: StateKey = ("m.room.create", "")
-NAME: StateKey = ("m.room.name", "")
-TOPIC: StateKey = ("m.room.topic", "")
-AVATAR: StateKey = ("m.room.avatar", "")
-ALIAS: StateKey = ("m.room.canonical_alias", "")
-JOIN_RULES: StateKey = ("m.room.join_rules", "")
-GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
-ENCRYPTION: StateKey = ("m.room.encryption", "")
 SHOWN = (
     CREATE,
     NAME,
     TOPIC,
     AVATAR,
-    ALIAS,
+    CANONICAL_ALIAS,
     JOIN_RULES,
     GUEST_ACCESS,
     ENCRYPTION,
@@ -129,7 +132,7 @@ def overview_of(room_id: str, state: Mapping[StateKey, Event], joined: int) -> O
         name=_text(state, NAME, "name"),
         topic=plain_topic(state.get(TOPIC)),
         avatar_url=_text(state, AVATAR, "url"),
-        canonical_alias=_text(state, ALIAS, "alias"),
+        canonical_alias=_text(state, CANONICAL_ALIAS, "alias"),
         join_rule=join_rule,
         room_type=_text(state, CREATE, "type"),
         room_version=version,

@@ -11,6 +11,7 @@ from typing import Any
 
 from palpo.core.errors import BadJson, Forbidden, NotFound
 from palpo.core.events import StateKey
+from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -19,7 +20,7 @@ from palpo.services.appservices import AppServices
 from palpo.services.drafts import Draft, SendTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.guards import Same, unless_same
-from palpo.services.memberships import GUEST_ACCESS, MEMBER, Memberships
+from palpo.services.memberships import Memberships
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter

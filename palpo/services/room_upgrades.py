@@ -11,6 +11,7 @@ from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
 from palpo.core.room_versions import RoomVersion, room_version
+from palpo.core.state_keys import MEMBER, POWER_LEVELS
 from palpo.services.aliases import CANONICAL_ALIAS, Aliases
 from palpo.services.drafts import Draft
 from palpo.services.event_store import EventStore
@@ -21,9 +22,7 @@ from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 
-MEMBER = "m.room.member"
 TOMBSTONE = "m.room.tombstone"
-POWER_LEVELS: StateKey = ("m.room.power_levels", "")
 COPIED = (
     "m.room.server_acl",
     "m.room.encryption",

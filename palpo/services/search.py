@@ -22,6 +22,7 @@ import msgspec
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.search_text import KEY_OF_TYPE, rank, room_token, searchable_text, tokens, wanted_tokens
+from palpo.core.state_keys import ENCRYPTION
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.event_filters import name_predicate, predicate
@@ -47,7 +48,6 @@ ROOMS_AT_ONCE: Final = 200
 BATCHES: Final = 10
 """Of events that are not indexed yet: how many a search waits for."""
 END: Final = 2**62
-ENCRYPTION: Final = ("m.room.encryption", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpo.core.errors import Forbidden
+from palpo.core.state_keys import MEMBER
 from palpo.services.event_store import EventStore
 from palpo.services.member_profiles import PROFILE_KEYS
 from palpo.services.room_access import RoomAccess
-from palpo.services.state_at import MEMBER
 from palpo.services.timeline import BEGINNING, Query, Timeline
 from palpo.services.tokens import Order
 from palpo.services.visibility import FOREVER

@@ -7,11 +7,11 @@ from typing import Any
 from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import parse_event_id, parse_room_id, server_name_of
 from palpo.core.power_levels import PowerLevels
+from palpo.core.state_keys import CREATE, GUEST_ACCESS, POWER_LEVELS
 from palpo.db.engine import Database
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
-from palpo.services.memberships import GUEST_ACCESS, Memberships
-from palpo.services.room_builder import CREATE
+from palpo.services.memberships import Memberships
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
@@ -21,7 +21,6 @@ from palpo.streams.keyed_locks import KeyedLocks
 
 REDACTION = "m.room.redaction"
 ANNOTATION = "m.annotation"
-POWER_LEVELS = ("m.room.power_levels", "")
 MAX_TRANSACTION_ID = 255
 MAX_TS = 2**53 - 1
 

@@ -14,6 +14,7 @@ from palpo.config.model import ServerNoticesConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import make_user_id, parse_user_id, server_name_of
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -34,7 +35,6 @@ from palpo.streams.keyed_locks import KeyedLocks
 log = structlog.get_logger("palpo.server_notices")
 
 TAG: Final = "m.server_notice"
-MEMBER: Final = "m.room.member"
 REFUSED_TYPES: Final = frozenset({MEMBER, "m.room.create", "m.room.redaction"})
 """What is no notice: these have more to them than their content."""
 ONLY_THE_SERVER: Final[dict[str, Any]] = {"events_default": 50, "invite": 100}

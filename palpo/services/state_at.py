@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from palpo.core.events import StateKey
-from palpo.core.visibility import HISTORY_VISIBILITY, visibility_of
+from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
+from palpo.core.visibility import visibility_of
 from palpo.services.event_store import Bounded, EventStore
 from palpo.storage.events import StoredEvent
 
-MEMBER: Final = "m.room.member"
 NEVER: Final = "leave"
 """The membership of who has none (spec: client-server API, ``unsigned.membership``)."""
 

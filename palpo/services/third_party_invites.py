@@ -22,15 +22,14 @@ from palpo.core.errors import BadJson, Forbidden, InvalidParam, MatrixError
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.core.power_levels import PowerLevels
+from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.drafts import Draft
 from palpo.services.identity_servers import IdentityServers, StoredInvite
 from palpo.services.member_profiles import ProfileSource, with_profile
-from palpo.services.memberships import MEMBER, Memberships
-from palpo.services.room_builder import CREATE
+from palpo.services.memberships import Memberships
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_writer import RoomWriter
-from palpo.services.sending import POWER_LEVELS
 from palpo.services.sessions import Requester
 from palpo.services.threepids import EMAIL, canonical_email
 

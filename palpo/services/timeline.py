@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from palpo.core import state_tree
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import StateKey
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.account_data import AccountData
 from palpo.services.event_filters import Wanted, predicate
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
-from palpo.services.state_at import MEMBER
 from palpo.services.tokens import Order, parse_pagination_token
 from palpo.services.visibility import FOREVER, Visibility
 from palpo.storage import events as storage

@@ -25,6 +25,7 @@ import msgspec
 
 from palpo.core.events import Event
 from palpo.core.push_rules import Evaluator
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.account_data import AccountData
@@ -369,9 +370,9 @@ class Unread:
     async def _joins(self, user_id: str, stored: StoredEvent) -> bool:
         """Whether by this event the user came into the room."""
         event = stored.event
-        if event.key != ("m.room.member", user_id) or event.content.get("membership") != "join":
+        if event.key != (MEMBER, user_id) or event.content.get("membership") != "join":
             return False
-        before = await self._events.state_event(stored.state_before, "m.room.member", user_id)
+        before = await self._events.state_event(stored.state_before, MEMBER, user_id)
         return before is None or before.event.content.get("membership") != "join"
 
     async def _joined_at(self, user_id: str, room_id: str, event_id: str | None) -> int:
@@ -385,13 +386,13 @@ class Unread:
                 return 0
             if await self._joins(user_id, found):
                 return found.position
-            before = await self._events.state_event(found.state_before, "m.room.member", user_id)
+            before = await self._events.state_event(found.state_before, MEMBER, user_id)
             event_id = None if before is None else before.event_id
         return 0
 
     async def _room(self, user_id: str, room_id: str) -> _Room:
         head = await self._heads.get(room_id)
-        key = ("m.room.member", user_id)
+        key = (MEMBER, user_id)
         member = (await self._heads.state(head, [key])).get(key)
         name = None if member is None else member.content.get("displayname")
         return _Room(

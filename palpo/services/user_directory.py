@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import NotFound
+from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES
 from palpo.core.user_words import fold, words
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -26,7 +27,6 @@ AT_ONCE = 50
 """Users whose rooms are looked up at once."""
 ROOMS_LOOKED_AT = 50
 """Rooms of a user that are looked at for one that is public."""
-JOIN_RULES, VISIBILITY = ("m.room.join_rules", ""), ("m.room.history_visibility", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +93,8 @@ class UserDirectory:
             head = await self._heads.get(room_id)
         except NotFound:
             return False
-        state = await self._heads.state(head, [JOIN_RULES, VISIBILITY])
-        rules, visibility = state.get(JOIN_RULES), state.get(VISIBILITY)
+        state = await self._heads.state(head, [JOIN_RULES, HISTORY_VISIBILITY])
+        rules, visibility = state.get(JOIN_RULES), state.get(HISTORY_VISIBILITY)
         return (rules is not None and rules.content.get("join_rule") == "public") or (
             visibility is not None and visibility.content.get("history_visibility") == "world_readable"
         )

@@ -8,12 +8,13 @@ import msgspec
 
 from palpo.core.errors import NotFound
 from palpo.core.events import client_event_bytes, redacted_event
+from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
 from palpo.db.engine import Database
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
-from palpo.services.state_at import MEMBER, Pair, StateAt
+from palpo.services.state_at import Pair, StateAt
 from palpo.services.tokens import Order
 from palpo.storage import erasures
 from palpo.storage.events import EventStatus, StoredEvent

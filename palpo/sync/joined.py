@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from palpo.core.events import Event
+from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import EventStore
 from palpo.services.room_heads import RoomHeads
@@ -15,7 +16,6 @@ from palpo.storage.memberships import Membership
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device
-from palpo.sync.outlines import MEMBER
 from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.summary import NAME, RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines, Wanted

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews, wanted
-from palpo.sync.outlines import MEMBER
 from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.timelines import TimelinePart, Timelines
 from palpo.sync.window import Window

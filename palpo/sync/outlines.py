@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.core.events import StateKey
+from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import Bounded, EventStore, State
-
-MEMBER = "m.room.member"
 
 
 @dataclass(frozen=True, slots=True)

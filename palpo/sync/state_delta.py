@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import EventStore, State
 from palpo.storage.events import StoredEvent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device, SentMembers
-from palpo.sync.outlines import MEMBER, Outlines
+from palpo.sync.outlines import Outlines
 from palpo.sync.timelines import TimelinePart
 from palpo.sync.window import Window
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from palpo.core.auth_rules.membership import check_membership, membership_of
-from palpo.core.auth_rules.selection import CREATE, POWER_LEVELS
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
 from palpo.core.power_levels import (
@@ -18,6 +17,7 @@ from palpo.core.power_levels import (
     validate_power_levels,
 )
 from palpo.core.room_versions import ALL_ROOM_VERSIONS, RoomVersion
+from palpo.core.state_keys import CREATE, POWER_LEVELS
 
 _OWNED: Final = re.compile(r"(@[^:]*:[^_]*)(?:_.*)?", re.DOTALL)
 """A user ID and what may follow it in a state key: server names have no underscore."""

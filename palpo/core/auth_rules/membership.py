@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from palpo.core.auth_rules.selection import JOIN_RULES, POWER_LEVELS
 from palpo.core.auth_rules.third_party import check_third_party_invite
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
 from palpo.core.power_levels import PowerLevels, creators, is_user_id, malformed
 from palpo.core.room_versions import RoomVersion
+from palpo.core.state_keys import JOIN_RULES, POWER_LEVELS
 
 State = Mapping[StateKey, Event]
 

@@ -8,10 +8,7 @@ from typing import Any
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
 from palpo.core.room_versions import RoomVersion
-
-CREATE: StateKey = ("m.room.create", "")
-POWER_LEVELS: StateKey = ("m.room.power_levels", "")
-JOIN_RULES: StateKey = ("m.room.join_rules", "")
+from palpo.core.state_keys import CREATE, JOIN_RULES, POWER_LEVELS
 
 
 def auth_types_for(

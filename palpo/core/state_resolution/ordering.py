@@ -9,10 +9,8 @@ from math import inf
 from palpo.core.events import Event, StateKey
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
-from palpo.core.state_resolution.replay import CREATE
+from palpo.core.state_keys import CREATE, POWER_LEVELS
 from palpo.core.state_resolution.requests import Known, Resolving
-
-POWER_LEVELS: StateKey = ("m.room.power_levels", "")
 
 _Rank = tuple[int, int, str]
 

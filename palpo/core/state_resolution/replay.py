@@ -8,9 +8,8 @@ from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
 from palpo.core.room_versions import RoomVersion
+from palpo.core.state_keys import CREATE
 from palpo.core.state_resolution.requests import Known, NeedRejected, Resolving, unconflicted
-
-CREATE: StateKey = ("m.room.create", "")
 
 
 class Replay:

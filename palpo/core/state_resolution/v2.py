@@ -16,7 +16,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from palpo.core.events import Event, StateKey
 from palpo.core.room_versions import RoomVersion, StateResolution
-from palpo.core.state_resolution.ordering import POWER_LEVELS, is_power_event, mainline_order, power_order
+from palpo.core.state_keys import POWER_LEVELS
+from palpo.core.state_resolution.ordering import is_power_event, mainline_order, power_order
 from palpo.core.state_resolution.replay import Replay
 from palpo.core.state_resolution.requests import (
     Conflicts,

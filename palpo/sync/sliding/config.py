@@ -11,6 +11,7 @@ import msgspec
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam
 from palpo.core.events import StateKey
+from palpo.core.state_keys import MEMBER
 from palpo.sync.sliding.listing import ALL_ROOMS, RoomFilter
 from palpo.wire.client import sliding_sync as wire
 
@@ -21,7 +22,6 @@ MAX_ALL_PATTERNS = 5000
 """Of all the rules of a request together: a room may match every one of them."""
 MAX_TIMELINE_LIMIT = 100
 MAX_RANGES = 100
-MEMBER = "m.room.member"
 ANY, ME, LAZY = "*", "$ME", "$LAZY"
 
 Pattern: TypeAlias = tuple[str | None, str | None]

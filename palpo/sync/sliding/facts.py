@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from palpo.core.errors import MatrixError
+from palpo.core.state_keys import CREATE, ENCRYPTION
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import Bounded, EventStore
 from palpo.services.room_heads import RoomHeads
 from palpo.storage.memberships import Membership
 from palpo.sync.sliding.listing import UNKNOWN, RoomFacts
 
-CREATE, ENCRYPTION = ("m.room.create", ""), ("m.room.encryption", "")
 SPACE_CHILD = "m.space.child"
 
 

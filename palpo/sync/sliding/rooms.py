@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
+from palpo.core.state_keys import AVATAR, MEMBER, NAME
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.event_store import EventStore
 from palpo.services.room_heads import RoomHeads
@@ -20,13 +21,12 @@ from palpo.sync.joined import Reader, wanted
 from palpo.sync.left import LeftRooms
 from palpo.sync.sliding.bumps import BumpStamps
 from palpo.sync.sliding.changes import GONE, Due
-from palpo.sync.sliding.config import MEMBER, StateConfig, lazy_members, wants_state
+from palpo.sync.sliding.config import StateConfig, lazy_members, wants_state
 from palpo.sync.sliding.members import SentMembers
 from palpo.sync.summary import RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines
 from palpo.sync.window import Window
 
-NAME, AVATAR = ("m.room.name", ""), ("m.room.avatar", "")
 WHOLE = 2**31
 """The ``limit`` of a room whose every event the client has."""
 

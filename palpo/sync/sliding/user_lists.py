@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.account_data import IGNORED_USERS, TAGS, AccountData
 from palpo.services.event_store import Bounded, EventStore
@@ -104,7 +105,7 @@ class UserLists:
     async def was_in(self, row: Membership) -> bool:
         """Whether the user of ``row`` has been in the room, as their latest memberships tell."""
         event_id: str | None = row.event_id
-        key = ("m.room.member", row.user_id)
+        key = (MEMBER, row.user_id)
         for _ in range(MAX_MOVES):
             found = (await self._store.get_many([event_id])).get(event_id) if event_id else None
             if found is None:
