@@ -98,6 +98,9 @@ class MysqlTransaction(ServerTransaction[asyncmy.Connection]):
         await self._query(self._cursor.execute, statement, params)
         return cast("int", self._cursor.rowcount)
 
+    async def begin(self) -> None:
+        await self._connection.begin()
+
     async def _take(self, count: int) -> int:
         await self._query(self._cursor.execute, TAKE, {"count": count})
         return int(self._cursor.lastrowid)
@@ -144,9 +147,6 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
 
     def _transaction(self, connection: asyncmy.Connection, *, block: int = 1) -> MysqlTransaction:
         return MysqlTransaction(connection, block=block)
-
-    async def _begin(self, connection: asyncmy.Connection) -> None:
-        await connection.begin()
 
     async def _commit(self, connection: asyncmy.Connection) -> None:
         await connection.commit()

@@ -67,6 +67,20 @@ class PostgresTransaction(ServerTransaction["Connection"]):
     dialect = "postgresql"
     errors = ERRORS
 
+    def __init__(self, connection: Connection, *, block: int = 1, expected: int = 0) -> None:
+        """``expected`` is where the stream's position probably is."""
+        super().__init__(connection, block=block)
+        self._expected = expected
+        self._to_begin = False
+        """BEGIN is sent together with the first statement, where it can be."""
+
+    async def begin(self) -> None:
+        self._to_begin = True
+
+    async def finish(self) -> None:
+        await super().finish()
+        await self._begin()
+
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
         rows = await self._query(self._connection.fetch, statement, params)
         return cast("Sequence[Row]", rows)
@@ -79,7 +93,25 @@ class PostgresTransaction(ServerTransaction["Connection"]):
         return _affected(await self._query(self._connection.execute, statement, params))
 
     async def _take(self, count: int) -> int:
+        if self._to_begin and await self._begin_and_take(count):
+            return self._expected + count
         return int(await self.value(TAKE, count=count))
+
+    async def _begin_and_take(self, count: int) -> bool:
+        """Both in one round trip; False where the position is not what was expected."""
+        self._to_begin = False
+        taken = f"UPDATE {stream_position.name} SET position = {self._expected + count}"
+        sql = f"BEGIN; {taken} WHERE id = 1 AND position = {self._expected}"
+        return _affected(await self._call(self._connection.execute, sql, ())) > 0
+
+    async def _begin(self) -> None:
+        if self._to_begin:
+            self._to_begin = False
+            await super()._call(self._connection.execute, "BEGIN", ())
+
+    async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
+        await self._begin()
+        return await super()._call(method, sql, arguments)
 
     async def _write_all(self, batches: Sequence[Batch]) -> None:
         alone, together = [], []
@@ -139,10 +171,7 @@ class PostgresEngine(ServerEngine["Connection"]):
         return Pool(size=size, connect=connect, close=close_connection, is_usable=lambda c: not c.is_closed())
 
     def _transaction(self, connection: Connection, *, block: int = 1) -> PostgresTransaction:
-        return PostgresTransaction(connection, block=block)
-
-    async def _begin(self, connection: Connection) -> None:
-        await connection.execute("BEGIN")
+        return PostgresTransaction(connection, block=block, expected=self._position)
 
     async def _commit(self, connection: Connection) -> None:
         await connection.execute("COMMIT")

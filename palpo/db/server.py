@@ -78,6 +78,10 @@ class ServerTransaction(ABC, Generic[C]):
             await self._deferred.send_for(compiled.sql)
             await self._write_all([(compiled, values)])
 
+    @abstractmethod
+    async def begin(self) -> None:
+        """Begin to write."""
+
     async def finish(self) -> None:
         """Send what has been put off; raises what that raises, or what a unit caught."""
         await self._deferred.send_all()
@@ -148,6 +152,8 @@ class ServerEngine(ABC, Generic[C]):
 
     def __init__(self, *, readers: int, patience: float) -> None:
         self._patience = patience
+        self._position = 0
+        """The last position that this engine has taken: most likely it is the stream's."""
         self._read = self._pool(readers, read_only=True)
         self._write = self._pool(1, read_only=False)
 
@@ -180,7 +186,7 @@ class ServerEngine(ABC, Generic[C]):
             transaction = self._transaction(connection, block=8 + 2 * len(units))
             try:
                 async with asyncio.timeout(self._patience):
-                    await self._begin(connection)
+                    await transaction.begin()
                     results = [await unit(transaction) for unit in units]
                     await transaction.finish()
             except TimeoutError as error:
@@ -194,6 +200,7 @@ class ServerEngine(ABC, Generic[C]):
                     raise Retriable(str(failure)) from error
                 raise failure from (None if failure is error else error)
             await self._finish(connection)
+        self._position = transaction.last_position or self._position
         commit = Commit(
             position=transaction.last_position,
             topics=frozenset(transaction.topics),
@@ -225,9 +232,6 @@ class ServerEngine(ABC, Generic[C]):
 
     @abstractmethod
     def _transaction(self, connection: C, *, block: int = 1) -> ServerTransaction[C]: ...
-
-    @abstractmethod
-    async def _begin(self, connection: C) -> None: ...
 
     @abstractmethod
     async def _commit(self, connection: C) -> None: ...
