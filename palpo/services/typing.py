@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from palpo.core.canonical_json import to_json
 from palpo.core.identifiers import parse_room_id
-from palpo.db.engine import Database
+from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.services.room_access import RoomAccess
@@ -32,6 +32,8 @@ KEEP_MS = 24 * 3600 * 1000
 LOOK_SECONDS = 1.0
 """How often it is looked for those whose time is over."""
 BATCH = 500
+MAX_BUSY = 10_000
+"""Rooms of which it is remembered that somebody has been typing."""
 
 
 class Typing:
@@ -42,6 +44,11 @@ class Typing:
         self._clock = clock
         self._access = access
         self._last = LastChanges(wakeups, "typing")
+        self._busy: set[str] | None = None
+        """Every room where somebody may be typing, once it has been read."""
+        self._heard: set[str] = set()
+        """Those of which that was heard while it is being read."""
+        wakeups.subscribe(self._on_commit)
 
     async def set(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None) -> None:
         """The user types for ``timeout_ms``, or has stopped; raises Forbidden for non-members."""
@@ -79,8 +86,27 @@ class Typing:
 
     async def current(self, room_ids: Sequence[str]) -> dict[str, list[str]]:
         """Who is typing in each of ``room_ids``."""
+        if not room_ids:
+            return {}
+        busy = self._busy if self._busy is not None else await self._read_busy()
+        asked = [room_id for room_id in room_ids if room_id in busy]
         now = self._clock.now_ms()
-        return await self._db.read(lambda tx: storage.current(tx, room_ids, now)) if room_ids else {}
+        return await self._db.read(lambda tx: storage.current(tx, asked, now)) if asked else {}
+
+    async def _read_busy(self) -> Container[str]:
+        heard = self._heard = set()
+        found = await self._db.read(storage.rooms)
+        if self._heard is heard:
+            self._busy = found | heard
+        return found | heard
+
+    def _on_commit(self, commit: Commit) -> None:
+        if commit.all_topics or len(self._busy or ()) > MAX_BUSY:
+            self._busy, self._heard = None, set()
+        for topic in commit.topics:
+            if topic.startswith("typing:"):
+                rooms = self._heard if self._busy is None else self._busy
+                rooms.add(topic.removeprefix("typing:"))
 
     async def run(self) -> None:
         """Tell everyone when somebody's time is over, until cancelled."""

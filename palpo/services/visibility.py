@@ -10,13 +10,12 @@ from palpo.core.errors import NotFound
 from palpo.core.events import client_event_bytes, redacted_event
 from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
-from palpo.db.engine import Database
+from palpo.services.erasures import Erasures
 from palpo.services.event_store import EventStore
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.state_at import Pair, StateAt
 from palpo.services.tokens import Order
-from palpo.storage import erasures
 from palpo.storage.events import EventStatus, StoredEvent
 
 FOREVER: Order = (2**62, 0)
@@ -30,8 +29,8 @@ class Visibility:
     As long as state does not change within a list, a list costs two look-ups in memory.
     """
 
-    def __init__(self, db: Database, store: EventStore, heads: RoomHeads, access: RoomAccess) -> None:
-        self._db = db
+    def __init__(self, store: EventStore, heads: RoomHeads, access: RoomAccess, erasures: Erasures) -> None:
+        self._erasures = erasures
         self._store = store
         self._heads = heads
         self._access = access
@@ -109,17 +108,16 @@ class Visibility:
 
     async def sees_until(self, room_id: str, user_id: str) -> Order:
         """Where in a room's timeline the user last stopped being in it; after everything for members."""
-        member = await self._access.membership(room_id, user_id)
-        if member is not None and member.membership == "join":
+        if await self.is_in(room_id, user_id):
             return FOREVER
-        left = await self._access.last_leave(member)
+        left = await self._access.last_leave(await self._access.membership(room_id, user_id))
         return _NEVER if left is None else left.order
 
     async def _without_erased(
         self, kept: list[StoredEvent], absent: Sequence[StoredEvent], user_id: str
     ) -> list[StoredEvent]:
         senders = {item.event.sender for item in absent} - {user_id}
-        erased = await self._db.read(lambda tx: erasures.erased(tx, senders))
+        erased = await self._erasures.among(senders)
         pruned = {item.event_id: await self.pruned(item) for item in absent if item.event.sender in erased}
         return [pruned.get(item.event_id, item) for item in kept] if pruned else kept
 

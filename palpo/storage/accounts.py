@@ -163,7 +163,7 @@ async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None
     await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
     await tx.run(_BEGIN_DEACTIVATION, user_id=user_id, erase=int(erase))
     await delete_login_tokens(tx, user_id)
-    tx.notify(f"session:{user_id}")
+    tx.notify(f"session:{user_id}", f"erasure:{user_id}")
 
 
 async def end_deactivation(tx: WriteTransaction, user_id: str) -> None:

@@ -47,6 +47,7 @@ _CURRENT = Statement(
     )
     .order_by(t.position)
 )
+_ROOMS = Statement(select(t.room_id).distinct().where(t.typing == 1))
 _CHANGED = Statement(
     select(t.room_id)
     .distinct()
@@ -101,6 +102,11 @@ async def current(tx: Transaction, room_ids: Collection[str], now_ms: int) -> di
     for room_id, user_id in await tx.all(_CURRENT, room_ids=list(room_ids), now=now_ms):
         found.setdefault(room_id, []).append(user_id)
     return found
+
+
+async def rooms(tx: Transaction) -> set[str]:
+    """The rooms where somebody may be typing."""
+    return {row[0] for row in await tx.all(_ROOMS)}
 
 
 async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[str]:

@@ -5,8 +5,8 @@ hint that is lost costs time and loses nothing.
 
 Topics are ``kind:id``: ``room:!id`` for anything in a room, ``user:@id`` for anything of a user's
 own, ``member:@id`` for their memberships, ``session:@id`` for revoked tokens, ``event:$id`` for a
-redaction, ``head:!id`` for a room whose history has grown, ``directory:`` for what the room directory
-lists. ``*`` stands for "something, somewhere".
+redaction, ``head:!id`` for a room whose history has grown, ``erasure:@id`` for an account that is gone,
+``directory:`` for what the room directory lists. ``*`` stands for "something, somewhere".
 """
 
 from __future__ import annotations

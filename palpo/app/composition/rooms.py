@@ -9,6 +9,7 @@ from palpo.app.composition.base import random_id
 from palpo.services.aliases import Aliases
 from palpo.services.delayed_events import DelayedEvents
 from palpo.services.device_lists import DeviceLists
+from palpo.services.erasures import Erasures
 from palpo.services.event_store import EventStore
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.memberships import Memberships
@@ -78,7 +79,7 @@ class RoomServices(AccountServices):
 
     @cached_property
     def visibility(self) -> Visibility:
-        return Visibility(self.db, self.events, self.room_heads, self.room_access)
+        return Visibility(self.events, self.room_heads, self.room_access, Erasures(self.db, self.wakeups))
 
     @cached_property
     def user_rooms(self) -> UserRooms:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+import msgspec
+
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.client_events import ClientEvents
@@ -87,13 +89,15 @@ class SlidingSync:
             answer = await self._wait(requester, request, connection, pos, deadline)
             if connection.requests != number:
                 return _superseded(pos)
-            generation = await self._connections.offer(connection, answer.changes)
+            generation, response = await asyncio.gather(
+                self._connections.offer(connection, answer.changes), self._response(requester, answer)
+            )
             if generation is not None:
                 if answer.settled:
                     connection.settled = generation, request
                 _note_members(connection, answer, generation)
                 token = Pos(position=answer.window.upto, tag=connection.tag, generation=generation)
-                return await self._respond(requester, answer, token)
+                return msgspec.structs.replace(response, pos=str(token))
         raise UnknownPos("The connection is in use elsewhere")
 
     async def _wait(
@@ -243,7 +247,8 @@ class SlidingSync:
             joined[room_id].counted = room_id in counted
         return collected
 
-    async def _respond(self, requester: Requester, answer: Answer, token: Pos) -> wire.SlidingSyncResponse:
+    async def _response(self, requester: Requester, answer: Answer) -> wire.SlidingSyncResponse:
+        """The response, but for its ``pos``."""
         events = [
             item
             for news in answer.rooms
@@ -254,7 +259,7 @@ class SlidingSync:
         )
         rendered = {item.event_id: form for item, form in zip(events, made, strict=True)}
         return wire.SlidingSyncResponse(
-            pos=str(token),
+            pos="",
             lists={name: wire.SyncListResult(count=count) for name, count in answer.counts.items()},
             rooms={
                 news.due.room_id: assemble.room_result(news, rendered, since=answer.window.since)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from palpo.db.engine import EVERYTHING, Commit
+from palpo.storage import typing as storage
 from tests.support.homeserver import Client, Homeserver
 
 
@@ -83,3 +85,26 @@ async def test_odd_timeouts(server: Homeserver, alice: Client, timeout: int) -> 
     assert bool(await server.services.typing.current([room_id])) == (timeout > 0)
     server.clock.advance(120_000)
     assert await server.services.typing.current([room_id]) == {}
+
+
+async def test_rooms_where_nobody_types_are_not_read(
+    server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet, busy = await room_of_two(alice, bob), await room_of_two(alice, bob)
+    await typing(bob, busy)
+    service, wakeups = server.services.typing, server.services.wakeups
+    shown = {busy: [bob.user_id]}
+    assert await service.current([quiet, busy]) == shown
+    # Of what another process has done only "anything" may be heard.
+    await server.services.db.write(
+        lambda tx: storage.put(tx, quiet, alice.user_id, typing=True, expires_ts=10**14, position=10**6)
+    )
+    wakeups.on_commit(Commit(position=wakeups.position + 1, topics=frozenset({EVERYTHING})))
+    shown |= {quiet: [alice.user_id]}
+    assert await service.current([quiet, busy]) == shown
+
+    async def unwanted(*_: object) -> dict[str, list[str]]:
+        raise AssertionError
+
+    monkeypatch.setattr(storage, "current", unwanted)
+    assert await service.current([await alice.create_room()]) == {}
