@@ -193,6 +193,7 @@ LARGE_ROWS = (
         prepare=prepare_send,
         measure=measure_send,
         large=True,
+        bar=10,
     ),
     Row(
         name="sync_1000",

@@ -78,8 +78,6 @@ def shortfalls(rows: list[Row], outcomes: Outcomes) -> list[str]:
     """The rows where Palpo misses its bar, or that did not count."""
     missed = []
     for row in rows:
-        if row.bar is None:
-            continue
         times = ratio(row, row.name, outcomes[row.name])
         if times is None:
             missed.append(f"{row.name}: not measured on both servers; {row.bar:g}× is wanted")
@@ -90,11 +88,11 @@ def shortfalls(rows: list[Row], outcomes: Outcomes) -> list[str]:
 
 def reached(rows: list[Row], outcomes: Outcomes) -> list[str]:
     """The rows where Palpo reaches its bar."""
-    found = [(row, ratio(row, row.name, outcomes[row.name])) for row in rows if row.bar is not None]
+    found = [(row, ratio(row, row.name, outcomes[row.name])) for row in rows]
     return [
         f"{row.name}: {times[0]:.1f}×{_by(times[1])}; {row.bar:g}× is wanted"
         for row, times in found
-        if times is not None and row.bar is not None and times[0] >= row.bar
+        if times is not None and times[0] >= row.bar
     ]
 
 

@@ -33,7 +33,7 @@ class Row:
     prepare: Prepare
     measure: Measure
     p95: bool = False
-    bar: float | None = None
+    bar: float = 5
     engines: bool = False
     large: bool = False
 
@@ -273,7 +273,6 @@ ROWS = (
         unit="1/s",
         prepare=prepare_whoami,
         measure=measure_whoami,
-        bar=3,
         engines=True,
     ),
     Row(
@@ -290,7 +289,7 @@ ROWS = (
             unit="1/s",
             prepare=prepare_crowd(clients, clients),
             measure=measure_send,
-            bar=10 if clients == 16 else None,
+            bar=10,
         )
         for clients in (1, 16, 64)
     ),
@@ -300,6 +299,7 @@ ROWS = (
         unit="1/s",
         prepare=prepare_rooms,
         measure=measure_send,
+        bar=10,
     ),
     Row(
         name="send_200",
@@ -307,6 +307,7 @@ ROWS = (
         unit="1/s",
         prepare=prepare_crowd(200, 16),
         measure=measure_send,
+        bar=10,
     ),
     Row(
         name="wakeup",
@@ -315,7 +316,8 @@ ROWS = (
         prepare=prepare_wakeup,
         measure=measure_wakeup,
         p95=True,
-        bar=3,
+        engines=True,
+        bar=10,
     ),
     Row(
         name="empty_sync",
@@ -330,7 +332,6 @@ ROWS = (
         unit="ms",
         prepare=prepare_initial_sync,
         measure=measure_initial_sync,
-        bar=3,
     ),
     Row(
         name="messages",
