@@ -82,8 +82,12 @@ def knocked_room(knock: Membership) -> wire.KnockedRoom:
 
 
 def as_exchanged(item: StoredEvent) -> StoredEvent:
-    """The event with the form that servers exchange in place of its client form."""
+    """The event with the form that servers exchange in place of its client form.
+
+    It has its ID in any case: newer room versions leave it out, and clients could not do without.
+    """
     pdu = {name: value for name, value in item.event.pdu.items() if name != "unsigned"}
+    pdu["event_id"] = item.event_id
     return msgspec.structs.replace(item, client=to_json(pdu))
 
 

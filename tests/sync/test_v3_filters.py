@@ -96,7 +96,8 @@ async def test_the_federation_format(alice: Client) -> None:
     room = (await sync(alice, filter_))["rooms"]["join"][room_id]
     event = room["timeline"]["events"][-1]
     assert event["content"]["body"] == "hello"
-    assert {"auth_events", "prev_events", "depth", "hashes", "signatures", "origin_server_ts"} <= set(event)
+    wanted = {"event_id", "auth_events", "prev_events", "depth", "hashes", "signatures", "origin_server_ts"}
+    assert wanted <= set(event)
 
 
 async def test_account_data_of_rooms_left(alice: Client, bob: Client) -> None:
