@@ -4,8 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.homeserver import Client, Homeserver, homeserver
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile("palpo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("palpo")
 
 
 @pytest.fixture

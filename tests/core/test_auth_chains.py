@@ -103,7 +103,7 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, dict[str, str | None]]:
     return graph, replaces
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(graphs(), st.data())
 def test_agrees_with_walks_over_the_graph(
     made: tuple[Graph, dict[str, str | None]], data: st.DataObject

@@ -448,7 +448,7 @@ def act(fork: Fork, number: int, action: str, actor: str, target: str, ts: int) 
     fork.try_send(name, actor, key, content, ts)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.sampled_from(["2", "11", "12"]), STEPS, st.booleans())
 def test_agrees_with_the_reference(version: str, steps: list[tuple], stale: bool) -> None:
     main = Room(version).start()
@@ -464,7 +464,7 @@ def test_agrees_with_the_reference(version: str, steps: list[tuple], stale: bool
     assert resolved(*forks) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS)
 def test_v1_does_not_depend_on_order(steps: list[tuple]) -> None:
     main = Room("1").start()

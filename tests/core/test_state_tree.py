@@ -57,7 +57,7 @@ def colliding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_tree, "_key_hash", lambda key: len(key[1]) % 2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STATES, st.lists(CHANGES, max_size=3))
 def test_behaves_as_a_dict_and_is_canonical(entries: dict[StateKey, str], steps: list[dict]) -> None:
     store = Store()
@@ -87,7 +87,7 @@ def test_behaves_as_a_dict_and_is_canonical(entries: dict[StateKey, str], steps:
         assert drive(state_tree.get(root, key), store.nodes) == model.get(key)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STATES, STATES)
 def test_diff_of_unrelated_states(one: dict[StateKey, str], other: dict[StateKey, str]) -> None:
     store = Store()
@@ -99,7 +99,7 @@ def test_diff_of_unrelated_states(one: dict[StateKey, str], other: dict[StateKey
     }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.permutations(sorted(members(40).items())), st.integers(0, 40))
 def test_order_of_inserts_and_deletes_does_not_matter(order: list, deleted: int) -> None:
     store = Store()

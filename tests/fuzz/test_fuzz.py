@@ -88,7 +88,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.binary(max_size=200), query=st.text(max_size=100), path=st.text(max_size=20))
 def test_any_bytes_decode_or_are_refused(body: bytes, query: str, path: str) -> None:
     for codec in CODECS:
@@ -97,7 +97,7 @@ def test_any_bytes_decode_or_are_refused(body: bytes, query: str, path: str) -> 
                 attempt()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=JSON)
 def test_any_json_decodes_or_is_refused(value: object) -> None:
     body = written(value)
