@@ -52,7 +52,6 @@ _REDACTED = Statement(
     select(events.c.event_id).where(in_list(events.c.event_id, "ids"), events.c.redacted_by.is_not(None))
 )
 _REMOVE = Statement(delete(search_entries).where(in_list(e.event_id, "ids")))
-_REMOVE_ROOM = Statement(delete(search_entries).where(e.room_id == bindparam("room_key")))
 _NEWEST = search_words.newest(
     [e.position, e.event_id],
     in_list(e.room_id, "rooms"),
@@ -87,11 +86,6 @@ async def remove_redacted(tx: WriteTransaction, ids: Sequence[str]) -> None:
     redacted = [row[0] for row in await tx.all(_REDACTED, ids=list(ids))]
     if redacted:
         await tx.run(_REMOVE, ids=redacted)
-
-
-async def remove_room(tx: WriteTransaction, room_id: str) -> None:
-    """Let nothing in a room be found any more."""
-    await tx.run(_REMOVE_ROOM, room_key=room_id)
 
 
 async def newest(

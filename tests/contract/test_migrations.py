@@ -16,9 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 
 from palpo.db import full_text, migrations
-from palpo.db.connect import create_engine
 from palpo.db.errors import DatabaseError
-from palpo.db.migrations import HEAD, is_current
+from palpo.db.migrations import HEAD
 from palpo.db.migrations.rows import INITIAL_ROWS
 from palpo.db.migrations.upgrade import current, on_connection, upgrade, upgrade_from_nothing
 from palpo.db.tables import metadata
@@ -77,22 +76,6 @@ def test_a_database_of_a_newer_release_is_refused(empty_database_url: str) -> No
 
     with pytest.raises(DatabaseError, match="9999_later"):
         upgrade(empty_database_url)
-
-
-def test_whether_it_is_current_is_asked_of_the_driver(empty_database_url: str) -> None:
-    import asyncio
-
-    async def ask() -> bool:
-        engine = create_engine(empty_database_url)
-        await engine.open()
-        try:
-            return await is_current(engine)
-        finally:
-            await engine.close()
-
-    assert asyncio.run(ask()) is False
-    upgrade(empty_database_url)
-    assert asyncio.run(ask()) is True
 
 
 def test_head_is_the_newest_revision() -> None:

@@ -99,16 +99,6 @@ async def test_many_words_of_many_rooms(database: Database) -> None:
     assert await find(database, text, rooms=rooms) == []
 
 
-async def test_a_room_is_forgotten(database: Database) -> None:
-    await add(database, entry(1, "hello"), entry(2, "hello", room_id=OTHER))
-
-    await database.write(lambda tx: storage.remove_room(tx, ROOM))
-
-    assert await find(database, "hello", rooms=[ROOM, OTHER]) == [2]
-    await add(database, entry(1, "goodbye"))
-    assert await find(database, "hello", rooms=[ROOM, OTHER]) == [2]
-
-
 def test_the_revisions_make_the_index_too(empty_database_url: str) -> None:
     on_connection(empty_database_url, upgrade_from_nothing)
 
