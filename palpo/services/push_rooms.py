@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from palpo.core.errors import MatrixError
-from palpo.core.events import Event
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import RoomContext
-from palpo.core.state_keys import CREATE, POWER_LEVELS
+from palpo.core.state_keys import CREATE
 from palpo.db.engine import Database
 from palpo.services.event_store import Bounded
 from palpo.services.room_heads import RoomHead, RoomHeads
@@ -50,20 +49,19 @@ class PushRooms:
         """The room in its current state."""
         found = self._rooms.touch(head.room_id)
         if found is None or found.state_root != head.state_root:
-            state = await self._heads.state(head, [CREATE, POWER_LEVELS])
             counts = await self._db.read(lambda tx: memberships.counts(tx, head.room_id))
             found = PushRoom(
                 state_root=head.state_root,
-                levels=_levels(head, state.get(CREATE), state.get(POWER_LEVELS)),
+                levels=await self._levels(head),
                 member_count=counts.get("join", 0),
             )
             self._rooms.keep({head.room_id: found})
         return found
 
-
-def _levels(head: RoomHead, create: Event | None, power_levels: Event | None) -> PowerLevels:
-    """The power levels in force; the default ones where a room's are malformed."""
-    try:
-        return PowerLevels.from_state(head.rules, create, power_levels)
-    except MatrixError:
-        return PowerLevels.from_state(head.rules, create, None)
+    async def _levels(self, head: RoomHead) -> PowerLevels:
+        """The power levels in force; the default ones where a room's are malformed."""
+        try:
+            return await self._heads.power_levels(head)
+        except MatrixError:
+            create = (await self._heads.state(head, [CREATE])).get(CREATE)
+            return PowerLevels.from_state(head.rules, create, None)

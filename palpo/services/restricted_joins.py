@@ -54,7 +54,7 @@ class RestrictedJoins:
 
     async def authoriser(self, head: RoomHead) -> str | None:
         """A local user in the room who may invite."""
-        levels = await self._access.power_levels(head)
+        levels = await self._heads.power_levels(head)
         for user_id in self._candidates(levels):
             member = await self._access.membership(head.room_id, user_id)
             if member is not None and member.membership == "join":

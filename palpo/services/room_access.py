@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import Event
-from palpo.core.power_levels import PowerLevels
-from palpo.core.state_keys import CREATE, HISTORY_VISIBILITY, MEMBER, POWER_LEVELS
+from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
 from palpo.db.engine import Database
 from palpo.services.event_store import EventStore
@@ -39,7 +38,7 @@ class RoomAccess:
     async def require_power(self, head: RoomHead, user_id: str, event_type: str) -> None:
         """Raises Forbidden for those who are not in a room, or may not set state of a type there."""
         await self.require_member(head.room_id, user_id)
-        levels = await self.power_levels(head)
+        levels = await self._heads.power_levels(head)
         if levels.user(user_id) < levels.event(event_type, is_state=True):
             raise Forbidden(f"That takes the power to set {event_type}")
 
@@ -97,11 +96,6 @@ class RoomAccess:
         """Whether anybody may look into the room."""
         state = await self._heads.state(head, [HISTORY_VISIBILITY])
         return visibility_of(state.get(HISTORY_VISIBILITY)) == "world_readable"
-
-    async def power_levels(self, head: RoomHead) -> PowerLevels:
-        """The power levels in force."""
-        state = await self._heads.state(head, [CREATE, POWER_LEVELS])
-        return PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
 
     async def state_event(self, head: RoomHead, type_: str, state_key: str = "") -> Event | None:
         """One piece of the current state."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from palpo.core.errors import NotFound
 from palpo.core.events import Event, StateKey
+from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion, room_version
+from palpo.core.state_keys import CREATE, POWER_LEVELS
 from palpo.db.engine import Commit, Database
 from palpo.services.event_store import Bounded, EventStore
 from palpo.storage import rooms as rooms_storage
@@ -84,6 +86,11 @@ class RoomHeads:
             found = await self._store.state_events(head.state_root, missing)
             known.update({key: found[key].event if key in found else None for key in missing})
         return {key: event for key in wanted if (event := known[key]) is not None}
+
+    async def power_levels(self, head: RoomHead) -> PowerLevels:
+        """The power levels in force; raises AuthError where a room's are malformed."""
+        state = await self.state(head, [CREATE, POWER_LEVELS])
+        return PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
 
     def keep(self, heads: Mapping[str, RoomHead]) -> None:
         """Remember heads that have just been written."""

@@ -75,7 +75,7 @@ class RoomUpgrades:
         sender = requester.user_id
         old = await self._heads.get(room_id)
         await self._access.require_power(old, sender, TOMBSTONE)
-        levels = await self._access.power_levels(old)
+        levels = await self._heads.power_levels(old)
         new_id = await self._make_successor(old, rules, sender, additional_creators, levels)
         await self._move_aliases(old, new_id, sender)
         await self._move_listing(room_id, new_id)

@@ -6,8 +6,7 @@ from typing import Any
 
 from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import parse_event_id, parse_room_id, server_name_of
-from palpo.core.power_levels import PowerLevels
-from palpo.core.state_keys import CREATE, GUEST_ACCESS, POWER_LEVELS
+from palpo.core.state_keys import GUEST_ACCESS
 from palpo.db.engine import Database
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
@@ -150,8 +149,7 @@ class Sending:
             raise _suspended()
         if requester.is_admin and found is not None and _same_server(found.event.sender, requester.user_id):
             return
-        state = await self._heads.state(head, [CREATE, POWER_LEVELS])
-        levels = PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
+        levels = await self._heads.power_levels(head)
         if levels.user(requester.user_id) >= levels.redact:
             return
         if found is None:

@@ -21,8 +21,7 @@ from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadJson, Forbidden, InvalidParam, MatrixError
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
-from palpo.core.power_levels import PowerLevels
-from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
+from palpo.core.state_keys import CREATE, MEMBER
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.drafts import Draft
 from palpo.services.identity_servers import IdentityServers, StoredInvite
@@ -214,11 +213,11 @@ class ThirdPartyInvites:
 
     async def _check_may_invite(self, head: RoomHead, user_id: str) -> None:
         """Before anybody writes to an address: the room would take the invite."""
-        state = await self._heads.state(head, [CREATE, POWER_LEVELS, (MEMBER, user_id)])
-        member = state.get((MEMBER, user_id))
+        key = (MEMBER, user_id)
+        member = (await self._heads.state(head, [key])).get(key)
         if member is None or member.content.get("membership") != "join":
             raise Forbidden("You are not in the room")
-        levels = PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
+        levels = await self._heads.power_levels(head)
         if levels.user(user_id) < levels.invite:
             raise Forbidden("You may not invite to the room")
 
