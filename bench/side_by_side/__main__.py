@@ -23,9 +23,9 @@ from bench.side_by_side.large_rows import LARGE_ROWS
 from bench.side_by_side.large_world import LargeWorld
 from bench.side_by_side.postgres import Postgres
 from bench.side_by_side.profile import profiling, program
-from bench.side_by_side.report import Outcome, Outcomes, as_json, reached, shortfalls, table
+from bench.side_by_side.report import Outcome, Outcomes, as_json, reached, setbacks, shortfalls, table
 from bench.side_by_side.rows import ROWS, Row
-from bench.side_by_side.servers import ENGINES, ROOT, SERVERS, Palpo, Server, columns
+from bench.side_by_side.servers import BEFORE, ENGINES, ROOT, SERVERS, Palpo, Server, Synapse, columns
 from bench.side_by_side.world import World
 
 ALL_ROWS = (*ROWS, *LARGE_ROWS)
@@ -70,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engine", choices=("both", *ENGINES), default="both", help="Palpo's HTTP engine")
     parser.add_argument("--source", type=Path, default=ROOT, metavar="FOLDER", help="a checkout of Palpo")
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="another checkout, to compare it with")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="profile each row with py-spy")
     parser.add_argument("--require", action="store_true", help="fail where Palpo misses a bar")
@@ -90,7 +91,7 @@ def _choice(known: list[str]) -> Callable[[str], list[str]]:
 async def _run(options: argparse.Namespace, folder: Path) -> int:
     _say(f"client's ceiling: {await ceiling():,.0f} requests/s of a server that does nothing")
     rows = [row for row in ALL_ROWS if row.name in options.rows]
-    kinds = columns(options.servers, options.engine)
+    kinds = columns(options.servers, options.engine, options.before and options.before.resolve())
     outcomes: Outcomes = {}
     async with AsyncExitStack() as stack:
         postgres = None
@@ -149,10 +150,14 @@ async def _server(
 
 
 def _measured(row: Row, names: Iterable[str]) -> list[str]:
-    """Where a row is measured: on Palpo with one engine, unless the engine matters."""
+    """Where a row is measured: on each Palpo with one engine, unless the engine matters."""
     chosen = list(names)
-    palpo = [name for name in chosen if name.startswith(Palpo.name)]
-    return chosen if row.engines else [name for name in chosen if name not in palpo[1:]]
+    spare = [
+        name
+        for checkout in (Palpo.name, BEFORE)
+        for name in [name for name in chosen if name.startswith(checkout)][1:]
+    ]
+    return chosen if row.engines else [name for name in chosen if name not in spare]
 
 
 def _report(
@@ -171,8 +176,12 @@ def _report(
         options.json.write_text(json.dumps(content, indent=2) + "\n")
     if not options.require:
         return 0
-    print("".join(f"\nreached: {what}" for what in reached(rows, outcomes)))
-    missed = shortfalls(rows, outcomes)
+    missed = []
+    if Synapse.name in options.servers:
+        print("".join(f"\nreached: {what}" for what in reached(rows, outcomes)))
+        missed += shortfalls(rows, outcomes)
+    if options.before:
+        missed += setbacks(rows, outcomes)
     for reason in missed:
         print(f"below the bar: {reason}")
     return 1 if missed else 0

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench.side_by_side.rows import Row
+from bench.side_by_side.servers import BEFORE, Palpo, Synapse
 from bench.side_by_side.world import Sample
 
 
@@ -33,6 +34,7 @@ class Outcome:
         return 1000 * server / count, 1000 * database / count
 
 
+TOLERANCE = 0.05
 Outcomes = dict[str, dict[str, Outcome]]  # By row, by server.
 
 
@@ -44,19 +46,54 @@ def lines(row: Row) -> list[str]:
 def ratio(row: Row, line: str, outcomes: dict[str, Outcome]) -> tuple[float, str] | None:
     """How many times as good as Synapse Palpo is, and with which engine, where it has two: the better."""
     figures = {name: outcome.figure(row, line) for name, outcome in outcomes.items()}
-    other = figures.pop("synapse", None)
-    palpo = {name: figure for name, figure in figures.items() if figure}
+    other = figures.get(Synapse.name)
+    palpo = {name: figure for name, figure in figures.items() if figure and name.startswith(Palpo.name)}
     if not other or not palpo:
         return None
-    times = {name: figure / other if row.unit == "1/s" else other / figure for name, figure in palpo.items()}
+    times = {name: _times(row, figure, other) for name, figure in palpo.items()}
     best = max(times, key=times.__getitem__)
     return times[best], best if len(times) > 1 else ""
+
+
+def _times(row: Row, figure: float, other: float) -> float:
+    """How many times as good as ``other`` ``figure`` is, whichever direction is better."""
+    return figure / other if row.unit == "1/s" else other / figure
+
+
+def progress(row: Row, line: str, outcomes: dict[str, Outcome]) -> dict[str, float]:
+    """How many times as good as the checkout before Palpo is, by engine."""
+    found = {}
+    for name, outcome in outcomes.items():
+        before = outcomes.get(f"{BEFORE}{name.removeprefix(Palpo.name)}")
+        if name.startswith(Palpo.name) and before is not None:
+            figure, other = outcome.figure(row, line), before.figure(row, line)
+            if figure and other:
+                found[name] = _times(row, figure, other)
+    return found
+
+
+def setbacks(rows: list[Row], outcomes: Outcomes) -> list[str]:
+    """The rows that are worse by more than TOLERANCE than in the checkout before."""
+    return [
+        f"{row.name}: {times:.2f}× of before on {name}"
+        for row in rows
+        for name, times in progress(row, row.name, outcomes[row.name]).items()
+        if times < 1 - TOLERANCE
+    ]
 
 
 def table(rows: list[Row], servers: list[str], outcomes: Outcomes) -> str:
     """A Markdown table; CPU is a request's, the homeserver's + the database server's."""
     servers = [name for name in servers if any(name in outcomes[row.name] for row in rows)]
-    head = ["row", "unit", *servers, "ratio", *(f"{name} CPU ms" for name in servers)]
+    compared = any(name.startswith(BEFORE) for name in servers)
+    head = [
+        "row",
+        "unit",
+        *servers,
+        *["of before"] * compared,
+        "ratio",
+        *(f"{name} CPU ms" for name in servers),
+    ]
     out = [head, ["---", "---", *["--:"] * (len(head) - 2)]]
     for row in rows:
         found = outcomes[row.name]
@@ -66,6 +103,8 @@ def table(rows: list[Row], servers: list[str], outcomes: Outcomes) -> str:
             figures = [_number(outcome.figure(row, line), outcome.error) for outcome in outcomes_]
             times = ratio(row, line, found)
             cpu = [_cpu(outcome.cpu_ms()) if line == row.name else "" for outcome in outcomes_]
+            if compared:
+                figures.append(" ".join(f"{each:.2f}×" for each in progress(row, line, found).values()))
             out.append([title, row.unit, *figures, f"{times[0]:.1f}×" if times else "", *cpu])
     widths = [max(len(line[column]) for line in out) for column in range(len(head))]
     return "\n".join(

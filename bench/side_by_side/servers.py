@@ -207,10 +207,14 @@ class Synapse(Server):
 
 SERVERS: dict[str, type[Server]] = {Palpo.name: Palpo, Synapse.name: Synapse}
 ENGINES: dict[str, type[Palpo]] = {Palpo.engine: Palpo, PalpoOnUvicorn.engine: PalpoOnUvicorn}
+BEFORE = "before"
 
 
-def columns(servers: list[str], engine: str) -> dict[str, type[Server]]:
-    """What is measured, by its name in the table; ``engine`` is Palpo's, or "both"."""
+def columns(servers: list[str], engine: str, before: Path | None) -> dict[str, type[Server]]:
+    """What is measured, by its name in the table.
+
+    ``engine`` is Palpo's, or "both"; ``before`` is another checkout of Palpo, measured beside this one.
+    """
     found: dict[str, type[Server]] = {}
     for name in servers:
         if name == Palpo.name:
@@ -218,4 +222,12 @@ def columns(servers: list[str], engine: str) -> dict[str, type[Server]]:
             found |= {f"{name} ({key})": server for key, server in chosen.items()}
         else:
             found[name] = SERVERS[name]
+    if before is not None:
+        for column, server in list(found.items()):
+            if issubclass(server, Palpo):
+                found[f"{BEFORE}{column.removeprefix(Palpo.name)}"] = type(
+                    f"{server.__name__}Before",
+                    (server,),
+                    {"source": before, "name": f"{BEFORE}-{Palpo.name}"},
+                )
     return found
