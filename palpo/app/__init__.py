@@ -38,10 +38,12 @@ from palpo.workers.search import SearchWorker
 
 
 @asynccontextmanager
-async def application(
-    config: Config, *, clock: Clock | None = None, observers: Iterable[Observer] = ()
-) -> AsyncIterator[PalpoApp]:
-    """The running application; its database must be migrated already (``palpo migrate``)."""
+async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Services]:
+    """Every service, over an open database: what a command of the shell needs beside a running server.
+
+    Other processes hear of what is written here. Nothing is begun: no lease is taken, nothing is sent,
+    no account is made. The database must be migrated already (``palpo migrate``).
+    """
     clock = clock or SystemClock()
     key = signing_key.load_or_create(config.data)
     wakeups = Wakeups()
@@ -66,21 +68,26 @@ async def application(
         if services.mailer is not None:
             closing.push_async_callback(services.mailer.close)
         closing.push_async_callback(services.appservice_client.close)
-        keeper = LeaseKeeper(DatabaseLeases(db), clock, holder=secrets.token_hex(8))
-        await start_appservices(services, keeper)
+        # Like the database's own writer: it does what the others ask of it, and nothing of its own accord.
         background.start("room-writer", services.room_writer.run())
-        background.start("deactivations", services.accounts.finish_deactivations())
-        await services.server_notices.prepare()
+        yield services
+    finally:
+        wakeups.close()
+        await background.stop()
+        await closing.aclose()
+        await link.stop()
+        await db.close()
+
+
+@asynccontextmanager
+async def application(
+    config: Config, *, clock: Clock | None = None, observers: Iterable[Observer] = ()
+) -> AsyncIterator[PalpoApp]:
+    """The running application: what is built, its work in the background, and who answers requests."""
+    async with built(config, clock=clock) as services:
         limiter = Limiter(config.rate_limits, time.monotonic)
         services.delayed_events.charge_with(partial(limiter.charge, Limit.MESSAGE))
-        background.start("delayed-events", services.delayed_events.run())
-        background.start("last-seen", services.last_seen.run())
-        background.start("typing", services.typing.run())
-        background.start("presence", services.presence.run())
-        await start_pushers(services, keeper)
-        search_worker = SearchWorker(services.search_index, wakeups)
-        background.start("search", keeper.run("search", search_worker.work))
-        background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
+        await start(services)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
         if config.log.requests:
@@ -94,12 +101,23 @@ async def application(
             request_prefix=secrets.token_hex(4),
         )
         yield PalpoApp(dispatcher, services, registry)
-    finally:
-        wakeups.close()
-        await background.stop()
-        await closing.aclose()
-        await link.stop()
-        await db.close()
+
+
+async def start(services: Services) -> None:
+    """Begin what a server does of its own accord, as long as its services are there."""
+    background = services.background
+    keeper = LeaseKeeper(DatabaseLeases(services.db), services.clock, holder=secrets.token_hex(8))
+    await start_appservices(services, keeper)
+    background.start("deactivations", services.accounts.finish_deactivations())
+    await services.server_notices.prepare()
+    background.start("delayed-events", services.delayed_events.run())
+    background.start("last-seen", services.last_seen.run())
+    background.start("typing", services.typing.run())
+    background.start("presence", services.presence.run())
+    await start_pushers(services, keeper)
+    search_worker = SearchWorker(services.search_index, services.wakeups)
+    background.start("search", keeper.run("search", search_worker.work))
+    background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
 
 
 async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:

@@ -1,4 +1,4 @@
-"""Commands that act on the database themselves: ``palpo NOUN ACTION``, each with the whole application."""
+"""Commands that act on the database themselves: ``palpo NOUN ACTION``, each with every service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from palpo.api.services import Services
-from palpo.app import application
+from palpo.app import built
 from palpo.cli.options import add_config, config_of, prepare
 from palpo.config.model import Config
 
@@ -32,6 +32,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 async def _act(config: Config, options: argparse.Namespace) -> str:
-    async with application(config) as app:
-        outcome: str = await options.action(app.services, options)
+    async with built(config) as services:
+        outcome: str = await options.action(services, options)
         return outcome
