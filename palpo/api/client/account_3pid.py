@@ -6,6 +6,7 @@ from html import escape
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.interactive_auth import authorise
+from palpo.api.pages import page
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.services import threepids as service
@@ -14,16 +15,7 @@ from palpo.wire.endpoint import Empty, NoBody, NoParams, Stream
 
 handlers = Handlers()
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Email address</title>
-</head>
-<body>{body}</body>
-</html>
-"""
+TITLE = "Email address"
 CONFIRM = '<p>Is this email address yours?</p><form method="post"><button>Yes, confirm it</button></form>'
 DONE = "<p>Thank you. You may close this page now and return to the application.</p>"
 
@@ -156,7 +148,7 @@ async def _send(call: Call, purpose: str, body: wire.EmailToken) -> wire.TokenSe
 @handlers.serves(wire.get_submit_page)
 async def get_submit_page(call: Call, params: wire.SubmitParams, body: NoBody) -> Stream | Reply:
     """The page that a message's link leads to: programs that look at links press no button."""
-    return _page(CONFIRM)
+    return page(TITLE, CONFIRM)
 
 
 @handlers.serves(wire.submit_email_token)
@@ -165,17 +157,7 @@ async def submit_email_token(call: Call, params: wire.SubmitParams, body: NoBody
     try:
         next_link = await call.services.threepids.submit(params.sid, params.token)
     except MatrixError as error:
-        return _page(f'<p role="alert">{escape(error.message)}</p>', status=error.status)
+        return page(TITLE, f'<p role="alert">{escape(error.message)}</p>', status=error.status)
     if next_link is not None:
         return Reply(status=303, headers={"Location": next_link, "Cache-Control": "no-store"})
-    return _page(DONE)
-
-
-def _page(body: str, *, status: int = 200) -> Reply:
-    headers = {
-        "Content-Security-Policy": "default-src 'none'",
-        "Cache-Control": "no-store",
-        "Referrer-Policy": "no-referrer",
-    }
-    page = PAGE.format(body=body).encode()
-    return Reply(body=page, status=status, content_type="text/html; charset=utf-8", headers=headers)
+    return page(TITLE, DONE)

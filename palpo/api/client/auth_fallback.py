@@ -6,6 +6,7 @@ from html import escape
 from urllib.parse import parse_qs, urlsplit
 
 from palpo.api.call import Call, Handlers, Reply
+from palpo.api.pages import page
 from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.services.registration_stages import RECAPTCHA, TERMS
 from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN
@@ -16,16 +17,6 @@ handlers = Handlers()
 
 TOKEN_FIELD = '<label>Registration token <input name="token" maxlength="64" required></label>'
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Authentication</title>
-</head>
-<body>{body}</body>
-</html>
-"""
 FORM = '<p role="alert">{message}</p><form method="post">{field} <button>Continue</button></form>'
 DONE = """<p>Thank you. You may close this window now and return to the application.</p>
 <script>
@@ -85,21 +76,12 @@ def _form(call: Call, auth_type: str, message: str = "") -> str:
 
 
 def _page(call: Call, body: str, *, status: int = 200) -> Reply:
-    policy = "default-src 'none'; script-src 'unsafe-inline'; form-action 'self'"
+    policy = "form-action 'self'; script-src 'unsafe-inline'"
     captcha = call.services.config.registration.captcha
     if captcha.public_key and "g-recaptcha" in body:
         origins = f"{_origin(captcha.script_url)} https://www.gstatic.com"
-        policy = (
-            f"default-src 'none'; script-src 'unsafe-inline' {origins}; frame-src {origins};"
-            " style-src 'unsafe-inline'; form-action 'self'"
-        )
-    headers = {
-        "Content-Security-Policy": policy,
-        "Cache-Control": "no-store",
-        "Referrer-Policy": "no-referrer",
-    }
-    page = PAGE.format(body=body).encode()
-    return Reply(body=page, status=status, content_type="text/html; charset=utf-8", headers=headers)
+        policy += f" {origins}; frame-src {origins}; style-src 'unsafe-inline'"
+    return page("Authentication", body, policy=policy, status=status)
 
 
 def _origin(url: str) -> str:

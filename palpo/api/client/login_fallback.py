@@ -1,19 +1,13 @@
 """A page that logs in, for clients that cannot."""
 
 from palpo.api.call import Call, Handlers, Reply
+from palpo.api.pages import page
 from palpo.wire.client import login_fallback as wire
 from palpo.wire.endpoint import NoBody, NoParams, Stream
 
 handlers = Handlers()
 
-PAGE = b"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Log in</title>
-</head>
-<body>
+BODY = """
 <form id="form">
 <p id="message" role="alert"></p>
 <p><label>Username <input name="user" autocomplete="username" required></label></p>
@@ -53,16 +47,11 @@ form.addEventListener("submit", (event) => {
     logIn().catch((error) => { message.textContent = error.message; });
 });
 </script>
-</body>
-</html>
 """
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; connect-src 'self'",
-    "Referrer-Policy": "no-referrer",
-}
+POLICY = "form-action 'none'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
 @handlers.serves(wire.get_login_fallback)
 async def get_login_fallback(call: Call, params: NoParams, body: NoBody) -> Stream | Reply:
     """GET /_matrix/static/client/login/."""
-    return Reply(body=PAGE, content_type="text/html; charset=utf-8", headers=HEADERS)
+    return page("Log in", BODY, policy=POLICY)
