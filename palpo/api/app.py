@@ -20,6 +20,7 @@ class PalpoApp(Quart):
         super().__init__("palpo", static_folder=None)
         self.dispatcher = dispatcher
         self.services = services
+        self.registry = registry
         self.add_url_rule("/_palpo/health", "health", health(services))
         if services.config.metrics:
             self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry))

@@ -116,6 +116,7 @@ class Dispatcher:
             ended=time.time(),
             request_id=request_id,
             user_id=call.caller.user_id if call and call.caller else None,
+            address=call.client_address if call else self._client_address(scope, _headers(scope)),
             content_type=reply.content_type,
             body=reply.body if isinstance(reply.body, bytes) else None,
         )
@@ -124,9 +125,7 @@ class Dispatcher:
 
     async def _read(self, route: Route, scope: Scope, receive: Receive, request_id: str) -> Call:
         endpoint = route.endpoint
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = _headers(scope)
         stream = _chunks(receive, headers, endpoint.max_body)
         body = b""
         if endpoint.body is not Stream and scope["method"] not in ("GET", "HEAD"):
@@ -161,6 +160,10 @@ class Dispatcher:
         if address in self._trusted:
             return headers.get("x-forwarded-for", address).rsplit(",", 1)[-1].strip()
         return address
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> AsyncIterator[bytes]:

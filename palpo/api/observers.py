@@ -26,6 +26,8 @@ class Exchange:
     """Seconds since the Unix epoch."""
     request_id: str
     user_id: str | None
+    address: str
+    """The client's, as far as it is known: empty on a Unix socket without a proxy."""
     content_type: str
     body: bytes | None
     """The response's body; None where it was streamed."""
@@ -77,6 +79,7 @@ class RequestLog:
         self._log.info(
             "request",
             id=exchange.request_id,
+            address=exchange.address,
             method=exchange.method,
             path=exchange.raw_path,
             operation=exchange.endpoint.operation_id if exchange.endpoint else None,

@@ -21,7 +21,6 @@ import msgspec
 from palpo.api.modules import handlers
 from palpo.api.observers import Exchange, Observer
 from palpo.cli import serving
-from palpo.cli.logs import configure_logging
 from palpo.config.loader import convert
 from palpo.config.model import Config
 from palpo.db.migrations.upgrade import upgrade
@@ -97,9 +96,7 @@ def prepare(root: Path) -> None:
 
 def main(root: Path) -> None:
     """Serve until SIGTERM."""
-    config = configuration(root)
-    configure_logging(config.log)
-    serving.run(serving.serve(config, observers=observers()))
+    serving.run(configuration(root), observers=observers())
 
 
 def observers() -> Sequence[Observer]:

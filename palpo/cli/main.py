@@ -8,6 +8,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from palpo import __version__
 from palpo.cli import commands
@@ -28,6 +29,7 @@ OPTIONAL = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the process's exit status: 0, 1 where it failed, 2 where it was asked wrongly."""
+    _occupy_standard_descriptors()
     parser = argparse.ArgumentParser(prog="palpo", description="A Matrix homeserver")
     parser.add_argument("--version", action="version", version=f"palpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -57,8 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _occupy_standard_descriptors() -> None:
+    """Where input, output or error is closed, keep its number from what is opened next: a database, say."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    # Python has found them closed.
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def _fail(message: str, status: int = 1) -> int:
-    print(f"palpo: {message}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"palpo: {message}", file=sys.stderr)
     return status
 
 

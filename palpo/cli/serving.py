@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from palpo.api.observers import Observer
 from palpo.app import application
+from palpo.cli.log_writer import LogWriter
+from palpo.cli.logs import start_log_writer
 from palpo.config.loader import ConfigError
 from palpo.config.model import Config
 
 
-def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop."""
+def run(config: Config, *, observers: Iterable[Observer] = ()) -> None:
+    """Serve on uvloop, with a log that never makes the loop wait; see ``serve``."""
     import uvloop
 
+    log = start_log_writer(config.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(coroutine)
+        runner.run(serve(config, log, observers=observers))
 
 
-async def serve(config: Config, *, observers: Iterable[Observer] = ()) -> None:
+async def serve(config: Config, log: LogWriter, *, observers: Iterable[Observer] = ()) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with application(config, observers=observers) as app:
+        log.register(app.registry)
 
         async def stopping() -> None:
             await stop.wait()
@@ -86,7 +90,7 @@ async def _uvicorn(app: Any, config: Config, stopping: Any) -> None:
             app,
             host=host.strip("[]"),
             port=int(port),
-            log_level="warning",
+            log_config=None,
             access_log=False,
             server_header=False,
             timeout_keep_alive=75,

@@ -325,7 +325,11 @@ class ServerNoticesConfig(Section, frozen=True):
 
 
 class LogConfig(Section, frozen=True):
-    """Logs, on standard error."""
+    """Logs.
+
+    They never make the server wait: lines that nobody reads are dropped, counted in the metrics
+    (`palpo_log_lines_dropped_total`), and told of in a line once somebody reads again.
+    """
 
     level: Annotated[
         str,
@@ -335,6 +339,9 @@ class LogConfig(Section, frozen=True):
         str, Meta(pattern="^(json|text)$", description="`json`, one object a line, or `text` for people.")
     ] = "json"
     requests: Annotated[bool, Meta(description="One line a request.")] = True
+    file: Annotated[
+        Path | None, Meta(description="File to append to, reopened on SIGHUP; none: standard error.")
+    ] = None
 
 
 class Config(Section, frozen=True):

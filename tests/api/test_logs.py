@@ -37,6 +37,7 @@ async def test_a_request_has_one_id_and_no_secrets(tmp_path: Path, lines: list[d
         assert line["event"] == "request"
         assert line["id"] == answer.headers["x-request-id"]
         assert (line["operation"], line["status"], line["user"]) == ("getTokenOwner", 200, alice.user_id)
+        assert line["address"] == "127.0.0.1"
     assert len({line["id"] for line in lines}) == len(lines) == 2
     assert alice.token not in str(lines)
     assert PASSWORD not in str(lines)
@@ -52,3 +53,30 @@ async def test_what_nobody_expected_has_the_requests_id(
     (line,) = lines
     assert line["event"] == "unhandled_exception"
     assert line["id"] == answer.headers["x-request-id"]
+
+
+async def test_a_proxys_client_is_who_asks(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    options = {"log": {"requests": True}, "http": {"trusted_proxies": ["127.0.0.1"]}}
+    async with homeserver(tmp_path, **options) as server:
+        for path in ("/_matrix/client/versions", "/_matrix/client/v3/nothing"):
+            await server.http.get(path, headers={"X-Forwarded-For": "203.0.113.7"})
+            assert lines[-1]["address"] == "203.0.113.7"
+
+
+async def test_a_failed_login_has_an_address_before_the_name(
+    tmp_path: Path, lines: list[dict[str, Any]]
+) -> None:
+    async with homeserver(tmp_path) as server:
+        await server.register("alice")
+        for user in ("alice", '","address":"198.51.100.1'):
+            body = {"type": "m.login.password", "user": user, "password": "wrong", "identifier": None}
+            await server.client().post("/login", body, status=403)
+            line = lines[-1]
+            assert (line["event"], line["address"], line["user"]) == ("login_failed", "127.0.0.1", user)
+            assert list(line).index("address") < list(line).index("user")
+        body = {"type": "m.login.token", "token": "nobody's"}
+        await server.client().post("/login", body, status=403)
+        assert (lines[-1]["event"], lines[-1]["user"]) == ("login_failed", None)
+        await server.login("alice")
+        assert [line["event"] for line in lines] == ["login_failed"] * 3
+    assert "wrong" not in str(lines)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import structlog
+
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
 from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
+from palpo.core.identifiers import MAX_LENGTH
 from palpo.services.login_identifiers import user_of
 from palpo.services.logins import LOGIN_TOKEN_MS, DeviceChoice
 from palpo.storage.accounts import Account
@@ -13,6 +16,7 @@ from palpo.wire.client import login as wire
 from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
+log = structlog.get_logger("palpo.login")
 
 APPLICATION_SERVICE = "m.login.application_service"
 MAX_TOKEN = 1024
@@ -41,7 +45,13 @@ async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn
         display_name=body.initial_device_display_name,
         refreshable=bool(body.refresh_token),
     )
-    session = await call.services.logins.log_in(await _prove(call, body), choice)
+    try:
+        account = await _prove(call, body)
+    except Forbidden as error:
+        # The address comes before what the client says: who watches the log can rely on its place.
+        log.warning("login_failed", address=call.client_address, user=_named(body), errcode=error.errcode)
+        raise
+    session = await call.services.logins.log_in(account, choice)
     config = call.services.config
     well_known = wire.WellKnown(homeserver=wire.BaseUrl(base_url=config.public_url))
     return wire.LoggedIn(
@@ -53,6 +63,13 @@ async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn
         home_server=config.server_name,
         well_known=well_known if config.public_url else None,
     )
+
+
+def _named(body: wire.Login) -> str | None:
+    """Whom somebody wants to be, as they say it."""
+    identifier = body.identifier or wire.Identifier(user=body.user, address=body.address)
+    name = identifier.user or identifier.address
+    return name[:MAX_LENGTH] if name else None
 
 
 async def _prove(call: Call, body: wire.Login) -> Account:

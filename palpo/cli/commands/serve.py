@@ -20,5 +20,5 @@ def run(options: argparse.Namespace) -> int:
     """Migrate the database if it is behind, then serve."""
     config = config_of(options)
     prepare(config)
-    serving.run(serving.serve(config))
+    serving.run(config)
     return 0

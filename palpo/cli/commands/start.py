@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
     overrides = {"registration.open": True} if options.open_registration else {}
     config = load(file, environment=os.environ, overrides=overrides)
     prepare(config)
-    print(welcome(config, file), flush=True)
-    serving.run(serving.serve(config))
+    with suppress(BrokenPipeError):
+        print(welcome(config, file), flush=True)
+    serving.run(config)
     return 0
 
 
