@@ -76,6 +76,7 @@ from palpo.services.url_previews import UrlPreviews
 from palpo.services.user_directory import UserDirectory
 from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.services.visibility import Visibility
+from palpo.services.waiting import Waiting
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
@@ -94,6 +95,7 @@ class Services:
     wakeups: Wakeups
     background: Background
     sessions: Sessions
+    waiting: Waiting
     appservices: AppServices
     appservice_client: AppserviceClient
     appservice_queries: AppserviceQueries

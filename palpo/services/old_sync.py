@@ -10,8 +10,10 @@ from palpo.services.event_store import EventStore
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_directory import RoomDirectory
+from palpo.services.sessions import Requester
 from palpo.services.timeline import Query, Stretch, Timeline
 from palpo.services.visibility import Visibility
+from palpo.services.waiting import Waiting
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage.events import StoredEvent
@@ -57,6 +59,7 @@ class OldSync:
         db: Database,
         store: EventStore,
         wakeups: Wakeups,
+        waiting: Waiting,
         access: RoomAccess,
         timeline: Timeline,
         visibility: Visibility,
@@ -67,6 +70,7 @@ class OldSync:
         self._db = db
         self._store = store
         self._wakeups = wakeups
+        self._waiting = waiting
         self._access = access
         self._timeline = timeline
         self._visibility = visibility
@@ -113,12 +117,13 @@ class OldSync:
         )
 
     async def events(
-        self, user_id: str, *, after: int | None, timeout_ms: int, room_id: str | None
+        self, requester: Requester, *, after: int | None, timeout_ms: int, room_id: str | None
     ) -> NewEvents:
         """What happened since ``after`` in the user's rooms, or in one room; waits until something does.
 
         Raises Forbidden for a room that the user may not look into.
         """
+        user_id = requester.user_id
         if room_id is not None:
             await self._timeline.readable_until(room_id, user_id)
         start = self.position() if after is None else after
@@ -127,7 +132,7 @@ class OldSync:
         if not found.events and timeout_s > 0:
             rooms = await self._rooms(user_id, room_id)
             topics = [f"user:{user_id}", *(f"room:{name}" for name in rooms)]
-            if await self._wakeups.wait(topics, after=found.end, timeout_s=timeout_s):
+            if await self._waiting.wait(requester, topics, after=found.end, timeout_s=timeout_s):
                 found = await self._events(user_id, start, room_id)
         return found
 

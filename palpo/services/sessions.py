@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from palpo.core.errors import UnknownToken
 from palpo.db.engine import Commit, Database
+from palpo.db.transaction import Transaction
 from palpo.storage import sessions as storage
 from palpo.storage.sessions import Session
 from palpo.streams.clock import Clock
@@ -64,6 +65,21 @@ class Sessions:
             self._check_expired(requester.session)
         return requester
 
+    async def confirm(self, requester: Requester) -> Requester:
+        """The requester as they are now.
+
+        Raises UnknownToken as ``authenticate`` does, with ``soft_logout`` too where a newer token of the
+        same device has taken the place of this one.
+        """
+        session = requester.session
+        if session is None:
+            return requester
+        tokens = self._by_user.get(requester.user_id, ())
+        if any(self._cache.get(token) is requester for token in tokens):
+            self._check_expired(session)
+            return requester
+        return self._requester(await self._db.read(lambda tx: _now(tx, session)))
+
     def _check_expired(self, session: Session) -> None:
         if session.expires_ts is not None and session.expires_ts <= self._clock.now_ms():
             raise UnknownToken("The access token has expired", soft_logout=True)
@@ -71,13 +87,19 @@ class Sessions:
     async def _load(self, token: str) -> Requester:
         hash_ = storage.token_hash(token)
         revocations = self._revocations
-        session = await self._db.read(lambda tx: storage.find(tx, hash_))
+        requester = self._requester(await self._db.read(lambda tx: storage.find(tx, hash_)))
+        session = requester.session
+        if session is not None and not session.used:
+            await self._db.write(lambda tx: storage.mark_used(tx, hash_, session.user_id, session.device_id))
+        if revocations == self._revocations:
+            self._remember(token, requester)
+        return requester
+
+    def _requester(self, session: Session | None) -> Requester:
         if session is None:
             raise UnknownToken("The access token is not known")
         self._check_expired(session)
-        if not session.used:
-            await self._db.write(lambda tx: storage.mark_used(tx, hash_, session.user_id, session.device_id))
-        requester = Requester(
+        return Requester(
             user_id=session.user_id,
             device_id=session.device_id,
             is_guest=session.is_guest,
@@ -86,9 +108,6 @@ class Sessions:
             suspended=session.suspended,
             session=session,
         )
-        if revocations == self._revocations:
-            self._remember(token, requester)
-        return requester
 
     def _remember(self, token: str, requester: Requester) -> None:
         self._cache[token] = requester
@@ -111,3 +130,10 @@ class Sessions:
                 self._revocations += 1
                 for token in self._by_user.pop(topic.removeprefix("session:"), ()):
                     self._cache.pop(token, None)
+
+
+async def _now(tx: Transaction, session: Session) -> Session | None:
+    found = await storage.find(tx, session.token_hash)
+    if found is None and await storage.has_token(tx, session.user_id, session.device_id):
+        raise UnknownToken("The access token has been replaced", soft_logout=True)
+    return found

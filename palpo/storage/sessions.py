@@ -60,6 +60,7 @@ _REFRESH = Statement(
 _OF_DEVICE = (access_tokens.c.user_id == bindparam("user_id")) & (
     access_tokens.c.device_id == bindparam("device_id")
 )
+_ANY_OF_DEVICE = Statement(select(access_tokens.c.token_hash).where(_OF_DEVICE).limit(1))
 _DELETE_OTHERS = Statement(
     delete(access_tokens).where(
         _OF_DEVICE,
@@ -93,6 +94,11 @@ async def find(tx: Transaction, hash_: bytes) -> Session | None:
         locked=bool(row[7]),
         suspended=bool(row[8]),
     )
+
+
+async def has_token(tx: Transaction, user_id: str, device_id: str | None) -> bool:
+    """Whether a device has any access token."""
+    return await tx.one(_ANY_OF_DEVICE, user_id=user_id, device_id=device_id) is not None
 
 
 async def insert(

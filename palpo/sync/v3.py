@@ -14,6 +14,7 @@ from palpo.services.sessions import Requester
 from palpo.services.to_device import Pending, ToDevice
 from palpo.services.tokens import parse_sync_token, stream_token
 from palpo.services.user_rooms import UserRooms
+from palpo.services.waiting import Waiting
 from palpo.storage.memberships import Membership
 from palpo.streams.wakeups import Wakeups
 from palpo.sync import assemble
@@ -80,6 +81,7 @@ class SyncV3:
     def __init__(
         self,
         wakeups: Wakeups,
+        waiting: Waiting,
         user_rooms: UserRooms,
         joined: JoinedRooms,
         left: LeftRooms,
@@ -90,6 +92,7 @@ class SyncV3:
         keys: Keys,
     ) -> None:
         self._wakeups = wakeups
+        self._waiting = waiting
         self._user_rooms = user_rooms
         self._joined = joined
         self._left = left
@@ -113,7 +116,9 @@ class SyncV3:
             news = await self._collect(requester, request, window, topics, memberships, to_device)
             at_once = since is None or request.full_state or not news.empty
             remaining = deadline - time.monotonic()
-            if at_once or not await self._wakeups.wait(topics, after=window.upto, timeout_s=remaining):
+            if at_once or not await self._waiting.wait(
+                requester, topics, after=window.upto, timeout_s=remaining
+            ):
                 return await self._respond(requester, request, news)
 
     def _window(self, since: int | None) -> Window:

@@ -96,13 +96,17 @@ def _uri(record: MediaRecord) -> str:
 
 
 async def _find(call: Call, params: wire.DownloadParams) -> MediaRecord:
-    return await call.services.media.find(
+    record = await call.services.media.find(
         params.server_name,
         params.media_id,
         timeout_ms=params.timeout_ms,
         allow_remote=params.allow_remote,
         unauthenticated=call.endpoint.auth is Auth.NONE,
     )
+    if call.caller is not None:
+        # It may have been waited for, and whoever waited may have been logged out since.
+        await call.services.waiting.confirm(call.caller)
+    return record
 
 
 def _original(call: Call, record: MediaRecord, filename: str | None = None) -> Reply:

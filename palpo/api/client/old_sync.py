@@ -54,7 +54,7 @@ async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody)
 @handlers.serves(wire.get_events)
 async def get_events(call: Call, params: wire.EventsParams, body: NoBody) -> wire.Events:
     found = await call.services.old_sync.events(
-        call.user_id,
+        call.requester,
         after=None if params.from_ is None else parse_stream_token(params.from_),
         timeout_ms=params.timeout,
         room_id=params.room_id,

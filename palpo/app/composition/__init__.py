@@ -32,6 +32,7 @@ class Composition(SyncServices):
             wakeups=self.wakeups,
             background=self.background,
             sessions=self.sessions,
+            waiting=self.waiting,
             appservices=self.appservices,
             appservice_client=self.appservice_client,
             appservice_queries=self.appservice_queries,

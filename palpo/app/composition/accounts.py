@@ -36,6 +36,7 @@ from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
 from palpo.services.threepids import ThirdPartyIds
 from palpo.services.to_device import ToDevice
+from palpo.services.waiting import Waiting
 
 
 class AccountServices(Base):
@@ -44,6 +45,10 @@ class AccountServices(Base):
     @cached_property
     def sessions(self) -> Sessions:
         return Sessions(self.db, self.clock, self.wakeups, admins=self.config.admins)
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        return Waiting(self.wakeups, self.sessions, self.clock)
 
     @cached_property
     def device_removal(self) -> DeviceRemoval:

@@ -48,6 +48,7 @@ class SyncServices(PushServices):
     def sync(self) -> SyncV3:
         return SyncV3(
             self.wakeups,
+            self.waiting,
             self.user_rooms,
             JoinedRooms(self.events, self.room_heads, self.timelines, self.states, self.summaries),
             self.left_rooms,
@@ -75,6 +76,7 @@ class SyncServices(PushServices):
         return SlidingSync(
             self.db,
             self.wakeups,
+            self.waiting,
             self.connections,
             UserLists(
                 self.db,

@@ -118,6 +118,7 @@ class UserDataServices(RoomServices):
             self.db,
             self.events,
             self.wakeups,
+            self.waiting,
             self.room_access,
             self.timeline,
             self.visibility,

@@ -13,6 +13,7 @@ from palpo.db.transaction import Transaction
 from palpo.services.client_events import ClientEvents
 from palpo.services.sessions import Requester
 from palpo.services.unread import Unread
+from palpo.services.waiting import Waiting
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
@@ -59,6 +60,7 @@ class SlidingSync:
         self,
         db: Database,
         wakeups: Wakeups,
+        waiting: Waiting,
         connections: Connections,
         lists: UserLists,
         rooms: SlidingRooms,
@@ -68,6 +70,7 @@ class SlidingSync:
     ) -> None:
         self._db = db
         self._wakeups = wakeups
+        self._waiting = waiting
         self._connections = connections
         self._lists = lists
         self._rooms = rooms
@@ -119,7 +122,7 @@ class SlidingSync:
             remaining = deadline - time.monotonic()
             if pos is None or not answer.empty:
                 return answer
-            if not await self._wakeups.wait(topics, after=window.upto, timeout_s=remaining):
+            if not await self._waiting.wait(requester, topics, after=window.upto, timeout_s=remaining):
                 return answer
 
     def _window(self, pos: Pos | None) -> Window:
