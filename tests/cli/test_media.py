@@ -1,10 +1,10 @@
 """``palpo media``, as an operator runs it."""
 
-import asyncio
 import os
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from palpo.cli.main import main
 from tests.media.images import image
@@ -51,24 +51,24 @@ async def statuses(data: Path, *uris: str) -> list[int]:
 
 
 def test_quarantine_and_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = asyncio.run(with_two_uris(tmp_path))
+    first, second = uvloop.run(with_two_uris(tmp_path))
     assert palpo(tmp_path, "quarantine", first) == 0
     assert f"{first} is withheld" in capsys.readouterr().out
-    assert asyncio.run(statuses(tmp_path, first, second)) == [404, 200]
+    assert uvloop.run(statuses(tmp_path, first, second)) == [404, 200]
     assert palpo(tmp_path, "quarantine", first, "--release") == 0
-    assert asyncio.run(statuses(tmp_path, first, second)) == [200, 200]
+    assert uvloop.run(statuses(tmp_path, first, second)) == [200, 200]
 
 
 def test_content_goes_with_its_last_uri(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = asyncio.run(with_two_uris(tmp_path))
+    first, second = uvloop.run(with_two_uris(tmp_path))
     assert len(files(tmp_path)) == 2
     assert palpo(tmp_path, "delete", first) == 0
     assert f"Removed {first}" in capsys.readouterr().out
     assert len(files(tmp_path)) == 2
-    assert asyncio.run(statuses(tmp_path, first, second)) == [404, 200]
+    assert uvloop.run(statuses(tmp_path, first, second)) == [404, 200]
     assert palpo(tmp_path, "delete", second) == 0
     assert files(tmp_path) == []
-    assert asyncio.run(statuses(tmp_path, second)) == [404]
+    assert uvloop.run(statuses(tmp_path, second)) == [404]
 
 
 @pytest.mark.parametrize("action", ["quarantine", "delete"])
@@ -80,7 +80,7 @@ def test_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], a
 
 
 def test_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, _ = asyncio.run(with_two_uris(tmp_path))
+    first, _ = uvloop.run(with_two_uris(tmp_path))
     kept = files(tmp_path)
     folder = tmp_path / "media" / "blobs" / "ab" / "cd"
     folder.mkdir(parents=True)
@@ -96,4 +96,4 @@ def test_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(files(tmp_path)) == 3
     assert palpo(tmp_path, "sweep", "--age", "-5") == 0
     assert sorted(files(tmp_path)) == sorted(kept)
-    assert asyncio.run(statuses(tmp_path, first)) == [200]
+    assert uvloop.run(statuses(tmp_path, first)) == [200]

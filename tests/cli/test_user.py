@@ -1,10 +1,10 @@
 """``palpo user``, as an operator runs it."""
 
-import asyncio
 import io
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from palpo.cli.main import main
 from tests.support.homeserver import homeserver
@@ -49,7 +49,7 @@ def test_create_and_password(data: Path, capsys: pytest.CaptureFixture[str]) -> 
             requester = await server.services.sessions.authenticate(answer["access_token"])
             return answer["access_token"], requester.is_admin
 
-    token, is_admin = asyncio.run(session())
+    token, is_admin = uvloop.run(session())
     assert is_admin
 
     assert palpo(data, "password", "carol", "--password-stdin", password="short") == 1
@@ -64,7 +64,7 @@ def test_create_and_password(data: Path, capsys: pytest.CaptureFixture[str]) -> 
             answer = await server.client().post("/login", login("another password"))
             assert not (await server.services.sessions.authenticate(answer["access_token"])).is_admin
 
-    asyncio.run(after())
+    uvloop.run(after())
 
 
 @pytest.mark.parametrize("name", ["nobody", "@carol:elsewhere.example", ""])

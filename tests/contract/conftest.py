@@ -8,7 +8,6 @@ there, migrates it once, and empties it before each test.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uvloop
 from sqlalchemy import delete
 from sqlalchemy.engine import make_url
 
@@ -68,7 +68,7 @@ class Servers:
         if key not in self.made:
             base = service_url(backend.upper())
             name = f"palpo_test_{os.getpid()}_{self.worker}{suffix}"
-            asyncio.run(remake(base, name))
+            uvloop.run(remake(base, name))
             url = make_url(base).set(database=name).render_as_string(hide_password=False)
             self.made[key] = url
             if migrated:
@@ -81,7 +81,7 @@ class Servers:
             if key != "sqlite":
                 backend = "postgresql" if key.startswith("postgresql") else "mysql"
                 base = os.environ[f"PALPO_TEST_{backend.upper()}_URL"]
-                asyncio.run(administer(base, f"DROP DATABASE IF EXISTS {make_url(url).database}"))
+                uvloop.run(administer(base, f"DROP DATABASE IF EXISTS {make_url(url).database}"))
 
 
 async def remake(base: str, name: str) -> None:
@@ -159,7 +159,7 @@ def empty_database_url(backend: str, servers: Servers, tmp_path: Path) -> str:
     url = servers.server_url(backend, "_empty", migrated=False)
     base = os.environ[f"PALPO_TEST_{backend.upper()}_URL"]
     name = make_url(url).database
-    asyncio.run(remake(base, str(name)))
+    uvloop.run(remake(base, str(name)))
     return url
 
 

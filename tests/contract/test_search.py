@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
+
+import uvloop
 
 from palpo.core.search_text import BODY, NAME, room_token, tokens
 from palpo.db.connect import create_engine
@@ -111,4 +112,4 @@ def test_the_revisions_make_the_index_too(empty_database_url: str) -> None:
         finally:
             await database.close()
 
-    assert asyncio.run(found()) == [1]
+    assert uvloop.run(found()) == [1]

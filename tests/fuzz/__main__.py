@@ -12,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from palpo.db.migrations.upgrade import upgrade
 from tests.fuzz.driver import Result, driver
 
@@ -29,7 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="palpo-fuzz-") as folder:
-        result = asyncio.run(run(Path(folder), options))
+        result = uvloop.run(run(Path(folder), options))
     report(result)
     return 1 if result.findings else 0
 
