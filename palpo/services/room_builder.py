@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from palpo.core import state_tree, unpadded_base64
+from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadJson
-from palpo.core.events import Event, build_event, reference_hash, stripped
+from palpo.core.events import Event, build_event, stripped
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import CREATE, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.drafts import Draft
 from palpo.services.event_store import EventStore
-from palpo.services.room_heads import RoomHead, RoomHeads
+from palpo.services.room_heads import RoomHead, RoomHeads, hash_of
 from palpo.storage.events import NewEvent
 from palpo.storage.memberships import Membership
 from palpo.storage.rooms import HeadRow
@@ -101,7 +101,7 @@ class RoomBuilder:
             state_root=update.root,
         )
         new = NewEvent(event=event, state_before=EMPTY_ROOT, state_after=update.root, room_state=update.root)
-        head = RoomHead(row=row, rules=rules, known={CREATE: event})
+        head = RoomHead(row=row, rules=rules, known={CREATE: event}, hashes=hash_of(rules, event))
         return Built(head=head, events=[new], nodes=dict(update.new_nodes), new_room=True)
 
     async def _add(self, built: Built, draft: Draft) -> None:
@@ -120,7 +120,7 @@ class RoomBuilder:
             min(head.row.depth + 1, MAX_DEPTH),
             extremities,
             [item.event_id for item in auth_events],
-            hashes_of=await self._hashes(built, extremities, auth_events),
+            hashes_of=await self._hashes(head, auth_events),
         )
         check_auth(rules, event, auth_state)
         root = head.state_root
@@ -139,21 +139,16 @@ class RoomBuilder:
         self._store.add((), update.new_nodes)
         return update.root
 
-    async def _hashes(
-        self, built: Built, prev_events: Sequence[str], auth_events: Sequence[Event]
-    ) -> dict[str, str] | None:
+    async def _hashes(self, head: RoomHead, auth_events: Sequence[Event]) -> dict[str, str] | None:
         """The reference hashes of what an event refers to, where its version names them with the ID."""
-        rules = built.head.rules
+        rules = head.rules
         if rules.event_id_format is not EventIdFormat.CHOSEN:
             return None
-        events = {event.event_id: event for event in auth_events}
-        events |= {item.event.event_id: item.event for item in built.events}
-        missing = [event_id for event_id in prev_events if event_id not in events]
-        events |= {item.event_id: item.event for item in await self._store.get_list(missing)}
-        return {
-            event_id: unpadded_base64.encode(reference_hash(rules, event.pdu))
-            for event_id, event in events.items()
-        }
+        hashes = dict(head.hashes)
+        missing = [event_id for event_id in head.row.extremities if event_id not in hashes]
+        for event in (*auth_events, *[item.event for item in await self._store.get_list(missing)]):
+            hashes |= hash_of(rules, event)
+        return hashes
 
     def _sign(
         self,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from palpo.core import unpadded_base64
 from palpo.core.errors import NotFound
-from palpo.core.events import Event, StateKey
+from palpo.core.events import Event, StateKey, reference_hash
 from palpo.core.power_levels import PowerLevels
-from palpo.core.room_versions import RoomVersion, room_version
+from palpo.core.room_versions import EventIdFormat, RoomVersion, room_version
 from palpo.core.state_keys import CREATE, POWER_LEVELS
 from palpo.db.engine import Commit, Database
 from palpo.services.event_store import Bounded, EventStore
@@ -25,6 +26,9 @@ class RoomHead:
     rules: RoomVersion
     known: dict[StateKey, Event | None] = field(default_factory=dict)
     """Pieces of the current state that have been looked up; None for those that are not set."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Extremity → its reference hash (``hash_of``), where the room version names events with both, and the
+    extremity was made by this process: it need not be stored yet."""
 
     @property
     def room_id(self) -> str:
@@ -46,11 +50,19 @@ class RoomHead:
             state_root=state_root,
         )
         known = self.known if event.state_key is None else {**self.known, event.key: event}
-        return RoomHead(row=row, rules=self.rules, known=known)
+        return RoomHead(row=row, rules=self.rules, known=known, hashes=hash_of(self.rules, event))
 
     def at(self, position: int) -> RoomHead:
         """The same, with its last event's position."""
-        return RoomHead(row=replace(self.row, position=position), rules=self.rules, known=self.known)
+        return replace(self, row=replace(self.row, position=position))
+
+
+def hash_of(rules: RoomVersion, event: Event) -> dict[str, str]:
+    """Event ID → reference hash (unpadded base64), as the events that follow name both; ``{}`` where they
+    name the ID alone."""
+    if rules.event_id_format is not EventIdFormat.CHOSEN:
+        return {}
+    return {event.event_id: unpadded_base64.encode(reference_hash(rules, event.pdu))}
 
 
 class RoomHeads:

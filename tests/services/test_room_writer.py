@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from palpo.core import unpadded_base64
 from palpo.core.errors import AuthError, NotFound
-from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion
+from palpo.core.events import reference_hash
+from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from palpo.services.drafts import Draft, SendTransaction
+from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Homeserver, homeserver
 
 ALICE = "@alice:test.example"
 BOB = "@bob:test.example"
+VERSIONS = pytest.mark.parametrize("version", ROOM_VERSIONS.values(), ids=lambda version: f"v{version.id}")
 
 
 def creation(version: RoomVersion) -> list[Draft]:
@@ -37,7 +41,7 @@ def message(body: str, sender: str = ALICE) -> Draft:
     return Draft(type="m.room.message", sender=sender, content={"body": body, "msgtype": "m.text"})
 
 
-@pytest.mark.parametrize("version", ROOM_VERSIONS.values(), ids=lambda version: f"v{version.id}")
+@VERSIONS
 async def test_every_room_version_takes_messages(server: Homeserver, version: RoomVersion) -> None:
     room_id = await create(server, version)
     first = await server.services.room_writer.send(room_id, message("one"))
@@ -50,14 +54,45 @@ async def test_every_room_version_takes_messages(server: Homeserver, version: Ro
     assert set(state) == {("m.room.create", ""), ("m.room.member", ALICE), ("m.room.join_rules", "")}
 
 
-async def test_many_at_once_make_one_chain(server: Homeserver) -> None:
-    room_id = await create(server)
+def check_chain(version: RoomVersion, sent: list[StoredEvent]) -> None:
+    """Each event refers to the one before it, and, in versions that want that, to its hash."""
+    for before, after in pairwise(sorted(sent, key=lambda item: item.position)):
+        assert after.event.prev_events == (before.event_id,)
+        if version.event_id_format is EventIdFormat.CHOSEN:
+            digest = unpadded_base64.encode(reference_hash(version, before.event.pdu))
+            assert after.event.pdu["prev_events"] == [[before.event_id, {"sha256": digest}]]
+
+
+@VERSIONS
+async def test_many_at_once_make_one_chain(server: Homeserver, version: RoomVersion) -> None:
+    room_id = await create(server, version)
     writer = server.services.room_writer
     sent = await asyncio.gather(*(writer.send(room_id, message(str(n))) for n in range(200)))
     sent.sort(key=lambda item: item.position)
     assert [item.event.content["body"] for item in sent] == [str(n) for n in range(200)]
-    for before, after in pairwise(sent):
-        assert after.event.prev_events == (before.event_id,)
+    check_chain(version, sent)
+
+
+@VERSIONS
+async def test_batches_state_and_redactions_at_once_make_one_chain(
+    server: Homeserver, version: RoomVersion
+) -> None:
+    room_id = await create(server, version)
+    writer = server.services.room_writer
+    first = await writer.send(room_id, message("to be redacted"))
+    drafts = [
+        [message("alone")],
+        [
+            Draft(type="m.room.name", sender=ALICE, state_key="", content={"name": "x"}),
+            message("with a name"),
+        ],
+        [Draft(type="m.room.redaction", sender=ALICE, content={}, redacts=first.event_id)],
+        [Draft(type="m.room.topic", sender=ALICE, state_key="", content={"topic": "x"})],
+        [message("one"), message("two"), message("three")],
+    ]
+    written = await asyncio.gather(*(writer.send_all(room_id, batch) for batch in drafts * 3))
+    check_chain(version, [first, *(item for batch in written for item in batch)])
+    assert (await server.services.events.get(first.event_id)).redacted_by is not None
 
 
 async def test_outsiders_are_refused_and_others_are_not(server: Homeserver) -> None:
