@@ -22,6 +22,7 @@ from palpo.api.observers import Exchange, Observer
 from palpo.api.router import Router
 from palpo.api.services import Services
 from palpo.core.errors import TooLarge
+from palpo.streams.fair_queue import behalf
 from palpo.wire.endpoint import Endpoint, Stream
 
 Scope = MutableMapping[str, Any]
@@ -146,10 +147,10 @@ class Dispatcher:
     async def _handle(self, route: Route, call: Call, path: dict[str, str]) -> Reply:
         endpoint = route.endpoint
         call.caller = await self._authenticator.authenticate(call)
+        who = call.caller.user_id if call.caller else origin(call.client_address)
+        behalf.set(who)
         if call.caller is None or call.caller.rate_limited:
-            self._limiter.charge(
-                endpoint.limit, call.caller.user_id if call.caller else origin(call.client_address)
-            )
+            self._limiter.charge(endpoint.limit, who)
         params = route.codec.params(path, call.query)
         result = await route.handler(call, params, route.codec.body(call.body))
         return result if isinstance(result, Reply) else Reply(body=encode(result))

@@ -12,9 +12,16 @@ from typing import Any
 
 import orjson
 
+from palpo.core.errors import Unavailable
 from palpo.media import image_process
+from palpo.streams.fair_queue import FairQueue
 
 MAX_ANSWER = 64 * 1024
+STARTS = 2
+"""New processes that one image is put to: one may be ended by somebody else."""
+MAX_WAITING = 400
+MAX_WAITING_EACH = 100
+"""Images that may wait for a process, and those of one user: a client that scrolls asks for many at once."""
 
 
 class ImageUnsupported(Exception):
@@ -54,12 +61,22 @@ class ThumbnailSpec:
 
 
 class ImageWorkers:
-    """Up to ``count`` processes, started when there is work; ``close`` them in the end."""
+    """Up to ``count`` processes, started when there is work; ``close`` them in the end.
+
+    They are shared out fairly: ``inspect`` and ``thumbnail`` raise LimitExceeded where too much waits, and
+    Unavailable where no process can be started.
+    """
 
     def __init__(self, *, max_pixels: int, count: int = 2, timeout_s: float = 20.0) -> None:
         self._max_pixels = max_pixels
         self._timeout_s = timeout_s
-        self._free = asyncio.Semaphore(count)
+        self.queue = FairQueue(
+            "images",
+            workers=count,
+            each=max(1, count - 1),
+            waiting=MAX_WAITING,
+            waiting_each=MAX_WAITING_EACH,
+        )
         self._idle: list[asyncio.subprocess.Process] = []
 
     async def inspect(self, source: Path) -> ImageFacts:
@@ -90,7 +107,7 @@ class ImageWorkers:
 
     async def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         line = orjson.dumps({**job, "max_pixels": self._max_pixels}) + b"\n"
-        async with self._free:
+        async with self.queue.turn():
             answer = await self._exchange(line)
         error = answer.get("error")
         if error == "too_large":
@@ -100,9 +117,11 @@ class ImageWorkers:
         return answer
 
     async def _exchange(self, line: bytes) -> dict[str, Any]:
-        """One line there, one back; from a new process where an idle one has ended meanwhile."""
-        while True:
+        """One line there, one back; from another process where one has ended before it answered."""
+        started = 0
+        while started < STARTS:
             fresh = not self._idle
+            started += fresh
             process = await self._start() if fresh else self._idle.pop()
             answer = b""
             try:
@@ -118,31 +137,37 @@ class ImageWorkers:
             if answer:
                 parsed: dict[str, Any] = orjson.loads(answer)
                 return parsed
-            if fresh:
-                raise ImageUnsupported
+        raise ImageUnsupported
 
     async def _start(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            str(Path(image_process.__file__)),
-            str(self._max_pixels),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=MAX_ANSWER,
-            env={"PATH": os.defpath},
-        )
+        try:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                str(Path(image_process.__file__)),
+                str(self._max_pixels),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=MAX_ANSWER,
+                env={"PATH": os.defpath},
+            )
+        except OSError as error:  # Too many processes or open files, or no memory.
+            raise Unavailable("Images cannot be worked on at the moment") from error
 
 
 async def _converse(process: asyncio.subprocess.Process, line: bytes) -> bytes:
     """The answer to ``line``; nothing where the process has ended."""
     assert process.stdin is not None
     assert process.stdout is not None
-    with suppress(ConnectionError):
+    try:
         process.stdin.write(line)
         await process.stdin.drain()
-    answer = await process.stdout.readline()
+        answer = await process.stdout.readline()
+    except (OSError, RuntimeError, ValueError):
+        # A closed pipe: uvloop raises RuntimeError where asyncio's own loop raises ConnectionError. And
+        # ValueError is an answer without end.
+        return b""
     return answer if answer.endswith(b"\n") else b""
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -15,12 +11,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from palpo.config.model import PasswordConfig, RateLimits
 from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
 from palpo.streams.clock import Clock
-
-T = TypeVar("T")
+from palpo.streams.fair_queue import FairThreads
 
 MAX_BYTES = 512
 MAX_WAITING = 256
-"""Hashes that may wait for a thread: beyond that a server is being flooded."""
+MAX_WAITING_EACH = 128
+"""Hashes that may wait for a thread, and those of one user or address: beyond that a server is being
+flooded. The threads are shared out fairly."""
 MAX_FAILING = 10_000
 
 
@@ -32,10 +29,12 @@ class Passwords:
         self._hasher = PasswordHasher(
             time_cost=config.time_cost, memory_cost=config.memory_kib, parallelism=1
         )
-        self._threads = ThreadPoolExecutor(
-            max_workers=max(1, os.cpu_count() or 1), thread_name_prefix="password"
+        self._threads = FairThreads(
+            "passwords",
+            workers=max(1, os.cpu_count() or 1),
+            waiting=MAX_WAITING,
+            waiting_each=MAX_WAITING_EACH,
         )
-        self._waiting = 0
         self._of_nobody: str | None = None
 
     def check_new(self, password: str) -> None:
@@ -49,13 +48,13 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash of a password, with its parameters and salt, in ASCII."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._threads.run(lambda: self._hasher.hash(password))
 
     async def verify(self, password: str, hash_: str | None) -> bool:
         """Whether ``password`` is right; it takes as long to find that it cannot be (``hash_`` None)."""
         if _too_long(password):
             return False
-        return await self._run(lambda: self._verify(password, hash_))
+        return await self._threads.run(lambda: self._verify(password, hash_))
 
     def outdated(self, hash_: str) -> bool:
         """Whether a hash was made with other parameters than today's."""
@@ -72,15 +71,6 @@ class Passwords:
             return self._hasher.verify(against, password)
         except (VerificationError, InvalidHashError):
             return False
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= MAX_WAITING:
-            raise LimitExceeded("Too many logins at once", retry_after_ms=1000)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
 
 
 class FailedLogins:

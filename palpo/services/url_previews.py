@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
@@ -23,6 +24,7 @@ from palpo.net.http_client import HttpClient, HttpError, HttpResponse
 from palpo.storage import media as storage
 from palpo.storage.media import CachedPreview, MediaRecord
 from palpo.streams.clock import Clock
+from palpo.streams.fair_queue import FairQueue, FairThreads
 from palpo.streams.keyed_locks import KeyedLocks
 
 IMAGE_SECONDS = 7 * 24 * 3600
@@ -33,6 +35,10 @@ REDIRECTS = 5
 AT_ONCE = 8
 AT_ONCE_PER_USER = 2
 """Pages that are fetched at the same time."""
+MAX_WAITING = 200
+MAX_WAITING_PER_USER = 50
+READERS = 2
+"""Threads that read pages."""
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 HEADERS = {"Accept": "text/html,application/xhtml+xml,image/*;q=0.8", "Accept-Language": "en"}
 NO_PREVIEW = "There is no preview of this URL"
@@ -66,14 +72,22 @@ class UrlPreviews:
         self._images = images
         self._server_name = server_name
         self._locks = KeyedLocks()
-        self._turns = KeyedLocks()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = FairQueue(
+            "url-previews",
+            workers=AT_ONCE,
+            each=AT_ONCE_PER_USER,
+            waiting=MAX_WAITING,
+            waiting_each=MAX_WAITING_PER_USER,
+        )
+        self._readers = FairThreads(
+            "preview", workers=READERS, waiting=MAX_WAITING, waiting_each=MAX_WAITING_PER_USER
+        )
 
     async def preview(self, user_id: str, url: str) -> bytes:
         """The OpenGraph properties of what is at ``url``, a JSON object.
 
         Raises InvalidParam for what is no http or https URL, NotFound where nothing can be said of it,
-        and Forbidden where the operator wants no previews.
+        Forbidden where the operator wants no previews, and LimitExceeded where too many wait.
         """
         if not self._config.enabled:
             raise Forbidden("This server makes no previews of URLs")
@@ -83,8 +97,7 @@ class UrlPreviews:
         cached = await self._cached(url_hash)
         if cached is None:
             # One user's slow pages take but so many of the slots.
-            turn = user_id, url_hash[0] % AT_ONCE_PER_USER
-            async with self._turns.hold(turn), self._locks.hold(url_hash):
+            async with self._slots.turn(user_id), self._locks.hold(url_hash):
                 cached = await self._cached(url_hash) or await self._refresh(url, url_hash)
         if cached.preview is None:
             raise NotFound(NO_PREVIEW)
@@ -95,12 +108,11 @@ class UrlPreviews:
         return await self._db.read(lambda tx: storage.find_preview(tx, url_hash, now_ms=now))
 
     async def _refresh(self, url: str, url_hash: bytes) -> CachedPreview:
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._config.timeout_seconds):
-                    preview = await self._fetch(url)
-            except (HttpError, TimeoutError):
-                preview = None
+        try:
+            async with asyncio.timeout(self._config.timeout_seconds):
+                preview = await self._fetch(url)
+        except (HttpError, TimeoutError):
+            preview = None
         now = self._clock.now_ms()
         seconds = FAILURE_SECONDS if preview is None else self._config.cache_seconds
         await self._db.write(
@@ -119,7 +131,7 @@ class UrlPreviews:
             html = await response.read_start(self._config.max_page_bytes)
             content_type = response.headers.get("Content-Type", "")
             location = response.url
-        page = await asyncio.to_thread(extract, html, content_type)
+        page = await self._readers.run(partial(extract, html, content_type))
         properties: dict[str, Any] = dict(page.properties)
         if page.image is not None:
             properties |= await self._image_at(location, page.image)

@@ -1,15 +1,19 @@
 """Thumbnails, by real processes."""
 
+import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from PIL import ImageSequence
 
+from palpo.core.errors import Unavailable
 from palpo.media import image_process
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
+from palpo.streams.fair_queue import behalf
 from tests.media.images import animation, bomb, image, opened
 
 
@@ -139,10 +143,68 @@ async def test_what_is_no_image(workers: ImageWorkers, tmp_path: Path, data: byt
         await workers.thumbnail(saved(tmp_path, data), tmp_path / "t", ThumbnailSpec(width=32, height=32))
 
 
-async def test_a_process_that_died_is_replaced(workers: ImageWorkers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("waited_for", [False, True], ids=["unnoticed", "reaped"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
+async def test_a_process_that_died_is_replaced(
+    workers: ImageWorkers, tmp_path: Path, number: signal.Signals, waited_for: bool
+) -> None:
     source = saved(tmp_path, image(10, 10))
     await workers.inspect(source)
-    os.kill(workers._idle[0].pid, signal.SIGKILL)
+    process = workers._idle[0]
+    os.kill(process.pid, number)
+    if waited_for:
+        await process.wait()
+        await asyncio.sleep(0.05)  # For the loop to see that the pipe is closed.
+    assert (await workers.inspect(source)).width == 10
+    assert workers._idle[0].pid != process.pid
+
+
+async def test_a_process_that_had_nothing_to_do_is_replaced(workers: ImageWorkers, tmp_path: Path) -> None:
+    source = saved(tmp_path, image(10, 10))
+    await workers.inspect(source)
+    process = workers._idle[0]
+    assert process.stdin is not None
+    process.stdin.close()  # It ends of itself, as after IDLE_SECONDS.
+    assert await process.wait() == 0
+    assert (await workers.inspect(source)).width == 10
+
+
+async def test_all_processes_that_died_are_replaced(tmp_path: Path) -> None:
+    workers = ImageWorkers(max_pixels=1_000_000, count=3)
+    source = saved(tmp_path, image(10, 10))
+
+    async def ask(user: str) -> int:
+        behalf.set(user)
+        return (await workers.inspect(source)).width
+
+    await asyncio.gather(*map(ask, "abc"))
+    assert len(workers._idle) == 3
+    for process in workers._idle:
+        process.kill()
+        await process.wait()
+    assert await asyncio.gather(*map(ask, "abcabc")) == [10] * 6
+    await workers.close()
+
+
+async def test_a_process_that_hangs_is_replaced(workers: ImageWorkers, tmp_path: Path) -> None:
+    source = saved(tmp_path, image(10, 10))
+    await workers.inspect(source)
+    os.kill(workers._idle[0].pid, signal.SIGSTOP)
+    workers._timeout_s = 0.1
+    with pytest.raises(ImageUnsupported):
+        await workers.inspect(source)
+    workers._timeout_s = 60
+    assert (await workers.inspect(source)).width == 10
+
+
+async def test_no_process_can_be_started(
+    workers: ImageWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = saved(tmp_path, image(10, 10))
+    with monkeypatch.context() as changed:
+        changed.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(Unavailable):
+            await workers.inspect(source)
     assert (await workers.inspect(source)).width == 10
 
 
@@ -150,4 +212,19 @@ async def test_time_runs_out(tmp_path: Path) -> None:
     workers = ImageWorkers(max_pixels=1_000_000, timeout_s=0.001)
     with pytest.raises(ImageUnsupported):
         await workers.inspect(saved(tmp_path, image(10, 10)))
+    await workers.close()
+
+
+async def test_one_user_leaves_a_process_to_others(tmp_path: Path) -> None:
+    workers = ImageWorkers(max_pixels=1_000_000, count=2)
+    source = saved(tmp_path, image(10, 10))
+    behalf.set("@a:x")
+    async with workers.queue.turn():  # As long as this user likes.
+        behalf.set("@a:x")
+        waiting = asyncio.ensure_future(workers.inspect(source))
+        await asyncio.sleep(0)
+        behalf.set("@b:x")
+        assert (await workers.inspect(source)).width == 10
+        assert not waiting.done()
+    assert (await waiting).width == 10
     await workers.close()
