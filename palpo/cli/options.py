@@ -9,7 +9,7 @@ from pathlib import Path
 from palpo.cli.logs import configure_logging
 from palpo.config.loader import ConfigError, load
 from palpo.config.model import Config
-from palpo.db.migrations.upgrade import upgrade
+from palpo.db.migrations.start import bring_up_to_date
 
 PRIVATE = 0o700
 """The mode of a folder that nobody else looks into: there are messages in it."""
@@ -44,4 +44,4 @@ def prepare(config: Config) -> None:
         config.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"data: {config.data}: {error.strerror}") from error
-    upgrade(config.database_url)
+    bring_up_to_date(config.database_url)

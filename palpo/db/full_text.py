@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, Text, bindparam, column, event, select, table
+from sqlalchemy import Connection, Table, Text, bindparam, column, event, inspect, select, table
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
@@ -80,10 +80,21 @@ class FullText:
 
         return Statement(build)
 
-    def _create(self, _target: Table, connection: Connection, **_options: Any) -> None:
+    def create(self, connection: Connection) -> None:
+        """Make the index of a table that has no rows yet."""
         dialect = connection.dialect.name
         for statement in self.statements()["mysql" if dialect == "mariadb" else dialect]:
             connection.exec_driver_sql(statement)
+
+    def exists(self, connection: Connection) -> bool:
+        """Whether the database has an index of this name."""
+        inspector = inspect(connection)
+        if connection.dialect.name == "sqlite":
+            return inspector.has_table(self.name)
+        return inspector.has_index(self.table.name, self.name)
+
+    def _create(self, _target: Table, connection: Connection, **_options: Any) -> None:
+        self.create(connection)
 
 
 def is_declared(name: str | None, type_: str, _parents: Any) -> bool:

@@ -1,4 +1,20 @@
-"""The schema's revisions: :mod:`palpo.db.migrations.upgrade` brings a database to the newest."""
+"""The schema's revisions, in ``versions``: ``NNNN_noun.py``, each after the one with the number before.
 
-HEAD = "0001_initial"
+:mod:`palpo.db.migrations.upgrade` brings a database to the newest, :mod:`palpo.db.migrations.revise`
+writes the next. A revision that has landed is never changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+VERSIONS = Path(__file__).parent / "versions"
+
+
+def revisions() -> list[str]:
+    """The name of every revision, the oldest first."""
+    return sorted(path.stem for path in VERSIONS.glob("[0-9]*_*.py"))
+
+
+HEAD = revisions()[-1]
 """The newest revision: what this release of the program works with."""

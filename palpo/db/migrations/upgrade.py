@@ -1,41 +1,42 @@
 """Bring a database to the newest revision: made at once where it is empty, step by step where it is not.
 
-Several processes may start at once: each waits for a lock, and finds the work done.
+Several processes may start at once: each waits for a lock, and finds the work done. Whatever it began
+with, a database that is said to be at the newest revision has the declared tables, or is refused.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event, inspect, pool, select, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, MetaData, create_engine, inspect, select, text
 
-from palpo.db.connect import sqlite_path
-from palpo.db.errors import DatabaseError, Unreachable
+from palpo.db import full_text
+from palpo.db.errors import DatabaseError
+from palpo.db.migrations import resumable, revisions
+from palpo.db.migrations.connection import LOCK_SECONDS, on_connection
+from palpo.db.migrations.differences import hindrances, missing
 from palpo.db.migrations.rows import INITIAL_ROWS
-from palpo.db.sqlite import enable_wal
+from palpo.db.migrations.start import is_up_to_date, revision_of, write_schema
 from palpo.db.tables import metadata
 
+__all__ = ["resumable", "upgrade"]
 LOCK_NAME = "palpo.migrations"
 LOCK_NUMBER = 0x70616C706F
 """PostgreSQL's advisory locks have numbers; this one is ``palpo`` in ASCII."""
-LOCK_SECONDS = 3600
+INITIAL = "0001_initial"
+NAMED = 3
+"""How many differences a refusal names."""
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at ``url`` to HEAD; raises DatabaseError where it is newer than this program.
+    """Bring the database at ``url`` to HEAD; raises DatabaseError where it cannot be.
 
     Not to be called from within an event loop: there, hand it to a thread.
     """
@@ -44,100 +45,50 @@ def upgrade(url: str) -> None:
 
 def current(url: str) -> str | None:
     """The revision that the database at ``url`` is at; None where it has none."""
-    revision: str | None = on_connection(url, _revision)
+    revision: str | None = on_connection(url, revision_of, begin="BEGIN")
     return revision
-
-
-def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    # MariaDB and MySQL name every primary key PRIMARY, and warn of each other name.
-    return "ignored for PRIMARY key" not in record.getMessage()
-
-
-logging.getLogger("asyncmy").addFilter(_is_worth_a_line)
-
-
-def on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
-    """Run ``work`` on a connection to ``url``, in a transaction that is then committed.
-
-    Raises Unreachable where there is no connection.
-    """
-    if url.startswith("sqlite:"):
-        return _on_sqlite(url, work)
-    driver = {
-        "postgresql": "postgresql+asyncpg",
-        "postgres": "postgresql+asyncpg",
-        "mysql": "mysql+asyncmy",
-        "mariadb": "mysql+asyncmy",
-    }
-    parsed = make_url(url)
-    engine = create_async_engine(parsed.set(drivername=driver[parsed.drivername]), poolclass=pool.NullPool)
-
-    async def run() -> Any:
-        try:
-            try:
-                connection = await engine.connect()
-            except ModuleNotFoundError:
-                raise
-            except Exception as error:
-                raise _unreachable(error) from error
-            async with aclosing(connection), connection.begin():
-                return await connection.run_sync(work)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
-
-
-def _on_sqlite(url: str, work: Callable[[Connection], Any]) -> Any:
-    engine = create_engine(f"sqlite:///{sqlite_path(url)}", poolclass=pool.NullPool)
-
-    # The driver would begin transactions by itself, and not before DDL.
-    @event.listens_for(engine, "connect")
-    def _no_implicit_begin(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
-        enable_wal(connection)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    try:
-        opened = engine.connect()
-    except DBAPIError as error:
-        raise _unreachable(error) from error
-    with opened as connection, connection.begin():
-        return work(connection)
-
-
-def _unreachable(error: Exception) -> Unreachable:
-    return Unreachable(str(error.orig if isinstance(error, DBAPIError) else error))
 
 
 def upgrade_connection(connection: Connection) -> None:
     """``upgrade`` on a connection that is in a transaction."""
     with _locked(connection):
-        revision = _revision(connection)
+        if is_up_to_date(connection):
+            return
+        revision = revision_of(connection)
         if revision is None:
             create(connection)
             return
-        _refuse_newer(revision)
+        if revision not in revisions():
+            raise DatabaseError(
+                f"it is at revision {revision}, which this release does not know: a newer release has "
+                "upgraded it, so start that one"
+            )
+        if revision == INITIAL:
+            _refuse(missing(connection, _initial_tables()))
         command.upgrade(_config(connection), "head")
+        _settle(connection)
 
 
 def create(connection: Connection) -> None:
     """Make every table and the first rows in an empty database, or finish making them."""
+    is_empty = not inspect(connection).get_table_names()
     set_collation(connection)
     metadata.create_all(connection)
+    if not is_empty:
+        _create_indexes(connection)
     insert_initial_rows(connection)
     context = MigrationContext.configure(connection)
     context.stamp(ScriptDirectory.from_config(_config(connection)), "head")
+    if is_empty:
+        write_schema(connection)
+    else:
+        _settle(connection)
 
 
-def upgrade_from_nothing(connection: Connection) -> None:
-    """Make an empty database by running every revision: what ``create`` must be equal to."""
+def upgrade_from_nothing(connection: Connection, revision: str = "head") -> None:
+    """Make an empty database by running the revisions up to one: what ``create`` must be equal to."""
     set_collation(connection)
-    command.upgrade(_config(connection), "head")
+    command.upgrade(_config(connection), revision)
 
 
 def insert_initial_rows(connection: Connection) -> None:
@@ -158,16 +109,46 @@ def set_collation(connection: Connection) -> None:
         connection.execute(text(f"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {wanted}"))
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return MigrationContext.configure(connection).get_current_revision()
+def _create_indexes(connection: Connection) -> None:
+    """Make what is missing of tables that were there: their making was cut short."""
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    for item in full_text.DECLARED:
+        if not item.exists(connection):
+            item.create(connection)
 
 
-def _refuse_newer(revision: str) -> None:
-    scripts = ScriptDirectory(str(Path(__file__).parent))
-    if revision not in {script.revision for script in scripts.walk_revisions()}:
-        raise DatabaseError(f"the database is at revision {revision}, which this release does not know")
+def _settle(connection: Connection) -> None:
+    """Hold the database to the declared tables, and note that it has them."""
+    _refuse(hindrances(connection))
+    write_schema(connection)
+
+
+def _refuse(found: Sequence[str]) -> None:
+    """Raise DatabaseError where there is anything in ``found``."""
+    if found:
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        raise DatabaseError(
+            f"its tables are not those of this release ({', '.join(found[:NAMED])}{more}): a development "
+            "version or another program made them; start the version that did, or name an empty database"
+        )
+
+
+def _initial_tables() -> MetaData:
+    """The tables as the frozen first revision makes them."""
+    engine = create_engine("sqlite://")
+    found = MetaData()
+    with engine.begin() as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        script = ScriptDirectory(str(Path(__file__).parent)).get_revision(INITIAL)
+        with operations.context(operations.migration_context):
+            script.module.upgrade()
+        found.reflect(
+            connection, only=lambda name, _: not any(name.startswith(n.name) for n in full_text.DECLARED)
+        )
+    engine.dispose()
+    return found
 
 
 def _config(connection: Connection) -> Config:

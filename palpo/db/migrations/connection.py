@@ -1,0 +1,90 @@
+"""A connection of SQLAlchemy's own to a database: for the schema, and for what is asked before a start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, pool
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from palpo.db.connect import sqlite_path
+from palpo.db.errors import Unreachable
+from palpo.db.sqlite import enable_wal
+
+LOCK_SECONDS = 3600
+"""How long a database's upgrade is waited for, which another process makes."""
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    # MariaDB and MySQL name every primary key PRIMARY, and warn of each other name.
+    return "ignored for PRIMARY key" not in record.getMessage()
+
+
+logging.getLogger("asyncmy").addFilter(_is_worth_a_line)
+
+
+def on_connection(url: str, work: Callable[[Connection], Any], *, begin: str = "BEGIN IMMEDIATE") -> Any:
+    """Run ``work`` on a connection to ``url``, in a transaction that is then committed.
+
+    ``begin`` is how SQLite begins it: as a writer, alone, or with ``BEGIN`` as a reader. Raises
+    Unreachable where there is no connection. Not to be called from within an event loop: there, hand it
+    to a thread.
+    """
+    if url.startswith("sqlite:"):
+        return _on_sqlite(url, work, begin)
+    driver = {
+        "postgresql": "postgresql+asyncpg",
+        "postgres": "postgresql+asyncpg",
+        "mysql": "mysql+asyncmy",
+        "mariadb": "mysql+asyncmy",
+    }
+    parsed = make_url(url)
+    engine = create_async_engine(parsed.set(drivername=driver[parsed.drivername]), poolclass=pool.NullPool)
+
+    async def run() -> Any:
+        try:
+            try:
+                connection = await engine.connect()
+            except ModuleNotFoundError:
+                raise
+            except Exception as error:
+                raise _unreachable(error) from error
+            async with aclosing(connection), connection.begin():
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+def _on_sqlite(url: str, work: Callable[[Connection], Any], begin: str) -> Any:
+    engine = create_engine(f"sqlite:///{sqlite_path(url)}", poolclass=pool.NullPool)
+
+    # The driver would begin transactions by itself, and not before DDL.
+    @event.listens_for(engine, "connect")
+    def _no_implicit_begin(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+        enable_wal(connection)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    try:
+        opened = engine.connect()
+    except DBAPIError as error:
+        raise _unreachable(error) from error
+    with opened as connection, connection.begin():
+        return work(connection)
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    return Unreachable(str(error.orig if isinstance(error, DBAPIError) else error))
