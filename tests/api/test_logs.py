@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
+from palpo.api.client import login
 from tests.support.homeserver import PASSWORD, homeserver
 
 
@@ -64,8 +65,10 @@ async def test_a_proxys_client_is_who_asks(tmp_path: Path, lines: list[dict[str,
 
 
 async def test_a_failed_login_has_an_address_before_the_name(
-    tmp_path: Path, lines: list[dict[str, Any]]
+    tmp_path: Path, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Loggers are kept from their first use on, which may have been in another test.
+    monkeypatch.setattr(login, "log", structlog.get_logger("palpo.login"))
     async with homeserver(tmp_path) as server:
         await server.register("alice")
         for user in ("alice", '","address":"198.51.100.1'):
