@@ -118,9 +118,12 @@ def configuration(root: Path) -> Config:
     data = root / "data"
     data.mkdir(parents=True, exist_ok=True)
     certificate, key = _certificate(root, server_name, [bind.rpartition(":")[0] for bind in binds["https"]])
-    listeners: list[dict[str, Any]] = [{"bind": bind} for bind in binds["http"]]
+    # Complement makes accounts by the shared secret, on whatever address the server has.
+    shown: dict[str, Any] = {"serves": ["client", "health", "admin"]}
+    listeners = [{"bind": bind, **shown} for bind in binds["http"]]
     listeners += [
-        {"bind": bind, "tls_certificate": str(certificate), "tls_key": str(key)} for bind in binds["https"]
+        {"bind": bind, "tls_certificate": str(certificate), "tls_key": str(key), **shown}
+        for bind in binds["https"]
     ]
     return convert(
         {

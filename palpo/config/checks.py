@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from palpo.config.model import Config, Listener
+from palpo.config.model import PARTS, Config, Listener
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import parse_server_name, parse_user_id
 from palpo.core.room_versions import ROOM_VERSIONS
@@ -58,10 +58,10 @@ def _listeners(config: Config) -> Iterator[str]:
         host, _, port = listener.bind.rpartition(":")
         if not host or not (port.isascii() and port.isdigit()) or int(port[:6]) > MAX_PORT:
             yield f"listeners: {listener.bind!r} is no address and port, such as 127.0.0.1:8008"
+        for part in listener.serves:
+            if part not in PARTS:
+                yield f"listeners: serves: {part!r} is none of {', '.join(PARTS)}"
         yield from _tls(listener)
-    certificates = {(item.tls_certificate, item.tls_key) for item in config.listeners if item.tls_certificate}
-    if config.http.engine == "hypercorn" and len(certificates) > 1:
-        yield "listeners: with hypercorn all have the same certificate"
 
 
 def _tls(listener: Listener) -> Iterator[str]:

@@ -14,13 +14,12 @@ from typing import Any
 import msgspec
 
 from palpo.config.checks import problems
+from palpo.config.errors import ConfigError
 from palpo.config.model import Config
 
+__all__ = ["ConfigError", "convert", "load"]
+
 PREFIX = "PALPO_CONFIG_"
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message says where and why."""
 
 
 def load(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+PARTS = ("client", "health", "metrics", "admin")
+"""What a listener may serve."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,6 +23,32 @@ class Listener(Section, frozen=True):
     bind: Annotated[str, Meta(description="Address and port, `127.0.0.1:8008` or `[::1]:8008`.")]
     tls_certificate: Annotated[Path | None, Meta(description="PEM file; with it the port speaks TLS.")] = None
     tls_key: Annotated[Path | None, Meta(description="PEM file of the certificate's private key.")] = None
+    serves: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What is answered here: `client`, `health`, `metrics` (`/_palpo/metrics`), `admin` "
+            "(`/_synapse/admin/`). Empty: all of it on loopback addresses and Unix sockets, and elsewhere "
+            "`client` and `health`."
+        ),
+    ] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is answered here, whether or not that was set."""
+        if self.serves:
+            return self.serves
+        return PARTS if self.is_local else ("client", "health")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody but this machine's own processes can reach it."""
+        host = self.bind.rpartition(":")[0].strip("[]")
+        if self.bind.startswith("unix:") or host == "localhost":
+            return True
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 class HttpConfig(Section, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from palpo.cli import serving
@@ -18,7 +19,8 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Migrate the database if it is behind, then serve."""
+    serving.ignore_hangups()
     config = config_of(options)
     prepare(config)
-    serving.run(config)
+    serving.run(config, reread=partial(config_of, options))
     return 0

@@ -7,6 +7,7 @@ import os
 import secrets
 import tomllib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,17 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the configuration if there is none, say how to use the server, and serve."""
+    serving.ignore_hangups()
     file: Path = options.data / FILE_NAME
     if not file.exists():
         write_configuration(file, server_name=options.server_name, bind=options.bind)
     overrides = {"registration.open": True} if options.open_registration else {}
-    config = load(file, environment=os.environ, overrides=overrides)
+    reread = partial(load, file, environment=os.environ, overrides=overrides)
+    config = reread()
     prepare(config)
     with suppress(BrokenPipeError):
         print(welcome(config, file), flush=True)
-    serving.run(config)
+    serving.run(config, reread=reread)
     return 0
 
 
