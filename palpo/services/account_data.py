@@ -32,6 +32,7 @@ IGNORED_USERS = "m.ignored_user_list"
 PUSH_RULES = "m.push_rules"
 FULLY_READ = "m.fully_read"
 TAGS = "m.tag"
+DIRECT = "m.direct"
 SERVERS_OWN = frozenset((FULLY_READ, PUSH_RULES))
 """Types that the server writes: clients set them by other endpoints."""
 DEVICE_SETTINGS = ("m.local_notification_settings.", "org.matrix.msc3890.local_notification_settings.")
@@ -95,6 +96,28 @@ class AccountData:
             position = await tx.positions()
             if content is not None or await storage.get(tx, user_id, room_id, type_) is not None:
                 await storage.put(tx, user_id, room_id, type_, content, position)
+
+        await self._db.write(unit)
+
+    async def change(
+        self,
+        user_id: str,
+        room_id: str | None,
+        type_: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        """Store what ``change`` makes of the content that is there, if there is any and it makes another."""
+
+        async def unit(tx: WriteTransaction) -> None:
+            # The position comes first: its lock keeps two changes of one content apart.
+            position = await tx.positions()
+            stored = await storage.get(tx, user_id, room_id, type_)
+            if stored is None:
+                return
+            before = decode_object(stored)
+            after = change(before)
+            if after != before:
+                await storage.put(tx, user_id, room_id, type_, to_json(after), position)
 
         await self._db.write(unit)
 

@@ -10,7 +10,7 @@ import structlog
 
 from palpo.core.errors import MatrixError
 from palpo.core.push_rules import PushRule
-from palpo.services.account_data import AccountData
+from palpo.services.account_data import DIRECT, AccountData
 from palpo.services.push_rules import PushRules
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
@@ -48,13 +48,18 @@ class RoomSuccession:
                 log.info("not_carried_over", user_id=user_id, room_id=room_id, error=error.message)
 
 
-def carry_over(account_data: AccountData, push_rules: PushRules) -> UpgradeHook:
-    """The hook that copies a user's tags and push rules."""
+def carry_over(account_data: AccountData, push_rules: PushRules) -> list[UpgradeHook]:
+    """The hooks that copy a user's tags and push rules, and list the new room in ``m.direct``."""
 
-    async def hook(user_id: str, old: str, new: str) -> None:
-        tags = await account_data.tags(user_id, old)
-        if tags:
-            await account_data.put_tags(user_id, new, tags)
+    async def tags(user_id: str, old: str, new: str) -> None:
+        found = await account_data.tags(user_id, old)
+        if found:
+            await account_data.put_tags(user_id, new, found)
+
+    async def direct(user_id: str, old: str, new: str) -> None:
+        await account_data.change(user_id, None, DIRECT, lambda content: _with_successor(content, old, new))
+
+    async def rules(user_id: str, old: str, new: str) -> None:
         ruleset = await push_rules.ruleset(user_id)
         for kind in ("override", "room", "underride"):
             for rule in ruleset.of_kind(kind):
@@ -65,7 +70,22 @@ def carry_over(account_data: AccountData, push_rules: PushRules) -> UpgradeHook:
                 if not rule.enabled:
                     await push_rules.set_enabled(user_id, kind, new, False)
 
-    return hook
+    return [tags, direct, rules]
+
+
+def _with_successor(direct: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """``m.direct`` with the new room right after the old one, wherever that is."""
+    return {
+        user_id: _after(rooms, old, new) if isinstance(rooms, list) and old in rooms else rooms
+        for user_id, rooms in direct.items()
+    }
+
+
+def _after(rooms: list[Any], old: str, new: str) -> list[Any]:
+    if new in rooms:
+        return rooms
+    place = rooms.index(old) + 1
+    return [*rooms[:place], new, *rooms[place:]]
 
 
 def _moved(kind: str, rule: PushRule, old: str, new: str) -> dict[str, Any] | None:

@@ -1,4 +1,10 @@
-"""Upgrading rooms (spec: client-server API, "Room upgrades")."""
+"""Upgrading rooms (spec: client-server API, "Room upgrades").
+
+    successor made ─▶ tombstone, unless there is one ─▶ aliases, listing, power levels ─▶ the user's own
+
+A room has one successor. Who upgrades it at the same time as another, or again because an answer was lost,
+gets the successor that there is, and what remained to be done for it is done.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palpo.core.auth_rules import validate_create_content
-from palpo.core.errors import MatrixError
+from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
@@ -21,6 +27,7 @@ from palpo.services.room_directory import RoomDirectory
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
+from palpo.streams.keyed_locks import KeyedLocks
 
 TOMBSTONE = "m.room.tombstone"
 COPIED = (
@@ -62,27 +69,76 @@ class RoomUpgrades:
         self._creation = creation
         self._aliases = aliases
         self._directory = directory
+        self._locks = KeyedLocks()
 
     async def upgrade(
         self, requester: Requester, room_id: str, version: str, additional_creators: Sequence[str] = ()
     ) -> str:
         """Make a successor of a room, and close the room; returns the successor's ID.
 
-        Raises M_UNSUPPORTED_ROOM_VERSION (400), Forbidden, NotFound, BadJson.
+        Of a room that has a successor of this version, it is that one's ID. Raises
+        M_UNSUPPORTED_ROOM_VERSION (400), M_BAD_STATE (400) where the successor is of another version,
+        Forbidden, NotFound, BadJson.
         """
         rules = room_version(version)
         parse_room_id(room_id)
         sender = requester.user_id
-        old = await self._heads.get(room_id)
-        await self._access.require_power(old, sender, TOMBSTONE)
+        async with self._locks.hold(room_id):
+            old = await self._heads.get(room_id)
+            await self._access.require_power(old, sender, TOMBSTONE)
+            new_id = await self._successor(old) or await self._replace(
+                old, rules, sender, additional_creators
+            )
+            await self._check_version(new_id, rules)
+            await self._move_aliases(old, new_id, sender)
+            await self._move_listing(room_id, new_id)
+            await self._close(await self._heads.get(room_id), sender)
+        member = await self._access.membership(new_id, sender)
+        if member is not None and member.membership == "join":
+            await self._creation.succession.joined(sender, new_id)
+        return new_id
+
+    async def _successor(self, old: RoomHead) -> str | None:
+        """The room that replaces ``old`` already, if it says so too."""
+        tombstone = await self._access.state_event(old, TOMBSTONE)
+        named = tombstone.content.get("replacement_room") if tombstone is not None else None
+        if not isinstance(named, str) or "\0" in named:
+            return None
+        try:
+            head = await self._heads.get(named)
+        except NotFound:
+            return None
+        create = await self._access.state_event(head, "m.room.create")
+        predecessor = create.content.get("predecessor") if create is not None else None
+        says_so = isinstance(predecessor, dict) and predecessor.get("room_id") == old.room_id
+        return named if says_so else None
+
+    async def _check_version(self, new_id: str, rules: RoomVersion) -> None:
+        found = (await self._heads.get(new_id)).rules
+        if found != rules:
+            message = f"The room has been replaced by {new_id}, of version {found.id}: upgrade that one"
+            raise BadRequest(message, errcode="M_BAD_STATE")
+
+    async def _replace(
+        self, old: RoomHead, rules: RoomVersion, sender: str, additional_creators: Sequence[str]
+    ) -> str:
+        """Make a successor and name it in the tombstone; the ID of the one that is named in the end."""
         levels = await self._heads.power_levels(old)
         new_id = await self._make_successor(old, rules, sender, additional_creators, levels)
-        await self._move_aliases(old, new_id, sender)
-        await self._move_listing(room_id, new_id)
         tombstone = {"body": "This room has been replaced", "replacement_room": new_id}
-        await self._writer.send(room_id, _state(sender, (TOMBSTONE, ""), tombstone))
-        await self._close(old, sender, levels)
-        await self._creation.succession.joined(sender, new_id)
+
+        async def unless_replaced(head: RoomHead) -> None:
+            other = await self._successor(head)
+            if other is not None:
+                raise _Replaced(other)
+
+        try:
+            await self._writer.send(
+                old.room_id, _state(sender, (TOMBSTONE, ""), tombstone), guard=unless_replaced
+            )
+        except _Replaced as replaced:  # By another process: the room that was just made is nobody's.
+            await self._try(new_id, _state(sender, (MEMBER, sender), {"membership": "leave"}))
+            return replaced.room_id
         return new_id
 
     async def _make_successor(
@@ -126,8 +182,9 @@ class RoomUpgrades:
             await self._directory.publish(new_id)
             await self._directory.publish(old_id, listed=False)
 
-    async def _close(self, old: RoomHead, sender: str, levels: PowerLevels) -> None:
+    async def _close(self, old: RoomHead, sender: str) -> None:
         """Let nobody but moderators speak or invite in the old room."""
+        levels = await self._heads.power_levels(old)
         default = read_level(old.rules, levels.content.get("users_default")) or 0
         closed = max(50, default + 1)
         content = dict(levels.content)
@@ -141,6 +198,14 @@ class RoomUpgrades:
             await self._writer.send(room_id, draft)
         except MatrixError:
             return  # Asked for only where it is possible: the upgrade stands without.
+
+
+class _Replaced(Exception):
+    """Somebody else has just replaced the room."""
+
+    def __init__(self, room_id: str) -> None:
+        super().__init__(room_id)
+        self.room_id = room_id
 
 
 def successor_content(

@@ -111,7 +111,7 @@ class Composition(SyncServices):
         """Tell services whom to tell."""
         self.device_removal.also(self.appservices.forget_devices)
         self.interactive_auth.add_stage(uia.PASSWORD, uia.PasswordStage(self.logins, self.threepids))
-        self.room_succession.on_upgrade.append(carry_over(self.account_data, self.push_rules))
+        self.room_succession.on_upgrade += carry_over(self.account_data, self.push_rules)
         self.device_removal.also(self.pushers.forget_devices)
         self.device_removal.also(self.account_data.forget_devices)
         self.profiles.on_change(self.memberships.refresh_profile)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from palpo.core.room_versions import room_version
 from palpo.services.account_data import MAX_TAGS
 from palpo.services.drafts import Draft
 from palpo.services.room_upgrades import AT_ONCE
@@ -157,3 +159,100 @@ async def test_more_bans_than_are_written_at_once(server: Homeserver, alice: Cli
     assert {event["state_key"] for event in members["chunk"]} == set(banned)
     users = (await bob.get(f"/rooms/{new_id}/state/m.room.power_levels"))["users"]
     assert users == levels["users"]
+
+
+async def test_a_direct_chat_stays_one(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    path = f"/user/{bob.user_id}/account_data/m.direct"
+    others = {"@eve:test.example": ["!other:test.example"], "odd": "no list"}
+    await bob.put(path, {alice.user_id: ["!first:test.example", room_id, "!last:test.example"], **others})
+    await bob.put(f"/user/{bob.user_id}/rooms/{room_id}/account_data/m.tag", {"tags": {"u.a": {}}})
+    new_id = await upgrade(alice, room_id, "12")
+    since = (await bob.get("/sync"))["next_batch"]
+    await bob.post(f"/join/{new_id}")
+    rooms = ["!first:test.example", room_id, new_id, "!last:test.example"]
+    assert await bob.get(path) == {alice.user_id: rooms, **others}
+    told = (await bob.get(f"/sync?since={since}"))["account_data"]["events"]
+    assert [item["content"] for item in told if item["type"] == "m.direct"] == [
+        {alice.user_id: rooms, **others}
+    ]
+    await bob.post(f"/rooms/{new_id}/leave")
+    await bob.post(f"/join/{new_id}")
+    assert (await bob.get(path))[alice.user_id] == rooms
+
+
+async def test_a_direct_chat_stays_one_where_tags_cannot_follow(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    new_id = await upgrade(alice, room_id, "12")
+    tags = {f"u.{number}": {} for number in range(MAX_TAGS)}
+    await bob.put(f"/user/{bob.user_id}/rooms/{room_id}/account_data/m.tag", {"tags": tags})
+    await bob.put(f"/user/{bob.user_id}/rooms/{new_id}/tags/u.mine", {})
+    path = f"/user/{bob.user_id}/account_data/m.direct"
+    await bob.put(path, {alice.user_id: [room_id]})
+    await bob.post(f"/join/{new_id}")
+    assert await bob.get(path) == {alice.user_id: [room_id, new_id]}
+
+
+async def where(client: Client, room_id: str) -> tuple[str, str, list[str]]:
+    """Where a room's tombstone, the alias #moving and the room directory lead."""
+    tombstone = await state(client, room_id, "m.room.tombstone")
+    alias = await client.get("/directory/room/%23moving:test.example")
+    listed = [room["room_id"] for room in (await client.get("/publicRooms"))["chunk"]]
+    return tombstone["replacement_room"], alias["room_id"], listed
+
+
+async def test_several_upgrades_at_once_make_one_room(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(
+        room_version="11", preset="public_chat", visibility="public", room_alias_name="moving"
+    )
+    await bob.post(f"/join/{room_id}")
+    levels = await state(alice, room_id, "m.room.power_levels")
+    levels["users"][bob.user_id] = 100
+    await alice.put(f"/rooms/{room_id}/state/m.room.power_levels", levels)
+    made = await asyncio.gather(*(upgrade(client, room_id, "12") for client in (alice, bob, alice, bob)))
+    assert len(set(made)) == 1
+    assert await where(alice, room_id) == (made[0], made[0], [made[0]])
+    joined = (await bob.get("/joined_rooms"))["joined_rooms"] + (await alice.get("/joined_rooms"))[
+        "joined_rooms"
+    ]
+    assert set(joined) == {room_id, made[0]}
+    assert await upgrade(alice, room_id, "12") == made[0]
+    again = await alice.post(f"/rooms/{room_id}/upgrade", {"new_version": "11"}, status=400)
+    assert again["errcode"] == "M_BAD_STATE"
+    assert await where(alice, room_id) == (made[0], made[0], [made[0]])
+
+
+async def test_an_upgrade_that_another_process_overtakes(server: Homeserver, alice: Client) -> None:
+    room_id = await alice.create_room(
+        room_version="11", preset="public_chat", visibility="public", room_alias_name="moving"
+    )
+    upgrades = server.services.room_upgrades
+    before = await server.services.room_heads.get(room_id)
+    first = await upgrade(alice, room_id, "12")
+    assert await upgrades._replace(before, room_version("12"), alice.user_id, []) == first
+    assert await where(alice, room_id) == (first, first, [first])
+    assert set((await alice.get("/joined_rooms"))["joined_rooms"]) == {room_id, first}
+
+
+async def test_an_upgrade_that_was_cut_short_is_finished(server: Homeserver, alice: Client) -> None:
+    room_id = await alice.create_room(
+        room_version="11", preset="public_chat", visibility="public", room_alias_name="moving"
+    )
+    head = await server.services.room_heads.get(room_id)
+    new_id = await server.services.room_upgrades._replace(head, room_version("12"), alice.user_id, [])
+    assert (await where(alice, room_id))[1:] == (room_id, [room_id])
+    assert await upgrade(alice, room_id, "12") == new_id
+    assert await where(alice, room_id) == (new_id, new_id, [new_id])
+    assert (await state(alice, room_id, "m.room.power_levels"))["events_default"] == 50
+
+
+@pytest.mark.parametrize("named", ["!gone:test.example", "!nul\0:test.example", 7, "another"])
+async def test_a_tombstone_that_names_no_successor_is_no_upgrade(alice: Client, named: Any) -> None:
+    room_id = await alice.create_room(preset="public_chat", room_version="11")
+    replacement = await alice.create_room() if named == "another" else named
+    tombstone = {"body": "", "replacement_room": replacement}
+    await alice.put(f"/rooms/{room_id}/state/m.room.tombstone", tombstone)
+    new_id = await upgrade(alice, room_id, "12")
+    assert (await state(alice, room_id, "m.room.tombstone"))["replacement_room"] == new_id
