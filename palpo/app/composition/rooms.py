@@ -204,7 +204,9 @@ class RoomServices(AccountServices):
 
     @cached_property
     def room_summaries(self) -> RoomSummaries:
-        return RoomSummaries(self.events, self.room_heads, self.overviews, self.user_rooms)
+        return RoomSummaries(
+            self.db, self.events, self.room_heads, self.overviews, self.user_rooms, self.wakeups
+        )
 
     @cached_property
     def room_upgrades(self) -> RoomUpgrades:

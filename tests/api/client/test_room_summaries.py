@@ -83,7 +83,61 @@ async def test_paging(alice: Client, tree: dict[str, str]) -> None:
         assert refused["errcode"] == "M_INVALID_PARAM"
 
 
-@pytest.mark.parametrize("query", ["?from=x", "?limit=0", "?max_depth=-1", "?from=h999999-1-0", "?limit=x"])
+async def read_on(client: Client, root: str, page: Any, query: str = "?limit=1") -> list[str]:
+    """The names on the pages after ``page``."""
+    found = []
+    while "next_batch" in page:
+        page = await hierarchy(client, root, f"{query}&from={page['next_batch']}")
+        found += names(page)
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+async def test_paging_while_children_come_and_go(alice: Client, tree: dict[str, str], limit: int) -> None:
+    """One that comes first goes, one comes before all others, and the last moves to the front."""
+    root = tree["root"]
+    page = await hierarchy(alice, root, f"?limit={limit}")
+    await alice.put(f"/rooms/{root}/state/m.space.child/{tree['r1']}", {})
+    await add(alice, root, await alice.create_room(preset="public_chat", name="new"), order="0")
+    await add(alice, root, tree["r2"], order="1")
+    await alice.put(f"/rooms/{tree['r3']}/state/m.room.topic", {"topic": "x"})
+    rest = await read_on(alice, root, page)
+    assert names(page) + rest == ["root", *(["r1"] if limit > 1 else []), "sub", "r3", "r2"]
+
+
+async def test_paging_while_a_space_is_hidden(alice: Client, bob: Client, tree: dict[str, str]) -> None:
+    page = await hierarchy(bob, tree["root"], "?limit=3")
+    assert names(page) == ["root", "r1", "sub"]
+    await alice.put(f"/rooms/{tree['r1']}/state/m.room.join_rules", {"join_rule": "invite"})
+    await alice.put(f"/rooms/{tree['sub']}/state/m.room.join_rules", {"join_rule": "invite"})
+    assert await read_on(bob, tree["root"], page) == ["r2"]
+    await alice.put(f"/rooms/{tree['sub']}/state/m.room.join_rules", {"join_rule": "public"})
+    assert await read_on(bob, tree["root"], page) == ["r3", "r2"]
+
+
+async def test_the_shorter_way_counts(alice: Client, tree: dict[str, str]) -> None:
+    deep = await space(alice, "deep")
+    leaf = await alice.create_room(preset="public_chat", name="leaf")
+    await add(alice, tree["sub"], deep)
+    await add(alice, tree["root"], deep, order="~")
+    await add(alice, deep, leaf)
+    await add(alice, tree["root"], tree["sub"], order="0")
+    assert names(await hierarchy(alice, tree["root"], "?max_depth=2")) == [
+        "root",
+        "sub",
+        "r3",
+        "deep",
+        "leaf",
+        "r1",
+        "r2",
+    ]
+    first = await hierarchy(alice, tree["root"], "?max_depth=2&limit=4")
+    assert await read_on(alice, tree["root"], first) == ["leaf", "r1", "r2"]
+
+
+@pytest.mark.parametrize(
+    "query", ["?from=x", "?limit=0", "?max_depth=-1", "?from=h1-99-0-0", "?from=h1-1-0", "?limit=x"]
+)
 async def test_refused(alice: Client, tree: dict[str, str], query: str) -> None:
     assert (await hierarchy(alice, tree["root"], query, 400))["errcode"] == "M_INVALID_PARAM"
 
