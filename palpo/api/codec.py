@@ -12,6 +12,8 @@ from palpo.core.errors import BadJson, InvalidParam, MissingParam, NotJson
 from palpo.wire.endpoint import Endpoint, NoBody, NoParams, Stream
 
 MAX_QUERY_FIELDS = 1000
+MAY_BE_EMPTY = frozenset({"state_key"})
+"""Path parameters of which nothing is a value too."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -38,6 +40,9 @@ class Codec:
         """
         if self._no_params is not None:
             return self._no_params
+        for name, value in path.items():
+            if not value and name not in MAY_BE_EMPTY:
+                raise InvalidParam(f"{name} is empty in the path")
         values: dict[str, Any] = self._query(query) if query else {}
         values.update(path)
         try:

@@ -281,7 +281,13 @@ class MediaConfig(Section, frozen=True):
     max_user_bytes: Annotated[
         int, Meta(ge=0, description="What all uploads of one user may have together; 0: no limit.")
     ] = 0
-    max_pixels: Annotated[int, Meta(ge=1, description="Larger images get no thumbnails.")] = 32_000_000
+    max_pixels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Larger images get no thumbnails; half of it is the bound for other formats than JPEG.",
+        ),
+    ] = 64_000_000
     legacy: Annotated[
         bool,
         Meta(

@@ -26,7 +26,13 @@ from typing import Any
 from PIL import Image, ImageOps, ImageSequence
 
 IDLE_SECONDS = 30
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
+SHOWN = frozenset({"PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF"})
+"""Formats that every browser shows, so that an image can be its own thumbnail."""
+MOVING = frozenset({"PNG", "GIF", "WEBP", "AVIF"})
+"""Formats whose frames are an animation: those of others are pages, or a photograph's depth map."""
+SCALED = frozenset({"JPEG", "MPO"})
+"""Formats that need not be decoded whole."""
 MAX_FILE = 64 * 1024 * 1024
 """Bytes of a thumbnail."""
 BASE_MEMORY = 512 * 1024 * 1024
@@ -57,7 +63,8 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
         with Image.open(job["source"], formats=FORMATS) as image:
             # The header tells the size; nothing has been decoded yet.
-            if image.width * image.height > job["max_pixels"]:
+            most = job["max_pixels"] if image.format in SCALED else job["max_pixels"] // 2
+            if image.width * image.height > most:
                 raise TooLarge
             return _thumbnail(image, job) if job["op"] == "thumbnail" else _facts(image)
     except (TooLarge, MemoryError):
@@ -68,12 +75,12 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 def _facts(image: Image.Image) -> dict[str, Any]:
     width, height = _upright_size(image)
-    content_type = Image.MIME.get(image.format or "", "application/octet-stream")
+    content_type = "image/jpeg" if image.format == "MPO" else Image.MIME[image.format or ""]
     return {"content_type": content_type, "width": width, "height": height, "animated": _animated(image)}
 
 
 def _animated(image: Image.Image) -> bool:
-    return bool(getattr(image, "is_animated", False))
+    return image.format in MOVING and bool(getattr(image, "is_animated", False))
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -89,7 +96,7 @@ def _thumbnail(image: Image.Image, job: dict[str, Any]) -> dict[str, Any]:
         # The box has the wanted shape but for what rounding did to it.
         size = job["width"], job["height"]
     moving = job["animated"] and _moving(image, job["max_pixels"])
-    if size == (width, height) and moving == _animated(image):
+    if size == (width, height) and moving == _animated(image) and image.format in SHOWN:
         return {"original": True, **_facts(image)}
     if moving:
         content_type = _save_animated(image, job["target"], box, size)
@@ -130,13 +137,13 @@ def _save_static(
     profile = image.info.get("icc_profile")
     mode = image.mode
     factor = max(1, min((box[2] - box[0]) // size[0], (box[3] - box[1]) // size[1]))
-    if image.format == "JPEG" and factor > 1:
+    if image.format in SCALED and factor > 1:
         # Decoding at a fraction of the size saves most of the time; the box shrinks with it.
         before = _upright_size(image)
         image.draft(None, (-(-image.width // factor), -(-image.height // factor)))
         after = _upright_size(image)
         box = _scaled(box, after[0] / before[0], after[1] / before[1], after)
-    upright = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(_in_8_bits(image))
     alpha = upright.mode in ALPHA_MODES or "transparency" in upright.info
     small = upright.convert("RGBA" if alpha else "RGB").resize(
         size, Image.Resampling.LANCZOS, box, reducing_gap=2.0
@@ -149,6 +156,17 @@ def _save_static(
         return "image/png"
     small.save(target, "JPEG", quality=82, progressive=True, **options)
     return "image/jpeg"
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """A grey image of 16 or 32 bits in 8; any other as it is. (Pillow would cut off what is over 255.)"""
+    if image.mode[0] not in "IF":
+        return image
+    low, high = 0.0, 65535.0
+    if not image.mode.startswith("I;16") and image.format != "PNG":
+        low, high = (float(end) for end in image.getextrema())  # type: ignore[arg-type]
+    scale = 255 / (high - low) if high > low else 1.0
+    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
 
 
 def _scaled(

@@ -14,6 +14,12 @@ def image_type(head: bytes) -> str | None:
         return "image/jpeg"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"
+    if head.startswith(b"BM"):
+        return "image/bmp"
+    if head.startswith((b"II*\0", b"MM\0*")):
+        return "image/tiff"
+    if head[4:12] in (b"ftypavif", b"ftypavis"):
+        return "image/avif"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return None

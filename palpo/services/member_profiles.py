@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 
@@ -30,8 +31,10 @@ class ProfileSource(Protocol):
 PROFILE_KEYS = ("displayname", "avatar_url")
 
 
-def with_profile(content: dict[str, Any], profile: MemberProfile) -> dict[str, Any]:
-    """A membership event's content, with what the profile has."""
+def with_profile(
+    content: dict[str, Any], profile: MemberProfile, *, keys: Collection[str] = PROFILE_KEYS
+) -> dict[str, Any]:
+    """A membership event's content, with what the profile has of ``keys``."""
     shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}
-    rest = {key: value for key, value in content.items() if key not in PROFILE_KEYS}
-    return {**rest, **{key: value for key, value in shown.items() if value is not None}}
+    rest = {key: value for key, value in content.items() if key not in keys}
+    return {**rest, **{key: value for key in keys if (value := shown[key]) is not None}}

@@ -229,6 +229,8 @@ class Memberships:
         head = await self._heads.get(room_id)
         content = {key: value for key, value in content.items() if key != AUTHORISER}
         content["membership"] = membership
+        if membership == "knock" and not head.rules.knocking:
+            raise Forbidden(f"Nobody can knock at rooms of version {head.rules.id}")
         if membership == "invite":
             await self.offer_unknown(target)
         if membership in PRESENT:
@@ -283,17 +285,20 @@ class Memberships:
             except (AuthError, _Unchanged):
                 continue
 
-    async def refresh_profile(self, user_id: str) -> None:
-        """Tell every room that a local user is in about their display name and avatar."""
+    async def refresh_profile(self, user_id: str, key: str) -> None:
+        """Tell every room that a local user is in about their display name or avatar, ``key``.
+
+        The other one stays: it may be one that they chose for that room.
+        """
         profile = await self._profiles.get(user_id)
         for room_id in await self.joined_rooms(user_id):
             head = await self._heads.get(room_id)
-            key = (MEMBER, user_id)
-            current = (await self._heads.state(head, [key])).get(key)
+            member = (MEMBER, user_id)
+            current = (await self._heads.state(head, [member])).get(member)
             if current is None or current.content.get("membership") != "join":
                 continue
             kept = {name: value for name, value in current.content.items() if name != AUTHORISER}
-            content = with_profile(kept, profile)
+            content = with_profile(kept, profile, keys=(key,))
             if content == current.content:
                 continue
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content=content)

@@ -196,7 +196,7 @@ class PresenceTracker:
             return None
         return max(self._clock.now_ms() - presence.last_active_ts, 0)
 
-    async def profile_changed(self, user_id: str) -> None:
+    async def profile_changed(self, user_id: str, _key: str) -> None:
         """Tell everyone of a new display name or avatar (spec: "Events on Change of Profile Information")."""
         if not self.enabled:
             return

@@ -30,8 +30,8 @@ SHOWN_IN_ROOMS = ("displayname", "avatar_url")
 _TEXT_FIELDS = ("displayname", "avatar_url", "m.tz")
 _KEY = re.compile(r"avatar_url|displayname|m\.tz|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_-]*)+")
 
-Hook = Callable[[str], Awaitable[object]]
-"""``async def hook(user_id)``, called after what rooms show of the user may have changed."""
+Hook = Callable[[str, str], Awaitable[object]]
+"""``async def hook(user_id, key)``, called after what rooms show of the user, ``key``, may have changed."""
 RemoteProfiles = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 """``async def ask(user_id, key or None)``: the fields that a user's own server knows; raises NotFound."""
 
@@ -164,7 +164,7 @@ class Profiles:
         # Without a change too: what a request that was cut off has not told is told by its repetition.
         if key in SHOWN_IN_ROOMS:
             for hook in self._hooks:
-                await hook(user_id)
+                await hook(user_id, key)
 
 
 def check_key(key: str) -> None:

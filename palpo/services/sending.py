@@ -142,7 +142,7 @@ class Sending:
         """
         found = (await self._store.get_many([event_id])).get(event_id)
         if found is not None and found.event.room_id != head.room_id:
-            found = None
+            raise NotFound("The event is not in this room")
         if found is not None and found.event.sender == requester.user_id:
             return
         if requester.suspended:

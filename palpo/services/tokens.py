@@ -36,6 +36,15 @@ def parse_stream_token(token: str) -> int:
     return parse_sync_token(token)[0]
 
 
+def parse_events_token(token: str) -> int:
+    """The position of a stream token, or of the event that a place in a timeline is after.
+
+    ``/events`` goes on from either: ``initialSync`` of a room gives the latter. Raises InvalidParam.
+    """
+    place = parse_pagination_token(token)
+    return place if isinstance(place, int) else place[1]
+
+
 def parse_sync_token(token: str) -> tuple[int, int]:
     """The positions of the stream and of the device's messages; raises InvalidParam."""
     match = _STREAM.fullmatch(token)

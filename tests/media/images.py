@@ -21,6 +21,23 @@ def image(width: int, height: int, kind: str = "PNG", mode: str = "RGB", **optio
     return file.getvalue()
 
 
+def grey(kind: str, mode: str, darkest: float, brightest: float) -> bytes:
+    """A ramp of 64 by 64 pixels with more than 8 bits, from dark on the left to bright on the right."""
+    made = Image.new("F", (64, 64))
+    made.putdata([darkest + (brightest - darkest) * (pixel % 64) / 63 for pixel in range(64 * 64)])
+    file = io.BytesIO()
+    (made if mode == "F" else made.convert("I").convert(mode)).save(file, kind)
+    return file.getvalue()
+
+
+def stereo(width: int, height: int) -> bytes:
+    """A photograph as many telephones make them: a JPEG with a second image behind the first."""
+    made = [Image.new("RGB", (width, height), colour) for colour in ("red", "blue")]
+    file = io.BytesIO()
+    made[0].save(file, "MPO", save_all=True, append_images=made[1:])
+    return file.getvalue()
+
+
 def animation(width: int, height: int, frames: int = 3, kind: str = "GIF") -> bytes:
     """Frames that last 50 ms each, again and again."""
     made = [Image.new("RGB", (width, height), (80 * number % 256, 0, 0)) for number in range(frames)]

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import ImageSequence
 
+from palpo.config.model import MediaConfig
 from palpo.core.errors import Unavailable
 from palpo.media import image_process
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
+from palpo.media.sniff import HEAD, image_type
 from palpo.streams.fair_queue import behalf
-from tests.media.images import animation, bomb, image, opened
+from tests.media.images import animation, bomb, grey, image, opened, stereo
 
 
 @pytest.fixture
@@ -126,6 +128,80 @@ async def test_a_long_animation_gets_a_still(workers: ImageWorkers, tmp_path: Pa
     spec = ThumbnailSpec(width=8, height=8, animated=True)
     assert not (await workers.thumbnail(source, target, spec)).animated
     assert getattr(opened(target.read_bytes()), "n_frames", 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "modes"),
+    [
+        ("PNG", ("RGB", "RGBA", "L", "1")),
+        ("JPEG", ("RGB", "CMYK", "L")),
+        ("GIF", ("RGB", "RGBA", "L", "1")),
+        ("WEBP", ("RGB", "RGBA", "L")),
+        ("AVIF", ("RGB", "RGBA", "L")),
+        ("BMP", ("RGB", "RGBA", "L", "1")),
+        ("TIFF", ("RGB", "RGBA", "CMYK", "L", "1")),
+    ],
+)
+async def test_formats(workers: ImageWorkers, tmp_path: Path, kind: str, modes: tuple[str, ...]) -> None:
+    for mode in modes:
+        data = image(400, 200, kind, mode)
+        assert image_type(data[:HEAD]) is not None
+        source, target = saved(tmp_path, data), tmp_path / "target"
+        facts = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32, animated=True))
+        assert opened(target.read_bytes()).size == (64, 32)
+        assert facts.content_type in ("image/png", "image/jpeg")
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+async def test_what_browsers_do_not_show_is_no_thumbnail(
+    workers: ImageWorkers, tmp_path: Path, kind: str
+) -> None:
+    source, target = saved(tmp_path, image(40, 20, kind)), tmp_path / "target"
+    facts = await workers.thumbnail(source, target, ThumbnailSpec(width=320, height=240))
+    assert (facts.content_type, facts.original) == ("image/jpeg", False)
+    assert opened(target.read_bytes()).size == (40, 20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "darkest", "brightest"),
+    [
+        ("PNG", "I;16", 0, 65535),
+        ("TIFF", "I;16", 0, 65535),
+        ("TIFF", "I", 0, 1_000_000),
+        ("TIFF", "F", 0, 1),
+        ("TIFF", "F", -500, 500),
+    ],
+)
+async def test_grey_in_many_bits_stays_grey(
+    workers: ImageWorkers, tmp_path: Path, kind: str, mode: str, darkest: float, brightest: float
+) -> None:
+    source, target = saved(tmp_path, grey(kind, mode, darkest, brightest)), tmp_path / "target"
+    await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32))
+    made = opened(target.read_bytes()).convert("L")
+    shades = [made.getpixel((x, 16)) for x in (1, 8, 16, 24, 30)]
+    assert [round(shade / 32) for shade in shades] == [0, 2, 4, 6, 8]
+
+
+async def test_a_photograph_with_a_second_image(workers: ImageWorkers, tmp_path: Path) -> None:
+    source, target = saved(tmp_path, stereo(400, 200)), tmp_path / "target"
+    facts = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32, animated=True))
+    assert (facts.content_type, facts.animated) == ("image/jpeg", False)
+    facts = await workers.inspect(source)
+    assert (facts.content_type, facts.animated) == ("image/jpeg", False)
+
+
+async def test_a_large_photograph(tmp_path: Path) -> None:
+    """48 megapixels, by the default configuration; another format has to be decoded whole."""
+    workers = ImageWorkers(max_pixels=MediaConfig().max_pixels, count=1)
+    try:
+        for options in ({}, {"progressive": True}):
+            source, target = saved(tmp_path, image(8064, 6048, "JPEG", "L", **options)), tmp_path / "target"
+            await workers.thumbnail(source, target, ThumbnailSpec(width=320, height=240))
+            assert opened(target.read_bytes()).size == (320, 240)
+        with pytest.raises(ImageTooLarge):
+            await workers.inspect(saved(tmp_path, bomb(8064, 6048)))
+    finally:
+        await workers.close()
 
 
 async def test_a_decompression_bomb(workers: ImageWorkers, tmp_path: Path) -> None:

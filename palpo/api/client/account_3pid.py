@@ -114,7 +114,8 @@ async def msisdn_to_register(call: Call, params: NoParams, body: wire.MsisdnToke
 async def email_to_reset_password(call: Call, params: NoParams, body: wire.EmailToken) -> wire.TokenSent:
     """POST /account/password/email/requestToken."""
     if not call.services.threepids.enabled:
-        raise BadRequest("No account has that address", errcode="M_THREEPID_NOT_FOUND")
+        message = "This server sends no email: its administrators can set a new password"
+        raise Forbidden(message, errcode="M_THREEPID_DENIED")
     return await _send(call, service.RESET_PASSWORD, body)
 
 

@@ -8,7 +8,7 @@ from palpo.api.call import Call, Handlers
 from palpo.api.client.timeline import page_size, rendered
 from palpo.core.canonical_json import decode_object
 from palpo.services.old_sync import Account, Snapshot
-from palpo.services.tokens import parse_stream_token, stream_token, timeline_token
+from palpo.services.tokens import parse_events_token, stream_token, timeline_token
 from palpo.wire.client import old_sync as wire
 from palpo.wire.endpoint import NoBody
 
@@ -55,7 +55,7 @@ async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody)
 async def get_events(call: Call, params: wire.EventsParams, body: NoBody) -> wire.Events:
     found = await call.services.old_sync.events(
         call.requester,
-        after=None if params.from_ is None else parse_stream_token(params.from_),
+        after=None if params.from_ is None else parse_events_token(params.from_),
         timeout_ms=params.timeout,
         room_id=params.room_id,
     )

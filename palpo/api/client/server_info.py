@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.api.call import Call, Handlers
+from palpo.api.call import Call, Handlers, Reply
 from palpo.core.errors import NotFound
 from palpo.core.room_versions import ROOM_VERSIONS
 from palpo.services import delayed_events, turn
@@ -103,10 +103,14 @@ async def get_wellknown_server(call: Call, params: NoParams, body: NoBody) -> wi
 
 
 @handlers.serves(wire.get_turn_server)
-async def get_turn_server(call: Call, params: NoParams, body: NoBody) -> wire.TurnServer:
-    """GET /voip/turnServer: M_NOT_FOUND where there is none, since credentials have no empty form."""
+async def get_turn_server(call: Call, params: NoParams, body: NoBody) -> wire.TurnServer | Reply:
+    """GET /voip/turnServer.
+
+    Without a TURN server it is ``{}``, which the schema does not have: clients take that as an answer, and an
+    error as a reason to ask again.
+    """
     services = call.services
     found = turn.credentials(services.config.turn, call.user_id, services.clock.now_ms())
     if found is None:
-        raise NotFound("There is no TURN server")
+        return Reply(body=b"{}")
     return wire.TurnServer(username=found.username, password=found.password, uris=found.uris, ttl=found.ttl)
