@@ -285,7 +285,7 @@ class MediaConfig(Section, frozen=True):
         int,
         Meta(
             ge=1,
-            description="Larger images get no thumbnails; half of it is the bound for other formats than JPEG.",
+            description="Larger images get no thumbnails; half is the bound of other formats than JPEG.",
         ),
     ] = 64_000_000
     legacy: Annotated[

@@ -109,7 +109,10 @@ class CrossSigning:
                     await storage.delete_signatures(tx, key.user_id, replaced.key_id)
                 await storage.put(tx, key)
             if changed:
-                await device_lists.record(tx, upload.user_id)
+                # A user-signing key is shown to nobody else.
+                private = all(key.usage == "user_signing" for key in changed)
+                observer = upload.user_id if private else device_lists.EVERYONE
+                await device_lists.record(tx, upload.user_id, observer=observer)
 
         if upload.keys:
             await self._db.write(unit)

@@ -56,8 +56,9 @@ class Devices:
             if display_name is None or device.display_name == display_name:
                 return
             await storage.rename(tx, user_id, device_id, display_name)
-            if await keys.find_device_keys(tx, user_id, device_id) is not None:
-                await device_lists.record(tx, user_id)
+            await _tell(
+                tx, user_id, with_keys=await keys.find_device_keys(tx, user_id, device_id) is not None
+            )
 
         await self._db.write(unit)
 
@@ -108,5 +109,9 @@ async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: Sequenc
         await to_device.delete_device(tx, user_id, device_id)
         await cross_signing.delete_signatures(tx, user_id, device_id)
         had_keys |= await keys.delete_device(tx, user_id, device_id)
-    if had_keys:
-        await device_lists.record(tx, user_id)
+    await _tell(tx, user_id, with_keys=had_keys)
+
+
+async def _tell(tx: WriteTransaction, user_id: str, *, with_keys: bool) -> None:
+    """Tell of a changed device: everybody where it has keys, else the user's own devices, which list it."""
+    await device_lists.record(tx, user_id, observer=device_lists.EVERYONE if with_keys else user_id)

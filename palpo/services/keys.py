@@ -33,6 +33,8 @@ MAX_UPLOAD = 1000
 """One-time keys in one request."""
 MAX_STORED = 10_000
 """One-time keys of one device."""
+MAX_CLAIMED = 1000
+"""Claimed one-time keys of one device that are remembered: none of them is stored again."""
 MAX_FALLBACK = 20
 """Algorithms of which a device may have fallback keys."""
 MAX_USERS = 10_000
@@ -274,8 +276,8 @@ async def _store_one_time_keys(
 ) -> None:
     """Add the keys that are new; raises InvalidParam where one differs from the one of its name.
 
-    An upload is repeated if its answer was lost. What was claimed meanwhile is not to be claimed again:
-    claimed keys are remembered until an upload that has new ones, and not these.
+    An upload is repeated if its answer was lost, and may arrive after later ones. What was claimed
+    meanwhile is not to be claimed again: the last MAX_CLAIMED claimed keys are remembered.
     """
     if not keys:
         return
@@ -294,7 +296,7 @@ async def _store_one_time_keys(
     if sum((await storage.count_one_time_keys(tx, user_id, device_id)).values()) + len(new) > MAX_STORED:
         raise InvalidParam(f"A device has at most {MAX_STORED} one-time keys")
     await storage.add_one_time_keys(tx, user_id, device_id, new)
-    await storage.forget_claimed(tx, user_id, device_id, names)
+    await storage.forget_claimed(tx, user_id, device_id, keep=MAX_CLAIMED)
 
 
 async def _store_fallback_keys(

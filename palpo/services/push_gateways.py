@@ -50,7 +50,7 @@ class PushGateways:
             "event_id": event.event_id,
             "room_id": event.room_id,
             "prio": _priority(event.type, tweaks),
-            "counts": _counts(unread),
+            "counts": {"unread": unread},
         }
         data = _data(pusher)
         if data.get("format") != EVENT_ID_ONLY:
@@ -58,8 +58,11 @@ class PushGateways:
         return await self._notify(pusher, notification, tweaks)
 
     async def push_counts(self, pusher: Pusher, unread: int) -> bool:
-        """Tell only how much is unread; as ``push_event``."""
-        return await self._notify(pusher, {"prio": "low", "counts": _counts(unread)}, None)
+        """Tell only how much is unread, 0 too: gateways leave a badge alone that they are told nothing of.
+
+        Otherwise as ``push_event``.
+        """
+        return await self._notify(pusher, {"prio": "low", "counts": {"unread": unread}}, None)
 
     async def _details(self, stored: StoredEvent, user_id: str) -> Notification:
         """What a gateway is told beside the IDs, unless it is to be told these only."""
@@ -120,11 +123,6 @@ def _priority(event_type: str, tweaks: dict[str, Any]) -> str:
     """What is encrypted may be important, and only the device can tell."""
     urgent = event_type == "m.room.encrypted" or tweaks.get("highlight") is True or tweaks.get("sound")
     return "high" if urgent else "low"
-
-
-def _counts(unread: int) -> dict[str, int]:
-    """Counts that are zero are left out."""
-    return {"unread": unread} if unread else {}
 
 
 def _data(pusher: Pusher) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import bindparam, delete, func, not_, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from palpo.core.device_keys import UploadedKey
 from palpo.db.statements import Statement, in_list, upsert
@@ -51,8 +51,15 @@ _CLAIM_OTK = Statement(
     .where(_OTK_DEVICE, o.name == bindparam("name_"), o.algorithm != CLAIMED)
     .values(algorithm=CLAIMED, json=bindparam("hash"))
 )
+_CLAIMED_BEYOND = Statement(
+    select(o.position)
+    .where(_OTK_DEVICE, o.algorithm == CLAIMED)
+    .order_by(o.position.desc())
+    .limit(1)
+    .offset(bindparam("keep"))
+)
 _FORGET_CLAIMED = Statement(
-    delete(one_time_keys).where(_OTK_DEVICE, o.algorithm == CLAIMED, not_(in_list(o.name, "names")))
+    delete(one_time_keys).where(_OTK_DEVICE, o.algorithm == CLAIMED, o.position <= bindparam("upto"))
 )
 _DELETE_OTKS = Statement(delete(one_time_keys).where(_OTK_DEVICE))
 
@@ -137,9 +144,11 @@ async def add_one_time_keys(
     tx.notify(topic(user_id))
 
 
-async def forget_claimed(tx: WriteTransaction, user_id: str, device_id: str, names: Sequence[str]) -> None:
-    """Forget the claimed one-time keys but for ``names``, of which there is one at least."""
-    await tx.run(_FORGET_CLAIMED, user=user_id, device=device_id, names=list(names))
+async def forget_claimed(tx: WriteTransaction, user_id: str, device_id: str, *, keep: int) -> None:
+    """Forget claimed one-time keys but for the ``keep`` that were uploaded last; whole uploads go."""
+    upto = await tx.value(_CLAIMED_BEYOND, user=user_id, device=device_id, keep=keep)
+    if upto is not None:
+        await tx.run(_FORGET_CLAIMED, user=user_id, device=device_id, upto=upto)
 
 
 async def count_one_time_keys(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:

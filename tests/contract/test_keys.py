@@ -75,12 +75,12 @@ async def test_one_time_keys(database: Database) -> None:
     assert await named() == {"s:1": True}
     assert await database.write(lambda tx: keys.take_one_time_key(tx, ALICE, "A", keys.CLAIMED)) is None
     assert await database.read(lambda tx: keys.count_one_time_keys(tx, ALICE, "A")) == {"t": 1}
-    await database.write(lambda tx: keys.forget_claimed(tx, ALICE, "A", ["s:1"]))
+    await database.write(lambda tx: keys.forget_claimed(tx, ALICE, "A", keep=1))
     assert await named() == {"s:1": True}
     await database.write(lambda tx: keys.add_one_time_keys(tx, ALICE, "A", [key("s:1", b"1")]))
     assert await named() == {"s:1": False}
     await database.write(lambda tx: keys.take_one_time_key(tx, ALICE, "A", "s"))
-    await database.write(lambda tx: keys.forget_claimed(tx, ALICE, "A", ["other"]))
+    await database.write(lambda tx: keys.forget_claimed(tx, ALICE, "A", keep=0))
     assert await named() == {}
 
 

@@ -126,10 +126,13 @@ def _reply(call: Call, sha256: bytes, size: int, content_type: str, filename: st
         "Accept-Ranges": "bytes",
         "Content-Disposition": disposition(content_type, filename),
     }
-    if headers["ETag"] in call.headers.get("if-none-match", ""):
+    known = call.headers.get("if-none-match", "")
+    if headers["ETag"] in known or known.strip() == "*":
         return Reply(status=304, content_type=content_type, headers=headers)
     try:
-        wanted = byte_range(call.headers.get("range"), size)
+        # RFC 9110, 13.1.5: of another version than the client has, everything.
+        changed = call.headers.get("if-range", headers["ETag"]).strip() != headers["ETag"]
+        wanted = None if changed else byte_range(call.headers.get("range"), size)
     except Unsatisfiable:
         headers["Content-Range"] = f"bytes */{size}"
         return Reply(status=416, content_type=content_type, headers=headers)

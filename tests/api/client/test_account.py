@@ -154,7 +154,7 @@ MSISDN = {"client_secret": "s", "country": "GB", "phone_number": "1", "send_atte
     [
         ("/register/email/requestToken", EMAIL, 403, "M_THREEPID_DENIED"),
         ("/register/msisdn/requestToken", MSISDN, 403, "M_THREEPID_DENIED"),
-        ("/account/password/email/requestToken", EMAIL, 400, "M_THREEPID_NOT_FOUND"),
+        ("/account/password/email/requestToken", EMAIL, 403, "M_THREEPID_DENIED"),
         ("/account/password/msisdn/requestToken", MSISDN, 400, "M_THREEPID_NOT_FOUND"),
         ("/account/3pid/email/requestToken", EMAIL, 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED"),
         ("/account/3pid/msisdn/requestToken", MSISDN, 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED"),

@@ -46,6 +46,23 @@ async def test_upload_and_query(alice: Client, bob: Client) -> None:
     assert others["user_signing_keys"] == {}
 
 
+async def test_who_is_told_of_which_key(alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    keys = cross_signing_keys(alice.user_id, "a")
+    since = {client: (await client.get("/sync"))["next_batch"] for client in (alice, bob)}
+    for usage, others in (
+        ("master_key", [alice.user_id]),
+        ("self_signing_key", [alice.user_id]),
+        ("user_signing_key", []),
+    ):
+        await alice.post(UPLOAD, {usage: keys[usage], "auth": password_auth(alice.user_id)})
+        for client, expected in ((alice, [alice.user_id]), (bob, others)):
+            answer = await client.get(f"/sync?since={since[client]}")
+            since[client] = answer["next_batch"]
+            assert answer.get("device_lists", {}).get("changed", []) == expected, usage
+
+
 async def test_when_auth_is_needed(alice: Client) -> None:
     keys = cross_signing_keys(alice.user_id, "a")
     await alice.post(UPLOAD, {"master_key": keys["master_key"]})

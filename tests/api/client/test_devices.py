@@ -41,6 +41,29 @@ async def test_rename(alice: Client, bob: Client) -> None:
     assert (await bob.get(path, status=404))["errcode"] == "M_NOT_FOUND"
 
 
+async def test_own_devices_are_told_of_those_without_keys(
+    server: Homeserver, alice: Client, bob: Client
+) -> None:
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    other = await server.login("alice")
+    since = {client: (await client.get("/sync"))["next_batch"] for client in (alice, bob)}
+
+    async def told(client: Client) -> list[str]:
+        answer = await client.get(f"/sync?since={since[client]}")
+        since[client] = answer["next_batch"]
+        changed: list[str] = answer.get("device_lists", {}).get("changed", [])
+        return changed
+
+    await other.put(f"/devices/{other.device_id}", {"display_name": "Phone"})
+    assert (await told(alice), await told(bob)) == ([alice.user_id], [])
+    await other.post("/logout")
+    assert (await told(alice), await told(bob)) == ([alice.user_id], [])
+    third = await server.login("alice")
+    await alice.delete(f"/devices/{third.device_id}", {"auth": password_auth(alice.user_id)})
+    assert (await told(alice), await told(bob)) == ([alice.user_id], [])
+
+
 async def test_delete_needs_the_password(server: Homeserver, alice: Client, bob: Client) -> None:
     other = await server.login("alice")
     path = f"/devices/{other.device_id}"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from palpo.core.errors import UnknownToken
+from palpo.storage import keys as storage
 from tests.api.client.test_devices import password_auth
 from tests.support.encryption import device_keys, one_time_key, one_time_keys
 from tests.support.homeserver import Client, Homeserver
@@ -161,6 +162,29 @@ async def test_a_claimed_key_that_is_uploaded_again(alice: Client, bob: Client) 
     renewed = {"signed_curve25519:1": one_time_key(alice.user_id, alice.device_id, 9)}
     await alice.post("/keys/upload", {"one_time_keys": renewed})
     assert await claim(bob, alice) == renewed
+
+
+async def test_an_upload_that_arrives_after_later_ones(
+    server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(alice, 1, 2)
+    assert await claim(bob, alice) == one_time_keys(alice.user_id, alice.device_id, 1)
+    for number in range(3, 8):
+        await upload(alice, number)
+        await claim(bob, alice)
+    left = await upload(alice, 1, 2)
+    assert left == {"one_time_key_counts": {"signed_curve25519": 1}}
+    monkeypatch.setattr("palpo.services.keys.MAX_CLAIMED", 2)
+    await upload(alice, 100)
+    known = await server.services.db.read(
+        lambda tx: storage.named_one_time_keys(
+            tx, alice.user_id, alice.device_id, [f"signed_curve25519:{number}" for number in range(1, 8)]
+        )
+    )
+    assert {name for name, key in known.items() if key.claimed} == {
+        "signed_curve25519:5",
+        "signed_curve25519:6",
+    }
 
 
 async def test_keys_of_a_device_that_has_just_been_removed(server: Homeserver, alice: Client) -> None:

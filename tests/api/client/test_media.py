@@ -107,6 +107,16 @@ async def test_part_of_it_and_none_of_it(alice: Client) -> None:
     assert beyond.headers["content-range"] == f"bytes */{len(PNG)}"
     known = await raw(alice, path, 304, headers={"If-None-Match": part.headers["etag"]})
     assert known.content == b""
+    await raw(alice, path, 304, headers={"If-None-Match": "*"})
+    for validator, status in (
+        (part.headers["etag"], 206),
+        ('"another"', 200),
+        ("Mon, 30 Nov 2026 03:00:00 GMT", 200),
+    ):
+        answer = await raw(alice, path, status, headers={"Range": "bytes=1-3", "If-Range": validator})
+        assert answer.content == (PNG[1:4] if status == 206 else PNG)
+        assert ("content-range" in answer.headers) == (status == 206)
+    await raw(alice, path, 200, headers={"Range": "bytes=99999-", "If-Range": '"another"'})
     head = await alice.http.head(f"/_matrix{path}", headers={"Authorization": f"Bearer {alice.token}"})
     assert head.headers["content-length"] == str(len(PNG))
     assert head.content == b""

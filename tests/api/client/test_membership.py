@@ -152,6 +152,15 @@ async def test_knock(server: Homeserver, alice: Client, bob: Client) -> None:
     assert await membership(server, room_id, bob) == "join"
 
 
+@pytest.mark.parametrize("version", ["1", "6"])
+async def test_nobody_knocks_at_old_rooms(alice: Client, bob: Client, version: str) -> None:
+    rule = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
+    room_id = await alice.create_room(room_version=version, initial_state=[rule])
+    assert (await bob.post(f"/knock/{room_id}", status=403))["errcode"] == "M_FORBIDDEN"
+    path = f"/rooms/{room_id}/state/m.room.member/{bob.user_id}"
+    assert (await bob.put(path, {"membership": "knock"}, status=403))["errcode"] == "M_FORBIDDEN"
+
+
 async def test_what_a_knock_shows(alice: Client, bob: Client) -> None:
     rule = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
     room_id = await alice.create_room(name="Shy", initial_state=[rule])
@@ -182,7 +191,7 @@ async def test_restricted_join(server: Homeserver, alice: Client, bob: Client) -
     content = await member(server, room_id, bob)
     assert content is not None
     assert content["join_authorised_via_users_server"] == alice.user_id
-    await server.services.memberships.refresh_profile(bob.user_id)
+    await server.services.memberships.refresh_profile(bob.user_id, "displayname")
     await bob.post(f"/rooms/{room_id}/leave")
     await alice.post(f"/rooms/{room_id}/leave")
     refused = await bob.post(f"/join/{room_id}", status=403)

@@ -60,5 +60,10 @@ async def test_peeking_at_the_stream(server: Homeserver, alice: Client, bob: Cli
     sent = await alice.send(room_id, "open")
     seen = await bob.get("/events", params={"from": start, "room_id": room_id})
     assert [event["event_id"] for event in seen["chunk"]] == [sent]
+    messages = (await bob.get(f"/rooms/{room_id}/initialSync"))["messages"]
+    later = await alice.send(room_id, "later")
+    for token, expected in ((messages["end"], [later]), (messages["start"], None)):
+        seen = await bob.get("/events", params={"from": token, "room_id": room_id})
+        assert expected is None or [event["event_id"] for event in seen["chunk"]] == expected
     closed = await make_room(server, alice)
     await bob.get("/events", params={"from": start, "room_id": closed}, status=403)

@@ -79,6 +79,27 @@ async def test_rooms_are_told(alice: Client) -> None:
     assert member == {"membership": "join"}
 
 
+@pytest.mark.parametrize(
+    ("own", "changed", "value"),
+    [("displayname", "avatar_url", AVATAR), ("avatar_url", "displayname", "Alice")],
+)
+async def test_what_is_chosen_for_a_room_stays(alice: Client, own: str, changed: str, value: str) -> None:
+    room_id, other = await alice.create_room(), await alice.create_room()
+    member = f"state/m.room.member/{alice.user_id}"
+    in_here = "mxc://test.example/here" if own == "avatar_url" else "In here"
+    await alice.put(f"/rooms/{room_id}/{member}", {"membership": "join", own: in_here, "org.example.more": 1})
+    await alice.put(path(alice, changed), {changed: value})
+    shown = await alice.get(f"/rooms/{room_id}/{member}")
+    assert shown == {"membership": "join", own: in_here, changed: value, "org.example.more": 1}
+    assert (await alice.get(f"/rooms/{other}/{member}"))[changed] == value
+    await alice.delete(path(alice, changed))
+    assert await alice.get(f"/rooms/{room_id}/{member}") == {
+        "membership": "join",
+        own: in_here,
+        "org.example.more": 1,
+    }
+
+
 async def test_two_fields_at_once_are_both_kept(server: Homeserver, alice: Client) -> None:
     keys = [f"org.example.k{number}" for number in range(20)]
     await asyncio.gather(*(alice.put(path(alice, key), {key: 1}) for key in keys))
