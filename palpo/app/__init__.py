@@ -115,7 +115,7 @@ async def start(services: Services) -> None:
     background.start("typing", services.typing.run())
     background.start("presence", services.presence.run())
     await start_pushers(services, keeper)
-    search_worker = SearchWorker(services.search_index, services.wakeups)
+    search_worker = SearchWorker(services.search_index, services.user_directory, services.wakeups)
     background.start("search", keeper.run("search", search_worker.work))
     background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
 

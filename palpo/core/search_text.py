@@ -1,21 +1,29 @@
-"""Which words an event is found by, and how well it matches (spec: client-server API, "Server Side Search").
+"""What events are found by (spec: client-server API, "Server Side Search").
 
-Words become tokens of ASCII letters and digits, so that every database's full-text index takes them
-whole, whatever it thinks of languages, short words or words that are too common: ``q0`` and the word,
-or ``q1`` and its UTF-8 in base 32, or ``q2`` and a hash where that would be too long. Words that
-differ in case, width or accents only have the same token.
+The units of a text (``core.text_units``) become tokens of ASCII letters and digits, so that every database's
+full-text index takes them whole, whatever it thinks of languages, short words or words that are too common:
+
+    q0 and an ASCII word; q1 and any other word, four base-36 digits a character
+    q2 and a character of a row, ``z``, and the character after it if there is one
+    q3 and a sign
+
+The beginning of a word's token is the token of the word's beginning, and a token that would be too long is
+cut. So the index may find an event too many, never one too few: what it finds is compared with the text
+itself (``core.search_terms``).
 """
 
 from __future__ import annotations
 
-import base64
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
+
+from palpo.core.folded_text import marked
+from palpo.core.text_units import Unit, bare_words, units
+
+VERSION: Final = 2
+"""Of the tokens. Entries of another version are made anew (``services.search_index``)."""
 
 BODY, NAME, TOPIC = "content.body", "content.name", "content.topic"
 KEY_OF_TYPE: Final[Mapping[str, str]] = {"m.room.message": BODY, "m.room.name": NAME, "m.room.topic": TOPIC}
@@ -23,19 +31,20 @@ KEY_OF_TYPE: Final[Mapping[str, str]] = {"m.room.message": BODY, "m.room.name": 
 
 MAX_TEXT: Final = 16_384
 """Characters of one event that are looked at."""
+LONG: Final = 2048
+"""Characters of a text that is not compared, or cut into words, on the event loop."""
 MAX_TOKENS: Final = 2000
-"""Words of one event that it is found by."""
-MAX_WANTED: Final = 32
-"""Words of a search term that are looked for."""
+"""Different tokens of one event."""
+MAX_BYTES: Final = 49_152
+"""Bytes of one event's tokens."""
 MAX_TOKEN: Final = 80
 """Characters; InnoDB leaves words of over 84 out of its index."""
+MAX_JOINED: Final = 8
+"""Words of a run that may be the first of several that are found as if they were one."""
 
-# Scripts that put no space between words: each character is a word.
-_SOLID = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SOLID += "\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_SOLID}]|(?:(?![{_SOLID}])[^\W_])+")
-_SATURATION, _LENGTH_WEIGHT, _USUAL_LENGTH = 1.2, 0.75, 16
-"""Of BM25: how soon repetition counts for less, and how much the length of a text matters."""
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_END: Final = "z"
+"""No character's code begins with it."""
 
 
 def searchable_text(type_: str, content: Mapping[str, Any]) -> str | None:
@@ -60,55 +69,79 @@ def _plain_topics(topic: object) -> Iterator[str]:
                 yield body
 
 
+def comparable(text: str) -> str:
+    """What of a text is looked at, in the form in which it is looked at."""
+    return marked(text[:MAX_TEXT])[:MAX_TEXT]
+
+
 def tokens(text: str) -> list[str]:
-    """The tokens of ``text`` in order, repeated as often as their words are."""
-    found = (_token(word) for word in _words(text))
-    return [token for token in found if token][:MAX_TOKENS]
+    """The tokens of ``text``, each once, in the order in which they come."""
+    found: dict[str, None] = {}
+    size = 0
+    for unit in units(comparable(text)):
+        for token in _tokens_of(unit):
+            if token not in found:
+                size += len(token) + 1
+                if size > MAX_BYTES or len(found) == MAX_TOKENS:
+                    return list(found)
+                found[token] = None
+    return list(found)
 
 
-def wanted_tokens(term: str) -> dict[str, str]:
-    """The tokens that a search term asks for, each with its word as it is to be highlighted."""
-    wanted: dict[str, str] = {}
-    for word in _words(term):
-        token = _token(word)
-        if token and len(wanted) < MAX_WANTED:
-            wanted.setdefault(token, word)
-    return wanted
+def _tokens_of(unit: Unit) -> Iterator[str]:
+    parts = unit.parts
+    if unit.kind == "sign":
+        yield sign_token(parts[0])
+    elif unit.kind == "row":
+        for first, second in zip(parts, [*parts[1:], ""], strict=True):
+            yield pair_token(first, second)
+    else:
+        for part in parts:
+            yield word_token(part)
+            yield from map(word_token, bare_words(part))
+        for start in range(min(len(parts) - 1, MAX_JOINED)):
+            yield word_token("".join(parts[start:]))
+        if unit.suffix:
+            yield word_token(parts[-1] + unit.suffix)
 
 
-def rank(found: Sequence[str], wanted: Iterable[str]) -> float:
-    """How well an event with the tokens ``found`` matches: above 0, the better the higher.
+@lru_cache(maxsize=16_384)
+def word_token(word: str) -> str:
+    """The token of a word, which is cut where it would be too long."""
+    if word.isascii() and word.isalnum():
+        return ("q0" + word)[:MAX_TOKEN]
+    return ("q1" + _code(word[:MAX_TOKEN]))[:MAX_TOKEN]
 
-    BM25 without the weight of rare words, since every word has to be there. It depends on nothing but
-    the event and the term, so it can be paged by.
-    """
-    counts = Counter(found)
-    norm = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * len(found) / _USUAL_LENGTH)
-    score = sum(counts[token] * (_SATURATION + 1) / (counts[token] + norm) for token in wanted)
-    return round(score, 6)
+
+@lru_cache(maxsize=16_384)
+def pair_token(first: str, second: str) -> str:
+    """The token of a character of a row and the one after it."""
+    return f"{row_prefix(first)}{_code(second[:MAX_TOKEN])}"[:MAX_TOKEN]
+
+
+def row_prefix(character: str) -> str:
+    """What the tokens of a character of a row begin with, whatever comes after it."""
+    return f"q2{_code(character[:MAX_TOKEN])}{_END}"[:MAX_TOKEN]
+
+
+def sign_token(sign: str) -> str:
+    """The token of a sign."""
+    return ("q3" + _code(sign[:MAX_TOKEN]))[:MAX_TOKEN]
+
+
+def _code(text: str) -> str:
+    return "".join(map(_code_of, text))
+
+
+@lru_cache(maxsize=16_384)
+def _code_of(character: str) -> str:
+    point, digits = ord(character), ""
+    for _ in range(4):
+        point, digit = divmod(point, 36)
+        digits = _DIGITS[digit] + digits
+    return digits
 
 
 def room_token(room_id: str) -> str:
     """The token that every entry of a room has beside its words."""
     return "z0" + blake2b(room_id.encode("utf-8", "replace"), digest_size=8).hexdigest()
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold())
-
-
-@lru_cache(maxsize=16_384)
-def _token(word: str) -> str:
-    """The token of a folded word; empty where nothing is left of it."""
-    decomposed = unicodedata.normalize("NFKD", word)
-    plain = "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
-    if not plain:
-        return ""
-    if plain.isascii():
-        token = "q0" + plain
-    else:
-        encoded = base64.b32hexencode(plain.encode("utf-8", "replace")).decode().rstrip("=")
-        token = "q1" + encoded.lower()
-    if len(token) <= MAX_TOKEN:
-        return token
-    return "q2" + blake2b(plain.encode("utf-8", "replace"), digest_size=16).hexdigest()

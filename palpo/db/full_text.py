@@ -55,12 +55,13 @@ class FullText:
         }
 
     def newest(self, columns: Sequence[ColumnElement[Any]], *conditions: ColumnElement[bool]) -> Statement:
-        """Select the rows with all of some tokens, the highest key first.
+        """Select the rows with some tokens, the highest key first.
 
-        Parameters: ``words`` and ``scopes``, tokens with a space between them, of which a row has all
-        and any one; ``before``, which the key is below; ``limit``; and those of ``conditions``. On MySQL
-        and MariaDB ``scopes`` are not looked at, since every row of each would be: the conditions must
-        be enough.
+        Parameters: ``groups``, with a space between them, each of tokens with ``|`` between them: a row has
+        one of every group, and ``*`` at a token's end stands for any other end; ``scopes``, tokens with a
+        space between them, of which a row has any; ``before``, which the key is below; ``limit``; and those
+        of ``conditions``. On MySQL and MariaDB ``scopes`` are not looked at, since every row of each would
+        be: the conditions must be enough.
         """
         matches = _Matches(self)
         key = self.table.c[self.key]
@@ -105,7 +106,7 @@ def is_declared(name: str | None, type_: str, _parents: Any) -> bool:
 
 
 class _Matches(ColumnElement[Any]):
-    """Whether a row has all of ``words`` and, but on MySQL, any of ``scopes``."""
+    """Whether a row has one of each of ``groups`` and, but on MySQL, any of ``scopes``."""
 
     inherit_cache = False
     type = NullType()  # Boolean would be compared with 1 where there is no such type.
@@ -113,21 +114,23 @@ class _Matches(ColumnElement[Any]):
     def __init__(self, of: FullText) -> None:
         self.index = of
         self.indexed = of.table.c[of.column]
-        self.words = bindparam("words", type_=Text())
+        self.groups = bindparam("groups", type_=Text())
         self.scopes = bindparam("scopes", type_=Text())
 
 
 @compiles(_Matches, "sqlite")
 def _matches_sqlite(element: _Matches, compiler: Any, **kw: Any) -> str:
-    words, scopes = compiler.process(element.words, **kw), compiler.process(element.scopes, **kw)
+    groups, scopes = compiler.process(element.groups, **kw), compiler.process(element.scopes, **kw)
+    words = f"replace(replace({groups}, ' ', ') AND ('), '|', ' OR ')"
     query = f"'(' || {words} || ') AND (' || replace({scopes}, ' ', ' OR ') || ')'"
     return f"{element.index.name} MATCH {query}"
 
 
 @compiles(_Matches, "postgresql")
 def _matches_postgresql(element: _Matches, compiler: Any, **kw: Any) -> str:
-    words, scopes = compiler.process(element.words, **kw), compiler.process(element.scopes, **kw)
-    query = f"replace({words}, ' ', ' & ') || ' & (' || replace({scopes}, ' ', ' | ') || ')'"
+    groups, scopes = compiler.process(element.groups, **kw), compiler.process(element.scopes, **kw)
+    words = f"replace(replace({groups}, '*', ':*'), ' ', ') & (')"
+    query = f"'(' || {words} || ') & (' || replace({scopes}, ' ', ' | ') || ')'"
     indexed = compiler.process(element.indexed, **kw)
     return f"to_tsvector('simple'::regconfig, {indexed}) @@ to_tsquery('simple'::regconfig, {query})"
 
@@ -135,6 +138,7 @@ def _matches_postgresql(element: _Matches, compiler: Any, **kw: Any) -> str:
 @compiles(_Matches, "mysql")
 @compiles(_Matches, "mariadb")
 def _matches_mysql(element: _Matches, compiler: Any, **kw: Any) -> str:
-    words = compiler.process(element.words, **kw)
+    groups = compiler.process(element.groups, **kw)
     indexed = compiler.process(element.indexed, **kw)
-    return f"MATCH ({indexed}) AGAINST (concat('+', replace({words}, ' ', ' +')) IN BOOLEAN MODE)"
+    query = f"concat('+(', replace(replace({groups}, ' ', ') +('), '|', ' '), ')')"
+    return f"MATCH ({indexed}) AGAINST ({query} IN BOOLEAN MODE)"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from palpo.core.errors import InvalidParam, NotFound
+from palpo.core.folded_text import fold
 from palpo.core.identifiers import parse_room_id, parse_server_name
 from palpo.db.engine import Database
 from palpo.services.room_access import RoomAccess
@@ -17,6 +19,8 @@ from palpo.storage import room_directory as storage
 from palpo.streams.wakeups import Wakeups
 
 MAX_PAGE = 500
+MAX_TERM = 1024
+"""Characters of what is searched for."""
 CANONICAL_ALIAS = "m.room.canonical_alias"
 
 
@@ -25,7 +29,7 @@ class DirectoryQuery:
     """Which of the listed rooms are wanted."""
 
     search: str | None = None
-    """What the name, the topic or the canonical alias has in it, in any case."""
+    """What the name, the topic or the canonical alias has in it (``core.folded_text``)."""
     room_types: Sequence[str | None] | None = None
     """None inside of it for rooms without a type; None for every type."""
     network_id: str | None = ""
@@ -118,7 +122,10 @@ class RoomDirectory:
             raise InvalidParam("limit is negative")
         start = _offset(query.since)
         size = min(query.limit or MAX_PAGE, MAX_PAGE)
-        rooms = [item for item in await self._listed(query.network_id) if _matches(item, query)]
+        rooms = await self._listed(query.network_id)
+        if query.search or query.room_types is not None:
+            # There may be many rooms, with long topics.
+            rooms = await asyncio.to_thread(_wanted, rooms, query)
         chunk = rooms[start : start + size]
         end = start + len(chunk)
         return DirectoryPage(
@@ -154,14 +161,15 @@ def _kept(position: int, rooms: Mapping[str, Overview]) -> _Kept:
     return _Kept(position=position, rooms=rooms, ordered=ordered)
 
 
-def _matches(room: Overview, query: DirectoryQuery) -> bool:
-    if query.room_types is not None and room.room_type not in query.room_types:
-        return False
-    if not query.search:
-        return True
-    term = query.search.casefold()
+def _wanted(rooms: Sequence[Overview], query: DirectoryQuery) -> Sequence[Overview]:
+    term = fold((query.search or "")[:MAX_TERM]).strip()
+    types = query.room_types
+    return [item for item in rooms if (types is None or item.room_type in types) and _has(item, term)]
+
+
+def _has(room: Overview, term: str) -> bool:
     texts = (room.name, room.topic, room.canonical_alias)
-    return any(text is not None and term in text.casefold() for text in texts)
+    return not term or any(text is not None and term in fold(text) for text in texts)
 
 
 def _offset(since: str | None) -> int:

@@ -1,11 +1,11 @@
 """Searching what a user may see (spec: client-server API, "Server Side Search").
 
-    SearchIndex.catch_up ─▶ newest matches in the user's rooms ─▶ filter, visibility ─▶ order ─▶ page
+    SearchIndex.catch_up ─▶ newest candidates in the user's rooms ─▶ visibility ─▶ text ─▶ order ─▶ page
 
-Of one term, at most MAX_SCANNED of the newest matches are looked at in one request. By recency, the
-next page goes on from where the one before ended, as far back as there is anything; by rank, the
-newest matches are put in order, and nothing but them is ever returned. "Recent" is by arrival at
-this server.
+The index finds candidates; whether one matches is read from its text (``core.search_terms``). Of one term, at
+most MAX_SCANNED of the newest candidates, or MAX_READ characters, are looked at in one request. By recency,
+the next page goes on from where the one before ended, as far back as there is anything; by rank, the newest
+matches are put in order, and nothing but them is ever returned. "Recent" is by arrival at this server.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -21,7 +22,8 @@ import msgspec
 
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam, NotFound
-from palpo.core.search_text import KEY_OF_TYPE, rank, room_token, searchable_text, tokens, wanted_tokens
+from palpo.core.search_terms import MAX_HIGHLIGHTED, SearchTerm
+from palpo.core.search_text import KEY_OF_TYPE, LONG, room_token, searchable_text
 from palpo.core.state_keys import ENCRYPTION
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -43,6 +45,12 @@ Wants = Callable[[str], bool]
 MAX_TERM: Final = 2048
 """Bytes."""
 MAX_SCANNED: Final = 1000
+MAX_READ: Final = 2_000_000
+"""Characters of candidates: some seconds of work at most, in short stretches."""
+MAX_MARKED: Final = 8192
+"""Characters of results that are looked through for words to highlight."""
+STRETCH_S: Final = 0.005
+"""How long others wait at a time for texts to be compared."""
 PAGE: Final = 250
 ROOMS_AT_ONCE: Final = 200
 BATCHES: Final = 10
@@ -143,15 +151,14 @@ class Search:
         """A page of results. Raises InvalidParam."""
         check_text(query.term, "The search term", max_bytes=MAX_TERM)
         start = None if query.next_batch is None else _parse_place(query.next_batch)
-        words = wanted_tokens(query.term)
+        term = await asyncio.to_thread(SearchTerm, query.term)
         rooms = await self._rooms(query, start)
         keys = _keys(query)
-        if not words or not rooms or not keys:
-            return Found(count=0, highlights=list(words.values()), hits=[], groups={}, next_batch=None)
+        if not term.groups or not rooms or not keys:
+            return Found(count=0, highlights=term.highlights([]), hits=[], groups={}, next_batch=None)
         await self._index.catch_up(batches=BATCHES)
-        matching = _Matching(query, start, list(words), keys, rooms)
-        scan = await self._scan(matching)
-        return _page(matching, scan, list(words.values()))
+        matching = _Matching(query, start, term, keys, rooms)
+        return _page(matching, await self._scan(matching))
 
     async def _rooms(self, query: SearchQuery, start: _Place | None) -> list[str]:
         """The rooms to search: those that the user is or was in, and the filter lets through."""
@@ -169,17 +176,16 @@ class Search:
         """Look through matches from the newest on, until there are enough or it has been enough work."""
         hits: list[Hit] = []
         encrypted: dict[str, bool] = {}
-        at, scanned, complete = matching.before, 0, False
-        while not complete and scanned < MAX_SCANNED and len(hits) < matching.enough:
+        at, scanned, read, complete = matching.before, 0, 0, False
+        while not complete and scanned < MAX_SCANNED and read < MAX_READ and len(hits) < matching.enough:
             page = await self._matches(matching, at)
             complete = len(page) < PAGE
             scanned += len(page)
             if page:
                 at = page[-1][0]
                 found = await self._visible(matching, [event_id for _, event_id in page], encrypted)
-                hits += [matching.hit(item) for item in found]
-                # Ranking takes time, of which others want some.
-                await asyncio.sleep(0)
+                hits += await matching.hits(found)
+                read += sum(len(_text(item) or "") for item in found)
         if not matching.query.recent:
             hits.sort(key=_by_rank)
         return _Scan(hits=hits, end=at, complete=complete)
@@ -239,13 +245,13 @@ class _Matching:
         self,
         query: SearchQuery,
         start: _Place | None,
-        words: Sequence[str],
+        term: SearchTerm,
         keys: Sequence[str],
         rooms: Sequence[str],
     ) -> None:
         self.query = query
         self.start = start
-        self.words = words
+        self.term = term
         self.keys = keys
         self.rooms = rooms
         self.filter = predicate(query.filter)
@@ -261,11 +267,36 @@ class _Matching:
 
     def wanted(self, before: int) -> Wanted:
         """What the index is asked."""
-        return Wanted(words=self.words, keys=self.keys, senders=self.senders, before=before)
+        return Wanted(groups=self.term.groups, keys=self.keys, senders=self.senders, before=before)
 
-    def hit(self, item: StoredEvent) -> Hit:
-        """An event with its rank."""
-        return Hit(event=item, rank=rank(tokens(_text(item) or ""), self.words))
+    async def hits(self, found: Sequence[StoredEvent]) -> list[Hit]:
+        """Those of ``found`` that match, with their ranks."""
+        hits: list[Hit] = []
+        began = time.perf_counter()
+        for item in found:
+            text = _text(item) or ""
+            if len(text) > LONG:
+                rank = await asyncio.to_thread(self.term.rank, text)
+            else:
+                rank = self.term.rank(text)
+            if rank:
+                hits.append(Hit(event=item, rank=rank))
+            if time.perf_counter() - began > STRETCH_S:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        return hits
+
+    def highlights(self, hits: Sequence[Hit]) -> list[str]:
+        """The words of the term, and those that stand for them in the results."""
+        texts: list[str] = []
+        size = 0
+        for hit in hits:
+            text = _text(hit.event) or ""
+            size += min(len(text), MAX_HIGHLIGHTED)
+            if size > MAX_MARKED:
+                break
+            texts.append(text)
+        return self.term.highlights(texts)
 
     def follows(self, hit: Hit) -> bool:
         """Whether a hit is behind those of the pages before."""
@@ -275,7 +306,7 @@ class _Matching:
         return (hit.rank, hit.event.position) < (start.rank, start.position)
 
 
-def _page(matching: _Matching, scan: _Scan, highlights: list[str]) -> Found:
+def _page(matching: _Matching, scan: _Scan) -> Found:
     query, start = matching.query, matching.start
     rest = [hit for hit in scan.hits if matching.follows(hit)]
     hits, left = rest[: query.limit], rest[query.limit :]
@@ -298,7 +329,13 @@ def _page(matching: _Matching, scan: _Scan, highlights: list[str]) -> Found:
         if key in groups and value in groups[key]:
             groups[key][value].next_batch = next_batch
         next_batch = next_batch if key not in groups else None
-    return Found(count=place.count, highlights=highlights, hits=hits, groups=groups, next_batch=next_batch)
+    return Found(
+        count=place.count,
+        highlights=matching.highlights(hits),
+        hits=hits,
+        groups=groups,
+        next_batch=next_batch,
+    )
 
 
 def _groups(

@@ -6,23 +6,28 @@ room with them, and by everyone if they are in a room that is public or that any
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import NotFound
+from palpo.core.folded_text import fold
 from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES
-from palpo.core.user_words import fold, words
+from palpo.core.user_words import MAX_NAME, VERSION, Asked, asked, words_of_user
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.profiles import Profile
 from palpo.services.room_heads import RoomHeads
-from palpo.storage import memberships, shared_rooms
+from palpo.storage import accounts, consumers, memberships, shared_rooms
 from palpo.storage import profiles as storage
 
 MAX_LIMIT = 100
 CANDIDATES = 500
 """Users with the word that are looked at."""
+REBUILD = f"user-words-{VERSION}"
+"""Who makes anew what an older version lets users be found by."""
+DONE = 2**62
+REBUILT_AT_ONCE = 100
 AT_ONCE = 50
 """Users whose rooms are looked up at once."""
 ROOMS_LOOKED_AT = 50
@@ -43,16 +48,17 @@ class UserDirectory:
     def __init__(self, db: Database, heads: RoomHeads) -> None:
         self._db = db
         self._heads = heads
+        self._rebuilt = False
 
     async def search(self, user_id: str, term: str, limit: int) -> Found:
         """The users, other than oneself, whose names have words that begin with those of ``term``."""
         limit = min(max(limit, 0), MAX_LIMIT)
-        asked = _Term(term)
-        if not asked.words:
+        wanted = _Term(term)
+        if not wanted.words:
             return Found(profiles=[], limited=False)
-        candidates = await self._db.read(lambda tx: _candidates(tx, asked))
-        if user_id in candidates:
-            candidates.remove(user_id)
+        known = await self._db.read(lambda tx: _candidates(tx, wanted))
+        known.pop(user_id, None)
+        candidates = list(known)
         found = await self._db.read(lambda tx: storage.get_many(tx, candidates)) if candidates else {}
         profiles = {
             candidate: Profile(
@@ -61,17 +67,35 @@ class UserDirectory:
             for candidate in candidates
         }
         shared = await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, candidates))
-        ranked = sorted(profiles.values(), key=lambda profile: asked.rank(profile, shared))
+        ranked = sorted(profiles.values(), key=lambda profile: wanted.rank(profile, known, shared))
         visible: list[Profile] = []
         public: dict[str, bool] = {}
         for start in range(0, len(ranked), AT_ONCE):
             some = ranked[start : start + AT_ONCE]
             strangers = {profile.user_id for profile in some} - shared
-            known = shared | await self._public_users(strangers, public)
-            visible += [profile for profile in some if profile.user_id in known]
+            shown = shared | await self._public_users(strangers, public)
+            visible += [profile for profile in some if profile.user_id in shown]
             if len(visible) > limit:
                 break
         return Found(profiles=visible[:limit], limited=len(visible) > limit)
+
+    async def rebuild(self) -> None:
+        """Let users who came before this version be found by what this version finds them by.
+
+        It is done once, and begins anew if it is cut off.
+        """
+        if self._rebuilt or await self._db.read(lambda tx: consumers.position_of(tx, REBUILD)) is not None:
+            self._rebuilt = True
+            return
+        after: str | None = ""
+        while after is not None:
+            since = after
+
+            async def unit(tx: WriteTransaction, since: str = since) -> str | None:
+                return await _rebuild_some(tx, since)
+
+            after = await self._db.write(unit)
+        await self._db.write(lambda tx: consumers.register(tx, REBUILD, position=DONE))
 
     async def _public_users(self, user_ids: Collection[str], public: dict[str, bool]) -> set[str]:
         """Those whom everyone may know of; ``public`` says of rooms what has been found out."""
@@ -104,27 +128,41 @@ class _Term:
     """What is searched for."""
 
     def __init__(self, term: str) -> None:
-        self.folded = fold(term.strip())
+        self.folded = fold(term.strip()[:MAX_NAME])
         self.is_user_id = self.folded.startswith("@")
         localpart, _, _ = self.folded.removeprefix("@").partition(":")
-        self.words = words(localpart if self.is_user_id else self.folded)
+        self.words: list[Asked] = asked(localpart if self.is_user_id else term)
 
     def matches(self, user_id: str, known: set[bytes]) -> bool:
         """Whether a user with these words is meant."""
         if self.is_user_id:
             return fold(user_id).startswith(self.folded)
-        return all(any(word.startswith(wanted) for word in known) for wanted in self.words)
+        return all(word.is_in(known) for word in self.words)
 
-    def rank(self, profile: Profile, shared: set[str]) -> tuple[bool, bool, bool, str]:
+    def rank(
+        self, profile: Profile, known: Mapping[str, set[bytes]], shared: set[str]
+    ) -> tuple[bool, bool, int, bool, str]:
         """A key that sorts the best first."""
         name = profile.displayname
         exact = self.folded in (fold(name or ""), fold(profile.user_id))
-        return not exact, profile.user_id not in shared, name is None, profile.user_id
+        begun = sum(not word.is_whole_in(known[profile.user_id]) for word in self.words)
+        return not exact, profile.user_id not in shared, begun, name is None, profile.user_id
 
 
-async def _candidates(tx: Transaction, asked: _Term) -> list[str]:
-    """Users who are meant, whoever may know of them."""
-    rarest = max(asked.words, key=len)
+async def _candidates(tx: Transaction, wanted: _Term) -> dict[str, set[bytes]]:
+    """Users who are meant, whoever may know of them, and what they are found by."""
+    rarest = max((word.parts[0] for word in wanted.words), key=len)
     ids: Sequence[str] = await storage.find_by_word(tx, rarest, CANDIDATES)
     known = await storage.words_of(tx, ids) if ids else {}
-    return [user_id for user_id in ids if asked.matches(user_id, known[user_id])]
+    return {user_id: known[user_id] for user_id in ids if wanted.matches(user_id, known[user_id])}
+
+
+async def _rebuild_some(tx: WriteTransaction, after: str) -> str | None:
+    """Make the words of the next accounts anew; the last of them, None where there is none."""
+    ids = await accounts.active_after(tx, after, REBUILT_AT_ONCE)
+    stored = await storage.get_many(tx, ids) if ids else {}
+    for user_id in ids:
+        fields = decode_object(stored[user_id]) if user_id in stored else {}
+        name = fields.get("displayname")
+        await storage.set_words(tx, user_id, words_of_user(user_id, name if isinstance(name, str) else None))
+    return ids[-1] if ids else None

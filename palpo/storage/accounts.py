@@ -45,6 +45,12 @@ _COLUMNS = (
 _USER = users.c.user_id == bindparam("user")
 _FIND = Statement(select(*_COLUMNS).where(_USER))
 _FIND_ANY = Statement(select(*_COLUMNS).where(in_list(users.c.user_id, "users")))
+_ACTIVE_AFTER = Statement(
+    select(users.c.user_id)
+    .where(users.c.user_id > bindparam("after"), users.c.deactivated == 0)
+    .order_by(users.c.user_id)
+    .limit(bindparam("limit"))
+)
 _INSERT = insert_row(users)
 _SET_PASSWORD = Statement(update(users).where(_USER).values(password_hash=bindparam("hash")))
 _SET_LOCKED = Statement(update(users).where(_USER).values(locked=bindparam("value")))
@@ -106,6 +112,11 @@ async def find(tx: Transaction, user_id: str) -> Account | None:
 async def find_all(tx: Transaction, user_ids: list[str]) -> dict[str, Account]:
     """The accounts that there are among ``user_ids``."""
     return {row[0]: _account(row) for row in await tx.all(_FIND_ANY, users=user_ids)}
+
+
+async def active_after(tx: Transaction, after: str, limit: int) -> list[str]:
+    """The next users, in order, whose accounts are not deactivated."""
+    return [row[0] for row in await tx.all(_ACTIVE_AFTER, after=after, limit=limit)]
 
 
 async def insert(tx: WriteTransaction, account: Account) -> None:

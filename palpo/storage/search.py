@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, or_, select
 
-from palpo.db.statements import Statement, in_list, insert_row
+from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.rooms import events
 from palpo.db.tables.search import search_entries, search_words
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -32,8 +32,8 @@ class Entry:
 class Wanted:
     """What is searched for."""
 
-    words: Sequence[str]
-    """Tokens; an event has them all."""
+    groups: Sequence[str]
+    """Of tokens with ``|`` between them: an event has one of each; ``*`` ends a token that may go on."""
     keys: Sequence[str]
     senders: Sequence[str] | None = None
     """None for anybody's."""
@@ -41,7 +41,7 @@ class Wanted:
     """Only events at lower positions."""
 
 
-_INSERT = insert_row(search_entries)
+_INSERT = upsert(search_entries, key=["position"], update=())
 _FOLLOW = Statement(
     select(events.c.position, events.c.event_id)
     .where(events.c.position > bindparam("after"))
@@ -50,6 +50,9 @@ _FOLLOW = Statement(
 )
 _REDACTED = Statement(
     select(events.c.event_id).where(in_list(events.c.event_id, "ids"), events.c.redacted_by.is_not(None))
+)
+_REMOVE_RANGE = Statement(
+    delete(search_entries).where(e.position > bindparam("after"), e.position <= bindparam("upto"))
 )
 _REMOVE = Statement(delete(search_entries).where(in_list(e.event_id, "ids")))
 _NEWEST = search_words.newest(
@@ -66,7 +69,7 @@ async def events_after(tx: Transaction, after: int, limit: int) -> list[tuple[in
 
 
 async def add(tx: WriteTransaction, entries: Iterable[Entry]) -> None:
-    """Let events be found. Raises UniqueViolation if one can be already."""
+    """Let events be found."""
     rows = [
         {
             "position": entry.position,
@@ -88,6 +91,11 @@ async def remove_redacted(tx: WriteTransaction, ids: Sequence[str]) -> None:
         await tx.run(_REMOVE, ids=redacted)
 
 
+async def remove_range(tx: WriteTransaction, after: int, upto: int) -> None:
+    """Let nothing at a position in ``(after, upto]`` be found."""
+    await tx.run(_REMOVE_RANGE, after=after, upto=upto)
+
+
 async def newest(
     tx: Transaction, wanted: Wanted, *, rooms: Sequence[str], scopes: Sequence[str], limit: int
 ) -> list[tuple[int, str]]:
@@ -97,7 +105,7 @@ async def newest(
     """
     rows = await tx.all(
         _NEWEST,
-        words=" ".join(wanted.words),
+        groups=" ".join(wanted.groups),
         scopes=" ".join(scopes),
         rooms=list(rooms),
         keys=list(wanted.keys),

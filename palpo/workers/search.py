@@ -1,4 +1,4 @@
-"""Indexes what is sent, soon after it has been sent."""
+"""Indexes what is sent, soon after it has been sent, and what an older version has indexed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import structlog
 from palpo.db.engine import EVERYTHING, Commit
 from palpo.db.errors import DatabaseError
 from palpo.services.search_index import SearchIndex
+from palpo.services.user_directory import UserDirectory
 from palpo.streams.leases import Lease
 from palpo.streams.wakeups import Wakeups
 
@@ -16,6 +17,8 @@ log = structlog.get_logger("palpo.search")
 
 GATHER_S = 0.5
 """How long events are gathered: a search does not wait for this, it indexes what is missing itself."""
+BATCHES = 5
+"""Of what is indexed anew, in one go."""
 PAUSE_S = 5.0
 """How long to wait after the database has failed."""
 
@@ -23,8 +26,9 @@ PAUSE_S = 5.0
 class SearchWorker:
     """Follows the rooms' histories into the search index."""
 
-    def __init__(self, index: SearchIndex, wakeups: Wakeups) -> None:
+    def __init__(self, index: SearchIndex, directory: UserDirectory, wakeups: Wakeups) -> None:
         self._index = index
+        self._directory = directory
         self._wake = asyncio.Event()
         self._wake.set()
         wakeups.subscribe(self._on_commit)
@@ -37,10 +41,20 @@ class SearchWorker:
             self._wake.clear()
             try:
                 await self._index.catch_up()
+                if not await self._rebuild():
+                    self._wake.set()
             except DatabaseError as error:
                 log.warning("search_index_behind", error=str(error))
                 self._wake.set()
                 await asyncio.sleep(PAUSE_S)
+
+    async def _rebuild(self) -> bool:
+        """Index some of what an older version has indexed anew; whether there is no more of it."""
+        await self._directory.rebuild()
+        for _ in range(BATCHES):
+            if await self._index.rebuild():
+                return True
+        return False
 
     def _on_commit(self, commit: Commit) -> None:
         if EVERYTHING in commit.topics or any(topic.startswith("head:") for topic in commit.topics):

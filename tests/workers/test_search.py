@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from palpo.core.search_text import KEY_OF_TYPE, room_token, tokens
+from palpo.core.search_terms import SearchTerm
+from palpo.core.search_text import KEY_OF_TYPE, room_token
 from palpo.db.transaction import Transaction
 from palpo.services.search_index import BATCH, SearchIndex
 from palpo.storage import consumers
@@ -25,7 +26,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
 
 async def indexed(server: Homeserver, room_id: str, term: str) -> list[str]:
     """What the index has, as it is."""
-    wanted = Wanted(words=tokens(term), keys=list(KEY_OF_TYPE.values()), before=2**62)
+    wanted = Wanted(groups=SearchTerm(term).groups, keys=list(KEY_OF_TYPE.values()), before=2**62)
 
     async def read(tx: Transaction) -> list[tuple[int, str]]:
         scopes = [room_token(room_id)]
