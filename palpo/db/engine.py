@@ -52,7 +52,7 @@ class Committed:
 
     results: Sequence[Any]
     commit: Commit
-    callbacks: Sequence[Callable[[], None]] = ()
+    callbacks: Sequence[Callable[[int], None]] = ()
     """What the units want called now that their writes are there."""
 
 
@@ -169,7 +169,7 @@ class GroupCommit:
         for listener in self._listeners:
             _call(partial(listener, committed.commit))
         for callback in committed.callbacks:
-            _call(callback)
+            _call(partial(callback, committed.commit.position))
 
 
 def _call(callback: Callable[[], None]) -> None:

@@ -51,7 +51,7 @@ class ServerTransaction(ABC, Generic[C]):
         self.since = 0
         """The position before the first that was taken, 0 if none was."""
         self.topics: set[str] = set()
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: list[Callable[[int], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
         self._deferred = DeferredWrites(self._write_all)
@@ -83,8 +83,13 @@ class ServerTransaction(ABC, Generic[C]):
         """Begin to write."""
 
     async def finish(self) -> None:
-        """Send what has been put off; raises what that raises, or what a unit caught."""
+        """Send what has been put off, and take a position if somebody is to be woken.
+
+        Raises what that raises, or what a unit caught.
+        """
         await self._deferred.send_all()
+        if self.topics and not self.last_position and self.failure is None:
+            await self.positions()
         if self.failure is not None:
             raise self.failure
 
@@ -102,7 +107,7 @@ class ServerTransaction(ABC, Generic[C]):
     def notify(self, *topics: str) -> None:
         self.topics.update(topics)
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[int], None]) -> None:
         self.callbacks.append(callback)
 
     async def _query(

@@ -41,7 +41,7 @@ class SqliteTransaction:
         self.since = 0
         """The position before the first that was taken, 0 if none was."""
         self.topics: set[str] = set()
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: list[Callable[[int], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
 
@@ -81,10 +81,17 @@ class SqliteTransaction:
         await self.run(ADVANCE, count=count)
         return first
 
+    async def finish(self) -> None:
+        """Take a position if somebody is to be woken; raises what a unit caught."""
+        if self.topics and not self._next:
+            await self.positions()
+        if self.failure is not None:
+            raise self.failure
+
     def notify(self, *topics: str) -> None:
         self.topics.update(topics)
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[int], None]) -> None:
         self.callbacks.append(callback)
 
     def _run(self, statement: Statement, params: Mapping[str, Any]) -> sqlite3.Cursor:
@@ -157,8 +164,7 @@ class SqliteEngine:
         try:
             connection.execute("BEGIN IMMEDIATE")
             results = [run_to_end(unit(transaction)) for unit in units]
-            if transaction.failure is not None:
-                raise transaction.failure
+            run_to_end(transaction.finish())
             connection.execute("COMMIT")
         except BaseException as error:
             if connection.in_transaction:

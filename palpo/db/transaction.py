@@ -71,13 +71,18 @@ class WriteTransaction(Transaction, Protocol):
         ...
 
     def notify(self, *topics: str) -> None:
-        """Wake whoever waits for these topics, after the commit."""
+        """Wake whoever waits for these topics, after the commit.
+
+        A transaction that does takes a position, if it has not taken one: processes that no hint
+        reaches find that something has changed by the position.
+        """
         ...
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[int], None]) -> None:
         """Call ``callback`` in the event loop after the commit, before anyone who waits for it goes on.
 
-        It must be quick and must not raise. It is what caches are told of this process's own writes by.
+        It is given the commit's position, must be quick and must not raise. It is what caches are told
+        of this process's own writes by; a later commit may have been heard of already.
         """
         ...
 

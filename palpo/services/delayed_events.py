@@ -313,7 +313,7 @@ class DelayedEvents:
         return await self._db.read(lambda tx: storage.by_request(tx, request))
 
     def _on_commit(self, commit: Commit) -> None:
-        if storage.TOPIC in commit.topics:
+        if commit.all_topics or storage.TOPIC in commit.topics:
             self._scheduled.set()
 
 

@@ -38,12 +38,12 @@ class HeadsMoved(Exception):
 class GroupWrite:
     """The unit of work that writes what was built for a group of requests.
 
-    Every head was the room's at the stream position ``known_upto``, or later. ``written`` is called with
-    the first event's position after the commit.
+    Every head was the room's at the stream position ``known_upto``, or later. ``written`` is called after
+    the commit with the first event's position and the commit's own.
     """
 
     def __init__(
-        self, entries: Sequence[Entry], *, now_ms: int, known_upto: int, written: Callable[[int], None]
+        self, entries: Sequence[Entry], *, now_ms: int, known_upto: int, written: Callable[[int, int], None]
     ) -> None:
         self._entries = entries
         self._now_ms = now_ms

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from palpo.core.errors import MatrixError
 from palpo.core.room_versions import RoomVersion
@@ -208,23 +209,27 @@ class RoomWriter:
             entries,
             now_ms=self._clock.now_ms(),
             known_upto=known_upto,
-            written=lambda position: self._written(items, position),
+            written=partial(self._written, items),
         )
         await self._db.write(group.write)
 
-    def _written(self, items: Sequence[_Item], position: int) -> None:
+    def _written(self, items: Sequence[_Item], position: int, committed: int) -> None:
         """Keep what has just been committed, before anyone looks for it, and answer those who wait."""
+        # Of another process's commit, which came after ours, the hint may have been here before us:
+        # then what we wrote is no longer the newest.
+        newest = self._wakeups.heard <= committed
         ends: dict[str, int] = {}
         for item in items:
             built = item.built
             room_id = built.head.room_id
             results = [stored(new, position + index) for index, new in enumerate(built.events)]
             position += len(results)
-            self._store.add(results, built.nodes)
-            self._recent.written(room_id, ends.get(room_id, built.head.row.position), results)
+            if newest:
+                self._store.add(results, built.nodes)
+                self._recent.written(room_id, ends.get(room_id, built.head.row.position), results)
+                self._heads.keep({room_id: built.head.at(position - 1)})
             ends[room_id] = position - 1
-            self._heads.keep({room_id: built.head.at(position - 1)})
-            if any(new.event.redacts is not None for new in built.events):
+            if not newest or any(new.event.redacts is not None for new in built.events):
                 self._heads.forget([room_id])
             if not item.submission.future.done():
                 item.submission.future.set_result(results)

@@ -16,9 +16,8 @@ from palpo.db.wakeups import OnCommit, ProcessWakeups
 class PollingWakeups:
     """Reads the position every ``interval_s`` and wakes everyone when it has moved.
 
-    With ``known``, which says up to where this process has heard of commits, only when what was
-    visible an interval ago has not been heard of since: a hint was lost. What takes no position
-    (typing, say) is not seen by other processes before their next look.
+    With ``known``, which says up to where this process has heard of commits without a gap, only when
+    what was visible an interval ago has not been heard of since: nobody tells, or a hint was lost.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ def create_wakeups(
     database_url: str,
     redis_url: str | None,
     known: Callable[[], int],
-    backing_s: float = 2.0,
+    backing_s: float = 1.0,
 ) -> ProcessWakeups:
     """Redis where it is configured, else the database's own where it has some, else polling.
 

@@ -586,11 +586,16 @@ async def test_a_unit_is_told_of_its_commit_before_anyone_else_goes_on(db: Datab
         order.append("waiter")
 
     async def tells(tx: WriteTransaction) -> None:
-        await tx.positions()
-        tx.on_commit(lambda: order.append("callback" if asyncio.get_running_loop() is loop else "elsewhere"))
+        first = await tx.positions()
+
+        def told(position: int) -> None:
+            assert position >= first
+            order.append("callback" if asyncio.get_running_loop() is loop else "elsewhere")
+
+        tx.on_commit(told)
 
     async def fails(tx: WriteTransaction) -> None:
-        tx.on_commit(lambda: order.append("never"))
+        tx.on_commit(lambda _: order.append("never"))
         raise LookupError
 
     waiter = asyncio.create_task(waits())
@@ -601,6 +606,23 @@ async def test_a_unit_is_told_of_its_commit_before_anyone_else_goes_on(db: Datab
         await db.write(fails)
     assert order[0] == "callback"
     assert sorted(order) == ["callback", "waiter", "writer"]
+
+
+async def test_whoever_notifies_takes_a_position(db: Database) -> None:
+    commits: list[Commit] = []
+    db.listen(commits.append)
+
+    async def notifies(tx: WriteTransaction) -> None:
+        tx.notify("session:@a")
+
+    async def keeps_quiet(tx: WriteTransaction) -> None:
+        await tx.one(CURRENT)
+
+    before = await db.read(lambda tx: tx.value(CURRENT))
+    await db.write(notifies)
+    await db.write(keeps_quiet)
+    assert await db.read(lambda tx: tx.value(CURRENT)) == commits[0].position > commits[0].since == before
+    assert commits[1] == Commit(position=0, topics=frozenset())
 
 
 async def test_a_transaction_knows_what_came_before_it(db: Database) -> None:

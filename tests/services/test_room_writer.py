@@ -12,9 +12,11 @@ from palpo.core import unpadded_base64
 from palpo.core.errors import AuthError, NotFound
 from palpo.core.events import reference_hash
 from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
+from palpo.db.engine import Commit
 from palpo.services.drafts import Draft, SendTransaction
 from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Homeserver, homeserver
+from tests.support.statements import Statements
 
 ALICE = "@alice:test.example"
 BOB = "@bob:test.example"
@@ -151,3 +153,22 @@ async def test_an_invite_shows_the_room(server: Homeserver) -> None:
     assert row.stripped_state is not None
     assert b"m.room.create" in row.stripped_state
     assert b'"invite"' in row.stripped_state
+
+
+async def test_what_another_process_has_written_since_is_not_covered_by_our_own(
+    server: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_id = await create(server)
+    services = server.services
+
+    def overtaken(commit: Commit) -> None:
+        """The hint of a commit that followed upon ours is here before ours is noted."""
+        topics = frozenset({f"head:{room_id}", f"room:{room_id}"})
+        later = Commit(position=commit.position + 1, since=commit.position, topics=topics)
+        services.wakeups.on_commit(later)
+
+    services.db.listen(overtaken)
+    await services.room_writer.send(room_id, message("one"))
+    statements = Statements(monkeypatch)
+    await services.room_heads.get(room_id)
+    assert statements.count == 1
