@@ -30,6 +30,7 @@ class Call:
     query: str
     body: bytes
     """The whole body of a JSON endpoint; empty where the endpoint takes a stream."""
+    method: str
     stream: Chunks
     """The body of an endpoint that takes bytes: no more than ``endpoint.max_body`` of them."""
 

@@ -1,4 +1,4 @@
-"""Matrix endpoints at the ASGI boundary: route, decode, authenticate, limit, handle, encode.
+"""Matrix endpoints at the ASGI boundary: route, authenticate, limit, read, decode, handle, encode.
 
 Quart's own machinery costs some 250 µs a request; this path costs a fifth of that. What is not
 routed here (pages, well-known files of other programs) goes on to Quart.
@@ -7,23 +7,26 @@ routed here (pages, well-known files of other programs) goes on to Quart.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from itertools import count
 from typing import Any
 
 from structlog.contextvars import bind_contextvars
 
 from palpo.api.authentication import Authenticator
+from palpo.api.bodies import SMALL, Bodies, Body, ClientGone
 from palpo.api.call import AnyHandler, Call, Handlers, Reply
+from palpo.api.client_addresses import Proxies
 from palpo.api.codec import Codec, encode
 from palpo.api.errors import render
 from palpo.api.limits import Limiter, origin
 from palpo.api.observers import Exchange, Observer
 from palpo.api.router import Router
 from palpo.api.services import Services
-from palpo.core.errors import TooLarge
+from palpo.api.shares import AtOnce, Full, Shares
+from palpo.core.errors import LimitExceeded
 from palpo.streams.fair_queue import behalf
-from palpo.wire.endpoint import Endpoint, Stream
+from palpo.wire.endpoint import Auth, Empty, Endpoint, NoBody, NoParams, Stream
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,23 +38,32 @@ CORS = [
     (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization, Date"),
     (b"access-control-expose-headers", b"Retry-After, ETag, Content-Disposition"),
 ]
+FORWARDED = b"x-forwarded-for"
+PIECE = 64 * 1024
+"""Bytes of a response that are handed to the engine at once."""
+LARGE = 256 * 1024
+"""Bytes of a response that needs room of its own until it is read."""
+BUSY_MS = 2000
+"""When to come back for who has too much under way."""
+SLOW_SECONDS = 1.0
+"""A body that takes longer than this to read has its sender looked at again."""
+UNROUTED: Endpoint[NoParams, NoBody, Empty] = Endpoint(
+    operation_id="unrecognized", method="", paths=(), auth=Auth.NONE
+)
 PREFIXES = (b"/_", b"/.well-known/matrix/")
 OPERATORS_PREFIX = b"/_palpo/"
-
-
-class ClientGone(Exception):
-    """The client hung up before its request was read."""
 
 
 class Route:
     """An endpoint, its handler, and its codec."""
 
-    __slots__ = ("codec", "endpoint", "handler")
+    __slots__ = ("codec", "endpoint", "handler", "reads_body")
 
     def __init__(self, endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> None:
         self.endpoint = endpoint
         self.handler = handler
         self.codec = Codec(endpoint)
+        self.reads_body = endpoint.body is not Stream
 
 
 class Dispatcher:
@@ -72,7 +84,12 @@ class Dispatcher:
         self._limiter = limiter
         self.observers = list(observers)
         self._ids = (f"{request_prefix}-{number}" for number in count(1))
-        self._trusted = frozenset(services.config.http.trusted_proxies)
+        http = services.config.http
+        self._proxies = Proxies(http.trusted_proxies)
+        self._bodies = Bodies(http)
+        self._unread = Shares(http.response_bytes, http.response_bytes_per_user)
+        self._of_users = AtOnce(http.max_requests_per_user)
+        self._of_addresses = AtOnce(http.max_requests_per_address)
         self.router: Router[Route] = Router()
         for module in handlers:
             for endpoint, handler in module.table:
@@ -96,95 +113,126 @@ class Dispatcher:
         if method == "OPTIONS":
             await _send(send, Reply(body=b"{}"), request_id, head=False)
             return
+        head = method == "HEAD"
         route: Route | None = None
-        call: Call | None = None
+        headers = _headers(scope)
+        body = Body(receive, headers, self._bodies.seconds)
+        call = self._call(scope, headers, body, request_id)
         try:
-            route, path = self.router.match("GET" if method == "HEAD" else method, raw_path)
-            call = await self._read(route, scope, receive, request_id)
-            reply = await self._handle(route, call, path)
+            try:
+                route, path = self.router.match("GET" if head else method, raw_path)
+                call.endpoint = route.endpoint
+                body.bound(route.endpoint.max_body)
+                reply = await self._handle(route, call, path, body)
+            except ClientGone:
+                raise
+            except Exception as error:  # noqa: BLE001 - this is the renderer
+                reply = render(error)
+                await body.drain()
         except ClientGone:
             return
-        except Exception as error:  # noqa: BLE001 - this is the renderer
-            reply = render(error)
-        await _send(send, reply, request_id, head=method == "HEAD")
+        status = await self._send(send, reply, call, head=head)
         exchange = Exchange(
             method=method,
             raw_path=raw_path.decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             endpoint=route.endpoint if route else None,
-            status=reply.status,
+            status=status,
             seconds=time.perf_counter() - started,
             ended=time.time(),
             request_id=request_id,
-            user_id=call.caller.user_id if call and call.caller else None,
-            address=call.client_address if call else self._client_address(scope, _headers(scope)),
+            user_id=call.caller.user_id if call.caller else None,
+            address=call.client_address,
             content_type=reply.content_type,
             body=reply.body if isinstance(reply.body, bytes) else None,
         )
         for observer in self.observers:
             observer(exchange)
 
-    async def _read(self, route: Route, scope: Scope, receive: Receive, request_id: str) -> Call:
-        endpoint = route.endpoint
-        headers = _headers(scope)
-        stream = _chunks(receive, headers, endpoint.max_body)
-        body = b""
-        if endpoint.body is not Stream and scope["method"] not in ("GET", "HEAD"):
-            body = b"".join([chunk async for chunk in stream])
+    def _call(self, scope: Scope, headers: Mapping[str, str], body: Body, request_id: str) -> Call:
         return Call(
             services=self._services,
-            endpoint=endpoint,
+            endpoint=UNROUTED,
             request_id=request_id,
             caller=None,
-            client_address=self._client_address(scope, headers),
+            client_address=self._client_address(scope),
             headers=headers,
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
-            body=body,
-            stream=stream,
+            body=b"",
+            stream=body.chunks(),
+            method=scope["method"],
         )
 
-    async def _handle(self, route: Route, call: Call, path: dict[str, str]) -> Reply:
-        endpoint = route.endpoint
-        call.caller = await self._authenticator.authenticate(call)
-        who = call.caller.user_id if call.caller else origin(call.client_address)
+    async def _handle(self, route: Route, call: Call, path: dict[str, str], body: Body) -> Reply:
+        """Find out who calls and charge them, and only then read what they send."""
+        caller = call.caller = await self._authenticator.authenticate(call)
+        if caller is None:
+            body.bound(min(SMALL, route.endpoint.max_body))
+            under_way = self._of_addresses
+            who = origin(call.client_address)
+        else:
+            under_way = self._of_users
+            who = caller.user_id
         behalf.set(who)
-        if call.caller is None or call.caller.rate_limited:
-            self._limiter.charge(endpoint.limit, who)
-        params = route.codec.params(path, call.query)
-        result = await route.handler(call, params, route.codec.body(call.body))
+        if caller is not None and not caller.rate_limited:
+            return await self._carry_out(route, call, path, body, who)
+        try:
+            under_way.enter(who)
+        except Full:
+            raise LimitExceeded("Too many requests at once", retry_after_ms=BUSY_MS) from None
+        try:
+            self._limiter.charge(route.endpoint.limit, who)
+            return await self._carry_out(route, call, path, body, who)
+        finally:
+            under_way.leave(who)
+
+    async def _carry_out(self, route: Route, call: Call, path: dict[str, str], body: Body, who: str) -> Reply:
+        held = 0
+        if route.reads_body and call.method not in ("GET", "HEAD"):
+            begun = time.monotonic()
+            call.body, held = await self._bodies.read(body, route.endpoint.max_body, who)
+            if time.monotonic() - begun > SLOW_SECONDS:
+                # Whoever took so long may have been logged out meanwhile.
+                call.caller = await self._authenticator.authenticate(call)
+        try:
+            params = route.codec.params(path, call.query)
+            result = await route.handler(call, params, route.codec.body(call.body))
+        finally:
+            self._bodies.give_back(who, held)
         return result if isinstance(result, Reply) else Reply(body=encode(result))
 
-    def _client_address(self, scope: Scope, headers: Mapping[str, str]) -> str:
+    def _client_address(self, scope: Scope) -> str:
         peer = scope.get("client")
-        address = str(peer[0]) if peer else ""
-        if address in self._trusted:
-            return headers.get("x-forwarded-for", address).rsplit(",", 1)[-1].strip()
-        return address
+        address = None if peer is None else str(peer[0])
+        if not self._proxies.trusts(address):
+            return self._proxies.client(address, ())
+        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == FORWARDED]
+        return self._proxies.client(address, forwarded)
+
+    async def _send(self, send: Send, reply: Reply, call: Call, *, head: bool) -> int:
+        """Send a reply, a large one as room permits; the status that was sent."""
+        if head or not isinstance(reply.body, bytes) or len(reply.body) <= LARGE:
+            await _send(send, reply, call.request_id, head=head)
+            return reply.status
+        who = call.caller.user_id if call.caller else origin(call.client_address)
+        size = len(reply.body)
+        try:
+            await self._unread.take(who, size)
+        except Full:
+            error = LimitExceeded("Too many responses wait to be read", retry_after_ms=BUSY_MS)
+            reply = render(error)
+            await _send(send, reply, call.request_id, head=False)
+            return reply.status
+        try:
+            await _send(send, reply, call.request_id, head=False)
+        finally:
+            self._unread.give_back(who, size)
+        return reply.status
 
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-
-
-async def _chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> AsyncIterator[bytes]:
-    """The body, piece by piece; raises TooLarge as soon as it is over ``limit`` bytes."""
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise TooLarge(f"The body is over {limit} bytes")
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"The body is over {limit} bytes")
-        if chunk:
-            yield chunk
-        more = message.get("more_body", False)
 
 
 async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> None:
@@ -201,10 +249,26 @@ async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> Non
     if isinstance(body, bytes):
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head else body})
+        if head or len(body) <= PIECE:
+            await send({"type": "http.response.body", "body": b"" if head else body})
+            return
+        for piece in _pieces(body):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
         return
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if not head:
         async for chunk in body:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            for piece in _pieces(chunk):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """``body`` in parts of 64 KiB: what is handed to the engine is kept until the client takes it."""
+    if len(body) <= PIECE:
+        yield body
+        return
+    view = memoryview(body)
+    for start in range(0, len(body), PIECE):
+        yield bytes(view[start : start + PIECE])

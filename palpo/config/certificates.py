@@ -11,28 +11,35 @@ from palpo.config.model import Config, Listener
 ENCRYPTED = "ENCRYPTED"
 
 
+PROTOCOLS = {"hypercorn": ("h2", "http/1.1"), "uvicorn": ("http/1.1",)}
+"""What is offered by ALPN, by engine."""
+
+
 class Certificates:
-    """The context of each certificate that is listened with; ``reload`` reads the files again."""
+    """The context of each certificate and engine that is listened with; ``reload`` reads the files again."""
 
     def __init__(self, config: Config) -> None:
         """Raises ConfigError where a file is of no use."""
-        self._contexts: dict[tuple[Path, Path], ssl.SSLContext] = {}
+        self._config = config
+        self._contexts: dict[tuple[Path, Path, str], ssl.SSLContext] = {}
         for listener in config.listeners:
             pair = _pair(listener)
-            if pair is not None and pair not in self._contexts:
-                self._contexts[pair] = _context(*pair)
+            engine = config.engine_of(listener)
+            if pair is not None and (*pair, engine) not in self._contexts:
+                self._contexts[*pair, engine] = context = _context(*pair)
+                context.set_alpn_protocols(PROTOCOLS[engine])
 
     def context(self, listener: Listener) -> ssl.SSLContext | None:
         """The context to listen with; None without TLS. It is the same as long as the process lives."""
         pair = _pair(listener)
-        return None if pair is None else self._contexts[pair]
+        return None if pair is None else self._contexts[*pair, self._config.engine_of(listener)]
 
     def reload(self) -> None:
         """Use what the files hold now for connections to come; raises ConfigError, and then changes none."""
-        for pair in self._contexts:
-            _context(*pair)
-        for pair, context in self._contexts.items():
-            context.load_cert_chain(*pair)
+        for certificate, key, _ in self._contexts:
+            _context(certificate, key)
+        for (certificate, key, _), context in self._contexts.items():
+            context.load_cert_chain(certificate, key)
 
 
 def _pair(listener: Listener) -> tuple[Path, Path] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from palpo.config.model import PARTS, Config, Listener
@@ -55,13 +56,20 @@ def _listeners(config: Config) -> Iterator[str]:
     if not config.listeners:
         yield "listeners: there is none"
     for listener in config.listeners:
+        path = listener.unix_path
         host, _, port = listener.bind.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit()) or int(port[:6]) > MAX_PORT:
+        if path is not None:
+            if not path.is_absolute():
+                yield f"listeners: {listener.bind!r} is no Unix socket, such as unix:/run/palpo/palpo.sock"
+        elif not host or not (port.isascii() and port.isdigit()) or int(port[:6]) > MAX_PORT:
             yield f"listeners: {listener.bind!r} is no address and port, such as 127.0.0.1:8008"
         for part in listener.serves:
             if part not in PARTS:
                 yield f"listeners: serves: {part!r} is none of {', '.join(PARTS)}"
         yield from _tls(listener)
+    for bind, times in Counter(item.bind for item in config.listeners).items():
+        if times > 1:
+            yield f"listeners: {bind!r} is there {times} times"
 
 
 def _tls(listener: Listener) -> Iterator[str]:
@@ -94,9 +102,11 @@ def _networks(config: Config) -> Iterator[str]:
                 yield f"network.{name}: {text!r} is no network, such as 10.1.0.0/16"
     for text in config.http.trusted_proxies:
         try:
-            ip_address(text)
+            ip_network(text.strip(), strict=False)
         except ValueError:
-            yield f"http.trusted_proxies: {text!r} is no address, such as 127.0.0.1"
+            yield (
+                f"http.trusted_proxies: {text!r} is no address or network, such as 127.0.0.1 or 10.1.0.0/16"
+            )
 
 
 def _halves(config: Config) -> Iterator[str]:

@@ -20,9 +20,25 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Listener(Section, frozen=True):
     """Where the server listens."""
 
-    bind: Annotated[str, Meta(description="Address and port, `127.0.0.1:8008` or `[::1]:8008`.")]
+    bind: Annotated[
+        str,
+        Meta(
+            description="Address and port, `127.0.0.1:8008`, `[::1]:8008` or `[::]:8008` (IPv4 too, unless "
+            "another listener has its port); or a Unix socket, `unix:/run/palpo/palpo.sock`."
+        ),
+    ]
+    mode: Annotated[
+        str, Meta(pattern="^[0-7]{3}$", description="Of a Unix socket's file: who may connect, as for chmod.")
+    ] = "660"
     tls_certificate: Annotated[Path | None, Meta(description="PEM file; with it the port speaks TLS.")] = None
     tls_key: Annotated[Path | None, Meta(description="PEM file of the certificate's private key.")] = None
+    engine: Annotated[
+        str,
+        Meta(
+            pattern="^(hypercorn|uvicorn)?$",
+            description="`hypercorn` speaks HTTP/2 too, `uvicorn` is faster; empty: `http.engine`.",
+        ),
+    ] = ""
     serves: Annotated[
         tuple[str, ...],
         Meta(
@@ -50,18 +66,63 @@ class Listener(Section, frozen=True):
         except ValueError:
             return False
 
+    @property
+    def unix_path(self) -> Path | None:
+        """The file of a Unix socket; None where the listener has an address."""
+        return Path(self.bind.removeprefix("unix:")) if self.bind.startswith("unix:") else None
+
 
 class HttpConfig(Section, frozen=True):
-    """HTTP."""
+    """HTTP, on all listeners. The times and bounds keep clients that are slow, or mean no good, from taking
+    what others need; nothing that a usual client does comes near them.
+    """
 
     engine: Annotated[
-        str, Meta(pattern="^(hypercorn|uvicorn)$", description="`hypercorn`, or `uvicorn` behind a proxy.")
-    ] = "hypercorn"
+        str,
+        Meta(
+            pattern="^(hypercorn|uvicorn)?$",
+            description="Of listeners that name none; empty: `hypercorn` with TLS, else `uvicorn`.",
+        ),
+    ] = ""
     trusted_proxies: Annotated[
         tuple[str, ...],
-        Meta(description="Reverse proxies' addresses: their `X-Forwarded-For` is believed."),
+        Meta(
+            description="Reverse proxies, as addresses or networks: their `X-Forwarded-For` is believed. So "
+            "is that of who connects through a Unix socket."
+        ),
     ] = ()
     shutdown_seconds: Annotated[float, Meta(ge=0, description="How long a stop waits for requests.")] = 10.0
+    head_seconds: Annotated[float, Meta(gt=0, description="How long a request's head may take.")] = 30.0
+    keep_alive_seconds: Annotated[
+        float, Meta(gt=0, description="How long a connection may wait for its next request.")
+    ] = 75.0
+    body_seconds: Annotated[
+        float, Meta(gt=0, description="In each such time a request's body ends or brings another 64 KiB.")
+    ] = 30.0
+    send_seconds: Annotated[
+        float, Meta(gt=0, description="In each such time a client takes another 64 KiB of its response.")
+    ] = 60.0
+    max_connections_per_address: Annotated[
+        int, Meta(ge=1, description="Connections of one address at once; proxies that are trusted: any.")
+    ] = 4096
+    max_requests_per_user: Annotated[
+        int, Meta(ge=1, description="Requests of one user at once, those that wait for news among them.")
+    ] = 200
+    max_requests_per_address: Annotated[
+        int, Meta(ge=1, description="Requests without an access token at once, of one address.")
+    ] = 100
+    body_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="Memory for requests' bodies of over 64 KiB that are not uploads.")
+    ] = 32 * 1024 * 1024
+    body_bytes_per_user: Annotated[
+        int, Meta(ge=1 << 16, description="The share of one user, who may have one larger body in it too.")
+    ] = 4 * 1024 * 1024
+    response_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="Memory for responses of over 256 KiB that are not read yet.")
+    ] = 128 * 1024 * 1024
+    response_bytes_per_user: Annotated[
+        int, Meta(ge=1 << 16, description="The share of one user, who may have one larger one in it too.")
+    ] = 32 * 1024 * 1024
 
 
 class DatabaseConfig(Section, frozen=True):
@@ -417,6 +478,11 @@ class Config(Section, frozen=True):
     metrics: Annotated[bool, Meta(description="Serve Prometheus metrics at `/_palpo/metrics`.")] = True
     admins: Annotated[tuple[str, ...], Meta(description="User IDs that are administrators.")] = ()
 
+    def engine_of(self, listener: Listener) -> str:
+        """The engine of a listener: its own, or that for all, or what suits it."""
+        named = listener.engine or self.http.engine
+        return named or ("uvicorn" if listener.tls_certificate is None else "hypercorn")
+
     @property
     def database_url(self) -> str:
         """The database's URL, whether or not one was set."""
@@ -425,4 +491,9 @@ class Config(Section, frozen=True):
     @property
     def base_url(self) -> str:
         """Where clients reach the server."""
-        return self.public_url or f"http://{self.listeners[0].bind}"
+        if self.public_url:
+            return self.public_url
+        first = self.listeners[0]
+        if first.unix_path is not None:
+            return f"https://{self.server_name}"
+        return f"{'http' if first.tls_certificate is None else 'https'}://{first.bind}"

@@ -16,7 +16,6 @@ from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.state_at import StateAt
 from palpo.services.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
-from palpo.streams.turns import Turns
 
 
 class PushJudge:
@@ -54,9 +53,7 @@ class PushJudge:
         context = (await self._push_rooms.get(head)).context(event.sender)
         names = await self._display_names(head, users)
         found = {}
-        turns = Turns()
         for user_id in users:
-            await turns.breathe()
             evaluator = await self._push_rules.evaluator(user_id)
             follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
             actions = evaluator.evaluate(event, context, names.get(user_id), follows=follows)

@@ -41,11 +41,12 @@ from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
 from palpo.streams.last_changes import LastChanges
-from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 MAX_SCAN = 10_000
 """Events of a room that are judged at most; what is unread beyond is not counted."""
+BREATHER = 20
+"""Events after which others have their turn: what a user's rules take is not up to this server."""
 MAX_ENTRIES = 500
 CHECKPOINT_EVERY = 100
 """Events that are judged before what was found is stored."""
@@ -316,10 +317,10 @@ class Unread:
         new = await self._new_events(asked, room_id, state.upto)
         if new:
             room = await self._room(asked.user_id, room_id)
-            turns = Turns()  # What a user's rules take is not up to this server.
-            for stored in new:
-                await turns.breathe()
+            for number, stored in enumerate(new, 1):
                 await self._judge(asked, stored, state, room)
+                if number % BREATHER == 0:
+                    await asyncio.sleep(0)
             state.judged += len(new)
         state.upto = max(state.upto, asked.upto)
         return state

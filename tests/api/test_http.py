@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -275,24 +273,20 @@ def test_a_stop_answers_who_waits(tmp_path: Path, engine: str) -> None:
     server = start(tmp_path / "data", engine)
     try:
         since = server.request("GET", "/_matrix/client/v3/sync").json()["next_batch"]
-        asked = threading.Barrier(6)
-
-        def poll(path: str) -> httpx.Response:
-            asked.wait()
-            return server.request("GET", path)
-
-        with ThreadPoolExecutor(5) as threads:
-            path = f"/_matrix/client/v3/sync?timeout=30000&since={since}"
-            polls = [threads.submit(poll, path) for _ in range(5)]
-            asked.wait()
-            time.sleep(0.5)
-            started = time.monotonic()
-            assert server.process.stop() == 0
-            assert time.monotonic() - started < STOP_SECONDS
-            for poll_ in polls:
-                answer = poll_.result()
-                assert answer.status_code == 200
-                assert answer.json()["next_batch"]
+        poll = (
+            f"GET /_matrix/client/v3/sync?timeout=30000&since={since} HTTP/1.1\nHost: x\n"
+            "Authorization: Bearer TOKEN\n\n"
+        )
+        polls = [server.connect(poll) for _ in range(5)]
+        assert server.alive()  # By now they have been heard.
+        started = time.monotonic()
+        assert server.process.stop() == 0
+        assert time.monotonic() - started < STOP_SECONDS
+        for connection in polls:
+            status, answer = answered(connection)
+            connection.close()
+            assert status == 200
+            assert answer["next_batch"]
         assert "Traceback" not in server.process.log
     finally:
         server.process.kill()

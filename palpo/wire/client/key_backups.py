@@ -19,7 +19,7 @@ from palpo.wire.endpoint import (
     client,
 )
 
-MAX_UPLOAD = 4 * 1024 * KIB
+MAX_UPLOAD = 16 * 1024 * KIB
 """Bytes of keys in one request."""
 
 
@@ -94,15 +94,15 @@ class StoredKeyBackupData(Response, frozen=True):
 
 
 class RoomKeyBackup(Body, frozen=True):
-    """A room's keys, by session ID: each a KeyBackupData."""
+    """A room's keys, by session ID."""
 
-    sessions: dict[str, msgspec.Raw]
+    sessions: dict[str, KeyBackupData]
 
 
 class KeyBackup(Body, frozen=True):
-    """Keys, by room ID: each a RoomKeyBackup."""
+    """Keys, by room ID."""
 
-    rooms: dict[str, msgspec.Raw]
+    rooms: dict[str, RoomKeyBackup]
 
 
 class RoomKeysUpdated(Response, frozen=True):

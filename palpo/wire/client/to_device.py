@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from palpo.wire.endpoint import KIB, Auth, Body, Empty, Endpoint, Json, Limit, Params, client
 
 
@@ -15,13 +13,9 @@ class SendToDeviceParams(Params, frozen=True):
 
 
 class ToDeviceMessages(Body, frozen=True):
-    """User ID → device ID, or ``*`` → content: for each user a DeviceMessages."""
+    """User ID → device ID, or ``*`` → content."""
 
-    messages: dict[str, msgspec.Raw]
-
-
-DeviceMessages = dict[str, Json]
-"""Device ID, or ``*`` → content."""
+    messages: dict[str, dict[str, Json]]
 
 
 send_to_device: Endpoint[SendToDeviceParams, ToDeviceMessages, Empty] = Endpoint(
