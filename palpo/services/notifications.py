@@ -15,7 +15,8 @@ from palpo.db.engine import Database
 from palpo.services.event_store import EventStore
 from palpo.services.push_judge import PushJudge
 from palpo.services.threads import Threads
-from palpo.services.unread import UNTHREADED, Unread
+from palpo.services.unread import Unread
+from palpo.services.unread_state import UNTHREADED
 from palpo.storage import memberships
 from palpo.storage import notifications as storage
 from palpo.storage.events import StoredEvent

@@ -17,7 +17,8 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.push_gateways import GatewayFailed, PushGateways
 from palpo.services.threads import Threads
-from palpo.services.unread import UNTHREADED, Unread, total
+from palpo.services.unread import Unread, total
+from palpo.services.unread_state import UNTHREADED
 from palpo.storage import memberships
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage

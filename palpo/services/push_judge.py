@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import Event
 from palpo.core.push_rules import Actions
 from palpo.core.state_keys import MEMBER
 from palpo.services.account_data import AccountData
@@ -12,7 +12,6 @@ from palpo.services.event_store import EventStore
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.push_rooms import PushRooms
 from palpo.services.push_rules import PushRules
-from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.services.state_at import StateAt
 from palpo.services.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
@@ -24,14 +23,12 @@ class PushJudge:
     def __init__(
         self,
         events: EventStore,
-        heads: RoomHeads,
         push_rooms: PushRooms,
         push_rules: PushRules,
         account_data: AccountData,
         invite_permissions: InvitePermissions,
         followers: ThreadFollowers,
     ) -> None:
-        self._heads = heads
         self._push_rooms = push_rooms
         self._push_rules = push_rules
         self._account_data = account_data
@@ -49,9 +46,8 @@ class PushJudge:
         users = [user_id for user_id in user_ids if await self._concerns(stored, user_id)]
         if not users or stored.redacted_by is not None:
             return {}
-        head = await self._heads.get(event.room_id)
-        context = (await self._push_rooms.get(head)).context(event.sender)
-        names = await self._display_names(head, users)
+        context = (await self._push_rooms.at(stored)).context(event.sender)
+        names = await self._push_rooms.display_names(stored.state_after, users)
         found = {}
         for user_id in users:
             evaluator = await self._push_rules.evaluator(user_id)
@@ -68,15 +64,6 @@ class PushJudge:
         if invites(event, user_id):
             return await self._invite_permissions.shows(user_id, event.sender)
         return await self._state_at.membership(stored.state_after, user_id) == "join"
-
-    async def _display_names(self, head: RoomHead, user_ids: Collection[str]) -> dict[str, str]:
-        keys: list[StateKey] = [(MEMBER, user_id) for user_id in user_ids]
-        names = {}
-        for (_, user_id), member in (await self._heads.state(head, keys)).items():
-            name = member.content.get("displayname")
-            if isinstance(name, str):
-                names[user_id] = name
-        return names
 
 
 def invites(event: Event, user_id: str) -> bool:

@@ -7,7 +7,7 @@ what has changed. ``evaluator(user_id)`` judges events.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,9 @@ from palpo.streams.wakeups import Wakeups
 
 MAX_CUSTOM = 1024 * 1024
 """Bytes of what is a user's own, as JSON."""
+
+Hook = Callable[[str], Awaitable[object]]
+"""``async def hook(user_id)``."""
 
 _DECODER = msgspec.json.Decoder(Customisation)
 
@@ -56,7 +59,12 @@ class PushRules:
         self._config = config
         self._cache: Bounded[str, _Rules] = Bounded(cached)
         self._changes = 0
+        self._hooks: list[Hook] = []
         wakeups.subscribe(self._on_commit)
+
+    def before_change(self, hook: Hook) -> None:
+        """Call ``hook`` before a user's rules are changed: what has come so far is judged by the old ones."""
+        self._hooks.append(hook)
 
     async def ruleset(self, user_id: str) -> Ruleset:
         """The user's rules of every kind."""
@@ -146,6 +154,8 @@ class PushRules:
                 raise TooLarge("There are too many push rules")
             await storage.put(tx, user_id, encoded, position)
 
+        for hook in self._hooks:
+            await hook(user_id)
         await self._db.write(unit)
 
     def _on_commit(self, commit: Commit) -> None:

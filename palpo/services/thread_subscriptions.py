@@ -6,6 +6,7 @@ from palpo.core.errors import BadRequest, Conflict, NotFound
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.event_store import EventStore
+from palpo.services.push_rules import Hook
 from palpo.services.threads import relation
 from palpo.services.visibility import Visibility
 from palpo.storage import thread_subscriptions as storage
@@ -24,6 +25,11 @@ class ThreadSubscriptions:
         self._store = store
         self._visibility = visibility
         self._wakeups = wakeups
+        self._hooks: list[Hook] = []
+
+    def before_change(self, hook: Hook) -> None:
+        """Call ``hook`` before a user follows a thread or does no longer: rules may ask for it."""
+        self._hooks.append(hook)
 
     async def get(self, user_id: str, room_id: str, root_id: str) -> ThreadSubscription:
         """The subscription; raises NotFound where there is none."""
@@ -51,6 +57,7 @@ class ThreadSubscriptions:
                     raise Conflict("You have unsubscribed since", errcode=CONFLICTING_UNSUBSCRIPTION)
             await self._put(tx, user_id, room_id, root_id, subscribed=True, automatic=cause is not None)
 
+        await self._settle(user_id)
         await self._db.write(unit)
 
     async def unsubscribe(self, user_id: str, room_id: str, root_id: str) -> None:
@@ -65,7 +72,12 @@ class ThreadSubscriptions:
             if known is not None:
                 await self._put(tx, user_id, room_id, root_id, subscribed=False, automatic=False)
 
+        await self._settle(user_id)
         await self._db.write(unit)
+
+    async def _settle(self, user_id: str) -> None:
+        for hook in self._hooks:
+            await hook(user_id)
 
     async def changed(
         self, user_id: str, *, after: int, upto: int | None, limit: int

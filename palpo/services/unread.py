@@ -5,23 +5,19 @@ Sync-facing:
 - ``await counts(user_id, room_id, upto)`` → ``UnreadCounts``,
 - ``await counts_many(user_id, room_ids, upto)`` → the same by room, in a few queries for all of them.
 
-Counting is lazy: a user's push rules judge the events that have come since the last time somebody asked.
-What was found is kept in memory, and now and then as a checkpoint in the database, so that neither a
-restart nor a long absence makes it begin anew.
-
-    marks     thread → the event's position up to which it has been read
-    entries   unread events that notify: (position, thread, highlight), the newest ones
-    older     thread → [notifications, highlights] of those before them, at or below ``older_upto``
+Counting is lazy: a user's push rules judge the events that have come since the last time somebody asked, each
+by the room as it was at that event, and before the user changes a rule by the rules until then. So when it is
+asked makes no difference. Only whom the user ignores is asked anew, for what was counted too. What was found
+(``services.unread_state``) is kept in memory, and now and then as a checkpoint in the database, so that
+neither a restart nor a long absence makes it begin anew.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
+from hashlib import blake2b
 
 from palpo.core.events import Event
 from palpo.core.push_rules import Evaluator
@@ -30,31 +26,32 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.account_data import AccountData
 from palpo.services.event_store import Bounded, EventStore
-from palpo.services.push_rooms import PushRoom, PushRooms
+from palpo.services.push_rooms import PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.recent_events import RecentEvents
-from palpo.services.room_heads import RoomHeads
 from palpo.services.thread_followers import ThreadFollowers
 from palpo.services.threads import MAIN, Threads
+from palpo.services.unread_state import UNTHREADED, UnreadState, decoded
+from palpo.storage import events as events_storage
 from palpo.storage import memberships
 from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
 from palpo.streams.last_changes import LastChanges
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 MAX_SCAN = 10_000
-"""Events of a room that are judged at most; what is unread beyond is not counted."""
-BREATHER = 20
-"""Events after which others have their turn: what a user's rules take is not up to this server."""
-MAX_ENTRIES = 500
+"""New events of a room that are judged: the newest. What came before them since the last time is not counted,
+but what was counted stays so, and is read and redacted as it should."""
+MAX_OWN = 100
+"""The user's own events that are looked at among those that are not judged."""
+BATCH = 200
+"""Events that are in memory at the same time."""
 CHECKPOINT_EVERY = 100
-"""Events that are judged before what was found is stored."""
+"""Events that are judged before what was found is stored; more of them where much is unread."""
 AT_ONCE = 20
 """Rooms that are looked at at the same time."""
-UNTHREADED = ""
-
-Entry = tuple[int, str, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,89 +76,13 @@ class UnreadCounts:
 NOTHING = UnreadCounts()
 
 
-class State(msgspec.Struct, array_like=True):
-    """What is known of a user's unread events in a room, up to the position ``upto``."""
-
-    upto: int = 0
-    marks: dict[str, int] = {}
-    entries: list[Entry] = []
-    older: dict[str, tuple[int, int]] = {}
-    older_upto: int = 0
-    judged: int = 0
-    """Events since the last checkpoint."""
-
-    def copy(self) -> State:
-        """One that may be changed."""
-        return State(
-            self.upto, dict(self.marks), list(self.entries), dict(self.older), self.older_upto, self.judged
-        )
-
-    def is_read(self, thread: str, position: int) -> bool:
-        """Whether an event in a thread has been read."""
-        return position <= max(self.marks.get(UNTHREADED, 0), self.marks.get(thread, 0))
-
-    def mark(self, thread: str, position: int) -> bool:
-        """Note that ``thread``, or everything, was read up to ``position``.
-
-        False where what is kept cannot say how much remains: the mark is among the older ones.
-        """
-        if position <= self.marks.get(thread, 0):
-            return True
-        self.marks[thread] = position
-        self.entries = [entry for entry in self.entries if not self.is_read(entry[1], entry[0])]
-        touched = list(self.older) if thread == UNTHREADED else [thread] if thread in self.older else []
-        if touched and position < self.older_upto:
-            return False
-        for name in touched:
-            del self.older[name]
-        return True
-
-    def add(self, entry: Entry) -> None:
-        """Note one more unread event, the newest."""
-        self.entries.append(entry)
-        if len(self.entries) > MAX_ENTRIES:
-            half = MAX_ENTRIES // 2
-            for position, thread, highlight in self.entries[:half]:
-                notifications, highlights = self.older.get(thread, (0, 0))
-                self.older[thread] = notifications + 1, highlights + highlight
-                self.older_upto = position
-            del self.entries[:half]
-
-    def counts(self) -> UnreadCounts:
-        """The counts."""
-        if not self.entries and not self.older:
-            return NOTHING
-        notifications: Counter[str] = Counter(entry[1] for entry in self.entries)
-        highlights: Counter[str] = Counter(entry[1] for entry in self.entries if entry[2])
-        for thread, (more, more_highlights) in self.older.items():
-            notifications[thread] += more
-            highlights[thread] += more_highlights
-        return UnreadCounts(
-            notifications=notifications.total(),
-            highlights=highlights.total(),
-            threads={
-                thread: (count, highlights[thread])
-                for thread, count in notifications.items()
-                if thread != MAIN
-            },
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Room:
-    """What one user's rules ask about a room."""
-
-    facts: PushRoom
-    display_name: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """What is asked, and what was looked up for all rooms at once; by room ID."""
 
     user_id: str
     upto: int
-    known: dict[str, State]
+    known: dict[str, UnreadState]
     marks: dict[str, dict[str, int]]
     """Thread → position, as the user's receipts have it; where they may have changed."""
     last: dict[str, int]
@@ -172,10 +93,6 @@ class _Asked:
     ignored: frozenset[str]
 
 
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(State)
-
-
 class Unread:
     """Counts what is unread."""
 
@@ -184,7 +101,6 @@ class Unread:
         db: Database,
         wakeups: Wakeups,
         events: EventStore,
-        heads: RoomHeads,
         recent: RecentEvents,
         push_rooms: PushRooms,
         threads: Threads,
@@ -195,15 +111,15 @@ class Unread:
         cached: int = 50_000,
     ) -> None:
         self._db = db
+        self._wakeups = wakeups
         self._events = events
-        self._heads = heads
         self._recent = recent
         self._push_rooms = push_rooms
         self._threads = threads
         self._push_rules = push_rules
         self._account_data = account_data
         self._followers = followers
-        self._states: Bounded[tuple[str, str], State] = Bounded(cached)
+        self._states: Bounded[tuple[str, str], UnreadState] = Bounded(cached)
         self._rooms = LastChanges(wakeups, "room")
         self._reads = LastChanges(wakeups, "read")
 
@@ -215,7 +131,7 @@ class Unread:
         """The counts of rooms that the user is in."""
         states = await self._current(user_id, room_ids, upto)
         return {
-            room_id: state.counts() if state is not None else NOTHING for room_id, state in states.items()
+            room_id: _counts(state) if state is not None else NOTHING for room_id, state in states.items()
         }
 
     async def read_marks(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, dict[str, int]]:
@@ -226,13 +142,24 @@ class Unread:
         states = await self._current(user_id, room_ids, upto)
         return {room_id: dict(state.marks) for room_id, state in states.items() if state is not None}
 
-    async def _current(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, State | None]:
+    async def settle(self, user_id: str) -> None:
+        """Judge whatever has come so far, for good: the user is about to change how it is judged."""
+        rooms = await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id))
+        states = await self._current(user_id, rooms, self._wakeups.position)
+        unsaved = {room_id: state for room_id, state in states.items() if state is not None and state.judged}
+        await self._store(user_id, unsaved)
+
+    async def _current(
+        self, user_id: str, room_ids: Sequence[str], upto: int
+    ) -> dict[str, UnreadState | None]:
         """What is known of rooms, brought up to ``upto`` where it is not."""
         states = {room_id: self._states.touch((user_id, room_id)) for room_id in room_ids}
+        ignored = _digest(await self._account_data.ignored_users(user_id))
         stale = [
             room_id
             for room_id, state in states.items()
             if state is None
+            or state.ignored != ignored
             or (
                 state.upto < upto
                 and (
@@ -245,27 +172,38 @@ class Unread:
             states.update(await self._refresh(user_id, stale, upto))
         return states
 
-    async def _refresh(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, State]:
+    async def _refresh(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, UnreadState]:
         """The states of rooms, brought up to ``upto``."""
         asked = await self._asked(user_id, room_ids, upto)
-        fresh: dict[str, State] = {}
+        fresh: dict[str, UnreadState] = {}
         for start in range(0, len(room_ids), AT_ONCE):
             chunk = room_ids[start : start + AT_ONCE]
             states = await asyncio.gather(*(self._brought_up(asked, room_id) for room_id in chunk))
+            # At once, so that it is not lost if the client does not wait for the rest.
+            await self._keep(user_id, dict(zip(chunk, states, strict=True)))
             fresh.update(zip(chunk, states, strict=True))
-        for room_id, state in fresh.items():
-            newest = self._states.get((user_id, room_id))
-            if newest is None or newest.upto <= state.upto:
-                self._states.keep({(user_id, room_id): state})
-        await self._store(user_id, fresh)
         return fresh
+
+    async def _keep(self, user_id: str, states: Mapping[str, UnreadState]) -> None:
+        for room_id, state in states.items():
+            newest = self._states.get((user_id, room_id))
+            if newest is None or newest.upto <= state.upto or newest.ignored != state.ignored:
+                self._states.keep({(user_id, room_id): state})
+        due = {
+            room_id: state
+            for room_id, state in states.items()
+            if state.judged >= max(CHECKPOINT_EVERY, state.size // 4)
+        }
+        await self._store(user_id, due)
 
     async def _asked(self, user_id: str, room_ids: Sequence[str], upto: int) -> _Asked:
         """Everything that can be looked up for all rooms at once."""
+        ignored = await self._account_data.ignored_users(user_id)
+        digest = _digest(ignored)
         known = {
             room_id: state
             for room_id in room_ids
-            if (state := self._states.get((user_id, room_id))) is not None
+            if (state := self._states.get((user_id, room_id))) is not None and state.ignored == digest
         }
         missing = [room_id for room_id in room_ids if room_id not in known]
         oldest = min((state.upto for state in known.values()), default=upto)
@@ -278,7 +216,7 @@ class Unread:
             return _Asked(
                 user_id=user_id,
                 upto=upto,
-                known={**known, **{room_id: _DECODER.decode(state) for room_id, state in stored.items()}},
+                known={**known, **_decoded(stored, digest)},
                 marks=await storage.marks(tx, user_id, marked) if marked else {},
                 last=await rooms_storage.last_positions(tx, missing) if missing else {},
                 members={row.room_id: row.event_id for row in members},
@@ -287,16 +225,13 @@ class Unread:
             )
 
         evaluator = await self._push_rules.evaluator(user_id)
-        ignored = await self._account_data.ignored_users(user_id)
         return await self._db.read(unit)
 
-    async def _store(self, user_id: str, states: Mapping[str, State]) -> None:
-        """Store those that have changed much since they were stored."""
+    async def _store(self, user_id: str, states: Mapping[str, UnreadState]) -> None:
         checkpoints: dict[str, bytes] = {}
         for room_id, state in states.items():
-            if state.judged >= CHECKPOINT_EVERY:
-                state.judged = 0
-                checkpoints[room_id] = _ENCODER.encode(state)
+            state.judged = 0
+            checkpoints[room_id] = state.encoded()
 
         async def unit(tx: WriteTransaction) -> None:
             for room_id, encoded in checkpoints.items():
@@ -305,61 +240,80 @@ class Unread:
         if checkpoints:
             await self._db.write(unit)
 
-    async def _brought_up(self, asked: _Asked, room_id: str) -> State:
-        known, marks = asked.known.get(room_id), asked.marks.get(room_id, {})
-        state = State(marks=dict(marks)) if known is None else known.copy()
-        kept = [state.mark(thread, position) for thread, position in marks.items()]
-        if known is None or not all(kept):
-            joined = await self._joined_at(asked.user_id, room_id, asked.members.get(room_id))
-            state = State(marks=state.marks)
-            state.marks[UNTHREADED] = max(state.marks.get(UNTHREADED, 0), joined)
-            state.upto = min(state.marks[UNTHREADED], asked.upto)
-        new = await self._new_events(asked, room_id, state.upto)
-        if new:
-            room = await self._room(asked.user_id, room_id)
-            for number, stored in enumerate(new, 1):
-                await self._judge(asked, stored, state, room)
-                if number % BREATHER == 0:
-                    await asyncio.sleep(0)
-            state.judged += len(new)
+    async def _brought_up(self, asked: _Asked, room_id: str) -> UnreadState:
+        known = asked.known.get(room_id)
+        state = UnreadState(ignored=_digest(asked.ignored)) if known is None else known.copy()
+        for thread, position in asked.marks.get(room_id, {}).items():
+            state.mark(thread, position)
+        if known is None:
+            state.mark(UNTHREADED, await self._joined_at(asked.user_id, room_id, asked.members.get(room_id)))
+            state.upto = min(state.marks.get(UNTHREADED, 0), asked.upto)
+        ids = await self._new_ids(asked, room_id, state.upto)
+        if len(ids) == MAX_SCAN and state.size:
+            await self._skip(asked.user_id, room_id, state, upto=asked.upto)
+        # What a user's rules take is not up to this server, so others have their turns.
+        turns = Turns()
+        for start in range(0, len(ids), BATCH):
+            for stored in await self._events.get_list(ids[start : start + BATCH]):
+                await turns.breathe()
+                await self._judge(asked, stored, state)
+        state.judged += len(ids)
         state.upto = max(state.upto, asked.upto)
         return state
 
-    async def _new_events(self, asked: _Asked, room_id: str, after: int) -> list[StoredEvent]:
+    async def _new_ids(self, asked: _Asked, room_id: str, after: int) -> list[str]:
         """The newest events after a position, oldest first."""
         if after >= min(asked.upto, asked.last.get(room_id, asked.upto)):
             return []
         ids = await self._recent.latest_ids(room_id, after=after, upto=asked.upto, limit=MAX_SCAN)
         ids.reverse()
-        return await self._events.get_list(ids)
+        return ids
 
-    async def _judge(self, asked: _Asked, stored: StoredEvent, state: State, room: _Room) -> None:
-        event = stored.event
+    async def _skip(self, user_id: str, room_id: str, state: UnreadState, *, upto: int) -> None:
+        """What becomes of what is counted by events that are too many to be looked at one by one."""
+        oldest, last = state.oldest() or 0, state.upto
+
+        async def read(tx: Transaction) -> tuple[list[int], list[str]]:
+            return (
+                await events_storage.redacted_positions(tx, room_id, after=oldest - 1, upto=last),
+                await events_storage.sent_by(tx, room_id, user_id, after=last, upto=upto, limit=MAX_OWN),
+            )
+
+        redacted, own = await self._db.read(read)
+        for position in redacted:
+            state.forget(position)
+        for stored in await self._events.get_list(own):
+            await self._own(user_id, stored, state)
+
+    async def _judge(self, asked: _Asked, stored: StoredEvent, state: UnreadState) -> None:
+        event, user_id = stored.event, asked.user_id
         if event.redacts is not None:
             await self._redact(event, state)
-        if event.sender == asked.user_id:
-            await self._own(asked.user_id, stored, state)
+        if event.sender == user_id:
+            await self._own(user_id, stored, state)
             return
         if event.sender in asked.ignored or stored.redacted_by is not None:
             return
-        evaluator, user_id = asked.evaluator, asked.user_id
+        evaluator = asked.evaluator
         follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
-        context = room.facts.context(event.sender)
-        actions = evaluator.evaluate(event, context, room.display_name, follows=follows)
+        context = (await self._push_rooms.at(stored)).context(event.sender)
+        names = await self._push_rooms.display_names(stored.state_after, [user_id])
+        actions = evaluator.evaluate(event, context, names.get(user_id), follows=follows)
         if not actions.notify:
             return
         thread = await self._threads.thread_of(event)
         if not state.is_read(thread, stored.position):
-            state.add((stored.position, thread, actions.highlight))
+            state.add(thread, stored.position, highlight=actions.highlight)
 
-    async def _redact(self, redaction: Event, state: State) -> None:
+    async def _redact(self, redaction: Event, state: UnreadState) -> None:
         """Forget what has been redacted."""
-        target = redaction.redacts or ""
-        found = (await self._events.get_many([target])).get(target)
+        if redaction.redacts is None or not state.size:
+            return
+        found = (await self._events.get_many([redaction.redacts])).get(redaction.redacts)
         if found is not None and found.redacted_by is not None and found.event.room_id == redaction.room_id:
-            state.entries = [entry for entry in state.entries if entry[0] != found.position]
+            state.forget(found.position)
 
-    async def _own(self, user_id: str, stored: StoredEvent, state: State) -> None:
+    async def _own(self, user_id: str, stored: StoredEvent, state: UnreadState) -> None:
         """Sending an event reads what came before it: in its thread, or, by joining, everywhere."""
         event = stored.event
         if event.state_key is None:
@@ -390,14 +344,27 @@ class Unread:
             event_id = None if before is None else before.event_id
         return 0
 
-    async def _room(self, user_id: str, room_id: str) -> _Room:
-        head = await self._heads.get(room_id)
-        key = (MEMBER, user_id)
-        member = (await self._heads.state(head, [key])).get(key)
-        name = None if member is None else member.content.get("displayname")
-        return _Room(
-            facts=await self._push_rooms.get(head), display_name=name if isinstance(name, str) else None
-        )
+
+def _counts(state: UnreadState) -> UnreadCounts:
+    threads = state.counts()
+    if not threads:
+        return NOTHING
+    highlights = sum(count for _, count in threads.values())
+    threads.pop(MAIN, None)
+    return UnreadCounts(notifications=state.size, highlights=highlights, threads=threads)
+
+
+def _decoded(stored: Mapping[str, bytes], ignored: bytes) -> dict[str, UnreadState]:
+    """Checkpoints, but for those that cannot be read any more, or that count whom the user ignores now."""
+    found = {room_id: decoded(state) for room_id, state in stored.items()}
+    return {
+        room_id: state for room_id, state in found.items() if state is not None and state.ignored == ignored
+    }
+
+
+def _digest(ignored: frozenset[str]) -> bytes:
+    """What tells one list of ignored users from another."""
+    return blake2b("\n".join(sorted(ignored)).encode(), digest_size=8).digest() if ignored else b""
 
 
 def total(counts: Iterable[UnreadCounts]) -> UnreadCounts:

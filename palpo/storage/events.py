@@ -131,6 +131,26 @@ _LATEST_POSITIONS = Statement(
     .order_by(events.c.position.desc())
     .limit(bindparam("limit"))
 )
+_REDACTED_POSITIONS = Statement(
+    select(events.c.position).where(
+        _IN_ROOM,
+        events.c.position > bindparam("after"),
+        events.c.position <= bindparam("upto"),
+        events.c.redacted_by.is_not(None),
+    )
+)
+_SENT_BY = Statement(
+    select(events.c.event_id)
+    .where(
+        _IN_ROOM,
+        _VISIBLE,
+        events.c.position > bindparam("after"),
+        events.c.position <= bindparam("upto"),
+        events.c.sender == bindparam("sender"),
+    )
+    .order_by(events.c.position.desc())
+    .limit(bindparam("limit"))
+)
 _BEFORE = Statement(
     select(events.c.event_id)
     .where(
@@ -282,6 +302,19 @@ async def latest_positions(tx: Transaction, room_id: str, *, upto: int, limit: i
     """``(event, position)`` of the newest events of a room at or below ``upto``, newest first."""
     rows = await tx.all(_LATEST_POSITIONS, room_id=room_id, upto=upto, limit=limit)
     return [(row[0], row[1]) for row in rows]
+
+
+async def redacted_positions(tx: Transaction, room_id: str, *, after: int, upto: int) -> list[int]:
+    """The positions in ``(after, upto]`` of the events of a room that have been redacted."""
+    return [row[0] for row in await tx.all(_REDACTED_POSITIONS, room_id=room_id, after=after, upto=upto)]
+
+
+async def sent_by(
+    tx: Transaction, room_id: str, sender: str, *, after: int, upto: int, limit: int
+) -> list[str]:
+    """Somebody's newest events of a room at positions in ``(after, upto]``, newest first."""
+    rows = await tx.all(_SENT_BY, room_id=room_id, sender=sender, after=after, upto=upto, limit=limit)
+    return [row[0] for row in rows]
 
 
 async def ids_before(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:

@@ -24,7 +24,6 @@ class PushServices(MediaServices):
     def push_judge(self) -> PushJudge:
         return PushJudge(
             self.events,
-            self.room_heads,
             self.push_rooms,
             self.push_rules,
             self.account_data,

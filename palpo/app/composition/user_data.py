@@ -69,15 +69,14 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def push_rooms(self) -> PushRooms:
-        return PushRooms(self.db, self.room_heads)
+        return PushRooms(self.db, self.wakeups, self.events, self.room_heads)
 
     @cached_property
     def unread(self) -> Unread:
-        return Unread(
+        unread = Unread(
             self.db,
             self.wakeups,
             self.events,
-            self.room_heads,
             self.recent_events,
             self.push_rooms,
             self.threads,
@@ -85,6 +84,8 @@ class UserDataServices(RoomServices):
             self.account_data,
             self.thread_followers,
         )
+        self.push_rules.before_change(unread.settle)
+        return unread
 
     @cached_property
     def thread_followers(self) -> ThreadFollowers:
@@ -96,7 +97,10 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def thread_subscriptions(self) -> ThreadSubscriptions:
-        return ThreadSubscriptions(self.db, self.events, self.visibility, self.wakeups)
+        subscriptions = ThreadSubscriptions(self.db, self.events, self.visibility, self.wakeups)
+        if self.config.push.thread_subscriptions:
+            subscriptions.before_change(self.unread.settle)
+        return subscriptions
 
     @cached_property
     def server_notices(self) -> ServerNotices:

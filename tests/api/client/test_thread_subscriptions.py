@@ -88,6 +88,8 @@ async def test_threads_that_are_not_followed_are_silent(tmp_path: Path) -> None:
         root = await alice.send(room_id, "root")
         path = f"{UNSTABLE}msc4306/rooms/{room_id}/thread/{root}/subscription"
         await bob.put(f"/pushrules/global/room/{room_id}", {"actions": []})
+        assert await unread(bob, room_id) == 1
+        await bob.post(f"/rooms/{room_id}/receipt/m.read/{root}")
         assert await unread(bob, room_id) == 0
         await say(alice, room_id, root)
         assert await unread(bob, room_id) == 0
