@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 
-from prometheus_client import CollectorRegistry
+import structlog
+from prometheus_client import CollectorRegistry, Histogram
 
 from palpo.api.app import PalpoApp
 from palpo.api.authentication import Authenticator
@@ -27,6 +28,7 @@ from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.leases import LeaseKeeper
+from palpo.streams.loop_watch import Held, LoopWatch, heartbeat
 from palpo.streams.polling import read_position
 from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
@@ -35,6 +37,10 @@ from palpo.workers.appservices import AppserviceSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.search import SearchWorker
+
+log = structlog.get_logger("palpo.app")
+
+LATE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 @asynccontextmanager
@@ -100,7 +106,32 @@ async def application(
             observers=watching,
             request_prefix=secrets.token_hex(4),
         )
-        yield PalpoApp(dispatcher, services, registry)
+        with watched_loop(services, registry, held_ms=config.log.held_ms):
+            yield PalpoApp(dispatcher, services, registry)
+
+
+@contextmanager
+def watched_loop(services: Services, registry: CollectorRegistry, *, held_ms: int) -> Iterator[None]:
+    """Measure how late the event loop is, and, with ``held_ms``, log what holds it for longer."""
+    late = Histogram(
+        "palpo_loop_late_seconds",
+        "Seconds by which the event loop was late, measured every quarter of a second.",
+        buckets=LATE_BUCKETS,
+        registry=registry,
+    )
+    held = Histogram(
+        "palpo_loop_held_seconds",
+        "Turns of the event loop that took more processor time than log.held_ms, in seconds.",
+        registry=registry,
+    )
+
+    def found(turn: Held) -> None:
+        held.observe(turn.seconds)
+        log.warning("event_loop_held", ms=round(turn.seconds * 1000), stack=turn.stack)
+
+    services.background.start("heartbeat", heartbeat(late.observe))
+    with LoopWatch(found, limit_s=held_ms / 1000) if held_ms else nullcontext():
+        yield
 
 
 async def start(services: Services) -> None:

@@ -439,6 +439,14 @@ class LogConfig(Section, frozen=True):
     file: Annotated[
         Path | None, Meta(description="File to append to, reopened on SIGHUP; none: standard error.")
     ] = None
+    held_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Milliseconds of processor time for which one turn of the event loop may last before "
+            "a line says what it was at (`event_loop_held`); 0: that is not watched. It costs a little.",
+        ),
+    ] = 0
 
 
 class Config(Section, frozen=True):

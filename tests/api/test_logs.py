@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,3 +85,23 @@ async def test_a_failed_login_has_an_address_before_the_name(
         await server.login("alice")
         assert [line["event"] for line in lines] == ["login_failed"] * 3
     assert "wrong" not in str(lines)
+
+
+async def test_what_holds_the_event_loop_is_logged_and_counted(
+    tmp_path: Path, lines: list[dict[str, Any]]
+) -> None:
+    def compute() -> None:
+        until = time.thread_time() + 0.1
+        while time.thread_time() < until:
+            pass
+
+    async with homeserver(tmp_path, log={"held_ms": 40}) as server:
+        await asyncio.sleep(0.02)
+        compute()
+        await asyncio.sleep(0.3)
+        metrics = (await server.http.get("/_palpo/metrics")).text
+    held = [line for line in lines if line["event"] == "event_loop_held"]
+    (line,) = [line for line in held if "compute" in str(line["stack"])]
+    assert line["ms"] >= 90
+    assert "palpo_loop_held_seconds_count 0.0" not in metrics
+    assert "palpo_loop_late_seconds_count" in metrics

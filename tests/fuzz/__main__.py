@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from palpo.db.migrations.upgrade import upgrade
-from tests.fuzz.driver import Result, driver
+from tests.fuzz.driver import HELD_SECONDS, Result, driver
 
 SHOWN = 40
 
@@ -28,6 +28,8 @@ def main() -> int:
     parser.add_argument("--database-url", default="", help="of an empty database; default: SQLite")
     parser.add_argument("--operation", action="append", default=[], help="this operation only; repeatable")
     parser.add_argument("--concurrency", type=int, default=4)
+    parser.add_argument("--swelling", type=float, default=0.03, help="share of bodies that are large")
+    parser.add_argument("--held-ms", type=float, default=HELD_SECONDS * 1000, help="how long is too long")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="palpo-fuzz-") as folder:
@@ -43,6 +45,7 @@ async def run(folder: Path, options: argparse.Namespace) -> Result:
         await asyncio.to_thread(upgrade, options.database_url)
         overrides["database"] = {"url": options.database_url}
     async with driver(folder, options.seed, **overrides) as drive:
+        drive.values.swelling, drive.held_seconds = options.swelling, options.held_ms / 1000
         return await drive.run(
             options.requests, operations=options.operation, concurrency=options.concurrency
         )

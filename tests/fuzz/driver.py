@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from palpo.streams.loop_watch import Held, LoopWatch
 from palpo.wire.endpoint import Auth
 from palpo.wire.registry import endpoints
 from tests.fuzz.oracle import Answer, Logs, Oracle
@@ -25,7 +27,8 @@ from tests.fuzz.values import Values
 from tests.support.appservices import AS_TOKEN, registration
 from tests.support.homeserver import Client, Homeserver, homeserver
 
-BLOCKED_SECONDS = 1.0
+HELD_SECONDS = 0.05
+"""Processor time that a request may hold the event loop for in one go."""
 GIVE_UP_SECONDS = 20.0
 FEATURES: dict[str, Any] = {
     "public_url": "https://test.example",
@@ -37,6 +40,7 @@ FEATURES: dict[str, Any] = {
     "well_known": {"server": "test.example:443", "support_page": "https://test.example/"},
 }
 """A configuration with everything in use; nobody listens where others are asked for anything."""
+VERSIONS = tuple(str(number) for number in range(1, 13))
 CHECK_EVERY = 100
 """Requests between two looks at whether the users still can log in."""
 DESTRUCTIVE = {
@@ -183,8 +187,16 @@ class World:
         return user
 
     async def _furnish(self, user: Client) -> None:
-        for preset in ("public_chat", "private_chat"):
-            room_id = await user.create_room(preset=preset, room_alias_name=f"a{self._rng.randrange(10**9)}")
+        for preset, versions in (
+            ("public_chat", VERSIONS),
+            ("private_chat", VERSIONS),
+            ("public_chat", ("1", "2")),
+        ):
+            room_id = await user.create_room(
+                preset=preset,
+                room_alias_name=f"a{self._rng.randrange(10**9)}",
+                room_version=self._rng.choice(versions),
+            )
             self._pools.add("room_id", room_id)
             event_id = await user.send(room_id, "hello")
             self._pools.add("event_id", event_id)
@@ -225,6 +237,8 @@ class Driver:
         self._oracle = Oracle()
         self._logs = logs
         self._current = ""
+        self.held_seconds = HELD_SECONDS
+        self._watch = LoopWatch(self._held, limit_s=HELD_SECONDS / 5)
         self._sent: dict[Request, str] = {}
         """The rooms of events on their way."""
 
@@ -237,8 +251,10 @@ class Driver:
             makers = [maker for maker in makers if maker.endpoint.operation_id in operations]
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._logs.errors.append(str(context)[:2000]))
-        watch = asyncio.create_task(self._watch())
         await self.world.restore()
+        gc.collect()
+        gc.freeze()
+        self._watch.start()
         checked, warm = 0, 0
         order: list[Maker] = []
         try:
@@ -260,9 +276,8 @@ class Driver:
                 if not warm and self.result.requests >= requests // 10:
                     warm = resident_kib()
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            self._watch.stop()
+            gc.unfreeze()
         self.result.memory_kib = (warm, resident_kib())
         return self.result
 
@@ -297,7 +312,9 @@ class Driver:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
+                self._watch.forget()  # What was done here to make the request.
                 answer = await call(self._server.app, request)
+                self._watch.look()
         except TimeoutError:
             answer = Answer(seconds=time.perf_counter() - started)
             self._found(f"no answer in {GIVE_UP_SECONDS:.0f} s", request)
@@ -318,22 +335,27 @@ class Driver:
                 self.pools.harvest(value)
                 if request in self._sent and "event_id" in value:
                     self.pools.add_pair(self._sent[request], value["event_id"])
+        self._watch.forget()
 
     def _found(self, problem: str, request: Request) -> None:
         self.result.findings.append(Finding(problem=problem, request=str(request)))
 
-    async def _watch(self) -> None:
-        """How long the event loop computes without a turn for others; waiting for a CPU does not count."""
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(0.02)
-            spent = time.thread_time() - before
-            if spent > self.result.blocked[0]:
-                self.result.blocked = (spent, self._current)
-            if spent > BLOCKED_SECONDS:
-                self.result.findings.append(
-                    Finding(problem=f"the event loop was blocked for {spent:.1f} s", request=self._current)
-                )
+    def _held(self, held: Held) -> None:
+        """The event loop was held for long, by the server if it is not seen that it was by this run."""
+        if held.stack and not any(place.startswith("palpo/") for place in held.stack):
+            return
+        if held.seconds > self.result.blocked[0]:
+            self.result.blocked = (held.seconds, f"{held.where}\n   {self._current}")
+        if held.seconds < self.held_seconds:
+            return
+        places = [place for place in held.stack if place.startswith("palpo/")]
+        where = " > ".join(place.rpartition(":")[0] + " " + place.split()[-1] for place in places[-3:])
+        self.result.findings.append(
+            Finding(
+                problem=f"the event loop was held, in {where or 'something short-lived'}",
+                request=f"{held.seconds * 1000:.0f} ms: {held.where}\n   {self._current}",
+            )
+        )
 
 
 def resident_kib() -> int:

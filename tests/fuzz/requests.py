@@ -12,6 +12,7 @@ from palpo_spec import operations, request_schema
 
 from palpo.wire.endpoint import Auth, Endpoint, NoBody, NoParams, Stream
 from tests.fuzz.seeds import seed
+from tests.fuzz.swollen import swollen
 from tests.fuzz.values import Values, written
 
 BIG_BODY = 400_000
@@ -145,6 +146,8 @@ class Maker:
             drawn = values.of_type(self._body, "")
         if not isinstance(drawn, dict) and not values.wrong(0.2):
             drawn = {}
+        if values.chance(values.swelling):
+            return written(swollen(values.rng, drawn, self.endpoint.max_body - 1000))
         body = written(drawn)
         return spoiled(values, body, min(self.endpoint.max_body, BIG_BODY)) if values.wrong(0.08) else body
 

@@ -9,9 +9,15 @@ from tests.fuzz.values import Values
 from tests.support.encryption import cross_signing_keys, device_keys, one_time_keys
 from tests.support.homeserver import PASSWORD
 
+TOPIC = {"type": "m.room.topic", "content": {"topic": "x"}}
+
 
 def seed(operation: str, values: Values) -> Any:
     """A body for the operation, None where drawn ones do."""
+    if operation == "createRoom":
+        made: Any = {"room_version": str(values.rng.randrange(1, 13)), "preset": "public_chat", "name": "x"}
+        made |= {"invite": [values.context.get("other", "@x:y")], "initial_state": [TOPIC]}
+        return _varied(values, made)
     made = _bodies(values.context).get(operation)
     return None if made is None else _varied(values, made)
 
@@ -71,6 +77,7 @@ def _bodies(context: Mapping[str, str]) -> dict[str, Any]:
             "conditions": [{"kind": "room_member_count", "is": "2"}],
             "pattern": "x",
         },
+        "sendMessage": {"msgtype": "m.text", "body": "hello alice-b"},
         "setPushRuleActions": {"actions": actions},
         "setPushRuleEnabled": {"enabled": True},
         "postPusher": {

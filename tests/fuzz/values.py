@@ -57,6 +57,8 @@ class Values:
         """Values that go with each other, by kind: the caller, a room of theirs, an event in it."""
         self.wild = 1.0
         """How much of what is drawn is wrong: 1 is a lot, near 0 hardly anything."""
+        self.swelling = 0.03
+        """How many of the bodies are as large as they may be."""
 
     def chance(self, share: float) -> bool:
         """True in ``share`` of all cases."""
