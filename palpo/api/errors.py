@@ -8,17 +8,29 @@ import structlog
 
 from palpo.api.call import Reply
 from palpo.api.codec import encode
-from palpo.core.errors import InvalidParam, LimitExceeded, MatrixError, Unavailable, WrongMethod
-from palpo.db.errors import BadValue, OutcomeUnknown, Retriable, Unreachable
+from palpo.core.errors import (
+    InsufficientStorage,
+    InvalidParam,
+    LimitExceeded,
+    MatrixError,
+    Unavailable,
+    WrongMethod,
+)
+from palpo.db.errors import AWAY, BadValue, Full, Retriable
 
 log = structlog.get_logger("palpo.api")
 
 
 def render(error: Exception) -> Reply:
     """The response that ``error`` is told by; what nobody expected is logged with its trace."""
-    if isinstance(error, OutcomeUnknown | Retriable | Unreachable):
-        log.warning("database_unavailable", error=str(error))
-        error = Unavailable("The server is busy; try again", errcode="M_UNKNOWN")
+    if isinstance(error, Retriable):
+        log.warning("database_busy", error=str(error))
+        error = Unavailable("The server is busy; try again")
+    if isinstance(error, Full):
+        error = InsufficientStorage("The server's disk is full; try again later")
+    if isinstance(error, AWAY):
+        # That has been logged, once for all requests that meet with it.
+        error = Unavailable("The server's database is away; try again")
     if isinstance(error, BadValue):
         # Text that no column holds, in an ID or a name that nothing stored can have.
         error = InvalidParam("A value in the request cannot be one of this server's")

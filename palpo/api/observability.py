@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from quart import Response
 
 from palpo.api.services import Services
-from palpo.db.errors import DatabaseError
-from palpo.db.position import CURRENT
 
 
 def health(services: Services) -> Callable[[], Awaitable[Response]]:
-    """GET /_palpo/health: 200 if the database answers a query, 503 if not."""
+    """GET /_palpo/health: 200 if all that the server depends on works, 503 with what does not."""
 
     async def check() -> Response:
-        try:
-            await services.db.read(lambda tx: tx.value(CURRENT))
-        except (DatabaseError, OSError):
-            return Response('{"status":"database unavailable"}', 503, content_type="application/json")
-        return Response('{"status":"ok"}', content_type="application/json")
+        failing = await services.health.failing()
+        body = {"status": "failing", "failing": failing} if failing else {"status": "ok"}
+        status = 503 if failing else 200
+        return Response(msgspec.json.encode(body), status, content_type="application/json")
 
     return check
 

@@ -25,6 +25,7 @@ from palpo.services.devices import Devices
 from palpo.services.event_relationships import EventRelationships
 from palpo.services.event_store import EventStore
 from palpo.services.filters import Filters
+from palpo.services.health import Health
 from palpo.services.identity_servers import IdentityServers
 from palpo.services.invite_permissions import InvitePermissions
 from palpo.services.key_backups import KeyBackups
@@ -159,6 +160,7 @@ class Services:
     images: ImageWorkers
     media: Media
     media_cleanup: MediaCleanup
+    health: Health
     url_previews: UrlPreviews
     account_data: AccountData
     filters: Filters

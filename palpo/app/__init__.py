@@ -55,7 +55,7 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     wakeups = Wakeups()
     background = Background()
     closing = AsyncExitStack()
-    db = Database(create_engine(config.database_url))
+    db = Database(create_engine(config.database_url, patience_s=config.database.timeout_seconds))
     link = create_wakeups(
         db,
         database_url=config.database_url,

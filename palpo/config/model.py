@@ -132,6 +132,12 @@ class DatabaseConfig(Section, frozen=True):
         str,
         Meta(description="`sqlite:///PATH`, `postgresql://…` or `mysql://…`; empty: SQLite in `data`."),
     ] = ""
+    timeout_seconds: Annotated[
+        float,
+        Meta(
+            gt=0, description="How long a read, or a group of writes, may take before clients are told 503."
+        ),
+    ] = 10.0
 
 
 class RateLimit(Section, frozen=True):

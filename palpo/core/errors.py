@@ -191,3 +191,13 @@ class Unavailable(MatrixError):
     """Something the server depends on is away for the moment; nothing was written."""
 
     status = 503
+
+
+class InsufficientStorage(MatrixError):
+    """A disk that the server needs is full; nothing was written.
+
+    507 (RFC 4918 §11.5), so that clients try again later. The spec's M_RESOURCE_LIMIT_EXCEEDED is for
+    limits that were set on the server, and has to name whom to ask for more.
+    """
+
+    status = 507

@@ -10,24 +10,25 @@ from palpo.db.sqlite import SqliteEngine
 from palpo.db.wakeups import ProcessWakeups, ReadPosition
 
 
-def create_engine(url: str, *, readers: int = 10) -> Engine:
+def create_engine(url: str, *, readers: int = 10, patience_s: float = 10.0) -> Engine:
     """The engine for ``sqlite:///path``, ``postgresql://…`` or ``mysql://…``; it is not opened.
 
     ``sqlite:///palpo.db`` is a relative path, ``sqlite:////var/lib/palpo.db`` an absolute one.
-    ``readers`` bounds the connections that read from a server. Raises ValueError for another scheme.
+    ``readers`` bounds the connections that read from a server, ``patience_s`` how long is waited for the
+    database. Raises ValueError for another scheme.
     """
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
-        return SqliteEngine(sqlite_path(url))
+        return SqliteEngine(sqlite_path(url), patience=patience_s)
     # A driver is imported only where it is used: each is an optional dependency.
     if scheme in ("postgresql", "postgres"):
         from palpo.db.postgresql import PostgresEngine
 
-        return PostgresEngine(url, readers=readers)
+        return PostgresEngine(url, readers=readers, connect_timeout=patience_s, patience=patience_s)
     if scheme in ("mysql", "mariadb"):
         from palpo.db.mysql import MysqlEngine
 
-        return MysqlEngine(url, readers=readers)
+        return MysqlEngine(url, readers=readers, connect_timeout=patience_s, patience=patience_s)
     raise ValueError(f"unknown database scheme {scheme!r}: sqlite, postgresql or mysql")
 
 

@@ -18,7 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
+from palpo.db.condition import Condition
+from palpo.db.errors import AWAY, DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
 
 log = structlog.get_logger("palpo.db")
@@ -96,6 +97,7 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._stopping = False
         self._listeners: list[Callable[[Commit], None]] = []
+        self.condition = Condition("database, writing")
 
     def listen(self, listener: Callable[[Commit], None]) -> None:
         """Call ``listener`` in the event loop after every commit."""
@@ -134,35 +136,58 @@ class GroupCommit:
         if len(group) > 1:
             try:
                 committed = await self._engine.commit([unit for unit, _ in group])
-            except (Unreachable, OutcomeUnknown) as error:
-                for _, future in group:
-                    _fail(future, error)
+            except AWAY as error:
+                self._fail_all(group, error)
                 return
             except Exception:  # noqa: BLE001 - whose failure it was shows when each runs alone
                 pass
             else:
                 self._settle(committed, group)
                 return
-        for unit, future in group:
-            await self._commit_alone(unit, future)
+        for number, (unit, future) in enumerate(group):
+            away = await self._commit_alone(unit, future)
+            if isinstance(away, OutcomeUnknown):
+                self._fail_all([(unit, future)], away)
+            elif away is not None:
+                self._fail_all(group[number:], away)
+                return
 
-    async def _commit_alone(self, unit: WriteUnit[Any], future: asyncio.Future[Any]) -> None:
+    async def _commit_alone(self, unit: WriteUnit[Any], future: asyncio.Future[Any]) -> DatabaseError | None:
+        """Settle ``future``, but where the database is away: that is returned."""
         for attempt in range(1, self._attempts + 1):
             try:
                 committed = await self._engine.commit([unit])
             except Retriable as error:
                 if attempt == self._attempts:
                     _fail(future, error)
-                    return
+                    return None
                 await asyncio.sleep(0.002 * attempt)
+            except AWAY as error:
+                return error
             except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits the future
                 _fail(future, error)
-                return
+                return None
             else:
                 self._settle(committed, [(unit, future)])
-                return
+                return None
+        return None
+
+    def _fail_all(self, group: Group, error: DatabaseError) -> None:
+        """Fail what was to be written; of a database that is out of reach, what waits behind it too.
+
+        Otherwise each would wait for as long as the one before it has.
+        """
+        self.condition.failed(error)
+        for _, future in group:
+            _fail(future, error)
+        if isinstance(error, Unreachable):
+            waiting, self._waiting = self._waiting, []
+            for _, future in waiting:
+                _fail(future, error)
 
     def _settle(self, committed: Committed, group: Group) -> None:
+        if self.condition.error is not None:
+            self.condition.works()
         for result, (_, future) in zip(committed.results, group, strict=True):
             if not future.done():
                 future.set_result(result)
@@ -191,6 +216,8 @@ class Database:
         self.engine = engine
         self._writer = GroupCommit(engine, bound=group_bound)
         self._task: asyncio.Task[None] | None = None
+        self.reading = Condition("database, reading")
+        self.writing = self._writer.condition
 
     @property
     def dialect(self) -> str:
@@ -216,7 +243,14 @@ class Database:
 
     async def read(self, unit: ReadUnit[T]) -> T:
         """Run ``unit`` for reading."""
-        return await self.engine.read(unit)
+        try:
+            result = await self.engine.read(unit)
+        except AWAY as error:
+            self.reading.failed(error)
+            raise
+        if self.reading.error is not None:
+            self.reading.works()
+        return result
 
     async def write(self, unit: WriteUnit[T]) -> T:
         """Run ``unit`` in a transaction and return its result once that is committed.

@@ -4,7 +4,9 @@ DatabaseError
 ├── UniqueViolation      a row with that key is there already
 ├── BadValue             a value that its column cannot hold
 ├── Retriable            a conflict with another writer: the same unit of work may be run again
-├── Unreachable          the server is away; nothing was written
+├── Unreachable          the server is away, or does not answer in time; nothing was written
+├── StorageFailed        its own storage fails, or may not be written; nothing was written
+│   └── Full             its disk is full
 └── OutcomeUnknown       the server went away during the commit; it may have been written
 """
 
@@ -26,8 +28,20 @@ class Retriable(DatabaseError):
 
 
 class Unreachable(DatabaseError):
-    """The database server is away; nothing was written."""
+    """The database server is away, or does not answer in time; nothing was written."""
+
+
+class StorageFailed(DatabaseError):
+    """The database's own storage fails, or may not be written to; nothing was written."""
+
+
+class Full(StorageFailed):
+    """The database's disk is full, or what it may use of it; nothing was written."""
 
 
 class OutcomeUnknown(DatabaseError):
     """The server went away during the commit: what was to be written may be there, or not."""
+
+
+AWAY = (Unreachable, StorageFailed, OutcomeUnknown)
+"""What is no fault of any unit of work: the next one is likely to meet with the same."""

@@ -19,7 +19,15 @@ from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy import bindparam, func
 
 from palpo.db.deferred import Batch
-from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
+from palpo.db.errors import (
+    BadValue,
+    DatabaseError,
+    Full,
+    Retriable,
+    StorageFailed,
+    UniqueViolation,
+    Unreachable,
+)
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
 from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
@@ -32,6 +40,12 @@ RETRIABLE = frozenset({1020, 1205, 1213})
 """Record changed since it was read (MariaDB), lock wait timeout, deadlock."""
 BAD_VALUE = frozenset({1264, 1366, 1406, 3854})
 """Out of range, no such text in the column's character set, too long."""
+FULL = frozenset({1021, 1114, 1874})
+"""Disk full, table full, out of space for a log."""
+STORAGE = frozenset({3, 20, 1026, 1030, 1290, 1836})
+"""Writing to a file failed in one of its forms, the engine's own error, read-only in two forms."""
+OS_FULL = ("error: 28 ", "error 28 ", "errno: 28 ", "error: 122 ", "error 122 ", "errno: 122 ")
+"""What STORAGE errors have in their text where there is no space, or none left to the user."""
 AWAY = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1203, 1927, 2003, 2006, 2013, 2014, 2055})
 """Too many connections, shutting down, connection lost in one of its forms."""
 SQL_MODE = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
@@ -61,6 +75,10 @@ def translated(error: Exception) -> DatabaseError:
         return Retriable(text)
     if code in BAD_VALUE:
         return BadValue(text)
+    if code in FULL or (code in STORAGE and any(part in text for part in OS_FULL)):
+        return Full(text)
+    if code in STORAGE:
+        return StorageFailed(text)
     if code in AWAY or isinstance(error, InterfaceError):
         return Unreachable(text)
     return DatabaseError(text)
@@ -123,7 +141,7 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
     errors = ERRORS
 
     def __init__(
-        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 60.0
+        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 10.0
     ) -> None:
         self._options = connect_options(url)
         self._timeout = connect_timeout

@@ -9,7 +9,15 @@ import asyncpg
 from sqlalchemy import bindparam
 
 from palpo.db.deferred import Batch
-from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
+from palpo.db.errors import (
+    BadValue,
+    DatabaseError,
+    Full,
+    Retriable,
+    StorageFailed,
+    UniqueViolation,
+    Unreachable,
+)
 from palpo.db.pool import Pool
 from palpo.db.position import stream_position
 from palpo.db.postgresql_writes import combined, single_statement
@@ -28,6 +36,9 @@ DRIVER_ERRORS = (
 )
 RETRIABLE = frozenset({"40001", "40P01", "55P03"})
 """serialization_failure, deadlock_detected, lock_not_available."""
+FULL = "53100"
+STORAGE = frozenset({"25006", "58000", "58030", "58P01"})
+"""read_only_sql_transaction, system_error, io_error, undefined_file."""
 AWAY = ("08", "57P", "53300")
 """The SQLSTATEs of connections lost or refused begin so."""
 
@@ -51,6 +62,10 @@ def translated(error: Exception) -> DatabaseError:
         return BadValue(text)
     if isinstance(error, OSError | EOFError | asyncpg.PostgresConnectionError) or code.startswith(AWAY):
         return Unreachable(text or type(error).__name__)
+    if code == FULL:
+        return Full(text)
+    if code in STORAGE:
+        return StorageFailed(text)
     # The driver's own state is confused where the server's farewell came between two statements.
     confused = isinstance(error, asyncpg.InternalClientError)
     if confused or (isinstance(error, asyncpg.InterfaceError) and "closed" in text):
@@ -146,7 +161,7 @@ class PostgresEngine(ServerEngine["Connection"]):
     errors = ERRORS
 
     def __init__(
-        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 60.0
+        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 10.0
     ) -> None:
         self._url = url
         self._timeout = connect_timeout

@@ -149,7 +149,8 @@ class ServerEngine(ABC, Generic[C]):
     """A database on a server.
 
     ``readers`` bounds the connections that read; one more writes. ``patience`` is how many seconds a
-    unit of work, or a group of them, may take: a server that went away without a word is found so.
+    read may take, with its waiting for a connection, and a group of writes: a server that went away
+    without a word, or hangs, is found so.
     """
 
     dialect: str
@@ -172,19 +173,23 @@ class ServerEngine(ABC, Generic[C]):
 
     async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
         try:
-            return await self._read_once(unit)
-        except Unreachable:
-            # The connection may have been lost while it waited in the pool: once more, on another.
-            return await self._read_once(unit)
+            async with asyncio.timeout(self._patience):
+                try:
+                    return await self._read_once(unit)
+                except Unreachable:
+                    # The connection may have been lost while it waited in the pool: once more, on another.
+                    return await self._read_once(unit)
+        except TimeoutError as error:
+            raise Unreachable("the database does not answer") from error
 
     async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._read.lend() as connection:
             try:
-                async with asyncio.timeout(self._patience):
-                    return await unit(self._transaction(connection))
-            except TimeoutError as error:
+                return await unit(self._transaction(connection))
+            except asyncio.CancelledError:
+                # In the middle of a statement: nobody is to wait for its end.
                 self._abandon(connection)
-                raise Unreachable("the database does not answer") from error
+                raise
 
     async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
         async with self._write.lend() as connection:

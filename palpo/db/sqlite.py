@@ -8,6 +8,7 @@ so reads run where they are called.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -16,7 +17,15 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from palpo.db.engine import Commit, Committed
-from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation
+from palpo.db.errors import (
+    BadValue,
+    DatabaseError,
+    Full,
+    Retriable,
+    StorageFailed,
+    UniqueViolation,
+    Unreachable,
+)
 from palpo.db.position import ADVANCE, CURRENT
 from palpo.db.statements import UNHEX, Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
@@ -24,7 +33,6 @@ from palpo.db.transaction import Row, Transaction, WriteTransaction
 T = TypeVar("T")
 PRAGMAS = (
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
@@ -108,6 +116,11 @@ class SqliteTransaction:
 
 
 SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
+STORAGE = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL}
+)
+READER_BUSY_MS = 1000
+"""How long a read waits, in the event loop, for a lock; that is for a file that is being recovered only."""
 
 
 def translated(error: Exception) -> DatabaseError:
@@ -119,16 +132,23 @@ def translated(error: Exception) -> DatabaseError:
         return UniqueViolation(text)
     if isinstance(error, sqlite3.OperationalError) and "locked" in text:
         return Retriable(text)
-    return DatabaseError(text)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return Full(text)
+    return StorageFailed(text) if code in STORAGE else DatabaseError(text)
 
 
 class SqliteEngine:
-    """A database in the file ``path``; its directory must exist."""
+    """A database in the file ``path``; its directory must exist.
+
+    ``patience`` is how many seconds a group waits for another process that writes.
+    """
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = 10.0) -> None:
         self._path = path
+        self._patience = patience
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
@@ -137,6 +157,7 @@ class SqliteEngine:
         self._writer = await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)
         self._reader = self._connect()
         self._reader.execute("PRAGMA query_only = ON")
+        self._reader.execute(f"PRAGMA busy_timeout = {READER_BUSY_MS}")
 
     async def close(self) -> None:
         if self._reader is not None:
@@ -162,13 +183,15 @@ class SqliteEngine:
             raise DatabaseError("the database is not open")
         transaction = SqliteTransaction(connection)
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             results = [run_to_end(unit(transaction)) for unit in units]
             run_to_end(transaction.finish())
             connection.execute("COMMIT")
         except BaseException as error:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                # Where even that fails, the next BEGIN says so.
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
             raise
@@ -185,9 +208,20 @@ class SqliteEngine:
         )
         connection.create_function(UNHEX, 1, bytes.fromhex, deterministic=True)
         enable_wal(connection)
+        connection.execute(f"PRAGMA busy_timeout = {round(self._patience * 1000)}")
         for pragma in PRAGMAS:
             connection.execute(pragma)
         return connection
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin to write; raises Unreachable where another process has been writing all the time."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise Unreachable("the database is locked by another process") from error
+        raise
 
 
 def enable_wal(connection: sqlite3.Connection, *, attempts: int = 500) -> None:

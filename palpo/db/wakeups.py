@@ -18,6 +18,9 @@ import msgspec
 
 from palpo.db.engine import EVERYTHING, Commit
 
+PATIENCE_S = 5.0
+"""How long a link may take to send a message, or to bring it back; one that takes longer is lost."""
+
 OnCommit = Callable[[Commit], None]
 ReadPosition = Callable[[], Awaitable[int]]
 
@@ -114,6 +117,8 @@ class Relay:
         self._pending: list[Commit] = []
         self._changed = asyncio.Event()
         self._is_open = False
+        self._unheard = 0.0
+        """When the first message was sent that has not come back to us, by the loop's clock; 0: none."""
         self._stopping = False
         self._on_commit: OnCommit = lambda commit: None
         self._task: asyncio.Task[None] | None = None
@@ -148,13 +153,18 @@ class Relay:
             if self._pending:
                 await self._send()
             elif self._is_open and not self._stopping:
-                await self._changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE_S if self._unheard else None):
+                        await self._changed.wait()
                 self._changed.clear()
+                self._check_heard()
 
     async def _send(self) -> None:
         sent, self._pending = self._pending, []
         try:
-            await self._link.send(encode(sent, sender=self._sender, limit=self._limit))
+            async with asyncio.timeout(PATIENCE_S):
+                await self._link.send(encode(sent, sender=self._sender, limit=self._limit))
+            self._unheard = self._unheard or asyncio.get_running_loop().time()
         except Exception:  # noqa: BLE001 - each link has its own errors; all mean that it is lost
             later, self._pending = self._pending, sent
             for commit in later:
@@ -173,12 +183,22 @@ class Relay:
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._backoff_s)
 
+    def _check_heard(self) -> None:
+        """What is sent comes back to the sender too: where it does not, the link only seems to be there."""
+        if self._unheard and asyncio.get_running_loop().time() - self._unheard >= PATIENCE_S:
+            self._lost()
+
     def _lost(self) -> None:
         self._is_open = False
+        self._unheard = 0.0
         self._changed.set()
 
     def _receive(self, message: str) -> None:
         decoded = decode(message)
-        if decoded is not None and decoded[0] != self._sender:
+        if decoded is None:
+            return
+        if decoded[0] == self._sender:
+            self._unheard = 0.0
+        else:
             for commit in decoded[1]:
                 self._on_commit(commit)

@@ -7,15 +7,19 @@ No more than ``CHUNK`` bytes of it are in memory at once, whatever its size.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
+
+from palpo.core.errors import InsufficientStorage, Unavailable
+from palpo.db.condition import Condition
 
 CHUNK = 256 * 1024
 """Bytes that are gathered before they are written, or read at once."""
@@ -51,7 +55,18 @@ class StoredBlob:
 
 
 class BlobStore(Protocol):
-    """Where content is kept. Its methods raise Unavailable where that cannot be reached."""
+    """Where content is kept.
+
+    Its methods raise Unavailable where that cannot be reached, or written to, and InsufficientStorage
+    where it is full.
+    """
+
+    condition: Condition
+    """Whether it could be used when that was tried last."""
+
+    async def probe(self) -> None:
+        """See whether it can be used, for ``condition``; raises what using it raises."""
+        ...
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
@@ -116,7 +131,7 @@ class ScratchFolder:
         try:
             yield path
         finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await asyncio.to_thread(_remove, path)
 
 
 async def spool(path: Path, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
@@ -169,4 +184,24 @@ async def scratch_file(store: BlobStore) -> AsyncIterator[Path]:
     try:
         yield path
     finally:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await asyncio.to_thread(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    # What cannot be removed now is, a day later.
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def using(condition: Condition) -> Iterator[None]:
+    """For work on local files: raises InsufficientStorage, or Unavailable, where the disk fails."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise  # Of who sends it.
+    except OSError as error:
+        condition.failed(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InsufficientStorage("The server's disk for media is full; try again later") from error
+        raise Unavailable("The server's media cannot be stored or read at the moment") from error

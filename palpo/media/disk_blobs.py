@@ -15,7 +15,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from palpo.core.errors import NotFound
-from palpo.media.blobs import CHUNK, Blob, ScratchFolder, StoredBlob, file_blob, spool
+from palpo.db.condition import Condition
+from palpo.media.blobs import CHUNK, Blob, ScratchFolder, StoredBlob, file_blob, spool, using
+
+PROBE = 256 * 1024
+"""Bytes that are written to see whether something can be."""
 
 
 class DiskBlobStore:
@@ -24,24 +28,36 @@ class DiskBlobStore:
     def __init__(self, root: Path) -> None:
         self._blobs = root / "blobs"
         self._scratch = ScratchFolder(root / "tmp")
+        self.condition = Condition("media folder")
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
-        async with self._scratch.file() as path:
-            blob = await spool(path, chunks, limit=limit)
-            await asyncio.to_thread(self._keep, path, blob.sha256)
+        with using(self.condition):
+            async with self._scratch.file() as path:
+                blob = await spool(path, chunks, limit=limit)
+                await asyncio.to_thread(self._keep, path, blob.sha256)
+        self.condition.works()
         return blob
+
+    async def probe(self) -> None:
+        """Store something, and remove it again."""
+        with using(self.condition):
+            async with self._scratch.file() as path:
+                await asyncio.to_thread(_write, path, bytes(PROBE))
+        self.condition.works()
 
     async def has(self, sha256: bytes) -> bool:
         """Whether the content is there."""
-        return await asyncio.to_thread(self._file(sha256).is_file)
+        with using(self.condition):
+            return await asyncio.to_thread(self._file(sha256).is_file)
 
     async def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from ``start`` to before ``stop``; raises NotFound at the first."""
-        try:
-            file = await asyncio.to_thread(self._file(sha256).open, "rb")
-        except FileNotFoundError:
-            raise _missing() from None
+        with using(self.condition):
+            try:
+                file = await asyncio.to_thread(self._file(sha256).open, "rb")
+            except FileNotFoundError:
+                raise _missing() from None
         try:
             file.seek(start)
             left = None if stop is None else stop - start
@@ -67,13 +83,15 @@ class DiskBlobStore:
 
     async def adopt(self, path: Path) -> Blob:
         """Store the content of a scratch file, which is moved."""
-        blob = await asyncio.to_thread(file_blob, path)
-        await asyncio.to_thread(self._keep, path, blob.sha256)
+        with using(self.condition):
+            blob = await asyncio.to_thread(file_blob, path)
+            await asyncio.to_thread(self._keep, path, blob.sha256)
         return blob
 
     async def delete(self, sha256: bytes, *, before_ts: int | None = None) -> bool:
         """Remove content, unless it was stored since ``before_ts``; whether it was there and is gone."""
-        return await asyncio.to_thread(self._delete, self._file(sha256), before_ts)
+        with using(self.condition):
+            return await asyncio.to_thread(self._delete, self._file(sha256), before_ts)
 
     async def stored(self) -> AsyncIterator[StoredBlob]:
         """All content, in no order."""
@@ -101,6 +119,11 @@ class DiskBlobStore:
     def _file(self, sha256: bytes) -> Path:
         name = sha256.hex()
         return self._blobs / name[:2] / name[2:4] / name
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    _flush(path)
 
 
 def _in_folder(folder: Path) -> list[StoredBlob]:

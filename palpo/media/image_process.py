@@ -15,6 +15,7 @@ It ends after ``IDLE_SECONDS`` without a job. Its address space and its files ar
 system; its time is limited by whoever started it.
 """
 
+import errno
 import json
 import os
 import resource
@@ -37,6 +38,8 @@ MAX_FILE = 64 * 1024 * 1024
 """Bytes of a thumbnail."""
 BASE_MEMORY = 512 * 1024 * 1024
 MAX_FRAMES = 200
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
+"""Why a thumbnail cannot be written."""
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 MAX_PROFILE = 64 * 1024
 
@@ -69,6 +72,9 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
             return _thumbnail(image, job) if job["op"] == "thumbnail" else _facts(image)
     except (TooLarge, MemoryError):
         return {"error": "too_large"}
+    except OSError as error:
+        # The decoders raise it too, of malformed files, without a number.
+        return {"error": "storage", "errno": error.errno} if error.errno in DISK else {"error": "unsupported"}
     except Exception:  # noqa: BLE001 - Pillow's decoders raise whatever a malformed file provokes
         return {"error": "unsupported"}
 

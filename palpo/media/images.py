@@ -86,8 +86,8 @@ class ImageWorkers:
     async def thumbnail(self, source: Path, target: Path, spec: ThumbnailSpec) -> ImageFacts:
         """Write a thumbnail to ``target``, at least of the size asked for where the source is.
 
-        Writes nothing, and says so, where the source itself will do. Raises ImageUnsupported and
-        ImageTooLarge.
+        Writes nothing, and says so, where the source itself will do. Raises ImageUnsupported,
+        ImageTooLarge, and OSError where the disk does not take it.
         """
         job = {
             "op": "thumbnail",
@@ -112,6 +112,8 @@ class ImageWorkers:
         error = answer.get("error")
         if error == "too_large":
             raise ImageTooLarge
+        if error == "storage":
+            raise OSError(answer["errno"], "The thumbnail cannot be written")
         if error is not None:
             raise ImageUnsupported
         return answer

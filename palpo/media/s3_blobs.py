@@ -20,19 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-import structlog
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from palpo.config.loader import ConfigError
 from palpo.config.model import S3Config
 from palpo.core.errors import NotFound, Unavailable
-from palpo.media.blobs import Blob, ScratchFolder, StoredBlob, file_blob, spool
+from palpo.db.condition import Condition
+from palpo.media.blobs import Blob, ScratchFolder, StoredBlob, file_blob, spool, using
 
 if TYPE_CHECKING:
     from obstore.store import S3Config as Settings
-
-log = structlog.get_logger("palpo.media")
 
 PART = 8 * 1024 * 1024
 """Bytes that are sent at once; services want at least 5 MiB."""
@@ -86,13 +84,19 @@ class S3BlobStore:
     def __init__(self, bucket: S3Store, scratch: Path) -> None:
         self._bucket = bucket
         self._scratch = ScratchFolder(scratch)
+        self.condition = Condition("media bucket")
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
-        async with self._scratch.file() as path:
-            blob = await spool(path, chunks, limit=limit)
-            await self._send(path, blob)
+        with using(self.condition):
+            async with self._scratch.file() as path:
+                blob = await spool(path, chunks, limit=limit)
+                await self._send(path, blob)
         return blob
+
+    async def probe(self) -> None:
+        """Ask for what is there, or is not."""
+        await self._stored_at(bytes(32))
 
     async def has(self, sha256: bytes) -> bool:
         """Whether the content is there."""
@@ -104,7 +108,7 @@ class S3BlobStore:
         stop = size if stop is None else min(stop, size)
         while start < stop:
             end = min(start + PIECE, stop)
-            with _asking("read"):
+            with _asking("read", self.condition):
                 piece = await obstore.get_range_async(self._bucket, _key(sha256), start=start, end=end)
             if len(piece) != end - start:
                 raise Unavailable("The media storage broke off")
@@ -115,7 +119,8 @@ class S3BlobStore:
     async def local(self, sha256: bytes) -> AsyncIterator[Path]:
         """A copy of the content, to be read only, while the context lasts; raises NotFound."""
         async with self._scratch.file() as path:
-            await spool(path, self.read(sha256), limit=await self._size(sha256))
+            with using(self.condition):
+                await spool(path, self.read(sha256), limit=await self._size(sha256))
             yield path
 
     def scratch(self) -> Path:
@@ -134,13 +139,13 @@ class S3BlobStore:
         stored_ts = await self._stored_at(sha256)
         if stored_ts is None or (before_ts is not None and stored_ts >= before_ts):
             return False
-        with _asking("delete"):
+        with _asking("delete", self.condition):
             await obstore.delete_async(self._bucket, _key(sha256))
         return True
 
     async def stored(self) -> AsyncIterator[StoredBlob]:
         """All content, in no order; what else is in the bucket is left out."""
-        with _asking("list"):
+        with _asking("list", self.condition):
             async for objects in obstore.list(self._bucket):
                 for item in objects:
                     sha256 = _sha256(item["path"])
@@ -150,18 +155,18 @@ class S3BlobStore:
 
     async def _send(self, path: Path, blob: Blob) -> None:
         """Store a file under its name, again where it is there already: so it is as new as any other."""
-        with _asking("write"):
+        with _asking("write", self.condition):
             await obstore.put_async(
                 self._bucket, _key(blob.sha256), path, chunk_size=PART, max_concurrency=PARTS_AT_ONCE
             )
 
     async def _size(self, sha256: bytes) -> int:
-        with _asking("read"):
+        with _asking("read", self.condition):
             return (await obstore.head_async(self._bucket, _key(sha256)))["size"]
 
     async def _stored_at(self, sha256: bytes) -> int | None:
         try:
-            with _asking("read"):
+            with _asking("read", self.condition):
                 found = await obstore.head_async(self._bucket, _key(sha256))
         except NotFound:
             return None
@@ -169,16 +174,18 @@ class S3BlobStore:
 
 
 @contextmanager
-def _asking(what: str) -> Iterator[None]:
+def _asking(what: str, condition: Condition) -> Iterator[None]:
     """Raises NotFound where there is no such object to be read, Unavailable where the service fails."""
     try:
         yield
     except (BaseError, OSError) as error:
         # Where the service finds nothing to write to or to list, it is the bucket that is missing.
         if what == "read" and isinstance(error, FileNotFoundError | NotFoundError):
+            condition.works()
             raise NotFound("The content is not there") from None
-        log.warning("s3_failed", operation=what, error=str(error)[:500])
+        condition.failed(f"{what}: {str(error)[:500]}")
         raise Unavailable("The media storage is away for the moment") from error
+    condition.works()
 
 
 def _key(sha256: bytes) -> str:

@@ -15,6 +15,13 @@ def open_store(config: MediaConfig, folder: Path) -> BlobStore:
 
     Raises ConfigError.
     """
+    try:
+        return _open(config, folder)
+    except OSError as error:
+        raise ConfigError(f"media: {error.filename or folder}: {error.strerror}") from error
+
+
+def _open(config: MediaConfig, folder: Path) -> BlobStore:
     if not config.s3.bucket:
         return DiskBlobStore(folder)
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from palpo.config.model import MediaConfig
 from palpo.core.errors import (
@@ -19,8 +21,9 @@ from palpo.core.errors import (
 )
 from palpo.core.identifiers import MxcUri, parse_mxc_uri
 from palpo.db.engine import Database
-from palpo.db.transaction import WriteTransaction
-from palpo.media.blobs import Blob, BlobStore, BlobTooLarge, scratch_file
+from palpo.db.errors import DatabaseError, StorageFailed, Unreachable
+from palpo.db.transaction import WriteTransaction, WriteUnit
+from palpo.media.blobs import Blob, BlobStore, BlobTooLarge, scratch_file, using
 from palpo.media.headers import checked_type
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from palpo.media.remote import RemoteMedia
@@ -31,6 +34,8 @@ from palpo.storage.media_references import user_bytes
 from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks
 from palpo.streams.wakeups import Wakeups
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT_MS = 20_000
 MAX_TIMEOUT_MS = 60_000
@@ -138,7 +143,7 @@ class Media:
                 await storage.insert(tx, record)
             return fits
 
-        if not await self._db.write(unit):
+        if not await self._note(blob, unit):
             await discard(self._db, self._blobs, [blob.sha256])
             raise self._over_quota()
         return record
@@ -176,7 +181,7 @@ class Media:
             tx.notify(_topic(media_id))
             return None
 
-        refusal = await self._db.write(unit)
+        refusal = await self._note(blob, unit)
         if refusal is not None:
             await discard(self._db, self._blobs, [blob.sha256])
             raise refusal
@@ -247,7 +252,8 @@ class Media:
     async def _make_thumbnail(self, record: MediaRecord, source: bytes, spec: ThumbnailSpec) -> Thumbnail:
         async with scratch_file(self._blobs) as target:
             async with self._blobs.local(source) as path:
-                facts = await self._images.thumbnail(path, target, spec)
+                with using(self._blobs.condition):
+                    facts = await self._images.thumbnail(path, target, spec)
             if facts.original:
                 return Thumbnail(sha256=source, size=record.size, content_type=facts.content_type)
             blob = await self._blobs.adopt(target)
@@ -267,6 +273,15 @@ class Media:
         except BlobTooLarge:
             over_quota = limit < most and (declared is None or declared <= most)
             raise (self._over_quota() if over_quota else too_large) from None
+
+    async def _note(self, blob: Blob, unit: WriteUnit[T]) -> T:
+        """Write of whom ``blob`` is; where nothing can be written, it is not left lying either."""
+        try:
+            return await self._db.write(unit)
+        except (StorageFailed, Unreachable):
+            with suppress(DatabaseError, MatrixError):
+                await discard(self._db, self._blobs, [blob.sha256])
+            raise
 
     async def _left(self, user_id: str) -> int | None:
         """How many more bytes a user may upload; None: any number."""

@@ -19,7 +19,7 @@ from functools import partial
 from palpo.core.errors import MatrixError
 from palpo.core.room_versions import RoomVersion
 from palpo.db.engine import Database
-from palpo.db.errors import UniqueViolation
+from palpo.db.errors import UniqueViolation, Unreachable
 from palpo.db.transaction import Transaction
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
@@ -133,6 +133,9 @@ class RoomWriter:
                 try:
                     await self._write(group)
                 except Exception as error:  # noqa: BLE001 - the loop serves every room
+                    if isinstance(error, Unreachable):
+                        # What waits behind would only wait as long, one group after the other.
+                        group, self._waiting = [*group, *self._waiting], []
                     for submission in group:
                         _fail(submission, error)
 
@@ -185,6 +188,8 @@ class RoomWriter:
                 continue
             try:
                 built = await self._build(submission, heads)
+            except Unreachable:
+                raise
             except Exception as error:  # noqa: BLE001 - it is the submitter's, who awaits the future
                 _fail(submission, error)
                 continue

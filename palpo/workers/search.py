@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from palpo.db.engine import EVERYTHING, Commit
-from palpo.db.errors import DatabaseError
+from palpo.db.errors import AWAY, DatabaseError
 from palpo.services.search_index import SearchIndex
 from palpo.services.user_directory import UserDirectory
 from palpo.streams.leases import Lease
@@ -44,7 +44,8 @@ class SearchWorker:
                 if not await self._rebuild():
                     self._wake.set()
             except DatabaseError as error:
-                log.warning("search_index_behind", error=str(error))
+                if not isinstance(error, AWAY):
+                    log.warning("search_index_behind", error=str(error))
                 self._wake.set()
                 await asyncio.sleep(PAUSE_S)
 

@@ -62,6 +62,12 @@ class ServerProcess:
                 time.sleep(0.05)
         raise AssertionError(f"no answer in {START_SECONDS} s: {self.log}")
 
+    @property
+    def pid(self) -> int:
+        """Its process ID."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without warning."""
         self._end(signal.SIGKILL)

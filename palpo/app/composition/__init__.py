@@ -95,6 +95,7 @@ class Composition(SyncServices):
             images=self.images,
             media=self.media,
             media_cleanup=self.media_cleanup,
+            health=self.health,
             url_previews=self.url_previews,
             account_data=self.account_data,
             filters=self.filters,

@@ -10,6 +10,7 @@ from palpo.media.blobs import BlobStore
 from palpo.media.images import ImageWorkers
 from palpo.media.remote import NoRemoteMedia
 from palpo.media.stores import open_store
+from palpo.services.health import Health
 from palpo.services.media import Media
 from palpo.services.media_cleanup import MediaCleanup
 from palpo.services.url_previews import UrlPreviews
@@ -43,6 +44,10 @@ class MediaServices(UserDataServices):
     @cached_property
     def media_cleanup(self) -> MediaCleanup:
         return MediaCleanup(self.db, self.clock, self.blobs)
+
+    @cached_property
+    def health(self) -> Health:
+        return Health(self.db, self.blobs)
 
     @cached_property
     def url_previews(self) -> UrlPreviews:
