@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_origin, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from palpo.core.errors import BadJson, InvalidParam, MissingParam, NotJson
 from palpo.wire.endpoint import Endpoint, NoBody, NoParams, Stream
+
+T = TypeVar("T")
 
 MAX_QUERY_FIELDS = 1000
 MAY_BE_EMPTY = frozenset({"state_key"})
@@ -66,17 +68,22 @@ class Codec:
         return values
 
     def _json(self, body: bytes) -> Any:
-        try:
-            if not body.isascii():
-                # The decoder does not look into the values that it skips.
-                body.decode()
-            return self._decoder.decode(body or b"{}")
-        except msgspec.ValidationError as error:
-            if "missing required" in str(error):
-                raise MissingParam(str(error)) from None
-            raise BadJson(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise NotJson(f"The body is not JSON: {error}") from None
+        return decode(self._decoder, body or b"{}")
+
+
+def decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    """What JSON from a client says; raises MissingParam, BadJson and NotJson."""
+    try:
+        if isinstance(data, bytes) and not data.isascii():
+            # The decoder does not look into the values that it skips.
+            data.decode()
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        if "missing required" in str(error):
+            raise MissingParam(str(error)) from None
+        raise BadJson(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotJson(f"The body is not JSON: {error}") from None
 
 
 def _no_body(body: bytes) -> Any:

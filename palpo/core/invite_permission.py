@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from palpo.core.identifiers import server_name_of
-from palpo.core.push_rules.glob import compile_glob, is_literal
+from palpo.core.push_rules.glob import Work, compile_glob, is_literal
 
 MAX_GLOBS = 50
 """Patterns with wildcards that are looked at, of each list."""
@@ -67,4 +67,5 @@ def _listed(patterns: Sequence[str], subject: str) -> bool:
     if any(pattern.lower() == lowered for pattern in patterns):
         return True
     globs = (pattern for pattern in patterns if len(pattern) <= MAX_GLOB and not is_literal(pattern))
-    return any(_glob(pattern)(subject) for pattern in islice(globs, MAX_GLOBS))
+    work = Work()
+    return any(_glob(pattern)(subject, work) for pattern in islice(globs, MAX_GLOBS))

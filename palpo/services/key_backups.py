@@ -15,10 +15,10 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import key_backups as storage
 from palpo.storage.key_backups import BackedUpSession, Backup
 
-PAGE = 500
-"""Sessions that are read at a time."""
+PAGE = 100
+"""Sessions that are read or written at a time."""
 MAX_ALGORITHM = 255
-MAX_SESSIONS = 20_000
+MAX_SESSIONS = 5_000
 """Sessions in one request, which has not place for as many that are real."""
 MAX_SESSION_DATA = 64 * 1024
 """Bytes: what the spec's algorithm makes of a session has less than one thousand."""
@@ -30,6 +30,12 @@ class Contents:
 
     etag: str
     count: int
+
+
+def check_number(sessions: int) -> None:
+    """Raises TooLarge for too many sessions at once."""
+    if sessions > MAX_SESSIONS:
+        raise TooLarge(f"More than {MAX_SESSIONS} sessions at once")
 
 
 def make_session(
@@ -123,12 +129,17 @@ class KeyBackups:
     async def put_sessions(self, user_id: str, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
         """Store sessions where they are better than those that are there.
 
+        Some at a time: others write in between, and where it ends early the client sends all of them again.
         Raises NotFound, Forbidden (M_WRONG_ROOM_KEYS_VERSION) for any but the current version, and
         TooLarge for too many at once.
         """
-        if len(sessions) > MAX_SESSIONS:
-            raise TooLarge(f"More than {MAX_SESSIONS} sessions at once")
+        check_number(len(sessions))
+        contents = await self._put_some(user_id, version, sessions[:PAGE])
+        for start in range(PAGE, len(sessions), PAGE):
+            contents = await self._put_some(user_id, version, sessions[start : start + PAGE])
+        return contents
 
+    async def _put_some(self, user_id: str, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
         async def unit(tx: WriteTransaction) -> Contents:
             backup = await _existing(tx, user_id, version)
             await storage.lock(tx, backup.version)

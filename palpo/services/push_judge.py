@@ -15,6 +15,7 @@ from palpo.services.push_rules import PushRules
 from palpo.services.state_at import StateAt
 from palpo.services.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
+from palpo.streams.turns import Turns
 
 
 class PushJudge:
@@ -49,7 +50,9 @@ class PushJudge:
         context = (await self._push_rooms.at(stored)).context(event.sender)
         names = await self._push_rooms.display_names(stored.state_after, users)
         found = {}
+        turns = Turns()
         for user_id in users:
+            await turns.breathe()
             evaluator = await self._push_rules.evaluator(user_id)
             follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
             actions = evaluator.evaluate(event, context, names.get(user_id), follows=follows)

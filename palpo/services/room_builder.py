@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from palpo.storage.events import NewEvent
 from palpo.storage.memberships import Membership
 from palpo.storage.rooms import HeadRow
 from palpo.streams.clock import Clock
+from palpo.streams.turns import Turns
 
 STRIPPED_TYPES = (
     "m.room.create",
@@ -34,8 +34,6 @@ STRIPPED_TYPES = (
 )
 """The state that invites and knocks show, besides the membership itself (spec: "Stripped state")."""
 MAX_DEPTH = 2**53 - 1
-BREATH = 50
-"""Events that are built at a stretch, some 25 ms, before other requests have their turn."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,10 +78,10 @@ class RoomBuilder:
         return await self._add_all(self._first_event(rules, room_id, drafts[0]), drafts[1:])
 
     async def _add_all(self, built: Built, drafts: Iterable[Draft]) -> Built:
-        for number, draft in enumerate(drafts, 1):
+        turns = Turns()
+        for draft in drafts:
+            await turns.breathe()
             await self._add(built, draft)
-            if number % BREATH == 0:
-                await asyncio.sleep(0)
         return built
 
     def _first_event(self, rules: RoomVersion, room_id: str | None, draft: Draft) -> Built:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -37,6 +36,7 @@ from palpo.storage import memberships, relations
 from palpo.storage import search as storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.search import Wanted
+from palpo.streams.turns import Turns
 from palpo.wire.client.filters import RoomEventFilter
 
 GroupKey = Literal["room_id", "sender"]
@@ -49,8 +49,6 @@ MAX_READ: Final = 2_000_000
 """Characters of candidates: some seconds of work at most, in short stretches."""
 MAX_MARKED: Final = 8192
 """Characters of results that are looked through for words to highlight."""
-STRETCH_S: Final = 0.005
-"""How long others wait at a time for texts to be compared."""
 PAGE: Final = 250
 ROOMS_AT_ONCE: Final = 200
 BATCHES: Final = 10
@@ -176,6 +174,7 @@ class Search:
         """Look through matches from the newest on, until there are enough or it has been enough work."""
         hits: list[Hit] = []
         encrypted: dict[str, bool] = {}
+        turns = Turns()
         at, scanned, read, complete = matching.before, 0, 0, False
         while not complete and scanned < MAX_SCANNED and read < MAX_READ and len(hits) < matching.enough:
             page = await self._matches(matching, at)
@@ -186,6 +185,7 @@ class Search:
                 found = await self._visible(matching, [event_id for _, event_id in page], encrypted)
                 hits += await matching.hits(found)
                 read += sum(len(_text(item) or "") for item in found)
+                await turns.breathe()
         if not matching.query.recent:
             hits.sort(key=_by_rank)
         return _Scan(hits=hits, end=at, complete=complete)
@@ -272,8 +272,9 @@ class _Matching:
     async def hits(self, found: Sequence[StoredEvent]) -> list[Hit]:
         """Those of ``found`` that match, with their ranks."""
         hits: list[Hit] = []
-        began = time.perf_counter()
+        turns = Turns()
         for item in found:
+            await turns.breathe()
             text = _text(item) or ""
             if len(text) > LONG:
                 rank = await asyncio.to_thread(self.term.rank, text)
@@ -281,9 +282,6 @@ class _Matching:
                 rank = self.term.rank(text)
             if rank:
                 hits.append(Hit(event=item, rank=rank))
-            if time.perf_counter() - began > STRETCH_S:
-                await asyncio.sleep(0)
-                began = time.perf_counter()
         return hits
 
     def highlights(self, hits: Sequence[Hit]) -> list[str]:

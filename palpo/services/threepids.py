@@ -246,7 +246,8 @@ class ThirdPartyIds:
                 raise EmailError("this server sends no email", permanent=True)
             await self._mailer.send(session.address, _SUBJECTS[session.purpose].format(server=server), text)
         except EmailError as error:
-            await self._db.write(lambda tx: storage.end_session(tx, session.session_id))
+            unknown = error.unknown
+            await self._db.write(lambda tx: _not_sent(tx, session, is_unknown=unknown))
             if error.permanent:
                 raise Forbidden("Email cannot be sent there", errcode="M_THREEPID_DENIED") from error
             raise Unavailable("Email cannot be sent at the moment") from error
@@ -270,6 +271,17 @@ async def _begin(tx: WriteTransaction, new: Session, now: int) -> tuple[Session,
         )
     await storage.put_session(tx, new)
     return new, owner
+
+
+async def _not_sent(tx: WriteTransaction, session: Session, *, is_unknown: bool) -> None:
+    """Forget a validation of which no message went out; of one that perhaps did, the attempt only.
+
+    So a link that arrived is good, and the same attempt made again sends another.
+    """
+    if is_unknown:
+        await storage.put_session(tx, msgspec.structs.replace(session, send_attempt=-1))
+    else:
+        await storage.end_session(tx, session.session_id)
 
 
 def canonical_email(text: str) -> str:

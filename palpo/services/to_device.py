@@ -33,6 +33,7 @@ from palpo.storage import devices
 from palpo.storage import to_device as storage
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 ALL_DEVICES = "*"
@@ -42,7 +43,11 @@ PRUNE_MS = 3600 * 1000
 EMPTIED_BOUND = 50_000
 MAX_EVENT = 64 * 1024
 """Bytes of one message: as many as an event in a room has."""
-MAX_COPIES = 10_000
+MAX_USERS = 5_000
+"""Users in one request: clients send to some hundred devices at a time."""
+FEW = 20
+"""Messages of which it is not asked first whether their devices are there."""
+MAX_COPIES = 5_000
 MAX_COPIED = 32 * 1024 * 1024
 """Messages, and bytes, that one request may add to queues: ``*`` has one copied to many."""
 
@@ -78,7 +83,8 @@ class ToDevice:
         """
         if not storable(event_type) or not storable(txn_id):
             raise InvalidParam("An event type and a transaction ID have 1 to 255 bytes, and no NUL")
-        encoded = _encoded(messages, event_type, requester.user_id)
+        check_users(len(messages))
+        encoded = await _encoded(await self._known(messages), event_type, requester.user_id)
         hash_ = storage.transaction_hash(
             requester.user_id, requester.device_id or "", "sendToDevice", event_type, txn_id
         )
@@ -98,12 +104,26 @@ class ToDevice:
         if prune:
             self._pruned_ts = now
 
+    async def _known(self, messages: Messages) -> Messages:
+        """Those messages that may be for a device here; of many, only those to devices that are."""
+        local = {
+            user: by_device
+            for user, by_device in messages.items()
+            if _possible(user) and server_name_of(user) == self._server_name
+        }
+        if sum(map(len, local.values())) <= FEW:
+            return local
+        known = await self._db.read(lambda tx: devices.ids_of(tx, list(local)))
+        return {
+            user: {each: content for each, content in local[user].items() if each in {*theirs, ALL_DEVICES}}
+            for user, theirs in known.items()
+        }
+
     async def _append(self, tx: WriteTransaction, messages: Mapping[str, Mapping[str, bytes]]) -> None:
         """Append events (JSON as clients see them) to queues; raises TooLarge for too many copies."""
-        local = [user for user in messages if server_name_of(user) == self._server_name]
-        known = await devices.ids_of(tx, local)
+        known = await devices.ids_of(tx, list(messages))
         rows = []
-        for user_id in local:
+        for user_id in messages:
             theirs = known.get(user_id, set())
             for device_id, event in messages[user_id].items():
                 if device_id == ALL_DEVICES:
@@ -143,17 +163,31 @@ class ToDevice:
             self._emptied.popitem(last=False)
 
 
-def _encoded(messages: Messages, event_type: str, sender: str) -> dict[str, dict[str, bytes]]:
+def check_users(number: int) -> None:
+    """Raises TooLarge for messages to too many users at once."""
+    if number > MAX_USERS:
+        raise TooLarge(f"Messages to more than {MAX_USERS} users at once")
+
+
+def _possible(user_id: str) -> bool:
+    return user_id.startswith("@") and ":" in user_id and storable(user_id)
+
+
+async def _encoded(messages: Messages, event_type: str, sender: str) -> dict[str, dict[str, bytes]]:
     """``messages`` as whole events' JSON, those to impossible IDs left out; raises TooLarge."""
-    return {
-        user_id: {
-            device_id: _event(event_type, sender, content)
-            for device_id, content in by_device.items()
-            if storable(device_id)
-        }
-        for user_id, by_device in messages.items()
-        if user_id.startswith("@") and ":" in user_id and storable(user_id)
-    }
+    turns = Turns()
+    encoded: dict[str, dict[str, bytes]] = {}
+    size = 0
+    for user_id, by_device in messages.items():
+        events = encoded[user_id] = {}
+        for device_id, content in by_device.items():
+            await turns.breathe()
+            if storable(device_id):
+                events[device_id] = _event(event_type, sender, content)
+                size += len(events[device_id])
+        if size > MAX_COPIED:
+            raise TooLarge("Too large messages in one request")
+    return encoded
 
 
 def _event(event_type: str, sender: str, content: Mapping[str, Any]) -> bytes:

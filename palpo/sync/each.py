@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from palpo.streams.turns import Turns
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -17,10 +19,14 @@ async def each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]
     """``work`` for each of ``items``; the results are in their order."""
     if len(items) == 1:
         return [await work(items[0])]
-    slots = asyncio.Semaphore(AT_ONCE)
+    turns = Turns()
+    waiting = iter(enumerate(items))
+    results: dict[int, R] = {}
 
-    async def one(item: T) -> R:
-        async with slots:
-            return await work(item)
+    async def some() -> None:
+        for number, item in waiting:
+            await turns.breathe()
+            results[number] = await work(item)
 
-    return await asyncio.gather(*map(one, items))
+    await asyncio.gather(*(some() for _ in range(min(AT_ONCE, len(items)))))
+    return [results[number] for number in range(len(items))]

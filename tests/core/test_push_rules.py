@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from palpo.core.push_rules import (
     set_enabled,
 )
 from palpo.core.push_rules.conditions import compile_condition, split_path
+from palpo.core.push_rules.glob import Work
 from palpo.core.room_versions import V11
 from tests.core.auth_room import ALICE, BOB, make_event
 
@@ -239,7 +241,7 @@ def holds(condition: dict[str, Any], event: Event | None = None, context: RoomCo
     rules = Ruleset(override=(PushRule(rule_id="r", actions=["notify"], conditions=[condition]),))
     by_rule = judge(event or message(), context, rules=rules) is not None
     if predicate is not None:
-        assert predicate(event or message(), context or room(), None, None) == by_rule
+        assert predicate(event or message(), context or room(), None, None, Work()) == by_rule
     return by_rule
 
 
@@ -403,3 +405,49 @@ def test_threads_are_asked_for_only_where_a_rule_does() -> None:
     assert "postcontent" not in default_rules(ALICE).to_json()
     condition = {"kind": "io.element.msc4306.thread_subscription", "subscribed": "yes"}
     assert compile_condition(condition) is None
+
+
+@pytest.mark.parametrize(
+    ("patterns", "body"),
+    [
+        ([f"xa{n}" for n in range(1000)] + ["xa"] * 1000, "xaa " * 15_000 + "xa"),
+        ([f"x-{n}" for n in range(1000)] + ["x-a"] * 1000, "x-aa " * 12_000 + "x-a"),
+        (["é", "-", "é-"] * 600, "a-é" * 12_000),
+        (["*" + "a?" * 60 + "b"] * 30, "a" * 60_000),
+        (["a" * 50 + "b" + "a" * 48] * 2000, "a" * 29_000),
+        (["a" * 50 + "b" + "a" * 48] * 2000, "a" * 500),
+    ],
+)
+def test_many_patterns_against_a_long_text_stay_cheap(patterns: list[str], body: str) -> None:
+    conditions = [{"kind": "event_match", "key": "content.body", "pattern": each} for each in patterns]
+    rule = PushRule(rule_id="r", actions=["notify"], conditions=[])
+    rules = [
+        msgspec.structs.replace(
+            rule, conditions=[condition, {"kind": "event_match", "key": "content.body", "pattern": "never"}]
+        )
+        for condition in conditions
+    ]
+    evaluator = compile_rules(Ruleset(override=tuple(rules)))
+    began = time.thread_time()
+    assert not evaluator.evaluate(message(body), room()).notify
+    # Processor time, and much more than it takes: it was minutes.
+    assert time.thread_time() - began < 2
+
+
+def test_what_may_be_spent_on_an_event_is_bounded() -> None:
+    contains = {"kind": "event_property_contains", "key": "content.list", "value": "never"}
+    words = {"kind": "event_match", "key": "content.body", "pattern": "the-end"}
+    event = message("x-y " * 10_000 + "the-end", list=["x"] * 15_000)
+
+    def judged(conditions: list[dict[str, Any]]) -> list[Any] | None:
+        rules = [
+            PushRule(rule_id=str(n), actions=[n], conditions=[each]) for n, each in enumerate(conditions)
+        ]
+        return judge(event, rules=Ruleset(override=tuple(rules)))
+
+    assert judged([words]) == [0]
+    assert judged([contains] * 5 + [words]) == [5]
+    # Too much has been looked through; what asks for no text or list still holds.
+    member_count = {"kind": "room_member_count", "is": ">1"}
+    assert judged([contains] * 100 + [words]) is None
+    assert judged([contains] * 100 + [words, member_count]) == [101]

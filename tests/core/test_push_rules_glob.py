@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palpo.core.push_rules.glob import compile_glob, compile_word_glob
+from palpo.core.push_rules.glob import Work, compile_glob, compile_word_glob, has_words
 
 TEXTS = st.text(alphabet="ab- \n", max_size=10)
 PATTERNS = st.text(alphabet="ab-*?", max_size=6)
@@ -36,12 +36,12 @@ def matches_words(pattern: str, text: str) -> bool:
 
 @given(pattern=PATTERNS, text=TEXTS)
 def test_globs_mean_what_they_say(pattern: str, text: str) -> None:
-    assert compile_glob(pattern)(text) == matches(pattern, text)
+    assert compile_glob(pattern)(text, Work()) == matches(pattern, text)
 
 
 @given(pattern=PATTERNS, text=TEXTS)
 def test_word_globs_mean_what_they_say(pattern: str, text: str) -> None:
-    assert compile_word_glob(pattern)(text) == matches_words(pattern, text)
+    assert compile_word_glob(pattern)(text, Work()) == matches_words(pattern, text)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_word_globs_mean_what_they_say(pattern: str, text: str) -> None:
     ],
 )
 def test_globs(pattern: str, text: str, expected: bool) -> None:
-    assert compile_glob(pattern)(text) is expected
+    assert compile_glob(pattern)(text, Work()) is expected
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,47 @@ def test_globs(pattern: str, text: str, expected: bool) -> None:
     ],
 )
 def test_word_globs(pattern: str, text: str, expected: bool) -> None:
-    assert compile_word_glob(pattern)(text) is expected
+    assert compile_word_glob(pattern)(text, Work()) is expected
 
 
+@given(words=st.text(alphabet="ab-é ", max_size=4), text=st.text(alphabet="ab-é ", max_size=10))
+def test_words_mean_what_they_say(words: str, text: str) -> None:
+    assert has_words(text, words, Work()) == matches_words(words, text)
+
+
+@given(word=st.text(alphabet="ab", min_size=1, max_size=3), text=st.text(alphabet="ab-é ", max_size=10))
+def test_words_of_long_texts_mean_the_same(word: str, text: str) -> None:
+    assert compile_word_glob(word)(text + " -" * 300, Work()) == matches_words(word, text)
+
+
+HOSTILE = [
+    "*a" * 120 + "*b?c",
+    "a*b?c",
+    "a" * 250 + "?bc",
+    "?" * 250 + "bc",
+    "a" * 255,
+    "- " * 120 + "-a",
+    "?a?",
+]
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
 @pytest.mark.parametrize(
-    "pattern", ["*a" * 120 + "*b?c", "a*b?c", "a" * 250 + "?bc", "?" * 250 + "bc", "a" * 255]
+    "text", ["a" * 60_000 + "bc_", "a " * 30_000 + "bc_", "- " * 30_000 + "_", "_- " * 20_000]
 )
-@pytest.mark.parametrize("text", ["a" * 60_000 + "bc_", "a " * 30_000 + "bc_"])
 def test_hostile_patterns_stay_cheap(pattern: str, text: str) -> None:
     # With backtracking these would take minutes and longer.
-    assert not compile_word_glob(pattern)(text)
-    assert not compile_glob(pattern)(text)
+    for matches in (compile_word_glob(pattern), compile_glob(pattern)):
+        work = Work()
+        matches(text, work)
+        assert work.left > -500_000, "looked on after all was spent"
+
+
+def test_what_is_not_found_in_time_is_not_there() -> None:
+    pattern = compile_word_glob("a-b*")
+    assert pattern("x " * 1000 + "a-b", Work())
+    assert not pattern("x " * 1000 + "a-b", Work(1000))
+    assert not pattern("xa-b " * 100_000 + "a-b", Work())
+    spent = Work(0)
+    assert not spent.spend(1)
+    assert not compile_word_glob("x?z")("xyz", spent)

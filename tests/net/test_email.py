@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from palpo.net.email import EmailError, Mailer, MailServer
-from tests.support.mail import SENDER, Mailbox, mailbox, text_of
+from tests.support.mail import HANG_UP, OK, SENDER, SILENCE, Mailbox, mailbox, playing, text_of
 
 
 @pytest.fixture
@@ -144,3 +146,60 @@ async def test_nobody_there() -> None:
     with pytest.raises(EmailError):
         await sending.send("a@example.org", "Subject", "text")
     await sending.close()
+
+
+@pytest.mark.parametrize("reply", [b"500 What?\r\n", HANG_UP, SILENCE], ids=["refused", "hung-up", "silent"])
+async def test_what_was_accepted_is_sent_whatever_becomes_of_the_farewell(reply: bytes | None) -> None:
+    async with playing(QUIT=reply) as (box, messages):
+        sending = mailer(box)
+        await sending.send("a@example.org", "Subject", "text")
+        await sending.close()
+        assert len(messages) == 1
+
+
+async def test_replies_of_many_lines() -> None:
+    lines = b"".join(b"250-Line %d\r\n" % n for n in range(50))
+    async with playing(EHLO=lines + OK, MESSAGE=lines + OK) as (box, messages):
+        sending = mailer(box)
+        await sending.send("a@example.org", "Subject", "text")
+        await sending.close()
+        assert len(messages) == 1
+
+
+FAILURES = {
+    "greylisting": ({"RCPT": b"451 Try again\r\n"}, False, False),
+    "no such address": ({"RCPT": b"550 Nobody\r\n"}, True, False),
+    "shuts down": ({"RCPT": b"421 Bye\r\n"}, False, False),
+    "not our sender": ({"MAIL": b"553 Not yours\r\n"}, False, False),
+    "no service": ({"GREETING": b"554 No\r\n"}, False, False),
+    "hangs up at once": ({"GREETING": HANG_UP}, False, False),
+    "hangs up before the message": ({"DATA": HANG_UP}, False, False),
+    "hangs up after the message": ({"MESSAGE": HANG_UP}, False, True),
+    "spam": ({"MESSAGE": b"554 Spam\r\n"}, True, False),
+    "full": ({"MESSAGE": b"452 Full\r\n"}, False, False),
+    "nonsense": ({"RCPT": b"\xff\xfe nonsense\r\n"}, False, False),
+    "says nothing": ({"GREETING": SILENCE}, False, False),
+    "says nothing to the message": ({"MESSAGE": SILENCE}, False, True),
+    "never ends a reply": ({"GREETING": b"220-Welcome\r\n" * 1000}, False, False),
+}
+
+
+@pytest.mark.parametrize(("replies", "permanent", "unknown"), FAILURES.values(), ids=FAILURES)
+async def test_what_mail_servers_do(replies: dict[str, bytes | None], permanent: bool, unknown: bool) -> None:
+    async with playing(**replies) as (box, _):
+        sending = Mailer(replace(mailer(box)._server, timeout_s=1.0))
+        with pytest.raises(EmailError) as caught:
+            await sending.send("a@example.org", "Subject", "text")
+        assert (caught.value.permanent, caught.value.unknown) == (permanent, unknown)
+        # Nobody is left in a thread: it is waited for.
+        await sending.close()
+
+
+async def test_those_who_wait_behind_a_silent_server_are_answered_too() -> None:
+    async with playing(GREETING=SILENCE) as (box, _):
+        sending = Mailer(replace(mailer(box)._server, timeout_s=0.5))
+        many = [sending.send("a@example.org", "Subject", "text") for _ in range(50)]
+        async with asyncio.timeout(15):
+            outcomes = await asyncio.gather(*many, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {EmailError}
+        await sending.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -103,3 +104,47 @@ async def mailbox(starttls: ssl.SSLContext | None = None) -> AsyncIterator[Mailb
     finally:
         server.close()
         await server.wait_closed()
+
+
+OK = b"250 OK\r\n"
+POLITE: dict[bytes, bytes | None] = {
+    b"": b"220 mail.example\r\n",
+    b"EHLO": OK,
+    b"MAIL": OK,
+    b"RCPT": OK,
+    b"DATA": b"354 Go on\r\n",
+    b".": OK,
+    b"QUIT": b"221 Bye\r\n",
+}
+HANG_UP = None
+"""Instead of a reply."""
+SILENCE = b""
+
+
+@asynccontextmanager
+async def playing(**replies: bytes | None) -> AsyncIterator[tuple[Mailbox, list[bytes]]]:
+    """A mail server that gives other replies than POLITE; and the messages that it was given.
+
+    ``GREETING`` is what it says first, ``MESSAGE`` what it answers to one.
+    """
+    script = {**POLITE, **{name.encode(): reply for name, reply in replies.items()}}
+    script = {{b"GREETING": b"", b"MESSAGE": b"."}.get(name, name): reply for name, reply in script.items()}
+    messages: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            verb = b""
+            while (reply := script.get(verb, b"500 What?\r\n")) is not None:
+                writer.write(reply)
+                if verb == b"DATA" and reply.startswith(b"354"):
+                    messages.append(await reader.readuntil(b"\r\n.\r\n"))
+                    verb = b"."
+                else:
+                    verb = (await reader.readuntil(b"\n")).split()[0].upper()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Mailbox(port=server.sockets[0].getsockname()[1]), messages
+    finally:
+        server.close()

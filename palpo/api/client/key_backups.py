@@ -6,12 +6,16 @@ import msgspec
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
-from palpo.services.key_backups import Contents, make_session
+from palpo.api.pieces import Pieces
+from palpo.services.key_backups import Contents, check_number, make_session
 from palpo.storage.key_backups import BackedUpSession, Backup
 from palpo.wire.client import key_backups as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 
 handlers = Handlers()
+
+ROOMS = Pieces[wire.RoomKeyBackup](wire.RoomKeyBackup)
+SESSIONS = Pieces[wire.KeyBackupData](wire.KeyBackupData)
 
 Pages = AsyncIterator[list[BackedUpSession]]
 
@@ -39,18 +43,23 @@ def _stored(session: BackedUpSession) -> wire.StoredKeyBackupData:
     )
 
 
-def _sessions(room_id: str, sessions: Mapping[str, wire.KeyBackupData]) -> list[BackedUpSession]:
-    return [
-        make_session(
-            room_id,
-            session_id,
-            first_message_index=data.first_message_index,
-            forwarded_count=data.forwarded_count,
-            is_verified=data.is_verified,
-            session_data=data.session_data,
-        )
-        for session_id, data in sessions.items()
-    ]
+def _session(room_id: str, session_id: str, data: wire.KeyBackupData) -> BackedUpSession:
+    return make_session(
+        room_id,
+        session_id,
+        first_message_index=data.first_message_index,
+        forwarded_count=data.forwarded_count,
+        is_verified=data.is_verified,
+        session_data=data.session_data,
+    )
+
+
+async def _sessions(
+    room_id: str, sessions: Mapping[str, msgspec.Raw], *, before: int = 0
+) -> list[BackedUpSession]:
+    """A room's sessions, of which ``before`` came in other rooms. Raises TooLarge, BadJson, MissingParam."""
+    check_number(before + len(sessions))
+    return [_session(room_id, session_id, data) async for session_id, data in SESSIONS.each(sessions)]
 
 
 @handlers.serves(wire.post_room_keys_version)
@@ -97,7 +106,7 @@ async def put_room_key_by_session_id(
     call: Call, params: wire.SessionParams, body: wire.KeyBackupData
 ) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys/{roomId}/{sessionId}."""
-    sessions = _sessions(params.room_id, {params.session_id: body})
+    sessions = [_session(params.room_id, params.session_id, body)]
     return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
 
 
@@ -130,7 +139,7 @@ async def put_room_keys_by_room_id(
     call: Call, params: wire.RoomParams, body: wire.RoomKeyBackup
 ) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys/{roomId}."""
-    sessions = _sessions(params.room_id, body.sessions)
+    sessions = await _sessions(params.room_id, body.sessions)
     return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
 
 
@@ -154,9 +163,9 @@ async def delete_room_keys_by_room_id(
 @handlers.serves(wire.put_room_keys)
 async def put_room_keys(call: Call, params: wire.VersionParams, body: wire.KeyBackup) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys."""
-    sessions = [
-        session for room_id, room in body.rooms.items() for session in _sessions(room_id, room.sessions)
-    ]
+    sessions: list[BackedUpSession] = []
+    async for room_id, room in ROOMS.each(body.rooms):
+        sessions += await _sessions(room_id, room.sessions, before=len(sessions))
     return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
 
 

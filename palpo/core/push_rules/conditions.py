@@ -11,7 +11,7 @@ import msgspec
 
 from palpo.core.events import Event
 from palpo.core.power_levels import PowerLevels
-from palpo.core.push_rules.glob import compile_glob, compile_word_glob, fold, has_words
+from palpo.core.push_rules.glob import Matcher, Work, compile_glob, compile_word_glob, fold, has_words
 from palpo.core.push_rules.model import MAX_PATTERN
 
 
@@ -25,15 +25,18 @@ class RoomContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     levels: PowerLevels
 
 
-Predicate = Callable[[Event, RoomContext, str | None, bool | None], bool]
+Predicate = Callable[[Event, RoomContext, str | None, bool | None, Work], bool]
 """Judges an event in a room for a user with a display name (``None`` without one), who follows the thread
-that the event is in, or does not (``None`` where it is in none)."""
+that the event is in, or does not (``None`` where it is in none); a text is looked through as far as the work
+goes that may be spent on the event."""
 Getter = Callable[[Event], Any]
 
 MISSING: Final = object()
 """Stands for a property that an event does not have."""
 
 THREAD_SUBSCRIPTION: Final = "io.element.msc4306.thread_subscription"
+_ITEM: Final = 50
+"""What it costs to compare one item of a list."""
 _SCALARS: Final = (str, int, bool, type(None))
 _COUNT = re.compile(r"(==|<=|>=|<|>)?([0-9]{1,18})")
 _COMPARISONS: Final[dict[str | None, Callable[[int, int], bool]]] = {
@@ -94,10 +97,10 @@ def _compile_event_match(condition: dict[str, Any]) -> Predicate | None:
     return None if get is None else _matches(get, compile_glob(pattern))
 
 
-def _matches(get: Getter, matches: Callable[[str], bool]) -> Predicate:
-    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
+def _matches(get: Getter, matches: Matcher) -> Predicate:
+    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None, work: Work) -> bool:
         value = get(event)
-        return type(value) is str and matches(value)
+        return type(value) is str and matches(value, work)
 
     return check
 
@@ -108,7 +111,7 @@ def _compile_property_is(condition: dict[str, Any]) -> Predicate | None:
         return None
     kind = type(wanted)
 
-    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
+    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None, work: Work) -> bool:
         value = get(event)
         return type(value) is kind and value == wanted
 
@@ -121,9 +124,9 @@ def _compile_property_contains(condition: dict[str, Any]) -> Predicate | None:
         return None
     kind = type(wanted)
 
-    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
+    def check(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None, work: Work) -> bool:
         values = get(event)
-        if type(values) is not list or wanted not in values:
+        if type(values) is not list or not work.spend(_ITEM * len(values)) or wanted not in values:
             return False
         return any(type(value) is kind and value == wanted for value in values)
 
@@ -136,20 +139,20 @@ def _compile_member_count(condition: dict[str, Any]) -> Predicate | None:
     if match is None:
         return None
     compare, count = _COMPARISONS[match[1]], int(match[2])
-    return lambda _event, room, _name, _follows: compare(room.member_count, count)
+    return lambda _event, room, _name, _follows, _work: compare(room.member_count, count)
 
 
 def _compile_sender_permission(condition: dict[str, Any]) -> Predicate | None:
     key = condition.get("key")
     if not isinstance(key, str):
         return None
-    return lambda _event, room, _name, _follows: room.sender_power >= room.levels.notification(key)
+    return lambda _event, room, _name, _follows, _work: room.sender_power >= room.levels.notification(key)
 
 
 def _compile_display_name(_condition: dict[str, Any]) -> Predicate:
-    def check(event: Event, _room: RoomContext, name: str | None, _follows: bool | None) -> bool:
+    def check(event: Event, _room: RoomContext, name: str | None, _follows: bool | None, work: Work) -> bool:
         body = _body(event)
-        return bool(name) and type(body) is str and has_words(fold(body), str(name).lower())
+        return bool(name) and type(body) is str and has_words(fold(body), str(name).lower(), work)
 
     return check
 
@@ -158,7 +161,7 @@ def _compile_thread_subscription(condition: dict[str, Any]) -> Predicate | None:
     subscribed = condition.get("subscribed")
     if not isinstance(subscribed, bool):
         return None
-    return lambda _event, _room, _name, follows: follows is subscribed
+    return lambda _event, _room, _name, follows, _work: follows is subscribed
 
 
 def _body(event: Event) -> Any:

@@ -16,7 +16,7 @@ MAX_RULES: Final = {"override": 1000, "content": 200, "room": 10_000, "sender": 
 MAX_ALL_CONDITIONS: Final = 2000
 """Conditions of all of a user's rules together."""
 MAX_GLOBS: Final = 4000
-"""Characters in all of a user's patterns with wildcards: each may cost its length times that of a text."""
+"""Characters in all of a user's patterns with wildcards."""
 
 _WITH_CONDITIONS: Final = ("override", "content", "underride")
 """Kinds whose rules are tried one by one; the others' are looked up."""

@@ -21,7 +21,7 @@ from palpo.core.push_rules.conditions import (
     compile_condition,
 )
 from palpo.core.push_rules.defaults import LEGACY_MENTION_RULES
-from palpo.core.push_rules.glob import is_literal
+from palpo.core.push_rules.glob import Work, is_literal
 from palpo.core.push_rules.model import PushRule, Ruleset
 
 _MAX_TYPES: Final = 64
@@ -95,12 +95,14 @@ class Evaluator:
 
         ``follows`` says whether the user is subscribed to the thread that the event is in, None where it
         is in none; it matters only where ``asks_for_threads``. The caller leaves out users' own events,
-        which never notify.
+        which never notify. Once what may be spent on one event (``glob.WORK``) is spent, the conditions
+        that look through texts and lists do not hold.
         """
+        work = Work()
         first, last = self._selected.get(event.type) or self._select(event.type)
         for rule in first:
             for predicate in rule.predicates:
-                if not predicate(event, room, display_name, follows):
+                if not predicate(event, room, display_name, follows, work):
                     break
             else:
                 return rule.actions
@@ -109,7 +111,7 @@ class Evaluator:
             return found
         for rule in last:
             for predicate in rule.predicates:
-                if not predicate(event, room, display_name, follows):
+                if not predicate(event, room, display_name, follows, work):
                     break
             else:
                 return rule.actions
@@ -176,5 +178,7 @@ def _asks_for_threads(rule: PushRule) -> bool:
     return rule.enabled and THREAD_SUBSCRIPTION in kinds
 
 
-def _without_mentions(event: Event, _room: RoomContext, _name: str | None, _follows: bool | None) -> bool:
+def _without_mentions(
+    event: Event, _room: RoomContext, _name: str | None, _follows: bool | None, _work: Work
+) -> bool:
     return "m.mentions" not in event.content

@@ -19,7 +19,7 @@ from palpo.wire.endpoint import (
     client,
 )
 
-MAX_UPLOAD = 16 * 1024 * KIB
+MAX_UPLOAD = 4 * 1024 * KIB
 """Bytes of keys in one request."""
 
 
@@ -94,15 +94,15 @@ class StoredKeyBackupData(Response, frozen=True):
 
 
 class RoomKeyBackup(Body, frozen=True):
-    """A room's keys, by session ID."""
+    """A room's keys, by session ID: each a KeyBackupData."""
 
-    sessions: dict[str, KeyBackupData]
+    sessions: dict[str, msgspec.Raw]
 
 
 class KeyBackup(Body, frozen=True):
-    """Keys, by room ID."""
+    """Keys, by room ID: each a RoomKeyBackup."""
 
-    rooms: dict[str, RoomKeyBackup]
+    rooms: dict[str, msgspec.Raw]
 
 
 class RoomKeysUpdated(Response, frozen=True):

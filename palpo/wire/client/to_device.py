@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from palpo.wire.endpoint import KIB, Auth, Body, Empty, Endpoint, Json, Limit, Params, client
 
 
@@ -13,9 +15,13 @@ class SendToDeviceParams(Params, frozen=True):
 
 
 class ToDeviceMessages(Body, frozen=True):
-    """User ID → device ID, or ``*`` → content."""
+    """User ID → device ID, or ``*`` → content: for each user a DeviceMessages."""
 
-    messages: dict[str, dict[str, Json]]
+    messages: dict[str, msgspec.Raw]
+
+
+DeviceMessages = dict[str, Json]
+"""Device ID, or ``*`` → content."""
 
 
 send_to_device: Endpoint[SendToDeviceParams, ToDeviceMessages, Empty] = Endpoint(

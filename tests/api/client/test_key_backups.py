@@ -1,5 +1,6 @@
 """/room_keys/version and /room_keys/keys."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -195,3 +196,45 @@ async def test_too_much_at_once(alice: Client, version: str, monkeypatch: pytest
     body = {"sessions": {"a": session(), "b": session()}}
     assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
     assert (await alice.get(f"{path}?version={version}"))["sessions"] == {}
+
+
+async def test_a_large_backup_lets_others_have_their_turn(alice: Client, version: str) -> None:
+    rooms = {
+        f"!{room}:test.example": {"sessions": {f"s{n}": session(n) for n in range(50)}} for room in range(90)
+    }
+    turns, ended = 0, False
+
+    async def count() -> None:
+        nonlocal turns
+        while not ended:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    assert (await alice.put(f"/room_keys/keys?version={version}", {"rooms": rooms}))["count"] == 4500
+    ended = True
+    await counting
+    assert turns > 45  # It is written a hundred at a time.
+
+
+async def test_too_many_sessions_at_once(alice: Client, version: str) -> None:
+    sessions = {f"s{n}": session(n) for n in range(5001)}
+    for body in (
+        {"rooms": {ROOM: {"sessions": sessions}}},
+        {"rooms": {f"!{n}:x": {"sessions": {str(m): session() for m in range(501)}} for n in range(10)}},
+    ):
+        answer = await alice.put(f"/room_keys/keys?version={version}", body, status=413)
+        assert answer["errcode"] == "M_TOO_LARGE"
+    assert (await alice.get("/room_keys/version"))["count"] == 0
+
+
+async def test_nothing_is_stored_of_a_body_with_a_fault(alice: Client, version: str) -> None:
+    sessions = {"a": session(), "b": {**session(), "is_verified": "x"}}
+    body = {"rooms": {ROOM: {"sessions": sessions}}}
+    assert (await alice.put(f"/room_keys/keys?version={version}", body, status=400))[
+        "errcode"
+    ] == "M_BAD_JSON"
+    del sessions["b"]["is_verified"]
+    missing = await alice.put(f"/room_keys/keys?version={version}", body, status=400)
+    assert missing["errcode"] == "M_MISSING_PARAM"
+    assert (await alice.get("/room_keys/version"))["count"] == 0

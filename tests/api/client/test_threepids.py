@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from palpo.core.errors import BadRequest
 from palpo.services.logins import DeviceChoice
 from palpo.services.registration import Proof
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
-from tests.support.mail import Mailbox, link_in, mailbox, text_of
+from tests.support.mail import HANG_UP, Mailbox, link_in, mailbox, playing, text_of
 from tests.support.post_server import post_server
 
 ADDRESS = "alice@example.org"
@@ -351,3 +353,18 @@ async def test_a_secret_that_is_no_ascii(alice: Client, box: Mailbox) -> None:
     for secret in ("sëcret", ""):
         error = await alice.post("/account/3pid/add", {**credentials, "client_secret": secret}, status=403)
         assert error["errcode"] == "M_THREEPID_AUTH_FAILED"
+
+
+async def test_a_message_that_perhaps_went_out_is_sent_again_and_its_link_is_good(tmp_path: Path) -> None:
+    async with (
+        playing(MESSAGE=HANG_UP) as (silent, messages),
+        homeserver(tmp_path, email=silent.settings) as server,
+    ):
+        client = server.client()
+        body = {"client_secret": "secret", "email": ADDRESS, "send_attempt": 1}
+        for _ in range(2):
+            await client.post("/register/email/requestToken", body, status=503)
+        assert len(messages) == 2
+        sent = message_from_bytes(messages[-1], policy=policy.default)
+        assert isinstance(sent, EmailMessage)
+        assert (await follow(client, link_in(sent))).status_code == 200

@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.client.test_devices import password_auth
 from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.statements import Statements
 
 CONTENT = {"my_key": "my_value"}
 
@@ -151,3 +152,22 @@ async def test_a_flood_is_slowed_down(tmp_path: Path) -> None:
             await send(alice, alice.user_id, "*", txn_id)
         answer = await alice.put("/sendToDevice/m.test/3", {"messages": {}}, status=429)
         assert answer["errcode"] == "M_LIMIT_EXCEEDED"
+
+
+async def test_unknown_receivers_cost_one_look(
+    server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: dict[str, Any] = {f"@u{n}:test.example": {"*": {}} for n in range(4000)}
+    messages[bob.user_id] = {"*": CONTENT, **{f"D{n}": {} for n in range(1000)}}
+    statements = Statements(monkeypatch)
+    await alice.put("/sendToDevice/m.test/many", {"messages": messages})
+    assert statements.count < 50
+    assert [event["content"] for event in (await pending(server, bob))[0]] == [CONTENT]
+
+
+async def test_too_many_users(server: Homeserver, alice: Client, bob: Client) -> None:
+    messages: dict[str, Any] = {f"@u{n}:test.example": {"*": {}} for n in range(5001)}
+    messages[bob.user_id] = {"*": CONTENT}
+    answer = await alice.put("/sendToDevice/m.test/many", {"messages": messages}, status=413)
+    assert answer["errcode"] == "M_TOO_LARGE"
+    assert (await pending(server, bob))[0] == []
