@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from palpo.core.events import Event
+from palpo.core.canonical_json import decode, to_json
+from palpo.core.events import Event, stripped
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.drafts import SendTransaction
 from palpo.services.room_builder import Built
@@ -15,8 +16,11 @@ from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import MadeBy
+from palpo.storage.events import MadeBy, StoredEvent
 from palpo.storage.memberships import Membership
+
+MAX_PENDING = 500
+"""Invites and knocks of a room that a redaction changes: the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +77,10 @@ class GroupWrite:
         await self._write_memberships(tx, first)
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
-        for new in events:
+        for position, new in enumerate(events, first):
             tx.notify(f"room:{new.event.room_id}", f"head:{new.event.room_id}")
             if new.event.redacts is not None:
-                await self._redact(tx, new.event)
+                await self._redact(tx, new.event, position)
 
     async def _compare(self, tx: Transaction) -> None:
         """See whether the heads are still where they were: somebody has committed since."""
@@ -131,9 +135,25 @@ class GroupWrite:
         ]
         await events_storage.insert_transactions(tx, made, self._now_ms)
 
-    async def _redact(self, tx: WriteTransaction, redaction: Event) -> None:
+    async def _redact(self, tx: WriteTransaction, redaction: Event, position: int) -> None:
         """Redact the target, if it is of the same room (who may was settled when it was sent)."""
         assert redaction.redacts is not None
         found = await events_storage.load(tx, [redaction.redacts])
         if found and found[0].event.room_id == redaction.room_id and found[0].redacted_by is None:
-            await events_storage.redact(tx, redaction.redacts, redaction.event_id)
+            await events_storage.redact(tx, redaction.room_id, redaction.redacts, redaction.event_id)
+            await self._redact_stripped(tx, found[0], position)
+
+    async def _redact_stripped(self, tx: WriteTransaction, target: StoredEvent, position: int) -> None:
+        """Take what was redacted out of what invites and knocks show of the room, and tell of them anew."""
+        if target.event.state_key is None:
+            return
+        redacted = await events_storage.load(tx, [target.event_id])
+        before, after = stripped(target.event), stripped(redacted[0].event)
+        changed: list[Membership] = []
+        for row in await memberships_storage.pending(tx, target.event.room_id, MAX_PENDING):
+            shown = decode(row.stripped_state or b"[]")
+            if before in shown:
+                told = to_json([after if item == before else item for item in shown])
+                changed.append(replace(row, stripped_state=told, position=position))
+                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
+        await memberships_storage.put(tx, changed)

@@ -224,6 +224,7 @@ class RoomWriter:
         # then what we wrote is no longer the newest.
         newest = self._wakeups.heard <= committed
         ends: dict[str, int] = {}
+        outdated: set[str] = set()
         for item in items:
             built = item.built
             room_id = built.head.room_id
@@ -235,9 +236,11 @@ class RoomWriter:
                 self._heads.keep({room_id: built.head.at(position - 1)})
             ends[room_id] = position - 1
             if not newest or any(new.event.redacts is not None for new in built.events):
-                self._heads.forget([room_id])
+                # Those that were built on it in this group know the state as it was, too.
+                outdated.add(room_id)
             if not item.submission.future.done():
                 item.submission.future.set_result(results)
+        self._heads.forget(outdated)
 
     async def _answer_repeated(self, items: Sequence[_Item], *, final: bool) -> None:
         """Answer those whose request has made an event before; the rest are written again."""

@@ -139,6 +139,18 @@ _REDACTED_POSITIONS = Statement(
         events.c.redacted_by.is_not(None),
     )
 )
+_REDACTIONS = Statement(
+    select(events.c.event_id)
+    .where(
+        _IN_ROOM,
+        _VISIBLE,
+        events.c.position > bindparam("after"),
+        events.c.position <= bindparam("upto"),
+        events.c.type == "m.room.redaction",
+    )
+    .order_by(events.c.position.desc())
+    .limit(bindparam("limit"))
+)
 _SENT_BY = Statement(
     select(events.c.event_id)
     .where(
@@ -285,11 +297,11 @@ async def transactions_of(tx: Transaction, ids: Iterable[str]) -> list[MadeBy]:
     ]
 
 
-async def redact(tx: WriteTransaction, target: str, redaction: str) -> None:
-    """Mark ``target`` as redacted."""
+async def redact(tx: WriteTransaction, room_id: str, target: str, redaction: str) -> None:
+    """Mark ``target``, an event of the room, as redacted."""
     await tx.run(_REDACT, target=target, redaction=redaction)
     await tx.run(_DELETE_RELATION, target=target)
-    tx.notify(f"event:{target}")
+    tx.notify(f"event:{target}", f"redacted:{room_id}")
 
 
 async def latest_ids(tx: Transaction, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
@@ -307,6 +319,12 @@ async def latest_positions(tx: Transaction, room_id: str, *, upto: int, limit: i
 async def redacted_positions(tx: Transaction, room_id: str, *, after: int, upto: int) -> list[int]:
     """The positions in ``(after, upto]`` of the events of a room that have been redacted."""
     return [row[0] for row in await tx.all(_REDACTED_POSITIONS, room_id=room_id, after=after, upto=upto)]
+
+
+async def redactions(tx: Transaction, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
+    """The newest redactions of a room at positions in ``(after, upto]``, newest first."""
+    rows = await tx.all(_REDACTIONS, room_id=room_id, after=after, upto=upto, limit=limit)
+    return [row[0] for row in rows]
 
 
 async def sent_by(

@@ -66,6 +66,12 @@ _LOCAL = (
 )
 _LOCAL_IN_ROOM = Statement(_LOCAL.limit(bindparam("limit")))
 _GUESTS_IN_ROOM = Statement(_LOCAL.where(users.c.is_guest == 1))
+_PENDING = Statement(
+    select(*_COLUMNS)
+    .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
+    .order_by(m.position.desc())
+    .limit(bindparam("limit"))
+)
 _COUNT = Statement(
     select(m.membership, func.count()).where(m.room_id == bindparam("room_id")).group_by(m.membership)
 )
@@ -160,6 +166,12 @@ async def joined_rooms(tx: Transaction, user_id: str) -> list[str]:
 async def users_in_room(tx: Transaction, room_id: str, membership: str = "join") -> list[str]:
     """The users with that membership of a room."""
     return [row[0] for row in await tx.all(_IN_ROOM, room_id=room_id, membership=membership)]
+
+
+async def pending(tx: Transaction, room_id: str, limit: int) -> list[Membership]:
+    """The newest invites to a room, and knocks."""
+    rows = await tx.all(_PENDING, room_id=room_id, memberships=["invite", "knock"], limit=limit)
+    return [_membership(row) for row in rows]
 
 
 async def local_users_in_room(tx: Transaction, room_id: str, limit: int) -> list[str]:

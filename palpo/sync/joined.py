@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from palpo.core.events import Event
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.event_store import EventStore
+from palpo.services.event_store import EventStore, State
 from palpo.services.room_heads import RoomHeads
 from palpo.services.unread import UnreadCounts
 from palpo.storage.events import StoredEvent
@@ -16,6 +16,7 @@ from palpo.storage.memberships import Membership
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device
+from palpo.sync.redacted_state import RedactedState
 from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.summary import NAME, RoomSummary, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines, Wanted
@@ -53,6 +54,8 @@ class RoomNews:
     """Root of the state after the timeline."""
     fresh: bool = False
     """Whether the client did not know that the user was in the room."""
+    renamed: bool = False
+    """Whether something that the room is named by was redacted."""
     gap: bool = False
     """Whether what happened was too much to find out if the filter lets any of it through."""
     summary: RoomSummary | None = None
@@ -82,12 +85,14 @@ class JoinedRooms:
         timelines: Timelines,
         states: StateDeltas,
         summaries: Summaries,
+        redacted: RedactedState,
     ) -> None:
         self._store = store
         self._heads = heads
         self._timelines = timelines
         self._states = states
         self._summaries = summaries
+        self._redacted = redacted
 
     async def collect(self, reader: Reader, window: Window, rooms: Sequence[Membership]) -> list[RoomNews]:
         """What happened in each of ``rooms`` within ``window``."""
@@ -116,8 +121,20 @@ class JoinedRooms:
             state_after=reader.state_after,
         )
         state = await self._states.delta(request, reader.filter)
+        redacted: State = {}
+        if request.known != EMPTY_ROOT:
+            redacted = await self._redacted.within(room_id, end, after=window.after, upto=window.upto)
+            state += _untold(redacted, timeline, state, reader.filter)
         gap = timeline.limited and reader.filter.timeline_limit > 0
-        return RoomNews(room_id=room_id, timeline=timeline, state=state, fresh=fresh, gap=gap, end=end)
+        return RoomNews(
+            room_id=room_id,
+            timeline=timeline,
+            state=state,
+            fresh=fresh,
+            renamed=any(key[0] in SUMMARISED for key in redacted),
+            gap=gap,
+            end=end,
+        )
 
     async def _summarise(self, reader: Reader, window: Window, rooms: Sequence[RoomNews]) -> None:
         """Add the summaries that clients need: of new rooms, and where members or the name changed."""
@@ -188,4 +205,19 @@ def wanted(reader: Reader) -> Wanted | None:
 
 def _renamed(news: RoomNews) -> bool:
     """Whether there is anything new of what a client names the room by."""
-    return any(item.event.type in SUMMARISED for item in (*news.timeline.events, *news.state))
+    return news.renamed or any(item.event.type in SUMMARISED for item in (*news.timeline.events, *news.state))
+
+
+def _untold(
+    redacted: State, timeline: TimelinePart, state: Sequence[StoredEvent], filter_: SyncFilter
+) -> list[StoredEvent]:
+    """Redacted state whose redaction is not in the timeline, for a gap or a filter."""
+    told = {item.event_id for item in (*timeline.events, *state)}
+    wanted_ = filter_.state
+    return [
+        item
+        for item in redacted.values()
+        if item.redacted_by not in told
+        and item.event_id not in told
+        and (wanted_ is None or wanted_(item.event))
+    ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from palpo.db.engine import Database
+from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction
 from palpo.services.event_store import Bounded, EventStore
 from palpo.storage import memberships
+from palpo.streams.wakeups import Wakeups
 
 MAX_HEROES = 5
 GONE = ("leave", "ban")
@@ -39,12 +40,17 @@ class _Members:
 
 
 class Summaries:
-    """Makes summaries (spec: "GET /sync", RoomSummary); kept by the state's root, so never stale."""
+    """Makes summaries (spec: "GET /sync", RoomSummary), and keeps each room's.
 
-    def __init__(self, db: Database, store: EventStore, *, cached: int = 50_000) -> None:
+    It is kept as long as the room's state is the same and nothing of it is redacted.
+    """
+
+    def __init__(self, db: Database, store: EventStore, wakeups: Wakeups, *, cached: int = 50_000) -> None:
         self._db = db
         self._store = store
-        self._cache: Bounded[bytes, _Members] = Bounded(cached)
+        self._cache: Bounded[str, tuple[bytes, _Members]] = Bounded(cached)
+        self._redactions = 0
+        wakeups.subscribe(self._on_commit)
 
     async def get(self, room_id: str, user_id: str, root: bytes) -> RoomSummary:
         """The summary of a room in the state ``root``, as ``user_id`` sees it."""
@@ -52,13 +58,19 @@ class Summaries:
 
     async def get_many(self, user_id: str, rooms: Mapping[str, bytes]) -> dict[str, RoomSummary]:
         """The same for each room of ``rooms``, which has their states' roots."""
-        known = {room_id: self._cache.touch(root) for room_id, root in rooms.items()}
+        redactions = self._redactions
+        kept = {room_id: self._cache.touch(room_id) for room_id in rooms}
+        known = {
+            room_id: None if found is None or found[0] != rooms[room_id] else found[1]
+            for room_id, found in kept.items()
+        }
         missing = {
             room_id: await self._named(rooms[room_id]) for room_id, found in known.items() if found is None
         }
         if missing:
             loaded = await self._db.read(lambda tx: _load(tx, missing))
-            self._cache.keep({rooms[room_id]: members for room_id, members in loaded.items()})
+            if redactions == self._redactions:
+                self._cache.keep({room_id: (rooms[room_id], members) for room_id, members in loaded.items()})
             known.update(loaded)
         return {
             room_id: RoomSummary(
@@ -72,6 +84,17 @@ class Summaries:
         found = await self._store.state_event(root, NAME, "")
         name = None if found is None else found.event.content.get("name")
         return isinstance(name, str) and name != ""
+
+    def _on_commit(self, commit: Commit) -> None:
+        """A redaction changes what a state says, but not the state."""
+        if commit.all_topics:
+            self._redactions += 1
+            self._cache.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("redacted:"):
+                self._redactions += 1
+                self._cache.pop(topic.removeprefix("redacted:"), None)
 
 
 def _heroes(members: _Members, user_id: str) -> list[str] | None:

@@ -99,7 +99,7 @@ async def test_what_children_come_to(database: Database) -> None:
     found = await database.read(lambda tx: relations.children(tx, ["$root"], "@carol:a", [BOB]))
     assert found.threads == {"$root": relations.Thread(count=1, newest=["$t1"])}
     assert found.participated == frozenset()
-    await database.write(lambda tx: events.redact(tx, "$t1", "$redaction"))
+    await database.write(lambda tx: events.redact(tx, "!room:x", "$t1", "$redaction"))
     found = await database.read(lambda tx: relations.children(tx, ["$root"], ALICE))
     assert found.threads["$root"].count == 1
 

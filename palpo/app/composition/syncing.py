@@ -12,6 +12,7 @@ from palpo.sync.joined import JoinedRooms
 from palpo.sync.left import LeftRooms
 from palpo.sync.members import SentMembers
 from palpo.sync.outlines import Outlines
+from palpo.sync.redacted_state import RedactedState
 from palpo.sync.sliding.bumps import BumpStamps
 from palpo.sync.sliding.connections import Connections
 from palpo.sync.sliding.extensions import Extensions
@@ -38,7 +39,11 @@ class SyncServices(PushServices):
 
     @cached_property
     def summaries(self) -> Summaries:
-        return Summaries(self.db, self.events)
+        return Summaries(self.db, self.events, self.wakeups)
+
+    @cached_property
+    def redacted_state(self) -> RedactedState:
+        return RedactedState(self.db, self.wakeups, self.events)
 
     @cached_property
     def left_rooms(self) -> LeftRooms:
@@ -50,7 +55,14 @@ class SyncServices(PushServices):
             self.wakeups,
             self.waiting,
             self.user_rooms,
-            JoinedRooms(self.events, self.room_heads, self.timelines, self.states, self.summaries),
+            JoinedRooms(
+                self.events,
+                self.room_heads,
+                self.timelines,
+                self.states,
+                self.summaries,
+                self.redacted_state,
+            ),
             self.left_rooms,
             RoomExtras(
                 self.db,
@@ -86,7 +98,7 @@ class SyncServices(PushServices):
                 self.user_rooms,
                 self.account_data,
                 self.invite_permissions,
-                Facts(self.events, self.room_heads),
+                Facts(self.events, self.room_heads, self.wakeups),
             ),
             SlidingRooms(
                 self.events,
@@ -94,6 +106,7 @@ class SyncServices(PushServices):
                 self.timelines,
                 self.left_rooms,
                 self.summaries,
+                self.redacted_state,
                 BumpStamps(self.recent_events, self.events),
             ),
             Extensions(

@@ -10,21 +10,27 @@ import msgspec
 from palpo.core.errors import MatrixError
 from palpo.core.state_keys import CREATE, ENCRYPTION
 from palpo.core.state_tree import EMPTY_ROOT
+from palpo.db.engine import Commit
 from palpo.services.event_store import Bounded, EventStore
 from palpo.services.room_heads import RoomHeads
 from palpo.storage.memberships import Membership
+from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding.listing import UNKNOWN, RoomFacts
 
 SPACE_CHILD = "m.space.child"
 
 
 class Facts:
-    """Reads facts, and keeps them by the state that they were read from."""
+    """Reads facts, and keeps them by the state that they were read from, until something is redacted."""
 
-    def __init__(self, store: EventStore, heads: RoomHeads, *, cached: int = 50_000) -> None:
+    def __init__(
+        self, store: EventStore, heads: RoomHeads, wakeups: Wakeups, *, cached: int = 50_000
+    ) -> None:
         self._store = store
         self._heads = heads
         self._cache: Bounded[bytes, RoomFacts] = Bounded(cached)
+        self._redactions = 0
+        wakeups.subscribe(self._on_commit)
 
     async def get(self, row: Membership) -> RoomFacts:
         """The facts of a room as far as the user may know them."""
@@ -33,11 +39,13 @@ class Facts:
         root = await self.root(row)
         found = self._cache.touch(root)
         if found is None:
+            redactions = self._redactions
             state = await self._store.state_events(root, (CREATE, ENCRYPTION))
             create = state.get(CREATE)
             type_ = None if create is None else create.event.content.get("type")
             found = RoomFacts(encrypted=ENCRYPTION in state, type=type_ if isinstance(type_, str) else None)
-            self._cache.keep({root: found})
+            if redactions == self._redactions:
+                self._cache.keep({root: found})
         return found
 
     async def root(self, row: Membership) -> bytes:
@@ -56,6 +64,11 @@ class Facts:
             state = await self._store.full_state(await self.root(space), SPACE_CHILD)
             found.update(key[1] for key, item in state.items() if item.event.content.get("via"))
         return frozenset(found)
+
+    def _on_commit(self, commit: Commit) -> None:
+        if commit.all_topics or any(topic.startswith("redacted:") for topic in commit.topics):
+            self._redactions += 1
+            self._cache.clear()
 
 
 def _of_stripped(stripped: bytes | None) -> RoomFacts:

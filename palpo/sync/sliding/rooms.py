@@ -19,6 +19,7 @@ from palpo.storage.sliding_sync import RoomSent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.joined import Reader, wanted
 from palpo.sync.left import LeftRooms
+from palpo.sync.redacted_state import RedactedState
 from palpo.sync.sliding.bumps import BumpStamps
 from palpo.sync.sliding.changes import GONE, Due
 from palpo.sync.sliding.config import StateConfig, lazy_members, wants_state
@@ -109,6 +110,7 @@ class SlidingRooms:
         timelines: Timelines,
         left: LeftRooms,
         summaries: Summaries,
+        redacted: RedactedState,
         bumps: BumpStamps,
     ) -> None:
         self._store = store
@@ -116,6 +118,7 @@ class SlidingRooms:
         self._timelines = timelines
         self._left = left
         self._summaries = summaries
+        self._redacted = redacted
         self._bumps = bumps
 
     async def collect(self, listener: Listener, due: Due, upto: int) -> RoomNews:
@@ -141,7 +144,7 @@ class SlidingRooms:
             await self._add_initial_state(news, end)
         elif due.moved or due.new_state:
             known = await self._timelines.state_root(due.room_id, due.known) if due.moved else end
-            await self._add_changed_state(news, known or EMPTY_ROOT, end)
+            await self._add_changed_state(news, known or EMPTY_ROOT, end, upto)
         if news.timeline is not None and lazy_members(due.match.config.state):
             await self._add_lazy_members(listener, news, end)
         if news.timeline is not None:
@@ -184,9 +187,12 @@ class SlidingRooms:
         news.avatar = _text(named.get(AVATAR), "url") or UNSET
         await self._add_summary(news, end, named=news.name is not UNSET)
 
-    async def _add_changed_state(self, news: RoomNews, known: bytes, end: bytes) -> None:
+    async def _add_changed_state(self, news: RoomNews, known: bytes, end: bytes, upto: int) -> None:
         due = news.due
         diff: Diff = await self._store.read_state(state_tree.diff(known, end))
+        if due.moved:
+            redacted = await self._redacted.within(due.room_id, end, after=due.known, upto=upto)
+            diff |= {key: (item.event_id, item.event_id) for key, item in redacted.items() if key not in diff}
         keys = self._wanted_keys(news, diff)
         ids = {key: new for key in keys if (new := diff[key][1]) is not None}
         news.unset = [key for key in keys if diff[key][1] is None]
@@ -269,7 +275,7 @@ class SlidingRooms:
         if left.shown and left.known is None:
             await self._add_initial_state(news, left.end)
         elif left.shown:
-            await self._add_changed_state(news, left.known or EMPTY_ROOT, left.end)
+            await self._add_changed_state(news, left.known or EMPTY_ROOT, left.end, row.position)
         key = (MEMBER, row.user_id)
         if wants_state(config.state, key):
             news.state = [item for item in news.state if item.event.key != key]
