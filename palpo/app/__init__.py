@@ -19,11 +19,12 @@ from palpo.api.modules import handlers
 from palpo.api.observers import Metrics, Observer, RequestLog
 from palpo.api.services import Services
 from palpo.app.composition import Composition
-from palpo.config import signing_key
+from palpo.config.data_folder import DataFolder
 from palpo.config.model import Config
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.services.appservice_transactions import AppserviceTransactions
+from palpo.services.server_identity import ServerIdentity
 from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock, SystemClock
@@ -44,6 +45,23 @@ LATE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 @asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Database]:
+    """The database, without a service over it."""
+    db = Database(create_engine(config.database_url))
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def identity_of(config: Config, db: Database) -> ServerIdentity:
+    """What holds the configuration, its data folder and its database together."""
+    folder = DataFolder(config.data)
+    return ServerIdentity(db, folder, config.server_name, random_id=lambda: secrets.token_hex(8))
+
+
+@asynccontextmanager
 async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Services]:
     """Every service, over an open database: what a command of the shell needs beside a running server.
 
@@ -51,7 +69,6 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     no account is made. The database must be migrated already (``palpo migrate``).
     """
     clock = clock or SystemClock()
-    key = signing_key.load_or_create(config.data)
     wakeups = Wakeups()
     background = Background()
     closing = AsyncExitStack()
@@ -66,9 +83,12 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     db.listen(link.publish)
     await db.open()
     try:
+        identity = await identity_of(config, db).establish()
+        closing.callback(identity.mark.close)
+        wakeups.subscribe(lambda commit: identity.mark.note(commit.position))
         await link.start(wakeups.on_commit)
         wakeups.start(await db.read(read_position))
-        services = Composition(config, clock, db, wakeups, background, key).services()
+        services = Composition(config, clock, db, wakeups, background, identity).services()
         closing.push_async_callback(services.http.close)
         closing.push_async_callback(services.images.close)
         if services.mailer is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from palpo.cli.logs import configure_logging
 from palpo.config.loader import ConfigError, load
 from palpo.config.model import Config
 from palpo.db.migrations.start import bring_up_to_date
+from palpo.db.sole_server import sole_server
 
 PRIVATE = 0o700
 """The mode of a folder that nobody else looks into: there are messages in it."""
@@ -39,9 +42,25 @@ def prepare(config: Config) -> None:
 
     Raises ConfigError for a folder that cannot be made, and DatabaseError.
     """
+    _make_folder(config)
+    bring_up_to_date(config.database_url)
+
+
+@contextmanager
+def prepared_alone(config: Config) -> Iterator[None]:
+    """``prepare`` for a server, which may be the only one on its database as long as it runs.
+
+    Raises DatabaseError where another runs, before anything is changed.
+    """
+    _make_folder(config)
+    with sole_server(config.database_url):
+        bring_up_to_date(config.database_url)
+        yield
+
+
+def _make_folder(config: Config) -> None:
     configure_logging(config.log)
     try:
         config.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"data: {config.data}: {error.strerror}") from error
-    bring_up_to_date(config.database_url)

@@ -6,24 +6,57 @@ import os
 import secrets
 from pathlib import Path
 
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.core import unpadded_base64
 from palpo.core.signing import SEED_BYTES, SigningKey
 
 FILE_NAME = "signing.key"
 
 
+def load(folder: Path) -> SigningKey | None:
+    """The key in ``folder``; None where there is none. Raises ConfigError."""
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        algorithm, version, seed = text.split()
+        return SigningKey(key_id=f"{algorithm}:{version}", seed=unpadded_base64.decode(seed))
+    except Exception as error:
+        raise ConfigError(f"{path}: not a signing key (ed25519 VERSION SEED)") from error
+
+
 def load_or_create(folder: Path) -> SigningKey:
     """The key in ``folder``; made, readable by its owner only, if there is none. Raises ConfigError."""
-    path = folder / FILE_NAME
-    if path.exists():
-        return _read(path)
+    key = load(folder)
+    if key is not None:
+        return key
     try:
-        return _create(path)
+        return _create(folder / FILE_NAME)
     except FileExistsError:
-        return _read(path)
+        return load_or_create(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder / FILE_NAME}: {error.strerror}") from error
+
+
+def replace(folder: Path) -> SigningKey:
+    """A new key in ``folder``; one that is there stays beside it under its ID. Raises ConfigError."""
+    path = folder / FILE_NAME
+    try:
+        before = load(folder)
+    except ConfigError:
+        before = None
+    try:
+        if before is not None:
+            path.rename(path.with_name(f"{FILE_NAME}.{before.key_id.partition(':')[2]}"))
+        elif path.exists():
+            path.rename(path.with_name(f"{FILE_NAME}.unreadable"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+    return load_or_create(folder)
 
 
 def _create(path: Path) -> SigningKey:
@@ -39,11 +72,3 @@ def _create(path: Path) -> SigningKey:
     finally:
         written.unlink()
     return key
-
-
-def _read(path: Path) -> SigningKey:
-    try:
-        algorithm, version, seed = path.read_text().split()
-        return SigningKey(key_id=f"{algorithm}:{version}", seed=unpadded_base64.decode(seed))
-    except Exception as error:
-        raise ConfigError(f"{path}: not a signing key (ed25519 VERSION SEED)") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, null, or_, select, update
+from sqlalchemy import bindparam, delete, func, null, or_, select, update
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.appservices import appservice_queues
@@ -43,7 +43,13 @@ _QUEUE = Statement(select(q.prefix, q.number, q.body).where(q.appservice_id == b
 _STORE = Statement(
     update(appservice_queues)
     .where(q.appservice_id == bindparam("appservice"), q.number == bindparam("last"), q.body.is_(None))
-    .values(number=q.number + 1, body=bindparam("new_body"))
+    # MariaDB assigns one after the other.
+    .ordered_values(
+        (q.prefix, func.coalesce(q.next_prefix, q.prefix)),
+        (q.next_prefix, null()),
+        (q.number, q.number + 1),
+        (q.body, bindparam("new_body")),
+    )
 )
 _ACKNOWLEDGE = Statement(
     update(appservice_queues)
@@ -97,7 +103,7 @@ _MEMBERS = Statement(
 
 async def ensure(tx: WriteTransaction, appservice_id: str, prefix: str) -> None:
     """Make the queue of an application service that has none; ``prefix`` begins its transactions' IDs."""
-    await tx.run(_ADD, appservice_id=appservice_id, prefix=prefix, number=0, body=None)
+    await tx.run(_ADD, appservice_id=appservice_id, prefix=prefix, number=0, body=None, next_prefix=None)
 
 
 async def queue(tx: Transaction, appservice_id: str) -> Queue | None:

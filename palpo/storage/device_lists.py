@@ -6,7 +6,7 @@ one that an older change hides is told of in its stead.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import bindparam, select
 
@@ -46,6 +46,17 @@ async def record(tx: WriteTransaction, user_id: str, *, observer: str = EVERYONE
     tx.notify(f"device_list:{user_id}", f"user:{observer or user_id}")
     if observer == EVERYONE:
         tx.notify(*(f"room:{room_id}" for room_id in await memberships.joined_rooms(tx, user_id)))
+
+
+async def record_all(tx: WriteTransaction, user_ids: Sequence[str]) -> None:
+    """Note that everybody's keys may have changed, and wake nobody."""
+    if user_ids:
+        first = await tx.positions(len(user_ids))
+        rows = [
+            {"user_id": user_id, "observer": EVERYONE, "position": first + number}
+            for number, user_id in enumerate(user_ids)
+        ]
+        await tx.many(_PUT, rows)
 
 
 async def changed_since(tx: Transaction, after: int, *, observer: str) -> set[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from palpo.services.account_data import event
 from palpo.services.client_events import ClientEvents
 from palpo.services.device_lists import DeviceListChanges, DeviceLists
 from palpo.services.keys import KeyCounts, Keys
 from palpo.services.sessions import Requester
+from palpo.services.stream_history import StreamHistory
 from palpo.services.to_device import Pending, ToDevice
 from palpo.services.tokens import parse_sync_token, stream_token
 from palpo.services.user_rooms import UserRooms
@@ -81,6 +82,7 @@ class SyncV3:
     def __init__(
         self,
         wakeups: Wakeups,
+        history: StreamHistory,
         waiting: Waiting,
         user_rooms: UserRooms,
         joined: JoinedRooms,
@@ -92,6 +94,7 @@ class SyncV3:
         keys: Keys,
     ) -> None:
         self._wakeups = wakeups
+        self._history = history
         self._waiting = waiting
         self._user_rooms = user_rooms
         self._joined = joined
@@ -104,7 +107,11 @@ class SyncV3:
 
     async def sync(self, requester: Requester, request: SyncRequest) -> wire.SyncResponse:
         """What is new since ``request.since``, as soon as there is something or the time is up."""
-        since, to_device = parse_sync_token(request.since) if request.since else (None, 0)
+        since, to_device = await self._from(request)
+        lost = since is not None and self._history.is_lost(since)
+        if lost:
+            # What the client knows of the time that was lost has to be replaced.
+            request = replace(request, full_state=True)
         if requester.device_id is not None and since is not None:
             await self._to_device.delete_up_to(requester.user_id, requester.device_id, to_device)
         deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000
@@ -113,13 +120,22 @@ class SyncV3:
             # Nothing is awaited in between: the memberships are those at the window's end.
             window = self._window(since)
             topics = _topics(requester.user_id, memberships)
-            news = await self._collect(requester, request, window, topics, memberships, to_device)
+            news = await self._collect(
+                requester, request, window, topics, memberships, to_device, all_data=lost
+            )
             at_once = since is None or request.full_state or not news.empty
             remaining = deadline - time.monotonic()
             if at_once or not await self._waiting.wait(
                 requester, topics, after=window.upto, timeout_s=remaining
             ):
                 return await self._respond(requester, request, news)
+
+    async def _from(self, request: SyncRequest) -> tuple[int | None, int]:
+        """The positions in ``since``; a client begins anew with one that is ahead of the stream."""
+        if not request.since:
+            return None, 0
+        since, to_device = parse_sync_token(request.since)
+        return (None, 0) if await self._history.is_ahead(since) else (since, to_device)
 
     def _window(self, since: int | None) -> Window:
         upto = self._wakeups.position
@@ -135,6 +151,8 @@ class SyncV3:
         topics: set[str],
         memberships: Memberships,
         to_device: int,
+        *,
+        all_data: bool,
     ) -> News:
         pending = await self._pending(requester, window, to_device)
         news = News(position=window.upto, to_device=pending)
@@ -148,7 +166,8 @@ class SyncV3:
             full_state=request.full_state,
             ignored=await self._extras.ignored(requester.user_id),
         )
-        data = await self._extras.account_data(reader, window)
+        nothing = Window(since=None, upto=window.upto, topics=None)
+        data = await self._extras.account_data(reader, nothing if all_data else window)
         await self._collect_rooms(reader, window, memberships, news, data)
         wanted = reader.filter.account_data
         news.account_data = [

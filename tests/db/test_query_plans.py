@@ -25,8 +25,15 @@ WHOLE_TABLES = {
     "registration_tokens._ALL": "an administrator asks",
     "registration_tokens._ANY": "the first row will do",
     "reports._COUNT": "an administrator asks",
+    "restoration._ETAGS": "only when a backup was put back",
+    "restoration._FALLBACKS": "only when a backup was put back",
+    "restoration._QUEUES": "only when a backup was put back",
+    "restoration._UNCLAIMED": "only when a backup was put back",
+    "restoration._WITH_KEYS": "only when a backup was put back",
     "room_directory._ALL": "the directory is what is asked for",
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
+    "server_meta._ALL": "a few rows, read at a start",
+    "server_meta._ANY_USER": "the first row will do",
 }
 """The statements that may, with the reason."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 
 from palpo.config.model import Config
-from palpo.core.signing import SigningKey
 from palpo.db.engine import Database
 from palpo.net.addresses import AddressPolicy
+from palpo.services.server_identity import Identity
+from palpo.services.stream_history import StreamHistory
 from palpo.streams.background import Background
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
@@ -36,7 +37,7 @@ class Base:
         db: Database,
         wakeups: Wakeups,
         background: Background,
-        key: SigningKey,
+        identity: Identity,
     ) -> None:
         self.config = config
         self.server_name = config.server_name
@@ -44,4 +45,5 @@ class Base:
         self.db = db
         self.wakeups = wakeups
         self.background = background
-        self.key = key
+        self.key = identity.key
+        self.stream_history = StreamHistory(db, wakeups, identity.gaps)

@@ -53,6 +53,7 @@ class SyncServices(PushServices):
     def sync(self) -> SyncV3:
         return SyncV3(
             self.wakeups,
+            self.stream_history,
             self.waiting,
             self.user_rooms,
             JoinedRooms(
@@ -88,6 +89,7 @@ class SyncServices(PushServices):
         return SlidingSync(
             self.db,
             self.wakeups,
+            self.stream_history,
             self.waiting,
             self.connections,
             UserLists(

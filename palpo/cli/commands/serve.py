@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from palpo.cli import serving
-from palpo.cli.options import add_config, config_of, prepare
+from palpo.cli.options import add_config, config_of, prepared_alone
 
 
 def register(subparsers: Any) -> None:
@@ -21,6 +21,6 @@ def run(options: argparse.Namespace) -> int:
     """Migrate the database if it is behind, then serve."""
     serving.ignore_hangups()
     config = config_of(options)
-    prepare(config)
-    serving.run(config, reread=partial(config_of, options))
+    with prepared_alone(config):
+        serving.run(config, reread=partial(config_of, options))
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from palpo.cli import serving
-from palpo.cli.options import PRIVATE, prepare
+from palpo.cli.options import PRIVATE, prepared_alone
 from palpo.config.loader import ConfigError, convert, load
 from palpo.config.model import Config
 
@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> int:
     overrides = {"registration.open": True} if options.open_registration else {}
     reread = partial(load, file, environment=os.environ, overrides=overrides)
     config = reread()
-    prepare(config)
-    with suppress(BrokenPipeError):
-        print(welcome(config, file), flush=True)
-    serving.run(config, reread=reread)
+    with prepared_alone(config):
+        with suppress(BrokenPipeError):
+            print(welcome(config, file), flush=True)
+        serving.run(config, reread=reread)
     return 0
 
 

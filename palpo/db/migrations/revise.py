@@ -79,7 +79,8 @@ def revise(message: str, directory: Path = VERSIONS) -> Path:
         ),
         encoding="utf-8",
     )
-    for command in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+    # Only once it is formatted shows whether a line is too long.
+    for command in (["format", "--quiet"], ["check", "--fix", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
     return path
 

@@ -11,7 +11,9 @@ appservice_queues = Table(
     Column("prefix", identifier(), nullable=False),
     Column("number", integer(), nullable=False),
     Column("body", blob()),
+    Column("next_prefix", identifier()),
 )
 """The last transaction of each application service: its ID is made of ``prefix``, which no other
-database has, and ``number``; ``body`` is NULL once it has been acknowledged. What comes after it is read
+database has, and ``number``; ``body`` is NULL once it has been acknowledged. ``next_prefix``, where there
+is one, takes the place of ``prefix`` with the next. What comes after it is read
 from the streams, beginning at the position of the consumer ``appservice:ID``."""

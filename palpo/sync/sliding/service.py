@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -12,6 +12,8 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.client_events import ClientEvents
 from palpo.services.sessions import Requester
+from palpo.services.stream_history import StreamHistory
+from palpo.services.tokens import parse_stream_token
 from palpo.services.unread import Unread
 from palpo.services.waiting import Waiting
 from palpo.storage import memberships
@@ -21,7 +23,7 @@ from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding import assemble
 from palpo.sync.sliding.changes import GONE, Due, Plan, leaving, match_rooms, plan
 from palpo.sync.sliding.config import SlidingRequest
-from palpo.sync.sliding.connections import Connection, Connections, Pos, UnknownPos
+from palpo.sync.sliding.connections import Connection, Connections, Pos, UnknownPos, parse_pos
 from palpo.sync.sliding.extensions import Coverage, ExtensionNews, Extensions, of_connection
 from palpo.sync.sliding.rooms import Listener, RoomNews, SlidingRooms
 from palpo.sync.sliding.user_lists import UserList, UserLists
@@ -60,6 +62,7 @@ class SlidingSync:
         self,
         db: Database,
         wakeups: Wakeups,
+        history: StreamHistory,
         waiting: Waiting,
         connections: Connections,
         lists: UserLists,
@@ -70,6 +73,7 @@ class SlidingSync:
     ) -> None:
         self._db = db
         self._wakeups = wakeups
+        self._history = history
         self._waiting = waiting
         self._connections = connections
         self._lists = lists
@@ -84,6 +88,7 @@ class SlidingSync:
         Raises UnknownPos, InvalidParam.
         """
         deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000
+        request = await self._of_this_history(request)
         await self._extensions.acknowledge(requester, request)
         for _ in range(MAX_ATTEMPTS):
             connection, pos = await self._connections.open(requester, request.conn_id, request.pos)
@@ -102,6 +107,18 @@ class SlidingSync:
                 token = Pos(position=answer.window.upto, tag=connection.tag, generation=generation)
                 return msgspec.structs.replace(response, pos=str(token))
         raise UnknownPos("The connection is in use elsewhere")
+
+    async def _of_this_history(self, request: SlidingRequest) -> SlidingRequest:
+        """The request without what is ahead of the stream; raises UnknownPos."""
+        if request.pos is not None and await self._history.is_ahead(parse_pos(request.pos).position):
+            raise UnknownPos("This pos is ahead of the server")
+        config = request.extensions.to_device
+        if config is None or not config.since:
+            return request
+        if not await self._history.is_ahead(parse_stream_token(config.since)):
+            return request
+        to_device = msgspec.structs.replace(config, since=None)
+        return replace(request, extensions=msgspec.structs.replace(request.extensions, to_device=to_device))
 
     async def _wait(
         self,

@@ -1,0 +1,54 @@
+"""``palpo signing-key``: the key that the server signs events and requests with."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from palpo.app import identity_of, opened
+from palpo.cli.options import add_config, config_of, prepare
+from palpo.config import signing_key
+from palpo.config.errors import ConfigError
+from palpo.config.model import Config
+from palpo.core.signing import SigningKey
+
+HELP = "show or change the key that the server signs with"
+ACTIONS = {
+    "show": "show its ID and its public part",
+    "adopt": "let the key that is in the data folder take the place of the database's",
+    "new": "make another key and use it; one that is there is kept beside it",
+}
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("signing-key", help=HELP, description=HELP)
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    for name, help_text in ACTIONS.items():
+        action = actions.add_parser(name, help=help_text, description=help_text)
+        add_config(action)
+        action.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; a server that runs takes another key over when it is started again."""
+    config = config_of(options)
+    prepare(config)
+    key = _shown(config) if options.action == "show" else asyncio.run(_change(config, options.action))
+    print(f"{key.key_id} {key.verify_key_base64}")
+    if options.action != "show":
+        print("Start the server again if it runs.")
+    return 0
+
+
+def _shown(config: Config) -> SigningKey:
+    key = signing_key.load(config.data)
+    if key is None:
+        raise ConfigError(f"{config.data / signing_key.FILE_NAME} is missing")
+    return key
+
+
+async def _change(config: Config, action: str) -> SigningKey:
+    async with opened(config) as db:
+        return await identity_of(config, db).adopt_key(new=action == "new")
