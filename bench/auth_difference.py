@@ -22,7 +22,7 @@ from typing import Any
 
 from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for
-from palpo.core.events import Event, StateKey, parse_stored
+from palpo.core.events import SignedEvent, StateKey, parse_stored
 from palpo.core.room_versions import room_version
 from palpo.core.state_resolution.memory import auth_chain
 from palpo.core.state_tree import EMPTY_ROOT
@@ -40,6 +40,7 @@ from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import NewEvent
 from palpo.storage.rooms import HeadRow
+from palpo.streams.caches import CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 ROOM = "!room:example.org"
@@ -71,7 +72,7 @@ class Room:
     """A room's state events, made in memory."""
 
     def __init__(self) -> None:
-        self.events: dict[str, Event] = {}
+        self.events: dict[str, SignedEvent] = {}
         self.state: dict[StateKey, str] = {}
         self.send(ALICE, CREATE, {"room_version": RULES.id})
         for user in (ALICE, BOB):
@@ -129,7 +130,7 @@ class Room:
         return [one, self.state]
 
 
-async def write(database: Database, events: list[Event]) -> float:
+async def write(database: Database, events: list[SignedEvent]) -> float:
     """Store events, twenty at once; seconds for one at the end, in the best of ten writes."""
     seconds = []
     for start in range(0, len(events), WRITTEN_AT_ONCE):
@@ -190,7 +191,7 @@ async def measure(directory: Path, age: int, *, restless: bool) -> Row:
     chains = AuthChains(database)
 
     async def resolve() -> None:
-        resolver = StateResolver(EventStore(database, Wakeups()), chains)
+        resolver = StateResolver(EventStore(database, Wakeups(), CacheBudget()), chains)
         update = await resolver.resolve(RULES, [tree.root for tree in built])
         assert update.root != built[1].root
 

@@ -15,7 +15,7 @@ from timeit import repeat
 
 from palpo.core import auth_chains, state_tree
 from palpo.core.auth_rules import auth_types_for
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_resolution import MemoryRoom, drive, resolve, split
 
@@ -56,7 +56,7 @@ class Room:
 
     def __init__(self, rules: RoomVersion) -> None:
         self.rules = rules
-        self.events: dict[str, Event] = {}
+        self.events: dict[str, SignedEvent] = {}
         self.state: dict[StateKey, str] = {}
         self.send(ALICE, CREATE, {"creator": ALICE})
         self.send(ALICE, ("m.room.member", ALICE), {"membership": "join"})
@@ -65,7 +65,7 @@ class Room:
     def send(self, sender: str, key: StateKey, content: dict[str, object]) -> None:
         keys = auth_types_for(self.rules, type=key[0], sender=sender, state_key=key[1], content=content)
         event_id = f"${len(self.events)}"
-        self.events[event_id] = Event(
+        self.events[event_id] = SignedEvent(
             event_id=event_id,
             room_id="!room:example.org",
             type=key[0],
@@ -132,7 +132,7 @@ class IndexedRoom(MemoryRoom):
 
     def __init__(
         self,
-        events: dict[str, Event],
+        events: dict[str, SignedEvent],
         agreed: dict[StateKey, str],
         positions: dict[str, auth_chains.Position],
         links: dict[int, list[auth_chains.Link]],

@@ -79,6 +79,7 @@ from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.services.visibility import Visibility
 from palpo.services.waiting import Waiting
 from palpo.streams.background import Background
+from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.filters import SyncFilters
@@ -95,6 +96,7 @@ class Services:
     db: Database
     wakeups: Wakeups
     background: Background
+    caches: CacheBudget
     sessions: Sessions
     waiting: Waiting
     appservices: AppServices

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from palpo.api.app import PalpoApp
 from palpo.api.authentication import Authenticator
+from palpo.api.cache_metrics import CacheMetrics
 from palpo.api.dispatch import Dispatcher
 from palpo.api.limits import Limiter
 from palpo.api.modules import handlers
@@ -27,6 +28,7 @@ from palpo.services.appservice_transactions import AppserviceTransactions
 from palpo.services.server_identity import ServerIdentity
 from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
+from palpo.streams.caches import MEBIBYTE, CacheBudget
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.leases import LeaseKeeper
 from palpo.streams.loop_watch import Held, LoopWatch, heartbeat
@@ -71,6 +73,7 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     clock = clock or SystemClock()
     wakeups = Wakeups()
     background = Background()
+    caches = CacheBudget(config.caches.megabytes * MEBIBYTE)
     closing = AsyncExitStack()
     db = Database(create_engine(config.database_url, patience_s=config.database.timeout_seconds))
     link = create_wakeups(
@@ -88,7 +91,7 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         wakeups.subscribe(lambda commit: identity.mark.note(commit.position))
         await link.start(wakeups.on_commit)
         wakeups.start(await db.read(read_position))
-        services = Composition(config, clock, db, wakeups, background, identity).services()
+        services = Composition(config, clock, db, wakeups, background, identity, caches).services()
         closing.push_async_callback(services.http.close)
         closing.push_async_callback(services.images.close)
         if services.mailer is not None:
@@ -116,6 +119,7 @@ async def application(
         await start(services)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
+        registry.register(CacheMetrics(services.caches))
         if config.log.requests:
             watching.append(RequestLog())
         dispatcher = Dispatcher(
@@ -190,6 +194,7 @@ async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
                 services.typing,
                 services.presence,
                 services.keys,
+                services.caches,
             ),
             services.appservice_client,
             random_prefix=lambda: secrets.token_hex(4),

@@ -455,6 +455,15 @@ class LogConfig(Section, frozen=True):
     ] = 0
 
 
+class CacheConfig(Section, frozen=True):
+    """What each process keeps in memory of what it could read again from the database."""
+
+    megabytes: Annotated[
+        int,
+        Meta(ge=0, description="For all caches together, in MiB of 1,048,576 bytes; 0: nothing is kept."),
+    ] = 128
+
+
 class Config(Section, frozen=True):
     """Everything that an operator can set."""
 
@@ -470,6 +479,7 @@ class Config(Section, frozen=True):
     listeners: tuple[Listener, ...] = (Listener(bind="127.0.0.1:8008"),)
     http: HttpConfig = HttpConfig()
     database: DatabaseConfig = DatabaseConfig()
+    caches: CacheConfig = CacheConfig()
     rate_limits: RateLimits = RateLimits()
     registration: RegistrationConfig = RegistrationConfig()
     password: PasswordConfig = PasswordConfig()

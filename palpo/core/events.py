@@ -1,20 +1,23 @@
 """The event as every layer above the wire sees it: parsed once, never changed.
 
-Three forms: the *PDU* that servers exchange, ``Event`` around it, and the *client form*, bytes of JSON
-ready to be put into a response, without ``room_id`` and ``unsigned``, which differ by response.
+Two forms: the *PDU* that servers exchange, and the *client form*, bytes of JSON ready to be put into a
+response, without ``room_id`` and ``unsigned``, which differ by response. ``SignedEvent`` is around the
+first: what is made, checked and stored. ``KeptEvent`` is around the second: what is kept in memory by the
+ten thousand, so it has those bytes and hardly more. Whoever only reads takes an ``Event``, either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import orjson
 
 from palpo.core import unpadded_base64
-from palpo.core.canonical_json import to_json
+from palpo.core.canonical_json import decode_object, to_json, trimmed
 from palpo.core.errors import BadJson
 from palpo.core.event_format import (
     MAX_AUTH_EVENTS,
@@ -39,22 +42,26 @@ from palpo.core.event_hashes import (
     verify_content_hash,
     verify_event_signature,
 )
-from palpo.core.redaction import redact
+from palpo.core.redaction import redact, redact_content
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
 
 __all__ = [
     "Event",
+    "KeptEvent",
+    "SignedEvent",
     "StateKey",
     "add_signature",
     "build_event",
     "client_event_bytes",
     "content_hash",
     "event_id_of",
+    "kept_event",
     "parse_pdu",
     "parse_stored",
     "redact_for_client",
     "redacted_event",
+    "redacted_kept",
     "reference_hash",
     "required_signatures",
     "sign_event",
@@ -69,13 +76,71 @@ StateKey = tuple[str, str]
 """The ``(type, state_key)`` pair that names a piece of room state."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A persistent event of a room, in any version.
+class Event(Protocol):
+    """What can be read of any event; nobody may change it, nor what its content holds."""
 
-    ``pdu`` is the federation form as a JSON object, exactly what was hashed and signed plus
-    ``hashes``, ``signatures`` and ``unsigned``; it is shared, so nobody may change it. The other
-    fields are read out of it once. In room versions whose room ID is the create event's hash,
-    ``room_id`` is filled in for the create event too.
+    @property
+    def event_id(self) -> str:
+        """Its ID."""
+        ...
+
+    @property
+    def room_id(self) -> str:
+        """Its room; filled in for the create event too where that event's hash is the room's ID."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Its type."""
+        ...
+
+    @property
+    def sender(self) -> str:
+        """Who sent it."""
+        ...
+
+    @property
+    def state_key(self) -> str | None:
+        """``None`` for a message event; state events may have the empty string."""
+        ...
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Its content; read it once where it is asked for several times: it may have to be decoded."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """One more than that of the events before it."""
+        ...
+
+    @property
+    def origin_server_ts(self) -> int:
+        """Milliseconds since the Unix epoch, as claimed by the sender's server."""
+        ...
+
+    @property
+    def redacts(self) -> str | None:
+        """The redacted event, wherever the room version puts it (top level, or content)."""
+        ...
+
+    @property
+    def is_state(self) -> bool:
+        """Whether this is a state event."""
+        ...
+
+    @property
+    def key(self) -> StateKey:
+        """The state this event sets; only for state events."""
+        ...
+
+
+class SignedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A persistent event of a room, in any version, with the form that servers exchange.
+
+    ``pdu`` is that form as a JSON object, exactly what was hashed and signed plus ``hashes``,
+    ``signatures`` and ``unsigned``; it is shared, so nobody may change it. The other fields are read
+    out of it once, and are as ``Event`` has them.
     """
 
     event_id: str
@@ -83,15 +148,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     type: str
     sender: str
     state_key: str | None
-    """``None`` for a message event; state events may have the empty string."""
     content: dict[str, Any]
     depth: int
     origin_server_ts: int
-    """Milliseconds since the Unix epoch, as claimed by the sender's server."""
     prev_events: tuple[str, ...]
     auth_events: tuple[str, ...]
     redacts: str | None = None
-    """The redacted event, wherever the room version puts it (top level, or content)."""
     pdu: dict[str, Any]
 
     @property
@@ -106,7 +168,86 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.type, self.state_key
 
 
-def parse_pdu(rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = None) -> Event:
+class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event as it is kept in memory: its client form, and what is asked for all the time.
+
+    Fields are as ``Event`` has them. Strings that many events have are the same objects.
+    """
+
+    event_id: str
+    room_id: str
+    type: str
+    sender: str
+    state_key: str | None
+    depth: int
+    origin_server_ts: int
+    redacts: str | None
+    client: bytes
+    """The client form (``client_event_bytes``)."""
+    decoded: dict[str, Any] | None
+    """The content, where it is kept decoded; else it is decoded when it is asked for."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The content."""
+        if self.decoded is not None:
+            return self.decoded
+        return _content_of(self.client) if len(self.client) <= DECODED_BYTES else _large_content(self.client)
+
+    @property
+    def is_state(self) -> bool:
+        """Whether this is a state event."""
+        return self.state_key is not None
+
+    @property
+    def key(self) -> StateKey:
+        """The state this event sets; only for state events."""
+        assert self.state_key is not None
+        return self.type, self.state_key
+
+
+DECODED_BYTES = 4096
+"""State events of at most this size, in client form, are kept with their content decoded."""
+
+
+@lru_cache(maxsize=256)
+def _content_of(client: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = decode_object(client)["content"]
+    return content
+
+
+@lru_cache(maxsize=4)
+def _large_content(client: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = decode_object(client)["content"]
+    return content
+
+
+@lru_cache(maxsize=8192)
+def _shared(text: str) -> str:
+    """The same object for equal strings, as long as they are in use."""
+    return text
+
+
+def kept_event(event: SignedEvent) -> KeptEvent:
+    """``event`` as it is kept in memory."""
+    client = trimmed(client_event_bytes(event))
+    # A redaction's client form has more in its content than the event itself.
+    decoded = event.redacts is not None or (event.state_key is not None and len(client) <= DECODED_BYTES)
+    return KeptEvent(
+        event_id=event.event_id,
+        room_id=_shared(event.room_id),
+        type=_shared(event.type),
+        sender=_shared(event.sender),
+        state_key=None if event.state_key is None else _shared(event.state_key),
+        depth=event.depth,
+        origin_server_ts=event.origin_server_ts,
+        redacts=event.redacts,
+        client=client,
+        decoded=event.content if decoded else None,
+    )
+
+
+def parse_pdu(rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = None) -> SignedEvent:
     """The event that ``pdu`` is, its form checked for the room version; its hashes and signatures are not.
 
     Raises ``BadJson`` for a wrong form, or a room other than ``room_id`` where that is given, and
@@ -121,7 +262,7 @@ def parse_pdu(rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = 
     return event
 
 
-def parse_stored(rules: RoomVersion, pdu: dict[str, Any], event_id: str) -> Event:
+def parse_stored(rules: RoomVersion, pdu: dict[str, Any], event_id: str) -> SignedEvent:
     """The event that ``pdu`` is, where its form has been checked before and its ID is known."""
     prev_events, auth_events = pdu["prev_events"], pdu["auth_events"]
     if rules.event_id_format is EventIdFormat.CHOSEN:
@@ -146,7 +287,7 @@ def build_event(
     redacts: str | None = None,
     event_id: str | None = None,
     hashes_of: Mapping[str, str] | None = None,
-) -> Event:
+) -> SignedEvent:
     """A new event, hashed and signed by ``server_name``.
 
     ``room_id`` is ``None`` just for the create event of versions where that makes the room's ID.
@@ -226,8 +367,8 @@ def _event_of(
     event_id: str,
     prev_events: tuple[str, ...],
     auth_events: tuple[str, ...],
-) -> Event:
-    return Event(
+) -> SignedEvent:
+    return SignedEvent(
         event_id=event_id,
         room_id="!" + event_id[1:] if makes_room_id(rules, pdu["type"]) else pdu["room_id"],
         type=pdu["type"],
@@ -251,9 +392,30 @@ def _redacts_of(rules: RoomVersion, pdu: dict[str, Any]) -> str | None:
     return redacts if is_event_id(redacts) else None
 
 
-def redacted_event(rules: RoomVersion, event: Event) -> Event:
+def redacted_event(rules: RoomVersion, event: SignedEvent) -> SignedEvent:
     """The event without what its room version does not protect; its ID is the same."""
     return _event_of(rules, redact(rules, event.pdu), event.event_id, event.prev_events, event.auth_events)
+
+
+def redacted_kept(rules: RoomVersion, event: Event) -> KeptEvent:
+    """The same of an event of which there is no PDU at hand, as it is kept in memory."""
+    redacts = event.redacts
+    if redacts is not None and not rules.updated_redaction_rules:
+        redacts = None
+    content = redact_content(rules, event.type, event.content)
+    fields = _client_fields(event, content, redacts)
+    return KeptEvent(
+        event_id=event.event_id,
+        room_id=event.room_id,
+        type=event.type,
+        sender=event.sender,
+        state_key=event.state_key,
+        depth=event.depth,
+        origin_server_ts=event.origin_server_ts,
+        redacts=redacts,
+        client=trimmed(to_json(fields)),
+        decoded=content,
+    )
 
 
 def client_event_bytes(event: Event) -> bytes:
@@ -261,19 +423,23 @@ def client_event_bytes(event: Event) -> bytes:
 
     A redaction has ``redacts`` both at the top level and in its content (spec: rooms/v11).
     """
+    return to_json(_client_fields(event, event.content, event.redacts))
+
+
+def _client_fields(event: Event, content: dict[str, Any], redacts: str | None) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "type": event.type,
         "sender": event.sender,
-        "content": event.content,
+        "content": content,
         "event_id": event.event_id,
         "origin_server_ts": event.origin_server_ts,
     }
     if event.state_key is not None:
         fields["state_key"] = event.state_key
-    if event.redacts is not None:
-        fields["redacts"] = event.redacts
-        fields["content"] = {**event.content, "redacts": event.redacts}
-    return to_json(fields)
+    if redacts is not None:
+        fields["redacts"] = redacts
+        fields["content"] = {**content, "redacts": redacts}
+    return fields
 
 
 def with_unsigned(client_bytes: bytes, room_id: str | None, unsigned: Mapping[str, Any] | None) -> bytes:
@@ -296,7 +462,7 @@ def _member(item: tuple[str, Any]) -> bytes:
 
 def redact_for_client(
     rules: RoomVersion,
-    event: Event,
+    event: SignedEvent,
     redaction: bytes,
     *,
     room_id: str | None = None,

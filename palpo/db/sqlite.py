@@ -31,10 +31,11 @@ from palpo.db.statements import UNHEX, Statement
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
+# The cache is in KiB, for each of two connections: what is not in it is read from the system's.
 PRAGMAS = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -65536",
+    "PRAGMA cache_size = -8192",
     "PRAGMA temp_store = MEMORY",
 )
 

@@ -21,10 +21,10 @@ from palpo.core.errors import BadRequest, MatrixError, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.event_store import Bounded
 from palpo.services.push_rules import PushRules
 from palpo.storage import account_data as storage
 from palpo.storage import push_rules
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
@@ -46,13 +46,11 @@ Changed = tuple[str | None, str, bytes]
 class AccountData:
     """Reads and changes account data."""
 
-    def __init__(
-        self, db: Database, wakeups: Wakeups, push_rules: PushRules, *, cached: int = 20_000
-    ) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, push_rules: PushRules, caches: CacheBudget) -> None:
         self._db = db
         self._push_rules = push_rules
-        self._last = LastChanges(wakeups, "account_data")
-        self._ignored: Bounded[str, frozenset[str]] = Bounded(cached)
+        self._last = LastChanges(wakeups, "account_data", caches)
+        self._ignored: Cache[str, frozenset[str]] = caches.cache("ignored_users")
         self._changes = 0
         wakeups.subscribe(self._on_commit)
 

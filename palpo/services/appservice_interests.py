@@ -12,23 +12,25 @@ from functools import lru_cache
 from palpo.config.appservices import Registration
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.storage import aliases, memberships
 from palpo.storage import appservices as storage
 from palpo.storage.events import EventStatus, StoredEvent
+from palpo.streams.caches import Cache, CacheBudget
 
-CACHED_ROOMS = 5_000
 CACHED_USERS = 20_000
 
 
 class Interests:
     """Answers for one registration; ``wants_event`` is to be asked of every event, in order."""
 
-    def __init__(self, registration: Registration, db: Database, events: EventStore) -> None:
+    def __init__(
+        self, registration: Registration, db: Database, events: EventStore, caches: CacheBudget
+    ) -> None:
         self._registration = registration
         self._db = db
         self._events = events
-        self._joined: Bounded[str, set[str]] = Bounded(CACHED_ROOMS)
+        self._joined: Cache[str, set[str]] = caches.cache("appservice_rooms")
         """Its users in each room, as of ``_position``."""
         self._position = 0
         self.has_user = lru_cache(CACHED_USERS)(registration.has_user)
@@ -125,3 +127,4 @@ class Interests:
                 joined.add(target)
             else:
                 joined.discard(target)
+            self._joined.keep({item.event.room_id: joined})

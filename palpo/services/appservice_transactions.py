@@ -18,7 +18,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.appservice_interests import Interests
 from palpo.services.client_events import ClientEvents
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.keys import KeyCounts, Keys
 from palpo.services.presence import PresenceTracker
 from palpo.services.receipts import receipt_content
@@ -30,6 +30,7 @@ from palpo.storage import presence as presence_storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.presence import Presence
 from palpo.storage.receipts import Receipt
+from palpo.streams.caches import Cache, CacheBudget
 
 TO_DEVICE = "de.sorunome.msc2409.to_device"
 DEVICE_LISTS = "org.matrix.msc3202.device_lists"
@@ -84,6 +85,7 @@ class AppserviceTransactions:
         typing: Typing,
         presence: PresenceTracker,
         keys: Keys,
+        caches: CacheBudget,
     ) -> None:
         self._registration = registration
         self._db = db
@@ -92,8 +94,8 @@ class AppserviceTransactions:
         self._typing = typing
         self._presence = presence
         self._keys = keys
-        self._interests = Interests(registration, db, events)
-        self._told: Bounded[tuple[str, str], KeyCounts] = Bounded(50_000)
+        self._interests = Interests(registration, db, events, caches)
+        self._told: Cache[tuple[str, str], KeyCounts] = caches.cache("appservice_key_counts")
 
     def begin(self) -> None:
         """What was made last may not have been stored: forget what came of it."""

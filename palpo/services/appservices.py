@@ -13,11 +13,11 @@ from palpo.core.identifiers import MAX_LENGTH
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.event_store import Bounded
 from palpo.services.logins import deactivated
 from palpo.services.sessions import Requester
 from palpo.storage import accounts, devices
 from palpo.storage.accounts import Account
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -36,6 +36,7 @@ class AppServices:
         db: Database,
         clock: Clock,
         wakeups: Wakeups,
+        caches: CacheBudget,
         *,
         admins: Collection[str] = (),
     ) -> None:
@@ -45,7 +46,9 @@ class AppServices:
         self._admins = frozenset(admins)
         self._by_id = {item.id: item for item in registrations}
         self._by_token = {item.as_token: item for item in registrations}
-        self._cache: Bounded[str, dict[tuple[str, str | None], Requester]] = Bounded(CACHED_USERS)
+        self._cache: Cache[str, dict[tuple[str, str | None], Requester]] = caches.cache(
+            "appservice_requesters"
+        )
         self._changes = 0
         wakeups.subscribe(self._on_commit)
 
@@ -66,13 +69,13 @@ class AppServices:
         """
         user_id = registration.sender if user_id is None else user_id
         key = (registration.id, device_id)
-        known = self._cache.get(user_id, {}).get(key)
+        known = (self._cache.touch(user_id) or {}).get(key)
         if known is not None:
             return known
         changes = self._changes
         requester = await self._load(registration, user_id, device_id)
         if changes == self._changes:
-            self._cache.keep({user_id: {**self._cache.get(user_id, {}), key: requester}})
+            self._cache.keep({user_id: {**(self._cache.touch(user_id) or {}), key: requester}})
         return requester
 
     async def _load(self, registration: Registration, user_id: str, device_id: str | None) -> Requester:

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from palpo.core.canonical_json import to_json
-from palpo.core.events import with_unsigned
+from palpo.core.events import SignedEvent, with_unsigned
 from palpo.core.state_tree import EMPTY_ROOT, get
 from palpo.db.engine import Commit, Database
 from palpo.services.account_data import AccountData
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.state_at import StateAt
 from palpo.services.visibility import Visibility
 from palpo.storage import events as events_storage
 from palpo.storage import relations as relations_storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.relations import REFERENCE, REPLACE, THREAD, Children
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -42,17 +45,16 @@ class ClientEvents:
         wakeups: Wakeups,
         visibility: Visibility,
         account_data: AccountData,
-        *,
-        cached: int = 100_000,
+        caches: CacheBudget,
     ) -> None:
         self._db = db
         self._store = store
         self._clock = clock
         self._visibility = visibility
         self._account_data = account_data
-        self._state_at = StateAt(store)
-        self._replaced: Bounded[str, str] = Bounded(cached)
-        self._unrelated: Bounded[str, bool] = Bounded(cached)
+        self._state_at = StateAt(store, caches)
+        self._replaced: Cache[str, str] = caches.cache("replaced_state")
+        self._unrelated: Cache[str, bool] = caches.cache("unrelated_rooms")
         self._relations_made = 0
         wakeups.subscribe(self._on_commit)
 
@@ -143,7 +145,7 @@ class ClientEvents:
         unknown: list[StoredEvent] = []
         for item in changed:
             event_id = item.event.event_id
-            known = _NOTHING if item.state_before == EMPTY_ROOT else self._replaced.get(event_id)
+            known = _NOTHING if item.state_before == EMPTY_ROOT else self._replaced.touch(event_id)
             if known is None:
                 unknown.append(item)
             else:
@@ -163,9 +165,10 @@ class ClientEvents:
         """Bundled aggregations; state events get none."""
         rooms = {item.event.room_id for item in events}
         unrelated = self._unrelated
-        if all(room in unrelated for room in rooms):
+        unknown = [room for room in rooms if unrelated.touch(room) is None]
+        if not unknown:
             return
-        related = {room for room in rooms if room not in unrelated and await self._related(room)}
+        related = {room for room in unknown if await self._related(room)}
         parents = {
             item.event_id: item
             for item in events
@@ -251,6 +254,11 @@ class ClientEvents:
             list(events), user_id=user_id, device_id=None, with_room_id=True, bundle=False
         )
 
+    async def exchanged(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+        """The events with the form that servers exchange in place of their client form."""
+        signed = await self._store.signed({item.event_id for item in events})
+        return [_as_exchanged(item, signed[item.event_id]) for item in events]
+
     def _on_commit(self, commit: Commit) -> None:
         if commit.all_topics:
             self._relations_made += 1
@@ -260,6 +268,19 @@ class ClientEvents:
             if topic.startswith("relations:"):
                 self._relations_made += 1
                 self._unrelated.pop(topic.removeprefix("relations:"), None)
+
+
+def _as_exchanged(item: StoredEvent, signed: SignedEvent) -> StoredEvent:
+    """With its ID in any case: newer room versions leave it out, and clients could not do without.
+
+    Of an event that was pruned for its reader there is no more in it than in the client form.
+    """
+    pdu = {name: value for name, value in signed.pdu.items() if name != "unsigned"}
+    pdu["event_id"] = item.event_id
+    pdu["content"] = item.event.content
+    if item.event.redacts is None:
+        pdu.pop("redacts", None)
+    return msgspec.structs.replace(item, client=to_json(pdu))
 
 
 def _members(members: Mapping[str, Any]) -> bytes:

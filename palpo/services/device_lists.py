@@ -27,6 +27,7 @@ from palpo.services.event_store import EventStore
 from palpo.storage import device_lists as storage
 from palpo.storage import memberships, shared_rooms
 from palpo.storage.events import StoredEvent
+from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
@@ -48,11 +49,11 @@ NOTHING = DeviceListChanges(changed=[], left=[])
 class DeviceLists:
     """Tells users whose keys to fetch again."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, events: EventStore) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, events: EventStore, caches: CacheBudget) -> None:
         self._db = db
         self._events = events
-        self._last_lists = LastChanges(wakeups, "device_list")
-        self._last_memberships = LastChanges(wakeups, "member")
+        self._last_lists = LastChanges(wakeups, "device_list", caches)
+        self._last_memberships = LastChanges(wakeups, "member", caches)
 
     async def changes_for(
         self, user_id: str, since: int, upto: int, *, rooms: Collection[str] | None = None

@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from palpo.core import state_tree
 from palpo.core.errors import NotFound
-from palpo.core.events import StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.state_tree import Reading
 from palpo.db.engine import Commit, Database
 from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import StoredEvent
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
 
 T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
 State = dict[StateKey, StoredEvent]
 
 AT_ONCE = 1000
 """State trees that are read together."""
 
-
-class Bounded(OrderedDict[K, V], Generic[K, V]):
-    """A mapping that drops what was longest unused once it holds more than ``bound`` items."""
-
-    def __init__(self, bound: int) -> None:
-        super().__init__()
-        self._bound = bound
-
-    def touch(self, key: K) -> V | None:
-        """The value of ``key``, which counts as used."""
-        value = self.get(key)
-        if value is not None:
-            self.move_to_end(key)
-        return value
-
-    def keep(self, items: Mapping[K, V]) -> None:
-        """Add ``items``, then drop what is over the bound."""
-        self.update(items)
-        while len(self) > self._bound:
-            self.popitem(last=False)
+EVENT_BYTES = 450
+"""What an event takes beside its client form and its content, where that is kept decoded."""
+NODE_BYTES = 2 * 33 + state_tree.HASH_SIZE
 
 
 class EventStore:
     """Events by ID and room state by root. Both are immutable, except that an event may be redacted."""
 
-    def __init__(
-        self, db: Database, wakeups: Wakeups, *, cached_events: int = 100_000, cached_nodes: int = 100_000
-    ) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
-        self._events: Bounded[str, StoredEvent] = Bounded(cached_events)
-        self._nodes: Bounded[bytes, bytes] = Bounded(cached_nodes)
+        self._events: Cache[str, StoredEvent] = caches.cache("events", event_bytes)
+        self._nodes: Cache[bytes, bytes] = caches.cache("state_nodes", _node_bytes)
         self._redactions = 0
         wakeups.subscribe(self._on_commit)
 
@@ -89,19 +69,38 @@ class EventStore:
         """As ``get_many``, as a list."""
         return list((await self.get_many(ids)).values())
 
-    async def read_state(self, operation: Reading[T]) -> T:
-        """Run an operation of ``core.state_tree`` on the stored nodes."""
-        nodes = self._nodes
+    async def signed(self, ids: Iterable[str]) -> dict[str, SignedEvent]:
+        """Those of ``ids`` that are stored, as servers exchange them: read each time."""
+        wanted = list(ids)
+        return await self._db.read(lambda tx: events_storage.load_signed(tx, wanted)) if wanted else {}
+
+    async def read_state(self, operation: Reading[T], unsaved: Mapping[bytes, bytes] | None = None) -> T:
+        """Run an operation of ``core.state_tree`` on the stored nodes, and those that are ``unsaved``."""
         try:
             needed = next(operation)
             while True:
-                missing = [name for name in needed if name not in nodes]
-                if missing:
-                    await self._load_nodes(missing)
-                needed = operation.send(nodes)
+                needed = operation.send(await self._read_nodes(needed, unsaved))
         except StopIteration as done:
             result: T = done.value
             return result
+
+    async def _read_nodes(
+        self, names: Iterable[bytes], unsaved: Mapping[bytes, bytes] | None = None
+    ) -> dict[bytes, bytes]:
+        """The nodes of these names; what is held here stays, whatever the cache drops meanwhile."""
+        nodes: dict[bytes, bytes] = {}
+        missing: list[bytes] = []
+        for name in names:
+            node = self._nodes.touch(name)
+            if node is None and unsaved is not None:
+                node = unsaved.get(name)
+            if node is None:
+                missing.append(name)
+            else:
+                nodes[name] = node
+        if missing:
+            nodes |= await self._load_nodes(missing)
+        return nodes
 
     async def read_states(self, operations: Sequence[Reading[T]]) -> list[T]:
         """The same for several operations, step by step together: what they need is loaded at once."""
@@ -111,10 +110,7 @@ class EventStore:
             for number in range(start, min(start + AT_ONCE, len(operations))):
                 _step(operations[number], None, number, waiting, results)
             while waiting:
-                needed = {name for names in waiting.values() for name in names}
-                nodes = {name: node for name in needed if (node := self._nodes.get(name)) is not None}
-                if missing := needed - nodes.keys():
-                    nodes |= await self._load_nodes(list(missing))
+                nodes = await self._read_nodes({name for names in waiting.values() for name in names})
                 due, waiting = waiting, {}
                 for number in due:
                     _step(operations[number], nodes, number, waiting, results)
@@ -167,6 +163,16 @@ class EventStore:
             if topic.startswith("event:"):
                 self._redactions += 1
                 self._events.pop(topic.removeprefix("event:"), None)
+
+
+def event_bytes(event_id: str, item: StoredEvent) -> int:
+    """What an event takes in memory."""
+    decoded = item.event.decoded
+    return EVENT_BYTES + len(item.client) + (0 if decoded is None else deep_size(decoded))
+
+
+def _node_bytes(name: bytes, node: bytes) -> int:
+    return NODE_BYTES + len(node)
 
 
 def _step(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from palpo.core.canonical_json import trimmed
 from palpo.core.errors import NotFound, TooLarge
 from palpo.core.unpadded_base64 import encode_urlsafe
 from palpo.db.engine import Database
-from palpo.services.event_store import Bounded
 from palpo.storage import filters as storage
+from palpo.streams.caches import Cache, CacheBudget
 
 MAX_FILTER = 64 * 1024
 """Bytes of a filter as JSON."""
@@ -17,9 +18,9 @@ MAX_FILTER = 64 * 1024
 class Filters:
     """Keeps filters. A filter's ID is a digest of it, so it never changes and may be kept in memory."""
 
-    def __init__(self, db: Database, *, cached: int = 5000) -> None:
+    def __init__(self, db: Database, caches: CacheBudget) -> None:
         self._db = db
-        self._cache: Bounded[tuple[str, str], bytes] = Bounded(cached)
+        self._cache: Cache[tuple[str, str], bytes] = caches.cache("filters")
 
     async def define(self, user_id: str, filter_: bytes) -> str:
         """Store a filter, a JSON object that has been checked; its ID. Raises TooLarge."""
@@ -28,7 +29,7 @@ class Filters:
         filter_id = encode_urlsafe(blake2b(filter_, digest_size=12).digest())
         if self._cache.touch((user_id, filter_id)) is None:
             await self._db.write(lambda tx: storage.put(tx, user_id, filter_id, filter_))
-            self._cache.keep({(user_id, filter_id): filter_})
+            self._cache.keep({(user_id, filter_id): trimmed(filter_)})
         return filter_id
 
     async def get(self, user_id: str, filter_id: str) -> bytes:

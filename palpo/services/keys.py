@@ -11,7 +11,6 @@ answered from memory until the device's keys change. Cross-signing is ``palpo.se
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +26,7 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import accounts, cross_signing, device_lists, devices
 from palpo.storage import keys as storage
 from palpo.storage.cross_signing import KeySignature
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 MAX_UPLOAD = 1000
@@ -88,11 +88,10 @@ class ClaimedKeys:
 class Keys:
     """Keeps devices' public keys, and gives them to those who ask."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, *, server_name: str, cached: int = 50_000) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget, *, server_name: str) -> None:
         self._db = db
         self._server_name = server_name
-        self._bound = cached
-        self._counts: OrderedDict[str, dict[str, KeyCounts]] = OrderedDict()
+        self._counts: Cache[str, dict[str, KeyCounts]] = caches.cache("key_counts")
         self._changes = 0
         wakeups.subscribe(self._on_commit)
 
@@ -177,7 +176,7 @@ class Keys:
 
     async def counts(self, user_id: str, device_id: str) -> KeyCounts:
         """What a device has left; see the module."""
-        known = self._counts.get(user_id, {}).get(device_id)
+        known = (self._counts.touch(user_id) or {}).get(device_id)
         if known is not None:
             return known
         changes = self._changes
@@ -190,9 +189,7 @@ class Keys:
 
         counts = await self._db.read(unit)
         if changes == self._changes:
-            self._counts.setdefault(user_id, {})[device_id] = counts
-            if len(self._counts) > self._bound:
-                self._counts.popitem(last=False)
+            self._counts.keep({user_id: {**(self._counts.touch(user_id) or {}), device_id: counts}})
         return counts
 
     def _split(self, wanted: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:

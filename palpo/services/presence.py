@@ -35,6 +35,7 @@ from palpo.services.profiles import Profile
 from palpo.storage import accounts, memberships, profiles, shared_rooms
 from palpo.storage import presence as storage
 from palpo.storage.presence import Presence
+from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -73,7 +74,14 @@ class PresenceTracker:
     """Knows who is online."""
 
     def __init__(
-        self, db: Database, wakeups: Wakeups, clock: Clock, config: PresenceConfig, *, server_name: str
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        clock: Clock,
+        config: PresenceConfig,
+        caches: CacheBudget,
+        *,
+        server_name: str,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -82,7 +90,7 @@ class PresenceTracker:
         self._offline_ms = int(config.offline_seconds * 1000)
         self._server_name = server_name
         self._users: dict[str, _User] = {}
-        self._last = LastChanges(wakeups, "presence")
+        self._last = LastChanges(wakeups, "presence", caches)
         wakeups.subscribe(self._on_commit)
 
     async def touch(

@@ -15,6 +15,7 @@ from palpo.services.push_rules import PushRules
 from palpo.services.state_at import StateAt
 from palpo.services.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
+from palpo.streams.caches import CacheBudget
 from palpo.streams.turns import Turns
 
 
@@ -29,13 +30,14 @@ class PushJudge:
         account_data: AccountData,
         invite_permissions: InvitePermissions,
         followers: ThreadFollowers,
+        caches: CacheBudget,
     ) -> None:
         self._push_rooms = push_rooms
         self._push_rules = push_rules
         self._account_data = account_data
         self._invite_permissions = invite_permissions
         self._followers = followers
-        self._state_at = StateAt(events)
+        self._state_at = StateAt(events, caches)
 
     async def notified(self, stored: StoredEvent, user_ids: Collection[str]) -> dict[str, Actions]:
         """Those of ``user_ids`` whom the event notifies, with the actions of the rule that matched.

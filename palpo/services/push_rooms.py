@@ -17,14 +17,16 @@ from palpo.core.push_rules import RoomContext
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.room_heads import RoomHeads
 from palpo.storage import memberships
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
 
-MAX_SENDERS = 1000
+MAX_SENDERS = 20
 AT_ONCE = 500
 """Member events that are looked at together."""
 NO_NAME = ""
@@ -54,15 +56,15 @@ class PushRooms:
     """Looks rooms up as they were at events, and keeps what it found by state."""
 
     def __init__(
-        self, db: Database, wakeups: Wakeups, events: EventStore, heads: RoomHeads, *, cached: int = 10_000
+        self, db: Database, wakeups: Wakeups, events: EventStore, heads: RoomHeads, caches: CacheBudget
     ) -> None:
         self._db = db
         self._events = events
         self._heads = heads
-        self._rooms: Bounded[tuple[bytes, bytes], PushRoom] = Bounded(cached)
-        self._names: Bounded[tuple[bytes, str], str] = Bounded(cached)
-        self._counts: Bounded[bytes, int] = Bounded(cached)
-        self._counted: Bounded[str, bytes] = Bounded(cached)
+        self._rooms: Cache[tuple[bytes, bytes], PushRoom] = caches.cache("push_rooms", _room_bytes)
+        self._names: Cache[tuple[bytes, str], str] = caches.cache("display_names")
+        self._counts: Cache[bytes, int] = caches.cache("member_counts")
+        self._counted: Cache[str, bytes] = caches.cache("counted_rooms")
         """Room → a state whose members have been counted."""
         self._redactions = 0
         wakeups.subscribe(self._on_commit)
@@ -160,3 +162,8 @@ class PushRooms:
 def _display_name(member: StoredEvent | None) -> str:
     name = None if member is None else member.event.content.get("displayname")
     return name if isinstance(name, str) else NO_NAME
+
+
+def _room_bytes(key: tuple[bytes, bytes], room: PushRoom) -> int:
+    """With about as many senders as there are between two changes of the state."""
+    return 1500 + 250 * MAX_SENDERS // 4 + deep_size(room.levels.content)

@@ -17,13 +17,14 @@ import msgspec
 from palpo.config.model import PushConfig
 from palpo.core import push_rules as core
 from palpo.core.bounded_text import check_text
-from palpo.core.canonical_json import to_json
+from palpo.core.canonical_json import to_json, trimmed
 from palpo.core.errors import NotFound, TooLarge
 from palpo.core.push_rules import Customisation, Evaluator, PushRule, Ruleset
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import WriteTransaction
-from palpo.services.event_store import Bounded
 from palpo.storage import push_rules as storage
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
 
 MAX_CUSTOM = 1024 * 1024
@@ -48,16 +49,16 @@ class _Rules:
 
     @cached_property
     def content(self) -> bytes:
-        return to_json({"global": self.ruleset.to_json()})
+        return trimmed(to_json({"global": self.ruleset.to_json()}))
 
 
 class PushRules:
     """Reads and changes push rules."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, config: PushConfig, *, cached: int = 20_000) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, config: PushConfig, caches: CacheBudget) -> None:
         self._db = db
         self._config = config
-        self._cache: Bounded[str, _Rules] = Bounded(cached)
+        self._cache: Cache[str, _Rules] = caches.cache("push_rules", _rules_bytes)
         self._changes = 0
         self._hooks: list[Hook] = []
         wakeups.subscribe(self._on_commit)
@@ -167,3 +168,8 @@ class PushRules:
             if topic.startswith("push_rules:"):
                 self._changes += 1
                 self._cache.pop(topic.removeprefix("push_rules:"), None)
+
+
+def _rules_bytes(user_id: str, rules: _Rules) -> int:
+    """Of the rules, what judges by them, and their JSON: about four times the rules themselves."""
+    return 600 + 4 * deep_size(rules.ruleset)

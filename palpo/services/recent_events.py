@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from palpo.db.engine import Database
-from palpo.services.event_store import Bounded
 from palpo.services.room_heads import RoomHeads
 from palpo.storage import events as storage
 from palpo.storage.events import EventStatus, StoredEvent
+from palpo.streams.caches import Cache, CacheBudget
 
 LENGTH = 100
 """Events of a room that are kept."""
@@ -51,10 +51,10 @@ class _Ring:
 class RecentEvents:
     """Answers what ``storage.events.latest_ids`` does, from memory where it can."""
 
-    def __init__(self, db: Database, heads: RoomHeads, *, rooms: int = 20_000) -> None:
+    def __init__(self, db: Database, heads: RoomHeads, caches: CacheBudget) -> None:
         self._db = db
         self._heads = heads
-        self._rings: Bounded[str, _Ring] = Bounded(rooms)
+        self._rings: Cache[str, _Ring] = caches.cache("recent_events", _ring_bytes)
 
     async def latest_ids(self, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
         """The newest events of a room at positions in ``(after, upto]``, newest first."""
@@ -92,9 +92,15 @@ class RecentEvents:
         if ring is None:
             return
         if ring.upto != before:
-            del self._rings[room_id]
+            self._rings.pop(room_id)
             return
         for item in events:
             if item.status is EventStatus.ACCEPTED:
                 ring.append(item.position, item.event_id)
         ring.upto = events[-1].position
+        self._rings.keep({room_id: ring})
+
+
+def _ring_bytes(room_id: str, ring: _Ring) -> int:
+    """Of its deques, and of an ID and a position for each event."""
+    return 1700 + 140 * len(ring.ids)

@@ -9,14 +9,15 @@ from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadJson
-from palpo.core.events import Event, build_event, stripped
+from palpo.core.events import Event, SignedEvent, build_event, stripped
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import CREATE, MEMBER
-from palpo.core.state_tree import EMPTY_ROOT
+from palpo.core.state_tree import EMPTY_ROOT, Update
 from palpo.services.drafts import Draft
 from palpo.services.event_store import EventStore
-from palpo.services.room_heads import RoomHead, RoomHeads, hash_of
+from palpo.services.known_state import KnownState
+from palpo.services.room_heads import RoomHead, RoomHeads, Unsaved, hash_of
 from palpo.storage.events import NewEvent
 from palpo.storage.memberships import Membership
 from palpo.storage.rooms import HeadRow
@@ -88,7 +89,6 @@ class RoomBuilder:
         event = self._sign(rules, draft, room_id, 1, (), ())
         check_auth(rules, event, {})
         update = state_tree.build({CREATE: event.event_id})
-        self._store.add((), update.new_nodes)
         row = HeadRow(
             room_id=event.room_id,
             version=rules.id,
@@ -99,7 +99,13 @@ class RoomBuilder:
             state_root=update.root,
         )
         new = NewEvent(event=event, state_before=EMPTY_ROOT, state_after=update.root, room_state=update.root)
-        head = RoomHead(row=row, rules=rules, known={CREATE: event}, hashes=hash_of(rules, event))
+        head = RoomHead(
+            row=row,
+            rules=rules,
+            known=KnownState().replaced(CREATE, event),
+            hashes=hash_of(rules, event),
+            unsaved=Unsaved(nodes=dict(update.new_nodes), events={event.event_id: event}),
+        )
         return Built(head=head, events=[new], nodes=dict(update.new_nodes), new_room=True)
 
     async def _add(self, built: Built, draft: Draft) -> None:
@@ -121,21 +127,22 @@ class RoomBuilder:
             hashes_of=await self._hashes(head, auth_events),
         )
         check_auth(rules, event, auth_state)
-        root = head.state_root
+        root, nodes = head.state_root, None
         if event.state_key is not None:
-            root = await self._change_state(built, event)
+            update = await self._change_state(built, event)
+            root, nodes = update.root, update.new_nodes
         new = NewEvent(event=event, state_before=head.state_root, state_after=root, room_state=root)
         if event.type == MEMBER:
             built.memberships.append((len(built.events), await self._membership(built, event)))
         built.events.append(new)
-        built.head = head.advanced(event, root)
+        built.head = head.advanced(event, root, nodes)
 
-    async def _change_state(self, built: Built, event: Event) -> bytes:
+    async def _change_state(self, built: Built, event: Event) -> Update:
         operation = state_tree.update(built.head.state_root, {event.key: event.event_id})
-        update = await self._store.read_state(operation)
+        unsaved = built.head.unsaved
+        update = await self._store.read_state(operation, None if unsaved is None else unsaved.nodes)
         built.nodes.update(update.new_nodes)
-        self._store.add((), update.new_nodes)
-        return update.root
+        return update
 
     async def _hashes(self, head: RoomHead, auth_events: Sequence[Event]) -> dict[str, str] | None:
         """The reference hashes of what an event refers to, where its version names them with the ID."""
@@ -143,8 +150,13 @@ class RoomBuilder:
         if rules.event_id_format is not EventIdFormat.CHOSEN:
             return None
         hashes = dict(head.hashes)
-        missing = [event_id for event_id in head.row.extremities if event_id not in hashes]
-        for event in (*auth_events, *[item.event for item in await self._store.get_list(missing)]):
+        named = [event_id for event_id in head.row.extremities if event_id not in hashes]
+        for event in auth_events:
+            if isinstance(event, SignedEvent):
+                hashes |= hash_of(rules, event)
+            else:
+                named.append(event.event_id)
+        for event in (await self._store.signed(named)).values():
             hashes |= hash_of(rules, event)
         return hashes
 
@@ -158,7 +170,7 @@ class RoomBuilder:
         auth_events: Sequence[str],
         *,
         hashes_of: Mapping[str, str] | None = None,
-    ) -> Event:
+    ) -> SignedEvent:
         if "\0" in draft.type or "\0" in (draft.state_key or ""):
             raise BadJson("An event's type and state key may not contain NUL")
         chosen = rules.event_id_format is EventIdFormat.CHOSEN

@@ -16,6 +16,8 @@ from palpo.services.room_heads import RoomHeads
 from palpo.services.room_overviews import Overview, Overviews
 from palpo.services.sessions import Requester
 from palpo.storage import room_directory as storage
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
 
 MAX_PAGE = 500
@@ -75,6 +77,7 @@ class RoomDirectory:
         access: RoomAccess,
         overviews: Overviews,
         wakeups: Wakeups,
+        caches: CacheBudget,
         *,
         server_name: str,
         remote: RemoteDirectory | None = None,
@@ -87,7 +90,7 @@ class RoomDirectory:
         self._server_name = server_name
         self.remote = remote
         """Asks other servers for theirs; None where there is no federation."""
-        self._kept: dict[str | None, _Kept] = {}
+        self._kept: Cache[str | None, _Kept] = caches.cache("room_directory", _kept_bytes)
 
     async def publish(self, room_id: str, *, listed: bool = True, network_id: str = "") -> None:
         """List a room, or do so no longer."""
@@ -138,7 +141,7 @@ class RoomDirectory:
     async def _listed(self, network_id: str | None) -> Sequence[Overview]:
         """Every room of a list, sorted; only what was written since the last time is looked at."""
         position = self._wakeups.position
-        kept = self._kept.get(network_id)
+        kept = self._kept.touch(network_id)
         topics = self._wakeups.changed_since(kept.position) if kept is not None else None
         if kept is None or topics is None or storage.TOPIC in topics:
             roots = await self._db.read(lambda tx: storage.listed_rooms(tx, network_id))
@@ -152,8 +155,13 @@ class RoomDirectory:
             else:
                 kept = replace(kept, position=position)
         if network_id in (None, ""):
-            self._kept[network_id] = kept
+            self._kept.keep({network_id: kept})
         return kept.ordered
+
+
+def _kept_bytes(network_id: str | None, kept: _Kept) -> int:
+    """Of the rooms' places; what is shown of them is counted too, for another cache may have dropped it."""
+    return 1000 + 150 * len(kept.rooms) + deep_size(kept.ordered)
 
 
 def _kept(position: int, rooms: Mapping[str, Overview]) -> _Kept:

@@ -22,9 +22,10 @@ from palpo.core.state_keys import (
 )
 from palpo.core.visibility import visibility_of
 from palpo.db.engine import Commit, Database
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.restricted_joins import allowed_rooms
 from palpo.storage import room_directory as storage
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 SHOWN = (
@@ -69,10 +70,10 @@ class Overview:
 class Overviews:
     """Makes overviews, and keeps them as long as the room's state is the same and nothing is redacted."""
 
-    def __init__(self, db: Database, events: EventStore, wakeups: Wakeups, *, cached: int = 20_000) -> None:
+    def __init__(self, db: Database, events: EventStore, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
         self._events = events
-        self._cache: Bounded[str, tuple[bytes, Overview]] = Bounded(cached)
+        self._cache: Cache[str, tuple[bytes, Overview]] = caches.cache("room_overviews")
         self._redactions = 0
         wakeups.subscribe(self._on_commit)
 

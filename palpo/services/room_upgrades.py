@@ -8,7 +8,7 @@ gets the successor that there is, and what remained to be done for it is done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from palpo.core.auth_rules import validate_create_content
@@ -211,7 +211,7 @@ class _Replaced(Exception):
 def successor_content(
     old: RoomHead,
     rules: RoomVersion,
-    state: dict[StateKey, Event],
+    state: Mapping[StateKey, Event],
     sender: str,
     additional_creators: Sequence[str],
 ) -> Content:
@@ -260,7 +260,7 @@ def raised_levels(rules: RoomVersion, content: Content, sender: str) -> Content:
 
 
 def copied_state(
-    state: dict[StateKey, Event], sender: str, levels: Content, infinite: set[str]
+    state: Mapping[StateKey, Event], sender: str, levels: Content, infinite: set[str]
 ) -> list[Draft]:
     """What of the old room's state the successor, whose power levels are given, takes over."""
     keys: list[StateKey] = [(type_, "") for type_ in COPIED if (type_, "") in state]

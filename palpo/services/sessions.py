@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction
 from palpo.storage import sessions as storage
 from palpo.storage.sessions import Session
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -39,16 +39,15 @@ class Sessions:
         db: Database,
         clock: Clock,
         wakeups: Wakeups,
+        caches: CacheBudget,
         *,
         admins: Collection[str] = (),
-        cached: int = 100_000,
     ) -> None:
-        """``admins`` are administrators whatever the database says; ``cached`` bounds the memory."""
+        """``admins`` are administrators whatever the database says."""
         self._admins = frozenset(admins)
         self._db = db
         self._clock = clock
-        self._bound = cached
-        self._cache: OrderedDict[str, Requester] = OrderedDict()
+        self._cache: Cache[str, Requester] = caches.cache("sessions", _bytes, dropped=self._drop)
         self._by_user: dict[str, set[str]] = {}
         self._revocations = 0
         wakeups.subscribe(self._on_commit)
@@ -58,7 +57,7 @@ class Sessions:
 
         Raises UnknownToken, with ``soft_logout`` where the token has only expired.
         """
-        requester = self._cache.get(token)
+        requester = self._cache.touch(token)
         if requester is None:
             requester = await self._load(token)
         if requester.session is not None:
@@ -110,14 +109,14 @@ class Sessions:
         )
 
     def _remember(self, token: str, requester: Requester) -> None:
-        self._cache[token] = requester
         self._by_user.setdefault(requester.user_id, set()).add(token)
-        if len(self._cache) > self._bound:
-            oldest, dropped = self._cache.popitem(last=False)
-            tokens = self._by_user.get(dropped.user_id, set())
-            tokens.discard(oldest)
-            if not tokens:
-                self._by_user.pop(dropped.user_id, None)
+        self._cache.keep({token: requester})
+
+    def _drop(self, token: str, requester: Requester) -> None:
+        tokens = self._by_user.get(requester.user_id, set())
+        tokens.discard(token)
+        if not tokens:
+            self._by_user.pop(requester.user_id, None)
 
     def _on_commit(self, commit: Commit) -> None:
         if commit.all_topics:
@@ -137,3 +136,8 @@ async def _now(tx: Transaction, session: Session) -> Session | None:
     if found is None and await storage.has_token(tx, session.user_id, session.device_id):
         raise UnknownToken("The access token has been replaced", soft_logout=True)
     return found
+
+
+def _bytes(token: str, requester: Requester) -> int:
+    """With the place among its user's tokens."""
+    return 1200

@@ -12,8 +12,9 @@ from typing import Final
 from palpo.core.events import StateKey
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.storage.events import StoredEvent
+from palpo.streams.caches import Cache, CacheBudget
 
 NEVER: Final = "leave"
 """The membership of who has none (spec: client-server API, ``unsigned.membership``)."""
@@ -25,9 +26,9 @@ Pair = tuple[str, str]
 class StateAt:
     """History visibility and single memberships, by state root."""
 
-    def __init__(self, store: EventStore, *, cached: int = 100_000) -> None:
+    def __init__(self, store: EventStore, caches: CacheBudget) -> None:
         self._store = store
-        self._values: Bounded[tuple[bytes, str], str] = Bounded(cached)
+        self._values: Cache[tuple[bytes, str], str] = caches.cache("state_values", _value_bytes)
 
     async def memberships(self, events: Sequence[StoredEvent], user_id: str) -> list[Pair]:
         """The user's membership before and after each event."""
@@ -73,6 +74,10 @@ class StateAt:
             value = _read(await self._store.state_event(root, *key), key)
             self._values.keep({name: value})
         return value
+
+
+def _value_bytes(name: tuple[bytes, str], value: str) -> int:
+    return 56 + 49 + 49 + len(name[1]) + 55
 
 
 def _read(item: StoredEvent | None, key: StateKey) -> str:

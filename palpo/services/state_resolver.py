@@ -61,8 +61,7 @@ class StateResolver:
         """The answer of the type that the request names."""
         match request:
             case NeedEvents():
-                found = await self._store.get_many(request.event_ids)
-                return {event_id: item.event for event_id, item in found.items()}
+                return await self._store.signed(request.event_ids)
             case NeedRejected():
                 return await self._rejected(request.event_ids)
             case NeedState():

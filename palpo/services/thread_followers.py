@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from palpo.core.events import Event
 from palpo.db.engine import Commit, Database
-from palpo.services.event_store import Bounded
 from palpo.services.threads import MAIN, Threads, relation
 from palpo.storage import thread_subscriptions as storage
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 PREFIX = storage.THREAD_TOPIC
@@ -15,10 +15,10 @@ PREFIX = storage.THREAD_TOPIC
 class ThreadFollowers:
     """Looks up the subscribers of a thread, and keeps them until one more or less follows it."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, threads: Threads, *, cached: int = 10_000) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, threads: Threads, caches: CacheBudget) -> None:
         self._db = db
         self._threads = threads
-        self._followers: Bounded[str, frozenset[str]] = Bounded(cached)
+        self._followers: Cache[str, frozenset[str]] = caches.cache("thread_followers")
         self._changes = 0
         wakeups.subscribe(self._on_commit)
 

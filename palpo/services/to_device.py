@@ -14,7 +14,6 @@ wakes ``user:@id``.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +30,7 @@ from palpo.db.transaction import WriteTransaction
 from palpo.services.sessions import Requester
 from palpo.storage import devices
 from palpo.storage import to_device as storage
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.turns import Turns
@@ -40,7 +40,6 @@ ALL_DEVICES = "*"
 TRANSACTION_MS = 24 * 3600 * 1000
 """How long a transaction ID is remembered."""
 PRUNE_MS = 3600 * 1000
-EMPTIED_BOUND = 50_000
 MAX_EVENT = 64 * 1024
 """Bytes of one message: as many as an event in a room has."""
 MAX_USERS = 5_000
@@ -66,13 +65,15 @@ class Pending:
 class ToDevice:
     """Queues of messages to devices."""
 
-    def __init__(self, db: Database, clock: Clock, wakeups: Wakeups, *, server_name: str) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, wakeups: Wakeups, caches: CacheBudget, *, server_name: str
+    ) -> None:
         self._db = db
         self._clock = clock
         self._server_name = server_name
         self._wakeups = wakeups
-        self._last = LastChanges(wakeups, "to_device")
-        self._emptied: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._last = LastChanges(wakeups, "to_device", caches)
+        self._emptied: Cache[tuple[str, str], int] = caches.cache("emptied_queues")
         """Up to which position a queue is known to be empty."""
         self._pruned_ts = 0
 
@@ -139,7 +140,7 @@ class ToDevice:
     ) -> Pending:
         """What waits for a device in ``(since, upto]``, at most ``limit`` messages."""
         key = (user_id, device_id)
-        known_empty = max(since, self._emptied.get(key, 0))
+        known_empty = max(since, self._emptied.touch(key) or 0)
         if not self._last.changed_since(user_id, known_empty, upto):
             return Pending(events=[], position=upto)
         rows = await self._db.read(
@@ -152,15 +153,12 @@ class ToDevice:
         """The device has acknowledged what came at positions up to and including ``since``."""
         since = min(since, self._wakeups.position)  # A client may claim to have seen the future.
         key = (user_id, device_id)
-        if not self._last.changed_since(user_id, self._emptied.get(key, 0), since):
+        if not self._last.changed_since(user_id, self._emptied.touch(key) or 0, since):
             return
         first = await self._db.read(lambda tx: storage.first_position(tx, user_id, device_id))
         if first is not None and first <= since:
             await self._db.write(lambda tx: storage.delete_up_to(tx, user_id, device_id, since))
-        self._emptied[key] = max(since, self._emptied.get(key, 0))
-        self._emptied.move_to_end(key)
-        if len(self._emptied) > EMPTIED_BOUND:
-            self._emptied.popitem(last=False)
+        self._emptied.keep({key: max(since, self._emptied.touch(key) or 0)})
 
 
 def check_users(number: int) -> None:

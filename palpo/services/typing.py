@@ -21,6 +21,7 @@ from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.services.room_access import RoomAccess
 from palpo.storage import typing as storage
+from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -39,11 +40,13 @@ MAX_BUSY = 10_000
 class Typing:
     """Knows who is typing."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, clock: Clock, access: RoomAccess) -> None:
+    def __init__(
+        self, db: Database, wakeups: Wakeups, clock: Clock, access: RoomAccess, caches: CacheBudget
+    ) -> None:
         self._db = db
         self._clock = clock
         self._access = access
-        self._last = LastChanges(wakeups, "typing")
+        self._last = LastChanges(wakeups, "typing", caches)
         self._busy: set[str] | None = None
         """Every room where somebody may be typing, once it has been read."""
         self._heard: set[str] = set()

@@ -25,7 +25,7 @@ from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.account_data import AccountData
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.push_rooms import PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.recent_events import RecentEvents
@@ -37,6 +37,7 @@ from palpo.storage import memberships
 from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
@@ -107,8 +108,7 @@ class Unread:
         push_rules: PushRules,
         account_data: AccountData,
         followers: ThreadFollowers,
-        *,
-        cached: int = 50_000,
+        caches: CacheBudget,
     ) -> None:
         self._db = db
         self._wakeups = wakeups
@@ -119,9 +119,9 @@ class Unread:
         self._push_rules = push_rules
         self._account_data = account_data
         self._followers = followers
-        self._states: Bounded[tuple[str, str], UnreadState] = Bounded(cached)
-        self._rooms = LastChanges(wakeups, "room")
-        self._reads = LastChanges(wakeups, "read")
+        self._states: Cache[tuple[str, str], UnreadState] = caches.cache("unread", _state_bytes)
+        self._rooms = LastChanges(wakeups, "room", caches)
+        self._reads = LastChanges(wakeups, "read", caches)
 
     async def counts(self, user_id: str, room_id: str, upto: int) -> UnreadCounts:
         """The counts of one room that the user is in, at or after the position ``upto``."""
@@ -365,6 +365,10 @@ def _decoded(stored: Mapping[str, bytes], ignored: bytes) -> dict[str, UnreadSta
 def _digest(ignored: frozenset[str]) -> bytes:
     """What tells one list of ignored users from another."""
     return blake2b("\n".join(sorted(ignored)).encode(), digest_size=8).digest() if ignored else b""
+
+
+def _state_bytes(key: tuple[str, str], state: UnreadState) -> int:
+    return 700 + 16 * state.size + 150 * len(state.marks) + 400 * len(state.threads)
 
 
 def total(counts: Iterable[UnreadCounts]) -> UnreadCounts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from palpo.db.engine import Commit, Database
-from palpo.services.event_store import Bounded
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 MAX_READS = 3
@@ -15,9 +15,9 @@ MAX_READS = 3
 class UserRooms:
     """Every membership of a user, kept until a commit says that something of the user's changed."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, *, cached: int = 20_000) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
-        self._cache: Bounded[str, dict[str, Membership]] = Bounded(cached)
+        self._cache: Cache[str, dict[str, Membership]] = caches.cache("memberships", _bytes)
         self._loading: dict[str, object] = {}
         """Who is being read, as long as nothing of theirs has changed."""
         wakeups.subscribe(self._on_commit)
@@ -55,3 +55,8 @@ class UserRooms:
                 user_id = topic.removeprefix("member:")
                 self._loading.pop(user_id, None)
                 self._cache.pop(user_id, None)
+
+
+def _bytes(user_id: str, rows: dict[str, Membership]) -> int:
+    stripped = sum(len(row.stripped_state) for row in rows.values() if row.stripped_state is not None)
+    return 400 + 600 * len(rows) + stripped

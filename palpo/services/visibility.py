@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from palpo.core.errors import NotFound
-from palpo.core.events import client_event_bytes, redacted_event
+from palpo.core.events import redacted_kept
 from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
 from palpo.services.erasures import Erasures
@@ -17,6 +17,7 @@ from palpo.services.room_heads import RoomHeads
 from palpo.services.state_at import Pair, StateAt
 from palpo.services.tokens import Order
 from palpo.storage.events import EventStatus, StoredEvent
+from palpo.streams.caches import CacheBudget
 
 FOREVER: Order = (2**62, 0)
 """After everything in a timeline."""
@@ -29,12 +30,19 @@ class Visibility:
     As long as state does not change within a list, a list costs two look-ups in memory.
     """
 
-    def __init__(self, store: EventStore, heads: RoomHeads, access: RoomAccess, erasures: Erasures) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        heads: RoomHeads,
+        access: RoomAccess,
+        erasures: Erasures,
+        caches: CacheBudget,
+    ) -> None:
         self._erasures = erasures
         self._store = store
         self._heads = heads
         self._access = access
-        self._state_at = StateAt(store)
+        self._state_at = StateAt(store, caches)
 
     async def visible(self, events: Sequence[StoredEvent], user_id: str) -> list[StoredEvent]:
         """Those of ``events`` that the user may see, in the same order.
@@ -124,5 +132,5 @@ class Visibility:
     async def pruned(self, item: StoredEvent) -> StoredEvent:
         """An event as if it had been redacted."""
         rules = (await self._heads.get(item.event.room_id)).rules
-        event = redacted_event(rules, item.event)
-        return msgspec.structs.replace(item, event=event, client=client_event_bytes(event))
+        event = redacted_kept(rules, item.event)
+        return msgspec.structs.replace(item, event=event, client=event.client)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, select
 
 from palpo.core.auth_chains import BLOCK, Block, Link, Placement, Placer, Position, Span
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import auth_chain_links, events
 from palpo.db.transaction import Row, Transaction, WriteTransaction
@@ -69,7 +69,7 @@ _WITHIN = Statement(
 _INSERT_LINK = insert_row(auth_chain_links)
 
 
-async def place(tx: WriteTransaction, new: Sequence[Event], first_position: int) -> dict[str, Position]:
+async def place(tx: WriteTransaction, new: Sequence[SignedEvent], first_position: int) -> dict[str, Position]:
     """Where the state events among ``new`` are to stand; stores the links from there.
 
     An event comes after those of its auth events that are new too; of the others, those that are not
@@ -121,7 +121,7 @@ async def event_ids(tx: Transaction, spans: Iterable[Span]) -> set[str]:
 
 
 def _placed(
-    own: Mapping[str, Event],
+    own: Mapping[str, SignedEvent],
     known: Sequence[_Cited],
     links: Mapping[int, Sequence[Link]],
     first_position: int,

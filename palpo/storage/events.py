@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
 
 from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_object, to_json
-from palpo.core.events import Event, client_event_bytes, parse_stored, redacted_event
+from palpo.core.events import Event, KeptEvent, SignedEvent, kept_event, parse_stored, redacted_event
 from palpo.core.room_versions import room_version
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
@@ -32,7 +32,7 @@ class EventStatus(IntEnum):
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event, where it stands, and its client form."""
 
-    event: Event
+    event: KeptEvent
     """Without what is not protected, if it has been redacted."""
     position: int
     state_before: bytes
@@ -71,7 +71,7 @@ class MadeBy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event on its way in, with the states around it."""
 
-    event: Event
+    event: SignedEvent
     state_before: bytes
     state_after: bytes
     room_state: bytes
@@ -230,21 +230,28 @@ _IN_ROOMS = Statement(
 
 def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> StoredEvent:
     """What ``new`` is once it is stored at ``position``."""
+    event = kept_event(new.event)
+    before, after, room_state = new.state_before, new.state_after, new.room_state
     return StoredEvent(
-        event=new.event,
+        event=event,
         position=position,
-        state_before=new.state_before,
-        state_after=new.state_after,
-        room_state=new.room_state,
+        state_before=before,
+        state_after=before if after == before else after,
+        room_state=before if room_state == before else after if room_state == after else room_state,
         redacted_by=redacted_by,
         status=new.status,
-        client=client_event_bytes(new.event),
+        client=event.client,
     )
 
 
 async def load(tx: Transaction, ids: Iterable[str]) -> list[StoredEvent]:
     """Those of ``ids`` that are stored, in no order."""
     return [_stored_row(row) for row in await tx.all(_LOAD, ids=list(ids))]
+
+
+async def load_signed(tx: Transaction, ids: Iterable[str]) -> dict[str, SignedEvent]:
+    """Those of ``ids`` that are stored, as they are exchanged between servers, by their ID."""
+    return {row[0]: _signed(row) for row in await tx.all(_LOAD, ids=list(ids))}
 
 
 async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:
@@ -423,14 +430,17 @@ def _relation(event: Event, position: int) -> dict[str, object] | None:
     }
 
 
-def _stored_row(row: Row) -> StoredEvent:
-    event_id, position, before, after, room_state, redacted_by, status, pdu, version = row
+def _signed(row: Row) -> SignedEvent:
+    event_id, *_, redacted_by, _status, pdu, version = row
     rules = room_version(version)
     event = parse_stored(rules, decode_object(pdu), event_id)
-    if redacted_by is not None:
-        event = redacted_event(rules, event)
+    return event if redacted_by is None else redacted_event(rules, event)
+
+
+def _stored_row(row: Row) -> StoredEvent:
+    _, position, before, after, room_state, redacted_by, status, _, _ = row
     new = NewEvent(
-        event=event,
+        event=_signed(row),
         state_before=before,
         state_after=after,
         room_state=room_state,

@@ -6,21 +6,19 @@ lies before the server's start, or was dropped to bound the memory, the answer i
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from palpo.db.engine import Commit
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 
 class LastChanges:
     """The position of the last commit that named each topic of one kind (``kind:key``)."""
 
-    def __init__(self, wakeups: Wakeups, kind: str, *, bound: int = 50_000) -> None:
+    def __init__(self, wakeups: Wakeups, kind: str, caches: CacheBudget) -> None:
         self._wakeups = wakeups
         self._prefix = f"{kind}:"
-        self._bound = bound
         self._floor = self._latest = wakeups.position
-        self._positions: OrderedDict[str, int] = OrderedDict()
+        self._positions: Cache[str, int] = caches.cache("last_changes", _bytes, dropped=self._drop)
         wakeups.subscribe(self._on_commit)
 
     def any_since(self, since: int, upto: int) -> bool:
@@ -29,7 +27,7 @@ class LastChanges:
 
     def changed_since(self, key: str, since: int, upto: int) -> bool:
         """Whether ``key`` may have changed at a position in ``(since, upto]``."""
-        return since < self._positions.get(key, self._floor) or upto > self._wakeups.position
+        return since < (self._positions.touch(key) or self._floor) or upto > self._wakeups.position
 
     def _on_commit(self, commit: Commit) -> None:
         if commit.all_topics:
@@ -39,13 +37,16 @@ class LastChanges:
             if topic.startswith(self._prefix):
                 key = topic.removeprefix(self._prefix)
                 self._latest = max(self._latest, commit.position)
-                self._positions[key] = max(commit.position, self._positions.get(key, 0))
-                self._positions.move_to_end(key)
-        while len(self._positions) > self._bound:
-            _, dropped = self._positions.popitem(last=False)
-            self._floor = max(self._floor, dropped)
+                self._positions.keep({key: max(commit.position, self._positions.touch(key) or 0)})
+
+    def _drop(self, key: str, position: int) -> None:
+        self._floor = max(self._floor, position)
 
     def _forget(self, position: int) -> None:
         """Anything may have changed up to ``position``."""
         self._positions.clear()
         self._floor = self._latest = max(self._floor, self._latest, position)
+
+
+def _bytes(key: str, position: int) -> int:
+    return 2 * len(key) + 49 + 32

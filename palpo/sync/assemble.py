@@ -8,10 +8,8 @@ from enum import Enum, auto
 import msgspec
 from msgspec import Raw
 
-from palpo.core.canonical_json import to_json
 from palpo.services.tokens import timeline_token
 from palpo.services.unread import UnreadCounts
-from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import RoomNews
 from palpo.wire.client import sync as wire
@@ -79,16 +77,6 @@ def invited_room(invite: Membership) -> wire.InvitedRoom:
 def knocked_room(knock: Membership) -> wire.KnockedRoom:
     """The section of a knock."""
     return wire.KnockedRoom(knock_state=_stripped(knock))
-
-
-def as_exchanged(item: StoredEvent) -> StoredEvent:
-    """The event with the form that servers exchange in place of its client form.
-
-    It has its ID in any case: newer room versions leave it out, and clients could not do without.
-    """
-    pdu = {name: value for name, value in item.event.pdu.items() if name != "unsigned"}
-    pdu["event_id"] = item.event_id
-    return msgspec.structs.replace(item, client=to_json(pdu))
 
 
 def raw_events(events: Sequence[bytes]) -> wire.Events:

@@ -13,8 +13,8 @@ from palpo.services.event_filters import (
     room_data_predicate,
     wants_nothing,
 )
-from palpo.services.event_store import Bounded
 from palpo.services.filters import Filters
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.wire.client.filters import Filter, RoomEventFilter, RoomFilter
 
 DEFAULT_TIMELINE_LIMIT = 10
@@ -58,9 +58,9 @@ NO_FILTER = SyncFilter()
 class SyncFilters:
     """Finds and compiles filters."""
 
-    def __init__(self, filters: Filters, *, cached: int = 5000) -> None:
+    def __init__(self, filters: Filters, caches: CacheBudget) -> None:
         self._filters = filters
-        self._compiled: Bounded[bytes, SyncFilter] = Bounded(cached)
+        self._compiled: Cache[bytes, SyncFilter] = caches.cache("compiled_filters", _filter_bytes)
 
     async def get(self, user_id: str, given: str | None) -> SyncFilter:
         """The filter that a request names by ID, or holds as JSON.
@@ -78,6 +78,11 @@ class SyncFilters:
             found = compile_filter(parse_filter(text))
             self._compiled.keep({text: found})
         return found
+
+
+def _filter_bytes(text: bytes, compiled: SyncFilter) -> int:
+    """Of the text, and of predicates made of what it lists."""
+    return 2000 + 6 * len(text)
 
 
 def compile_filter(filter_: Filter) -> SyncFilter:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from palpo.services.event_store import Bounded
+from palpo.streams.caches import Cache, CacheBudget
 
 Device = tuple[str, str | None]
 
@@ -19,8 +19,10 @@ class SentMembers:
     lost, and its request sent again.
     """
 
-    def __init__(self, *, devices_and_rooms: int = 50_000) -> None:
-        self._sent: Bounded[tuple[Device, str], dict[str, tuple[str, int]]] = Bounded(devices_and_rooms)
+    def __init__(self, caches: CacheBudget) -> None:
+        self._sent: Cache[tuple[Device, str], dict[str, tuple[str, int]]] = caches.cache(
+            "sent_members", _bytes
+        )
 
     def unsent(
         self, device: Device, room_id: str, members: Iterable[tuple[str, str]], *, since: int
@@ -37,14 +39,21 @@ class SentMembers:
         """Note that ``(user, event)`` pairs are sent in a response whose token is ``upto``."""
         key = (device, room_id)
         sent = self._sent.touch(key)
-        if sent is None:
-            sent = {}
-            self._sent.keep({key: sent})
+        changed = False
         for user_id, event_id in members:
-            known = sent.get(user_id)
+            known = None if sent is None else sent.get(user_id)
             if known is None or known[0] != event_id:
+                sent = {} if sent is None else sent
                 sent[user_id] = (event_id, upto)
+                changed = True
+        if changed and sent is not None:
+            self._sent.keep({key: sent})
 
     def forget(self, device: Device, room_id: str) -> None:
         """Start over: the device knows nothing of the room."""
         self._sent.pop((device, room_id), None)
+
+
+def _bytes(key: tuple[Device, str], sent: dict[str, tuple[str, int]]) -> int:
+    """Of the key, and of a user ID, an event ID and a position for each member."""
+    return 500 + 350 * len(sent)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from palpo.core.events import StateKey
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.event_store import Bounded, EventStore, State
+from palpo.services.event_store import EventStore, State
+from palpo.streams.caches import Cache, CacheBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,9 @@ class _Outline:
 class Outlines:
     """Keeps the outline of each room in the state that was last asked for."""
 
-    def __init__(self, store: EventStore, *, cached: int = 10_000) -> None:
+    def __init__(self, store: EventStore, caches: CacheBudget) -> None:
         self._store = store
-        self._cache: Bounded[str, _Outline] = Bounded(cached)
+        self._cache: Cache[str, _Outline] = caches.cache("outlines")
 
     async def get(self, room_id: str, root: bytes) -> State:
         """The state ``root`` of a room without its ``m.room.member`` events."""

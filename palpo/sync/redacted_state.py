@@ -9,6 +9,7 @@ from palpo.core import state_tree
 from palpo.db.engine import Database
 from palpo.services.event_store import EventStore, State
 from palpo.storage import events as events_storage
+from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
@@ -19,10 +20,10 @@ MAX_REDACTIONS = 500
 class RedactedState:
     """Finds state that was redacted within a part of the stream."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, store: EventStore) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, store: EventStore, caches: CacheBudget) -> None:
         self._db = db
         self._store = store
-        self._last = LastChanges(wakeups, "redacted")
+        self._last = LastChanges(wakeups, "redacted", caches)
 
     async def within(self, room_id: str, root: bytes, *, after: int, upto: int) -> State:
         """What of the state ``root`` was redacted at a position in ``(after, upto]``.

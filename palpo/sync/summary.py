@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.storage import memberships
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 MAX_HEROES = 5
@@ -45,10 +46,10 @@ class Summaries:
     It is kept as long as the room's state is the same and nothing of it is redacted.
     """
 
-    def __init__(self, db: Database, store: EventStore, wakeups: Wakeups, *, cached: int = 50_000) -> None:
+    def __init__(self, db: Database, store: EventStore, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
         self._store = store
-        self._cache: Bounded[str, tuple[bytes, _Members]] = Bounded(cached)
+        self._cache: Cache[str, tuple[bytes, _Members]] = caches.cache("summaries")
         self._redactions = 0
         wakeups.subscribe(self._on_commit)
 

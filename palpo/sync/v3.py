@@ -269,7 +269,7 @@ class SyncV3:
     ) -> dict[str, bytes]:
         events = [item for room in rooms for item in (*room.timeline.events, *room.state)]
         made = await self._client_events.render(
-            events if not filter_.federation_format else [assemble.as_exchanged(item) for item in events],
+            await self._client_events.exchanged(events) if filter_.federation_format else events,
             user_id=requester.user_id,
             device_id=requester.device_id,
             with_room_id=False,

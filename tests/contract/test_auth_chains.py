@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from palpo.core.auth_chains import BLOCK, Block, Link, Position, Span
-from palpo.core.events import Event
+from palpo.core.events import SignedEvent
 from palpo.core.state_resolution.memory import auth_chain, auth_difference, conflicted_subgraph
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
@@ -19,7 +19,7 @@ from palpo.storage.events import NewEvent
 from tests.core.state_rooms import ALICE, BOB, CHARLIE, Room, member
 
 
-async def write(database: Database, events: Iterable[Event]) -> None:
+async def write(database: Database, events: Iterable[SignedEvent]) -> None:
     """Store events and index them, as writers of rooms do."""
     new = [
         NewEvent(event=event, state_before=EMPTY_ROOT, state_after=EMPTY_ROOT, room_state=EMPTY_ROOT)
@@ -38,7 +38,7 @@ async def positions(database: Database, *event_ids: str) -> list[Position | None
     return [found.get(event_id) for event_id in event_ids]
 
 
-def forked() -> tuple[dict[str, Event], list[set[str]]]:
+def forked() -> tuple[dict[str, SignedEvent], list[set[str]]]:
     """A room whose members and power levels changed on two forks; its events, and the forks' states."""
     main = Room("11").start()
     for number in range(5):
@@ -128,8 +128,8 @@ async def test_chains_go_on_and_fork_across_transactions(database: Database) -> 
 
 
 async def test_rooms_of_one_group_keep_to_themselves(database: Database) -> None:
-    rooms: list[Mapping[str, Event]] = []
-    mixed: list[Event] = []
+    rooms: list[Mapping[str, SignedEvent]] = []
+    mixed: list[SignedEvent] = []
     for number in range(3):
         fork = Room("11").start()
         rooms.append({f"{name}-{number}": event for name, event in fork.room.events.items()})
@@ -146,8 +146,8 @@ async def test_rooms_of_one_group_keep_to_themselves(database: Database) -> None
     assert len(set(found.values())) == len(found)
 
 
-def renamed(event: Event, number: int) -> Event:
-    return Event(
+def renamed(event: SignedEvent, number: int) -> SignedEvent:
+    return SignedEvent(
         event_id=f"{event.event_id}-{number}",
         room_id=f"!{number}",
         type=event.type,
@@ -162,8 +162,8 @@ def renamed(event: Event, number: int) -> Event:
     )
 
 
-def message(create: Event) -> Event:
-    return Event(
+def message(create: SignedEvent) -> SignedEvent:
+    return SignedEvent(
         event_id="$message",
         room_id=create.room_id,
         type="m.room.message",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.core.events import Event
+from palpo.core.events import SignedEvent
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -38,7 +38,7 @@ def event(
         "prev_events": [],
         "auth_events": [],
     }
-    made = Event(
+    made = SignedEvent(
         event_id=name,
         room_id=ROOM,
         type="m.room.message",

@@ -8,7 +8,7 @@ import pytest
 
 from palpo.core.auth_rules import check_auth
 from palpo.core.errors import AuthError
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion
 
 ALICE, BOB, CAROL, EVE = "@alice:a.org", "@bob:b.org", "@carol:a.org", "@eve:e.org"
@@ -33,8 +33,8 @@ def make_event(
     prev_events: tuple[str, ...] = ("$before",),
     redacts: str | None = None,
     pdu: dict[str, Any] | None = None,
-) -> Event:
-    return Event(
+) -> SignedEvent:
+    return SignedEvent(
         event_id=event_id or f"${type}/{state_key}:a.org",
         room_id=room_id or ("!create" if rules.create_event_is_room_id else "!room:a.org"),
         type=type,
@@ -55,14 +55,16 @@ class AuthRoom:
 
     def __init__(self, rules: RoomVersion, **create: Any) -> None:
         self.rules = rules
-        self.state: dict[StateKey, Event] = {}
+        self.state: dict[StateKey, SignedEvent] = {}
         creator = {} if rules.implicit_room_creator else {"creator": ALICE}
         content = {"room_version": rules.id, **creator, **create}
         self.set("m.room.create", ALICE, "", content, event_id="$create")
         self.member(ALICE, "join")
         self.member(BOB, "join")
 
-    def set(self, type: str, sender: str, state_key: str, content: dict[str, Any], **fields: Any) -> Event:
+    def set(
+        self, type: str, sender: str, state_key: str, content: dict[str, Any], **fields: Any
+    ) -> SignedEvent:
         """Put an event into the state without asking the rules."""
         event = make_event(self.rules, type, sender, state_key, content, **fields)
         self.state[event.key] = event

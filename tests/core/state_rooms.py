@@ -7,7 +7,7 @@ from typing import Any
 
 from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.errors import AuthError
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion, room_version
 
 ALICE, BOB, CHARLIE, EVE = (f"@{name}:example.org" for name in ("alice", "bob", "charlie", "eve"))
@@ -32,7 +32,7 @@ class Fork:
     def fork(self) -> Fork:
         return Fork(self.room, self.state, self.depth)
 
-    def events(self, keys: list[StateKey]) -> dict[StateKey, Event]:
+    def events(self, keys: list[StateKey]) -> dict[StateKey, SignedEvent]:
         return {key: self.room.events[self.state[key]] for key in keys if key in self.state}
 
     def send(
@@ -45,14 +45,14 @@ class Fork:
         ts: int | None = None,
         auth: list[str] | None = None,
         check: bool = True,
-    ) -> Event:
+    ) -> SignedEvent:
         """A state event on this fork. ``auth`` overrides its auth events; ``check`` applies the rules."""
         room = self.room
         keys = auth_types_for(room.rules, type=key[0], sender=sender, state_key=key[1], content=content)
         cited = [event.event_id for event in self.events(keys).values()]
         room.clock += 1
         self.depth += 1
-        event = Event(
+        event = SignedEvent(
             event_id=event_id,
             room_id=room.room_id,
             type=key[0],
@@ -79,20 +79,20 @@ class Fork:
             return False
         return True
 
-    def join(self, user: str, event_id: str | None = None) -> Event:
+    def join(self, user: str, event_id: str | None = None) -> SignedEvent:
         return self.send(event_id or f"$join-{user}", user, member(user), {"membership": "join"})
 
-    def power(self, event_id: str, sender: str, users: dict[str, int], **more: Any) -> Event:
+    def power(self, event_id: str, sender: str, users: dict[str, int], **more: Any) -> SignedEvent:
         """Power levels; the creator has 100 one way or the other."""
         return self.send(event_id, sender, POWER, {"users": self.room.users(users)}, **more)
 
-    def topic(self, event_id: str, sender: str, **more: Any) -> Event:
+    def topic(self, event_id: str, sender: str, **more: Any) -> SignedEvent:
         return self.send(event_id, sender, TOPIC, {"topic": event_id}, **more)
 
-    def join_rule(self, event_id: str, sender: str, rule: str, **more: Any) -> Event:
+    def join_rule(self, event_id: str, sender: str, rule: str, **more: Any) -> SignedEvent:
         return self.send(event_id, sender, JOIN_RULES, {"join_rule": rule}, **more)
 
-    def ban(self, event_id: str, sender: str, target: str, **more: Any) -> Event:
+    def ban(self, event_id: str, sender: str, target: str, **more: Any) -> SignedEvent:
         return self.send(event_id, sender, member(target), {"membership": "ban"}, **more)
 
 
@@ -102,7 +102,7 @@ class Room:
     def __init__(self, version: str) -> None:
         self.rules: RoomVersion = room_version(version)
         self.room_id = "!create" if self.rules.create_event_is_room_id else "!room:example.org"
-        self.events: dict[str, Event] = {}
+        self.events: dict[str, SignedEvent] = {}
         self.clock = 0
 
     def users(self, users: dict[str, int]) -> dict[str, int]:

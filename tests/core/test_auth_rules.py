@@ -6,7 +6,7 @@ import pytest
 
 from palpo.core.auth_rules import auth_types_for, authorising_server, check_auth_events
 from palpo.core.errors import AuthError
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import (
     UNSTABLE_ROOM_VERSIONS,
     V1,
@@ -265,7 +265,7 @@ def test_who_else_signs_a_restricted_join() -> None:
         assert signer(V8, join_authorised_via_users_server=bad) is None
 
 
-def own_auth_events(room: AuthRoom) -> list[Event]:
+def own_auth_events(room: AuthRoom) -> list[SignedEvent]:
     room.levels()
     keys = auth_types_for(room.rules, type="m.room.message", sender=BOB, state_key=None, content={})
     return [room.state[key] for key in keys]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palpo.core.errors import AuthError
-from palpo.core.events import Event
+from palpo.core.events import SignedEvent
 from palpo.core.power_levels import (
     CREATOR,
     PowerLevels,
@@ -23,7 +23,7 @@ from tests.core.auth_room import ALICE, BOB, CAROL, VERSIONS, make_event
 MAX = 2**53 - 1
 
 
-def create_event(rules: RoomVersion, **content: Any) -> Event:
+def create_event(rules: RoomVersion, **content: Any) -> SignedEvent:
     return make_event(rules, "m.room.create", ALICE, "", content)
 
 

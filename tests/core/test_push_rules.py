@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from palpo.core.events import Event
+from palpo.core.events import SignedEvent
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import (
     NO_ACTIONS,
@@ -27,7 +27,7 @@ SOUND = {"set_tweak": "sound", "value": "default"}
 HIGHLIGHT = {"set_tweak": "highlight"}
 
 
-def message(body: object = "hello", **content: Any) -> Event:
+def message(body: object = "hello", **content: Any) -> SignedEvent:
     return make_event(V11, "m.room.message", BOB, None, {"msgtype": "m.text", "body": body, **content})
 
 
@@ -41,7 +41,7 @@ def room(members: int = 5, sender_power: int = 0, **levels: Any) -> RoomContext:
 
 
 def judge(
-    event: Event,
+    event: SignedEvent,
     context: RoomContext | None = None,
     name: str | None = "Alice",
     *,
@@ -55,7 +55,7 @@ def judge(
     return None if actions is NO_ACTIONS else actions.raw
 
 
-def state(type: str, state_key: str = "", **content: Any) -> Event:
+def state(type: str, state_key: str = "", **content: Any) -> SignedEvent:
     return make_event(V11, type, BOB, state_key, content)
 
 
@@ -107,7 +107,7 @@ def test_the_master_rule_silences_everything() -> None:
 
 
 def test_polls() -> None:
-    def poll(name: str) -> Event:
+    def poll(name: str) -> SignedEvent:
         return make_event(V11, f"org.matrix.msc3381.poll.{name}", BOB)
 
     assert judge(poll("start")) is None
@@ -235,7 +235,9 @@ def test_actions(actions: list[Any], notify: bool, highlight: bool, sound: str |
     assert Actions.from_list(actions) == expected
 
 
-def holds(condition: dict[str, Any], event: Event | None = None, context: RoomContext | None = None) -> bool:
+def holds(
+    condition: dict[str, Any], event: SignedEvent | None = None, context: RoomContext | None = None
+) -> bool:
     """Whether a condition holds; one that never matches does not."""
     predicate = compile_condition(condition)
     rules = Ruleset(override=(PushRule(rule_id="r", actions=["notify"], conditions=[condition]),))
@@ -383,7 +385,9 @@ def test_many_event_types_do_not_pile_up() -> None:
         (message(**{"m.relates_to": {"rel_type": "m.replace"}}), True, []),
     ],
 )
-def test_threads_that_are_followed_or_not(event: Event, follows: bool | None, actions: list[Any]) -> None:
+def test_threads_that_are_followed_or_not(
+    event: SignedEvent, follows: bool | None, actions: list[Any]
+) -> None:
     rules = default_rules(ALICE, thread_subscriptions=True)
     muted = PushRule(rule_id=event.room_id, actions=["notify"] if follows is False else [])
     for ruleset in (rules, rules.with_kind("room", (muted,)) if follows is not None else rules):

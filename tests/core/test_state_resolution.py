@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import StateResolution
 from palpo.core.state_resolution import (
@@ -370,7 +370,9 @@ def reference(room: Room, state_sets: Sequence[State]) -> State:
     return {key: event.event_id for key, event in final.items()} | unconflicted
 
 
-def replay(room: Room, start: dict[StateKey, Event], order: list[Event]) -> dict[StateKey, Event]:
+def replay(
+    room: Room, start: dict[StateKey, SignedEvent], order: list[SignedEvent]
+) -> dict[StateKey, SignedEvent]:
     state = dict(start)
     for event in order:
         keys = auth_types_for(
@@ -384,11 +386,11 @@ def replay(room: Room, start: dict[StateKey, Event], order: list[Event]) -> dict
     return state
 
 
-def power_levels_below(room: Room, event: Event) -> Event | None:
+def power_levels_below(room: Room, event: SignedEvent) -> SignedEvent | None:
     return next((room.events[a] for a in event.auth_events if room.events[a].type == POWER[0]), None)
 
 
-def reference_power_order(room: Room, names: set[str]) -> list[Event]:
+def reference_power_order(room: Room, names: set[str]) -> list[SignedEvent]:
     def rank(name: str) -> tuple[int, int, str]:
         event = room.events[name]
         create = room.events["$create"] if room.rules.create_event_is_room_id else None
@@ -404,13 +406,13 @@ def reference_power_order(room: Room, names: set[str]) -> list[Event]:
     return [room.events[name] for name in order]
 
 
-def reference_mainline(room: Room, tip: Event | None, events: list[Event]) -> list[Event]:
+def reference_mainline(room: Room, tip: SignedEvent | None, events: list[SignedEvent]) -> list[SignedEvent]:
     line: list[str] = []
     while tip is not None:
         line.append(tip.event_id)
         tip = power_levels_below(room, tip)
 
-    def position(event: Event) -> float:
+    def position(event: SignedEvent) -> float:
         below = power_levels_below(room, event)
         while below is not None and below.event_id not in line:
             below = power_levels_below(room, below)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import V12
 from palpo.core.visibility import Sight, can_see, server_can_see, sight_of, visibility_of
 from tests.core.auth_room import ALICE, BOB, make_event
@@ -13,15 +13,15 @@ VISIBILITIES = ("world_readable", "shared", "invited", "joined")
 MEMBERSHIPS = (None, "leave", "knock", "ban", "invite", "join")
 
 
-def visibility_event(value: object) -> Event:
+def visibility_event(value: object) -> SignedEvent:
     return make_event(V12, "m.room.history_visibility", ALICE, "", {"history_visibility": value})
 
 
-def member_event(user_id: str, membership: object) -> Event:
+def member_event(user_id: str, membership: object) -> SignedEvent:
     return make_event(V12, "m.room.member", user_id, user_id, {"membership": membership})
 
 
-def state(*events: Event) -> dict[StateKey, Event]:
+def state(*events: SignedEvent) -> dict[StateKey, SignedEvent]:
     return {event.key: event for event in events}
 
 

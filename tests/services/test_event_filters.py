@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from palpo.core.errors import BadJson, InvalidParam, NotJson
-from palpo.core.events import Event
+from palpo.core.events import SignedEvent
 from palpo.services.event_filters import (
     name_predicate,
     parse_filter,
@@ -18,8 +18,8 @@ from palpo.services.event_filters import (
 )
 
 
-def event(type_: str = "m.room.message", sender: str = "@a:x", **content: Any) -> Event:
-    return Event(
+def event(type_: str = "m.room.message", sender: str = "@a:x", **content: Any) -> SignedEvent:
+    return SignedEvent(
         event_id="$e",
         room_id="!r:x",
         type=type_,
@@ -34,7 +34,7 @@ def event(type_: str = "m.room.message", sender: str = "@a:x", **content: Any) -
     )
 
 
-def lets_through(filter_: dict[str, Any], item: Event) -> bool:
+def lets_through(filter_: dict[str, Any], item: SignedEvent) -> bool:
     test = predicate(parse_room_event_filter(orjson.dumps(filter_)))
     return test is None or test(item)
 
@@ -70,7 +70,7 @@ THREADED = {"m.relates_to": {"rel_type": "m.thread", "event_id": "$x"}}
         ({"not_rel_types": ["m.thread"]}, event(**{"m.relates_to": 1}), True),
     ],
 )
-def test_what_is_let_through(filter_: dict[str, Any], item: Event, expected: bool) -> None:
+def test_what_is_let_through(filter_: dict[str, Any], item: SignedEvent, expected: bool) -> None:
     assert lets_through(filter_, item) is expected
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from palpo.core import unpadded_base64
 from palpo.core.errors import AuthError, NotFound
-from palpo.core.events import reference_hash
+from palpo.core.events import SignedEvent, reference_hash
 from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from palpo.db.engine import Commit
 from palpo.services.drafts import Draft, SendTransaction
@@ -48,7 +48,7 @@ async def test_every_room_version_takes_messages(server: Homeserver, version: Ro
     room_id = await create(server, version)
     first = await server.services.room_writer.send(room_id, message("one"))
     second = await server.services.room_writer.send(room_id, message("two"))
-    assert second.event.prev_events == (first.event_id,)
+    assert (await signed(server, second)).prev_events == (first.event_id,)
     assert second.event.depth == first.event.depth + 1 == 5
     assert second.position > first.position
     head = await server.services.room_heads.get(room_id)
@@ -56,13 +56,18 @@ async def test_every_room_version_takes_messages(server: Homeserver, version: Ro
     assert set(state) == {("m.room.create", ""), ("m.room.member", ALICE), ("m.room.join_rules", "")}
 
 
-def check_chain(version: RoomVersion, sent: list[StoredEvent]) -> None:
+async def signed(server: Homeserver, item: StoredEvent) -> SignedEvent:
+    return (await server.services.events.signed([item.event_id]))[item.event_id]
+
+
+async def check_chain(server: Homeserver, version: RoomVersion, sent: list[StoredEvent]) -> None:
     """Each event refers to the one before it, and, in versions that want that, to its hash."""
-    for before, after in pairwise(sorted(sent, key=lambda item: item.position)):
-        assert after.event.prev_events == (before.event_id,)
+    events = [await signed(server, item) for item in sorted(sent, key=lambda item: item.position)]
+    for before, after in pairwise(events):
+        assert after.prev_events == (before.event_id,)
         if version.event_id_format is EventIdFormat.CHOSEN:
-            digest = unpadded_base64.encode(reference_hash(version, before.event.pdu))
-            assert after.event.pdu["prev_events"] == [[before.event_id, {"sha256": digest}]]
+            digest = unpadded_base64.encode(reference_hash(version, before.pdu))
+            assert after.pdu["prev_events"] == [[before.event_id, {"sha256": digest}]]
 
 
 @VERSIONS
@@ -72,7 +77,7 @@ async def test_many_at_once_make_one_chain(server: Homeserver, version: RoomVers
     sent = await asyncio.gather(*(writer.send(room_id, message(str(n))) for n in range(200)))
     sent.sort(key=lambda item: item.position)
     assert [item.event.content["body"] for item in sent] == [str(n) for n in range(200)]
-    check_chain(version, sent)
+    await check_chain(server, version, sent)
 
 
 @VERSIONS
@@ -93,7 +98,7 @@ async def test_batches_state_and_redactions_at_once_make_one_chain(
         [message("one"), message("two"), message("three")],
     ]
     written = await asyncio.gather(*(writer.send_all(room_id, batch) for batch in drafts * 3))
-    check_chain(version, [first, *(item for batch in written for item in batch)])
+    await check_chain(server, version, [first, *(item for batch in written for item in batch)])
     assert (await server.services.events.get(first.event_id)).redacted_by is not None
 
 
@@ -127,7 +132,7 @@ async def test_the_same_request_makes_one_event(tmp_path: Path) -> None:
             server.services.room_writer.send(room_id, message("y")),
         )
         assert later.event_id == once.event_id
-        assert other.event.prev_events == (once.event_id,)
+        assert (await signed(server, other)).prev_events == (once.event_id,)
 
 
 async def test_a_head_that_another_process_moved(tmp_path: Path) -> None:
@@ -138,7 +143,7 @@ async def test_a_head_that_another_process_moved(tmp_path: Path) -> None:
             writer = (one, two)[number % 2].services.room_writer
             sent.append(await writer.send(room_id, message(str(number))))
         for before, after in pairwise(sent):
-            assert after.event.prev_events == (before.event_id,)
+            assert (await signed(one, after)).prev_events == (before.event_id,)
 
 
 async def test_an_invite_shows_the_room(server: Homeserver) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from palpo.core import state_tree
 from palpo.core.canonical_json import to_json
-from palpo.core.events import Event, StateKey, parse_stored
+from palpo.core.events import SignedEvent, StateKey, parse_stored
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.state_resolution import resolve_states
 from palpo.core.state_tree import EMPTY_ROOT
@@ -27,6 +27,7 @@ from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import EventStatus, NewEvent
 from palpo.storage.rooms import HeadRow
+from palpo.streams.caches import CacheBudget
 from palpo.streams.wakeups import Wakeups
 from tests.core.state_rooms import ALICE, BOB, CHARLIE, EVE, JOIN_RULES, POWER, TOPIC, Fork, Room, member
 
@@ -46,7 +47,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def as_stored(rules: RoomVersion, event: Event) -> Event:
+def as_stored(rules: RoomVersion, event: SignedEvent) -> SignedEvent:
     """``event`` with the PDU that storage reads it from."""
     refer = (lambda name: [name, {}]) if rules.event_id_format is EventIdFormat.CHOSEN else str
     pdu: dict[str, Any] = {
@@ -85,7 +86,7 @@ async def store(database: Database, room: Room, rejected: Collection[str]) -> No
         await store_events(database, events[start : start + 4], rejected)
 
 
-async def store_events(database: Database, events: list[Event], rejected: Collection[str]) -> None:
+async def store_events(database: Database, events: list[SignedEvent], rejected: Collection[str]) -> None:
     new = [
         NewEvent(
             event=event,
@@ -109,11 +110,11 @@ async def resolved(database: Database, *forks: Fork, rejected: Collection[str] =
     room = forks[0].room
     await store(database, room, rejected)
     roots = [await store_state(database, fork.state) for fork in forks]
-    events = EventStore(database, Wakeups())
+    events = EventStore(database, Wakeups(), CacheBudget())
     resolver = StateResolver(events, AuthChains(database))
     update = await resolver.resolve(room.rules, roots)
     await database.write(lambda tx: state_storage.insert_nodes(tx, update.new_nodes))
-    return await EventStore(database, Wakeups()).read_state(state_tree.items(update.root))
+    return await EventStore(database, Wakeups(), CacheBudget()).read_state(state_tree.items(update.root))
 
 
 async def store_state(database: Database, state: State) -> bytes:
@@ -215,7 +216,7 @@ async def test_what_lies_below_the_unconflicted_state(database: Database, versio
 async def test_equal_states_need_nothing(database: Database) -> None:
     main = Room("11").start()
     root = await store_state(database, main.state)
-    resolver = StateResolver(EventStore(database, Wakeups()), AuthChains(database))
+    resolver = StateResolver(EventStore(database, Wakeups(), CacheBudget()), AuthChains(database))
     for roots in ([root], [root, root]):
         update = await resolver.resolve(main.room.rules, roots)
         assert update.root == root
@@ -231,7 +232,7 @@ async def test_only_changed_keys_are_written(database: Database) -> None:
     other.topic("$other", BOB)
     await store(database, main.room, ())
     roots = [await store_state(database, fork.state) for fork in (one, other)]
-    events = EventStore(database, Wakeups())
+    events = EventStore(database, Wakeups(), CacheBudget())
     for order, new in ((roots, True), (list(reversed(roots)), False)):
         update = await StateResolver(events, AuthChains(database)).resolve(main.room.rules, order)
         assert update.root == roots[1]
@@ -245,5 +246,5 @@ def test_the_scenarios_are_as_stored() -> None:
             assert same(as_stored(room.rules, event)) == same(event)
 
 
-def same(event: Event) -> Iterable[object]:
+def same(event: SignedEvent) -> Iterable[object]:
     return event.event_id, event.room_id, event.key, event.sender, event.auth_events, to_json(event.content)

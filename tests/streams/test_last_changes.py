@@ -1,14 +1,15 @@
 """What is remembered of when things last changed."""
 
 from palpo.db.engine import EVERYTHING, Commit
+from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
 
 
-def started(position: int = 10, bound: int = 100) -> tuple[Wakeups, LastChanges]:
+def started(position: int = 10, budget: int = 100_000) -> tuple[Wakeups, LastChanges]:
     wakeups = Wakeups()
     wakeups.start(position)
-    return wakeups, LastChanges(wakeups, "thing", bound=bound)
+    return wakeups, LastChanges(wakeups, "thing", CacheBudget(budget))
 
 
 def commit(wakeups: Wakeups, position: int, *topics: str, since: int | None = None) -> None:
@@ -58,9 +59,9 @@ def test_a_commit_for_everyone() -> None:
 
 
 def test_what_was_dropped_may_have_changed() -> None:
-    wakeups, last = started(10, bound=2)
-    for position, key in ((11, "a"), (12, "b"), (13, "c")):
+    wakeups, last = started(10, budget=1000)
+    for position, key in enumerate("abcdefgh", 11):
         commit(wakeups, position, f"thing:{key}")
-    assert last.changed_since("z", 10, 13)
-    assert not last.changed_since("z", 11, 13)
-    assert last.changed_since("b", 11, 13)
+    assert last.changed_since("z", 10, 18)
+    assert not last.changed_since("z", 18, 18)
+    assert last.changed_since("h", 17, 18)

@@ -13,6 +13,7 @@ from palpo.db.statements import Statement
 from palpo.db.tables.sliding_sync import sliding_connections
 from palpo.services.sessions import Requester
 from palpo.storage.sliding_sync import RoomSent
+from palpo.streams.caches import CacheBudget
 from palpo.sync.sliding import changes
 from palpo.sync.sliding.config import parse_request
 from palpo.sync.sliding.connections import Connections, UnknownPos
@@ -212,7 +213,10 @@ async def test_what_one_response_does_not_hold_comes_with_the_next(
 
 async def test_another_process_has_moved_the_connection_on(server: Homeserver, alice: Client) -> None:
     requester = Requester(user_id=alice.user_id, device_id=alice.device_id)
-    one, two = (Connections(server.services.db, server.clock, random_tag=lambda: "1f") for _ in range(2))
+    one, two = (
+        Connections(server.services.db, server.clock, CacheBudget(), random_tag=lambda: "1f")
+        for _ in range(2)
+    )
     sent = RoomSent("join", None, 1, 0)
     mine, _ = await one.open(requester, "c", None)
     assert await one.offer(mine, {"!a": sent}) == 1

@@ -31,6 +31,7 @@ class Composition(SyncServices):
             db=self.db,
             wakeups=self.wakeups,
             background=self.background,
+            caches=self.caches,
             sessions=self.sessions,
             waiting=self.waiting,
             appservices=self.appservices,

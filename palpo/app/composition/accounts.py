@@ -44,7 +44,7 @@ class AccountServices(Base):
 
     @cached_property
     def sessions(self) -> Sessions:
-        return Sessions(self.db, self.clock, self.wakeups, admins=self.config.admins)
+        return Sessions(self.db, self.clock, self.wakeups, self.caches, admins=self.config.admins)
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -80,7 +80,14 @@ class AccountServices(Base):
 
     @cached_property
     def appservices(self) -> AppServices:
-        return AppServices(self.registrations, self.db, self.clock, self.wakeups, admins=self.config.admins)
+        return AppServices(
+            self.registrations,
+            self.db,
+            self.clock,
+            self.wakeups,
+            self.caches,
+            admins=self.config.admins,
+        )
 
     @cached_property
     def registration(self) -> Registration:
@@ -115,11 +122,11 @@ class AccountServices(Base):
 
     @cached_property
     def keys(self) -> Keys:
-        return Keys(self.db, self.wakeups, server_name=self.server_name)
+        return Keys(self.db, self.wakeups, self.caches, server_name=self.server_name)
 
     @cached_property
     def to_device(self) -> ToDevice:
-        return ToDevice(self.db, self.clock, self.wakeups, server_name=self.server_name)
+        return ToDevice(self.db, self.clock, self.wakeups, self.caches, server_name=self.server_name)
 
     @cached_property
     def accounts(self) -> Accounts:

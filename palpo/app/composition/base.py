@@ -10,6 +10,7 @@ from palpo.net.addresses import AddressPolicy
 from palpo.services.server_identity import Identity
 from palpo.services.stream_history import StreamHistory
 from palpo.streams.background import Background
+from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -38,6 +39,7 @@ class Base:
         wakeups: Wakeups,
         background: Background,
         identity: Identity,
+        caches: CacheBudget,
     ) -> None:
         self.config = config
         self.server_name = config.server_name
@@ -47,3 +49,4 @@ class Base:
         self.background = background
         self.key = identity.key
         self.stream_history = StreamHistory(db, wakeups, identity.gaps)
+        self.caches = caches

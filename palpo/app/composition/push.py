@@ -29,6 +29,7 @@ class PushServices(MediaServices):
             self.account_data,
             self.invite_permissions,
             self.thread_followers,
+            self.caches,
         )
 
     @cached_property

@@ -40,11 +40,11 @@ class RoomServices(AccountServices):
 
     @cached_property
     def events(self) -> EventStore:
-        return EventStore(self.db, self.wakeups)
+        return EventStore(self.db, self.wakeups, self.caches)
 
     @cached_property
     def room_heads(self) -> RoomHeads:
-        return RoomHeads(self.db, self.events, self.wakeups)
+        return RoomHeads(self.db, self.events, self.wakeups, self.caches)
 
     @cached_property
     def room_builder(self) -> RoomBuilder:
@@ -59,7 +59,7 @@ class RoomServices(AccountServices):
 
     @cached_property
     def recent_events(self) -> RecentEvents:
-        return RecentEvents(self.db, self.room_heads)
+        return RecentEvents(self.db, self.room_heads, self.caches)
 
     @cached_property
     def room_writer(self) -> RoomWriter:
@@ -79,15 +79,21 @@ class RoomServices(AccountServices):
 
     @cached_property
     def visibility(self) -> Visibility:
-        return Visibility(self.events, self.room_heads, self.room_access, Erasures(self.db, self.wakeups))
+        return Visibility(
+            self.events,
+            self.room_heads,
+            self.room_access,
+            Erasures(self.db, self.wakeups, self.caches),
+            self.caches,
+        )
 
     @cached_property
     def user_rooms(self) -> UserRooms:
-        return UserRooms(self.db, self.wakeups)
+        return UserRooms(self.db, self.wakeups, self.caches)
 
     @cached_property
     def overviews(self) -> Overviews:
-        return Overviews(self.db, self.events, self.wakeups)
+        return Overviews(self.db, self.events, self.wakeups, self.caches)
 
     @cached_property
     def room_directory(self) -> RoomDirectory:
@@ -97,6 +103,7 @@ class RoomServices(AccountServices):
             self.room_access,
             self.overviews,
             self.wakeups,
+            self.caches,
             server_name=self.server_name,
         )
 
@@ -155,7 +162,7 @@ class RoomServices(AccountServices):
 
     @cached_property
     def device_lists(self) -> DeviceLists:
-        return DeviceLists(self.db, self.wakeups, self.events)
+        return DeviceLists(self.db, self.wakeups, self.events, self.caches)
 
     @cached_property
     def threads(self) -> Threads:

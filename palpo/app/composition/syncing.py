@@ -35,15 +35,15 @@ class SyncServices(PushServices):
 
     @cached_property
     def states(self) -> StateDeltas:
-        return StateDeltas(self.events, Outlines(self.events), SentMembers())
+        return StateDeltas(self.events, Outlines(self.events, self.caches), SentMembers(self.caches))
 
     @cached_property
     def summaries(self) -> Summaries:
-        return Summaries(self.db, self.events, self.wakeups)
+        return Summaries(self.db, self.events, self.wakeups, self.caches)
 
     @cached_property
     def redacted_state(self) -> RedactedState:
-        return RedactedState(self.db, self.wakeups, self.events)
+        return RedactedState(self.db, self.wakeups, self.events, self.caches)
 
     @cached_property
     def left_rooms(self) -> LeftRooms:
@@ -82,7 +82,7 @@ class SyncServices(PushServices):
 
     @cached_property
     def connections(self) -> Connections:
-        return Connections(self.db, self.clock, random_tag=random_tag)
+        return Connections(self.db, self.clock, self.caches, random_tag=random_tag)
 
     @cached_property
     def sliding_sync(self) -> SlidingSync:
@@ -100,7 +100,8 @@ class SyncServices(PushServices):
                 self.user_rooms,
                 self.account_data,
                 self.invite_permissions,
-                Facts(self.events, self.room_heads, self.wakeups),
+                Facts(self.events, self.room_heads, self.wakeups, self.caches),
+                self.caches,
             ),
             SlidingRooms(
                 self.events,
@@ -109,7 +110,7 @@ class SyncServices(PushServices):
                 self.left_rooms,
                 self.summaries,
                 self.redacted_state,
-                BumpStamps(self.recent_events, self.events),
+                BumpStamps(self.recent_events, self.events, self.caches),
             ),
             Extensions(
                 self.db,
@@ -127,4 +128,4 @@ class SyncServices(PushServices):
 
     @cached_property
     def sync_filters(self) -> SyncFilters:
-        return SyncFilters(self.filters)
+        return SyncFilters(self.filters, self.caches)

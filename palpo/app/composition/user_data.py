@@ -31,16 +31,22 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def push_rules(self) -> PushRules:
-        return PushRules(self.db, self.wakeups, self.config.push)
+        return PushRules(self.db, self.wakeups, self.config.push, self.caches)
 
     @cached_property
     def account_data(self) -> AccountData:
-        return AccountData(self.db, self.wakeups, self.push_rules)
+        return AccountData(self.db, self.wakeups, self.push_rules, self.caches)
 
     @cached_property
     def client_events(self) -> ClientEvents:
         return ClientEvents(
-            self.db, self.events, self.clock, self.wakeups, self.visibility, self.account_data
+            self.db,
+            self.events,
+            self.clock,
+            self.wakeups,
+            self.visibility,
+            self.account_data,
+            self.caches,
         )
 
     @cached_property
@@ -51,25 +57,32 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def filters(self) -> Filters:
-        return Filters(self.db)
+        return Filters(self.db, self.caches)
 
     @cached_property
     def receipts(self) -> Receipts:
-        return Receipts(self.db, self.wakeups, self.clock, self.events, self.room_access, self.threads)
+        return Receipts(
+            self.db, self.wakeups, self.clock, self.events, self.room_access, self.threads, self.caches
+        )
 
     @cached_property
     def typing(self) -> Typing:
-        return Typing(self.db, self.wakeups, self.clock, self.room_access)
+        return Typing(self.db, self.wakeups, self.clock, self.room_access, self.caches)
 
     @cached_property
     def presence(self) -> PresenceTracker:
         return PresenceTracker(
-            self.db, self.wakeups, self.clock, self.config.presence, server_name=self.server_name
+            self.db,
+            self.wakeups,
+            self.clock,
+            self.config.presence,
+            self.caches,
+            server_name=self.server_name,
         )
 
     @cached_property
     def push_rooms(self) -> PushRooms:
-        return PushRooms(self.db, self.wakeups, self.events, self.room_heads)
+        return PushRooms(self.db, self.wakeups, self.events, self.room_heads, self.caches)
 
     @cached_property
     def unread(self) -> Unread:
@@ -83,13 +96,14 @@ class UserDataServices(RoomServices):
             self.push_rules,
             self.account_data,
             self.thread_followers,
+            self.caches,
         )
         self.push_rules.before_change(unread.settle)
         return unread
 
     @cached_property
     def thread_followers(self) -> ThreadFollowers:
-        return ThreadFollowers(self.db, self.wakeups, self.threads)
+        return ThreadFollowers(self.db, self.wakeups, self.threads, self.caches)
 
     @cached_property
     def search_index(self) -> SearchIndex:

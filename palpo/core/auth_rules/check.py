@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from palpo.core.auth_rules.membership import check_membership, membership_of
 from palpo.core.errors import AuthError
-from palpo.core.events import Event, StateKey
+from palpo.core.events import Event, SignedEvent, StateKey
 from palpo.core.power_levels import (
     PowerLevels,
     check_power_levels_change,
@@ -24,7 +24,7 @@ _OWNED: Final = re.compile(r"(@[^:]*:[^_]*)(?:_.*)?", re.DOTALL)
 MAX_SUFFIX: Final = 256
 
 
-def check_auth(rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, Event]) -> None:
+def check_auth(rules: RoomVersion, event: SignedEvent, auth_state: Mapping[StateKey, Event]) -> None:
     """Check that a room in ``auth_state`` allows ``event``; raises ``AuthError`` with the reason.
 
     ``auth_state`` may hold more than what bears on the event. It holds the create event in every room
@@ -58,7 +58,7 @@ def validate_create_content(rules: RoomVersion, content: dict[str, Any]) -> None
             raise malformed("additional_creators is not an array of user IDs")
 
 
-def _check_create(rules: RoomVersion, event: Event) -> None:
+def _check_create(rules: RoomVersion, event: SignedEvent) -> None:
     if event.prev_events:
         raise AuthError("A create event has no previous events")
     if rules.create_event_is_room_id:

@@ -8,7 +8,7 @@ import msgspec
 
 from palpo.core.auth_rules.third_party import check_third_party_invite
 from palpo.core.errors import AuthError
-from palpo.core.events import Event, StateKey
+from palpo.core.events import Event, SignedEvent, StateKey
 from palpo.core.power_levels import PowerLevels, creators, is_user_id, malformed
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import JOIN_RULES, POWER_LEVELS
@@ -20,7 +20,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """A membership event about to be judged, with what it is judged by."""
 
     rules: RoomVersion
-    event: Event
+    event: SignedEvent
     state: State
     create: Event
     target: str
@@ -50,7 +50,7 @@ def membership_of(state: State, user_id: str) -> str | None:
     return membership if isinstance(membership, str) else None
 
 
-def check_membership(rules: RoomVersion, event: Event, state: State, create: Event) -> None:
+def check_membership(rules: RoomVersion, event: SignedEvent, state: State, create: Event) -> None:
     """Check an ``m.room.member`` event against ``state``; raises ``AuthError``."""
     target, content = event.state_key, event.content
     membership = content.get("membership")

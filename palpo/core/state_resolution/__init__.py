@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 
 from palpo.core import state_tree
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion, StateResolution
 from palpo.core.state_resolution import v1, v2
 from palpo.core.state_resolution.memory import MemoryRoom, drive
@@ -91,7 +91,7 @@ def split(state_sets: Sequence[Mapping[StateKey, str]]) -> tuple[dict[StateKey, 
 def resolve_states(
     rules: RoomVersion,
     state_sets: Sequence[Mapping[StateKey, str]],
-    events: Mapping[str, Event],
+    events: Mapping[str, SignedEvent],
     rejected: Container[str] = (),
 ) -> dict[StateKey, str]:
     """The resolution of state sets whose events, and their auth chains, are in memory."""

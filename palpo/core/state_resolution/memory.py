@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.state_resolution.requests import (
     NeedAuthDifference,
     NeedEvents,
@@ -23,7 +23,7 @@ class MemoryRoom:
 
     def __init__(
         self,
-        events: Mapping[str, Event],
+        events: Mapping[str, SignedEvent],
         unconflicted: Mapping[StateKey, str],
         rejected: Container[str] = (),
     ) -> None:
@@ -64,7 +64,7 @@ def drive(resolution: Generator[Request, Any, _T], room: MemoryRoom) -> _T:
         return result
 
 
-def auth_chain(events: Mapping[str, Event], event_ids: Iterable[str]) -> set[str]:
+def auth_chain(events: Mapping[str, SignedEvent], event_ids: Iterable[str]) -> set[str]:
     """The events and all that they rest on, by ``auth_events``; unknown events are left out."""
     chain: set[str] = set()
     waiting = [event_id for event_id in event_ids if event_id in events]
@@ -76,13 +76,13 @@ def auth_chain(events: Mapping[str, Event], event_ids: Iterable[str]) -> set[str
     return chain
 
 
-def auth_difference(events: Mapping[str, Event], state_sets: Sequence[Collection[str]]) -> set[str]:
+def auth_difference(events: Mapping[str, SignedEvent], state_sets: Sequence[Collection[str]]) -> set[str]:
     """The union of the sets' auth chains without their intersection."""
     chains = [auth_chain(events, state_set) for state_set in state_sets]
     return set[str]().union(*chains) - chains[0].intersection(*chains)
 
 
-def conflicted_subgraph(events: Mapping[str, Event], event_ids: Collection[str]) -> set[str]:
+def conflicted_subgraph(events: Mapping[str, SignedEvent], event_ids: Collection[str]) -> set[str]:
     """The events on paths of ``auth_events`` between any two of ``event_ids``, with the ends."""
     chain = auth_chain(events, event_ids)
     children: dict[str, list[str]] = {}

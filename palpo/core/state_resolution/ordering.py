@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE, POWER_LEVELS
@@ -15,7 +15,7 @@ from palpo.core.state_resolution.requests import Known, Resolving
 _Rank = tuple[int, int, str]
 
 
-def is_power_event(event: Event) -> bool:
+def is_power_event(event: SignedEvent) -> bool:
     """Whether the event might take away someone's ability to do something in the room."""
     if event.type in ("m.room.power_levels", "m.room.join_rules"):
         return True
@@ -26,7 +26,9 @@ def is_power_event(event: Event) -> bool:
     )
 
 
-def power_order(rules: RoomVersion, known: Known, events: Mapping[str, Event]) -> Resolving[list[Event]]:
+def power_order(
+    rules: RoomVersion, known: Known, events: Mapping[str, SignedEvent]
+) -> Resolving[list[SignedEvent]]:
     """Reverse topological power ordering: auth events first, then by power, time and ID."""
     ranks = yield from _power_ranks(rules, known, events.values())
     blocked = {name: {auth for auth in event.auth_events if auth in events} for name, event in events.items()}
@@ -36,7 +38,7 @@ def power_order(rules: RoomVersion, known: Known, events: Mapping[str, Event]) -
             unblocks.setdefault(auth, []).append(name)
     ready = [ranks[name] for name, waits_for in blocked.items() if not waits_for]
     heapify(ready)
-    order: list[Event] = []
+    order: list[SignedEvent] = []
     while ready:
         name = heappop(ready)[2]
         order.append(events[name])
@@ -47,7 +49,9 @@ def power_order(rules: RoomVersion, known: Known, events: Mapping[str, Event]) -
     return order
 
 
-def _power_ranks(rules: RoomVersion, known: Known, events: Collection[Event]) -> Resolving[dict[str, _Rank]]:
+def _power_ranks(
+    rules: RoomVersion, known: Known, events: Collection[SignedEvent]
+) -> Resolving[dict[str, _Rank]]:
     """What decides between events with no order otherwise: the sender's power as the auth events say it."""
     names = [name for event in events for name in event.auth_events]
     if rules.create_event_is_room_id:
@@ -64,7 +68,9 @@ def _power_ranks(rules: RoomVersion, known: Known, events: Collection[Event]) ->
     return ranks
 
 
-def mainline_order(known: Known, tip: Event | None, events: Sequence[Event]) -> Resolving[list[Event]]:
+def mainline_order(
+    known: Known, tip: SignedEvent | None, events: Sequence[SignedEvent]
+) -> Resolving[list[SignedEvent]]:
     """Mainline ordering based on the power levels ``tip``: oldest power levels first, then time and ID."""
     positions = yield from _mainline_positions(known, tip, events)
     return sorted(
@@ -74,13 +80,13 @@ def mainline_order(known: Known, tip: Event | None, events: Sequence[Event]) -> 
 
 
 def _mainline_positions(
-    known: Known, tip: Event | None, events: Sequence[Event]
+    known: Known, tip: SignedEvent | None, events: Sequence[SignedEvent]
 ) -> Resolving[dict[str, float]]:
     """Each event's mainline position; infinite where its line of power levels never meets the mainline."""
     if tip is None:
         return dict.fromkeys((event.event_id for event in events), inf)
     yield from known.events(name for event in events for name in event.auth_events)
-    nearest: dict[str, Event | None] = {}
+    nearest: dict[str, SignedEvent | None] = {}
     for event in events:
         nearest[event.event_id] = yield from _previous_power_levels(known, event)
     starts = {power.event_id: power for power in nearest.values() if power is not None}
@@ -89,7 +95,7 @@ def _mainline_positions(
 
 
 def _meet_mainline(
-    known: Known, tip: Event | None, starts: Mapping[str, Event]
+    known: Known, tip: SignedEvent | None, starts: Mapping[str, SignedEvent]
 ) -> Resolving[dict[str, float]]:
     """Where the line of power levels from each of ``starts`` meets the mainline from ``tip``.
 
@@ -98,7 +104,7 @@ def _meet_mainline(
     """
     mainline: dict[str, int] = {}
     lines = {name: {name} for name in starts}
-    heads: dict[str, Event | None] = dict(starts)
+    heads: dict[str, SignedEvent | None] = dict(starts)
     positions: dict[str, float] = {}
     while len(positions) < len(starts):
         if tip is not None:
@@ -122,11 +128,11 @@ def _meet_mainline(
     return positions
 
 
-def _previous_power_levels(known: Known, event: Event | None) -> Resolving[Event | None]:
+def _previous_power_levels(known: Known, event: SignedEvent | None) -> Resolving[SignedEvent | None]:
     if event is None:
         return None
     return _first((yield from known.events(event.auth_events)).values(), POWER_LEVELS)
 
 
-def _first(events: Iterable[Event], key: StateKey) -> Event | None:
+def _first(events: Iterable[SignedEvent], key: StateKey) -> SignedEvent | None:
     return next((event for event in events if event.is_state and event.key == key), None)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 
 _T = TypeVar("_T")
 Conflicts = tuple[Mapping[StateKey, str], ...]
@@ -15,7 +15,7 @@ Conflicts = tuple[Mapping[StateKey, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedEvents:
-    """Answer: ``Mapping[str, Event]``; events that are not known are left out."""
+    """Answer: ``Mapping[str, SignedEvent]``; events that are not known are left out."""
 
     event_ids: tuple[str, ...]
 
@@ -75,15 +75,15 @@ class Known:
     """The events that a resolution has been given so far; each is asked for once."""
 
     def __init__(self) -> None:
-        self._events: dict[str, Event] = {}
+        self._events: dict[str, SignedEvent] = {}
         self._asked: set[str] = set()
 
-    def events(self, event_ids: Iterable[str]) -> Resolving[dict[str, Event]]:
+    def events(self, event_ids: Iterable[str]) -> Resolving[dict[str, SignedEvent]]:
         """Those of the events that exist, by ID, in the order given."""
         wanted = list(dict.fromkeys(event_ids))
         missing = tuple(event_id for event_id in wanted if event_id not in self._asked)
         if missing:
-            answer: Mapping[str, Event] = yield NeedEvents(event_ids=missing)
+            answer: Mapping[str, SignedEvent] = yield NeedEvents(event_ids=missing)
             self._asked.update(missing)
             self._events.update({event_id: answer[event_id] for event_id in missing if event_id in answer})
         return {event_id: self._events[event_id] for event_id in wanted if event_id in self._events}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_resolution.replay import auth_keys, is_allowed
 from palpo.core.state_resolution.requests import Conflicts, Known, Resolving, unconflicted
 
 _AUTH_TYPES = ("m.room.power_levels", "m.room.join_rules", "m.room.member")
-_Contests = Mapping[StateKey, list[Event]]
+_Contests = Mapping[StateKey, list[SignedEvent]]
 
 
 def resolve(rules: RoomVersion, conflicts: Conflicts) -> Resolving[dict[StateKey, str]]:
@@ -26,8 +26,8 @@ def resolve(rules: RoomVersion, conflicts: Conflicts) -> Resolving[dict[StateKey
         for key, event_id in state.items():
             candidates.setdefault(key, set()).add(event_id)
     events = yield from known.events(sorted(name for names in candidates.values() for name in names))
-    contests: dict[StateKey, list[Event]] = {}
-    resolved: dict[StateKey, Event] = {}
+    contests: dict[StateKey, list[SignedEvent]] = {}
+    resolved: dict[StateKey, SignedEvent] = {}
     for key, names in candidates.items():
         found = [events[name] for name in names if name in events]
         if len(found) == 1:
@@ -39,10 +39,10 @@ def resolve(rules: RoomVersion, conflicts: Conflicts) -> Resolving[dict[StateKey
     return {key: event.event_id for key, event in resolved.items()}
 
 
-def _by_age(events: Iterable[Event]) -> list[Event]:
+def _by_age(events: Iterable[SignedEvent]) -> list[SignedEvent]:
     """Ascending depth, then descending SHA-1 of the event ID."""
 
-    def age(event: Event) -> tuple[int, int]:
+    def age(event: SignedEvent) -> tuple[int, int]:
         digest = sha1(event.event_id.encode(), usedforsecurity=False).digest()
         return event.depth, -int.from_bytes(digest, "big")
 
@@ -51,7 +51,7 @@ def _by_age(events: Iterable[Event]) -> list[Event]:
 
 def _surroundings(
     rules: RoomVersion, known: Known, contests: _Contests, conflicted: Iterable[StateKey]
-) -> Resolving[dict[StateKey, Event]]:
+) -> Resolving[dict[StateKey, SignedEvent]]:
     """The unconflicted state that bears on the events in ``contests``."""
     keys = {key for events in contests.values() for event in events for key in auth_keys(rules, event)}
     names = yield from unconflicted(sorted(keys), set(conflicted))
@@ -62,8 +62,8 @@ def _surroundings(
 def _settle(
     rules: RoomVersion,
     contests: _Contests,
-    resolved: dict[StateKey, Event],
-    surroundings: Mapping[StateKey, Event],
+    resolved: dict[StateKey, SignedEvent],
+    surroundings: Mapping[StateKey, SignedEvent],
 ) -> None:
     """Add the winner of each contest to ``resolved``, what bears on other events first."""
     for wanted in _AUTH_TYPES:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from palpo.core.events import Event, StateKey
+from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion, StateResolution
 from palpo.core.state_keys import POWER_LEVELS
 from palpo.core.state_resolution.ordering import is_power_event, mainline_order, power_order
@@ -81,14 +81,14 @@ def _not_unconflicted(
     return left - set(shared)
 
 
-def _power_closure(events: Mapping[str, Event]) -> dict[str, Event]:
+def _power_closure(events: Mapping[str, SignedEvent]) -> dict[str, SignedEvent]:
     """The power events, and those of ``events`` in their auth chains."""
     power = [name for name, event in events.items() if is_power_event(event)]
     chain = _chain_within(events, power)
     return {name: event for name, event in events.items() if name in chain}
 
 
-def _chain_within(events: Mapping[str, Event], event_ids: Iterable[str]) -> set[str]:
+def _chain_within(events: Mapping[str, SignedEvent], event_ids: Iterable[str]) -> set[str]:
     """``event_ids`` and all they rest on, along paths that stay within ``events``."""
     chain: set[str] = set()
     waiting = list(event_ids)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.recent_events import RecentEvents
+from palpo.streams.caches import Cache, CacheBudget
 
 BUMPING = frozenset(
     (
@@ -26,10 +27,10 @@ MAX_PAGES = 20
 class BumpStamps:
     """Finds the stamps, and keeps them: they only ever move on."""
 
-    def __init__(self, recent: RecentEvents, store: EventStore, *, cached: int = 50_000) -> None:
+    def __init__(self, recent: RecentEvents, store: EventStore, caches: CacheBudget) -> None:
         self._recent = recent
         self._store = store
-        self._found: Bounded[str, tuple[int, int]] = Bounded(cached)
+        self._found: Cache[str, tuple[int, int]] = caches.cache("bump_stamps")
         """Room → the position up to which was looked, the stamp."""
 
     async def get(self, room_id: str, upto: int) -> int:

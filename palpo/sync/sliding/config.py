@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from palpo.core.bounded_text import check_text
+from palpo.core.bounded_text import MAX_KEY, check_text
 from palpo.core.errors import InvalidParam
 from palpo.core.events import StateKey
 from palpo.core.state_keys import MEMBER
@@ -117,6 +117,15 @@ class SlidingRequest:
     subscriptions: dict[str, RoomConfig]
     extensions: wire.ExtensionConfigs
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        configs = [*(rule.config for rule in self.lists), *self.subscriptions.values()]
+        patterns = sum(rule.size for config in configs for rule in config.state)
+        filters = sum(rule.filter.size for rule in self.lists)
+        ranges = sum(len(rule.ranges or ()) for rule in self.lists)
+        return 1500 + 1500 * len(configs) + 350 * patterns + 150 * (filters + ranges)
+
     def same_wishes(self, other: SlidingRequest) -> bool:
         """Whether both ask for the same, how far the device's messages are acknowledged aside."""
         return (
@@ -221,12 +230,25 @@ def _from_pairs(user_id: str, pairs: list[tuple[str, str]]) -> RequiredState:
 def _patterns(user_id: str, given: Sequence[Pattern]) -> frozenset[Pattern]:
     if len(given) > MAX_PATTERNS:
         raise InvalidParam(f"required_state has more than {MAX_PATTERNS} elements")
+    for pattern in given:
+        _check_names(pattern, "required_state")
     return frozenset((type_, user_id if state_key == ME else state_key) for type_, state_key in given)
+
+
+def _check_names(names: Iterable[str | None], what: str) -> None:
+    """Raise InvalidParam for what is longer than anything that it could match."""
+    if any(name is not None and len(name) > MAX_KEY for name in names):
+        raise InvalidParam(f"{what} has an element of over {MAX_KEY} characters")
 
 
 def _filter(given: wire.SlidingRoomFilter | None) -> RoomFilter:
     if given is None:
         return ALL_ROOMS
+    lists = (given.spaces, given.room_types, given.not_room_types, given.tags, given.not_tags)
+    names = [name for listed in lists for name in listed or ()]
+    if len(names) > MAX_PATTERNS:
+        raise InvalidParam(f"filters have more than {MAX_PATTERNS} elements")
+    _check_names(names, "filters")
     return RoomFilter(
         dm=given.is_dm,
         spaces=None if given.spaces is None else frozenset(given.spaces),

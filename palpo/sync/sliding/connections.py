@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,11 +18,12 @@ import msgspec
 from palpo.core.errors import BadRequest
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.event_store import Bounded
 from palpo.services.sessions import Requester
 from palpo.storage import sliding_sync as storage
 from palpo.storage.sliding_sync import ConnectionRow, RoomRow, RoomSent
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
+from palpo.streams.sizes import deep_size
 from palpo.sync.sliding.config import SlidingRequest, StateConfig
 from palpo.sync.sliding.members import SentMembers
 
@@ -74,6 +75,8 @@ class Connection:
         self.pending: dict[str, RoomSent | None] = {}
         self.members = SentMembers()
         self.configs: list[StateConfig] = []
+        self.config_bytes = 0
+        """What they take."""
         self.settled: tuple[int, SlidingRequest] | None = None
         """The generation and the request for which everything that was due has been sent."""
         self.requests = 0
@@ -83,8 +86,14 @@ class Connection:
     def config_index(self, config: StateConfig) -> int:
         """The index that stands for ``config``."""
         if config not in self.configs:
-            self.configs.append(config)
+            self.add_configs([config])
         return self.configs.index(config)
+
+    def add_configs(self, configs: Iterable[StateConfig]) -> None:
+        """Add configurations, which get the next indexes."""
+        for config in configs:
+            self.configs.append(config)
+            self.config_bytes += deep_size(config)
 
     @property
     def overfull(self) -> bool:
@@ -105,12 +114,12 @@ class Connections:
     """Opens connections and moves them on."""
 
     def __init__(
-        self, db: Database, clock: Clock, *, random_tag: Callable[[], str], cached: int = 5000
+        self, db: Database, clock: Clock, caches: CacheBudget, *, random_tag: Callable[[], str]
     ) -> None:
         self._db = db
         self._clock = clock
         self._random_tag = random_tag
-        self._cache: Bounded[bytes, Connection] = Bounded(cached)
+        self._cache: Cache[bytes, Connection] = caches.cache("sliding_connections", _connection_bytes)
 
     async def open(
         self, requester: Requester, conn_id: str, pos: str | None
@@ -170,7 +179,7 @@ class Connections:
             raise UnknownPos("This pos is not known (any more)")
         found = Connection(key, requester, row.tag, stored=True)
         found.confirmed, found.offered = row.confirmed, row.offered
-        found.configs = _CONFIGS.decode(row.configs)
+        found.add_configs(_CONFIGS.decode(row.configs))
         for room in rooms:
             pending = room.generation > row.confirmed
             _apply(found.rooms, {room.room_id: room.before if pending else room.sent})
@@ -216,6 +225,13 @@ def parse_pos(pos: str) -> Pos:
     if match is None:
         raise UnknownPos("This is no pos of this server's")
     return Pos(position=int(match[1]), tag=match[2], generation=int(match[3]))
+
+
+def _connection_bytes(key: bytes, connection: Connection) -> int:
+    """Of what is kept of each room and member, and of what the client wants."""
+    rooms = len(connection.rooms) + len(connection.pending)
+    settled = 0 if connection.settled is None else connection.settled[1].size
+    return 2500 + connection.config_bytes + 350 * rooms + 250 * len(connection.members) + settled
 
 
 def _apply(rooms: dict[str, RoomSent], changes: Changes) -> None:

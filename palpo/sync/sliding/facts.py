@@ -11,9 +11,10 @@ from palpo.core.errors import MatrixError
 from palpo.core.state_keys import CREATE, ENCRYPTION
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Commit
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.room_heads import RoomHeads
 from palpo.storage.memberships import Membership
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding.listing import UNKNOWN, RoomFacts
 
@@ -23,12 +24,10 @@ SPACE_CHILD = "m.space.child"
 class Facts:
     """Reads facts, and keeps them by the state that they were read from, until something is redacted."""
 
-    def __init__(
-        self, store: EventStore, heads: RoomHeads, wakeups: Wakeups, *, cached: int = 50_000
-    ) -> None:
+    def __init__(self, store: EventStore, heads: RoomHeads, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._store = store
         self._heads = heads
-        self._cache: Bounded[bytes, RoomFacts] = Bounded(cached)
+        self._cache: Cache[bytes, RoomFacts] = caches.cache("room_facts")
         self._redactions = 0
         wakeups.subscribe(self._on_commit)
 

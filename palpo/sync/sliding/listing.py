@@ -34,6 +34,13 @@ class RoomFilter:
     not_tags: frozenset[str] = frozenset()
 
     @property
+    def size(self) -> int:
+        """How many rooms, types and tags it names."""
+        return sum(
+            len(names or ()) for names in (self.spaces, self.types, self.not_types, self.tags, self.not_tags)
+        )
+
+    @property
     def asks_facts(self) -> bool:
         """Whether the room's state matters."""
         return self.encrypted is not None or self.types is not None or bool(self.not_types)

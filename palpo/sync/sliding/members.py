@@ -21,6 +21,10 @@ class SentMembers:
         self._sent: dict[str, dict[str, str]] = {}
         self._unconfirmed: list[tuple[Place, str, str]] = []
 
+    def __len__(self) -> int:
+        """How many there are, those that may not have arrived counted twice."""
+        return sum(map(len, self._sent.values())) + len(self._unconfirmed)
+
     def confirm(self, generation: int, position: int) -> None:
         """The client has come with this place: forget what it has not received."""
         for (sent_generation, sent_position), room_id, user_id in self._unconfirmed:

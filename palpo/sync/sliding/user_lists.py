@@ -10,7 +10,7 @@ from palpo.core.errors import MatrixError
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.account_data import IGNORED_USERS, TAGS, AccountData
-from palpo.services.event_store import Bounded, EventStore
+from palpo.services.event_store import EventStore
 from palpo.services.invite_permissions import CONFIG as INVITE_CONFIG
 from palpo.services.invite_permissions import LISTS as INVITE_LISTS
 from palpo.services.invite_permissions import InvitePermissions
@@ -18,6 +18,7 @@ from palpo.services.room_heads import RoomHeads
 from palpo.services.user_rooms import UserRooms
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.memberships import Membership
+from palpo.streams.caches import Bounded, Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding.facts import Facts
 from palpo.sync.sliding.listing import UNKNOWN, ListedRoom, Personal, RoomFilter, SortedRooms
@@ -67,8 +68,7 @@ class UserLists:
         account_data: AccountData,
         invite_permissions: InvitePermissions,
         facts: Facts,
-        *,
-        cached: int = 5000,
+        caches: CacheBudget,
     ) -> None:
         self._db = db
         self._wakeups = wakeups
@@ -78,7 +78,7 @@ class UserLists:
         self._account_data = account_data
         self._invite_permissions = invite_permissions
         self._facts = facts
-        self._lists: Bounded[str, UserList] = Bounded(cached)
+        self._lists: Cache[str, UserList] = caches.cache("sliding_lists", _list_bytes)
 
     async def get(self, user_id: str, upto: int) -> UserList:
         """The user's rooms as of ``upto`` or later."""
@@ -90,6 +90,7 @@ class UserLists:
             async with found.lock:
                 if found.upto < upto:
                     await self._bring_up(user_id, found, upto)
+                    self._lists.keep({user_id: found})
         return found
 
     async def view(self, of: UserList, filter_: RoomFilter) -> SortedRooms:
@@ -216,6 +217,21 @@ class UserLists:
     async def _matches(self, of: UserList, view: _View, room: ListedRoom) -> bool:
         facts = await self._facts.get(room.row) if view.filter.asks_facts else UNKNOWN
         return view.filter.matches(room, facts, of.personal, view.children)
+
+
+def _list_bytes(user_id: str, of: UserList) -> int:
+    """Of what is kept of each room, here and in the views."""
+    views = sum(len(view.rooms) for view in of.views.values())
+    filters = sum(filter_.size for filter_ in of.views)
+    personal = len(of.personal.tags) + len(of.personal.direct) + len(of.personal.ignored)
+    return (
+        1500
+        + 150 * len(of.memberships)
+        + 250 * len(of.rooms)
+        + 200 * views
+        + 250 * (personal + filters)
+        + 1000 * len(of.views)
+    )
 
 
 def _moved(topics: Collection[str] | None, memberships: dict[str, Membership]) -> set[str]:

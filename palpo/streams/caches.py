@@ -1,0 +1,253 @@
+"""What the process keeps in memory of what it could read again: caches that share one budget in bytes.
+
+An entry has a weight in bytes, and when all caches together are over the budget, what was longest unused
+goes, in whichever cache it is. That is not kept as one long list: each cache has three generations.
+What is added or used is in the young one. Once the young entries of all caches weigh a third of the
+budget, every generation becomes the next older one. Room is made among the old, the oldest first:
+
+    added, used ─▶ young ─▶ middle ─▶ old ─▶ dropped
+
+So what is not used stays for a third of the budget's worth of additions at least, and nothing is sorted: a
+use costs one look-up, or a move where the entry had grown older.
+
+Nothing here waits. Whoever keeps something must not rely on finding it again: it may be over the budget.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from palpo.streams.sizes import deep_size
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+ENTRY_BYTES = 150
+"""What an entry takes beside its key and its value."""
+
+MEBIBYTE = 1024 * 1024
+
+
+class _Entry(msgspec.Struct, gc=False):
+    value: Any
+    weight: int
+
+
+_Entries = dict[Any, _Entry]
+
+
+class CacheBudget:
+    """The bytes that the caches made here may hold together."""
+
+    def __init__(self, limit: int = 128 * MEBIBYTE) -> None:
+        """``limit`` is in bytes; with 0 nothing is kept."""
+        self.limit = limit
+        self.bytes = 0
+        """What the caches hold."""
+        self.caches: list[Cache[Any, Any]] = []
+        self.young = 0
+        """What of it is in the young generations."""
+        self._draining: list[Cache[Any, Any]] = []
+        """Those that may have something in their old generation."""
+
+    def cache(
+        self,
+        name: str,
+        size: Callable[[Any, Any], int] | None = None,
+        *,
+        dropped: Callable[[Any, Any], None] | None = None,
+    ) -> Cache[Any, Any]:
+        """A new cache; those of one ``name`` are one in the metrics.
+
+        ``size`` gives the bytes of an entry's key and value; without it both are measured with
+        ``deep_size``. It is asked when an entry is kept: one that has grown is to be kept again.
+        ``dropped`` is told of entries that go to make room, and may use no cache.
+        """
+        made: Cache[Any, Any] = Cache(self, name, _measured if size is None else size, dropped)
+        self.caches.append(made)
+        return made
+
+    def grown(self, weight: int) -> None:
+        """The young generations have grown by ``weight``: keep to the budget."""
+        self.young += weight
+        if self.young * 3 > self.limit:
+            self._age()
+        while self.bytes > self.limit:
+            if not self._draining:
+                self._age()
+            elif not self._draining[-1].drop_old():
+                self._draining.pop()
+
+    def _age(self) -> None:
+        """Make every generation the next older one; who has old entries left over is to drop first."""
+        left_over = [cache for cache in reversed(self._draining) if cache.has_old]
+        self.young = 0
+        for cache in self.caches:
+            cache.age()
+        fresh = [cache for cache in self.caches if cache.has_old and cache not in left_over]
+        self._draining = fresh + left_over
+
+
+class Cache(Generic[K, V]):
+    """A mapping that forgets. What it holds never changes, or is kept again when it does."""
+
+    __slots__ = (
+        "_budget",
+        "_dropped",
+        "_middle",
+        "_old",
+        "_size",
+        "_young",
+        "_young_bytes",
+        "bytes",
+        "evictions",
+        "hits",
+        "misses",
+        "name",
+    )
+
+    def __init__(
+        self,
+        budget: CacheBudget,
+        name: str,
+        size: Callable[[K, V], int],
+        dropped: Callable[[K, V], None] | None,
+    ) -> None:
+        self._budget = budget
+        self._size = size
+        self._dropped = dropped
+        self._young: _Entries = {}
+        self._middle: _Entries = {}
+        self._old: _Entries = {}
+        self._young_bytes = 0
+        self.name = name
+        self.bytes = 0
+        """What the entries weigh."""
+        self.hits = 0
+        self.misses = 0
+        self.evictions = 0
+        """Entries dropped to make room."""
+
+    def touch(self, key: K) -> V | None:
+        """The value of ``key``, which counts as used."""
+        entry = self._young.get(key)
+        if entry is None:
+            entry = self._rejuvenated(key)
+            if entry is None:
+                self.misses += 1
+                return None
+        self.hits += 1
+        value: V = entry.value
+        return value
+
+    get = touch
+
+    def keep(self, items: Mapping[K, V]) -> None:
+        """Add ``items``, or weigh them again; then drop what is over the budget."""
+        for key, value in items.items():
+            weight = self._size(key, value) + ENTRY_BYTES
+            young = self._young_bytes
+            self._take(key)
+            self._young[key] = _Entry(value, weight)
+            self._young_bytes += weight
+            self.bytes += weight
+            self._budget.bytes += weight
+            self._budget.grown(self._young_bytes - young)
+
+    def pop(self, key: K, default: V | None = None) -> V | None:
+        """Forget ``key``; its value, or the ``default``."""
+        young = self._young_bytes
+        entry = self._take(key)
+        self._budget.young += self._young_bytes - young
+        return default if entry is None else entry.value
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._budget.bytes -= self.bytes
+        self._budget.young -= self._young_bytes
+        self.bytes = self._young_bytes = 0
+        self._young, self._middle, self._old = {}, {}, {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._young or key in self._middle or key in self._old
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._middle) + len(self._old)
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys at this moment."""
+        return iter([*self._young, *self._middle, *self._old])
+
+    @property
+    def has_old(self) -> bool:
+        """Whether there is anything in the old generation."""
+        return bool(self._old)
+
+    def age(self) -> None:
+        """Make every generation the next older one. Of the old, what is last in it is dropped first."""
+        self._middle.update(self._old)
+        self._old, self._middle, self._young = self._middle, self._young, {}
+        self._young_bytes = 0
+
+    def drop_old(self) -> bool:
+        """Drop an entry of the old generation; False if there is none."""
+        if not self._old:
+            return False
+        key, entry = self._old.popitem()
+        self.evictions += 1
+        self.bytes -= entry.weight
+        self._budget.bytes -= entry.weight
+        if self._dropped is not None:
+            self._dropped(key, entry.value)
+        return True
+
+    def _rejuvenated(self, key: K) -> _Entry | None:
+        """The entry of ``key`` in one of the older generations, which goes back to the young one."""
+        entry = self._middle.pop(key, None) or self._old.pop(key, None)
+        if entry is not None:
+            self._young[key] = entry
+            self._young_bytes += entry.weight
+            self._budget.grown(entry.weight)
+        return entry
+
+    def _take(self, key: K) -> _Entry | None:
+        """Take an entry out; of what it was in the young generation, the budget is to be told."""
+        entry = self._young.pop(key, None)
+        if entry is not None:
+            self._young_bytes -= entry.weight
+        else:
+            entry = self._middle.pop(key, None) or self._old.pop(key, None)
+            if entry is None:
+                return None
+        self.bytes -= entry.weight
+        self._budget.bytes -= entry.weight
+        return entry
+
+
+def _measured(key: Any, value: Any) -> int:
+    return deep_size(key) + deep_size(value)
+
+
+class Bounded(OrderedDict[K, V], Generic[K, V]):
+    """A mapping of a few things that drops what was longest unused once there are more than ``bound``."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self._bound = bound
+
+    def touch(self, key: K) -> V | None:
+        """The value of ``key``, which counts as used."""
+        value = self.get(key)
+        if value is not None:
+            self.move_to_end(key)
+        return value
+
+    def keep(self, items: Mapping[K, V]) -> None:
+        """Add ``items``, then drop what is over the bound."""
+        self.update(items)
+        while len(self) > self._bound:
+            self.popitem(last=False)

@@ -1,0 +1,3 @@
+"""On a server without caches."""
+
+from tests.api.client.test_relations import *  # noqa: F403
