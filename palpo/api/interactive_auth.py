@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
-from palpo.api.call import Call
+import msgspec
+
+from palpo.api.call import Call, Reply
+from palpo.api.codec import encode
 from palpo.services.user_interactive_auth import PASSWORD, Flow
 
 BY_PASSWORD: Sequence[Flow] = ((PASSWORD,),)
@@ -26,3 +30,50 @@ async def authorise(
     user_id = caller.user_id if caller else None
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
     return await call.services.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
+
+
+P = TypeVar("P")
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+def repeatable(
+    handler: Callable[[Call, P, B], Awaitable[R | Reply]],
+) -> Callable[[Call, P, B], Awaitable[R | Reply]]:
+    """For a handler that calls ``authorise``, and whose response holds no secret.
+
+    The same request in a session that is spent gets the same response: a client whose answer was lost
+    asks again, and a password that it has replaced, say, would not be taken a second time.
+    """
+
+    @wraps(handler)
+    async def answer(call: Call, params: P, body: B) -> R | Reply:
+        session = session_in(getattr(body, "auth", None))
+        if session is None:
+            return await handler(call, params, body)
+        auth = call.services.interactive_auth
+        request = request_hash(call)
+        found = await auth.result(session, request)
+        if found is not None and found.body:
+            return Reply(body=found.body)
+        result = await handler(call, params, body)
+        if not isinstance(result, Reply):
+            await auth.keep(session, request, encode(result))
+        return result
+
+    return answer
+
+
+def session_in(auth: dict[str, Any] | None) -> str | None:
+    """The session that a request names."""
+    session = None if auth is None else auth.get("session")
+    return session if isinstance(session, str) else None
+
+
+def request_hash(call: Call) -> bytes:
+    """Stands for a request: who asks, for what, with all that its body has but the proof."""
+    body = msgspec.json.decode(call.body or b"{}")
+    body.pop("auth", None)
+    caller = call.caller.user_id if call.caller is not None else ""
+    asked = msgspec.json.encode(body, order="sorted").decode()
+    return call.services.interactive_auth.hash(call.endpoint.operation_id, caller, call.raw_path, asked)

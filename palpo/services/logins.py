@@ -147,6 +147,16 @@ class Logins:
             await sessions.delete_device(tx, new.user_id, new.device_id)
         await self._insert(tx, new, used=True)
 
+    async def store_another(self, tx: WriteTransaction, new: NewSession) -> bool:
+        """Store one more session of a device that has one; False where it, or the account, is gone."""
+        account = await storage.find(tx, new.user_id)
+        if account is None or account.deactivated or account.locked:
+            return False
+        if new.device_id not in await storage.device_ids(tx, new.user_id):
+            return False
+        await self._insert(tx, new, used=True)
+        return True
+
     async def log_out(self, requester: Requester) -> None:
         """Revoke the access token and delete its device."""
         session = requester.session

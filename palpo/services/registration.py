@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from palpo.config.model import Config
 from palpo.core import identifiers
@@ -21,6 +21,7 @@ from palpo.services.profiles import Profiles
 from palpo.services.registration_tokens import RegistrationTokens
 from palpo.services.sessions import Requester
 from palpo.services.threepids import ThirdPartyIds
+from palpo.services.user_interactive_auth import UserInteractiveAuth
 from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
 from palpo.storage.threepids import Session
@@ -35,6 +36,8 @@ class Proof:
     """What user-interactive auth has shown of who registers."""
 
     uia_session: str
+    request: bytes = b""
+    """The hash of the request that it was shown for; empty where that is not to be known again."""
     address: Session | None = None
     """The validation of an email address."""
 
@@ -53,6 +56,7 @@ class Registration:
         appservices: AppServices,
         tokens: RegistrationTokens,
         threepids: ThirdPartyIds,
+        interactive_auth: UserInteractiveAuth,
         secret: bytes,
     ) -> None:
         """``secret`` is known to the server's processes only; nonces are made with it."""
@@ -65,6 +69,7 @@ class Registration:
         self._appservices = appservices
         self._tokens = tokens
         self._threepids = threepids
+        self._interactive_auth = interactive_auth
         self._secret = secret
 
     def user_id(self, username: str, *, appservice_id: str | None = None) -> UserId:
@@ -92,6 +97,24 @@ class Registration:
             raise _in_use()
         return user_id
 
+    async def repeated(
+        self, uia_session: str, request: bytes, choice: DeviceChoice | None
+    ) -> tuple[str, NewSession | None] | None:
+        """What the same request has made in the same session, whose answer may have been lost.
+
+        The tokens that were given then are kept nowhere, so there are others, for the same device. None
+        where nothing was made, or the device has been logged out since.
+        """
+        found = await self._interactive_auth.result(uia_session, request)
+        if found is None or found.user_id is None:
+            return None
+        if choice is None or found.device_id is None:
+            return found.user_id, None
+        session = self._logins.new_session(found.user_id, replace(choice, device_id=found.device_id))
+        if not await self._db.write(lambda tx: self._logins.store_another(tx, session)):
+            return None
+        return found.user_id, session
+
     def check_password(self, password: str) -> None:
         """Hold a new password to the policy; raises M_WEAK_PASSWORD (400) and InvalidParam."""
         self._passwords.check_new(password)
@@ -118,7 +141,7 @@ class Registration:
         account = Account(
             user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
         )
-        return user_id, await self._create(account, choice, proof)
+        return await self._create(account, choice, proof)
 
     async def register_for_appservice(
         self, appservice_id: str, username: str, choice: DeviceChoice | None
@@ -129,7 +152,7 @@ class Registration:
         """
         user_id = self.user_id(username, appservice_id=appservice_id)
         account = Account(user_id=user_id, appservice_id=appservice_id, created_ts=self._clock.now_ms())
-        return user_id, await self._create(account, choice)
+        return await self._create(account, choice)
 
     def check_guest(self, guest: Requester, username: str | None) -> None:
         """Raises Forbidden where ``guest`` is none, or ``username`` not theirs; M_USER_LOCKED (401)."""
@@ -154,7 +177,7 @@ class Registration:
         async def unit(tx: WriteTransaction) -> bool:
             if not await storage.upgrade_guest(tx, guest.user_id, hash_):
                 return False
-            await self._take(tx, guest.user_id, proof)
+            await self._take(tx, guest.user_id, proof, session)
             if session is not None and choice is not None:
                 await self._logins.store(tx, session, choice)
             return True
@@ -170,7 +193,7 @@ class Registration:
         localpart = str(10**11 + secrets.randbelow(9 * 10**11))
         user_id = identifiers.make_user_id(localpart, self._config.server_name)
         account = Account(user_id=user_id, is_guest=True, created_ts=self._clock.now_ms())
-        session = await self._create(account, DeviceChoice(display_name=display_name))
+        _, session = await self._create(account, DeviceChoice(display_name=display_name))
         assert session is not None
         return session
 
@@ -227,15 +250,26 @@ class Registration:
         localpart = "".join(secrets.choice(LOCALPART_LETTERS) for _ in range(12))
         return self.user_id(localpart)
 
-    async def _take(self, tx: WriteTransaction, user_id: str, proof: Proof) -> None:
-        """Count the registration token, and give the account its address."""
+    async def _take(
+        self, tx: WriteTransaction, user_id: str, proof: Proof, session: NewSession | None
+    ) -> None:
+        """Count the registration token, give the account its address, and note what the proof was for.
+
+        Raises UniqueViolation where that has been noted already.
+        """
+        if proof.request:
+            result = self._interactive_auth.spent(proof.uia_session, proof.request)
+            device_id = None if session is None else session.device_id
+            await self._interactive_auth.keep_within(
+                tx, replace(result, user_id=user_id, device_id=device_id)
+            )
         await self._tokens.complete(tx, proof.uia_session)
         if proof.address is not None:
             await self._threepids.add_within(tx, user_id, proof.address)
 
     async def _create(
         self, account: Account, choice: DeviceChoice | None, proof: Proof | None = None
-    ) -> NewSession | None:
+    ) -> tuple[str, NewSession | None]:
         session = None if choice is None else self._logins.new_session(account.user_id, choice)
 
         async def unit(tx: WriteTransaction) -> bool:
@@ -243,7 +277,7 @@ class Registration:
                 return False
             await storage.insert(tx, account)
             if proof is not None:
-                await self._take(tx, account.user_id, proof)
+                await self._take(tx, account.user_id, proof, session)
             if session is not None and choice is not None:
                 await self._logins.store(tx, session, choice)
             return True
@@ -253,12 +287,18 @@ class Registration:
         except UniqueViolation:
             created = False
         if not created:
-            raise _in_use()
+            # The same request may have been sent twice at once.
+            made = None
+            if proof is not None and proof.request:
+                made = await self.repeated(proof.uia_session, proof.request, choice)
+            if made is None:
+                raise _in_use()
+            return made
         if not account.is_guest:
             # Clients have come to expect that a new user is called something.
             name = identifiers.localpart_of(account.user_id)
             await self._profiles.set_field(account.user_id, "displayname", name)
-        return session
+        return account.user_id, session
 
 
 def _invalid_username(message: str) -> BadRequest:

@@ -15,6 +15,9 @@ session is spent once it was authorised.
 Below that, ``UserInteractiveAuth.authorise(operation, auth, flows, user_id=...)`` is the mechanism. A
 stage is an object with ``params(user_id)`` and ``check(auth, user_id)``, installed with ``add_stage``.
 
+A session that is spent is good for nothing else, but the same request made again with it gets the same
+result, until the session expires: its answer may have been lost. ``result`` and ``keep`` are for that.
+
 A session ID carries when it was issued and a digest of its operation under a MAC, so that asking for
 one writes nothing; the database has only the stages completed in it, for flows of several stages or
 stages completed by other means.
@@ -24,6 +27,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -42,11 +46,13 @@ from palpo.core.errors import (
     Unrecognized,
 )
 from palpo.db.engine import Database
-from palpo.db.transaction import WriteTransaction
+from palpo.db.errors import UniqueViolation
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.login_identifiers import user_of
 from palpo.services.logins import Logins
 from palpo.services.threepids import ThirdPartyIds
 from palpo.storage import uia as storage
+from palpo.storage.uia import Result
 from palpo.streams.clock import Clock
 from palpo.wire.client.login import Identified
 
@@ -159,7 +165,7 @@ class UserInteractiveAuth:
             stored: list[str] = []
         elif isinstance(session, str):
             self._check_session(session, operation, flows, user_id)
-            stored = await self._completed(session)
+            stored = await self._completed(session, operation, flows, user_id)
         else:
             raise InvalidParam("auth.session is not a string")
         completed = stored
@@ -234,9 +240,51 @@ class UserInteractiveAuth:
             fields["completed"] = completed
         return InteractiveAuth(fields, failure=failure)
 
-    async def _completed(self, session: str) -> list[str]:
-        found = await self._db.read(lambda tx: storage.completed(tx, session))
-        return found or []
+    async def _completed(
+        self, session: str, operation: str, flows: Sequence[Flow], user_id: str | None
+    ) -> list[str]:
+        """The stages of a session; raises the challenge of a new one where it is spent."""
+        session_hash = self.hash(session)
+
+        async def unit(tx: Transaction) -> list[str] | None:
+            if await storage.result(tx, session_hash) is not None:
+                return None
+            return await storage.completed(tx, session) or []
+
+        found = await self._db.read(unit)
+        if found is None:
+            failure = Forbidden("The session is spent; start again")
+            raise self._challenge(self._new_session(operation), [], flows, user_id, failure)
+        return found
+
+    def hash(self, *parts: str) -> bytes:
+        """32 bytes that stand for ``parts``, a session's ID or a request, and that tell nobody of them."""
+        text = "\0".join(parts).encode("utf-8", "replace")
+        return hashlib.blake2b(text, digest_size=32, key=self._key[:64]).digest()
+
+    async def result(self, session: str, request_hash: bytes) -> Result | None:
+        """What came of the same request in the same session; None where it has not been made."""
+        if self._operation_digest(session) is None:
+            return None
+        session_hash = self.hash(session)
+        found = await self._db.read(lambda tx: storage.result(tx, session_hash))
+        return found if found is not None and found.request_hash == request_hash else None
+
+    async def keep(self, session: str, request_hash: bytes, body: bytes) -> None:
+        """Note the response to a request that was authorised in a session, which is spent now."""
+        result = self.spent(session, request_hash, body=body)
+        with contextlib.suppress(UniqueViolation):
+            await self._db.write(lambda tx: self.keep_within(tx, result))
+
+    def spent(self, session: str, request_hash: bytes, *, body: bytes = b"") -> Result:
+        """The result of a session, to be kept."""
+        now = self._clock.now_ms()
+        return Result(session_hash=self.hash(session), request_hash=request_hash, body=body, created_ts=now)
+
+    async def keep_within(self, tx: WriteTransaction, result: Result) -> None:
+        """Store a result within a unit of work; raises UniqueViolation."""
+        await storage.prune_results(tx, before_ts=result.created_ts - SESSION_MS)
+        await storage.keep(tx, result)
 
     async def _complete(self, session: str, stage_type: str) -> list[str]:
         now = self._clock.now_ms()

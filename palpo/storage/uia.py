@@ -1,12 +1,14 @@
-"""The stages completed in user-interactive auth sessions."""
+"""The stages completed in user-interactive auth sessions, and what came of those that are spent."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import bindparam, delete, select
 
-from palpo.db.statements import Statement, upsert
-from palpo.db.tables.accounts import uia_sessions
+from palpo.db.statements import Statement, insert_row, upsert
+from palpo.db.tables.accounts import uia_results, uia_sessions
 from palpo.db.transaction import Transaction, WriteTransaction
 
 _SESSION = uia_sessions.c.session_id == bindparam("session")
@@ -14,6 +16,62 @@ _FIND = Statement(select(uia_sessions.c.completed).where(_SESSION))
 _STORE = upsert(uia_sessions, key=["session_id"], update=["completed"])
 _DELETE = Statement(delete(uia_sessions).where(_SESSION))
 _PRUNE = Statement(delete(uia_sessions).where(uia_sessions.c.created_ts < bindparam("before")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a session: an account and its device, or a response; times in milliseconds."""
+
+    session_hash: bytes
+    request_hash: bytes
+    """Of the request that spent the session."""
+    user_id: str | None = None
+    device_id: str | None = None
+    body: bytes = b""
+    created_ts: int
+
+
+_r = uia_results.c
+_RESULT = Statement(
+    select(_r.request_hash, _r.user_id, _r.device_id, _r.body, _r.created_ts).where(
+        _r.session_hash == bindparam("session")
+    )
+)
+_KEEP = insert_row(uia_results)
+_PRUNE_RESULTS = Statement(delete(uia_results).where(_r.created_ts < bindparam("before")))
+
+
+async def result(tx: Transaction, session_hash: bytes) -> Result | None:
+    """What came of a session; None for one that is not spent."""
+    row = await tx.one(_RESULT, session=session_hash)
+    if row is None:
+        return None
+    return Result(
+        session_hash=session_hash,
+        request_hash=bytes(row[0]),
+        user_id=row[1],
+        device_id=row[2],
+        body=bytes(row[3]),
+        created_ts=row[4],
+    )
+
+
+async def keep(tx: WriteTransaction, result: Result) -> None:
+    """Store what came of a session; raises UniqueViolation where that is stored already."""
+    await tx.run(
+        _KEEP,
+        session_hash=result.session_hash,
+        request_hash=result.request_hash,
+        user_id=result.user_id,
+        device_id=result.device_id,
+        body=result.body,
+        created_ts=result.created_ts,
+    )
+
+
+async def prune_results(tx: WriteTransaction, *, before_ts: int) -> None:
+    """Forget the results of sessions that are no good any more."""
+    await tx.run(_PRUNE_RESULTS, before=before_ts)
 
 
 async def completed(tx: Transaction, session: str) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from palpo.api.call import Call, Handlers, Reply
-from palpo.api.interactive_auth import authorise
+from palpo.api.interactive_auth import authorise, repeatable
 from palpo.api.pages import page
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
@@ -52,6 +52,7 @@ async def post_3pids(call: Call, params: NoParams, body: wire.Credentials) -> wi
 
 
 @handlers.serves(wire.add_3pid)
+@repeatable
 async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> Empty:
     """POST /account/3pid/add."""
     threepids = call.services.threepids

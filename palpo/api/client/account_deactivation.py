@@ -1,7 +1,7 @@
 """Ending an account."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import authorise
+from palpo.api.interactive_auth import authorise, repeatable
 from palpo.wire.client import account_deactivation as wire
 from palpo.wire.endpoint import NoParams
 
@@ -9,6 +9,7 @@ handlers = Handlers()
 
 
 @handlers.serves(wire.deactivate_account)
+@repeatable
 async def deactivate_account(call: Call, params: NoParams, body: wire.Deactivate) -> wire.Deactivated:
     """POST /account/deactivate."""
     await authorise(call, body.auth)

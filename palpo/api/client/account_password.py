@@ -1,7 +1,7 @@
 """Changing the password."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import authorise
+from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import Forbidden, MissingToken
 from palpo.services.registration_stages import EMAIL
 from palpo.services.threepids import RESET_PASSWORD, auth_failed
@@ -13,6 +13,7 @@ handlers = Handlers()
 
 
 @handlers.serves(wire.change_password)
+@repeatable
 async def change_password(call: Call, params: NoParams, body: wire.ChangePassword) -> Empty:
     """POST /account/password: by the old one, or by an address of the account."""
     if not call.services.config.password.enabled:

@@ -1,7 +1,7 @@
 """Managing devices."""
 
 from palpo.api.call import Call, Handlers, Reply
-from palpo.api.interactive_auth import authorise
+from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
 from palpo.services.logins import check_device_id
 from palpo.storage.devices import Device
@@ -49,6 +49,7 @@ async def update_device(call: Call, params: wire.DeviceParams, body: wire.Device
 
 
 @handlers.serves(wire.delete_device)
+@repeatable
 async def delete_device(call: Call, params: wire.DeviceParams, body: wire.DeviceDeletion) -> Empty:
     """DELETE /devices/{deviceId}, with user-interactive auth."""
     check_device_id(params.device_id)
@@ -58,6 +59,7 @@ async def delete_device(call: Call, params: wire.DeviceParams, body: wire.Device
 
 
 @handlers.serves(wire.delete_devices)
+@repeatable
 async def delete_devices(call: Call, params: NoParams, body: wire.DevicesDeletion) -> Empty:
     """POST /delete_devices, with user-interactive auth."""
     if len(body.devices) > MAX_DELETED:

@@ -1,7 +1,7 @@
 """End-to-end encryption keys and cross-signing."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import authorise
+from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
 from palpo.services.tokens import parse_stream_token
 from palpo.wire.client import keys as wire
@@ -55,6 +55,7 @@ async def get_keys_changes(call: Call, params: wire.ChangesParams, body: NoBody)
 
 
 @handlers.serves(wire.upload_cross_signing_keys)
+@repeatable
 async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.CrossSigningUpload) -> Empty:
     """POST /keys/device_signing/upload, with user-interactive auth where keys that are there change."""
     given = {

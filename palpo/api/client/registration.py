@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import authorise
+from palpo.api.interactive_auth import authorise, request_hash, session_in
 from palpo.core.errors import Forbidden, InvalidParam, MissingParam
 from palpo.services.logins import DeviceChoice, NewSession
 from palpo.services.registration import Proof
@@ -35,6 +35,11 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     wanted = None if body.inhibit_login else choice
     if body.type == APPLICATION_SERVICE or (body.auth or {}).get("type") == APPLICATION_SERVICE:
         return await _register_for_appservice(call, body, wanted)
+    request, session_id = request_hash(call), session_in(body.auth)
+    if session_id is not None:
+        made = await registration.repeated(session_id, request, wanted)
+        if made is not None:
+            return _made(call, *made)
     flows = await _flows(call)
     if body.password is not None:
         registration.check_password(body.password)
@@ -42,25 +47,23 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
         guest = await call.services.sessions.authenticate(body.guest_access_token)
         registration.check_guest(guest, body.username)
         uia_session = await authorise(call, body.auth, flows=flows)
-        proof = await _proof(call, uia_session)
+        proof = await _proof(call, uia_session, request)
         user_id, session = await registration.upgrade_guest(guest, body.password, wanted, proof)
     else:
         if body.username is not None:
             await registration.check_available(body.username)
         uia_session = await authorise(call, body.auth, flows=flows)
-        proof = await _proof(call, uia_session)
+        proof = await _proof(call, uia_session, request)
         user_id, session = await registration.register(body.username, body.password, wanted, proof=proof)
-    if session is None:
-        return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
-    return _registered(session)
+    return _made(call, user_id, session)
 
 
-async def _proof(call: Call, uia_session: str) -> Proof:
+async def _proof(call: Call, uia_session: str, request: bytes) -> Proof:
     """What the user has shown, their email address for one; raises M_THREEPID_IN_USE (400)."""
     proven = await call.services.threepids.proven(uia_session, REGISTER)
     if proven is not None:
         await call.services.threepids.check_free(proven)
-    return Proof(uia_session=uia_session, address=proven)
+    return Proof(uia_session=uia_session, request=request, address=proven)
 
 
 async def _register_for_appservice(
@@ -72,9 +75,7 @@ async def _register_for_appservice(
         raise MissingParam("username is missing")
     registration = call.services.registration
     user_id, session = await registration.register_for_appservice(appservice.id, body.username, choice)
-    if session is None:
-        return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
-    return _registered(session)
+    return _made(call, user_id, session)
 
 
 @handlers.serves(wire.check_username_availability)
@@ -143,6 +144,12 @@ async def _flows(call: Call) -> list[Flow]:
     if not flows:
         raise Forbidden("Registration is disabled")
     return flows
+
+
+def _made(call: Call, user_id: str, session: NewSession | None) -> wire.Registered:
+    if session is None:
+        return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
+    return _registered(session)
 
 
 def _registered(session: NewSession) -> wire.Registered:

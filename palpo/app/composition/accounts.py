@@ -101,6 +101,7 @@ class AccountServices(Base):
             self.appservices,
             self.registration_tokens,
             self.threepids,
+            self.interactive_auth,
             secret=self.key.seed,
         )
 

@@ -60,6 +60,20 @@ uia_sessions = Table(
 """Stages completed so far, a JSON list of their types, of the user-interactive auth sessions that
 have any. What a session was opened for, and when, is in its ID, under a MAC."""
 
+uia_results = Table(
+    "uia_results",
+    metadata,
+    Column("session_hash", digest(32), primary_key=True),
+    Column("request_hash", digest(32), nullable=False),
+    Column("user_id", identifier(), nullable=True),
+    Column("device_id", identifier(), nullable=True),
+    Column("body", blob(), nullable=False),
+    Column("created_ts", integer(), nullable=False),
+    Index("ix_uia_results_created_ts", "created_ts"),
+)
+"""What came of the user-interactive auth sessions that are spent, for whose answer was lost: of a
+registration the account and its device, of the rest the response. Hashes are under the server's key."""
+
 login_tokens = Table(
     "login_tokens",
     metadata,
