@@ -95,19 +95,19 @@ async def _large(port: int, points: list[int]) -> AsyncIterator[int]:
 async def _rooms(port: int, points: list[int]) -> AsyncIterator[int]:
     """Rooms of two members with a message in each; both members' clients sync."""
     (alice, bob), _ = await _crowd(port, 2, 1)
-    makers = [User(port, alice.user_id, alice.token) for _ in range(4)]
+    makers = [(User(port, alice.user_id, alice.token), User(port, bob.user_id, bob.token)) for _ in range(4)]
     numbers = itertools.count(1)
     for point in points:
 
-        async def make(user: User, end: int = point) -> None:
+        async def make(user: User, other: User, end: int = point) -> None:
             for number in numbers:
                 room = await user.create_room(name=f"Room {number}")
-                await bob.join(room)
+                await other.join(room)
                 await user.send(room)
                 if number > end - len(makers):
                     return
 
-        await all_of([make(user) for user in makers])
+        await all_of([make(*pair) for pair in makers])
         await all_of([alice.sync(), bob.sync(lazy=True)])
         yield point
 
@@ -115,7 +115,9 @@ async def _rooms(port: int, points: list[int]) -> AsyncIterator[int]:
 async def _waiting(port: int, points: list[int]) -> AsyncIterator[int]:
     """Users in ten rooms, each with up to twenty clients that wait for something to happen."""
     users, _ = await _crowd(port, max(1, points[-1] // 20), 10)
-    since = [next_batch(await user.sync()) for user in users]
+    for _ in range(2):  # The first syncs are news to each other: who is online.
+        since = [next_batch(await user.sync()) for user in users]
+        await asyncio.sleep(3)
     waiting: list[asyncio.Task[bytes]] = []
     try:
         for point in points:

@@ -19,6 +19,7 @@ import asyncio
 import heapq
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 
 from palpo.db.engine import EVERYTHING, Commit
 
@@ -146,17 +147,25 @@ class Wakeups:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    async def wait(self, topics: Collection[str], *, after: int, timeout_s: float) -> bool:
+    async def wait(
+        self,
+        topics: Collection[str],
+        *,
+        after: int,
+        timeout_s: float,
+        waiter: asyncio.Future[None] | None = None,
+    ) -> bool:
         """Wait until something happens on ``topics``; False if the time ran out or the server stops.
 
-        Returns at once if it has happened above the position ``after`` already.
+        Returns at once if it has happened above the position ``after`` already, and as soon as somebody
+        resolves the ``waiter``.
         """
         if self._closed or timeout_s <= 0:
             return False
         changed = self.changed_since(after)
         if changed is None or not changed.isdisjoint(topics):
             return True
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = waiter or asyncio.get_running_loop().create_future()
         for topic in topics:
             self._waiters[topic].add(waiter)
         try:
@@ -189,3 +198,9 @@ class Wakeups:
 def _size(topics: frozenset[str]) -> int:
     """About what a commit takes in memory, in bytes."""
     return 400 + sum(map(len, topics)) + 100 * len(topics)
+
+
+@lru_cache(maxsize=16_384)
+def room_topic(room_id: str) -> str:
+    """What anything in a room is a topic of: one string for all who wait for it."""
+    return f"room:{room_id}"

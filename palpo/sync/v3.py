@@ -17,7 +17,7 @@ from palpo.services.tokens import parse_sync_token, stream_token
 from palpo.services.user_rooms import UserRooms
 from palpo.services.waiting import Waiting
 from palpo.storage.memberships import Membership
-from palpo.streams.wakeups import Wakeups
+from palpo.streams.wakeups import Wakeups, room_topic
 from palpo.sync import assemble
 from palpo.sync.assemble import StateSection
 from palpo.sync.each import each
@@ -279,6 +279,6 @@ class SyncV3:
 
 def _topics(user_id: str, memberships: Memberships) -> set[str]:
     """What may end the waiting."""
-    topics = {f"room:{room_id}" for room_id, row in memberships.items() if row.membership == "join"}
+    topics = {room_topic(room_id) for room_id, row in memberships.items() if row.membership == "join"}
     topics.add(f"user:{user_id}")
     return topics
