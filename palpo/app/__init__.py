@@ -30,6 +30,7 @@ from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget
 from palpo.streams.clock import Clock, SystemClock
+from palpo.streams.fair_reads import FairReads
 from palpo.streams.leases import LeaseKeeper
 from palpo.streams.loop_watch import Held, LoopWatch, heartbeat
 from palpo.streams.polling import read_position
@@ -75,7 +76,8 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     background = Background()
     caches = CacheBudget(config.caches.megabytes * MEBIBYTE)
     closing = AsyncExitStack()
-    db = Database(create_engine(config.database_url, patience_s=config.database.timeout_seconds))
+    patience_s = config.database.timeout_seconds
+    db = Database(create_engine(config.database_url, patience_s=patience_s, sharing=FairReads()))
     link = create_wakeups(
         db,
         database_url=config.database_url,

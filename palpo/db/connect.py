@@ -7,19 +7,22 @@ from urllib.parse import unquote, urlsplit
 
 from palpo.db.engine import Engine
 from palpo.db.sqlite import SqliteEngine
+from palpo.db.sqlite_reads import Sharing
 from palpo.db.wakeups import ProcessWakeups, ReadPosition
 
 
-def create_engine(url: str, *, readers: int = 10, patience_s: float = 10.0) -> Engine:
+def create_engine(
+    url: str, *, readers: int = 10, patience_s: float = 10.0, sharing: Sharing | None = None
+) -> Engine:
     """The engine for ``sqlite:///path``, ``postgresql://…`` or ``mysql://…``; it is not opened.
 
     ``sqlite:///palpo.db`` is a relative path, ``sqlite:////var/lib/palpo.db`` an absolute one.
     ``readers`` bounds the connections that read from a server, ``patience_s`` how long is waited for the
-    database. Raises ValueError for another scheme.
+    database; ``sharing`` is how SQLite's reads share this process. Raises ValueError for another scheme.
     """
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
-        return SqliteEngine(sqlite_path(url), patience=patience_s)
+        return SqliteEngine(sqlite_path(url), patience=patience_s, sharing=sharing)
     # A driver is imported only where it is used: each is an optional dependency.
     if scheme in ("postgresql", "postgres"):
         from palpo.db.postgresql import PostgresEngine

@@ -26,11 +26,14 @@ from palpo.storage.events import StoredEvent
 from palpo.storage.relations import REFERENCE, REPLACE, THREAD, Children
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 Unsigned = dict[str, dict[str, Any]]
 """By event ID: members of ``unsigned`` beside ``age`` and ``membership``; bytes are JSON."""
 
+AT_ONCE: Final = 1000
+"""Events that are written before others have their turn."""
 _NOTHING: Final = ""
 
 
@@ -71,8 +74,32 @@ class ClientEvents:
         """Each event as JSON, as ``device_id`` of ``user_id`` is shown it.
 
         ``bundle`` adds ``m.relations`` (spec: "Aggregations of child events"); without ``threads`` those
-        of threads are left out.
+        of threads are left out. Of many events some are done at a time, so that others have their turn.
         """
+        turns = Turns()
+        done: list[bytes] = []
+        for start in range(0, len(events), AT_ONCE):
+            await turns.breathe()
+            done += await self._render(
+                events[start : start + AT_ONCE],
+                user_id=user_id,
+                device_id=device_id,
+                with_room_id=with_room_id,
+                bundle=bundle,
+                threads=threads,
+            )
+        return done
+
+    async def _render(
+        self,
+        events: Sequence[StoredEvent],
+        *,
+        user_id: str,
+        device_id: str | None,
+        with_room_id: bool,
+        bundle: bool,
+        threads: bool,
+    ) -> list[bytes]:
         more: Unsigned = {}
         own = [item.event_id for item in events if item.event.sender == user_id] if device_id else ()
         if own:

@@ -10,11 +10,11 @@ matches are put in order, and nothing but them is ever returned. "Recent" is by 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -36,6 +36,7 @@ from palpo.storage import memberships, relations
 from palpo.storage import search as storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.search import Wanted
+from palpo.streams.fair_queue import FairThreads
 from palpo.streams.turns import Turns
 from palpo.wire.client.filters import RoomEventFilter
 
@@ -49,6 +50,10 @@ MAX_READ: Final = 2_000_000
 """Characters of candidates: some seconds of work at most, in short stretches."""
 MAX_MARKED: Final = 8192
 """Characters of results that are looked through for words to highlight."""
+THREADS: Final = 2
+"""In which long texts are compared, each user's in turn."""
+MAX_WAITING: Final = 200
+MAX_WAITING_EACH: Final = 20
 PAGE: Final = 250
 ROOMS_AT_ONCE: Final = 200
 BATCHES: Final = 10
@@ -144,18 +149,21 @@ class Search:
         self._heads = heads
         self._visibility = visibility
         self._timeline = timeline
+        self._threads = FairThreads(
+            "search", workers=THREADS, waiting=MAX_WAITING, waiting_each=MAX_WAITING_EACH
+        )
 
     async def search(self, query: SearchQuery) -> Found:
         """A page of results. Raises InvalidParam."""
         check_text(query.term, "The search term", max_bytes=MAX_TERM)
         start = None if query.next_batch is None else _parse_place(query.next_batch)
-        term = await asyncio.to_thread(SearchTerm, query.term)
+        term = await self._threads.run(partial(SearchTerm, query.term))
         rooms = await self._rooms(query, start)
         keys = _keys(query)
         if not term.groups or not rooms or not keys:
             return Found(count=0, highlights=term.highlights([]), hits=[], groups={}, next_batch=None)
         await self._index.catch_up(batches=BATCHES)
-        matching = _Matching(query, start, term, keys, rooms)
+        matching = _Matching(query, start, term, keys, rooms, self._threads)
         return _page(matching, await self._scan(matching))
 
     async def _rooms(self, query: SearchQuery, start: _Place | None) -> list[str]:
@@ -248,7 +256,9 @@ class _Matching:
         term: SearchTerm,
         keys: Sequence[str],
         rooms: Sequence[str],
+        threads: FairThreads,
     ) -> None:
+        self._threads = threads
         self.query = query
         self.start = start
         self.term = term
@@ -277,7 +287,7 @@ class _Matching:
             await turns.breathe()
             text = _text(item) or ""
             if len(text) > LONG:
-                rank = await asyncio.to_thread(self.term.rank, text)
+                rank = await self._threads.run(partial(self.term.rank, text))
             else:
                 rank = self.term.rank(text)
             if rank:

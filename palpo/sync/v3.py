@@ -17,6 +17,7 @@ from palpo.services.tokens import parse_sync_token, stream_token
 from palpo.services.user_rooms import UserRooms
 from palpo.services.waiting import Waiting
 from palpo.storage.memberships import Membership
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups, room_topic
 from palpo.sync import assemble
 from palpo.sync.assemble import StateSection
@@ -25,6 +26,7 @@ from palpo.sync.extras import Data, RoomExtras, of_rooms
 from palpo.sync.filters import SyncFilter
 from palpo.sync.joined import JoinedRooms, Reader, RoomNews
 from palpo.sync.left import LEFT, LeftRooms
+from palpo.sync.sections import sections
 from palpo.sync.window import Window
 from palpo.wire.client import sync as wire
 
@@ -218,7 +220,9 @@ class SyncV3:
     ) -> None:
         """Rooms that the user is not in: invites, knocks and rooms left."""
         leaving: list[Membership] = []
+        turns = Turns()
         for row in changed:
+            await turns.breathe()
             if not reader.filter.wants_room(row.room_id):
                 continue
             if row.membership == "invite":
@@ -236,15 +240,18 @@ class SyncV3:
         rendered = await self._render(requester, request.filter, [*news.joined, *news.left])
         threads, section = request.filter.unread_threads, request.section
         rooms = wire.Rooms(
-            join={
-                room.room_id: assemble.joined_room(room, rendered, section=section, threads=threads)
-                for room in news.joined
-            }
+            join=await sections(
+                news.joined,
+                _room_id,
+                lambda room: assemble.joined_room(room, rendered, section=section, threads=threads),
+            )
             or None,
-            leave={room.room_id: assemble.left_room(room, rendered, section=section) for room in news.left}
+            leave=await sections(
+                news.left, _room_id, lambda room: assemble.left_room(room, rendered, section=section)
+            )
             or None,
-            invite={row.room_id: assemble.invited_room(row) for row in news.invited} or None,
-            knock={row.room_id: assemble.knocked_room(row) for row in news.knocked} or None,
+            invite=await sections(news.invited, _room_id, assemble.invited_room) or None,
+            knock=await sections(news.knocked, _room_id, assemble.knocked_room) or None,
         )
         keys = None
         if requester.device_id is not None:
@@ -275,6 +282,10 @@ class SyncV3:
             with_room_id=False,
         )
         return {item.event_id: form for item, form in zip(events, made, strict=True)}
+
+
+def _room_id(room: RoomNews | Membership) -> str:
+    return room.room_id
 
 
 def _topics(user_id: str, memberships: Memberships) -> set[str]:

@@ -20,6 +20,8 @@ from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
 from palpo.streams.wakeups import Wakeups, room_topic
+from palpo.sync.each import each
+from palpo.sync.sections import sections
 from palpo.sync.sliding import assemble
 from palpo.sync.sliding.changes import GONE, Due, Plan, leaving, match_rooms, plan
 from palpo.sync.sliding.config import SlidingRequest
@@ -33,7 +35,6 @@ from palpo.wire.client import sliding_sync as wire
 MAX_TIMEOUT_MS = 120_000
 MAX_ATTEMPTS = 3
 """How often a response is made anew because another process has moved the connection on."""
-AT_ONCE = 8
 """Rooms that are read at the same time, where the database is another process."""
 
 
@@ -252,13 +253,7 @@ class SlidingSync:
             ignored=of.personal.ignored,
             members=connection.members,
         )
-        slots = asyncio.Semaphore(AT_ONCE)
-
-        async def one(item: Due) -> RoomNews:
-            async with slots:
-                return await self._rooms.collect(listener, item, window.upto)
-
-        collected = await asyncio.gather(*map(one, due))
+        collected = await each(due, lambda item: self._rooms.collect(listener, item, window.upto))
         joined = {item.due.room_id: item for item in collected if item.due.joined}
         counts = await self._unread.counts_many(requester.user_id, list(joined), window.upto)
         counted = window.read_by(requester.user_id)
@@ -281,10 +276,11 @@ class SlidingSync:
         return wire.SlidingSyncResponse(
             pos="",
             lists={name: wire.SyncListResult(count=count) for name, count in answer.counts.items()},
-            rooms={
-                news.due.room_id: assemble.room_result(news, rendered, since=answer.window.since)
-                for news in answer.rooms
-            },
+            rooms=await sections(
+                answer.rooms,
+                lambda news: news.due.room_id,
+                lambda news: assemble.room_result(news, rendered, since=answer.window.since),
+            ),
             extensions=answer.extensions.result,
         )
 
