@@ -23,7 +23,7 @@ class PalpoApp(Quart):
         self.registry = registry
         self.add_url_rule("/_palpo/health", "health", health(services))
         if services.config.metrics:
-            self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry))
+            self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.quotas))
         self.register_error_handler(HTTPException, _refused)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

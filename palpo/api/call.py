@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
 from palpo.core.errors import MissingToken
 from palpo.services.sessions import Requester
-from palpo.wire.endpoint import B, Endpoint, P, R
+from palpo.wire.endpoint import B, Endpoint, Limit, P, R
 
 Chunks = AsyncIterator[bytes]
 
@@ -33,6 +34,7 @@ class Call:
     method: str
     stream: Chunks
     """The body of an endpoint that takes bytes: no more than ``endpoint.max_body`` of them."""
+    limiter: Limiter
 
     @property
     def requester(self) -> Requester:
@@ -40,6 +42,28 @@ class Call:
         if self.caller is None:
             raise MissingToken("Missing access token")
         return self.caller
+
+    @property
+    def charged_to(self) -> str | None:
+        """Whose budgets the call is charged to: a user's, or an address's; None for nobody's."""
+        if self.caller is None:
+            return origin(self.client_address)
+        return self.caller.user_id if self.caller.rate_limited else None
+
+    def charge(self, cost: float = 1, limit: Limit | None = None) -> None:
+        """Take so much more from a budget, the endpoint's for None; raises LimitExceeded."""
+        if (whose := self.charged_to) is not None:
+            self.limiter.charge(self.endpoint.limit if limit is None else limit, whose, cost)
+
+    def debit(self, cost: float, limit: Limit | None = None) -> None:
+        """As ``charge``, for what has been done, and so cannot be refused any more."""
+        if (whose := self.charged_to) is not None:
+            self.limiter.debit(self.endpoint.limit if limit is None else limit, whose, cost)
+
+    def check_budget(self, limit: Limit) -> None:
+        """Raise LimitExceeded where there is nothing left of a budget, and take nothing."""
+        if (whose := self.charged_to) is not None:
+            self.limiter.check(limit, whose)
 
     @property
     def user_id(self) -> str:

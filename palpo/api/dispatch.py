@@ -26,7 +26,7 @@ from palpo.api.services import Services
 from palpo.api.shares import AtOnce, Full, Shares
 from palpo.core.errors import LimitExceeded
 from palpo.streams.fair_queue import behalf
-from palpo.wire.endpoint import Auth, Empty, Endpoint, NoBody, NoParams, Stream
+from palpo.wire.endpoint import Auth, Empty, Endpoint, Limit, NoBody, NoParams, Stream
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -162,6 +162,7 @@ class Dispatcher:
             body=b"",
             stream=body.chunks(),
             method=scope["method"],
+            limiter=self._limiter,
         )
 
     async def _handle(self, route: Route, call: Call, path: dict[str, str], body: Body) -> Reply:
@@ -182,7 +183,7 @@ class Dispatcher:
         except Full:
             raise LimitExceeded("Too many requests at once", retry_after_ms=BUSY_MS) from None
         try:
-            self._limiter.charge(route.endpoint.limit, who)
+            self._limiter.admit(route.endpoint.limit, who)
             return await self._carry_out(route, call, path, body, who)
         finally:
             under_way.leave(who)
@@ -195,12 +196,18 @@ class Dispatcher:
             if time.monotonic() - begun > SLOW_SECONDS:
                 # Whoever took so long may have been logged out meanwhile.
                 call.caller = await self._authenticator.authenticate(call)
+        charged_to = call.charged_to
         try:
+            if charged_to is not None and call.body:
+                self._limiter.charge(Limit.WRITTEN, charged_to, len(call.body))
             params = route.codec.params(path, call.query)
             result = await route.handler(call, params, route.codec.body(call.body))
         finally:
             self._bodies.give_back(who, held)
-        return result if isinstance(result, Reply) else Reply(body=encode(result))
+        reply = result if isinstance(result, Reply) else Reply(body=encode(result))
+        if charged_to is not None and isinstance(reply.body, bytes):
+            self._limiter.debit(Limit.READ, charged_to, len(reply.body))
+        return reply
 
     def _client_address(self, scope: Scope) -> str:
         peer = scope.get("client")

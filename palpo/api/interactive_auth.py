@@ -10,8 +10,12 @@ import msgspec
 
 from palpo.api.call import Call, Reply
 from palpo.api.codec import encode
-from palpo.services.user_interactive_auth import PASSWORD, Flow
+from palpo.services.registration_stages import RECAPTCHA
+from palpo.services.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
+from palpo.wire.endpoint import Limit
 
+GUESSED = (REGISTRATION_TOKEN, RECAPTCHA)
+"""Stages that might be guessed, or cost a request elsewhere; passwords have budgets of their accounts."""
 BY_PASSWORD: Sequence[Flow] = ((PASSWORD,),)
 
 
@@ -27,6 +31,8 @@ async def authorise(
     caller = call.caller
     if caller is not None and caller.session is None and caller.appservice_id is not None:
         return ""
+    if auth is not None and auth.get("type") in GUESSED:
+        call.charge(limit=Limit.ATTEMPT)
     user_id = caller.user_id if caller else None
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
     return await call.services.interactive_auth.authorise(operation, auth, flows, user_id=user_id)

@@ -44,6 +44,7 @@ from palpo.services.push_delivery import PushDelivery
 from palpo.services.push_judge import PushJudge
 from palpo.services.push_rules import PushRules
 from palpo.services.pushers import Pushers
+from palpo.services.quotas import Quotas
 from palpo.services.receipts import Receipts
 from palpo.services.recent_events import RecentEvents
 from palpo.services.registration import Registration
@@ -97,6 +98,7 @@ class Services:
     wakeups: Wakeups
     background: Background
     caches: CacheBudget
+    quotas: Quotas
     sessions: Sessions
     waiting: Waiting
     appservices: AppServices

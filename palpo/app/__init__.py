@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
@@ -41,6 +40,7 @@ from palpo.workers.appservices import AppserviceSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.search import SearchWorker
+from palpo.workers.sweeps import Sweeper
 
 log = structlog.get_logger("palpo.app")
 
@@ -116,7 +116,7 @@ async def application(
 ) -> AsyncIterator[PalpoApp]:
     """The running application: what is built, its work in the background, and who answers requests."""
     async with built(config, clock=clock) as services:
-        limiter = Limiter(config.rate_limits, time.monotonic)
+        limiter = Limiter(config.rate_limits, services.clock.elapsed_s)
         services.delayed_events.charge_with(partial(limiter.charge, Limit.MESSAGE))
         await start(services)
         registry = CollectorRegistry()
@@ -175,6 +175,7 @@ async def start(services: Services) -> None:
     search_worker = SearchWorker(services.search_index, services.user_directory, services.wakeups)
     background.start("search", keeper.run("search", search_worker.work))
     background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
+    background.start("sweeps", keeper.run("sweeps", Sweeper(services.db, services.clock).run))
 
 
 async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:

@@ -10,7 +10,9 @@
     │   ├── MissingToken    401     M_MISSING_TOKEN
     │   └── UnknownToken    401     M_UNKNOWN_TOKEN
     ├── Forbidden           403     M_FORBIDDEN
-    │   └── AuthError       403     an event the room's auth rules reject
+    │   ├── AuthError       403     an event the room's auth rules reject
+    │   ├── UserLimitExceeded      403  M_USER_LIMIT_EXCEEDED
+    │   └── ResourceLimitExceeded  403  M_RESOURCE_LIMIT_EXCEEDED
     ├── NotFound            404     M_NOT_FOUND
     ├── Unrecognized        404     M_UNRECOGNIZED
     │   └── WrongMethod     405     M_UNRECOGNIZED
@@ -116,6 +118,24 @@ class Forbidden(MatrixError):
 
 class AuthError(Forbidden):
     """The room's authorization rules reject an event (spec: rooms/vN, "Authorization rules")."""
+
+
+class UserLimitExceeded(Forbidden):
+    """The user has as much of something as they may have; ``info_uri`` is for a person (MSC4335)."""
+
+    errcode = "M_USER_LIMIT_EXCEEDED"
+
+    def __init__(self, message: str, *, info_uri: str) -> None:
+        super().__init__(message, fields={"info_uri": info_uri})
+
+
+class ResourceLimitExceeded(Forbidden):
+    """The server has as much of something as it may have; ``admin_contact`` is a URI (spec)."""
+
+    errcode = "M_RESOURCE_LIMIT_EXCEEDED"
+
+    def __init__(self, message: str, *, admin_contact: str) -> None:
+        super().__init__(message, fields={"admin_contact": admin_contact})
 
 
 class NotFound(MatrixError):

@@ -22,8 +22,10 @@ from palpo.core.identifiers import parse_room_id
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.push_rules import PushRules
+from palpo.services.quotas import Quotas
 from palpo.storage import account_data as storage
 from palpo.storage import push_rules
+from palpo.storage.quotas import Kind
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -40,14 +42,20 @@ DEVICE_SETTINGS = ("m.local_notification_settings.", "org.matrix.msc3890.local_n
 MAX_TAGS, MAX_TAGS_BYTES = 1000, 128 * 1024
 """Tags of one room, and what they are together as JSON."""
 
+KEPT_DELETED = 1000
+"""Deletions of one user that are remembered, so that devices are told of them."""
+
 Changed = tuple[str | None, str, bytes]
 
 
 class AccountData:
     """Reads and changes account data."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, push_rules: PushRules, caches: CacheBudget) -> None:
+    def __init__(
+        self, db: Database, wakeups: Wakeups, push_rules: PushRules, caches: CacheBudget, quotas: Quotas
+    ) -> None:
         self._db = db
+        self._quotas = quotas
         self._push_rules = push_rules
         self._last = LastChanges(wakeups, "account_data", caches)
         self._ignored: Cache[str, frozenset[str]] = caches.cache("ignored_users")
@@ -76,7 +84,7 @@ class AccountData:
     async def put(self, user_id: str, room_id: str | None, type_: str, content: dict[str, Any]) -> None:
         """Store content; an empty object deletes (MSC3391).
 
-        Raises M_BAD_JSON (405) for types that the server writes, InvalidParam.
+        Raises M_BAD_JSON (405) for types that the server writes, InvalidParam, and what quotas do.
         """
         _check(room_id, type_)
         if type_ in SERVERS_OWN:
@@ -91,9 +99,9 @@ class AccountData:
         """Store content of any type, or delete it."""
 
         async def unit(tx: WriteTransaction) -> None:
+            # The position comes first: its lock keeps two writes of one type apart.
             position = await tx.positions()
-            if content is not None or await storage.get(tx, user_id, room_id, type_) is not None:
-                await storage.put(tx, user_id, room_id, type_, content, position)
+            await self._put(tx, user_id, room_id, type_, content, position)
 
         await self._db.write(unit)
 
@@ -154,14 +162,15 @@ class AccountData:
         for device_id in device_ids:
             for prefix in DEVICE_SETTINGS:
                 type_ = f"{prefix}{device_id}"
-                if len(type_.encode()) <= 255 and await storage.get(tx, user_id, None, type_) is not None:
-                    await storage.put(tx, user_id, None, type_, None, await tx.positions())
+                if len(type_.encode()) <= 255:
+                    await self._put(tx, user_id, None, type_, None, await tx.positions())
 
     async def user_gone(self, user_id: str, erase: bool) -> None:
         """The account was deactivated: with ``erase``, its data and push rules go too."""
 
         async def unit(tx: WriteTransaction) -> None:
             await storage.delete_all(tx, user_id)
+            await self._quotas.settle(tx, user_id, {Kind.ACCOUNT_DATA: 0, Kind.ACCOUNT_DATA_BYTES: 0})
             await push_rules.delete_all(tx, user_id)
 
         if erase:
@@ -183,9 +192,34 @@ class AccountData:
             if len(content) > MAX_TAGS_BYTES:
                 raise TooLarge("There is too much in the room's tags")
             if after != before:
-                await storage.put(tx, user_id, room_id, TAGS, content, position)
+                await self._put(tx, user_id, room_id, TAGS, content, position)
 
         await self._db.write(unit)
+
+    async def _put(
+        self,
+        tx: WriteTransaction,
+        user_id: str,
+        room_id: str | None,
+        type_: str,
+        content: bytes | None,
+        position: int,
+    ) -> None:
+        """Store content, or delete what there is, where the user may have so much."""
+        size = await storage.size(tx, user_id, room_id, type_)
+        if content is None and size is None:
+            return
+        await self._quotas.charge(
+            tx,
+            user_id,
+            {
+                Kind.ACCOUNT_DATA: (content is not None) - (size is not None),
+                Kind.ACCOUNT_DATA_BYTES: len(content or b"") - (size or 0),
+            },
+        )
+        await storage.put(tx, user_id, room_id, type_, content, position)
+        if content is None:
+            await storage.forget_deleted(tx, user_id, keep=KEPT_DELETED)
 
     def _on_commit(self, commit: Commit) -> None:
         if EVERYTHING in commit.topics:

@@ -13,12 +13,14 @@ from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.appservices import AppServices, Offer
 from palpo.services.drafts import Draft
+from palpo.services.quotas import Quotas
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.services.room_writer import RoomWriter
 from palpo.services.sessions import Requester
 from palpo.storage import aliases as storage
 from palpo.storage.aliases import AliasRow
+from palpo.storage.quotas import Kind
 from palpo.streams.clock import Clock
 
 CANONICAL_ALIAS = "m.room.canonical_alias"
@@ -46,6 +48,7 @@ class Aliases:
         access: RoomAccess,
         writer: RoomWriter,
         appservices: AppServices,
+        quotas: Quotas,
         *,
         server_name: str,
         remote: RemoteAliases | None = None,
@@ -56,6 +59,7 @@ class Aliases:
         self._access = access
         self._writer = writer
         self._appservices = appservices
+        self._quotas = quotas
         self._offer: Offer | None = None
         self._server_name = server_name
         self.remote = remote
@@ -117,7 +121,7 @@ class Aliases:
         if row.creator != user_id and not requester.is_admin and requester.appservice_id is None:
             head = await self._heads.get(row.room_id)
             await self._access.require_power(head, user_id, CANONICAL_ALIAS)
-        await self._db.write(lambda tx: storage.delete_one(tx, alias))
+        await self._db.write(lambda tx: self._delete(tx, alias))
         await self._remove_from_state(row.room_id, user_id, alias)
 
     async def reserve(self, localpart: str, user_id: str, *, appservice_id: str | None = None) -> str:
@@ -139,7 +143,7 @@ class Aliases:
 
         async def unit(tx: WriteTransaction) -> None:
             if room_id is None:
-                await storage.delete_one(tx, alias)
+                await self._delete(tx, alias)
             else:
                 await storage.point(tx, alias, room_id)
 
@@ -184,7 +188,8 @@ class Aliases:
             if row is not None:
                 if row.room_id or row.created_ts > now - RESERVED_MS:
                     return False
-                await storage.delete_one(tx, alias)
+                await self._delete(tx, alias)
+            await self._quotas.charge(tx, creator, {Kind.ALIASES: 1})
             await storage.insert(tx, AliasRow(alias=alias, room_id=room_id, creator=creator, created_ts=now))
             return True
 
@@ -192,6 +197,14 @@ class Aliases:
             return await self._db.write(unit)
         except UniqueViolation:
             return False
+
+    async def _delete(self, tx: WriteTransaction, alias: str) -> None:
+        """Delete an alias, if it is there; its creator may have another one."""
+        await tx.positions()
+        row = await storage.get(tx, alias)
+        if row is not None:
+            await storage.delete_one(tx, alias)
+            await self._quotas.charge(tx, row.creator, {Kind.ALIASES: -1})
 
     def _check_local(self, alias: str) -> None:
         parse_room_alias(alias)

@@ -19,6 +19,8 @@ from palpo.core.errors import BadJson, BadRequest, Forbidden, MatrixError, Missi
 from palpo.core.signing import SignatureError, signature_key_ids, verify_json
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.keys import count_keys
+from palpo.services.quotas import Quotas
 from palpo.storage import cross_signing as storage
 from palpo.storage import device_lists, devices
 from palpo.storage import keys as key_storage
@@ -57,8 +59,9 @@ class KeyUpload:
 class CrossSigning:
     """Keeps users' cross-signing keys and what they have signed."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, quotas: Quotas) -> None:
         self._db = db
+        self._quotas = quotas
 
     async def check_upload(self, user_id: str, keys: Mapping[str, Mapping[str, Any]]) -> KeyUpload:
         """Check keys (by usage) that a user uploads, before they are asked to authenticate.
@@ -109,6 +112,7 @@ class CrossSigning:
                     await storage.delete_signatures(tx, key.user_id, replaced.key_id)
                 await storage.put(tx, key)
             if changed:
+                await count_keys(tx, self._quotas, upload.user_id)
                 # A user-signing key is shown to nobody else.
                 private = all(key.usage == "user_signing" for key in changed)
                 observer = upload.user_id if private else device_lists.EVERYONE

@@ -18,7 +18,8 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.cross_signing import refuse_device_id
 from palpo.services.device_removal import DeviceRemoval
-from palpo.services.keys import KeyUpload, store_keys
+from palpo.services.keys import KeyUpload, count_keys, store_keys
+from palpo.services.quotas import Quotas
 from palpo.storage import accounts, to_device
 from palpo.storage import dehydrated_devices as storage
 from palpo.storage.dehydrated_devices import DehydratedDevice
@@ -42,8 +43,9 @@ class Messages:
 class DehydratedDevices:
     """Keeps one dehydrated device for each user."""
 
-    def __init__(self, db: Database, clock: Clock, removal: DeviceRemoval) -> None:
+    def __init__(self, db: Database, clock: Clock, removal: DeviceRemoval, quotas: Quotas) -> None:
         self._db = db
+        self._quotas = quotas
         self._clock = clock
         self._removal = removal
         removal.also(storage.delete_devices)
@@ -69,7 +71,9 @@ class DehydratedDevices:
             )
             if not created:
                 raise InvalidParam("There is a device with that ID, and it is not dehydrated")
+            await self._removal.make_room(tx, user_id, device_id)
             await store_keys(tx, upload)
+            await count_keys(tx, self._quotas, user_id)
             await storage.put(tx, user_id, device)
 
         await self._db.write(unit)

@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from palpo.db.transaction import WriteTransaction
+from palpo.services.keys import count_keys
+from palpo.services.quotas import Quotas
 from palpo.storage import accounts, sessions
+from palpo.storage.quotas import Kind
 
 Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
 
@@ -22,7 +25,8 @@ Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
 class DeviceRemoval:
     """Removes devices with all that is theirs."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._hooks: list[Hook] = []
 
     def also(self, hook: Hook) -> None:
@@ -38,6 +42,22 @@ class DeviceRemoval:
         for device_id in device_ids:
             await sessions.delete_device(tx, user_id, device_id)
             await accounts.delete_device(tx, user_id, device_id)
+        await count_keys(tx, self._quotas, user_id)
+        await self._quotas.settle(tx, user_id, {Kind.DEVICES: len(await accounts.device_ids(tx, user_id))})
+
+    async def make_room(self, tx: WriteTransaction, user_id: str, device_id: str) -> None:
+        """Count the user's new device; those that were not used for longest go where they are too many.
+
+        Nobody is kept from logging in by devices that they cannot log out without logging in.
+        """
+        await tx.positions()
+        count = len(await accounts.device_ids(tx, user_id))
+        limit = self._quotas.limit(Kind.DEVICES, user_id)
+        if limit is not None and count > limit:
+            idle = await accounts.idle_devices(tx, user_id, besides=device_id, count=count - limit)
+            await self.remove(tx, user_id, idle)
+        else:
+            await self._quotas.settle(tx, user_id, {Kind.DEVICES: count})
 
     async def remove_all(self, tx: WriteTransaction, user_id: str, *, keep: str | None = None) -> None:
         """Remove a user's devices and access tokens, all but the device ``keep``."""

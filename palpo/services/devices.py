@@ -71,9 +71,12 @@ class Devices:
 
         async def unit(tx: WriteTransaction) -> bool:
             await refuse_device_id(tx, user_id, device_id)
-            return await accounts.ensure_device(
+            new = await accounts.ensure_device(
                 tx, user_id, device_id, display_name=display_name, created_ts=self._clock.now_ms()
             )
+            if new:
+                await self._removal.make_room(tx, user_id, device_id)
+            return new
 
         created = await self._db.write(unit)
         if not created:

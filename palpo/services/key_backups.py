@@ -12,8 +12,10 @@ from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.quotas import Quotas
 from palpo.storage import key_backups as storage
 from palpo.storage.key_backups import BackedUpSession, Backup
+from palpo.storage.quotas import Kind
 
 PAGE = 100
 """Sessions that are read or written at a time."""
@@ -22,6 +24,11 @@ MAX_SESSIONS = 5_000
 """Sessions in one request, which has not place for as many that are real."""
 MAX_SESSION_DATA = 64 * 1024
 """Bytes: what the spec's algorithm makes of a session has less than one thousand."""
+
+MAX_AUTH_DATA = 64 * 1024
+"""Bytes: what the spec's algorithm has there is a key and some signatures."""
+KEPT_DELETED = 100
+"""Deleted versions of one user that are remembered as such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +76,22 @@ def make_session(
 class KeyBackups:
     """Keeps the keys that users' clients store, encrypted, on the server."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, quotas: Quotas) -> None:
         self._db = db
+        self._quotas = quotas
 
     async def create(self, user_id: str, algorithm: str, auth_data: Mapping[str, Any]) -> str:
-        """Begin a new backup; its version. Raises InvalidParam and BadJson."""
+        """Begin a new backup; its version. Raises InvalidParam, BadJson, TooLarge, and what quotas do."""
         if not algorithm or len(algorithm) > MAX_ALGORITHM or "\0" in algorithm:
             raise InvalidParam("Not an algorithm")
-        encoded = canonical_json.encode_lax(auth_data)
-        return str(await self._db.write(lambda tx: storage.insert(tx, user_id, algorithm, encoded)))
+        encoded = _auth_data(auth_data)
+
+        async def unit(tx: WriteTransaction) -> str:
+            version = await storage.insert(tx, user_id, algorithm, encoded)
+            await self._count_versions(tx, user_id)
+            return str(version)
+
+        return await self._db.write(unit)
 
     async def get(self, user_id: str, version: str | None) -> Backup:
         """One version, or (None) the current one; raises NotFound."""
@@ -101,8 +115,8 @@ class KeyBackups:
         auth_data: Mapping[str, Any],
         body_version: str | None,
     ) -> None:
-        """Replace ``auth_data``; raises NotFound, and InvalidParam where anything else would change."""
-        encoded = canonical_json.encode_lax(auth_data)
+        """Replace ``auth_data``; raises NotFound, TooLarge, and InvalidParam where more would change."""
+        encoded = _auth_data(auth_data)
 
         async def unit(tx: WriteTransaction) -> None:
             backup = await _existing(tx, user_id, version)
@@ -122,7 +136,12 @@ class KeyBackups:
             if backup is None:
                 raise NotFound("Unknown backup version")
             if not backup.deleted:
+                await _lock(tx, backup)
+                keys, size = await storage.size(tx, backup.version)
                 await storage.delete_backup(tx, backup.version)
+                await self._charge(tx, user_id, -keys, -size)
+                await self._count_versions(tx, user_id)
+                await storage.forget_deleted(tx, user_id, keep=KEPT_DELETED)
 
         await self._db.write(unit)
 
@@ -130,8 +149,8 @@ class KeyBackups:
         """Store sessions where they are better than those that are there.
 
         Some at a time: others write in between, and where it ends early the client sends all of them again.
-        Raises NotFound, Forbidden (M_WRONG_ROOM_KEYS_VERSION) for any but the current version, and
-        TooLarge for too many at once.
+        Raises NotFound, Forbidden (M_WRONG_ROOM_KEYS_VERSION) for any but the current version, TooLarge
+        for too many at once, and what quotas do.
         """
         check_number(len(sessions))
         contents = await self._put_some(user_id, version, sessions[:PAGE])
@@ -142,7 +161,7 @@ class KeyBackups:
     async def _put_some(self, user_id: str, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
         async def unit(tx: WriteTransaction) -> Contents:
             backup = await _existing(tx, user_id, version)
-            await storage.lock(tx, backup.version)
+            await _lock(tx, backup)
             current = await storage.current(tx, user_id)
             if current is None:
                 raise NotFound("Unknown backup version")
@@ -156,6 +175,8 @@ class KeyBackups:
             better = [item for item in sessions if _is_better(item, known.get(item.key))]
             added = sum(item.key not in known for item in better)
             if better:
+                replaced = [known[item.key] for item in better if item.key in known]
+                await self._charge(tx, user_id, added, _size(better) - _size(replaced))
                 await storage.put_sessions(tx, backup.version, better)
                 await storage.changed(tx, backup.version, added)
             return Contents(etag=str(current.etag + bool(better)), count=current.count + added)
@@ -208,7 +229,9 @@ class KeyBackups:
 
         async def unit(tx: WriteTransaction) -> Contents:
             backup = await _existing(tx, user_id, version)
-            await storage.lock(tx, backup.version)
+            await _lock(tx, backup)
+            keys, size = await storage.size(tx, backup.version, room_id, session_id)
+            await self._charge(tx, user_id, -keys, -size)
             deleted = await storage.delete_sessions(tx, backup.version, room_id, session_id)
             if deleted:
                 await storage.changed(tx, backup.version, -deleted)
@@ -219,8 +242,32 @@ class KeyBackups:
 
     async def user_gone(self, user_id: str, erase: bool) -> None:
         """The account was deactivated: with ``erase``, its backups go too."""
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.delete_all(tx, user_id)
+            kinds = (Kind.BACKUP_KEYS, Kind.BACKUP_BYTES, Kind.BACKUP_VERSIONS)
+            await self._quotas.settle(tx, user_id, dict.fromkeys(kinds, 0))
+
         if erase:
-            await self._db.write(lambda tx: storage.delete_all(tx, user_id))
+            await self._db.write(unit)
+
+    async def _charge(self, tx: WriteTransaction, user_id: str, keys: int, size: int) -> None:
+        await self._quotas.charge(tx, user_id, {Kind.BACKUP_KEYS: keys, Kind.BACKUP_BYTES: size})
+
+    async def _count_versions(self, tx: WriteTransaction, user_id: str) -> None:
+        count = await storage.count_backups(tx, user_id)
+        await self._quotas.settle(tx, user_id, {Kind.BACKUP_VERSIONS: count})
+
+
+def _auth_data(auth_data: Mapping[str, Any]) -> bytes:
+    encoded = canonical_json.encode_lax(auth_data)
+    if len(encoded) > MAX_AUTH_DATA:
+        raise TooLarge(f"auth_data is over {MAX_AUTH_DATA} bytes")
+    return encoded
+
+
+def _size(sessions: Sequence[BackedUpSession]) -> int:
+    return sum(len(item.session_data) for item in sessions)
 
 
 def _number(version: str) -> int:
@@ -238,6 +285,12 @@ async def _existing(tx: Transaction, user_id: str, version: str) -> Backup:
     if backup is None or backup.deleted:
         raise NotFound("Unknown backup version")
     return backup
+
+
+async def _lock(tx: WriteTransaction, backup: Backup) -> None:
+    """Keep others from the backup; the positions' lock, which quotas take, comes first everywhere."""
+    await tx.positions()
+    await storage.lock(tx, backup.version)
 
 
 async def _known(

@@ -23,9 +23,11 @@ from palpo.core.errors import InvalidParam, UnknownToken
 from palpo.core.identifiers import server_name_of
 from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.quotas import Quotas
 from palpo.storage import accounts, cross_signing, device_lists, devices
 from palpo.storage import keys as storage
 from palpo.storage.cross_signing import KeySignature
+from palpo.storage.quotas import Kind
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -88,8 +90,11 @@ class ClaimedKeys:
 class Keys:
     """Keeps devices' public keys, and gives them to those who ask."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget, *, server_name: str) -> None:
+    def __init__(
+        self, db: Database, wakeups: Wakeups, caches: CacheBudget, quotas: Quotas, *, server_name: str
+    ) -> None:
         self._db = db
+        self._quotas = quotas
         self._server_name = server_name
         self._counts: Cache[str, dict[str, KeyCounts]] = caches.cache("key_counts")
         self._changes = 0
@@ -106,8 +111,8 @@ class Keys:
     ) -> Mapping[str, int]:
         """Store keys of a device's own; how many one-time keys it has then, by algorithm.
 
-        Raises BadJson and InvalidParam, and UnknownToken where the device has just been removed; then
-        nothing is stored.
+        Raises BadJson and InvalidParam, UnknownToken where the device has just been removed, and what quotas
+        do; then nothing is stored.
         """
         upload = check_key_upload(
             user_id,
@@ -122,7 +127,10 @@ class Keys:
         async def unit(tx: WriteTransaction) -> Mapping[str, int]:
             if await devices.find(tx, user_id, device_id) is None:
                 raise UnknownToken("The device has been removed")
-            return await store_keys(tx, upload)
+            await tx.positions()
+            counts = await store_keys(tx, upload)
+            await count_keys(tx, self._quotas, user_id)
+            return counts
 
         return await self._db.write(unit)
 
@@ -241,6 +249,14 @@ def check_key_upload(
         one_time=check_uploaded_keys(one_time_keys),
         fallback=fallback,
     )
+
+
+async def count_keys(tx: WriteTransaction, quotas: Quotas, user_id: str) -> None:
+    """See to the quota of a user whose keys of any kind have changed within the unit of work.
+
+    There are few enough of a user's to be added up each time. Raises what quotas do.
+    """
+    await quotas.settle(tx, user_id, {Kind.KEY_BYTES: await storage.size_of_all(tx, user_id)})
 
 
 async def store_keys(tx: WriteTransaction, upload: KeyUpload) -> dict[str, int]:

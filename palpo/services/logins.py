@@ -143,7 +143,9 @@ class Logins:
         created = await storage.ensure_device(
             tx, new.user_id, new.device_id, display_name=name, created_ts=self._clock.now_ms()
         )
-        if not created:
+        if created:
+            await self._removal.make_room(tx, new.user_id, new.device_id)
+        else:
             await sessions.delete_device(tx, new.user_id, new.device_id)
         await self._insert(tx, new, used=True)
 

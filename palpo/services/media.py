@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 from palpo.config.model import MediaConfig
 from palpo.core.errors import (
@@ -28,14 +28,13 @@ from palpo.media.headers import checked_type
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from palpo.media.remote import RemoteMedia
 from palpo.services.media_cleanup import discard
+from palpo.services.quotas import Quotas
 from palpo.storage import media as storage
 from palpo.storage.media import MediaRecord, Thumbnail
-from palpo.storage.media_references import user_bytes
+from palpo.storage.quotas import SERVER, Kind
 from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks
 from palpo.streams.wakeups import Wakeups
-
-T = TypeVar("T")
 
 DEFAULT_TIMEOUT_MS = 20_000
 MAX_TIMEOUT_MS = 60_000
@@ -78,6 +77,7 @@ class Media:
         blobs: BlobStore,
         images: ImageWorkers,
         remote: RemoteMedia,
+        quotas: Quotas,
         *,
         server_name: str,
         random_id: Callable[[], str],
@@ -90,6 +90,7 @@ class Media:
         self._blobs = blobs
         self._images = images
         self._remote = remote
+        self._quotas = quotas
         self._server_name = server_name
         self._random_id = random_id
         self._locks = KeyedLocks()
@@ -122,7 +123,7 @@ class Media:
         return record
 
     async def upload(self, user_id: str, upload: Upload) -> MediaRecord:
-        """Store content under a new URI. Raises TooLarge, InvalidParam, Forbidden past the user's quota."""
+        """Store content under a new URI. Raises TooLarge, InvalidParam, and what quotas do."""
         filename = _checked_filename(upload.filename)
         blob = await self._receive(user_id, upload)
         record = MediaRecord(
@@ -137,32 +138,27 @@ class Media:
             authenticated=not self._config.legacy,
         )
 
-        async def unit(tx: WriteTransaction) -> bool:
-            fits = await self._fits(tx, user_id, blob.size)
-            if fits:
-                await storage.insert(tx, record)
-            return fits
+        async def unit(tx: WriteTransaction) -> None:
+            await self._charge(tx, user_id, blob.size)
+            await storage.insert(tx, record)
 
-        if not await self._note(blob, unit):
-            await discard(self._db, self._blobs, [blob.sha256])
-            raise self._over_quota()
+        await self._write_or_discard(unit, blob)
         return record
 
     async def upload_to(self, user_id: str, server_name: str, media_id: str, upload: Upload) -> None:
         """Store content under a URI that ``create`` made.
 
-        Raises NotFound where it was not made or has expired, Forbidden where by another user and past
-        the user's quota, M_CANNOT_OVERWRITE_MEDIA (409) where it has content already, TooLarge and
-        InvalidParam.
+        Raises NotFound where it was not made or has expired, Forbidden where by another user,
+        M_CANNOT_OVERWRITE_MEDIA (409) where it has content already, TooLarge, InvalidParam, and what quotas
+        do.
         """
         filename = _checked_filename(upload.filename)
         uri = _uri(server_name, media_id)
         await self._check_pending(user_id, uri)
         blob = await self._receive(user_id, upload)
 
-        async def unit(tx: WriteTransaction) -> MatrixError | None:
-            if not await self._fits(tx, user_id, blob.size):
-                return self._over_quota()
+        async def unit(tx: WriteTransaction) -> None:
+            await self._charge(tx, user_id, blob.size)
             filled = await storage.fill(
                 tx,
                 server_name,
@@ -175,16 +171,12 @@ class Media:
             )
             if not filled:
                 record = await storage.find(tx, server_name, media_id)
-                return _unknown(uri) if record is None else _overwriting()
+                raise _unknown(uri) if record is None else _overwriting()
             # A position, so that who looked before this commit and waits after it is woken too.
             await tx.positions()
             tx.notify(_topic(media_id))
-            return None
 
-        refusal = await self._note(blob, unit)
-        if refusal is not None:
-            await discard(self._db, self._blobs, [blob.sha256])
-            raise refusal
+        await self._write_or_discard(unit, blob)
 
     async def find(
         self,
@@ -235,8 +227,22 @@ class Media:
                 raise TooLarge("The image is too large for a thumbnail", status=status) from None
             except ImageUnsupported:
                 raise BadRequest("There are no thumbnails of this content") from None
-            await self._db.write(lambda tx: storage.put_thumbnail(tx, source, spec.variant, thumbnail))
+            replaced = await self._db.write(partial(self._put_thumbnail, source, spec.variant, thumbnail))
+            await discard(self._db, self._blobs, replaced)
             return thumbnail
+
+    async def _put_thumbnail(
+        self, source: bytes, variant: str, thumbnail: Thumbnail, tx: WriteTransaction
+    ) -> list[bytes]:
+        """Store a thumbnail; the content of those that had to make room for it."""
+        before = await storage.find_thumbnail(tx, source, variant)
+        more = _own_size(thumbnail, source) - (0 if before is None else _own_size(before, source))
+        needed = await self._quotas.room_for(tx, Kind.THUMBNAIL_BYTES, more)
+        gone = await storage.take_oldest_thumbnails(tx, needed)
+        more -= sum(size for _, size in gone)
+        await self._quotas.charge(tx, SERVER, {Kind.THUMBNAIL_BYTES: more})
+        await storage.put_thumbnail(tx, source, variant, thumbnail, now_ms=self._clock.now_ms())
+        return [sha256 for sha256, _ in gone]
 
     async def set_quarantined(self, server_name: str, media_id: str, quarantined: bool) -> None:
         """Withhold media from everybody, or give them out again; raises NotFound."""
@@ -260,10 +266,9 @@ class Media:
         return Thumbnail(sha256=blob.sha256, size=blob.size, content_type=facts.content_type)
 
     async def _receive(self, user_id: str, upload: Upload) -> Blob:
-        """Store the content; raises TooLarge, and Forbidden where it exceeds what the user has left."""
+        """Store the content; raises TooLarge, and UserLimitExceeded at the user's bound."""
         most = self._config.max_upload_bytes
-        too_large = TooLarge(f"Uploads may have {most} bytes")
-        left = await self._left(user_id)
+        left = await self._quotas.left(user_id, Kind.MEDIA_BYTES)
         limit = most if left is None else min(most, left)
         declared = upload.declared_size
         try:
@@ -271,32 +276,21 @@ class Media:
                 raise BlobTooLarge
             return await self._blobs.put(upload.chunks, limit=limit)
         except BlobTooLarge:
-            over_quota = limit < most and (declared is None or declared <= most)
-            raise (self._over_quota() if over_quota else too_large) from None
+            if limit < most and (declared is None or declared <= most):
+                raise self._quotas.refusal(Kind.MEDIA_BYTES) from None
+            raise TooLarge(f"Uploads may have {most} bytes") from None
 
-    async def _note(self, blob: Blob, unit: WriteUnit[T]) -> T:
-        """Write of whom ``blob`` is; where nothing can be written, it is not left lying either."""
+    async def _charge(self, tx: WriteTransaction, user_id: str, size: int) -> None:
+        await self._quotas.charge(tx, user_id, {Kind.MEDIA: 1, Kind.MEDIA_BYTES: size})
+
+    async def _write_or_discard(self, unit: WriteUnit[None], blob: Blob) -> None:
+        """Write what refers to ``blob``; where that is refused, or nothing can be written, remove it."""
         try:
-            return await self._db.write(unit)
-        except (StorageFailed, Unreachable):
+            await self._db.write(unit)
+        except (MatrixError, StorageFailed, Unreachable):
             with suppress(DatabaseError, MatrixError):
                 await discard(self._db, self._blobs, [blob.sha256])
             raise
-
-    async def _left(self, user_id: str) -> int | None:
-        """How many more bytes a user may upload; None: any number."""
-        quota = self._config.max_user_bytes
-        if not quota:
-            return None
-        return max(0, quota - await self._db.read(lambda tx: user_bytes(tx, user_id)))
-
-    async def _fits(self, tx: WriteTransaction, user_id: str, size: int) -> bool:
-        """Whether the user may have ``size`` more bytes, now that it is to be theirs."""
-        quota = self._config.max_user_bytes
-        return not quota or await user_bytes(tx, user_id) + size <= quota
-
-    def _over_quota(self) -> Forbidden:
-        return Forbidden(f"Your uploads may have {self._config.max_user_bytes} bytes together")
 
     async def _check_pending(self, user_id: str, uri: MxcUri) -> None:
         record = await self._db.read(lambda tx: storage.find(tx, uri.server, uri.media_id))
@@ -357,6 +351,11 @@ class Media:
             )
         await self._db.write(lambda tx: storage.insert_new(tx, record))
         return record
+
+
+def _own_size(thumbnail: Thumbnail, source: bytes) -> int:
+    """Bytes that are stored for a thumbnail: none where it is the content itself."""
+    return 0 if thumbnail.sha256 == source else thumbnail.size
 
 
 def _uri(server_name: str, media_id: str) -> MxcUri:

@@ -10,8 +10,10 @@ from palpo.core.identifiers import parse_mxc_uri
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.media.blobs import BlobStore, StoredBlob
+from palpo.services.quotas import Quotas
 from palpo.storage import media as storage
 from palpo.storage import media_references as references
+from palpo.storage.quotas import SERVER, Kind
 from palpo.streams.clock import Clock
 
 BATCH = 200
@@ -32,8 +34,9 @@ class Removed:
 class MediaCleanup:
     """For administrators, and for what runs once a day (``palpo.workers.media``)."""
 
-    def __init__(self, db: Database, clock: Clock, blobs: BlobStore) -> None:
+    def __init__(self, db: Database, clock: Clock, blobs: BlobStore, quotas: Quotas) -> None:
         self._db = db
+        self._quotas = quotas
         self._clock = clock
         self._blobs = blobs
 
@@ -49,8 +52,14 @@ class MediaCleanup:
             record = await storage.find(tx, uri.server, uri.media_id)
             if record is None:
                 return None
-            await references.delete_uri(tx, uri.server, uri.media_id)
-            return [] if record.sha256 is None else await references.release(tx, [record.sha256])
+            deleted = await references.delete_uri(tx, uri.server, uri.media_id)
+            if deleted and record.user_id is not None and record.sha256 is not None:
+                await self._quotas.charge(
+                    tx, record.user_id, {Kind.MEDIA: -1, Kind.MEDIA_BYTES: -record.size}
+                )
+            unwanted = [] if record.sha256 is None else await references.release(tx, [record.sha256])
+            await self._count_thumbnails(tx)
+            return unwanted
 
         unwanted = await self._db.write(unit)
         if unwanted is None:
@@ -64,6 +73,8 @@ class MediaCleanup:
         before_ts = now - age_seconds * 1000
         await self._db.write(lambda tx: references.delete_expired(tx, now_ms=now))
         await self._release_thumbnails()
+        await self._db.write(self._count_thumbnails)
+        await self._db.write(self._count_previews)
         count = size = 0
         async for batch in _batches(self._blobs.stored(), before_ts):
             sizes = {blob.sha256: blob.size for blob in batch}
@@ -71,6 +82,16 @@ class MediaCleanup:
                 if await self._blobs.delete(sha256, before_ts=before_ts):
                     count, size = count + 1, size + sizes[sha256]
         return Removed(count=count, size=size)
+
+    async def _count_thumbnails(self, tx: WriteTransaction) -> None:
+        await tx.positions()
+        size = await references.size_of_thumbnails(tx)
+        await self._quotas.settle(tx, SERVER, {Kind.THUMBNAIL_BYTES: size})
+
+    async def _count_previews(self, tx: WriteTransaction) -> None:
+        await tx.positions()
+        size = await storage.size_of_previews(tx)
+        await self._quotas.settle(tx, SERVER, {Kind.PREVIEW_BYTES: size})
 
     async def _release_thumbnails(self) -> None:
         """Forget the thumbnails of content that no URI has."""

@@ -15,9 +15,11 @@ from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, InvalidParam, MissingParam
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.quotas import Quotas
 from palpo.storage import push_queue, threepids
 from palpo.storage import pushers as storage
 from palpo.storage.pushers import Pusher
+from palpo.storage.quotas import Kind
 from palpo.streams.clock import Clock
 
 MAX_PUSHKEY = 512
@@ -25,8 +27,6 @@ MAX_APP_ID = 64
 MAX_TEXT = 1024
 MAX_DATA = 16 * 1024
 """Bytes, each."""
-MAX_PUSHERS = 100
-"""Pushers of one user."""
 GATEWAY_PATH = "/_matrix/push/v1/notify"
 EMAIL_APP_ID = "m.email"
 
@@ -48,9 +48,12 @@ class NewPusher:
 class Pushers:
     """Reads and changes pushers."""
 
-    def __init__(self, db: Database, clock: Clock, config: PushConfig, *, email: bool = False) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, config: PushConfig, quotas: Quotas, *, email: bool = False
+    ) -> None:
         """``email`` says that there may be pushers of that kind."""
         self._db = db
+        self._quotas = quotas
         self._clock = clock
         self._config = config
         self._email = email
@@ -85,8 +88,7 @@ class Pushers:
             )
             known = await storage.of_users(tx, [user_id])
             others = [old for old in known if old.hash != pusher.hash]
-            if len(others) >= MAX_PUSHERS:
-                raise BadRequest(f"A user may have {MAX_PUSHERS} pushers")
+            await self._quotas.settle(tx, user_id, {Kind.PUSHERS: len(others) + 1})
             if not append:
                 await storage.remove_others(tx, user_id, new.app_id, new.pushkey)
             if new.kind == "email":
@@ -104,15 +106,31 @@ class Pushers:
     async def remove(self, user_id: str, app_id: str, pushkey: str) -> None:
         """Delete a pusher, if it is there."""
         _check_target(app_id, pushkey)
-        await self._db.write(lambda tx: storage.remove(tx, user_id, app_id, pushkey))
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.remove(tx, user_id, app_id, pushkey)
+            await self._count(tx, user_id)
+
+        await self._db.write(unit)
 
     async def user_gone(self, user_id: str, erase: bool) -> None:
         """Delete the pushers of an account that was deactivated, those too that no device has set."""
-        await self._db.write(lambda tx: storage.remove_all(tx, user_id))
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.remove_all(tx, user_id)
+            await self._count(tx, user_id)
+
+        await self._db.write(unit)
+
+    async def _count(self, tx: WriteTransaction, user_id: str) -> None:
+        await tx.positions()
+        left = await storage.of_users(tx, [user_id])
+        await self._quotas.settle(tx, user_id, {Kind.PUSHERS: len(left)})
 
     async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Delete what devices have set, within the unit that removes them."""
         await storage.remove_devices(tx, user_id, device_ids)
+        await self._count(tx, user_id)
 
     def _check(self, new: NewPusher) -> None:
         _check_target(new.app_id, new.pushkey)

@@ -34,6 +34,8 @@ from palpo.streams.wakeups import Wakeups
 
 READ = "m.read"
 PRIVATE = "m.read.private"
+MAX_IN_THREADS = 1000
+"""Receipts of one user in the threads of one room; those that moved before these are forgotten."""
 TYPES = (READ, PRIVATE, FULLY_READ)
 
 
@@ -125,6 +127,10 @@ class Receipts:
                 old = await storage.get(tx, item.room_id, item.user_id, item.thread_id, item.private)
                 if old is None or old.event_position < item.event_position:
                     await storage.put(tx, msgspec.structs.replace(item, position=position + offset))
+                    if old is None and item.thread_id:
+                        await storage.forget_oldest_in_threads(
+                            tx, item.room_id, item.user_id, keep=MAX_IN_THREADS
+                        )
 
         await self._db.write(unit)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from palpo.core.errors import BadJson, NotFound
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
 from palpo.services.event_store import EventStore
+from palpo.services.quotas import Quotas
 from palpo.services.room_access import RoomAccess
 from palpo.services.room_heads import RoomHeads
 from palpo.storage import accounts as accounts_storage
 from palpo.storage import reports as storage
+from palpo.storage.quotas import Kind
 from palpo.storage.reports import Report
 from palpo.streams.clock import Clock
 
@@ -27,6 +30,7 @@ class Reports:
         events: EventStore,
         heads: RoomHeads,
         access: RoomAccess,
+        quotas: Quotas,
         *,
         server_name: str,
     ) -> None:
@@ -35,6 +39,7 @@ class Reports:
         self._events = events
         self._heads = heads
         self._access = access
+        self._quotas = quotas
         self._server_name = server_name
 
     async def report_room(self, reporter: str, room_id: str, reason: str) -> None:
@@ -83,4 +88,9 @@ class Reports:
             score=score,
             received_ts=self._clock.now_ms(),
         )
-        await self._db.write(lambda tx: storage.insert(tx, report))
+
+        async def unit(tx: WriteTransaction) -> None:
+            await self._quotas.charge(tx, reporter, {Kind.REPORTS: 1})
+            await storage.insert(tx, report)
+
+        await self._db.write(unit)

@@ -7,9 +7,11 @@ from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.event_store import EventStore
 from palpo.services.push_rules import Hook
+from palpo.services.quotas import Quotas
 from palpo.services.threads import relation
 from palpo.services.visibility import Visibility
 from palpo.storage import thread_subscriptions as storage
+from palpo.storage.quotas import Kind
 from palpo.storage.thread_subscriptions import ThreadSubscription
 from palpo.streams.wakeups import Wakeups
 
@@ -20,8 +22,16 @@ CONFLICTING_UNSUBSCRIPTION = "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION"
 class ThreadSubscriptions:
     """Reads and changes which threads users follow."""
 
-    def __init__(self, db: Database, store: EventStore, visibility: Visibility, wakeups: Wakeups) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: EventStore,
+        visibility: Visibility,
+        wakeups: Wakeups,
+        quotas: Quotas,
+    ) -> None:
         self._db = db
+        self._quotas = quotas
         self._store = store
         self._visibility = visibility
         self._wakeups = wakeups
@@ -107,6 +117,8 @@ class ThreadSubscriptions:
             position=await tx.positions(),
         )
         await storage.put(tx, subscription)
+        count = await storage.count(tx, user_id)
+        await self._quotas.settle(tx, user_id, {Kind.THREAD_SUBSCRIPTIONS: count})
 
     async def _position_in_thread(self, room_id: str, root_id: str, cause: str) -> int:
         found = (await self._store.get_many([cause])).get(cause)

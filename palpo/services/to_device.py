@@ -28,6 +28,7 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.sessions import Requester
+from palpo.services.to_device_backlogs import ToDeviceBacklogs
 from palpo.storage import devices
 from palpo.storage import to_device as storage
 from palpo.streams.caches import Cache, CacheBudget
@@ -66,9 +67,17 @@ class ToDevice:
     """Queues of messages to devices."""
 
     def __init__(
-        self, db: Database, clock: Clock, wakeups: Wakeups, caches: CacheBudget, *, server_name: str
+        self,
+        db: Database,
+        clock: Clock,
+        wakeups: Wakeups,
+        caches: CacheBudget,
+        backlogs: ToDeviceBacklogs,
+        *,
+        server_name: str,
     ) -> None:
         self._db = db
+        self._backlogs = backlogs
         self._clock = clock
         self._server_name = server_name
         self._wakeups = wakeups
@@ -77,8 +86,8 @@ class ToDevice:
         """Up to which position a queue is known to be empty."""
         self._pruned_ts = 0
 
-    async def send(self, requester: Requester, event_type: str, txn_id: str, messages: Messages) -> None:
-        """Append messages to the queues of local devices, once for each transaction ID.
+    async def send(self, requester: Requester, event_type: str, txn_id: str, messages: Messages) -> int:
+        """Append messages to the queues of local devices, once for each transaction ID; how many bytes.
 
         Devices and users that are not known are passed over. Raises InvalidParam, BadJson and TooLarge.
         """
@@ -92,18 +101,20 @@ class ToDevice:
         now = self._clock.now_ms()
         prune = now - self._pruned_ts > PRUNE_MS
 
-        async def unit(tx: WriteTransaction) -> None:
+        async def unit(tx: WriteTransaction) -> int:
             if prune:
                 await storage.prune_transactions(tx, before_ts=now - TRANSACTION_MS)
             if await storage.begin_transaction(tx, hash_, now_ms=now):
-                await self._append(tx, encoded)
+                return await self._append(tx, requester.user_id, encoded)
+            return 0
 
         try:
-            await self._db.write(unit)
+            size = await self._db.write(unit)
         except UniqueViolation:
-            return  # Another process has just carried out the same transaction.
+            return 0  # Another process has just carried out the same transaction.
         if prune:
             self._pruned_ts = now
+        return size
 
     async def _known(self, messages: Messages) -> Messages:
         """Those messages that may be for a device here; of many, only those to devices that are."""
@@ -120,8 +131,10 @@ class ToDevice:
             for user, theirs in known.items()
         }
 
-    async def _append(self, tx: WriteTransaction, messages: Mapping[str, Mapping[str, bytes]]) -> None:
-        """Append events (JSON as clients see them) to queues; raises TooLarge for too many copies."""
+    async def _append(
+        self, tx: WriteTransaction, sender: str, messages: Mapping[str, Mapping[str, bytes]]
+    ) -> int:
+        """Append events (JSON as clients see them) to queues: their bytes; raises TooLarge for too many."""
         known = await devices.ids_of(tx, list(messages))
         rows = []
         for user_id in messages:
@@ -131,9 +144,13 @@ class ToDevice:
                     rows += [(user_id, each, event) for each in sorted(theirs)]
                 elif device_id in theirs:
                     rows.append((user_id, device_id, event))
-        if len(rows) > MAX_COPIES or sum(len(event) for *_, event in rows) > MAX_COPIED:
+        size = sum(len(event) for *_, event in rows)
+        if len(rows) > MAX_COPIES or size > MAX_COPIED:
             raise TooLarge("Too many or too large messages in one request")
-        await storage.enqueue(tx, rows)
+        if rows:
+            await storage.enqueue(tx, rows, sender=sender)
+            await self._backlogs.added(tx, rows)
+        return size
 
     async def pending(
         self, user_id: str, device_id: str, since: int, upto: int, *, limit: int = 100

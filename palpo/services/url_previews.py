@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -13,16 +14,20 @@ from urllib.parse import urljoin
 import orjson
 
 from palpo.config.model import MediaConfig
-from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.errors import Forbidden, InvalidParam, NotFound, ResourceLimitExceeded
 from palpo.core.identifiers import MxcUri, ServerName
 from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
 from palpo.media.blobs import Blob, BlobStore, BlobTooLarge
 from palpo.media.images import ImageFacts, ImageTooLarge, ImageUnsupported, ImageWorkers
 from palpo.media.open_graph import MAX_URL, extract
 from palpo.media.sniff import HEAD, image_type
 from palpo.net.http_client import HttpClient, HttpError, HttpResponse
+from palpo.services.media_cleanup import discard
+from palpo.services.quotas import Quotas
 from palpo.storage import media as storage
 from palpo.storage.media import CachedPreview, MediaRecord
+from palpo.storage.quotas import SERVER, Kind
 from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairQueue, FairThreads
 from palpo.streams.keyed_locks import KeyedLocks
@@ -60,6 +65,7 @@ class UrlPreviews:
         http: HttpClient,
         blobs: BlobStore,
         images: ImageWorkers,
+        quotas: Quotas,
         *,
         server_name: str,
     ) -> None:
@@ -70,6 +76,7 @@ class UrlPreviews:
         self._http = http
         self._blobs = blobs
         self._images = images
+        self._quotas = quotas
         self._server_name = server_name
         self._locks = KeyedLocks()
         self._slots = FairQueue(
@@ -115,10 +122,19 @@ class UrlPreviews:
             preview = None
         now = self._clock.now_ms()
         seconds = FAILURE_SECONDS if preview is None else self._config.cache_seconds
-        await self._db.write(
-            lambda tx: storage.put_preview(tx, url_hash, preview, now_ms=now, expires_ts=now + seconds * 1000)
-        )
+
+        async def unit(tx: WriteTransaction) -> None:
+            await tx.positions()
+            await storage.put_preview(tx, url_hash, preview, now_ms=now, expires_ts=now + seconds * 1000)
+            await self._count(tx)
+
+        with contextlib.suppress(ResourceLimitExceeded):
+            await self._db.write(unit)  # Else it is shown once, and not kept.
         return CachedPreview(preview=preview)
+
+    async def _count(self, tx: WriteTransaction) -> None:
+        """Raises ResourceLimitExceeded."""
+        await self._quotas.settle(tx, SERVER, {Kind.PREVIEW_BYTES: await storage.size_of_previews(tx)})
 
     async def _fetch(self, url: str) -> bytes | None:
         async with self._get(url, HEADERS) as response:
@@ -154,11 +170,15 @@ class UrlPreviews:
         limit = self._config.max_image_bytes
         try:
             blob = await self._blobs.put(_only_image(response.chunks(limit)), limit=limit)
+        except (_NotAnImage, BlobTooLarge):
+            return {}
+        try:
             async with self._blobs.local(blob.sha256) as path:
                 facts = await self._images.inspect(path)
-        except (_NotAnImage, BlobTooLarge, ImageUnsupported, ImageTooLarge):
+            uri = await self._keep(blob, facts)
+        except (ImageUnsupported, ImageTooLarge, ResourceLimitExceeded):
+            await discard(self._db, self._blobs, [blob.sha256])
             return {}
-        uri = await self._keep(blob, facts)
         return {
             "og:image": str(uri),
             "og:image:type": facts.content_type,
@@ -182,7 +202,13 @@ class UrlPreviews:
             content_type=facts.content_type,
             authenticated=not self._legacy,
         )
-        await self._db.write(lambda tx: storage.keep(tx, record))
+
+        async def unit(tx: WriteTransaction) -> None:
+            await tx.positions()
+            await storage.keep(tx, record)
+            await self._count(tx)
+
+        await self._db.write(unit)
         return MxcUri(ServerName(record.origin), record.media_id)
 
 

@@ -59,6 +59,10 @@ from palpo.wire.client.login import Identified
 SESSION_MS = 15 * 60_000
 """How long a session lives."""
 MAX_SESSION_ID = 200
+MAX_SESSIONS = 100_000
+"""Sessions with a complete stage, of all users and of those who are none yet: the oldest make room."""
+COUNTED_EACH = 100
+"""How many stages are completed before the sessions are counted again."""
 
 PASSWORD = "m.login.password"
 DUMMY = "m.login.dummy"
@@ -137,6 +141,7 @@ class UserInteractiveAuth:
         self._db = db
         self._clock = clock
         self._key = hashlib.blake2b(secret, person=b"palpo-uia").digest()
+        self._completed_stages = 0
         self._stages: dict[str, Stage] = {DUMMY: DummyStage()}
 
     def params(self, stage_type: str) -> dict[str, Any]:
@@ -288,6 +293,8 @@ class UserInteractiveAuth:
 
     async def _complete(self, session: str, stage_type: str) -> list[str]:
         now = self._clock.now_ms()
+        self._completed_stages += 1
+        new = self._completed_stages
 
         async def unit(tx: WriteTransaction) -> list[str]:
             await storage.prune(tx, before_ts=now - SESSION_MS)
@@ -295,6 +302,8 @@ class UserInteractiveAuth:
             if stage_type not in found:
                 found.append(stage_type)
                 await storage.store(tx, session, found, created_ts=now)
+                if new % COUNTED_EACH == 0:
+                    await storage.forget_oldest(tx, keep=MAX_SESSIONS)
             return found
 
         return await self._db.write(unit)

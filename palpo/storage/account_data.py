@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.account_data import account_data
@@ -24,6 +24,21 @@ _CHANGED = Statement(
     select(a.room_id, a.type, a.content)
     .where(_USER, a.position > bindparam("after"), a.position <= bindparam("upto"))
     .order_by(a.position)
+)
+_SIZE = Statement(
+    select(func.length(a.content)).where(
+        _USER, a.room_id == bindparam("room_id"), a.type == bindparam("type")
+    )
+)
+_DELETED = Statement(
+    select(a.position)
+    .where(_USER, a.content.is_(None))
+    .order_by(a.position.desc())
+    .limit(1)
+    .offset(bindparam("keep"))
+)
+_FORGET_DELETED = Statement(
+    delete(account_data).where(_USER, a.content.is_(None), a.position <= bindparam("upto"))
 )
 _DELETE_USER = Statement(delete(account_data).where(_USER))
 
@@ -51,6 +66,19 @@ async def get(tx: Transaction, user_id: str, room_id: str | None, type_: str) ->
     """The content, None where there is none (any more)."""
     found: bytes | None = await tx.value(_GET, user_id=user_id, room_id=room_id or "", type=type_)
     return found
+
+
+async def size(tx: Transaction, user_id: str, room_id: str | None, type_: str) -> int | None:
+    """Bytes of the content, None where there is none (any more)."""
+    found: int | None = await tx.value(_SIZE, user_id=user_id, room_id=room_id or "", type=type_)
+    return found
+
+
+async def forget_deleted(tx: WriteTransaction, user_id: str, *, keep: int) -> None:
+    """Forget what was deleted, but for the ``keep`` latest: a device that was away for longer is not told."""
+    oldest = await tx.value(_DELETED, user_id=user_id, keep=keep)
+    if oldest is not None:
+        await tx.run(_FORGET_DELETED, user_id=user_id, upto=oldest)
 
 
 async def changed(

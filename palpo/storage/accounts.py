@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, null, select, update
+from sqlalchemy import bindparam, delete, func, null, select, update
 
 from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
@@ -70,6 +70,12 @@ _DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bin
 _HAS_DEVICE = Statement(select(devices.c.device_id).where(_DEVICE))
 _INSERT_DEVICE = insert_row(devices)
 _DEVICE_IDS = Statement(select(devices.c.device_id).where(devices.c.user_id == bindparam("user")))
+_IDLE_DEVICES = Statement(
+    select(devices.c.device_id)
+    .where(devices.c.user_id == bindparam("user"), devices.c.device_id != bindparam("besides"))
+    .order_by(func.coalesce(devices.c.last_seen_ts, devices.c.created_ts), devices.c.device_id)
+    .limit(bindparam("limit"))
+)
 _DELETE_DEVICE = Statement(delete(devices).where(_DEVICE))
 
 _INSERT_LOGIN_TOKEN = insert_row(login_tokens)
@@ -209,6 +215,11 @@ async def ensure_device(
 async def device_ids(tx: Transaction, user_id: str) -> list[str]:
     """Every device of a user."""
     return [row[0] for row in await tx.all(_DEVICE_IDS, user=user_id)]
+
+
+async def idle_devices(tx: Transaction, user_id: str, *, besides: str, count: int) -> list[str]:
+    """The ``count`` devices of a user, but for one, that were not used for longest."""
+    return [row[0] for row in await tx.all(_IDLE_DEVICES, user=user_id, besides=besides, limit=count)]
 
 
 async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:

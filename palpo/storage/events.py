@@ -97,6 +97,23 @@ def _select() -> Select[tuple[object, ...]]:
 
 _LOAD = Statement(_select().where(in_list(events.c.event_id, "ids")))
 _INSERT = insert_row(events)
+_OLD_TRANSACTIONS = {
+    delayed: Statement(
+        select(event_transactions.c.transaction_hash)
+        .where(
+            event_transactions.c.created_ts < bindparam("before"),
+            event_transactions.c.delay_id.is_not(None)
+            if delayed
+            else event_transactions.c.delay_id.is_(None),
+        )
+        .order_by(event_transactions.c.created_ts)
+        .limit(bindparam("limit"))
+    )
+    for delayed in (False, True)
+}
+_FORGET_TRANSACTIONS = Statement(
+    delete(event_transactions).where(in_list(event_transactions.c.transaction_hash, "hashes"))
+)
 _INSERT_TRANSACTION = insert_row(event_transactions)
 _INSERT_RELATION = insert_row(event_relations)
 _FIND_TRANSACTIONS = Statement(
@@ -447,3 +464,11 @@ def _stored_row(row: Row) -> StoredEvent:
         status=EventStatus(status),
     )
     return stored(new, position, redacted_by=redacted_by)
+
+
+async def forget_transactions(tx: WriteTransaction, *, before_ts: int, delayed: bool, limit: int) -> int:
+    """Forget up to ``limit`` requests, or sendings of delayed events, of before a time; how many."""
+    rows = await tx.all(_OLD_TRANSACTIONS[delayed], before=before_ts, limit=limit)
+    if rows:
+        await tx.run(_FORGET_TRANSACTIONS, hashes=[bytes(row[0]) for row in rows])
+    return len(rows)

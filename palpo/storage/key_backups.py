@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.key_backups import key_backup_sessions, key_backups
@@ -54,6 +54,19 @@ _CURRENT = Statement(
     .order_by(b.version.desc())
     .limit(1)
 )
+_COUNT = Statement(
+    select(func.count()).select_from(key_backups).where(b.user_id == bindparam("user"), b.deleted == 0)
+)
+_OLD_DELETED = Statement(
+    select(b.version)
+    .where(b.user_id == bindparam("user"), b.deleted == 1)
+    .order_by(b.version.desc())
+    .limit(1)
+    .offset(bindparam("keep"))
+)
+_FORGET_DELETED = Statement(
+    delete(key_backups).where(b.user_id == bindparam("user"), b.deleted == 1, b.version <= bindparam("upto"))
+)
 _VERSIONS = Statement(select(b.version).where(b.user_id == bindparam("user")))
 _FORGET = Statement(delete(key_backups).where(_BACKUP))
 _SET_AUTH_DATA = Statement(update(key_backups).where(_BACKUP).values(auth_data=bindparam("data")))
@@ -93,6 +106,10 @@ _ROOM_PAGE = Statement(
     .order_by(s.session_id)
     .limit(bindparam("limit"))
 )
+_SIZE = {
+    depth: Statement(select(func.count(), func.sum(func.length(s.session_data))).where(*where))
+    for depth, where in enumerate(((_OF_BACKUP,), (_IN_ROOM,), (_ONE,)))
+}
 _DELETE_ALL = Statement(delete(key_backup_sessions).where(_OF_BACKUP))
 _DELETE_ROOM = Statement(delete(key_backup_sessions).where(_IN_ROOM))
 _DELETE_ONE = Statement(delete(key_backup_sessions).where(_ONE))
@@ -122,6 +139,29 @@ async def find(tx: Transaction, user_id: str, version: int) -> Backup | None:
 async def current(tx: Transaction, user_id: str) -> Backup | None:
     """A user's latest version."""
     return _backup(await tx.one(_CURRENT, user=user_id))
+
+
+async def count_backups(tx: Transaction, user_id: str) -> int:
+    """How many versions a user has that were not deleted."""
+    return int(await tx.value(_COUNT, user=user_id))
+
+
+async def forget_deleted(tx: WriteTransaction, user_id: str, *, keep: int) -> None:
+    """Forget which versions were deleted, but for the ``keep`` latest of them."""
+    newest = await tx.value(_OLD_DELETED, user=user_id, keep=keep)
+    if newest is not None:
+        await tx.run(_FORGET_DELETED, user=user_id, upto=newest)
+
+
+async def size(
+    tx: Transaction, version: int, room_id: str | None = None, session_id: str | None = None
+) -> tuple[int, int]:
+    """How many sessions there are of a backup, a room of it, or by one ID, and their bytes together."""
+    params = {"version_": version, "room": room_id, "session": session_id}
+    given = {name: value for name, value in params.items() if value is not None}
+    row = await tx.one(_SIZE[len(given) - 1], **given)
+    assert row is not None
+    return int(row[0]), int(row[1] or 0)
 
 
 async def lock(tx: WriteTransaction, version: int) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, union_all, update
 
 from palpo.core.device_keys import UploadedKey
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import devices
-from palpo.db.tables.keys import device_keys, fallback_keys, one_time_keys
+from palpo.db.tables.keys import cross_signing_keys, device_keys, fallback_keys, one_time_keys
 from palpo.db.transaction import Transaction, WriteTransaction
 
 d = device_keys.c
@@ -76,11 +76,24 @@ _USE_FALLBACK = Statement(
     .values(used=1)
 )
 _DELETE_FALLBACKS = Statement(delete(fallback_keys).where(_FALLBACK_DEVICE))
+_SIZES = Statement(
+    union_all(
+        *(
+            select(func.sum(func.length(table.c.json))).where(table.c.user_id == bindparam("user"))
+            for table in (device_keys, one_time_keys, fallback_keys, cross_signing_keys)
+        )
+    )
+)
 
 
 def topic(user_id: str) -> str:
     """The topic of changed counts of one-time keys and used fallback keys."""
     return f"one_time_keys:{user_id}"
+
+
+async def size_of_all(tx: Transaction, user_id: str) -> int:
+    """Bytes of all keys that a user has uploaded for any device, and for cross-signing."""
+    return sum(int(row[0] or 0) for row in await tx.all(_SIZES, user=user_id))
 
 
 async def find_device_keys(tx: Transaction, user_id: str, device_id: str) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, null, select, update
+from sqlalchemy import bindparam, delete, func, null, select, union_all, update
 
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.media import media, media_thumbnails, url_previews
@@ -86,6 +86,22 @@ _THUMBNAIL = Statement(
         media_thumbnails.c.source == bindparam("source"), media_thumbnails.c.variant == bindparam("variant")
     )
 )
+_OLDEST_THUMBNAILS = Statement(
+    select(
+        media_thumbnails.c.source,
+        media_thumbnails.c.variant,
+        media_thumbnails.c.sha256,
+        media_thumbnails.c.size,
+    )
+    .where(media_thumbnails.c.sha256 != media_thumbnails.c.source)
+    .order_by(media_thumbnails.c.created_ts)
+    .limit(bindparam("limit"))
+)
+_DELETE_THUMBNAIL = Statement(
+    delete(media_thumbnails).where(
+        media_thumbnails.c.source == bindparam("source"), media_thumbnails.c.variant == bindparam("variant")
+    )
+)
 _PUT_THUMBNAIL = upsert(media_thumbnails, key=["source", "variant"])
 _PREVIEW = Statement(
     select(url_previews.c.preview).where(
@@ -93,6 +109,12 @@ _PREVIEW = Statement(
     )
 )
 _PUT_PREVIEW = upsert(url_previews, key=["url_hash"])
+_PREVIEW_SIZES = Statement(
+    union_all(
+        select(func.sum(func.length(url_previews.c.preview))),
+        select(func.sum(media.c.size)).where(media.c.expires_ts > 0, media.c.user_id.is_(None)),
+    )
+)
 _DELETE_PREVIEWS = Statement(delete(url_previews).where(url_previews.c.expires_ts <= bindparam("now")))
 
 
@@ -197,7 +219,24 @@ async def find_thumbnail(tx: Transaction, source: bytes, variant: str) -> Thumbn
     return None if row is None else Thumbnail(sha256=row[0], size=row[1], content_type=row[2])
 
 
-async def put_thumbnail(tx: WriteTransaction, source: bytes, variant: str, thumbnail: Thumbnail) -> None:
+async def take_oldest_thumbnails(tx: WriteTransaction, size: int) -> list[tuple[bytes, int]]:
+    """Forget the thumbnails made first, until they have ``size`` bytes; ``(sha256, size)`` of each."""
+    gone: list[tuple[bytes, int]] = []
+    while size > 0:
+        rows = await tx.all(_OLDEST_THUMBNAILS, limit=50)
+        if not rows:
+            break
+        for source, variant, sha256, bytes_ in rows:
+            if size > 0:
+                await tx.run(_DELETE_THUMBNAIL, source=bytes(source), variant=variant)
+                gone.append((bytes(sha256), bytes_))
+                size -= bytes_
+    return gone
+
+
+async def put_thumbnail(
+    tx: WriteTransaction, source: bytes, variant: str, thumbnail: Thumbnail, *, now_ms: int = 0
+) -> None:
     """Store a thumbnail."""
     await tx.run(
         _PUT_THUMBNAIL,
@@ -206,6 +245,7 @@ async def put_thumbnail(tx: WriteTransaction, source: bytes, variant: str, thumb
         sha256=thumbnail.sha256,
         size=thumbnail.size,
         content_type=thumbnail.content_type,
+        created_ts=now_ms,
     )
 
 
@@ -220,6 +260,11 @@ async def find_preview(tx: Transaction, url_hash: bytes, *, now_ms: int) -> Cach
     """The preview of a URL, unless it has expired."""
     row = await tx.one(_PREVIEW, url_hash=url_hash, now=now_ms)
     return None if row is None else CachedPreview(preview=row[0])
+
+
+async def size_of_previews(tx: Transaction) -> int:
+    """Bytes of all previews and of their images, those too that have expired and are not yet removed."""
+    return sum(int(row[0] or 0) for row in await tx.all(_PREVIEW_SIZES))
 
 
 async def put_preview(

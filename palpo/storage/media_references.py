@@ -10,9 +10,6 @@ from palpo.db.statements import Statement, in_list
 from palpo.db.tables.media import media, media_thumbnails
 from palpo.db.transaction import Transaction, WriteTransaction
 
-_SIZE = Statement(
-    select(func.sum(media.c.size)).where(media.c.user_id == bindparam("user_id"), media.c.sha256.is_not(None))
-)
 _DELETE = Statement(
     delete(media).where(
         media.c.origin == bindparam("of_origin"), media.c.media_id == bindparam("of_media_id")
@@ -26,6 +23,9 @@ _BY_THUMBNAILS = Statement(
 _THUMBNAILS_OF = Statement(
     select(media_thumbnails.c.sha256).distinct().where(in_list(media_thumbnails.c.source, "sources"))
 )
+_SIZE_OF_THUMBNAILS = Statement(
+    select(func.sum(media_thumbnails.c.size)).where(media_thumbnails.c.sha256 != media_thumbnails.c.source)
+)
 _DELETE_THUMBNAILS = Statement(delete(media_thumbnails).where(in_list(media_thumbnails.c.source, "sources")))
 _SOURCES = Statement(
     select(media_thumbnails.c.source)
@@ -34,11 +34,6 @@ _SOURCES = Statement(
     .order_by(media_thumbnails.c.source)
     .limit(bindparam("count"))
 )
-
-
-async def user_bytes(tx: Transaction, user_id: str) -> int:
-    """What a user's uploads have together."""
-    return int(await tx.value(_SIZE, user_id=user_id) or 0)
 
 
 async def delete_uri(tx: WriteTransaction, origin: str, media_id: str) -> bool:
@@ -62,6 +57,11 @@ async def unreferenced(tx: Transaction, hashes: Sequence[bytes]) -> list[bytes]:
     left = await without_uri(tx, hashes)
     found = {bytes(row[0]) for row in await tx.all(_BY_THUMBNAILS, hashes=left)}
     return [sha256 for sha256 in left if sha256 not in found]
+
+
+async def size_of_thumbnails(tx: Transaction) -> int:
+    """Bytes of all thumbnails that are not the content itself."""
+    return int(await tx.value(_SIZE_OF_THUMBNAILS) or 0)
 
 
 async def release(tx: WriteTransaction, hashes: Sequence[bytes]) -> list[bytes]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from sqlalchemy import bindparam, delete, func, select
 
-from palpo.db.statements import Statement, insert_row
+from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.devices import to_device_messages, to_device_transactions
 from palpo.db.transaction import Transaction, WriteTransaction
 
@@ -24,6 +25,18 @@ _PENDING = Statement(
 _FIRST = Statement(select(func.min(m.position)).where(_QUEUE))
 _DELETE_UPTO = Statement(delete(to_device_messages).where(_QUEUE, m.position <= bindparam("upto")))
 _DELETE_DEVICE = Statement(delete(to_device_messages).where(_QUEUE))
+_SHARES = Statement(
+    select(m.user_id, m.device_id, m.sender, func.count(), func.sum(func.length(m.event)))
+    .where(in_list(m.user_id, "users"))
+    .group_by(m.user_id, m.device_id, m.sender)
+)
+_OLDEST = Statement(
+    select(m.position, func.length(m.event))
+    .where(_QUEUE, m.sender == bindparam("sender"))
+    .order_by(m.position)
+    .limit(bindparam("limit"))
+)
+_DROP = Statement(delete(to_device_messages).where(in_list(m.position, "positions")))
 _INSERT_TRANSACTION = insert_row(to_device_transactions)
 _FIND_TRANSACTION = Statement(select(t.created_ts).where(t.transaction_hash == bindparam("hash")))
 _PRUNE_TRANSACTIONS = Statement(delete(to_device_transactions).where(t.created_ts < bindparam("before")))
@@ -51,18 +64,64 @@ async def prune_transactions(tx: WriteTransaction, *, before_ts: int) -> None:
     await tx.run(_PRUNE_TRANSACTIONS, before=before_ts)
 
 
-async def enqueue(tx: WriteTransaction, messages: Sequence[tuple[str, str, bytes]]) -> None:
+async def enqueue(
+    tx: WriteTransaction, messages: Sequence[tuple[str, str, bytes]], *, sender: str = ""
+) -> None:
     """Add ``(user, device, event JSON)`` messages to their devices' queues, in order."""
     if not messages:
         return
     first = await tx.positions(len(messages))
     rows = [
-        {"position": first + number, "user_id": user_id, "device_id": device_id, "event": event}
+        {
+            "position": first + number,
+            "user_id": user_id,
+            "device_id": device_id,
+            "event": event,
+            "sender": sender,
+        }
         for number, (user_id, device_id, event) in enumerate(messages)
     ]
     await tx.many(_INSERT, rows)
     for user_id in {message[0] for message in messages}:
         tx.notify(f"user:{user_id}", f"to_device:{user_id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one sender has in one device's queue."""
+
+    user_id: str
+    device_id: str
+    sender: str
+    count: int
+    size: int
+    """Bytes."""
+
+
+async def shares(tx: Transaction, user_ids: Sequence[str]) -> list[Share]:
+    """What waits for users' devices, by sender."""
+    return [
+        Share(user_id=row[0], device_id=row[1], sender=row[2], count=int(row[3]), size=int(row[4]))
+        for row in await tx.all(_SHARES, users=list(user_ids))
+    ]
+
+
+async def drop_oldest(tx: WriteTransaction, share: Share, *, count: int, size: int) -> tuple[int, int]:
+    """Delete a share's oldest messages, ``count`` and ``size`` at least; how many, and their bytes."""
+    dropped = freed = 0
+    while dropped < count or freed < size:
+        rows = await tx.all(
+            _OLDEST, user=share.user_id, device=share.device_id, sender=share.sender, limit=500
+        )
+        positions: list[int] = []
+        for position, length in rows:
+            if dropped < count or freed < size:
+                positions.append(position)
+                dropped, freed = dropped + 1, freed + int(length)
+        if not positions:
+            break
+        await tx.run(_DROP, positions=positions)
+    return dropped, freed
 
 
 async def pending(

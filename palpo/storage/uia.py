@@ -15,6 +15,12 @@ _SESSION = uia_sessions.c.session_id == bindparam("session")
 _FIND = Statement(select(uia_sessions.c.completed).where(_SESSION))
 _STORE = upsert(uia_sessions, key=["session_id"], update=["completed"])
 _DELETE = Statement(delete(uia_sessions).where(_SESSION))
+_OLDEST = Statement(
+    select(uia_sessions.c.created_ts)
+    .order_by(uia_sessions.c.created_ts.desc())
+    .limit(1)
+    .offset(bindparam("keep"))
+)
 _PRUNE = Statement(delete(uia_sessions).where(uia_sessions.c.created_ts < bindparam("before")))
 
 
@@ -91,6 +97,13 @@ async def store(tx: WriteTransaction, session: str, stages: list[str], *, create
 async def forget(tx: WriteTransaction, session: str) -> bool:
     """Forget a session; whether there was anything to forget."""
     return await tx.run(_DELETE, session=session) > 0
+
+
+async def forget_oldest(tx: WriteTransaction, *, keep: int) -> None:
+    """Forget sessions but for the ``keep`` newest."""
+    oldest = await tx.value(_OLDEST, keep=keep)
+    if oldest is not None:
+        await tx.run(_PRUNE, before=oldest + 1)
 
 
 async def prune(tx: WriteTransaction, *, before_ts: int) -> None:

@@ -13,6 +13,10 @@ class Clock(Protocol):
         """Milliseconds since the Unix epoch."""
         ...
 
+    def elapsed_s(self) -> float:
+        """Seconds since some moment: they only ever go up, whatever is done to the machine's clock."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -20,6 +24,10 @@ class SystemClock:
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
         return time.time_ns() // 1_000_000
+
+    def elapsed_s(self) -> float:
+        """Seconds since the machine was started, or another moment."""
+        return time.monotonic()
 
 
 class FakeClock:
@@ -31,6 +39,10 @@ class FakeClock:
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
         return self._now_ms
+
+    def elapsed_s(self) -> float:
+        """Seconds since the Unix epoch."""
+        return self._now_ms / 1000
 
     def advance(self, milliseconds: int) -> None:
         """Let time pass."""

@@ -79,19 +79,46 @@ class Auth(Enum):
 
 
 class Limit(Enum):
-    """The rate-limit class: which budget a call is charged to."""
+    """The rate-limit class: which budget a call is charged to, ``[rate_limits]`` has them by their values.
+
+    The spec marks operations that are to be limited; a server may limit any (spec: "Rate limiting"). So every
+    endpoint has a budget unless it says NONE, which only those may that cost as good as nothing.
+    """
 
     NONE = "none"
     DEFAULT = "default"
-    """Whatever the spec marks as rate-limited and has no class of its own."""
+    """What has no class of its own: reading, mostly."""
     MESSAGE = "message"
+    EPHEMERAL = "ephemeral"
+    """Receipts, typing and presence."""
+    SETTINGS = "settings"
+    """What users keep for themselves: account data, filters, push rules, pushers."""
+    PROFILE = "profile"
+    """Changes of what is shown in every room that the user is in."""
+    SYNC = "sync"
+    SEARCH = "search"
+    KEYS = "keys"
+    BACKUP = "backup"
+    TO_DEVICE = "to_device"
     LOGIN = "login"
+    INTERACTIVE = "interactive"
+    """Going through stages, and asking whether one that is done elsewhere is done."""
+    ATTEMPT = "attempt"
+    """Something that could be guessed is tried."""
     REGISTRATION = "registration"
+    """An account is made."""
     ROOM_CREATION = "room_creation"
     JOIN = "join"
     INVITE = "invite"
     MEDIA = "media"
+    UPLOAD = "upload"
+    PREVIEW = "preview"
+    REPORT = "report"
     THIRD_PARTY = "third_party"
+    WRITTEN = "written"
+    """Bytes that are sent to be kept: every call is charged its body, beside its own budget."""
+    READ = "read"
+    """Bytes of JSON that are answered, likewise."""
 
 
 KIB = 1024
@@ -111,7 +138,7 @@ class Endpoint(Generic[P, B, R]):
     paths: tuple[str, ...]
     """Every path it is served at: the newest stable one first, then older and unstable ones."""
     auth: Auth
-    limit: Limit = Limit.NONE
+    limit: Limit = Limit.DEFAULT
     params: type[P] = NoParams  # type: ignore[assignment]
     body: type[B] = NoBody  # type: ignore[assignment]
     response: type[R] = Empty  # type: ignore[assignment]

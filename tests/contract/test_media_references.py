@@ -28,15 +28,6 @@ async def thumbnail(database: Database, source: bytes, sha256: bytes) -> None:
     await database.write(lambda tx: media.put_thumbnail(tx, source, "crop-1x1", made))
 
 
-async def test_what_a_user_has(database: Database) -> None:
-    assert await database.read(lambda tx: references.user_bytes(tx, "@alice:a")) == 0
-    await insert(
-        database, record("1", A, 3), record("2", A, 3), record("3", B, 5), record("4", B, 9, "@bob:a")
-    )
-    await insert(database, record("waits", None, 0), record("preview", C, 7, None))
-    assert await database.read(lambda tx: references.user_bytes(tx, "@alice:a")) == 11
-
-
 async def test_content_that_nothing_refers_to(database: Database) -> None:
     await insert(database, record("1", A, 3), record("2", A, 3))
     await thumbnail(database, A, SMALL_A)

@@ -78,8 +78,8 @@ async def test_account_data(database: Database) -> None:
 
 async def test_filters_push_rules_and_openid(database: Database) -> None:
     async def unit(tx: WriteTransaction) -> None:
-        await filters.put(tx, ALICE, "f", b"{}")
-        await filters.put(tx, ALICE, "f", b"ignored")
+        await filters.put(tx, ALICE, "f", b"{}", 1)
+        await filters.put(tx, ALICE, "f", b"ignored", 2)
         await push_rules.put(tx, ALICE, b"1", 1)
         await push_rules.put(tx, ALICE, b"2", 2)
         await accounts.insert(tx, accounts.Account(user_id=BOB))

@@ -20,6 +20,9 @@ from palpo.db.tables import metadata
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
     "consumers._ALL": "one row for each kind of consumer",
+    "media._OLDEST_THUMBNAILS": "in the order of an index, the first will do",
+    "media._PREVIEW_SIZES": "previews are few, live for an hour, and cost a request elsewhere",
+    "media_references._SIZE_OF_THUMBNAILS": "once a day, and when an administrator deletes",
     "push_queue._ANY_PUSHER": "the first row will do",
     "push_queue._DUE": "only what could not be pushed yet is kept",
     "registration_tokens._ALL": "an administrator asks",
@@ -34,6 +37,7 @@ WHOLE_TABLES = {
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
     "server_meta._ALL": "a few rows, read at a start",
     "server_meta._ANY_USER": "the first row will do",
+    "uia._OLDEST": "in the order of an index, and once for many stages",
 }
 """The statements that may, with the reason."""
 

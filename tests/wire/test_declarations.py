@@ -86,6 +86,36 @@ def test_what_the_spec_limits_is_limited(operation: Operation, endpoint: Endpoin
         assert endpoint.limit is not Limit.NONE
 
 
+CHEAP = frozenset(
+    {
+        "getVersions",
+        "getWellknown",
+        "getWellknownPolicy",
+        "getWellKnown",
+        "getWellknownSupport",
+        "getVersion",
+        "getServerKey",
+    }
+)
+"""What anybody may ask for as often as they like: it is the same for all, and nothing is looked up."""
+
+
+def test_whatever_costs_something_has_a_budget() -> None:
+    """The spec marks what must be limited, and lets a server limit anything ("Rate limiting")."""
+    unlimited = {endpoint.operation_id for endpoint in endpoints() if endpoint.limit is Limit.NONE}
+    assert unlimited == CHEAP
+    assert all(
+        endpoint.auth is Auth.NONE and endpoint.method == "GET"
+        for endpoint in endpoints()
+        if endpoint.operation_id in CHEAP
+    )
+
+
+def test_bytes_are_no_class_of_an_endpoint() -> None:
+    assert {endpoint.limit for endpoint in endpoints()} >= set(Limit) - {Limit.WRITTEN, Limit.READ}
+    assert not {endpoint.limit for endpoint in endpoints()} & {Limit.WRITTEN, Limit.READ}
+
+
 @of_the_spec
 def test_parameters(operation: Operation, endpoint: Endpoint[Any, Any, Any]) -> None:
     """Every query parameter of the spec is one of the endpoint's, and every path parameter is read."""

@@ -8,6 +8,8 @@ from palpo.wire.client import keys as wire
 from palpo.wire.endpoint import Empty, Json, NoBody, NoParams
 
 handlers = Handlers()
+USERS_FOR_ONE = 50
+"""Users, or keys to sign, that cost as much as a request."""
 
 
 @handlers.serves(wire.upload_keys)
@@ -29,6 +31,7 @@ async def upload_keys(call: Call, params: NoParams, body: wire.KeysUpload) -> wi
 @handlers.serves(wire.query_keys)
 async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire.KeysQueried:
     """POST /keys/query."""
+    call.charge(len(body.device_keys) // USERS_FOR_ONE)
     found = await call.services.keys.query(call.user_id, body.device_keys)
     return wire.KeysQueried(
         device_keys=found.device_keys,
@@ -42,6 +45,7 @@ async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire
 @handlers.serves(wire.claim_keys)
 async def claim_keys(call: Call, params: NoParams, body: wire.KeysClaim) -> wire.KeysClaimed:
     """POST /keys/claim."""
+    call.charge(len(body.one_time_keys) // USERS_FOR_ONE)
     claimed = await call.services.keys.claim(body.one_time_keys)
     return wire.KeysClaimed(one_time_keys=claimed.one_time_keys, failures=claimed.failures)
 
@@ -76,4 +80,5 @@ async def upload_cross_signing_signatures(
     call: Call, params: NoParams, body: dict[str, dict[str, Json]]
 ) -> wire.SignaturesUploaded:
     """POST /keys/signatures/upload."""
+    call.charge(sum(map(len, body.values())) // USERS_FOR_ONE)
     return wire.SignaturesUploaded(failures=await call.services.cross_signing.sign(call.user_id, body))

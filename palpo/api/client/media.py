@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from palpo.api.call import Call, Handlers, Reply
 from palpo.media.headers import DEFAULT_TYPE, SECURITY, Unsatisfiable, byte_range, disposition
 from palpo.services.media import Upload, thumbnail_spec
 from palpo.storage.media import MediaRecord
 from palpo.wire.client import media as wire
-from palpo.wire.endpoint import Auth, Empty, NoBody, NoParams, Stream
+from palpo.wire.endpoint import Auth, Empty, Limit, NoBody, NoParams, Stream
 
 handlers = Handlers()
 MAX_AGE = 24 * 3600
@@ -82,13 +84,23 @@ async def get_config(call: Call, params: NoParams, body: NoBody) -> wire.MediaLi
 
 
 def _upload(call: Call, filename: str | None) -> Upload:
+    """What comes in, charged as soon as its size is known."""
     declared = call.headers.get("content-length", "")
+    size = int(declared[:20]) if declared.isdecimal() else None
+    if size is not None and size <= call.services.config.media.max_upload_bytes:
+        call.charge(size, Limit.WRITTEN)
     return Upload(
-        chunks=call.stream,
-        declared_size=int(declared[:20]) if declared.isdecimal() else None,
+        chunks=call.stream if size is not None else _charged(call),
+        declared_size=size,
         content_type=call.headers.get("content-type"),
         filename=filename,
     )
+
+
+async def _charged(call: Call) -> AsyncIterator[bytes]:
+    async for chunk in call.stream:
+        call.charge(len(chunk), Limit.WRITTEN)
+        yield chunk
 
 
 def _uri(record: MediaRecord) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from palpo.api.call import Call, Handlers
+from palpo.api.client.sync import FROM_THE_BEGINNING
 from palpo.api.client.timeline import page_size, rendered
 from palpo.core.canonical_json import decode_object
 from palpo.services.old_sync import Account, Snapshot
@@ -30,6 +31,7 @@ async def room_initial_sync(call: Call, params: wire.RoomParams, body: NoBody) -
 
 @handlers.serves(wire.initial_sync)
 async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody) -> wire.InitialSync:
+    call.charge(FROM_THE_BEGINNING)
     old_sync, user_id = call.services.old_sync, call.user_id
     position = old_sync.position()
     limit = page_size(params.limit, None, MAX_MESSAGES)

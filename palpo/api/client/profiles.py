@@ -5,11 +5,13 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import Forbidden, MissingParam
-from palpo.services.profiles import check_key
+from palpo.services.profiles import SHOWN_IN_ROOMS, check_key
 from palpo.wire.client import profiles as wire
 from palpo.wire.endpoint import Empty, Json, NoBody
 
 handlers = Handlers()
+ROOMS_FOR_ONE = 10
+"""Rooms that a new name or avatar costs as much for as a request."""
 
 
 @handlers.serves(wire.get_user_profile)
@@ -30,6 +32,7 @@ async def set_profile_field(call: Call, params: wire.Field, body: Json) -> Empty
     _check(call, params)
     if params.key_name not in body:
         raise MissingParam(f"The body has no {params.key_name}")
+    await _charge(call, params)
     await call.services.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
     return Empty()
 
@@ -38,8 +41,15 @@ async def set_profile_field(call: Call, params: wire.Field, body: Json) -> Empty
 async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> Empty:
     """DELETE /profile/{userId}/{keyName}."""
     _check(call, params)
+    await _charge(call, params)
     await call.services.profiles.delete_field(params.user_id, params.key_name)
     return Empty()
+
+
+async def _charge(call: Call, params: wire.Field) -> None:
+    """What is shown in rooms is written to each of them."""
+    if params.key_name in SHOWN_IN_ROOMS:
+        call.charge(len(await call.services.memberships.joined_rooms(call.user_id)) // ROOMS_FOR_ONE)
 
 
 def _check(call: Call, params: wire.Field) -> None:

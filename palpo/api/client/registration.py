@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, request_hash, session_in
@@ -12,7 +14,7 @@ from palpo.services.registration_stages import EMAIL, RECAPTCHA, TERMS
 from palpo.services.threepids import REGISTER
 from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
 from palpo.wire.client import registration as wire
-from palpo.wire.endpoint import NoBody, NoParams
+from palpo.wire.endpoint import Limit, NoBody, NoParams
 
 handlers = Handlers()
 
@@ -26,6 +28,7 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     """POST /register."""
     registration = call.services.registration
     if params.kind == "guest":
+        call.charge(limit=Limit.REGISTRATION)
         return _registered(await registration.register_guest(body.initial_device_display_name))
     choice = DeviceChoice(
         device_id=body.device_id,
@@ -46,16 +49,28 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     if body.guest_access_token is not None:
         guest = await call.services.sessions.authenticate(body.guest_access_token)
         registration.check_guest(guest, body.username)
-        uia_session = await authorise(call, body.auth, flows=flows)
-        proof = await _proof(call, uia_session, request)
+        proof = await _authorised(call, body.auth, flows, request)
         user_id, session = await registration.upgrade_guest(guest, body.password, wanted, proof)
     else:
         if body.username is not None:
             await registration.check_available(body.username)
-        uia_session = await authorise(call, body.auth, flows=flows)
-        proof = await _proof(call, uia_session, request)
+        proof = await _authorised(call, body.auth, flows, request)
         user_id, session = await registration.register(body.username, body.password, wanted, proof=proof)
     return _made(call, user_id, session)
+
+
+async def _authorised(call: Call, auth: dict[str, Any] | None, flows: list[Flow], request: bytes) -> Proof:
+    """Let the caller make an account, once they have been through a flow.
+
+    Only accounts are charged to that budget: a client asks again and again whether a stage is complete
+    that is done elsewhere. Where nothing is left of it, no stage is gone through for nothing.
+    """
+    if auth is not None:
+        call.check_budget(Limit.REGISTRATION)
+    uia_session = await authorise(call, auth, flows=flows)
+    proof = await _proof(call, uia_session, request)
+    call.charge(limit=Limit.REGISTRATION)
+    return proof
 
 
 async def _proof(call: Call, uia_session: str, request: bytes) -> Proof:
@@ -73,6 +88,8 @@ async def _register_for_appservice(
     appservice = require_appservice(call)
     if body.username is None:
         raise MissingParam("username is missing")
+    if appservice.rate_limited:
+        call.charge(limit=Limit.REGISTRATION)
     registration = call.services.registration
     user_id, session = await registration.register_for_appservice(appservice.id, body.username, choice)
     return _made(call, user_id, session)

@@ -5,15 +5,19 @@ from palpo.api.suspension import refuse_suspended
 from palpo.services.room_creation import NewRoom, StateDraft
 from palpo.services.third_party_invites import Address
 from palpo.wire.client import room_creation as wire
-from palpo.wire.endpoint import NoParams
+from palpo.wire.endpoint import Limit, NoParams
 
 handlers = Handlers()
+INVITES_FOR_ONE = 20
+"""Invitations that cost as much as a room."""
 
 
 @handlers.serves(wire.create_room)
 async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wire.RoomCreated:
     """POST /createRoom."""
     refuse_suspended(call)
+    call.charge(len(body.invite or ()) // INVITES_FOR_ONE)
+    call.charge(len(body.invite_3pid or ()), Limit.THIRD_PARTY)
     third_party_invites = call.services.third_party_invites
     found, pending = await third_party_invites.find_all([_address(item) for item in body.invite_3pid or ()])
     published = body.visibility == "public"

@@ -8,6 +8,8 @@ from palpo.wire.client import sliding_sync as wire
 PRESENCES = ("offline", "online", "unavailable")
 
 handlers = Handlers()
+NEW_CONNECTION = 10
+"""What a request costs more that begins anew."""
 
 
 @handlers.serves(wire.sliding_sync)
@@ -16,6 +18,8 @@ async def sliding_sync(
 ) -> wire.SlidingSyncResponse:
     """POST /sync: also says that the user is there."""
     services, requester = call.services, call.requester
+    if params.pos is None:
+        call.charge(NEW_CONNECTION)
     request = parse_request(requester.user_id, params, body)
     set_presence = params.set_presence or body.set_presence
     if set_presence is not None and set_presence not in PRESENCES:

@@ -7,12 +7,16 @@ from palpo.wire.client import sync as wire
 from palpo.wire.endpoint import NoBody
 
 handlers = Handlers()
+FROM_THE_BEGINNING = 20
+"""What a sync costs more that tells everything."""
 
 
 @handlers.serves(wire.sync)
 async def sync(call: Call, params: wire.SyncParams, body: NoBody) -> wire.SyncResponse:
     """GET /sync: also says that the user is there."""
     services, requester = call.services, call.requester
+    if params.since is None:
+        call.charge(FROM_THE_BEGINNING)
     filter_ = await services.sync_filters.get(requester.user_id, params.filter)
     await services.presence.touch(requester.user_id, requester.device_id, params.set_presence, params.timeout)
     request = SyncRequest(

@@ -4,9 +4,11 @@ from palpo.api.call import Call, Handlers
 from palpo.api.pieces import Pieces
 from palpo.services.to_device import check_users
 from palpo.wire.client import to_device as wire
-from palpo.wire.endpoint import Empty
+from palpo.wire.endpoint import Empty, Limit
 
 handlers = Handlers()
+MESSAGES_FOR_ONE = 20
+"""Messages that cost as much as a request."""
 
 MESSAGES = Pieces[wire.DeviceMessages](wire.DeviceMessages)
 
@@ -16,5 +18,7 @@ async def send_to_device(call: Call, params: wire.SendToDeviceParams, body: wire
     """PUT /sendToDevice/{eventType}/{txnId}."""
     check_users(len(body.messages))
     messages = {user_id: by_device async for user_id, by_device in MESSAGES.each(body.messages)}
-    await call.services.to_device.send(call.requester, params.event_type, params.txn_id, messages)
+    call.charge(sum(map(len, messages.values())) // MESSAGES_FOR_ONE)
+    size = await call.services.to_device.send(call.requester, params.event_type, params.txn_id, messages)
+    call.debit(size, Limit.WRITTEN)
     return Empty()

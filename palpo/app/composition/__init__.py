@@ -32,6 +32,7 @@ class Composition(SyncServices):
             wakeups=self.wakeups,
             background=self.background,
             caches=self.caches,
+            quotas=self.quotas,
             sessions=self.sessions,
             waiting=self.waiting,
             appservices=self.appservices,

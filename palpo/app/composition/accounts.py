@@ -30,17 +30,26 @@ from palpo.services.logins import Logins
 from palpo.services.openid import OpenId
 from palpo.services.passwords import FailedLogins, Passwords
 from palpo.services.profiles import Profiles
+from palpo.services.quotas import Quotas
 from palpo.services.registration import Registration
 from palpo.services.registration_tokens import RegistrationTokens
 from palpo.services.server_keys import ServerKeys
 from palpo.services.sessions import Sessions
 from palpo.services.threepids import ThirdPartyIds
 from palpo.services.to_device import ToDevice
+from palpo.services.to_device_backlogs import ToDeviceBacklogs
 from palpo.services.waiting import Waiting
 
 
 class AccountServices(Base):
     """Who has an account, and who is asking."""
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        unlimited = [item for item in self.registrations if not item.rate_limited]
+        return Quotas(
+            self.config, self.db, exempt=lambda user_id: any(item.owns_user(user_id) for item in unlimited)
+        )
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -52,7 +61,7 @@ class AccountServices(Base):
 
     @cached_property
     def device_removal(self) -> DeviceRemoval:
-        return DeviceRemoval()
+        return DeviceRemoval(self.quotas)
 
     @cached_property
     def last_seen(self) -> LastSeen:
@@ -123,11 +132,18 @@ class AccountServices(Base):
 
     @cached_property
     def keys(self) -> Keys:
-        return Keys(self.db, self.wakeups, self.caches, server_name=self.server_name)
+        return Keys(self.db, self.wakeups, self.caches, self.quotas, server_name=self.server_name)
 
     @cached_property
     def to_device(self) -> ToDevice:
-        return ToDevice(self.db, self.clock, self.wakeups, self.caches, server_name=self.server_name)
+        return ToDevice(
+            self.db,
+            self.clock,
+            self.wakeups,
+            self.caches,
+            ToDeviceBacklogs(self.quotas),
+            server_name=self.server_name,
+        )
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -164,15 +180,15 @@ class AccountServices(Base):
 
     @cached_property
     def dehydrated_devices(self) -> DehydratedDevices:
-        return DehydratedDevices(self.db, self.clock, self.device_removal)
+        return DehydratedDevices(self.db, self.clock, self.device_removal, self.quotas)
 
     @cached_property
     def cross_signing(self) -> CrossSigning:
-        return CrossSigning(self.db)
+        return CrossSigning(self.db, self.quotas)
 
     @cached_property
     def key_backups(self) -> KeyBackups:
-        return KeyBackups(self.db)
+        return KeyBackups(self.db, self.quotas)
 
     @cached_property
     def openid(self) -> OpenId:

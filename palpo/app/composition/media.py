@@ -37,13 +37,14 @@ class MediaServices(UserDataServices):
             self.blobs,
             self.images,
             NoRemoteMedia(),
+            self.quotas,
             server_name=self.server_name,
             random_id=random_id,
         )
 
     @cached_property
     def media_cleanup(self) -> MediaCleanup:
-        return MediaCleanup(self.db, self.clock, self.blobs)
+        return MediaCleanup(self.db, self.clock, self.blobs, self.quotas)
 
     @cached_property
     def health(self) -> Health:
@@ -58,5 +59,6 @@ class MediaServices(UserDataServices):
             self.http,
             self.blobs,
             self.images,
+            self.quotas,
             server_name=self.server_name,
         )

@@ -18,7 +18,7 @@ class PushServices(MediaServices):
 
     @cached_property
     def pushers(self) -> Pushers:
-        return Pushers(self.db, self.clock, self.config.push, email=self.mailer is not None)
+        return Pushers(self.db, self.clock, self.config.push, self.quotas, email=self.mailer is not None)
 
     @cached_property
     def push_judge(self) -> PushJudge:

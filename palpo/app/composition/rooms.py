@@ -124,6 +124,7 @@ class RoomServices(AccountServices):
             self.room_access,
             self.room_writer,
             self.appservices,
+            self.quotas,
             server_name=self.server_name,
         )
 
@@ -230,7 +231,13 @@ class RoomServices(AccountServices):
     @cached_property
     def reports(self) -> Reports:
         return Reports(
-            self.db, self.clock, self.events, self.room_heads, self.room_access, server_name=self.server_name
+            self.db,
+            self.clock,
+            self.events,
+            self.room_heads,
+            self.room_access,
+            self.quotas,
+            server_name=self.server_name,
         )
 
     @cached_property

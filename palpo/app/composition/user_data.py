@@ -35,7 +35,7 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def account_data(self) -> AccountData:
-        return AccountData(self.db, self.wakeups, self.push_rules, self.caches)
+        return AccountData(self.db, self.wakeups, self.push_rules, self.caches, self.quotas)
 
     @cached_property
     def client_events(self) -> ClientEvents:
@@ -57,7 +57,7 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def filters(self) -> Filters:
-        return Filters(self.db, self.caches)
+        return Filters(self.db, self.caches, self.quotas)
 
     @cached_property
     def receipts(self) -> Receipts:
@@ -111,7 +111,7 @@ class UserDataServices(RoomServices):
 
     @cached_property
     def thread_subscriptions(self) -> ThreadSubscriptions:
-        subscriptions = ThreadSubscriptions(self.db, self.events, self.visibility, self.wakeups)
+        subscriptions = ThreadSubscriptions(self.db, self.events, self.visibility, self.wakeups, self.quotas)
         if self.config.push.thread_subscriptions:
             subscriptions.before_change(self.unread.settle)
         return subscriptions

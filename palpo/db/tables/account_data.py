@@ -23,5 +23,7 @@ filters = Table(
     Column("user_id", identifier(), primary_key=True),
     Column("filter_id", identifier(), primary_key=True),
     Column("filter", blob(), nullable=False),
+    Column("position", integer()),
 )
-"""``filter_id`` is a digest of ``filter``, so that the same filter is stored once."""
+"""``filter_id`` is a digest of ``filter``, so that the same filter is stored once. ``position`` is when: it
+is NULL for those from before that was noted, which count as the oldest."""

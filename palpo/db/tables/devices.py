@@ -22,9 +22,11 @@ to_device_messages = Table(
     Column("user_id", identifier(), nullable=False),
     Column("device_id", identifier(), nullable=False),
     Column("event", blob(), nullable=False),
+    Column("sender", identifier(), nullable=False, server_default=""),
     Index("ix_to_device_messages_user_id_device_id_position", "user_id", "device_id", "position"),
 )
-"""What each device has not yet acknowledged. ``event`` is JSON as clients see it."""
+"""What each device has not yet acknowledged. ``event`` is JSON as clients see it.
+``sender`` is empty for what came before that was noted."""
 
 to_device_transactions = Table(
     "to_device_transactions",

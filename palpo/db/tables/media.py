@@ -35,7 +35,9 @@ media_thumbnails = Table(
     Column("sha256", digest(32), nullable=False),
     Column("size", integer(), nullable=False),
     Column("content_type", identifier(), nullable=False),
+    Column("created_ts", integer(), nullable=False, server_default="0"),
     Index("ix_media_thumbnails_sha256", "sha256"),
+    Index("ix_media_thumbnails_created_ts", "created_ts"),
 )
 """Thumbnails by the SHA-256 of what they were made from and by variant: ``crop-96x96``,
 ``scale-320x240-animated``."""

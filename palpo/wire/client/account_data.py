@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, Response, client
 
 
 class Global(Params, frozen=True):
@@ -53,6 +53,7 @@ set_account_data: Endpoint[Global, Json, Empty] = Endpoint(
     method="PUT",
     paths=client(GLOBAL),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Global,
     body=Json,
 )
@@ -71,6 +72,7 @@ delete_account_data: Endpoint[Global, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=(DELETION + GLOBAL,),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Global,
 )
 
@@ -79,6 +81,7 @@ set_account_data_per_room: Endpoint[OfRoom, Json, Empty] = Endpoint(
     method="PUT",
     paths=client(OF_ROOM),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=OfRoom,
     body=Json,
 )
@@ -97,6 +100,7 @@ delete_account_data_per_room: Endpoint[OfRoom, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=(DELETION + OF_ROOM,),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=OfRoom,
 )
 
@@ -114,6 +118,7 @@ set_room_tag: Endpoint[Tag, Json, Empty] = Endpoint(
     method="PUT",
     paths=client(TAGS + "/{tag}"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Tag,
     body=Json,
 )
@@ -123,5 +128,6 @@ delete_room_tag: Endpoint[Tag, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=client(TAGS + "/{tag}"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Tag,
 )

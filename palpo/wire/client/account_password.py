@@ -20,6 +20,6 @@ change_password: Endpoint[NoParams, ChangePassword, Empty] = Endpoint(
     method="POST",
     paths=client("/account/password"),
     auth=Auth.OPTIONAL,
-    limit=Limit.LOGIN,
+    limit=Limit.INTERACTIVE,
     body=ChangePassword,
 )

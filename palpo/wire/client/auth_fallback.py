@@ -18,7 +18,7 @@ get_auth_fallback: Endpoint[FallbackParams, NoBody, Stream] = Endpoint(
     method="GET",
     paths=PATHS,
     auth=Auth.NONE,
-    limit=Limit.DEFAULT,
+    limit=Limit.INTERACTIVE,
     params=FallbackParams,
     response=Stream,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Json, NoBody, NoParams, Params, Response
+from palpo.wire.endpoint import Auth, Body, Endpoint, Json, Limit, NoBody, NoParams, Params, Response
 
 PATHS = ("/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device",)
 
@@ -64,6 +64,7 @@ put_dehydrated_device: Endpoint[NoParams, NewDehydratedDevice, DehydratedDeviceI
     method="PUT",
     paths=PATHS,
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     body=NewDehydratedDevice,
     response=DehydratedDeviceId,
 )
@@ -81,6 +82,7 @@ delete_dehydrated_device: Endpoint[NoParams, NoBody, DehydratedDeviceId] = Endpo
     method="DELETE",
     paths=PATHS,
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     response=DehydratedDeviceId,
 )
 

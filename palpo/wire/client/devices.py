@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, NoBody, NoParams, Params, Response, client
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response, client
 
 
 class DeviceParams(Params, frozen=True):
@@ -69,6 +69,7 @@ update_device: Endpoint[DeviceParams, DeviceUpdate, Empty] = Endpoint(
     method="PUT",
     paths=client("/devices/{device_id}"),
     auth=Auth.GUEST,
+    limit=Limit.SETTINGS,
     params=DeviceParams,
     body=DeviceUpdate,
 )
@@ -78,6 +79,7 @@ delete_device: Endpoint[DeviceParams, DeviceDeletion, Empty] = Endpoint(
     method="DELETE",
     paths=client("/devices/{device_id}"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=DeviceParams,
     body=DeviceDeletion,
 )
@@ -87,5 +89,6 @@ delete_devices: Endpoint[NoParams, DevicesDeletion, Empty] = Endpoint(
     method="POST",
     paths=client("/delete_devices"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     body=DevicesDeletion,
 )

@@ -121,7 +121,7 @@ post_room_keys_version: Endpoint[NoParams, NewBackup, NewBackupVersion] = Endpoi
     method="POST",
     paths=_paths("/version"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     body=NewBackup,
     response=NewBackupVersion,
 )
@@ -131,7 +131,7 @@ get_room_keys_version_current: Endpoint[NoParams, NoBody, BackupInfo] = Endpoint
     method="GET",
     paths=_paths("/version"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     response=BackupInfo,
 )
 
@@ -140,7 +140,7 @@ get_room_keys_version: Endpoint[VersionParams, NoBody, BackupInfo] = Endpoint(
     method="GET",
     paths=_paths("/version/{version}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=VersionParams,
     response=BackupInfo,
 )
@@ -150,7 +150,7 @@ put_room_keys_version: Endpoint[VersionParams, BackupUpdate, Empty] = Endpoint(
     method="PUT",
     paths=_paths("/version/{version}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=VersionParams,
     body=BackupUpdate,
 )
@@ -160,7 +160,7 @@ delete_room_keys_version: Endpoint[VersionParams, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=_paths("/version/{version}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=VersionParams,
 )
 
@@ -169,7 +169,7 @@ put_room_key_by_session_id: Endpoint[SessionParams, KeyBackupData, RoomKeysUpdat
     method="PUT",
     paths=_paths("/keys/{room_id}/{session_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=SessionParams,
     body=KeyBackupData,
     response=RoomKeysUpdated,
@@ -180,7 +180,7 @@ get_room_key_by_session_id: Endpoint[SessionParams, NoBody, StoredKeyBackupData]
     method="GET",
     paths=_paths("/keys/{room_id}/{session_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=SessionParams,
     response=StoredKeyBackupData,
 )
@@ -190,7 +190,7 @@ delete_room_key_by_session_id: Endpoint[SessionParams, NoBody, RoomKeysUpdated] 
     method="DELETE",
     paths=_paths("/keys/{room_id}/{session_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=SessionParams,
     response=RoomKeysUpdated,
 )
@@ -200,7 +200,7 @@ put_room_keys_by_room_id: Endpoint[RoomParams, RoomKeyBackup, RoomKeysUpdated] =
     method="PUT",
     paths=_paths("/keys/{room_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=RoomParams,
     body=RoomKeyBackup,
     response=RoomKeysUpdated,
@@ -212,7 +212,7 @@ get_room_keys_by_room_id: Endpoint[RoomParams, NoBody, Json] = Endpoint(
     method="GET",
     paths=_paths("/keys/{room_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=RoomParams,
     response=dict,
 )
@@ -222,7 +222,7 @@ delete_room_keys_by_room_id: Endpoint[RoomParams, NoBody, RoomKeysUpdated] = End
     method="DELETE",
     paths=_paths("/keys/{room_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=RoomParams,
     response=RoomKeysUpdated,
 )
@@ -232,7 +232,7 @@ put_room_keys: Endpoint[VersionParams, KeyBackup, RoomKeysUpdated] = Endpoint(
     method="PUT",
     paths=_paths("/keys"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=VersionParams,
     body=KeyBackup,
     response=RoomKeysUpdated,
@@ -244,7 +244,7 @@ get_room_keys: Endpoint[VersionParams, NoBody, Json] = Endpoint(
     method="GET",
     paths=_paths("/keys"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=VersionParams,
     response=dict,
 )
@@ -254,7 +254,7 @@ delete_room_keys: Endpoint[VersionParams, NoBody, RoomKeysUpdated] = Endpoint(
     method="DELETE",
     paths=_paths("/keys"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.BACKUP,
     params=VersionParams,
     response=RoomKeysUpdated,
 )

@@ -105,7 +105,7 @@ upload_keys: Endpoint[NoParams, KeysUpload, KeysUploaded] = Endpoint(
     method="POST",
     paths=client("/keys/upload"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
+    limit=Limit.KEYS,
     body=KeysUpload,
     response=KeysUploaded,
 )
@@ -115,7 +115,7 @@ query_keys: Endpoint[NoParams, KeysQuery, KeysQueried] = Endpoint(
     method="POST",
     paths=client("/keys/query"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
+    limit=Limit.KEYS,
     body=KeysQuery,
     response=KeysQueried,
 )
@@ -125,7 +125,7 @@ claim_keys: Endpoint[NoParams, KeysClaim, KeysClaimed] = Endpoint(
     method="POST",
     paths=client("/keys/claim"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
+    limit=Limit.KEYS,
     body=KeysClaim,
     response=KeysClaimed,
 )
@@ -145,7 +145,7 @@ upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, Empty] = Endpo
     method="POST",
     paths=(*client("/keys/device_signing/upload"), "/_matrix/client/unstable/keys/device_signing/upload"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.KEYS,
     body=CrossSigningUpload,
 )
 
@@ -154,7 +154,7 @@ upload_cross_signing_signatures: Endpoint[NoParams, SignedObjects, SignaturesUpl
     method="POST",
     paths=(*client("/keys/signatures/upload"), "/_matrix/client/unstable/keys/signatures/upload"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.KEYS,
     body=SignedObjects,
     response=SignaturesUploaded,
     max_body=2048 * KIB,

@@ -107,7 +107,7 @@ get_login_flows: Endpoint[NoParams, NoBody, LoginFlows] = Endpoint(
     method="GET",
     paths=client("/login"),
     auth=Auth.NONE,
-    limit=Limit.DEFAULT,
+    limit=Limit.INTERACTIVE,
     response=LoginFlows,
 )
 

@@ -133,7 +133,7 @@ leave_room: Endpoint[Room, Reason, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/leave"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
+    limit=Limit.MESSAGE,
     params=Room,
     body=Reason,
 )
@@ -152,7 +152,7 @@ kick: Endpoint[Room, Target, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/kick"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.MESSAGE,
     params=Room,
     body=Target,
 )
@@ -162,7 +162,7 @@ ban: Endpoint[Room, Target, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/ban"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.MESSAGE,
     params=Room,
     body=Target,
 )
@@ -172,7 +172,7 @@ unban: Endpoint[Room, Target, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/unban"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.MESSAGE,
     params=Room,
     body=Target,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
 
 
 class RoomParams(Params, frozen=True):
@@ -83,6 +83,7 @@ room_initial_sync: Endpoint[RoomParams, NoBody, RoomInfo] = Endpoint(
     method="GET",
     paths=client("/rooms/{room_id}/initialSync"),
     auth=Auth.GUEST,
+    limit=Limit.SYNC,
     params=RoomParams,
     response=RoomInfo,
 )
@@ -92,6 +93,7 @@ initial_sync: Endpoint[InitialSyncParams, NoBody, InitialSync] = Endpoint(
     method="GET",
     paths=client("/initialSync"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SYNC,
     params=InitialSyncParams,
     response=InitialSync,
     deprecated=True,
@@ -103,6 +105,7 @@ get_events: Endpoint[EventsParams, NoBody, Events] = Endpoint(
     method="GET",
     paths=client("/events"),
     auth=Auth.GUEST,
+    limit=Limit.SYNC,
     params=EventsParams,
     response=Events,
     deprecated=True,

@@ -34,7 +34,7 @@ set_presence: Endpoint[User, SetPresence, Empty] = Endpoint(
     method="PUT",
     paths=client("/presence/{user_id}/status"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.EPHEMERAL,
     params=User,
     body=SetPresence,
 )

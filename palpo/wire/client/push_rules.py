@@ -99,7 +99,7 @@ set_push_rule: Endpoint[PlacedRule, Json, Empty] = Endpoint(
     method="PUT",
     paths=client(RULE),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.SETTINGS,
     params=PlacedRule,
     body=Json,
 )
@@ -109,6 +109,7 @@ delete_push_rule: Endpoint[Rule, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=client(RULE),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Rule,
 )
 
@@ -126,6 +127,7 @@ set_push_rule_enabled: Endpoint[Rule, SetEnabled, Empty] = Endpoint(
     method="PUT",
     paths=client(RULE + "/enabled"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Rule,
     body=SetEnabled,
 )
@@ -144,6 +146,7 @@ set_push_rule_actions: Endpoint[Rule, SetActions, Empty] = Endpoint(
     method="PUT",
     paths=client(RULE + "/actions"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Rule,
     body=SetActions,
 )

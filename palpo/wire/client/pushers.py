@@ -63,6 +63,6 @@ post_pusher: Endpoint[NoParams, SetPusher, Empty] = Endpoint(
     method="POST",
     paths=client("/pushers/set"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.SETTINGS,
     body=SetPusher,
 )

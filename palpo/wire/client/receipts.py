@@ -34,7 +34,7 @@ post_receipt: Endpoint[ReceiptParams, Json, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/receipt/{receipt_type}/{event_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.EPHEMERAL,
     params=ReceiptParams,
     body=Json,
 )
@@ -44,7 +44,7 @@ set_read_marker: Endpoint[Room, Markers, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/read_markers"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.EPHEMERAL,
     params=Room,
     body=Markers,
 )

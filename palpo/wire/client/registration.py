@@ -86,7 +86,7 @@ register: Endpoint[RegisterParams, Register, Registered] = Endpoint(
     method="POST",
     paths=client("/register"),
     auth=Auth.NONE,
-    limit=Limit.REGISTRATION,
+    limit=Limit.INTERACTIVE,
     params=RegisterParams,
     body=Register,
     response=Registered,
@@ -97,7 +97,7 @@ check_username_availability: Endpoint[UsernameParams, NoBody, Available] = Endpo
     method="GET",
     paths=client("/register/available"),
     auth=Auth.NONE,
-    limit=Limit.DEFAULT,
+    limit=Limit.INTERACTIVE,
     params=UsernameParams,
     response=Available,
 )
@@ -107,7 +107,7 @@ registration_token_validity: Endpoint[TokenParams, NoBody, Validity] = Endpoint(
     method="GET",
     paths=client("/register/m.login.registration_token/validity", "v1"),
     auth=Auth.NONE,
-    limit=Limit.REGISTRATION,
+    limit=Limit.ATTEMPT,
     params=TokenParams,
     response=Validity,
 )
@@ -119,7 +119,7 @@ get_nonce: Endpoint[NoParams, NoBody, Nonce] = Endpoint(
     method="GET",
     paths=(SHARED_SECRET_PATH,),
     auth=Auth.NONE,
-    limit=Limit.REGISTRATION,
+    limit=Limit.INTERACTIVE,
     response=Nonce,
 )
 

@@ -42,7 +42,7 @@ report_room: Endpoint[Room, Report, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/report", unstable=("org.matrix.msc4151",)),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.REPORT,
     params=Room,
     body=Report,
 )
@@ -52,7 +52,7 @@ report_event: Endpoint[EventOfRoom, EventReport, Empty] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/report/{event_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.REPORT,
     params=EventOfRoom,
     body=EventReport,
 )
@@ -62,7 +62,7 @@ report_user: Endpoint[User, Report, Empty] = Endpoint(
     method="POST",
     paths=client("/users/{user_id}/report", unstable=("org.matrix.msc4260",)),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.REPORT,
     params=User,
     body=Report,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from palpo.wire.client.room_overviews import PublishedRoom
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, client
 
 Visibility = Literal["public", "private"]
 
@@ -95,6 +95,7 @@ set_room_visibility_on_directory: Endpoint[Room, SetVisibility, Empty] = Endpoin
     method="PUT",
     paths=client("/directory/list/room/{room_id}"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SETTINGS,
     params=Room,
     body=SetVisibility,
 )
@@ -104,6 +105,7 @@ update_appservice_room_directory_visibility: Endpoint[NetworkRoom, SetNetworkVis
     method="PUT",
     paths=client("/directory/list/appservice/{network_id}/{room_id}"),
     auth=Auth.APPSERVICE,
+    limit=Limit.SETTINGS,
     params=NetworkRoom,
     body=SetNetworkVisibility,
 )
@@ -113,6 +115,7 @@ get_public_rooms: Endpoint[PageParams, NoBody, PublishedRooms] = Endpoint(
     method="GET",
     paths=client("/publicRooms"),
     auth=Auth.NONE,
+    limit=Limit.SEARCH,
     params=PageParams,
     response=PublishedRooms,
 )
@@ -122,6 +125,7 @@ query_public_rooms: Endpoint[ServerParams, Query, PublishedRooms] = Endpoint(
     method="POST",
     paths=client("/publicRooms"),
     auth=Auth.ACCESS_TOKEN,
+    limit=Limit.SEARCH,
     params=ServerParams,
     body=Query,
     response=PublishedRooms,

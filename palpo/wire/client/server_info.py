@@ -95,6 +95,7 @@ get_versions: Endpoint[NoParams, NoBody, Versions] = Endpoint(
     method="GET",
     paths=("/_matrix/client/versions",),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     response=Versions,
 )
 
@@ -112,6 +113,7 @@ get_wellknown: Endpoint[NoParams, NoBody, Discovery] = Endpoint(
     method="GET",
     paths=("/.well-known/matrix/client",),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     response=Discovery,
 )
 
@@ -120,6 +122,7 @@ get_wellknown_support: Endpoint[NoParams, NoBody, Support] = Endpoint(
     method="GET",
     paths=("/.well-known/matrix/support",),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     response=Support,
 )
 
@@ -128,6 +131,7 @@ get_wellknown_policy: Endpoint[NoParams, NoBody, PolicyServer] = Endpoint(
     method="GET",
     paths=("/.well-known/matrix/policy_server",),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     response=PolicyServer,
 )
 
@@ -136,6 +140,7 @@ get_wellknown_server: Endpoint[NoParams, NoBody, ServerDelegation] = Endpoint(
     method="GET",
     paths=("/.well-known/matrix/server",),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     response=ServerDelegation,
     api="server-server",
 )

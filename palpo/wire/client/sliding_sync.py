@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from palpo.wire.client.thread_subscriptions import Subscribed, Unsubscribed
-from palpo.wire.endpoint import Auth, Body, Endpoint, Params, Response
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Params, Response
 
 PREFIX = "/_matrix/client/unstable/org.matrix.simplified_msc3575"
 THREAD_SUBSCRIPTIONS = "io.element.msc4308.thread_subscriptions"
@@ -238,6 +238,7 @@ sliding_sync: Endpoint[SlidingSyncParams, SlidingSyncBody, SlidingSyncResponse] 
     method="POST",
     paths=(f"{PREFIX}/sync",),
     auth=Auth.GUEST,
+    limit=Limit.SYNC,
     params=SlidingSyncParams,
     body=SlidingSyncBody,
     response=SlidingSyncResponse,

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
 
 
 class SyncParams(Params, frozen=True):
@@ -126,6 +126,7 @@ sync: Endpoint[SyncParams, NoBody, SyncResponse] = Endpoint(
     method="GET",
     paths=client("/sync"),
     auth=Auth.GUEST,
+    limit=Limit.SYNC,
     params=SyncParams,
     response=SyncResponse,
 )

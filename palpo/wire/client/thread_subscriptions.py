@@ -77,7 +77,7 @@ put_thread_subscription: Endpoint[ThreadParams, Subscribe, Empty] = Endpoint(
     method="PUT",
     paths=_PATHS,
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.SETTINGS,
     params=ThreadParams,
     body=Subscribe,
 )
@@ -87,7 +87,7 @@ delete_thread_subscription: Endpoint[ThreadParams, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=_PATHS,
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.SETTINGS,
     params=ThreadParams,
 )
 

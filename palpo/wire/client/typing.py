@@ -24,7 +24,7 @@ set_typing: Endpoint[TypingParams, SetTyping, Empty] = Endpoint(
     method="PUT",
     paths=client("/rooms/{room_id}/typing/{user_id}"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.EPHEMERAL,
     params=TypingParams,
     body=SetTyping,
 )

@@ -32,7 +32,7 @@ search_user_directory: Endpoint[NoParams, Search, Results] = Endpoint(
     method="POST",
     paths=client("/user_directory/search"),
     auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
+    limit=Limit.SEARCH,
     body=Search,
     response=Results,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.wire.client.filters import Filter
-from palpo.wire.endpoint import Auth, Endpoint, Json, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, client
 
 
 class User(Params, frozen=True):
@@ -30,6 +30,7 @@ define_filter: Endpoint[User, Filter, Defined] = Endpoint(
     method="POST",
     paths=client("/user/{user_id}/filter"),
     auth=Auth.GUEST,
+    limit=Limit.SETTINGS,
     params=User,
     body=Filter,
     response=Defined,

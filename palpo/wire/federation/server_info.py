@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, NoBody, NoParams, Params, Response
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Params, Response
 
 API = "server-server"
 
@@ -33,6 +33,7 @@ get_version: Endpoint[NoParams, NoBody, Version] = Endpoint(
     method="GET",
     paths=("/_matrix/federation/v1/version",),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     response=Version,
     api=API,
 )
@@ -42,6 +43,7 @@ get_server_key: Endpoint[KeyParams, NoBody, dict[str, Any]] = Endpoint(
     method="GET",
     paths=("/_matrix/key/v2/server", "/_matrix/key/v2/server/{key_id}"),
     auth=Auth.NONE,
+    limit=Limit.NONE,
     params=KeyParams,
     response=dict[str, Any],
     api=API,

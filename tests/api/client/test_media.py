@@ -143,13 +143,14 @@ async def test_a_user_has_a_quota(tmp_path: Path) -> None:
         for _ in range(9):
             yield b"c" * 100
 
-    limits = {"max_upload_bytes": 1000, "max_user_bytes": 1500}
-    async with homeserver(tmp_path, media=limits) as server:
+    quota = {"media_bytes": {"user": 1500, "server": 0}}
+    async with homeserver(tmp_path, media={"max_upload_bytes": 1000}, quotas=quota) as server:
         alice = await server.register("alice")
         await upload(alice, b"a" * 1000)
         for content in (b"b" * 501, chunks()):
             answer = await alice.request("POST", "/media/v3/upload", content=content, status=403)
-            assert answer["errcode"] == "M_FORBIDDEN"
+            assert answer["errcode"] == "M_USER_LIMIT_EXCEEDED"
+            assert answer["info_uri"]
         await alice.request("POST", "/media/v3/upload", content=b"b" * 1001, status=413)
         path = await create(alice)
         await alice.request("PUT", f"/media/v3/upload/{path}", content=b"b" * 501, status=403)
@@ -169,7 +170,7 @@ async def test_two_uploads_cannot_share_what_is_left(tmp_path: Path) -> None:
         await arrived.wait()
         yield letter * 600
 
-    async with homeserver(tmp_path, media={"max_user_bytes": 1000}) as server:
+    async with homeserver(tmp_path, quotas={"media_bytes": {"user": 1000, "server": 0}}) as server:
         alice = await server.register("alice")
         answers = await asyncio.gather(
             *(
@@ -177,7 +178,10 @@ async def test_two_uploads_cannot_share_what_is_left(tmp_path: Path) -> None:
                 for letter in (b"a", b"b")
             )
         )
-    assert sorted(answer.get("errcode", "stored") for answer in answers) == ["M_FORBIDDEN", "stored"]
+    assert sorted(answer.get("errcode", "stored") for answer in answers) == [
+        "M_USER_LIMIT_EXCEEDED",
+        "stored",
+    ]
     assert len([path for path in (tmp_path / "media").rglob("*") if path.is_file()]) == 1
 
 

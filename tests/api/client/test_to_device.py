@@ -145,7 +145,7 @@ async def test_too_large_messages(
 
 
 async def test_a_flood_is_slowed_down(tmp_path: Path) -> None:
-    limits = {"enabled": True, "default": {"per_second": 0.001, "burst": 2}}
+    limits = {"enabled": True, "to_device": {"per_second": 0.001, "burst": 2}}
     async with homeserver(tmp_path, rate_limits=limits) as server:
         alice = await server.register("alice")
         for txn_id in ("1", "2"):

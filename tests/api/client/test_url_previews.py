@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from palpo.storage.quotas import Kind
 from tests.media.images import image
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.web import Web, web
@@ -67,6 +68,19 @@ async def test_it_is_fetched_once_an_hour(allowed: Homeserver, site: Web) -> Non
     allowed.clock.advance(3_600_000)
     assert await preview(alice, url) == first
     assert len(site.requests) == 4
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(0, 1), (len(PNG) + 1000, 1), (len(PNG) - 1, 0), (1, 0)])
+async def test_where_there_is_no_place_for_images(tmp_path: Path, site: Web, limit: int, kept: int) -> None:
+    quotas = {"preview_bytes": {"user": 0, "server": limit}}
+    async with homeserver(tmp_path, quotas=quotas, **ALLOWED) as server:
+        alice = await server.register("alice")
+        for _ in range(2):
+            found = await preview(alice, site.url("/test.html"))
+            assert found["og:title"] == "The Rock"
+            assert ("og:image" in found) == bool(kept)
+        assert len([path for path in (tmp_path / "media").rglob("*") if path.is_file()]) == kept
+        assert not limit or (await server.services.quotas.used())[Kind.PREVIEW_BYTES] <= limit
 
 
 async def test_images_are_not_kept_for_ever(allowed: Homeserver, site: Web) -> None:

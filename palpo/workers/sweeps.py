@@ -1,0 +1,70 @@
+"""Forgets, once an hour, what is only of use for a while."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from palpo.db.engine import Database
+from palpo.db.errors import DatabaseError
+from palpo.db.transaction import WriteTransaction
+from palpo.storage import events, uia
+from palpo.streams.clock import Clock
+from palpo.streams.leases import Lease
+
+log = structlog.get_logger("palpo.sweeps")
+
+START_S = 300.0
+PERIOD_S = 3600.0
+BATCH = 500
+"""Rows of one unit of work, so that others write in between."""
+HOUR_MS = 3600 * 1000
+TRANSACTION_MS = 48 * HOUR_MS
+"""How long a request that has made an event is known again: a client that was offline for as long repeats
+it with the ID that it had."""
+DELAYED_MS = 14 * 24 * HOUR_MS
+"""How long it is known that a delayed event was sent: twice as long as the event itself can be looked up."""
+
+
+class Sweeper:
+    """Sweeps tables whose rows nobody deletes."""
+
+    def __init__(
+        self, db: Database, clock: Clock, *, start_s: float = START_S, period_s: float = PERIOD_S
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._start_s = start_s
+        self._period_s = period_s
+
+    async def run(self, _lease: Lease) -> None:
+        """Sweep until cancelled; one process at a time is enough."""
+        pause_s = self._start_s
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                forgotten = await self.sweep()
+            except (DatabaseError, OSError) as error:
+                log.warning("sweep_failed", error=str(error))
+            else:
+                log.info("swept", rows=forgotten)
+            pause_s = self._period_s
+
+    async def sweep(self) -> int:
+        """Forget what is old; how many rows."""
+        now = self._clock.now_ms()
+        total = 0
+        for before_ts, delayed in ((now - TRANSACTION_MS, False), (now - DELAYED_MS, True)):
+            forgotten = BATCH
+            while forgotten == BATCH:
+                forgotten = await self._transactions(before_ts, delayed)
+                total += forgotten
+        await self._db.write(lambda tx: uia.prune(tx, before_ts=now - HOUR_MS))
+        return total
+
+    async def _transactions(self, before_ts: int, delayed: bool) -> int:
+        async def unit(tx: WriteTransaction) -> int:
+            return await events.forget_transactions(tx, before_ts=before_ts, delayed=delayed, limit=BATCH)
+
+        return await self._db.write(unit)
