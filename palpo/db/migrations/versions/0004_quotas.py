@@ -78,8 +78,8 @@ def upgrade() -> None:
     op.execute("DELETE FROM quota_usage")
     for kind, amount, source in COUNTED:
         op.execute(
-            f"INSERT INTO quota_usage (kind, user_id, amount) SELECT '{kind}', user_id, {amount} FROM {source}"
-            " GROUP BY user_id"
+            f"INSERT INTO quota_usage (kind, user_id, amount) SELECT '{kind}', user_id, {amount}"
+            f" FROM {source} GROUP BY user_id"
         )
     op.execute(
         "INSERT INTO quota_usage (kind, user_id, amount) SELECT kind, '', summed FROM"
