@@ -3,11 +3,11 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_quotas"
-down_revision = "0003_appservices"
+revision = "0005_quotas"
+down_revision = "0004_uia"
 branch_labels = None
 depends_on = None
-schema = "dce0f328e73a2f23"
+schema = "86f025902f89983b"
 """The hash of the tables that it leads to."""
 
 
