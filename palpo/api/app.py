@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
-from palpo.api.dispatch import Dispatcher
+from palpo.api.dispatch import CORS, Dispatcher
 from palpo.api.observability import health, metrics
 from palpo.api.services import Services
 
@@ -41,4 +41,5 @@ async def _refused(error: HTTPException) -> Response:
     else:
         body, status = '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}', error.code or 404
     kept = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    kept |= {name.decode(): value.decode() for name, value in CORS}
     return Response(body, status=status, headers=kept, content_type="application/json")

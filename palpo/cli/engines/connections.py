@@ -14,7 +14,7 @@ from palpo.api.dispatch import CORS
 from palpo.api.limits import origin
 from palpo.config.model import HttpConfig
 
-LINGER_SECONDS = 30.0
+LINGER_SECONDS = 60.0
 """How long the rest of a body is read and dropped after the answer, altogether …"""
 LINGER_QUIET_SECONDS = 5.0
 """… and while nothing of it arrives."""

@@ -28,6 +28,7 @@ import h2.exceptions
 import h11
 import structlog
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
@@ -43,6 +44,7 @@ from palpo.cli.engines.connections import (
     BACKLOG,
     HANDSHAKE_SECONDS,
     LINGER_BYTES,
+    LINGER_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
     Timing,
@@ -50,8 +52,11 @@ from palpo.cli.engines.connections import (
 )
 from palpo.config.model import HttpConfig
 
-INBOX_LENGTH = 4
-"""Pieces of a body that wait for the application; what comes then is not read from the network."""
+STREAM_WINDOW = 128 * 1024
+CONNECTION_WINDOW = 1024 * 1024
+"""How much of bodies a client sends on HTTP/2 before it has to wait for word that it was taken."""
+INBOX_BYTES = STREAM_WINDOW
+"""How much of a body waits for the application; what comes then is not read from the network."""
 MAX_STREAMS = 100
 MAX_RUNNING = 2 * MAX_STREAMS
 """Requests of one connection that are being answered: streams that were reset are among them."""
@@ -64,6 +69,7 @@ class Inbox:
     def __init__(self, on_wanted: Callable[[], Awaitable[None]]) -> None:
         self._on_wanted = on_wanted
         self._messages: deque[dict[str, Any]] = deque()
+        self._size = 0
         self._changed = asyncio.Event()
         self._gone = False
 
@@ -72,10 +78,11 @@ class Inbox:
         if message["type"] == "http.disconnect":
             self.close()
             return
-        while len(self._messages) >= INBOX_LENGTH and not self._gone:
+        while self._size >= INBOX_BYTES and not self._gone:
             await self._change()
         if not self._gone:
             self._messages.append(message)
+            self._size += len(message["body"])
             self._changed.set()
 
     async def get(self) -> dict[str, Any]:
@@ -87,7 +94,9 @@ class Inbox:
                 return {"type": "http.disconnect"}
             await self._change()
         self._changed.set()
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        self._size -= len(message["body"])
+        return message
 
     async def _change(self) -> None:
         self._changed.clear()
@@ -155,6 +164,14 @@ class Http1(H11Protocol):
         """Whether there is more of a request to come, so that a close would lose the answer to it."""
         return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
 
+    async def handle(self, event: Any) -> None:
+        if isinstance(event, RawData) and self.stream is None and not self.connection.trailing_data[0]:
+            # RFC 9112, 2.2: empty lines before a request.
+            event = RawData(data=event.data.lstrip(b"\r\n"))
+            if not event.data:
+                return
+        await super().handle(event)
+
     async def stream_send(self, event: Any) -> None:
         early = self.connection.their_state is h11.SEND_BODY
         if early and isinstance(event, Response) and event.status_code >= 200:
@@ -178,18 +195,13 @@ class Http1(H11Protocol):
             if isinstance(event, h11.Request):
                 await self.send(Updated(idle=False))
                 await self._check_protocol(event)
-                target = _origin_form(event.target)
-                if target is None:
-                    await self._send_error_response(400)
+                try:
+                    request = _acceptable(event)
+                except h11.RemoteProtocolError as error:
+                    await self._send_error_response(error.error_status_hint)
                     await self.send(Closed())
                     return
-                event = h11.Request(
-                    method=event.method,
-                    headers=event.headers,
-                    target=target,
-                    http_version=event.http_version,
-                )
-                await self._create_stream(event)
+                await self._create_stream(request)
             elif event is h11.PAUSED:
                 await self.can_read.clear()
                 await self.can_read.wait()
@@ -217,7 +229,15 @@ class Http2(H2Protocol):
     def __init__(self, *values: Any, send_seconds: float) -> None:
         super().__init__(*values)
         self._send_seconds = send_seconds
-        self._dropped: dict[int, int] = {}
+        self._dropped: dict[int, tuple[int, float]] = {}
+        """Bytes of what is dropped, and since when, by stream."""
+        self.connection.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = STREAM_WINDOW
+        self.connection.local_settings.acknowledge()
+
+    async def initiate(self, *upgrade: Any) -> None:
+        await super().initiate(*upgrade)
+        self.connection.increment_flow_control_window(CONNECTION_WINDOW)
+        await self._flush()
 
     @property
     def answering(self) -> bool:
@@ -256,11 +276,13 @@ class Http2(H2Protocol):
 
     async def _drop(self, event: h2.events.DataReceived) -> None:
         """The rest of a body whose request has its answer: read for a while, so that the client sees that."""
-        dropped = self._dropped.get(event.stream_id, 0) + event.flow_controlled_length
-        self._dropped[event.stream_id] = dropped
+        now = asyncio.get_running_loop().time()
+        dropped, since = self._dropped.get(event.stream_id, (0, now))
+        dropped += event.flow_controlled_length
+        self._dropped[event.stream_id] = dropped, since
         with contextlib.suppress(h2.exceptions.ProtocolError):
             self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-            if dropped > LINGER_BYTES:
+            if dropped > LINGER_BYTES or now - since > LINGER_SECONDS:
                 del self._dropped[event.stream_id]
                 self.connection.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
         await self._flush()
@@ -291,11 +313,37 @@ class Http2(H2Protocol):
         await self._close_stream(stream_id)
 
 
+def _acceptable(request: h11.Request) -> h11.Request:
+    """A request as the other engine would take it; raises RemoteProtocolError.
+
+    Nothing is ever upgraded to another protocol, so what asks for that is left out.
+    """
+    names = {name for name, _ in request.headers}
+    if b"content-length" in names and b"transfer-encoding" in names:
+        raise h11.RemoteProtocolError("Content-Length beside Transfer-Encoding")
+    if request.http_version not in (b"1.0", b"1.1"):
+        raise h11.RemoteProtocolError("Another version of HTTP")
+    size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+    if size > MAX_HEAD_BYTES:
+        raise h11.RemoteProtocolError("Too long a head", error_status_hint=431)
+    target = _origin_form(request.target)
+    if target is None:
+        raise h11.RemoteProtocolError("No target of this server's")
+    if target == request.target and b"upgrade" not in names:
+        return request
+    return h11.Request(
+        method=request.method,
+        headers=[(name, value) for name, value in request.headers if name != b"upgrade"],
+        target=target,
+        http_version=request.http_version,
+    )
+
+
 def _origin_form(target: bytes) -> bytes | None:
     """The path and query of a target, which may be a whole URL (RFC 9112, 3.2.2); None for anything else."""
     try:
         text = target.decode("ascii")
-        if not text.startswith("/"):
+        if not text.startswith("/") and text != "*":
             parts = urlsplit(text)
             if parts.scheme not in ("http", "https") or not parts.netloc:
                 return None
