@@ -1,0 +1,221 @@
+"""Clients that take their time, on both engines: each thing has a time, and what they hold is bounded.
+
+The times are short here, so that the tests are; no test depends on anything being quick.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import h2.connection
+import h2.events
+import h2.settings
+import psutil
+import pytest
+
+from tests.support.engines import NAMES, Door, EnginesProcess
+from tests.support.raw_http import SECONDS, Raw, unverified
+
+MIB = 1 << 20
+TIMES: dict[str, Any] = {
+    "head_seconds": 2,
+    "keep_alive_seconds": 3,
+    "body_seconds": 2,
+    "send_seconds": 2,
+    "max_connections_per_address": 40,
+    "trusted_proxies": (),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnginesProcess]:
+    running = EnginesProcess(tmp_path_factory.mktemp("slow"), **TIMES)
+    running.start()
+    yield running
+    assert running.stop() == 0, running.log
+    assert "Traceback" not in running.log
+
+
+@pytest.fixture(params=NAMES)
+def door(request: pytest.FixtureRequest, server: EnginesProcess) -> Door:
+    return server.doors[request.param]
+
+
+def drip(raw: Raw, text: bytes) -> None:
+    """Send a byte now and then, until the server has had enough; fails if it never has."""
+    deadline = time.monotonic() + SECONDS
+    raw.socket.settimeout(0.2)
+    while time.monotonic() < deadline:
+        try:
+            raw.socket.sendall(text)
+            raw.socket.recv(65536)
+            return  # It is closed, or answered that this takes too long.
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+    raise AssertionError("it is waited for without end")
+
+
+def test_a_head_that_comes_byte_by_byte(door: Door) -> None:
+    with door.connect() as raw:
+        raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n")
+        drip(raw, b"X: y\r\n")
+    with door.connect() as raw:
+        drip(raw, b"\r\n")
+
+
+def test_a_second_head_that_comes_byte_by_byte(door: Door) -> None:
+    with door.connect() as raw:
+        raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n\nGET /")
+        assert raw.answer().status == 200
+        drip(raw, b"x")
+
+
+def test_connections_that_say_nothing(door: Door) -> None:
+    with door.connect() as raw:
+        assert raw.ended()
+    with door.connect() as raw:
+        raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n\n")
+        assert raw.answer().status == 200
+        assert raw.ended()
+
+
+def test_a_body_that_stops(door: Door, server: EnginesProcess) -> None:
+    for path, method in (("/_matrix/client/v3/createRoom", "POST"), ("/_matrix/media/v3/upload", "POST")):
+        with door.connect() as raw:
+            raw.send(
+                f"{method} {path} HTTP/1.1\nHost: x\nAuthorization: Bearer {server.token}\n"
+                "Content-Length: 60000\n\n{"
+            )
+            answer = raw.answer()
+            assert (answer.status, answer.closes) == (408, True)
+            assert answer.json()["errcode"] == "M_UNKNOWN"
+            assert raw.ended()
+
+
+def test_a_body_that_comes_byte_by_byte(door: Door, server: EnginesProcess) -> None:
+    with door.connect() as raw:
+        raw.send(
+            "POST /_matrix/client/v3/createRoom HTTP/1.1\nHost: x\nContent-Length: 60000\n"
+            f"Authorization: Bearer {server.token}\n\n"
+        )
+        drip(raw, b" ")
+
+
+def test_the_rest_of_an_answered_body_that_never_comes(door: Door) -> None:
+    with door.connect() as raw:
+        raw.send("POST /_matrix/media/v3/upload HTTP/1.1\nHost: x\nContent-Length: 10000000\n\n")
+        assert raw.answer().status == 401
+        assert raw.ended()
+
+
+def large(server: EnginesProcess, door: Door, user: str, megabytes: int) -> tuple[str, str]:
+    """A user's token, and the path of so much of their media."""
+    token = server.register(user)
+    with door.client() as client:
+        client.headers["authorization"] = f"Bearer {token}"
+        uri = client.post("/_matrix/media/v3/upload", content=b"x" * (megabytes * MIB)).json()["content_uri"]
+    return token, f"/_matrix/client/v1/media/download/{uri.removeprefix('mxc://')}"
+
+
+def test_a_response_that_nobody_reads(door: Door, server: EnginesProcess) -> None:
+    token, path = large(server, door, f"reader-{door}", 20)
+    assert server.process is not None
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    unread = []
+    for _ in range(10):
+        raw = door.connect()
+        raw.send(f"GET {path} HTTP/1.1\nHost: x\nAuthorization: Bearer {token}\n\n")
+        unread.append(raw)
+    with door.client() as client:
+        assert client.get("/_matrix/client/versions").status_code == 200
+    assert process.memory_info().rss - before < 60 * MIB
+    deadline = time.monotonic() + SECONDS
+    while still_open(process, door) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not still_open(process, door)
+    for raw in unread:
+        raw.socket.close()
+
+
+def still_open(process: psutil.Process, door: Door) -> list[Any]:
+    """The server's connections at a listener."""
+    return [
+        item
+        for item in process.net_connections("tcp")
+        if item.laddr.port == door.port and item.status == psutil.CONN_ESTABLISHED
+    ]
+
+
+class Http2:
+    """A client of HTTP/2 that takes only as much as it is told to."""
+
+    def __init__(self, door: Door) -> None:
+        context = unverified()
+        context.set_alpn_protocols(["h2"])
+        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", door.port), timeout=SECONDS))
+        self.connection = h2.connection.H2Connection()
+        self.connection.initiate_connection()
+        self.flush()
+
+    def flush(self) -> None:
+        self.socket.sendall(self.connection.data_to_send())
+
+    def request(self, path: str, token: str) -> int:
+        """Ask for something; the stream."""
+        stream_id = self.connection.get_next_available_stream_id()
+        headers = [(":method", "GET"), (":path", path), (":scheme", "https"), (":authority", "x")]
+        headers.append(("authorization", f"Bearer {token}"))
+        self.connection.send_headers(stream_id, headers, end_stream=True)
+        self.flush()
+        return stream_id
+
+    def wait_for(self, kind: type[Any]) -> Any:
+        """The next event of a kind."""
+        while True:
+            data = self.socket.recv(65536)
+            if not data:
+                raise ConnectionError("closed")
+            for event in self.connection.receive_data(data):
+                if isinstance(event, kind):
+                    return event
+            self.flush()
+
+
+def test_a_window_that_stays_closed(server: EnginesProcess) -> None:
+    door = server.doors["hypercorn-tls"]
+    token, path = large(server, door, "window", 5)
+    client = Http2(door)
+    stream_id = client.request(path, token)
+    reset = client.wait_for(h2.events.StreamReset)
+    assert reset.stream_id == stream_id
+    # The connection is still of use.
+    client.request("/_matrix/client/versions", token)
+    assert client.wait_for(h2.events.ResponseReceived)
+    client.socket.close()
+
+
+def test_an_address_has_so_many_connections(server: EnginesProcess) -> None:
+    door, other = server.doors["uvicorn"], server.doors["hypercorn"]
+    opened = [Raw((door if n % 2 else other).port) for n in range(40)]
+    with Raw(door.port) as raw:
+        assert raw.ended()
+    with Raw(other.port) as raw:
+        assert raw.ended()
+    for raw in opened:
+        raw.socket.close()
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        with Raw(door.port) as raw:
+            raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n\n")
+            try:
+                assert raw.answer().status == 200
+                return
+            except ConnectionError:
+                time.sleep(0.1)
+    raise AssertionError("there is no room again")
