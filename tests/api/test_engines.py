@@ -304,7 +304,9 @@ def test_the_socket_of_a_server_that_was_killed_is_replaced(tmp_path: Path) -> N
             with door.client() as client:
                 assert client.get("/_matrix/client/versions").status_code == 200
         assert running.stop() == 0
-        assert [raw.answer().status for raw in waiting] == [200] * len(waiting)
+        for raw in waiting:
+            assert raw.answer().status == 200
+            raw.socket.close()
         assert not any(path.exists() for path in running.unix.values())
         assert "Traceback" not in running.log
     finally:

@@ -23,6 +23,8 @@ LINGER_BYTES = 128 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 HANDSHAKE_SECONDS = 20.0
 """For TLS."""
+FAREWELL_SECONDS = 5.0
+"""How long a client may take to agree that TLS is at its end."""
 BACKLOG = 1024
 MAX_OPEN_FILES = 65_536
 OTHER_FILES = 200

@@ -42,6 +42,7 @@ from priority import MissingStreamError  # type: ignore[attr-defined]
 
 from palpo.cli.engines.connections import (
     BACKLOG,
+    FAREWELL_SECONDS,
     HANDSHAKE_SECONDS,
     LINGER_BYTES,
     LINGER_SECONDS,
@@ -519,6 +520,7 @@ class HypercornServer:
                 ssl=context,
                 backlog=BACKLOG,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                ssl_shutdown_timeout=FAREWELL_SECONDS if context else None,
             )
             self._servers.append(server)
 
@@ -528,7 +530,7 @@ class HypercornServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         loop = asyncio.get_running_loop()
-        await Connection(
+        connection = Connection(
             self._app,
             loop,
             self._config,
@@ -538,7 +540,9 @@ class HypercornServer:
             writer,
             connections=self._connections,
             http=self._http,
-        ).run()
+        )
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio's callback for this task expects none.
+            await connection.run()
 
     def tick(self) -> None:
         """The ``Date`` header is made for each response."""
@@ -552,6 +556,8 @@ class HypercornServer:
     async def finish(self) -> None:
         """End the requests that are not answered by now."""
         tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=0.5)  # What was aborted ends by itself.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

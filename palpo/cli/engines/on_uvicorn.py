@@ -29,6 +29,7 @@ from uvicorn.server import ServerState
 
 from palpo.cli.engines.connections import (
     BACKLOG,
+    FAREWELL_SECONDS,
     HANDSHAKE_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
@@ -71,6 +72,7 @@ class UvicornServer:
                 ssl=context,
                 backlog=BACKLOG,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                ssl_shutdown_timeout=FAREWELL_SECONDS if context else None,
             )
             self._servers.append(server)
 
