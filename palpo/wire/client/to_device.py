@@ -32,5 +32,5 @@ send_to_device: Endpoint[SendToDeviceParams, ToDeviceMessages, Empty] = Endpoint
     limit=Limit.TO_DEVICE,
     params=SendToDeviceParams,
     body=ToDeviceMessages,
-    max_body=2048 * KIB,
+    max_body=1024 * KIB,
 )
