@@ -6,13 +6,13 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
 from palpo import __version__
 from palpo.cli import systemd
+from palpo.cli.failures import without_password
 from palpo.cli.log_writer import LogWriter
 from palpo.cli.logs import set_level
 from palpo.config.certificates import Certificates
@@ -91,14 +91,6 @@ class Lifetime:
             set_level(config.log.level)
             log.info("reloaded", log_level=config.log.level, needs_restart=_changed(self._config, config))
         systemd.notify("READY=1")
-
-
-def without_password(url: str) -> str:
-    """A database's URL as it may be shown."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    # Put together by hand: of an empty host, urlunsplit takes the slashes away.
-    return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
 
 
 def _changed(before: Config, after: Config) -> list[str]:

@@ -12,12 +12,15 @@ from contextlib import suppress
 
 from palpo import __version__
 from palpo.cli import commands
+from palpo.cli.failures import Failure
 from palpo.config.loader import ConfigError
 from palpo.core.errors import MatrixError
 from palpo.db.errors import DatabaseError
 
 INTERRUPTED = 130
 """The exit status of what Ctrl-C ended, by the shells' custom."""
+PRIVATE_UMASK = 0o077
+"""Whatever is made here is its owner's only: there are messages in it."""
 OPTIONAL = {
     "asyncpg": "postgresql",
     "asyncmy": "mysql",
@@ -30,6 +33,7 @@ OPTIONAL = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the process's exit status: 0, 1 where it failed, 2 where it was asked wrongly."""
     _occupy_standard_descriptors()
+    os.umask(PRIVATE_UMASK)
     parser = argparse.ArgumentParser(prog="palpo", description="A Matrix homeserver")
     parser.add_argument("--version", action="version", version=f"palpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -42,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except MatrixError as error:
         return _fail(error.message)
+    except Failure as error:
+        return _fail(str(error))
     except DatabaseError as error:
         return _fail(f"The database: {error}")
     except ModuleNotFoundError as error:
@@ -52,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has enough; Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ConnectionError, TimeoutError) as error:
-        return _fail(str(error))
+    except OSError as error:
+        what = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        return _fail(what or str(error) or type(error).__name__)
     except KeyboardInterrupt:
         return INTERRUPTED
     return status

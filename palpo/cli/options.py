@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from palpo.cli.failures import database_failure
 from palpo.cli.logs import configure_logging
+from palpo.cli.waiting import wait_for_database
 from palpo.config.loader import ConfigError, load
 from palpo.config.model import Config
+from palpo.db.errors import DatabaseError
 from palpo.db.migrations.start import bring_up_to_date
 from palpo.db.sole_server import sole_server
 
@@ -40,22 +43,36 @@ def config_of(options: argparse.Namespace) -> Config:
 def prepare(config: Config) -> None:
     """Set up logging, the data folder (its owner's only, if it is new), and the database's schema.
 
-    Raises ConfigError for a folder that cannot be made, and DatabaseError.
+    Raises ConfigError for a folder that cannot be made, and Failure.
     """
     _make_folder(config)
-    bring_up_to_date(config.database_url)
+    with _told_of(config):
+        bring_up_to_date(config.database_url)
 
 
 @contextmanager
 def prepared_alone(config: Config) -> Iterator[None]:
     """``prepare`` for a server, which may be the only one on its database as long as it runs.
 
-    Raises DatabaseError where another runs, before anything is changed.
+    A database server that does not answer yet is waited for. Raises Failure where another runs, before
+    anything is changed.
     """
     _make_folder(config)
-    with sole_server(config.database_url):
-        bring_up_to_date(config.database_url)
+    wait_for_database(config)
+    with ExitStack() as alone:
+        with _told_of(config):
+            alone.enter_context(sole_server(config.database_url))
+            bring_up_to_date(config.database_url)
         yield
+
+
+@contextmanager
+def _told_of(config: Config) -> Iterator[None]:
+    """Say of which database it is that something is wrong."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise database_failure(config.database_url, error) from error
 
 
 def _make_folder(config: Config) -> None:

@@ -85,6 +85,8 @@ def _urls(config: Config) -> Iterator[str]:
     try:
         parts = urlsplit(config.database_url)
         known = parts.scheme in DATABASES and (parts.port or 1)
+        if parts.scheme == "sqlite":
+            known = not parts.netloc and len(parts.path) > 1
     except ValueError:
         known = False
     if not known:

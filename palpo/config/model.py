@@ -142,6 +142,9 @@ class DatabaseConfig(Section, frozen=True):
             gt=0, description="How long a read, or a group of writes, may take before clients are told 503."
         ),
     ] = 10.0
+    wait_seconds: Annotated[
+        float, Meta(ge=0, description="How long a start waits for a database server that does not answer.")
+    ] = 30.0
 
 
 class RateLimit(Section, frozen=True):
@@ -326,7 +329,8 @@ class RegistrationConfig(Section, frozen=True):
         str,
         Meta(
             pattern="^[A-Za-z0-9._~-]{0,64}$",
-            description="A registration token that always works; empty: none.",
+            description="A registration token that always works, at most 64 of A-Z, a-z, 0-9 and `._~-`; "
+            "empty: none.",
         ),
     ] = ""
     guests: Annotated[bool, Meta(description="Whether guest accounts are given out.")] = False
@@ -589,7 +593,10 @@ class Config(Section, frozen=True):
     ] = ""
     public_url: Annotated[
         str,
-        Meta(pattern="^(https?://.+)?$", description="Where clients reach the server, for `.well-known`."),
+        Meta(
+            pattern="^(https?://.+)?$",
+            description="Where clients reach the server, as `https://matrix.example.org`: for `.well-known`.",
+        ),
     ] = ""
     listeners: tuple[Listener, ...] = (Listener(bind="127.0.0.1:8008"),)
     http: HttpConfig = HttpConfig()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
@@ -16,6 +17,9 @@ from palpo.storage.accounts import Account
 
 DeactivationHook = Callable[[str, bool], Awaitable[None]]
 """``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short."""
+
+PAGE = 500
+"""Accounts that are read at once."""
 
 
 class Accounts:
@@ -39,6 +43,16 @@ class Accounts:
     async def find(self, user_id: str) -> Account | None:
         """A user of this server."""
         return await self._db.read(lambda tx: storage.find(tx, user_id))
+
+    async def all(self) -> AsyncIterator[Account]:
+        """Every account that is not deactivated, by user ID."""
+        after = ""
+        while users := await self._db.read(partial(storage.active_after, after=after, limit=PAGE)):
+            found = await self._db.read(partial(storage.find_all, user_ids=users))
+            for user_id in users:
+                if user_id in found:
+                    yield found[user_id]
+            after = users[-1]
 
     async def set_password(
         self, user_id: str, password: str, *, log_out: bool, keep_device: str | None = None

@@ -76,7 +76,7 @@ class RegistrationTokens:
         if _TOKEN.fullmatch(token) is None:
             raise InvalidParam(f"A token has at most {MAX_TOKEN} characters of A-Z, a-z, 0-9 and ._~-")
         if uses_allowed is not None and not 0 < uses_allowed <= MAX_USES:
-            raise InvalidParam("A token is good for one account at least")
+            raise InvalidParam(f"A token is good for 1 to {MAX_USES} accounts")
         if valid_ms is not None and valid_ms <= 0:
             raise InvalidParam("A token expires in the future")
         now = self._clock.now_ms()

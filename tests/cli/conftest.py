@@ -1,5 +1,6 @@
-"""Commands configure logging for a process of their own; the tests' process goes on."""
+"""Commands set logging and the umask of a process of their own; the tests' process goes on."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ import structlog
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
+def _as_before() -> Iterator[None]:
+    before = os.umask(0o022)
+    os.umask(before)
     yield
+    os.umask(before)
     structlog.reset_defaults()

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from palpo import __version__
-from palpo.cli.lifetime import without_password
+from palpo.cli.failures import without_password
 from tests.support.certificates import make_certificate
 from tests.support.process import START_SECONDS, free_port
 

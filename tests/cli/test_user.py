@@ -67,7 +67,47 @@ def test_create_and_password(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     uvloop.run(after())
 
 
-@pytest.mark.parametrize("name", ["nobody", "@carol:elsewhere.example", ""])
-def test_unknown_user(data: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert palpo(data, "password", name, "--password-stdin") == 1
-    assert "There is no user" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["nobody", "@nobody:test.example", "@carol:elsewhere.example", ""])
+@pytest.mark.parametrize("action", [("password", "--password-stdin"), ("admin",), ("lock",), ("unlock",)])
+def test_unknown_user(
+    data: Path, capsys: pytest.CaptureFixture[str], action: tuple[str, ...], name: str
+) -> None:
+    assert palpo(data, action[0], name, *action[1:]) == 1
+    said = "@…:test.example" if "elsewhere" in name else "There is no user"
+    assert said in capsys.readouterr().err
+
+
+def test_user_ids_and_localparts_are_the_same(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert palpo(data, "create", "@Dora:test.example", "--password-stdin") == 0
+    assert capsys.readouterr().out == "Created @dora:test.example\n"
+    assert palpo(data, "create", "@erin:elsewhere.example", "--password-stdin") == 1
+    assert "@erin:elsewhere.example is not of this server" in capsys.readouterr().err
+    assert palpo(data, "lock", "dora") == 0
+    assert palpo(data, "admin", "@dora:test.example") == 0
+    capsys.readouterr()
+    assert palpo(data, "list") == 0
+    assert capsys.readouterr().out == "@dora:test.example  administrator, locked\n"
+    assert palpo(data, "unlock", "@dora:test.example") == 0
+    assert palpo(data, "admin", "dora", "--revoke") == 0
+    capsys.readouterr()
+    assert palpo(data, "list") == 0
+    assert capsys.readouterr().out == "@dora:test.example\n"
+
+
+def test_an_administrator_by_the_configuration_stays_one(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert palpo(data, "create", "carol", "--password-stdin") == 0
+    monkeypatch.setenv("PALPO_CONFIG_ADMINS", '["@carol:test.example"]')
+    assert palpo(data, "admin", "carol", "--revoke") == 1
+    assert "by the setting admins" in capsys.readouterr().err
+
+
+def test_a_password_is_typed_twice(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter(["correct horse battery", "correct horse batter", *["correct horse battery"] * 2])
+    monkeypatch.setattr("palpo.cli.commands.user.getpass", lambda _: next(typed))
+    assert palpo(data, "create", "carol") == 1
+    assert "differ" in capsys.readouterr().err
+    assert palpo(data, "create", "carol") == 0

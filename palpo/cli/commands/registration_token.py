@@ -8,9 +8,11 @@ from typing import Any
 
 from palpo.api.services import Services
 from palpo.cli.actions import add_action
+from palpo.core.errors import InvalidParam
 from palpo.storage.registration_tokens import RegistrationToken
 
 DAY_MS = 24 * 3600 * 1000
+MAX_DAYS = 36_500
 
 
 def register(subparsers: Any) -> None:
@@ -29,6 +31,8 @@ def register(subparsers: Any) -> None:
 
 
 async def _create(services: Services, options: argparse.Namespace) -> str:
+    if options.days is not None and not 0 < options.days <= MAX_DAYS:
+        raise InvalidParam(f"--days is more than 0, and at most {MAX_DAYS}")
     valid_ms = None if options.days is None else int(options.days * DAY_MS)
     created = await services.registration_tokens.create(
         options.token, uses_allowed=options.uses, valid_ms=valid_ms

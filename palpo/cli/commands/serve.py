@@ -9,10 +9,17 @@ from typing import Any
 from palpo.cli import serving
 from palpo.cli.options import add_config, config_of, prepared_alone
 
+DESCRIPTION = """\
+Run the homeserver until SIGTERM or SIGINT. On SIGHUP it reads its certificates and the log's level again, and
+opens the log's file anew. A database server that does not answer yet is waited for. Exit status 2 says that
+the configuration is of no use."""
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("serve", help="run the homeserver")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "serve", help="run the homeserver", description=DESCRIPTION
+    )
     add_config(parser)
     parser.set_defaults(run=run)
 

@@ -33,11 +33,15 @@ token = "{token}"
 format = "text"
 """
 
+DESCRIPTION = """\
+Run a homeserver on one's own machine. The first start writes DIR/palpo.toml; later ones use it, as other
+commands do by --config DIR/palpo.toml. For a server that others use, see "palpo serve"."""
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "start", help="run a homeserver on SQLite, configured on the first start"
+        "start", help="run a homeserver on SQLite, configured on the first start", description=DESCRIPTION
     )
     parser.add_argument(
         "--data", type=Path, default=Path("data"), metavar="DIR", help="where everything is kept"

@@ -10,6 +10,7 @@ from typing import Any
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
 from palpo.core.errors import InvalidParam, NotFound
+from palpo.storage.accounts import Account
 
 
 def register(subparsers: Any) -> None:
@@ -22,13 +23,16 @@ def register(subparsers: Any) -> None:
     password = _add(actions, "password", _password, "replace a password and log out all devices")
     password.add_argument("--keep-devices", action="store_true", help="log nobody out")
     _add_password(password)
+    add_action(actions, "list", _list, "show the accounts that are not deactivated")
+    _add(actions, "lock", _lock, "keep someone out until the account is unlocked")
+    _add(actions, "unlock", _unlock, "end that")
     admin = _add(actions, "admin", _admin, "make someone a server administrator")
     admin.add_argument("--revoke", action="store_true", help="end that")
 
 
 def _add(actions: Any, name: str, action: Action, help_text: str) -> argparse.ArgumentParser:
     parser = add_action(actions, name, action, help_text)
-    parser.add_argument("name", metavar="NAME", help="localpart or user ID")
+    parser.add_argument("name", metavar="NAME", help="alice, or @alice:example.org")
     return parser
 
 
@@ -39,8 +43,10 @@ def _add_password(parser: argparse.ArgumentParser) -> None:
 
 
 async def _create(services: Services, options: argparse.Namespace) -> str:
+    name = _localpart(services, options.name)
+    await services.registration.check_available(name)
     password = _read_password(options)
-    user_id, _ = await services.registration.register(options.name, password, None, admin=options.admin)
+    user_id, _ = await services.registration.register(name, password, None, admin=options.admin)
     return f"Created {user_id}"
 
 
@@ -53,21 +59,68 @@ async def _password(services: Services, options: argparse.Namespace) -> str:
 async def _admin(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
     await services.accounts.set_admin(user_id, not options.revoke)
+    if options.revoke and user_id in services.config.admins:
+        raise InvalidParam(
+            f"{user_id} is an administrator by the setting admins: take it out there, and restart the server"
+        )
     return f"{user_id} is {'no' if options.revoke else 'now an'} administrator"
+
+
+async def _lock(services: Services, options: argparse.Namespace) -> str:
+    user_id = await _user_id(services, options.name)
+    await services.accounts.set_locked(user_id, True)
+    return f"{user_id} is locked"
+
+
+async def _unlock(services: Services, options: argparse.Namespace) -> str:
+    user_id = await _user_id(services, options.name)
+    await services.accounts.set_locked(user_id, False)
+    return f"{user_id} is not locked"
+
+
+async def _list(services: Services, options: argparse.Namespace) -> str:
+    lines = [_line(account, services.config.admins) async for account in services.accounts.all()]
+    return "\n".join(lines) or "There are no accounts"
+
+
+def _line(account: Account, admins: tuple[str, ...]) -> str:
+    kinds = {
+        "administrator": account.is_admin or account.user_id in admins,
+        "guest": account.is_guest,
+        "locked": account.locked,
+        "suspended": account.suspended,
+        f"of {account.appservice_id}": account.appservice_id is not None,
+    }
+    return "  ".join((account.user_id, ", ".join(kind for kind, is_so in kinds.items() if is_so))).rstrip()
 
 
 async def _user_id(services: Services, name: str) -> str:
     """The user ID of a localpart or user ID; raises NotFound where there is no such account."""
-    account = await services.logins.find(name)
+    account = await services.logins.find(_localpart(services, name))
     if account is None or account.deactivated:
-        raise NotFound(f"There is no user {name}")
+        raise NotFound(f"There is no user {name!r}")
     return account.user_id
+
+
+def _localpart(services: Services, name: str) -> str:
+    """What is before the colon of a user ID, or ``name`` itself; raises InvalidParam for other servers'."""
+    if not name.startswith("@"):
+        return name
+    localpart, _, server = name[1:].partition(":")
+    if server not in ("", services.config.server_name):
+        raise InvalidParam(
+            f"{name} is not of this server, the users of which are @…:{services.config.server_name}"
+        )
+    return localpart
 
 
 def _read_password(options: argparse.Namespace) -> str:
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     try:
-        return getpass("Password: ")
+        password = getpass("Password: ")
+        if getpass("Once more: ") != password:
+            raise InvalidParam("The two passwords differ")
+        return password
     except EOFError:
         raise InvalidParam("No password was given") from None
