@@ -108,4 +108,6 @@ def _compact(event: Event) -> Event:
 
 
 def _event_bytes(event: Event) -> int:
+    if isinstance(event, KeptEvent):
+        return 400 + len(event.client) + deep_size(event.decoded)
     return deep_size(event) + 200
