@@ -26,7 +26,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.account_data import AccountData
 from palpo.services.event_store import EventStore
-from palpo.services.push_rooms import PushRooms
+from palpo.services.push_rooms import PushRoom, PushRooms
 from palpo.services.push_rules import PushRules
 from palpo.services.recent_events import RecentEvents
 from palpo.services.thread_followers import ThreadFollowers
@@ -75,6 +75,15 @@ class UnreadCounts:
 
 
 NOTHING = UnreadCounts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """What one user's rules ask about a room, between two states."""
+
+    states: tuple[bytes, bytes]
+    facts: PushRoom
+    display_name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,11 +261,11 @@ class Unread:
         if len(ids) == MAX_SCAN and state.size:
             await self._skip(asked.user_id, room_id, state, upto=asked.upto)
         # What a user's rules take is not up to this server, so others have their turns.
-        turns = Turns()
+        turns, room = Turns(), None
         for start in range(0, len(ids), BATCH):
             for stored in await self._events.get_list(ids[start : start + BATCH]):
                 await turns.breathe()
-                await self._judge(asked, stored, state)
+                room = await self._judge(asked, stored, state, room)
         state.judged += len(ids)
         state.upto = max(state.upto, asked.upto)
         return state
@@ -285,25 +294,32 @@ class Unread:
         for stored in await self._events.get_list(own):
             await self._own(user_id, stored, state)
 
-    async def _judge(self, asked: _Asked, stored: StoredEvent, state: UnreadState) -> None:
+    async def _judge(
+        self, asked: _Asked, stored: StoredEvent, state: UnreadState, room: _Room | None
+    ) -> _Room | None:
+        """Judge an event; the room as it was then, which ``room`` was at the event before."""
         event, user_id = stored.event, asked.user_id
         if event.redacts is not None:
             await self._redact(event, state)
         if event.sender == user_id:
             await self._own(user_id, stored, state)
-            return
+            return room
         if event.sender in asked.ignored or stored.redacted_by is not None:
-            return
+            return room
         evaluator = asked.evaluator
         follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
-        context = (await self._push_rooms.at(stored)).context(event.sender)
-        names = await self._push_rooms.display_names(stored.state_after, [user_id])
-        actions = evaluator.evaluate(event, context, names.get(user_id), follows=follows)
-        if not actions.notify:
-            return
-        thread = await self._threads.thread_of(event)
-        if not state.is_read(thread, stored.position):
-            state.add(thread, stored.position, highlight=actions.highlight)
+        states = (stored.state_before, stored.state_after)
+        if room is None or room.states != states:
+            names = await self._push_rooms.display_names(stored.state_after, [user_id])
+            facts = await self._push_rooms.at(stored)
+            room = _Room(states=states, facts=facts, display_name=names.get(user_id))
+        context = room.facts.context(event.sender)
+        actions = evaluator.evaluate(event, context, room.display_name, follows=follows)
+        if actions.notify:
+            thread = await self._threads.thread_of(event)
+            if not state.is_read(thread, stored.position):
+                state.add(thread, stored.position, highlight=actions.highlight)
+        return room
 
     async def _redact(self, redaction: Event, state: UnreadState) -> None:
         """Forget what has been redacted."""
