@@ -249,9 +249,9 @@ class QuotasConfig(Section, frozen=True):
     account_data: Annotated[Quota, Meta(description="Entries of account data.")] = Quota(
         user=20_000, server=0
     )
-    account_data_bytes: Annotated[Quota, Meta(description="Bytes of account data.")] = Quota(
-        user=16 * MIB, server=20 * GIB
-    )
+    account_data_bytes: Annotated[
+        Quota, Meta(description="Bytes of account data; a client that begins anew is sent all of them.")
+    ] = Quota(user=5 * MIB, server=20 * GIB)
     aliases: Annotated[Quota, Meta(description="Room aliases.")] = Quota(user=1000, server=0)
     backup_bytes: Annotated[Quota, Meta(description="Bytes of backed up room keys.")] = Quota(
         user=256 * MIB, server=200 * GIB

@@ -84,6 +84,13 @@ _OF_DEVICE = Statement(
     .where(c.user_id == bindparam("user_id"), c.device_id == bindparam("device_id"))
     .order_by(c.last_used_ts.desc())
 )
+_IDLE_OF_USER = Statement(
+    select(c.connection)
+    .where(c.user_id == bindparam("user_id"))
+    .order_by(c.last_used_ts.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("keep"))
+)
 _DELETE = Statement(delete(sliding_connections).where(in_list(c.connection, "connections")))
 _DELETE_ROOMS = Statement(delete(sliding_rooms).where(in_list(r.connection, "connections")))
 _ENCODER = msgspec.json.Encoder()
@@ -116,12 +123,17 @@ async def rooms(tx: Transaction, connection: bytes) -> list[RoomRow]:
     ]
 
 
-async def begin(tx: WriteTransaction, row: ConnectionRow, *, keep: int) -> None:
-    """Store a new connection over the one before it; the device keeps its ``keep`` last ones."""
+async def begin(tx: WriteTransaction, row: ConnectionRow, *, keep: int, keep_of_user: int) -> None:
+    """Store a new connection over the one before it.
+
+    The device keeps its ``keep`` last ones, and the user ``keep_of_user`` of those of all devices.
+    """
     device = await tx.all(_OF_DEVICE, user_id=row.user_id, device_id=row.device_id)
     known = [bytes(key) for (key,) in device]
     others = [key for key in known if key != row.connection]
     await remove(tx, [key for key in known if key == row.connection or key in others[keep - 1 :]])
+    idle = await tx.all(_IDLE_OF_USER, user_id=row.user_id, keep=keep_of_user - 1, limit=keep_of_user)
+    await remove(tx, [bytes(key) for (key,) in idle])
     await tx.run(_INSERT, **{name: getattr(row, name) for name in row.__slots__})
 
 

@@ -28,7 +28,7 @@ def sent(upto: int | None) -> RoomSent:
 
 async def test_what_is_stored_comes_back(database: Database) -> None:
     one = row("one")
-    await database.write(lambda tx: storage.begin(tx, one, keep=3))
+    await database.write(lambda tx: storage.begin(tx, one, keep=3, keep_of_user=5))
     await database.write(
         lambda tx: storage.put_rooms(tx, one.connection, 1, {"!a": (sent(None), None), "!b": (sent(7), None)})
     )
@@ -48,7 +48,7 @@ async def test_what_is_stored_comes_back(database: Database) -> None:
 async def test_a_connection_that_begins_anew_knows_nothing(database: Database) -> None:
     one = row("one")
     for _ in range(2):
-        await database.write(lambda tx: storage.begin(tx, one, keep=3))
+        await database.write(lambda tx: storage.begin(tx, one, keep=3, keep_of_user=5))
         assert await database.read(lambda tx: storage.rooms(tx, one.connection)) == []
         await database.write(lambda tx: storage.put_rooms(tx, one.connection, 1, {"!a": (sent(None), None)}))
 
@@ -57,7 +57,7 @@ async def test_a_device_keeps_its_latest_connections(database: Database) -> None
     rows = [row(str(number), ts=number) for number in range(5)]
     other = row("other", "OTHER")
     for item in (other, *rows):
-        await database.write(lambda tx, item=item: storage.begin(tx, item, keep=3))
+        await database.write(lambda tx, item=item: storage.begin(tx, item, keep=3, keep_of_user=5))
         await database.write(
             lambda tx, item=item: storage.put_rooms(tx, item.connection, 1, {"!a": (sent(None), None)})
         )
@@ -69,3 +69,11 @@ async def test_a_device_keeps_its_latest_connections(database: Database) -> None
     await database.write(lambda tx: storage.forget_devices(tx, USER, ["D", "UNKNOWN"]))
     assert await database.read(lambda tx: storage.find(tx, rows[4].connection)) is None
     assert await database.read(lambda tx: storage.find(tx, other.connection)) == other
+
+
+async def test_a_user_keeps_the_connections_used_last(database: Database) -> None:
+    rows = [row("one", f"D{number}", ts=number) for number in range(8)]
+    for item in rows:
+        await database.write(lambda tx, item=item: storage.begin(tx, item, keep=3, keep_of_user=5))
+    found = [await database.read(lambda tx, item=item: storage.find(tx, item.connection)) for item in rows]
+    assert [item is not None for item in found] == [False] * 3 + [True] * 5

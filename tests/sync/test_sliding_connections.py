@@ -138,8 +138,9 @@ async def test_connections_of_a_device_are_bounded(tmp_path: Path) -> None:
         for connection in connections:
             await connection.sync()
             server.clock.advance(1)
+        assert len(server.services.sliding_sync._connections._cache) == 10
         for connection in connections[:2]:
-            await connection.sync(lists={})
+            assert (await connection.request(connection.pos, status=400))["errcode"] == "M_UNKNOWN_POS"
     async with homeserver(tmp_path) as server:
         alice.http = server.http
         for connection in connections[2:]:

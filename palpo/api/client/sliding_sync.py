@@ -8,7 +8,7 @@ from palpo.wire.client import sliding_sync as wire
 PRESENCES = ("offline", "online", "unavailable")
 
 handlers = Handlers()
-NEW_CONNECTION = 10
+NEW_CONNECTION = 1
 """What a request costs more that begins anew."""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,11 @@ from palpo.sync.sliding.members import SentMembers
 
 MAX_CONNECTIONS = 10
 """Connections of one device; those not used for longest are given up."""
+MAX_OF_USER = 100
+"""Connections of all of a user's devices, likewise."""
+DEVICES = 20_000
+MAX_CONFIG_BYTES = 1024 * 1024
+"""Bytes of the wishes for rooms of a connection; then it has to begin anew."""
 MAX_CONFIGS = 1000
 """Different wishes for rooms in the life of a connection; then it has to begin anew."""
 MAX_PATTERNS = 20_000
@@ -77,6 +83,8 @@ class Connection:
         self.configs: list[StateConfig] = []
         self.config_bytes = 0
         """What they take."""
+        self.stored_bytes = 0
+        """What they take in the database."""
         self.settled: tuple[int, SlidingRequest] | None = None
         """The generation and the request for which everything that was due has been sent."""
         self.requests = 0
@@ -99,7 +107,8 @@ class Connection:
     def overfull(self) -> bool:
         """Whether too many wishes have come together."""
         patterns = sum(rule.size for config in self.configs for rule in config)
-        return len(self.configs) > MAX_CONFIGS or patterns > MAX_PATTERNS
+        too_many = len(self.configs) > MAX_CONFIGS or patterns > MAX_PATTERNS
+        return too_many or self.stored_bytes > MAX_CONFIG_BYTES
 
     def reach(self, generation: int) -> bool:
         """The client has that generation; False where it is not one of the two that are known."""
@@ -119,6 +128,8 @@ class Connections:
         self._db = db
         self._clock = clock
         self._random_tag = random_tag
+        self._of_device: OrderedDict[tuple[str, str], OrderedDict[bytes, None]] = OrderedDict()
+        """The connections that may be in memory, those last used at the end."""
         self._cache: Cache[bytes, Connection] = caches.cache("sliding_connections", _connection_bytes)
 
     async def open(
@@ -153,8 +164,21 @@ class Connections:
             connection.stored = True
             connection.offered += 1
             connection.pending = written
-            self._cache.keep({connection.key: connection})
+            self._keep(connection)
             return connection.offered
+
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection in memory, where a device has no more of them than are stored."""
+        self._cache.keep({connection.key: connection})
+        device = (connection.user_id, connection.device_id)
+        keys = self._of_device.setdefault(device, OrderedDict())
+        keys[connection.key] = None
+        keys.move_to_end(connection.key)
+        if len(keys) > MAX_CONNECTIONS:
+            self._cache.pop(keys.popitem(last=False)[0], None)
+        self._of_device.move_to_end(device)
+        if len(self._of_device) > DEVICES:
+            self._of_device.popitem(last=False)
 
     async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Forget the connections of devices, within the unit that removes them."""
@@ -165,7 +189,7 @@ class Connections:
         if before is not None:
             before.requests += 1
         fresh = Connection(key, requester, self._random_tag(), stored=False)
-        self._cache.keep({key: fresh})
+        self._keep(fresh)
         return fresh
 
     async def _load(self, key: bytes, requester: Requester, token: Pos) -> Connection:
@@ -180,6 +204,7 @@ class Connections:
         found = Connection(key, requester, row.tag, stored=True)
         found.confirmed, found.offered = row.confirmed, row.offered
         found.add_configs(_CONFIGS.decode(row.configs))
+        found.stored_bytes = len(row.configs)
         for room in rooms:
             pending = room.generation > row.confirmed
             _apply(found.rooms, {room.room_id: room.before if pending else room.sent})
@@ -189,11 +214,13 @@ class Connections:
         before = self._cache.get(key)
         if before is not None:
             before.requests += 1
-        self._cache.keep({key: found})
+        self._keep(found)
         return found
 
     async def _write(self, connection: Connection, written: dict[str, RoomSent | None]) -> bool:
         generation = connection.offered + 1
+        configs = msgspec.json.encode(connection.configs)
+        connection.stored_bytes = len(configs)
         row = ConnectionRow(
             connection=connection.key,
             user_id=connection.user_id,
@@ -201,7 +228,7 @@ class Connections:
             tag=connection.tag,
             confirmed=connection.confirmed,
             offered=generation,
-            configs=msgspec.json.encode(connection.configs),
+            configs=configs,
             last_used_ts=self._clock.now_ms(),
         )
         rooms = {name: (sent, connection.rooms.get(name)) for name, sent in written.items()}
@@ -212,7 +239,7 @@ class Connections:
                 if not await storage.offer(tx, row):
                     return False
             else:
-                await storage.begin(tx, row, keep=MAX_CONNECTIONS)
+                await storage.begin(tx, row, keep=MAX_CONNECTIONS, keep_of_user=MAX_OF_USER)
             await storage.put_rooms(tx, row.connection, generation, rooms)
             return True
 
