@@ -353,7 +353,7 @@ class Driver:
         self.result.findings.append(
             Finding(
                 problem=f"the event loop was held, in {where or 'something short-lived'}",
-                request=f"{held.seconds * 1000:.0f} ms: {held.where}\n   {self._current}",
+                request=f"loop: {held.seconds * 1000:.0f} ms: {held.where}\n   {self._current}",
             )
         )
 

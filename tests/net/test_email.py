@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -203,3 +204,23 @@ async def test_those_who_wait_behind_a_silent_server_are_answered_too() -> None:
             outcomes = await asyncio.gather(*many, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {EmailError}
         await sending.close()
+
+
+async def test_certificate_authorities_are_not_read_on_the_event_loop(
+    box: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def reading() -> ssl.SSLContext:
+        threads.append(threading.get_ident())
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(ssl, "create_default_context", reading)
+    for security in ("none", "tls"):
+        assert threads == []
+        sending = mailer(box, security=security, port=9)
+        with pytest.raises(EmailError):
+            await sending.send("b@example.org", "x", "y")
+        await sending.close()
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
