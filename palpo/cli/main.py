@@ -34,12 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the process's exit status: 0, 1 where it failed, 2 where it was asked wrongly."""
     _occupy_standard_descriptors()
     os.umask(PRIVATE_UMASK)
-    parser = argparse.ArgumentParser(prog="palpo", description="A Matrix homeserver")
-    parser.add_argument("--version", action="version", version=f"palpo {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
-        importlib.import_module(module.name).register(subparsers)
-    options = parser.parse_args(arguments)
+    options = command_line().parse_args(arguments)
     try:
         status: int = options.run(options)
     except ConfigError as error:
@@ -64,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return status
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What can be typed; a command's options have ``run``, which takes them and returns the exit status."""
+    parser = argparse.ArgumentParser(prog="palpo", description="A Matrix homeserver")
+    parser.add_argument("--version", action="version", version=f"palpo {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+        importlib.import_module(module.name).register(subparsers)
+    return parser
 
 
 def _occupy_standard_descriptors() -> None:
