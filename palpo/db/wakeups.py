@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -20,6 +21,11 @@ from palpo.db.engine import EVERYTHING, Commit
 
 PATIENCE_S = 5.0
 """How long a link may take to send a message, or to bring it back; one that takes longer is lost."""
+
+MAX_PARTS = 64
+MAX_SENDERS = 100
+"""Of messages that are not complete."""
+_PART = re.compile(r"(\w+)/(\d+)/(\d+)/")
 
 OnCommit = Callable[[Commit], None]
 ReadPosition = Callable[[], Awaitable[int]]
@@ -81,6 +87,39 @@ def decode(message: str) -> tuple[str, list[Commit]] | None:
     return sender, [Commit(position=row[1], topics=row[2], since=row[0]) for row in rows]
 
 
+def parts(message: str, sender: str, limit: int) -> list[str]:
+    """``message``, or its parts: ``sender/number/count/text``, of at most ``limit`` bytes each."""
+    if len(message.encode()) <= limit:
+        return [message]
+    size = (limit - len(sender) - 10) // (1 if message.isascii() else 4)
+    texts = [message[start : start + size] for start in range(0, len(message), size)]
+    return [f"{sender}/{number}/{len(texts)}/{text}" for number, text in enumerate(texts)]
+
+
+class Parts:
+    """Puts messages together of which the parts come in order, those of each sender by themselves."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, list[str]] = {}
+
+    def joined(self, message: str) -> str | None:
+        """The whole message, if this is it or its last part; one that lacks a part is lost."""
+        found = _PART.match(message)
+        if found is None:
+            return message
+        sender, number, count = found[1], int(found[2]), int(found[3])
+        if number == 0:
+            if len(self._begun) >= MAX_SENDERS:
+                self._begun.clear()
+            self._begun[sender] = []
+        texts = self._begun.get(sender)
+        if texts is None or len(texts) != number or count > MAX_PARTS:
+            self._begun.pop(sender, None)
+            return None
+        texts.append(message[found.end() :])
+        return "".join(self._begun.pop(sender)) if len(texts) == count else None
+
+
 def append(pending: list[Commit], commit: Commit, *, bound: int = 64) -> None:
     """Add ``commit`` to those that wait: to the last where it follows upon it, or takes no position.
 
@@ -117,6 +156,7 @@ class Relay:
         self._pending: list[Commit] = []
         self._changed = asyncio.Event()
         self._is_open = False
+        self._parts = Parts()
         self._unheard = 0.0
         """When the first message was sent that has not come back to us, by the loop's clock; 0: none."""
         self._stopping = False
@@ -163,7 +203,9 @@ class Relay:
         sent, self._pending = self._pending, []
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self._link.send(encode(sent, sender=self._sender, limit=self._limit))
+                whole = encode(sent, sender=self._sender, limit=MAX_PARTS * self._limit // 4)
+                for part in parts(whole, self._sender, self._limit):
+                    await self._link.send(part)
             self._unheard = self._unheard or asyncio.get_running_loop().time()
         except Exception:  # noqa: BLE001 - each link has its own errors; all mean that it is lost
             later, self._pending = self._pending, sent
@@ -194,7 +236,8 @@ class Relay:
         self._changed.set()
 
     def _receive(self, message: str) -> None:
-        decoded = decode(message)
+        whole = self._parts.joined(message)
+        decoded = None if whole is None else decode(whole)
         if decoded is None:
             return
         if decoded[0] == self._sender:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from palpo.config.model import Config
-from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.errors import Forbidden, InsufficientStorage, InvalidParam, NotFound, Unavailable
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.db.engine import Database
+from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.services.device_removal import DeviceRemoval
 from palpo.services.passwords import Passwords
 from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
 
+RETRY_SECONDS = 10.0
 DeactivationHook = Callable[[str, bool], Awaitable[None]]
 """``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short."""
 
@@ -87,9 +90,15 @@ class Accounts:
         await self._see_to_deactivation(user_id, erase)
 
     async def finish_deactivations(self) -> None:
-        """See to the deactivations that a stop or a crash has cut short."""
-        for user_id, erase in await self._db.read(storage.unfinished_deactivations):
-            await self._see_to_deactivation(user_id, erase)
+        """See to the deactivations that a stop or a crash has cut short, as soon as the database lets us."""
+        while True:
+            try:
+                for user_id, erase in await self._db.read(storage.unfinished_deactivations):
+                    await self._see_to_deactivation(user_id, erase)
+            except (DatabaseError, Unavailable, InsufficientStorage):
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _see_to_deactivation(self, user_id: str, erase: bool) -> None:
         for hook in self._deactivation_hooks:

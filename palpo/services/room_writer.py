@@ -32,8 +32,8 @@ from palpo.storage.events import StoredEvent, stored
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
-ATTEMPTS = 10
-"""How often a group is built anew because other processes were quicker."""
+ATTEMPTS = 50
+"""How often a group is built anew because other processes were quicker, which write to the same room."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 
 from palpo.db.engine import EVERYTHING, Commit, Database
@@ -27,18 +28,26 @@ class PollingWakeups:
         self._interval_s = interval_s
         self._known = known
         self._position = 0
+        self._flushed = 0.0
+        self._on_commit: OnCommit = lambda commit: None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, on_commit: OnCommit) -> None:
         """Begin to ask; raises DatabaseError if the first time fails."""
+        self._on_commit = on_commit
         self._position = await self._database.read(read_position)
         self._task = asyncio.get_running_loop().create_task(self._run(on_commit), name="wakeups-polling")
 
     def publish(self, commit: Commit) -> None:
-        """Nothing to do: the others ask.
+        """Nothing to send: the others ask. But our own commit may show that there were others before it.
 
-        Nor does our own commit count as seen: another process may have made one just before it.
+        Where nobody tells of those, what waits for ours need not wait until we ask.
         """
+        known = self._known() if self._known is not None else commit.since
+        now = time.monotonic()
+        if commit.since > known and now - self._flushed >= self._interval_s:
+            self._flushed = now
+            self._on_commit(Commit(position=commit.position, topics=frozenset({EVERYTHING})))
 
     async def stop(self) -> None:
         """Ask no more."""

@@ -7,10 +7,12 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.transaction import WriteTransaction
-from palpo.db.wakeups import ProcessWakeups, append, decode, encode
+from palpo.db.wakeups import MAX_PARTS, Parts, ProcessWakeups, append, decode, encode, parts
 from palpo.streams.processes import create_wakeups
 from tests.contract.conftest import administer, service_url
 
@@ -78,9 +80,17 @@ async def test_the_others_hear_and_the_sender_does_not(pair: tuple[Process, Proc
     assert all(commit.position == 8 for commit in one.heard)
 
 
+async def test_many_topics_come_in_parts(pair: tuple[Process, Process]) -> None:
+    one, other = pair
+    topics = frozenset(f"room:!é{n:0100}" for n in range(200))
+    one.wakeups.publish(Commit(position=8, topics=topics))
+    await other.until(8, f"room:!é{7:0100}")
+    assert [commit.topics for commit in other.heard] == [topics]
+
+
 async def test_more_topics_than_fit_wake_everyone(pair: tuple[Process, Process]) -> None:
     one, other = pair
-    one.wakeups.publish(Commit(position=9, topics=frozenset(f"room:!{n:0250}" for n in range(1000))))
+    one.wakeups.publish(Commit(position=9, topics=frozenset(f"room:!{n:0250}" for n in range(9000))))
     await other.until(9, EVERYTHING)
 
 
@@ -157,6 +167,19 @@ async def test_a_commit_that_nobody_told_of_is_found(
     await asyncio.sleep(0.2)
     assert len(heard.heard) == told
     await wakeups.stop()
+
+
+@given(st.text(max_size=500), st.integers(60, 200))
+def test_a_message_is_put_together_of_its_parts(text: str, limit: int) -> None:
+    text = f'["{text}'  # As messages are: JSON.
+    divided = parts(text, "abc", limit)
+    assert all(len(part.encode()) <= limit for part in divided)
+    if len(divided) <= MAX_PARTS:
+        joining = Parts()
+        # A part of another message, and the beginning of one that was cut short, do no harm.
+        assert joining.joined("xyz/3/5/") is None
+        assert joining.joined("abc/0/9/lost") is None
+        assert [whole for part in divided if (whole := joining.joined(part)) is not None] == [text]
 
 
 def test_a_message_of_another_kind_is_ignored() -> None:
