@@ -239,7 +239,7 @@ async def test_what_is_forgotten_is_read_no_more(server: Homeserver, alice: Clie
 
 async def test_an_event_has_a_type(server: Homeserver, alice: Client) -> None:
     room_id = await make_room(server, alice)
-    assert (await alice.put(f"/rooms/{room_id}/send//1", {}, status=400))["errcode"] == "M_BAD_JSON"
+    assert (await alice.put(f"/rooms/{room_id}/send//1", {}, status=400))["errcode"] == "M_INVALID_PARAM"
 
 
 @pytest.mark.parametrize("version", ["1", "11"])
