@@ -21,7 +21,7 @@ from palpo.api.services import Services
 from palpo.app.composition import Composition
 from palpo.config.data_folder import DataFolder
 from palpo.config.model import Config
-from palpo.db.connect import create_engine
+from palpo.db.connect import create_engine, database_statistics
 from palpo.db.engine import Database
 from palpo.services.appservice_transactions import AppserviceTransactions
 from palpo.services.server_identity import ServerIdentity
@@ -40,6 +40,7 @@ from palpo.workers.appservices import AppserviceSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.search import SearchWorker
+from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 
 log = structlog.get_logger("palpo.app")
@@ -174,6 +175,9 @@ async def start(services: Services) -> None:
     await start_pushers(services, keeper)
     search_worker = SearchWorker(services.search_index, services.user_directory, services.wakeups)
     background.start("search", keeper.run("search", search_worker.work))
+    statistics = database_statistics(services.config.database_url)
+    if statistics is not None:
+        background.start("statistics", StatisticsWorker(statistics).run())
     background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(services.db, services.clock).run))
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from palpo.db.engine import Engine
 from palpo.db.sqlite import SqliteEngine
 from palpo.db.sqlite_reads import Sharing
+from palpo.db.statistics import Statistics
 from palpo.db.wakeups import ProcessWakeups, ReadPosition
 
 
@@ -41,6 +42,15 @@ def database_wakeups(url: str, *, read_position: ReadPosition) -> ProcessWakeups
         from palpo.db.postgresql_wakeups import PostgresWakeups
 
         return PostgresWakeups(url, read_position=read_position)
+    return None
+
+
+def database_statistics(url: str) -> Statistics | None:
+    """What the planner of the database at ``url`` has to be told by us; None where it finds out by itself."""
+    if urlsplit(url).scheme in ("postgresql", "postgres"):
+        from palpo.db.postgresql_statistics import PostgresStatistics
+
+        return PostgresStatistics(url)
     return None
 
 

@@ -42,6 +42,10 @@ STORAGE = frozenset({"25006", "58000", "58030", "58P01"})
 AWAY = ("08", "57P", "53300")
 """The SQLSTATEs of connections lost or refused begin so."""
 
+PLANNING = {"jit": "off", "enable_seqscan": "off"}
+"""Every statement has an index, but a table that was empty when a statement was first planned is read in
+whole, and goes on to be, at whatever size, until the first ANALYZE."""
+
 TAKE = Statement(
     stream_position.update()
     .where(stream_position.c.id == 1)
@@ -169,7 +173,7 @@ class PostgresEngine(ServerEngine["Connection"]):
 
     def _pool(self, size: int, *, read_only: bool) -> Pool[Connection]:
         access = {"default_transaction_read_only": "on"} if read_only else {}
-        settings = {"application_name": "palpo", "jit": "off", **access}
+        settings = {"application_name": "palpo", **PLANNING, **access}
 
         async def connect() -> Connection:
             try:

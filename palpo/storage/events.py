@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Select, bindparam, delete, or_, select, update
 
 from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_object, to_json
@@ -185,10 +185,9 @@ _BEFORE = Statement(
     .where(
         _IN_ROOM,
         _VISIBLE,
-        or_(
-            events.c.depth < bindparam("depth"),
-            and_(events.c.depth == bindparam("depth"), events.c.position <= bindparam("position")),
-        ),
+        # The index is read from here, which an "or" alone does not lead to.
+        events.c.depth <= bindparam("depth"),
+        or_(events.c.depth < bindparam("depth"), events.c.position <= bindparam("position")),
     )
     .order_by(events.c.depth.desc(), events.c.position.desc())
     .limit(bindparam("limit"))
@@ -198,10 +197,8 @@ _AFTER = Statement(
     .where(
         _IN_ROOM,
         _VISIBLE,
-        or_(
-            events.c.depth > bindparam("depth"),
-            and_(events.c.depth == bindparam("depth"), events.c.position > bindparam("position")),
-        ),
+        events.c.depth >= bindparam("depth"),
+        or_(events.c.depth > bindparam("depth"), events.c.position > bindparam("position")),
     )
     .order_by(events.c.depth, events.c.position)
     .limit(bindparam("limit"))
