@@ -19,6 +19,8 @@ from palpo.streams.clock import Clock
 
 FLUSH_SECONDS = 60.0
 FLUSH_BATCH = 500
+MAX_NOTED = 10_000
+"""Devices that are noted at a time; more are not, until these are written."""
 MAX_USER_AGENT = 1024
 """Characters that are kept."""
 
@@ -35,7 +37,10 @@ class LastSeen:
         """A request of ``requester``'s came from the address ``ip``."""
         if requester.device_id is None:
             return
-        self._noted[requester.user_id, requester.device_id] = Seen(
+        key = (requester.user_id, requester.device_id)
+        if len(self._noted) >= MAX_NOTED and key not in self._noted:
+            return
+        self._noted[key] = Seen(
             user_id=requester.user_id,
             device_id=requester.device_id,
             ts=self._clock.now_ms(),
