@@ -51,7 +51,7 @@ BATCH = 200
 """Events that are in memory at the same time."""
 CHECKPOINT_EVERY = 100
 """Events that are judged before what was found is stored; more of them where much is unread."""
-AT_ONCE = 20
+AT_ONCE = 5
 """Rooms that are looked at at the same time."""
 
 
