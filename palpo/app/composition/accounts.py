@@ -47,8 +47,11 @@ class AccountServices(Base):
     @cached_property
     def quotas(self) -> Quotas:
         unlimited = [item for item in self.registrations if not item.rate_limited]
+        senders = frozenset(item.sender for item in self.registrations)
         return Quotas(
-            self.config, self.db, exempt=lambda user_id: any(item.owns_user(user_id) for item in unlimited)
+            self.config,
+            self.db,
+            exempt=lambda user: user in senders or any(item.owns_user(user) for item in unlimited),
         )
 
     @cached_property
