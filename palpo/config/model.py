@@ -241,8 +241,8 @@ class QuotasConfig(Section, frozen=True):
 
     Who has as much as they may have is refused more with M_USER_LIMIT_EXCEEDED (403), and everybody with
     M_RESOURCE_LIMIT_EXCEEDED (403) where the server has. They can still read, delete and log out. Users of
-    application services that are not rate-limited, and the services' own, have no bounds of their own. What is in use is in the
-    metrics, by the names below.
+    application services that are not rate-limited, and the services' own, have no bounds of their own.
+    What is in use is in the metrics, by the names below.
     """
 
     enabled: Annotated[bool, Meta(description="Whether there are any bounds.")] = True
