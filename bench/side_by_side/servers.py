@@ -67,7 +67,8 @@ class Palpo(Server):
     """This project's server, from a checkout."""
 
     name = "palpo"
-    engine = "hypercorn"
+    engine = "uvicorn"
+    """What a listener in the clear runs on by default."""
     source = ROOT
 
     def version(self) -> str:
@@ -101,10 +102,10 @@ class Palpo(Server):
         return [sys.executable, "-m", "palpo.cli.main", "serve", "--config", config]
 
 
-class PalpoOnUvicorn(Palpo):
+class PalpoOnHypercorn(Palpo):
     """The same with the other HTTP engine."""
 
-    engine = "uvicorn"
+    engine = "hypercorn"
 
 
 class Synapse(Server):
@@ -206,7 +207,7 @@ class Synapse(Server):
 
 
 SERVERS: dict[str, type[Server]] = {Palpo.name: Palpo, Synapse.name: Synapse}
-ENGINES: dict[str, type[Palpo]] = {Palpo.engine: Palpo, PalpoOnUvicorn.engine: PalpoOnUvicorn}
+ENGINES: dict[str, type[Palpo]] = {Palpo.engine: Palpo, PalpoOnHypercorn.engine: PalpoOnHypercorn}
 BEFORE = "before"
 
 

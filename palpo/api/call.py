@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from palpo.api.bodies import Body
 from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
 from palpo.core.errors import MissingToken
@@ -32,8 +33,13 @@ class Call:
     body: bytes
     """The whole body of a JSON endpoint; empty where the endpoint takes a stream."""
     method: str
-    stream: Chunks
-    """The body of an endpoint that takes bytes: no more than ``endpoint.max_body`` of them."""
+    incoming: Body
+
+    @property
+    def stream(self) -> Chunks:
+        """The body of an endpoint that takes bytes: no more than ``endpoint.max_body`` of them."""
+        return self.incoming.chunks()
+
     limiter: Limiter
 
     @property

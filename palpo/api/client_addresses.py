@@ -63,6 +63,10 @@ class Proxies:
         """Whether ``peer``, an address or None for a Unix socket, is such a proxy."""
         return peer is None or self._peer(peer)[1]
 
+    def plain(self, peer: str | None) -> str:
+        """The address of ``peer`` itself."""
+        return "" if peer is None else self._peer(peer)[0]
+
     def client(self, peer: str | None, forwarded: Sequence[str]) -> str:
         """The client's address; ``forwarded`` are all ``X-Forwarded-For`` headers, in their order.
 

@@ -160,7 +160,7 @@ class Dispatcher:
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             body=b"",
-            stream=body.chunks(),
+            incoming=body,
             method=scope["method"],
             limiter=self._limiter,
         )
@@ -211,9 +211,9 @@ class Dispatcher:
 
     def _client_address(self, scope: Scope) -> str:
         peer = scope.get("client")
-        address = None if peer is None else str(peer[0])
+        address = None if peer is None else peer[0]
         if not self._proxies.trusts(address):
-            return self._proxies.client(address, ())
+            return self._proxies.plain(address)
         forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == FORWARDED]
         return self._proxies.client(address, forwarded)
 

@@ -138,6 +138,7 @@ class Http1(HttpToolsProtocol):
         """Whether the last request has arrived whole."""
         self._keep_alive = True
         """What the last request asked for."""
+        self._hosts = 0
         self._stopping = False
         self._refused = False
 
@@ -204,16 +205,23 @@ class Http1(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self.timing.head_since = self.loop.time()
+        self._hosts = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._complete:  # Trailers are not looked at.
-            super().on_header(name, value)
+        if not self._complete:
+            return  # Trailers are not looked at.
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._refused:
             raise ValueError("The connection is at its end")
-        if self.parser.get_http_version() == "1.1" and sum(name == b"host" for name, _ in self.headers) != 1:
+        if self._hosts != 1 and self.parser.get_http_version() == "1.1":
             raise ValueError("There is to be one Host header")
         super().on_headers_complete()
         timing = self.timing
