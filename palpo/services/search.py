@@ -22,7 +22,7 @@ import msgspec
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.search_terms import MAX_HIGHLIGHTED, SearchTerm
-from palpo.core.search_text import KEY_OF_TYPE, LONG, room_token, searchable_text
+from palpo.core.search_text import KEY_OF_TYPE, LONG, MAX_TEXT, room_token, searchable_text
 from palpo.core.state_keys import ENCRYPTION
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -46,8 +46,8 @@ Wants = Callable[[str], bool]
 MAX_TERM: Final = 2048
 """Bytes."""
 MAX_SCANNED: Final = 1000
-MAX_READ: Final = 2_000_000
-"""Characters of candidates: some seconds of work at most, in short stretches."""
+MAX_READ: Final = 300_000
+"""Characters of candidates: a second or two of work, in short stretches."""
 MAX_MARKED: Final = 8192
 """Characters of results that are looked through for words to highlight."""
 THREADS: Final = 2
@@ -190,9 +190,11 @@ class Search:
             scanned += len(page)
             if page:
                 at = page[-1][0]
-                found = await self._visible(matching, [event_id for _, event_id in page], encrypted)
+                visible = await self._visible(matching, [event_id for _, event_id in page], encrypted)
+                found, read = _within(visible, read)
+                if len(found) < len(visible):
+                    at, complete = found[-1].position, False
                 hits += await matching.hits(found)
-                read += sum(len(_text(item) or "") for item in found)
                 await turns.breathe()
         if not matching.query.recent:
             hits.sort(key=_by_rank)
@@ -312,6 +314,15 @@ class _Matching:
         if start is None or start.rank is None:
             return True
         return (hit.rank, hit.event.position) < (start.rank, start.position)
+
+
+def _within(found: Sequence[StoredEvent], read: int) -> tuple[Sequence[StoredEvent], int]:
+    """The first of ``found``, one at least, that are not too much to read; what has been read by then."""
+    for number, item in enumerate(found, 1):
+        read += min(len(_text(item) or ""), MAX_TEXT)
+        if read >= MAX_READ:
+            return found[:number], read
+    return found, read
 
 
 def _page(matching: _Matching, scan: _Scan) -> Found:

@@ -348,3 +348,22 @@ async def test_history_from_before_the_index_is_found(tmp_path: Path) -> None:
         found = await search(alice, "tea", order_by="recent", filter={"limit": 50})
         assert found["count"] == 450
         assert bodies(found)[0] == "tea 449"
+
+
+async def test_what_is_looked_through_in_one_request_is_bounded(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palpo.services.search.MAX_READ", 100)
+    room_id = await alice.create_room()
+    sent = [await alice.send(room_id, f"needle {number} " + "x" * 60) for number in range(7)]
+    found, pages, token = [], 0, None
+    while True:
+        page = await search(alice, "needle", order_by="recent", next_batch=token)
+        found += ids(page)
+        pages += 1
+        token = page.get("next_batch")
+        if token is None:
+            break
+    assert found == sent[::-1]
+    assert pages >= 4
+    assert ids(await search(alice, "needle", order_by="rank")) == sent[:-3:-1]
