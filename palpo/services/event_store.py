@@ -26,6 +26,7 @@ AT_ONCE = 1000
 
 EVENT_BYTES = 450
 """What an event takes beside its client form and its content, where that is kept decoded."""
+LARGE_BYTES = 8192
 NODE_BYTES = 2 * 33 + state_tree.HASH_SIZE
 
 
@@ -168,7 +169,10 @@ class EventStore:
 def event_bytes(event_id: str, item: StoredEvent) -> int:
     """What an event takes in memory."""
     decoded = item.event.decoded
-    return EVENT_BYTES + len(item.client) + (0 if decoded is None else deep_size(decoded))
+    size = len(item.client)
+    if size > LARGE_BYTES:
+        size = size * 4 // 3  # With the gaps that blocks of such sizes leave between them.
+    return EVENT_BYTES + size + (0 if decoded is None else deep_size(decoded))
 
 
 def _node_bytes(name: bytes, node: bytes) -> int:
