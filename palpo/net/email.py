@@ -60,8 +60,7 @@ class Mailer:
     def __init__(self, server: MailServer, *, tls: ssl.SSLContext | None = None) -> None:
         """``tls`` replaces the system's trust in certificate authorities."""
         self._server = server
-        # Reading the authorities' certificates takes tens of milliseconds, so it is done once.
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls
         self._threads = ThreadPoolExecutor(4, "palpo-email")
         self._waiting = 0
 

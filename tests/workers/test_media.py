@@ -59,7 +59,8 @@ async def test_it_goes_on_after_a_failure(server: Homeserver, tmp_path: Path) ->
                 raise Unavailable("The media storage is away for the moment")
             return await super().sweep(age_seconds=age_seconds)
 
-    cleanup = Flaky(server.services.db, server.clock, server.services.media_cleanup._blobs)
+    services = server.services
+    cleanup = Flaky(services.db, server.clock, services.media_cleanup._blobs, services.quotas)
     await swept(MediaSweeper(cleanup, start_s=0, period_s=0.01), stray(tmp_path, "cd" * 32))
     assert cleanup.failures == 2
 
