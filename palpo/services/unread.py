@@ -53,6 +53,8 @@ CHECKPOINT_EVERY = 100
 """Events that are judged before what was found is stored; more of them where much is unread."""
 AT_ONCE = 5
 """Rooms that are looked at at the same time."""
+LONG_AT_ONCE = 2
+"""Of all users: rooms with more than BATCH new events that are judged at a time. Others do not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ class Unread:
         self._push_rules = push_rules
         self._account_data = account_data
         self._followers = followers
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
         self._states: Cache[tuple[str, str], UnreadState] = caches.cache("unread", _state_bytes)
         self._rooms = LastChanges(wakeups, "room", caches)
         self._reads = LastChanges(wakeups, "read", caches)
@@ -257,7 +260,18 @@ class Unread:
         if known is None:
             state.mark(UNTHREADED, await self._joined_at(asked.user_id, room_id, asked.members.get(room_id)))
             state.upto = min(state.marks.get(UNTHREADED, 0), asked.upto)
-        ids = await self._new_ids(asked, room_id, state.upto)
+        ids = await self._new_ids(asked, room_id, state.upto, min(BATCH + 1, MAX_SCAN))
+        if len(ids) <= BATCH and len(ids) < MAX_SCAN:
+            await self._judge_all(asked, room_id, ids, state)
+        else:
+            async with self._long:
+                ids = await self._new_ids(asked, room_id, state.upto, MAX_SCAN)
+                await self._judge_all(asked, room_id, ids, state)
+        state.upto = max(state.upto, asked.upto)
+        return state
+
+    async def _judge_all(self, asked: _Asked, room_id: str, ids: list[str], state: UnreadState) -> None:
+        """Judge the new events of a room, the oldest first."""
         if len(ids) == MAX_SCAN and state.size:
             await self._skip(asked.user_id, room_id, state, upto=asked.upto)
         # What a user's rules take is not up to this server, so others have their turns.
@@ -267,14 +281,12 @@ class Unread:
                 await turns.breathe()
                 room = await self._judge(asked, stored, state, room)
         state.judged += len(ids)
-        state.upto = max(state.upto, asked.upto)
-        return state
 
-    async def _new_ids(self, asked: _Asked, room_id: str, after: int) -> list[str]:
+    async def _new_ids(self, asked: _Asked, room_id: str, after: int, limit: int) -> list[str]:
         """The newest events after a position, oldest first."""
         if after >= min(asked.upto, asked.last.get(room_id, asked.upto)):
             return []
-        ids = await self._recent.latest_ids(room_id, after=after, upto=asked.upto, limit=MAX_SCAN)
+        ids = await self._recent.latest_ids(room_id, after=after, upto=asked.upto, limit=limit)
         ids.reverse()
         return ids
 

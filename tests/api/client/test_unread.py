@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -197,3 +198,31 @@ async def test_coming_back_reads_what_came_before(tmp_path: Path) -> None:
         assert await counts(bob, room_id) == (1, 0)
         await send(bob, room_id)
         assert await counts(bob, room_id) == (0, 0)
+
+
+async def test_long_absences_are_judged_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 5)
+    under_way, most, judge_all = 0, 0, service.Unread._judge_all
+
+    async def counted(self: service.Unread, asked: Any, room_id: str, ids: list[str], state: Any) -> None:
+        nonlocal under_way, most
+        long = len(ids) > service.BATCH
+        under_way += long
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        await judge_all(self, asked, room_id, ids, state)
+        under_way -= long
+
+    async with three(tmp_path) as (_, alice, bob, carol):
+        rooms = [await shared_room(alice, bob, carol) for _ in range(4)]
+        for room_id in rooms:
+            for number in range(12):
+                await send(alice, room_id, str(number))
+        monkeypatch.setattr(service.Unread, "_judge_all", counted)
+        synced = await asyncio.gather(bob.get("/sync"), carol.get("/sync"))
+    assert most == service.LONG_AT_ONCE
+    for answer in synced:
+        for room_id in rooms:
+            assert answer["rooms"]["join"][room_id]["unread_notifications"]["notification_count"] == 12
