@@ -44,6 +44,8 @@ class Waiting:
         Raises UnknownToken as soon as the token is revoked, its device removed or its account gone, with
         ``soft_logout`` as soon as it expires; M_USER_LOCKED (401) as soon as the account is locked.
         """
+        if timeout_s <= 0:
+            return False
         await self.confirm(requester)
         session = requester.session
         if session is not None and session.expires_ts is not None:

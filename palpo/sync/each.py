@@ -17,6 +17,8 @@ AT_ONCE = 8
 
 async def each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
     """``work`` for each of ``items``; the results are in their order."""
+    if not items:
+        return []
     if len(items) == 1:
         return [await work(items[0])]
     turns = Turns()
