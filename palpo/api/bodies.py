@@ -4,10 +4,9 @@ A body of up to 64 KiB is read at once: there are only so many requests of one c
 first gets room from what all share, and keeps it until its request is answered, since what is decoded from it
 lives as long. Whoever proves nothing sends no more than 64 KiB.
 
-**Decoding** is done on the loop. msgspec makes 100 MB and more of typed values a second, so the 512 KiB that
-a body has at most, if its endpoint says nothing else, take 5 ms; a thread would hold the interpreter's lock
-for just as long. Endpoints with larger bodies declare what they pass on as ``msgspec.Raw``, which is skipped
-at 500 MB a second and takes the memory of its text, and not twenty times that.
+**Decoding** is done on the loop: a thread would hold the interpreter's lock for just as long. A body has at
+most 512 KiB if its endpoint says nothing else; endpoints with larger ones have it decoded piece by piece
+(``palpo.api.pieces``).
 """
 
 from __future__ import annotations
