@@ -74,6 +74,13 @@ def test_an_early_answer_reaches_who_writes_first(
         assert errcode.encode() in body
 
 
+def test_an_answer_leaves_in_one_piece(door: Door) -> None:
+    """A proxy that has the head of a refusal, and not its body, may give up in between."""
+    with door.connect() as raw:
+        raw.send(f"POST {UPLOAD} HTTP/1.1\nHost: x\nContent-Length: {MIB}\n\n", b" " * 1000)
+        assert b"M_MISSING_TOKEN" in raw.socket.recv(65536)
+
+
 def test_an_early_answer_to_a_very_large_body(door: Door) -> None:
     assert written_first(door, "POST", UPLOAD, 60 * MIB)[0] == 401
 

@@ -21,6 +21,7 @@ LINGER_QUIET_SECONDS = 5.0
 LINGER_BYTES = 128 * 1024 * 1024
 """How much of it."""
 MAX_HEAD_BYTES = 64 * 1024
+CORKED_BYTES = 16 * 1024
 HANDSHAKE_SECONDS = 20.0
 """For TLS."""
 FAREWELL_SECONDS = 5.0
@@ -90,6 +91,37 @@ class Timing:
         if self.head_since is not None:
             return now - self.head_since > http.head_seconds
         return now - self.idle_since > (http.keep_alive_seconds if self.served else http.head_seconds)
+
+
+class Cork:
+    """Joins what is written in one turn of the loop, so that a short answer leaves in one piece.
+
+    A client or a proxy that had the head of a refusal before its body might give up in between.
+    """
+
+    __slots__ = ("_held", "_loop", "_transport")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.WriteTransport) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Write ``data`` at the end of the turn, or at once where it is large."""
+        if not self._held and len(data) < CORKED_BYTES:
+            self._held = bytes(data)
+            self._loop.call_soon(self.flush)
+            return
+        self._held += data
+        if len(self._held) >= CORKED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held; to be called before the transport is closed."""
+        if self._held:
+            held, self._held = self._held, b""
+            if not self._transport.is_closing():
+                self._transport.write(held)
 
 
 class Watched(Protocol):

@@ -7,6 +7,7 @@ What is added to its protocols, and why (Hypercorn 0.18):
   queue, and the rest is dropped.
 - It sends ``100 Continue`` before the application has looked at the head: here when the body is asked for.
 - A client that takes no more of its response is waited for without end.
+- It writes the head of a response and its body one by one.
 - It restarts a task for each request to see whether the connection is idle: here one task looks at all.
 - It answers what is not HTTP without a body, and a target that it cannot decode ends the connection.
 """
@@ -48,6 +49,7 @@ from palpo.cli.engines.connections import (
     LINGER_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
+    Cork,
     Timing,
     refusal,
 )
@@ -386,6 +388,7 @@ class Connection(TCPServer):
     def __init__(self, *values: Any, connections: Connections, http: HttpConfig) -> None:
         super().__init__(*values)
         self.timing = Timing(self.loop.time())
+        self._cork = Cork(self.loop, self.writer.transport)
         self._connections = connections
         self._http = http
 
@@ -420,6 +423,7 @@ class Connection(TCPServer):
             pass
         finally:
             self._connections.remove(self)
+            self._cork.flush()
             self.writer.close()
             with contextlib.suppress(OSError):
                 await self.writer.wait_closed()
@@ -439,7 +443,7 @@ class Connection(TCPServer):
 
     async def _write(self, data: bytes) -> None:
         try:
-            self.writer.write(data)
+            self._cork.write(data)
             self.timing.blocked_since = self.loop.time()
             await self.writer.drain()
         except (ConnectionError, RuntimeError):
@@ -467,6 +471,7 @@ class Connection(TCPServer):
     def _end(self) -> None:
         """Close the connection, at once or when the rest of a request has been dropped."""
         now = self.loop.time()
+        self._cork.flush()
         if not self.protocol.protocol.unread or self.writer.is_closing():
             self.timing.ending_since = self.timing.ending_since or now
             self.writer.close()
@@ -483,6 +488,7 @@ class Connection(TCPServer):
     def shutdown(self) -> None:
         """End it once the requests that are being answered have their answers."""
         if not self.protocol.protocol.answering:
+            self._cork.flush()
             self.writer.close()
 
 

@@ -8,6 +8,7 @@ What is added to its protocol, and why (uvicorn 0.54):
 - It makes a request of all that is pipelined in one piece of input: here input waits unparsed.
 - It answers what is not HTTP with text, and into the middle of an answer that is under way.
 - Its keep-alive time is over once any byte has arrived, and a timer a request: here one task looks at all.
+- It writes the head of a response and its body one by one.
 - It takes requests without ``Host``, which RFC 9112, 3.2 has refused.
 """
 
@@ -33,6 +34,7 @@ from palpo.cli.engines.connections import (
     HANDSHAKE_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
+    Cork,
     Timing,
     refusal,
 )
@@ -100,14 +102,14 @@ class UvicornServer:
 
 
 class _Ending:
-    """A transport whose close leaves a client that still writes the time to see its answer."""
+    """A corked transport whose close leaves a client that still writes the time to see its answer."""
 
     __slots__ = ("_protocol", "_transport", "get_extra_info", "pause_reading", "resume_reading", "write")
 
     def __init__(self, transport: asyncio.Transport, protocol: Http1) -> None:
         self._transport = transport
         self._protocol = protocol
-        self.write = transport.write
+        self.write = protocol.cork.write
         self.get_extra_info = transport.get_extra_info
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
@@ -130,6 +132,7 @@ class Http1(HttpToolsProtocol):
         self._watched_by = watched_by
         self.timing = Timing(self.loop.time())
         self._real: asyncio.Transport
+        self.cork: Cork
         self._waiting_input = bytearray()
         """What arrived while pipelined requests wait, unparsed."""
         self._unbodied = 0
@@ -147,6 +150,7 @@ class Http1(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._real = transport
+        self.cork = Cork(self.loop, transport)
         self.transport = _Ending(transport, self)  # type: ignore[assignment]
         if not self._watched_by.admit(self, self.client[0] if self.client else None):
             transport.abort()
@@ -286,16 +290,18 @@ class Http1(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
             if cycle.response_started:
+                self.cork.flush()
                 self._real.close()
                 return
         headers, body = refusal(status)
         lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n", body]
-        self._real.write(b"".join(lines))
+        self.cork.write(b"".join(lines))
         self._complete = False
         self.end()
 
     def end(self) -> None:
         """Close the connection, at once or when the rest of a request has been dropped."""
+        self.cork.flush()
         if self._complete or self._real.is_closing():
             self.timing.ending_since = self.timing.ending_since or self.loop.time()
             self._real.close()
