@@ -18,6 +18,7 @@ Folded text differs from what was written in this:
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Final
@@ -58,6 +59,14 @@ _INNER_WORDS = regex.compile(
     regex.V1,
 )
 
+# The same for ASCII, where they are many times as quick.
+_ASCII_CONNECTORS = re.compile(r"(?<=[A-Za-z0-9])['_\-](?=[A-Za-z0-9])")
+_ASCII_INNER_WORDS = re.compile(
+    r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})"
+    r"|(?<=[A-Za-z]{2})(?=[0-9]{2})|(?<=[0-9]{2})(?=[A-Za-z]{2})"
+)
+_MAY_HAVE_INNER_WORDS = re.compile(r"[A-Za-z0-9][A-Z0-9]|[0-9][A-Za-z]")
+
 
 def fold(text: str) -> str:
     """The folded form of ``text``, which may be of another length."""
@@ -68,11 +77,22 @@ def fold(text: str) -> str:
 
 def marked(text: str) -> str:
     """The same, with MARKED and BORDER where words meet within a word, and no other underscores."""
-    text = text.translate(_SEPARATORS)
-    plain = text if text.isascii() else _prepared(text)
-    plain = _INNER_WORDS.sub(MARKED, plain)
+    if text.isascii():
+        return _marked_ascii(text)
+    plain = _INNER_WORDS.sub(MARKED, _prepared(text.translate(_SEPARATORS)))
     folded = plain.lower() if plain.isascii() else _BORDERS.sub(BORDER, _folded(plain))
     return _CONNECTORS.sub(MARKED, folded).replace("_", " ")
+
+
+def _marked_ascii(text: str) -> str:
+    if MARKED in text or BORDER in text:
+        text = text.translate(_SEPARATORS)
+    if _MAY_HAVE_INNER_WORDS.search(text):
+        text = _ASCII_INNER_WORDS.sub(MARKED, text)
+    text = text.lower()
+    if "_" in text or "-" in text or "'" in text:
+        return _ASCII_CONNECTORS.sub(MARKED, text).replace("_", " ")
+    return text
 
 
 def is_overlong(text: str) -> bool:

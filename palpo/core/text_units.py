@@ -11,9 +11,9 @@ Everything else divides.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import regex
 
@@ -29,6 +29,10 @@ _UNITS = regex.compile(
     r"|(?P<sign>(?=[\p{So}\p{Sc}\p{Extended_Pictographic}\p{Regional_Indicator}])\X)",
     regex.V1,
 )
+_ASCII_UNITS = re.compile(
+    rf"(?P<run>[A-Za-z0-9]+(?:{MARKED}[A-Za-z0-9]+)*(?:(?<=[A-Za-z])[+\#]{{1,2}}(?![A-Za-z]))?)|(?P<sign>\$)"
+)
+"""The same for ASCII, where it is many times as quick."""
 _CHARACTERS = regex.compile(r"\X")
 
 ARABIC_PREFIX: Final = "(?:[وفبكل]?ال|لل|[وفبكل])"
@@ -40,8 +44,7 @@ Kind = Literal["row", "run", "sign"]
 _KINDS: Final[Mapping[str, Kind]] = {"row": "row", "run": "run", "sign": "sign"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Unit(NamedTuple):
     """A run, a row or a sign; from ``start`` to ``end`` of the text."""
 
     kind: Kind
@@ -60,7 +63,8 @@ class Unit:
 
 def units(folded: str) -> Iterator[Unit]:
     """The units of a text, in order."""
-    for found in _UNITS.finditer(folded):
+    pattern = _ASCII_UNITS if folded.isascii() else _UNITS
+    for found in pattern.finditer(folded):
         kind = _KINDS[found.lastgroup or ""]
         text = found.group()
         suffix = ""
@@ -70,7 +74,7 @@ def units(folded: str) -> Iterator[Unit]:
             parts = plain.split(MARKED)
         else:
             parts = _CHARACTERS.findall(text) if kind == "row" else [text]
-        yield Unit(kind=kind, parts=parts, suffix=suffix, start=found.start(), end=found.end())
+        yield Unit(kind, parts, suffix, *found.span())
 
 
 def bare_words(word: str) -> list[str]:

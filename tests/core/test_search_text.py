@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palpo.core.folded_text import marked
 from palpo.core.search_text import (
     MAX_BYTES,
     MAX_TOKEN,
@@ -16,6 +17,7 @@ from palpo.core.search_text import (
     tokens,
     word_token,
 )
+from palpo.core.text_units import units
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,12 @@ def test_nothing_is_without_bound() -> None:
 def test_rooms_have_tokens_of_their_own() -> None:
     assert room_token("!a:b") != room_token("!a:c")
     assert re.fullmatch(r"z0[0-9a-f]{16}", room_token("!a:b"))
+
+
+@given(text=st.text("aabbZZQq0123456789 _-'+#$.,\x1e\x1f\n&@^~", max_size=24))
+def test_ascii_has_the_tokens_that_the_rules_of_all_scripts_give_it(text: str) -> None:
+    """What is the quick way for ASCII, and the way that all other texts go."""
+    other = "\u00b6"  # Divides, and is no ASCII.
+    assert tokens(text) == tokens(f"{text} {other}")
+    folded = marked(text)
+    assert list(units(folded)) == list(units(f"{folded} {other}"))
