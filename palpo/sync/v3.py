@@ -237,9 +237,31 @@ class SyncV3:
         news.left = await each(leaving, lambda row: self._left.collect(reader, window, row))
 
     async def _respond(self, requester: Requester, request: SyncRequest, news: News) -> wire.SyncResponse:
+        rooms = None
+        if news.joined or news.left or news.invited or news.knocked:
+            rooms = await self._rooms(requester, request, news)
+        keys = None
+        if requester.device_id is not None:
+            keys = await self._keys.counts(requester.user_id, requester.device_id)
+        lists = news.device_lists
+        return wire.SyncResponse(
+            next_batch=stream_token(news.position, news.to_device.position),
+            rooms=rooms,
+            account_data=assemble.raw_events(news.account_data) if news.account_data else None,
+            presence=assemble.raw_events(news.presence) if news.presence else None,
+            to_device=wire.Events(events=news.to_device.events) if news.to_device.events else None,
+            device_lists=wire.DeviceLists(changed=lists.changed, left=lists.left)
+            if lists is not None and (lists.changed or lists.left)
+            else None,
+            device_one_time_keys_count=dict(keys.one_time_keys) if keys else None,
+            device_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
+            unstable_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
+        )
+
+    async def _rooms(self, requester: Requester, request: SyncRequest, news: News) -> wire.Rooms:
         rendered = await self._render(requester, request.filter, [*news.joined, *news.left])
         threads, section = request.filter.unread_threads, request.section
-        rooms = wire.Rooms(
+        return wire.Rooms(
             join=await sections(
                 news.joined,
                 _room_id,
@@ -252,23 +274,6 @@ class SyncV3:
             or None,
             invite=await sections(news.invited, _room_id, assemble.invited_room) or None,
             knock=await sections(news.knocked, _room_id, assemble.knocked_room) or None,
-        )
-        keys = None
-        if requester.device_id is not None:
-            keys = await self._keys.counts(requester.user_id, requester.device_id)
-        lists = news.device_lists
-        return wire.SyncResponse(
-            next_batch=stream_token(news.position, news.to_device.position),
-            rooms=rooms if news.joined or news.left or news.invited or news.knocked else None,
-            account_data=assemble.raw_events(news.account_data) if news.account_data else None,
-            presence=assemble.raw_events(news.presence) if news.presence else None,
-            to_device=wire.Events(events=news.to_device.events) if news.to_device.events else None,
-            device_lists=wire.DeviceLists(changed=lists.changed, left=lists.left)
-            if lists is not None and (lists.changed or lists.left)
-            else None,
-            device_one_time_keys_count=dict(keys.one_time_keys) if keys else None,
-            device_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
-            unstable_unused_fallback_key_types=list(keys.unused_fallback) if keys else None,
         )
 
     async def _render(
