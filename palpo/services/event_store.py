@@ -24,6 +24,8 @@ State = dict[StateKey, StoredEvent]
 AT_ONCE = 1000
 """State trees that are read together."""
 
+SHARE = 1 / 3
+"""Of the caches' budget, that events may have: there are always more of them."""
 EVENT_BYTES = 450
 """What an event takes beside its client form and its content, where that is kept decoded."""
 LARGE_BYTES = 8192
@@ -35,7 +37,7 @@ class EventStore:
 
     def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
-        self._events: Cache[str, StoredEvent] = caches.cache("events", event_bytes)
+        self._events: Cache[str, StoredEvent] = caches.cache("events", event_bytes, share=SHARE)
         self._nodes: Cache[bytes, bytes] = caches.cache("state_nodes", _node_bytes)
         self._redactions = 0
         wakeups.subscribe(self._on_commit)

@@ -53,6 +53,8 @@ CHECKPOINT_EVERY = 100
 """Events that are judged before what was found is stored; more of them where much is unread."""
 AT_ONCE = 5
 """Rooms that are looked at at the same time."""
+SHARE = 1 / 6
+"""Of the caches' budget, that states may have: what is dropped is begun again at its checkpoint."""
 LONG_AT_ONCE = 2
 """Of all users: rooms with more than BATCH new events that are judged at a time. Others do not wait."""
 
@@ -131,7 +133,7 @@ class Unread:
         self._account_data = account_data
         self._followers = followers
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
-        self._states: Cache[tuple[str, str], UnreadState] = caches.cache("unread", _state_bytes)
+        self._states: Cache[tuple[str, str], UnreadState] = caches.cache("unread", _state_bytes, share=SHARE)
         self._rooms = LastChanges(wakeups, "room", caches)
         self._reads = LastChanges(wakeups, "read", caches)
 
@@ -396,7 +398,7 @@ def _digest(ignored: frozenset[str]) -> bytes:
 
 
 def _state_bytes(key: tuple[str, str], state: UnreadState) -> int:
-    return 700 + 16 * state.size + 150 * len(state.marks) + 400 * len(state.threads)
+    return 700 + 9 * state.length + 150 * len(state.marks) + 400 * len(state.threads)
 
 
 def total(counts: Iterable[UnreadCounts]) -> UnreadCounts:

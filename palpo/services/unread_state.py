@@ -72,6 +72,11 @@ class UnreadState:
     judged: int = 0
     """Events that have been looked at since it was stored."""
 
+    @property
+    def length(self) -> int:
+        """How many positions it holds."""
+        return self.size + sum(len(thread.highlights) for thread in self.threads.values())
+
     def copy(self) -> UnreadState:
         """One that may be changed."""
         threads = {name: thread.copy() for name, thread in self.threads.items()}

@@ -10,6 +10,9 @@ budget, every generation becomes the next older one. Room is made among the old,
 So what is not used stays for a third of the budget's worth of additions at least, and nothing is sorted: a
 use costs one look-up, or a move where the entry had grown older.
 
+A cache may have a share of the budget, and makes room in itself where it is over that, in the same way: what
+is added without end, such as events, leaves the rest to what is few and used all the time.
+
 Nothing here waits. Whoever keeps something must not rely on finding it again: it may be over the budget.
 """
 
@@ -59,15 +62,19 @@ class CacheBudget:
         name: str,
         size: Callable[[Any, Any], int] | None = None,
         *,
+        share: float = 1.0,
         dropped: Callable[[Any, Any], None] | None = None,
     ) -> Cache[Any, Any]:
         """A new cache; those of one ``name`` are one in the metrics.
 
         ``size`` gives the bytes of an entry's key and value; without it both are measured with
         ``deep_size``. It is asked when an entry is kept: one that has grown is to be kept again.
-        ``dropped`` is told of entries that go to make room, and may use no cache.
+        ``share`` is how much of the budget it may have. ``dropped`` is told of entries that go to make room,
+        and may use no cache.
         """
-        made: Cache[Any, Any] = Cache(self, name, _measured if size is None else size, dropped)
+        made: Cache[Any, Any] = Cache(
+            self, name, _measured if size is None else size, round(self.limit * share), dropped
+        )
         self.caches.append(made)
         return made
 
@@ -99,6 +106,7 @@ class Cache(Generic[K, V]):
         "_budget",
         "_dropped",
         "_middle",
+        "_most",
         "_old",
         "_size",
         "_young",
@@ -115,10 +123,12 @@ class Cache(Generic[K, V]):
         budget: CacheBudget,
         name: str,
         size: Callable[[K, V], int],
+        most: int,
         dropped: Callable[[K, V], None] | None,
     ) -> None:
         self._budget = budget
         self._size = size
+        self._most = most
         self._dropped = dropped
         self._young: _Entries = {}
         self._middle: _Entries = {}
@@ -156,7 +166,7 @@ class Cache(Generic[K, V]):
             self._young_bytes += weight
             self.bytes += weight
             self._budget.bytes += weight
-            self._budget.grown(self._young_bytes - young)
+            self._grown(self._young_bytes - young)
 
     def pop(self, key: K, default: V | None = None) -> V | None:
         """Forget ``key``; its value, or the ``default``."""
@@ -205,13 +215,26 @@ class Cache(Generic[K, V]):
             self._dropped(key, entry.value)
         return True
 
+    def _grown(self, weight: int) -> None:
+        """The young generation has grown by ``weight``: keep to the budget, and to this cache's share."""
+        self._budget.grown(weight)
+        if self._young_bytes * 3 > self._most:
+            self._age_alone()
+        while self.bytes > self._most:
+            if not self.drop_old():
+                self._age_alone()
+
+    def _age_alone(self) -> None:
+        self._budget.young -= self._young_bytes
+        self.age()
+
     def _rejuvenated(self, key: K) -> _Entry | None:
         """The entry of ``key`` in one of the older generations, which goes back to the young one."""
         entry = self._middle.pop(key, None) or self._old.pop(key, None)
         if entry is not None:
             self._young[key] = entry
             self._young_bytes += entry.weight
-            self._budget.grown(entry.weight)
+            self._grown(entry.weight)
         return entry
 
     def _take(self, key: K) -> _Entry | None:

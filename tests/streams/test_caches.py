@@ -169,3 +169,18 @@ class Struct(msgspec.Struct, gc=False):
 )
 def test_what_values_take(value: object, least: int, most: int) -> None:
     assert least <= deep_size(value) <= most
+
+
+def test_a_cache_keeps_to_its_share() -> None:
+    budget = CacheBudget(300 * 200)
+    greedy: Cache[int, int] = budget.cache("greedy", of_size, share=1 / 3)
+    modest: Cache[int, int] = budget.cache("modest", of_size)
+    modest.keep(dict.fromkeys(range(100), 200))
+    for number in range(5000):
+        greedy.keep({number: 200})
+        assert greedy.touch(number) is not None
+        assert greedy.touch(0) is not None
+        assert greedy.bytes <= 100 * 200
+    assert len(modest) == 100
+    assert len(greedy) > 60
+    assert all(number in greedy for number in range(4970, 5000))
