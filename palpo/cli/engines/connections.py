@@ -20,6 +20,9 @@ LINGER_QUIET_SECONDS = 5.0
 """… and while nothing of it arrives."""
 LINGER_BYTES = 128 * 1024 * 1024
 """How much of it."""
+LINGER_PAUSE_SECONDS = 0.005
+LINGER_STRETCH_BYTES = 256 * 1024
+"""There is a pause after each: what nobody wants is to cost others little, however fast it comes."""
 MAX_HEAD_BYTES = 64 * 1024
 CORKED_BYTES = 16 * 1024
 HANDSHAKE_SECONDS = 20.0
@@ -45,6 +48,7 @@ class Timing:
         "heard",
         "idle_since",
         "lingering_since",
+        "pauses",
         "served",
     )
 
@@ -64,6 +68,8 @@ class Timing:
         """When something was last dropped."""
         self.dropped = 0
         """Bytes."""
+        self.pauses = False
+        """Whether to pause before more is dropped."""
         self.ending_since: float | None = None
         """Since when the connection has been closing."""
 
@@ -75,6 +81,7 @@ class Timing:
     def drop(self, size: int, now: float) -> bool:
         """Whether to go on dropping after ``size`` bytes more."""
         self.heard = now
+        self.pauses = self.dropped % LINGER_STRETCH_BYTES + size >= LINGER_STRETCH_BYTES
         self.dropped += size
         return self.dropped <= LINGER_BYTES
 

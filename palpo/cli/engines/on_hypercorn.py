@@ -46,6 +46,7 @@ from palpo.cli.engines.connections import (
     FAREWELL_SECONDS,
     HANDSHAKE_SECONDS,
     LINGER_BYTES,
+    LINGER_PAUSE_SECONDS,
     LINGER_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
@@ -462,6 +463,8 @@ class Connection(TCPServer):
             if timing.lingering_since is not None:
                 if not timing.drop(len(data), now):
                     break
+                if timing.pauses:
+                    await asyncio.sleep(LINGER_PAUSE_SECONDS)
                 continue
             await self.protocol.handle(RawData(data))
             if self.protocol.protocol.in_head:

@@ -32,6 +32,7 @@ from palpo.cli.engines.connections import (
     BACKLOG,
     FAREWELL_SECONDS,
     HANDSHAKE_SECONDS,
+    LINGER_PAUSE_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
     Cork,
@@ -314,6 +315,13 @@ class Http1(HttpToolsProtocol):
     def _drop(self, data: bytes) -> None:
         if not self.timing.drop(len(data), self.loop.time()):
             self._real.abort()
+        elif self.timing.pauses:
+            self.flow.pause_reading()
+            self.loop.call_later(LINGER_PAUSE_SECONDS, self._drop_more)
+
+    def _drop_more(self) -> None:
+        if not self._real.is_closing():
+            self.flow.resume_reading()
 
     # What the registry asks for
 
