@@ -280,6 +280,9 @@ class QuotasConfig(Section, frozen=True):
     reports: Annotated[Quota, Meta(description="Reports of content, rooms and users.")] = Quota(
         user=1000, server=100_000
     )
+    rooms: Annotated[
+        Quota, Meta(description="Rooms that a user has made, by upgrades too; rooms stay, also those left.")
+    ] = Quota(user=5000, server=0)
     thread_subscriptions: Annotated[Quota, Meta(description="Threads that are, or were, followed.")] = Quota(
         user=20_000, server=0
     )

@@ -122,7 +122,7 @@ class RoomCreation:
         """Make a room; returns its ID.
 
         Raises M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_BAD_JSON and
-        M_INVALID_PARAM, all with status 400.
+        M_INVALID_PARAM, all with status 400; UserLimitExceeded, ResourceLimitExceeded.
         """
         rules = room_version(self._default_version if new.version is None else new.version)
         _check(new)
@@ -152,7 +152,10 @@ class RoomCreation:
         return room_id
 
     async def write(self, rules: RoomVersion, create: Draft, others: Sequence[Draft]) -> str:
-        """Write a new room's events; raises M_INVALID_ROOM_STATE for ones that it cannot have."""
+        """Write a new room's events; raises M_INVALID_ROOM_STATE for ones that it cannot have.
+
+        Also UserLimitExceeded and ResourceLimitExceeded.
+        """
         validate_create_content(rules, create.content)
         try:
             for _ in range(ATTEMPTS):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from palpo.core.canonical_json import decode, to_json
+from palpo.core.errors import Forbidden
 from palpo.core.events import Event, stripped
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.drafts import SendTransaction
+from palpo.services.quotas import Quotas
 from palpo.services.room_builder import Built
 from palpo.services.room_heads import RoomHead
 from palpo.storage import events as events_storage
@@ -18,6 +20,7 @@ from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import MadeBy, StoredEvent
 from palpo.storage.memberships import Membership
+from palpo.storage.quotas import Kind
 
 MAX_PENDING = 500
 """Invites and knocks of a room that a redaction changes: the newest."""
@@ -39,6 +42,14 @@ class HeadsMoved(Exception):
         self.room_ids = room_ids
 
 
+class RoomsRefused(Exception):
+    """Of the new rooms, those that their makers or the server may not have; by room ID, why."""
+
+    def __init__(self, errors: Mapping[str, Forbidden]) -> None:
+        super().__init__(f"{len(errors)} rooms are too many")
+        self.errors = errors
+
+
 class GroupWrite:
     """The unit of work that writes what was built for a group of requests.
 
@@ -47,9 +58,16 @@ class GroupWrite:
     """
 
     def __init__(
-        self, entries: Sequence[Entry], *, now_ms: int, known_upto: int, written: Callable[[int, int], None]
+        self,
+        entries: Sequence[Entry],
+        quotas: Quotas,
+        *,
+        now_ms: int,
+        known_upto: int,
+        written: Callable[[int, int], None],
     ) -> None:
         self._entries = entries
+        self._quotas = quotas
         self._now_ms = now_ms
         self._known_upto = known_upto
         self._written = written
@@ -64,12 +82,13 @@ class GroupWrite:
             self._final[room_id] = item.built.head
 
     async def write(self, tx: WriteTransaction) -> None:
-        """Write everything; raises HeadsMoved, UniqueViolation."""
+        """Write everything; raises HeadsMoved, RoomsRefused, UniqueViolation."""
         events = [new for item in self._entries for new in item.built.events]
         first = await tx.positions(len(events))
         tx.on_commit(partial(self._written, first))
         if tx.since != self._known_upto:
             await self._compare(tx)
+        await self._charge(tx)
         await events_storage.insert(tx, events, first)
         await state_storage.insert_nodes(
             tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
@@ -91,6 +110,19 @@ class GroupWrite:
         moved = {room_id for room_id, head in known.items() if found.get(room_id) != head}
         if moved:
             raise HeadsMoved(moved)
+
+    async def _charge(self, tx: WriteTransaction) -> None:
+        """Count each new room as its maker's."""
+        refused: dict[str, Forbidden] = {}
+        for item in self._entries:
+            if item.built.new_room:
+                maker = item.built.events[0].event.sender
+                try:
+                    await self._quotas.charge(tx, maker, {Kind.ROOMS: 1})
+                except Forbidden as error:
+                    refused[item.built.head.room_id] = error
+        if refused:
+            raise RoomsRefused(refused)
 
     async def _write_memberships(self, tx: WriteTransaction, first: int) -> None:
         rows: dict[tuple[str, str], Membership] = {}

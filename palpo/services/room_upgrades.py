@@ -78,7 +78,7 @@ class RoomUpgrades:
 
         Of a room that has a successor of this version, it is that one's ID. Raises
         M_UNSUPPORTED_ROOM_VERSION (400), M_BAD_STATE (400) where the successor is of another version,
-        Forbidden, NotFound, BadJson.
+        Forbidden, UserLimitExceeded, ResourceLimitExceeded, NotFound, BadJson.
         """
         rules = room_version(version)
         parse_room_id(room_id)

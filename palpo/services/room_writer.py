@@ -6,7 +6,8 @@
 A process gathers what waits and writes it as one transaction: one room's events in order, many
 rooms together. Building needs only the room's head, which is in memory; persisting compares every
 head under the stream position's lock, and if another process has moved one, that room's drafts are
-built again on the new head. Nothing is acknowledged before it is committed.
+built again on the new head. A new room is its maker's by the quotas, in the same transaction; one that is
+too many is refused, and the others are written without it. Nothing is acknowledged before it is committed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from palpo.db.errors import UniqueViolation, Unreachable
 from palpo.db.transaction import Transaction
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
+from palpo.services.quotas import Quotas
 from palpo.services.recent_events import RecentEvents
 from palpo.services.room_builder import Built, RoomBuilder
-from palpo.services.room_group import Entry, GroupWrite, HeadsMoved
+from palpo.services.room_group import Entry, GroupWrite, HeadsMoved, RoomsRefused
 from palpo.services.room_heads import RoomHead, RoomHeads
 from palpo.storage import events as events_storage
 from palpo.storage.events import StoredEvent, stored
@@ -65,6 +67,7 @@ class RoomWriter:
         heads: RoomHeads,
         builder: RoomBuilder,
         recent: RecentEvents,
+        quotas: Quotas,
         wakeups: Wakeups,
         clock: Clock,
         *,
@@ -75,6 +78,7 @@ class RoomWriter:
         self._heads = heads
         self._builder = builder
         self._recent = recent
+        self._quotas = quotas
         self._wakeups = wakeups
         self._clock = clock
         self._bound = bound
@@ -109,7 +113,8 @@ class RoomWriter:
     async def create(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> str:
         """Make a room of ``drafts``, the first being its create event; returns the room's ID.
 
-        ``room_id`` is None for versions in which the create event decides it.
+        ``room_id`` is None for versions in which the create event decides it. Raises UserLimitExceeded and
+        ResourceLimitExceeded where the create event's sender, or all users, have made as many as they may.
         """
         written = await self._submit(room_id, drafts, version, None, None)
         return written[0].event.room_id
@@ -169,6 +174,8 @@ class RoomWriter:
                 await self._persist(items, known_upto)
             except HeadsMoved as moved:
                 self._heads.forget(moved.room_ids)
+            except RoomsRefused as refused:
+                _refuse(items, refused)
             except UniqueViolation:
                 self._heads.forget([item.built.head.room_id for item in items])
                 await self._answer_repeated(items, final=attempt > 0)
@@ -212,6 +219,7 @@ class RoomWriter:
         entries = [Entry(built=item.built, transaction=item.submission.transaction) for item in items]
         group = GroupWrite(
             entries,
+            self._quotas,
             now_ms=self._clock.now_ms(),
             known_upto=known_upto,
             written=partial(self._written, items),
@@ -269,6 +277,13 @@ def _follow(submission: _Submission, leader: _Submission) -> None:
             submission.future.set_result(done.result())
 
     leader.future.add_done_callback(copy)
+
+
+def _refuse(items: Sequence[_Item], refused: RoomsRefused) -> None:
+    for item in items:
+        error = refused.errors.get(item.built.head.room_id)
+        if error is not None:
+            _fail(item.submission, error)
 
 
 def _fail(submission: _Submission, error: Exception) -> None:

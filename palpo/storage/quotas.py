@@ -32,6 +32,7 @@ class Kind(Enum):
     PREVIEW_BYTES = "preview_bytes"
     PUSHERS = "pushers"
     REPORTS = "reports"
+    ROOMS = "rooms"
     THREAD_SUBSCRIPTIONS = "thread_subscriptions"
     THUMBNAIL_BYTES = "thumbnail_bytes"
     TO_DEVICE = "to_device"

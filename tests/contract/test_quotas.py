@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.quotas import Quotas
 from palpo.services.to_device_backlogs import ToDeviceBacklogs
-from palpo.storage import events, filters, media, receipts, to_device, uia
+from palpo.storage import events, filters, media, memberships, receipts, to_device, uia
 from palpo.storage import quotas as storage
 from palpo.storage.events import MadeBy
 from palpo.storage.media import Thumbnail
@@ -21,6 +22,7 @@ from palpo.storage.quotas import SERVER, Kind
 from palpo.streams.clock import FakeClock
 from palpo.workers.sweeps import Sweeper
 from tests.contract.conftest import Connect
+from tests.support.homeserver import homeserver
 
 ALICE, BOB, BRIDGE = "@alice:x", "@bob:x", "@bridge:x"
 FILES, BYTES = Kind.MEDIA, Kind.MEDIA_BYTES
@@ -111,6 +113,32 @@ async def test_many_at_once_in_two_processes(database: Database, connect: Connec
     for user_id in users:
         assert await has(database, user_id) == stored.count(user_id) <= 30
     assert await has(database, SERVER) == 50
+
+
+async def test_rooms_at_once_in_two_processes(database: Database, database_url: str, tmp_path: Path) -> None:
+    """Of twenty more five fit, and the room that there was goes on as it was."""
+    settings = {"database": {"url": database_url}, "quotas": {"rooms": {"user": 6, "server": 0}}}
+    async with homeserver(tmp_path, **settings) as one, homeserver(tmp_path, **settings) as two:
+        alice = await one.register("alice")
+        both = [alice, await two.login("alice")]
+        room = await alice.create_room()
+        made = await asyncio.gather(
+            *(
+                both[number % 2].post("/createRoom", {"name": str(number)}, status=None)
+                for number in range(20)
+            )
+        )
+        refused = await alice.post(f"/rooms/{room}/upgrade", {"new_version": "11"}, status=403)
+        sent = await alice.send(room, "it goes on")
+        chunk = (await alice.get(f"/rooms/{room}/messages?dir=b&limit=1"))["chunk"]
+        joined = await database.read(lambda tx: memberships.joined_rooms(tx, alice.user_id))
+
+    errors = [answer["errcode"] for answer in made if "errcode" in answer]
+    assert errors == ["M_USER_LIMIT_EXCEEDED"] * 15
+    assert refused["errcode"] == "M_USER_LIMIT_EXCEEDED"
+    assert set(joined) == {room, *(answer["room_id"] for answer in made if "errcode" not in answer)}
+    assert [event["event_id"] for event in chunk] == [sent]
+    assert await has(database, alice.user_id, Kind.ROOMS) == await has(database, SERVER, Kind.ROOMS) == 6
 
 
 async def test_the_oldest_filters(database: Database) -> None:

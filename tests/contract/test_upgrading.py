@@ -23,6 +23,8 @@ from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.differences import differences
 from palpo.db.migrations.start import bring_up_to_date, is_up_to_date
 from palpo.db.migrations.upgrade import current, upgrade, upgrade_from_nothing
+from palpo.db.tables.quotas import quota_usage
+from palpo.db.tables.rooms import events
 from tests.support.homeserver import Client, homeserver
 
 FIRST = "0001_initial"
@@ -115,6 +117,22 @@ def test_an_upgraded_database_is_as_declared(old: Old) -> None:
     assert on_connection(old.url, differences) == []
     assert on_connection(old.url, is_up_to_date)
     assert current(old.url) == HEAD
+
+
+def test_rooms_that_there_are_count_as_their_makers(old: Old) -> None:
+    upgrade(old.url)
+
+    makers = sa.select(events.c.sender, sa.func.count()).where(events.c.type == "m.room.create")
+    counted = sa.select(quota_usage.c.user_id, quota_usage.c.amount).where(quota_usage.c.kind == "rooms")
+    made = {row[0]: row[1] for row in on_connection(old.url, rows_of(makers.group_by(events.c.sender)))}
+    assert made
+    found = {row[0]: row[1] for row in on_connection(old.url, rows_of(counted))}
+    assert found == {**made, "": sum(made.values())}
+
+
+def rows_of(statement: sa.Select[Any]) -> Callable[[sa.Connection], list[Any]]:
+    """What reads the statement's rows."""
+    return lambda connection: list(connection.execute(statement))
 
 
 def test_a_database_of_a_development_version_is_refused_in_one_line(old: Old) -> None:

@@ -10,6 +10,7 @@ from palpo.app.composition.base import ANYWHERE, Base
 from palpo.config.appservices import Registration as AppserviceRegistration
 from palpo.config.appservices import load_registrations
 from palpo.config.model import EmailConfig
+from palpo.core.identifiers import make_user_id
 from palpo.net.addresses import AddressPolicy
 from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
@@ -47,7 +48,10 @@ class AccountServices(Base):
     @cached_property
     def quotas(self) -> Quotas:
         unlimited = [item for item in self.registrations if not item.rate_limited]
-        senders = frozenset(item.sender for item in self.registrations)
+        senders = {item.sender for item in self.registrations}
+        notices = self.config.server_notices
+        if notices.enabled:
+            senders.add(make_user_id(notices.localpart, self.server_name))
         return Quotas(
             self.config,
             self.db,

@@ -69,6 +69,7 @@ class RoomServices(AccountServices):
             self.room_heads,
             self.room_builder,
             self.recent_events,
+            self.quotas,
             self.wakeups,
             self.clock,
         )

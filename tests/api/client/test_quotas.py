@@ -120,6 +120,10 @@ async def new_room(client: Client) -> None:
     await client.create_room()
 
 
+async def make_room(client: Client, _number: int) -> Any:
+    return await client.post("/createRoom", status=None)
+
+
 async def put_one_time_key(client: Client, number: int) -> Any:
     return await client.post(
         "/keys/upload", {"one_time_keys": {f"curve25519:{number}": "y" * 98}}, status=None
@@ -128,6 +132,7 @@ async def put_one_time_key(client: Client, number: int) -> Any:
 
 NOUNS = {
     "pushers": Noun(Kind.PUSHERS, 1, put_pusher, delete_pusher),
+    "rooms": Noun(Kind.ROOMS, 1, make_room),
     "reports": Noun(Kind.REPORTS, 1, report),
     "aliases": Noun(Kind.ALIASES, 1, put_alias, delete_alias, new_room),
     "one-time keys": Noun(Kind.KEY_BYTES, 100, put_one_time_key),
@@ -303,6 +308,66 @@ async def test_media_that_administrators_delete_make_room(tmp_path: Path) -> Non
         assert "errcode" in await upload(alice, 2)
         await server.services.media_cleanup.delete(*uri.split("/"))
         assert "errcode" not in await upload(alice, 2)
+
+
+async def test_a_room_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    async with homeserver(tmp_path, quotas=bounds(Kind.ROOMS, user=1)) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room = await alice.create_room()
+        made = {"room_alias_name": "more", "invite": [bob.user_id], "visibility": "public"}
+        answer = await alice.post("/createRoom", made, status=403)
+        assert answer["errcode"] == "M_USER_LIMIT_EXCEEDED"
+        assert answer["error"] == "You may have no more: rooms, of which a user may have 1"
+        answer = await alice.post(f"/rooms/{room}/upgrade", {"new_version": "12"}, status=403)
+        assert answer["errcode"] == "M_USER_LIMIT_EXCEEDED"
+
+        assert "rooms" not in await bob.get("/sync")
+        await alice.get(f"/rooms/{room}/state/m.room.tombstone", status=404)
+        await alice.send(room, "as before")
+        assert (await alice.get("/joined_rooms"))["joined_rooms"] == [room]
+        assert (await used(server, Kind.ROOMS), await used(server, Kind.ALIASES)) == (1, 0)
+        await bob.create_room(room_alias_name="more")
+
+
+async def test_a_room_made_by_an_upgrade_is_its_makers(tmp_path: Path) -> None:
+    async with homeserver(tmp_path, quotas=bounds(Kind.ROOMS, user=1)) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        levels = {"users": {alice.user_id: 100, bob.user_id: 100}}
+        options = {"room_version": "11", "preset": "public_chat", "power_level_content_override": levels}
+        room = await alice.create_room(**options)
+        await bob.post(f"/join/{room}")
+
+        await bob.post(f"/rooms/{room}/upgrade", {"new_version": "12"})
+        # The successor is there by now: who asks again makes none.
+        await alice.post(f"/rooms/{room}/upgrade", {"new_version": "12"})
+        assert (await bob.post("/createRoom", status=403))["errcode"] == "M_USER_LIMIT_EXCEEDED"
+        assert await used(server, Kind.ROOMS) == 2
+
+
+async def test_who_left_a_room_has_made_it_all_the_same(tmp_path: Path) -> None:
+    async with homeserver(tmp_path, quotas=bounds(Kind.ROOMS, user=1)) as server:
+        alice = await server.register("alice")
+        room = await alice.create_room()
+        await alice.post(f"/rooms/{room}/leave")
+        await alice.post(f"/rooms/{room}/forget")
+        assert (await alice.post("/createRoom", status=403))["errcode"] == "M_USER_LIMIT_EXCEEDED"
+
+
+async def test_what_is_written_together_with_a_refused_room(tmp_path: Path) -> None:
+    async with homeserver(tmp_path, quotas=bounds(Kind.ROOMS, user=2)) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room = await bob.create_room()
+        answers = await asyncio.gather(
+            *(make_room(alice, number) for number in range(5)),
+            make_room(bob, 0),
+            *(bob.send(room, str(number)) for number in range(5)),
+        )
+        refused = [answer["errcode"] for answer in answers[:5] if "errcode" in answer]
+        assert refused == ["M_USER_LIMIT_EXCEEDED"] * 3
+        assert "errcode" not in answers[5]
+        chunk = (await bob.get(f"/rooms/{room}/messages?dir=b&limit=5"))["chunk"]
+        assert {event["event_id"] for event in chunk} == set(answers[6:])
+        assert len((await alice.get("/joined_rooms"))["joined_rooms"]) == 2
 
 
 async def test_who_erases_their_account_makes_room(tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ async def test_a_notice_reaches_its_user(admin: Client, alice: Client) -> None:
     assert (await alice.put(path, NOTICE, status=403))["errcode"] == "M_FORBIDDEN"
 
 
+async def test_the_server_makes_as_many_rooms_as_it_has_users(tmp_path: Path) -> None:
+    quotas = {"rooms": {"user": 1, "server": 0}}
+    notices = {"enabled": True}
+    async with homeserver(
+        tmp_path, server_notices=notices, admins=["@admin:test.example"], quotas=quotas
+    ) as server:
+        admin = await server.register("admin")
+        for name in ("alice", "bob"):
+            await notify(admin, (await server.register(name)).user_id)
+
+
 async def test_the_invite_cannot_be_rejected(admin: Client, alice: Client) -> None:
     await notify(admin, alice.user_id)
     (room_id,) = await invites(alice)
