@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from palpo.cli import serving
+from palpo.cli.commands import start
 from palpo.cli.main import main
 from tests.support.certificates import make_certificate
 from tests.support.process import ServerProcess, free_port
@@ -95,6 +97,32 @@ def test_a_first_start_with_a_name_of_no_use_leaves_nothing(
         assert main(["start", "--data", str(tmp_path / "data"), *options]) == 2
         assert capsys.readouterr().err.startswith("palpo: ")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_later_start_with_another_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / start.FILE_NAME
+    start.write_configuration(file, server_name="one.example", bind="127.0.0.1:0")
+    before = file.read_text()
+    assert main(["start", "--data", str(tmp_path), "--server-name", "two.example"]) == 2
+    said = (
+        f"palpo: --server-name two.example: {tmp_path} is one.example's, and a server never changes its "
+        "name: leave the option out, or name a folder of its own by --data\n"
+    )
+    assert capsys.readouterr() == ("", said)
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize("options", [[], ["--server-name", "one.example"]])
+def test_a_later_start_under_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(serving, "run", lambda config, **_: started.append(config.server_name))
+    monkeypatch.setattr(serving, "ignore_hangups", lambda: None)
+    for more in (["--server-name", "one.example"], options):
+        assert main(["start", "--data", str(tmp_path), *more]) == 0
+    assert started == ["one.example"] * 2
 
 
 def test_the_environment_counts_for_a_start_too(

@@ -17,6 +17,8 @@ from palpo.config.loader import ConfigError, convert, load
 from palpo.config.model import Config
 
 FILE_NAME = "palpo.toml"
+SERVER_NAME = "localhost"
+"""A server's name where none is given."""
 TEMPLATE = """\
 # Palpo's configuration; docs/configuration.md says what else can be set.
 server_name = "{server_name}"
@@ -47,7 +49,7 @@ def register(subparsers: Any) -> None:
         "--data", type=Path, default=Path("data"), metavar="DIR", help="where everything is kept"
     )
     parser.add_argument(
-        "--server-name", default="localhost", help="on the first start: the domain in user IDs"
+        "--server-name", metavar="NAME", help=f"on the first start: the domain in user IDs ({SERVER_NAME})"
     )
     parser.add_argument("--bind", default="127.0.0.1:8008", help="on the first start: where to listen")
     parser.add_argument(
@@ -61,10 +63,15 @@ def run(options: argparse.Namespace) -> int:
     serving.ignore_hangups()
     file: Path = options.data / FILE_NAME
     if not file.exists():
-        write_configuration(file, server_name=options.server_name, bind=options.bind)
+        write_configuration(file, server_name=options.server_name or SERVER_NAME, bind=options.bind)
     overrides = {"registration.open": True} if options.open_registration else {}
     reread = partial(load, file, environment=os.environ, overrides=overrides)
     config = reread()
+    if options.server_name not in (None, config.server_name):
+        raise ConfigError(
+            f"--server-name {options.server_name}: {options.data} is {config.server_name}'s, and a server "
+            "never changes its name: leave the option out, or name a folder of its own by --data"
+        )
     with prepared_alone(config):
         with suppress(BrokenPipeError):
             print(welcome(config, file), flush=True)
