@@ -13,9 +13,11 @@ from palpo.cli.logs import configure_logging
 from palpo.cli.waiting import wait_for_database
 from palpo.config.loader import ConfigError, load
 from palpo.config.model import Config
+from palpo.core.identifiers import server_name_of
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations.start import bring_up_to_date
 from palpo.db.sole_server import sole_server
+from palpo.services.server_identity import check_server_name
 
 PRIVATE = 0o700
 """The mode of a folder that nobody else looks into: there are messages in it."""
@@ -43,27 +45,34 @@ def config_of(options: argparse.Namespace) -> Config:
 def prepare(config: Config) -> None:
     """Set up logging, the data folder (its owner's only, if it is new), and the database's schema.
 
-    Raises ConfigError for a folder that cannot be made, and Failure.
+    Raises ConfigError for a folder that cannot be made and for another server's database, and Failure.
     """
     _make_folder(config)
     with _told_of(config):
-        bring_up_to_date(config.database_url)
+        _bring_up_to_date(config)
 
 
 @contextmanager
 def prepared_alone(config: Config) -> Iterator[None]:
     """``prepare`` for a server, which may be the only one on its database as long as it runs.
 
-    A database server that does not answer yet is waited for. Raises Failure where another runs, before
-    anything is changed.
+    A database server that does not answer yet is waited for. Raises ConfigError for another server's
+    database, and Failure where another runs, before anything is changed.
     """
     _make_folder(config)
     wait_for_database(config)
     with ExitStack() as alone:
         with _told_of(config):
             alone.enter_context(sole_server(config.database_url))
-            bring_up_to_date(config.database_url)
+            _bring_up_to_date(config)
         yield
+
+
+def _bring_up_to_date(config: Config) -> None:
+    def check_user(user_id: str) -> None:
+        check_server_name(server_name_of(user_id), config.server_name)
+
+    bring_up_to_date(config.database_url, check_user)
 
 
 @contextmanager

@@ -109,6 +109,14 @@ class ServerIdentity:
         await self._note(stored, known, key)
         return Identity(key=key, gaps=stored.gaps, mark=known.mark)
 
+    async def check(self) -> None:
+        """The same check, but note nothing, and make nothing fit; raises ConfigError."""
+        known, stored = await self._read()
+        known.mark.close()
+        self._check_database(stored, known.record)
+        if stored.user_id is not None:
+            self._key(stored)
+
     async def restore(self) -> Stored:
         """The database was put back from a backup: go on beyond all that may have been given out since.
 
@@ -139,11 +147,8 @@ class ServerIdentity:
         # The folder first: while we ask, a server may go on, and its database is ahead of its folder.
         known = Known(record=self._folder.record(), mark=self._folder.mark())
         stored = await self._db.read(_stored)
-        if stored.server_name not in (None, self._server_name):
-            raise ConfigError(
-                f"server_name: the database is {stored.server_name}'s, and a server never changes its name: "
-                "set it back, or name another database"
-            )
+        if stored.server_name is not None:
+            check_server_name(stored.server_name, self._server_name)
         record = known.record
         if record is not None and stored.user_id is not None and record.server_name != self._server_name:
             raise ConfigError(
@@ -217,6 +222,15 @@ class ServerIdentity:
             self._folder.write(written)
         if stored.user_id is None or stored.position > known.mark.position:
             known.mark.set(stored.position)
+
+
+def check_server_name(stored: str, configured: str) -> None:
+    """Raises ConfigError where the database is another server's."""
+    if stored != configured:
+        raise ConfigError(
+            f"server_name: the database is {stored}'s, and a server never changes its name: "
+            "set it back, or name another database"
+        )
 
 
 async def _stored(tx: Transaction) -> Stored:

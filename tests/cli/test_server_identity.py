@@ -11,8 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from palpo.cli.main import main
+from palpo.db.migrations import HEAD
+from palpo.db.migrations.connection import on_connection
+from palpo.db.migrations.upgrade import current, upgrade_from_nothing
+from palpo.db.tables.accounts import users
 from tests.support.process import ServerProcess
 
 COMMANDS = [
@@ -20,6 +25,7 @@ COMMANDS = [
     ["user", "create", "carol", "--password-stdin"],
     ["media", "sweep"],
     ["restore"],
+    ["migrate"],
 ]
 
 
@@ -81,6 +87,35 @@ def test_another_server_name_on_a_database_that_does_not_say_whose_it_is(shell: 
 
     shell.is_refused("serve", server_name="tset.example", said="the database is test.example's")
     assert shell.run("registration-token", "list")[0] == 0
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["serve"]])
+def test_another_servers_database_is_not_migrated(tmp_path: Path, shell: Shell, command: list[str]) -> None:
+    url = f"sqlite:///{tmp_path / 'older.db'}"
+    on_connection(url, of_the_first_release)
+    before = (tmp_path / "older.db").read_bytes()
+
+    said = "the database is test.example's"
+    shell.is_refused(*command, server_name="tset.example", said=said, **{"database.url": url})
+    assert (tmp_path / "older.db").read_bytes() == before
+    assert shell.run("migrate", data=tmp_path / "its", **{"database.url": url})[0] == 2, "it has no key"
+    assert current(url) == HEAD
+
+
+def of_the_first_release(connection: Connection) -> None:
+    """A database with a user."""
+    upgrade_from_nothing(connection, "0001_initial")
+    flags = ("is_guest", "is_admin", "deactivated", "erased", "locked", "suspended")
+    row = {"user_id": "@alice:test.example", "created_ts": 0, **dict.fromkeys(flags, False)}
+    connection.execute(users.insert(), row)
+
+
+def test_migrating_notes_nothing_of_a_new_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shell = Shell(tmp_path, capsys)
+
+    assert shell.run("migrate") == (0, "The database is up to date\n", "")
+    assert not (shell.data / "signing.key").exists()
+    assert not (shell.data / "server.json").exists()
 
 
 def test_a_name_may_change_as_long_as_there_is_nobody(

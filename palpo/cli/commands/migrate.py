@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from typing import Any
 
+from palpo.app import identity_of, opened
 from palpo.cli.options import add_config, config_of, prepare
+from palpo.config.model import Config
 
 
 def register(subparsers: Any) -> None:
@@ -16,7 +19,17 @@ def register(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Upgrade to the newest revision."""
-    prepare(config_of(options))
+    """Upgrade to the newest revision, and see whether the server can be started on it.
+
+    Raises ConfigError where it is another server's, or not the data folder's.
+    """
+    config = config_of(options)
+    prepare(config)
+    asyncio.run(_check(config))
     print("The database is up to date")
     return 0
+
+
+async def _check(config: Config) -> None:
+    async with opened(config) as db:
+        await identity_of(config, db).check()

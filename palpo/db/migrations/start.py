@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, delete, inspect, select, text
 
-from palpo.db.migrations import HEAD
+from palpo.db.migrations import HEAD, revisions
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.declared import declared_hash
+from palpo.db.tables.accounts import users
 from palpo.db.tables.server_meta import server_meta
 
 SCHEMA = "schema"
 """The name, in ``server_meta``, of the hash of the tables that the database has."""
 
 
-def bring_up_to_date(url: str) -> None:
+def bring_up_to_date(url: str, check_user: Callable[[str], None] | None = None) -> None:
     """See to it that the database at ``url`` has the tables of this program; raises DatabaseError.
 
-    A look is enough where it has, and Alembic is not even imported.
+    A look is enough where it has, and Alembic is not even imported. ``check_user`` is given one of the
+    users of an older one, if it has any, before anything is changed, and raises to leave it alone.
     """
     if on_connection(url, is_up_to_date, begin="BEGIN"):
         return
+    user_id = on_connection(url, any_user, begin="BEGIN")
+    if user_id is not None and check_user is not None:
+        check_user(user_id)
     from palpo.db.migrations.upgrade import upgrade
 
     upgrade(url)
@@ -28,6 +35,14 @@ def bring_up_to_date(url: str) -> None:
 def is_up_to_date(connection: Connection) -> bool:
     """Whether the database is at HEAD, with the tables that are declared."""
     return revision_of(connection) == HEAD and schema_of(connection) == declared_hash()
+
+
+def any_user(connection: Connection) -> str | None:
+    """One of the users of a database of any revision; None where it has none, or is not of this program."""
+    if revision_of(connection) not in revisions():
+        return None
+    found: str | None = connection.scalar(select(users.c.user_id).limit(1))
+    return found
 
 
 def revision_of(connection: Connection) -> str | None:
