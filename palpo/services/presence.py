@@ -11,7 +11,8 @@ Sync-facing:
 
 ``note_active(user_id, device_id)`` tells of activity, such as an event sent.
 
-Each process knows the devices that sync with it; the table holds what others were told.
+Each process knows the devices that sync with it; the table holds what others were told. Who is offline is
+forgotten by the next look.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from palpo.storage.presence import Presence
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 ONLINE, UNAVAILABLE, OFFLINE = "online", "unavailable", "offline"
@@ -236,9 +238,11 @@ class PresenceTracker:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Tell everyone whose presence is not what others were told."""
+        """Tell everyone whose presence is not what others were told, and forget who is offline."""
         now = self._clock.now_ms()
+        turns = Turns()
         for user_id in list(self._users):
+            await turns.breathe()
             user = await self._user(user_id)
             expired = [name for name, device in user.devices.items() if device.until_ms <= now]
             for name in expired:
@@ -250,7 +254,9 @@ class PresenceTracker:
     async def _restore(self) -> None:
         """Give those who were there before this process started the time to come back."""
         until_ms = self._clock.now_ms() + self._offline_ms
+        turns = Turns()
         for row in await self._db.read(lambda tx: storage.not_offline(tx, MAX_RESTORED)):
+            await turns.breathe()
             if server_name_of(row.user_id) == self._server_name and row.user_id not in self._users:
                 self._users[row.user_id] = _User(
                     devices={"": _Device(row.presence, until_ms)},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import orjson
 import pytest
 
+from palpo.streams.turns import Turns
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 MINUTE = 60_000
@@ -102,6 +105,52 @@ async def test_the_most_present_device_counts(server: Homeserver, alice: Client)
     await presence.touch(alice.user_id, second.device_id, "unavailable")
     await presence.touch(alice.user_id, second.device_id, "offline")
     assert (await alice.get(status(alice)))["presence"] == "online"
+
+
+async def test_who_is_offline_is_forgotten(server: Homeserver, alice: Client, bob: Client) -> None:
+    presence = server.services.presence
+    await room_of_two(alice, bob)
+    await presence.set(alice.user_id, alice.device_id, "online", "here")
+    await presence.touch(bob.user_id, bob.device_id, None, MINUTE)
+    for number in range(50):
+        stranger = await server.register(f"stranger{number}")
+        await presence.touch(stranger.user_id, stranger.device_id, "online")
+    await presence.set(alice.user_id, alice.device_id, "offline", "away")
+    await presence.look()
+    assert len(presence._users) == 51
+    server.clock.advance(20 * MINUTE)
+    presence.note_active(bob.user_id, bob.device_id)
+    await presence.look()
+    assert presence._users == {}
+    assert (await bob.get(status(alice)))["status_msg"] == "away"
+    presence.note_active(bob.user_id, bob.device_id)
+    assert presence._users == {}
+    before = server.services.wakeups.position
+    await presence.touch(alice.user_id, alice.device_id, "online")
+    [row] = await presence.changed(bob.user_id, before, server.services.wakeups.position)
+    assert (row.presence, row.status_msg) == ("online", "away")
+
+
+async def test_a_look_at_many_lets_others_have_their_turn(
+    server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palpo.services.presence.Turns", partial(Turns, held_s=0))
+    presence = server.services.presence
+    for number in range(50):
+        await presence.touch(f"@u{number}:test.example", "D", "online")
+    turns, ended = 0, False
+
+    async def count() -> None:
+        nonlocal turns
+        while not ended:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    await presence.look()
+    ended = True
+    await counting
+    assert turns >= 50
 
 
 async def test_switched_off(tmp_path: Path) -> None:
