@@ -437,6 +437,8 @@ class Connection(TCPServer):
         elif isinstance(event, Closed):
             self._end()
         elif isinstance(event, Updated):
+            if event.idle:
+                self._cork.flush()  # Before whatever else is to be done about the request.
             self.timing.busy = not event.idle
             self.timing.served = True
             self.timing.head_since = None

@@ -253,6 +253,7 @@ class Http1(HttpToolsProtocol):
     # Answers
 
     def on_response_complete(self) -> None:
+        self.cork.flush()  # Before whatever else is to be done about the request.
         self.server_state.total_requests += 1
         timing = self.timing
         if self.transport.is_closing():
