@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -16,6 +17,7 @@ VERSION = 1
 RECORD = "server.json"
 POSITION = "position"
 DIGITS = 20
+MARKED_AFTER_S = 0.05
 
 
 class FolderRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +78,8 @@ class DataFolder:
 class PositionMark:
     """The highest stream position that clients may have heard of, in a file that outlives the process.
 
-    A database that is below it has been put back from a backup. It is written with every commit and
-    synced by nobody: after a power cut it may be behind, which a database that was synced is not.
+    A database that is below it has been put back from a backup. It is written a moment after a commit and
+    synced by nobody: after a kill or a power cut it may be behind, which a database is not.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,6 +90,7 @@ class PositionMark:
             raise ConfigError(f"{path}: {error.strerror}") from error
         self._file: int | None = file
         self._position = int(text) if text.isdigit() else 0
+        self._due: asyncio.TimerHandle | None = None
 
     @property
     def position(self) -> int:
@@ -95,24 +98,35 @@ class PositionMark:
         return self._position
 
     def note(self, position: int) -> None:
-        """Move it on to ``position``, if it is not there yet. On a disk that is full it stays behind."""
+        """Move it on to ``position``, if it is not there yet; within the event loop, which writes it soon."""
         if position > self._position:
-            self.set(position)
+            self._position = position
+            if self._due is None:
+                self._due = asyncio.get_running_loop().call_later(MARKED_AFTER_S, self._write)
 
     def set(self, position: int) -> None:
-        """Put it at ``position``, which may be below where it is."""
+        """Put it at ``position``, which may be below where it is, and write it."""
         self._position = position
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                os.pwrite(self._file, b"%0*d\n" % (DIGITS, position), 0)
+        self._write()
 
     def close(self) -> None:
         """Let go of the file, once it is on the disk."""
+        if self._due is not None:
+            self._write()
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
                 os.fsync(file)
             os.close(file)
+
+    def _write(self) -> None:
+        """Write it; on a disk that is full it stays behind."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._file, b"%0*d\n" % (DIGITS, self._position), 0)
 
 
 class _Version(msgspec.Struct):

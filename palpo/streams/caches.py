@@ -160,13 +160,19 @@ class Cache(Generic[K, V]):
         """Add ``items``, or weigh them again; then drop what is over the budget."""
         for key, value in items.items():
             weight = self._size(key, value) + ENTRY_BYTES
-            young = self._young_bytes
-            self._take(key)
-            self._young[key] = _Entry(value, weight)
-            self._young_bytes += weight
-            self.bytes += weight
-            self._budget.bytes += weight
-            self._grown(self._young_bytes - young)
+            entry = self._young.get(key)
+            if entry is not None:
+                more = weight - entry.weight
+                entry.value, entry.weight = value, weight
+            else:
+                more = weight
+                self._take(key)
+                self._young[key] = _Entry(value, weight)
+            if more:
+                self._young_bytes += more
+                self.bytes += more
+                self._budget.bytes += more
+                self._grown(more)
 
     def pop(self, key: K, default: V | None = None) -> V | None:
         """Forget ``key``; its value, or the ``default``."""

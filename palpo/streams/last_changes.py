@@ -33,11 +33,15 @@ class LastChanges:
         if commit.all_topics:
             self._forget(max(commit.position, self._wakeups.position))
             return
+        position = commit.position
         for topic in commit.topics:
             if topic.startswith(self._prefix):
                 key = topic.removeprefix(self._prefix)
-                self._latest = max(self._latest, commit.position)
-                self._positions.keep({key: max(commit.position, self._positions.touch(key) or 0)})
+                if position < self._latest:  # It is heard of late.
+                    self._positions.keep({key: max(position, self._positions.touch(key) or 0)})
+                else:
+                    self._latest = position
+                    self._positions.keep({key: position})
 
     def _drop(self, key: str, position: int) -> None:
         self._floor = max(self._floor, position)

@@ -12,10 +12,10 @@ import gc
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 BEAT_S = 0.25
 INTERVAL_S = 0.004
@@ -132,12 +132,17 @@ class LoopWatch:
         while not self._stopping.wait(INTERVAL_S):
             turn = self._turn
             if self._seen[0] != turn and time.clock_gettime(self._clock) - self._beat > self._limit_s / 2:
-                frame = sys._current_frames().get(self._ident)
-                frames = traceback.extract_stack(frame)[-FRAMES:]
-                self._seen = (
-                    turn,
-                    tuple(f"{_short(item.filename)}:{item.lineno} {item.name}" for item in frames),
-                )
+                self._seen = turn, _stack(sys._current_frames().get(self._ident))
+
+
+def _stack(frame: FrameType | None) -> tuple[str, ...]:
+    """The frames that lead to ``frame``, without reading any file, which takes long where the loop is busy."""
+    found: list[str] = []
+    while frame is not None and len(found) < FRAMES:
+        code = frame.f_code
+        found.append(f"{_short(code.co_filename)}:{frame.f_lineno} {code.co_name}")
+        frame = frame.f_back
+    return tuple(reversed(found))
 
 
 def _short(filename: str) -> str:
