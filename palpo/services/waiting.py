@@ -6,7 +6,8 @@ What a user's requests wait for is bounded: of too many, the oldest are answered
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,8 +39,10 @@ class Waiting:
         self._clock = clock
         self._users: dict[str, _User] = {}
 
-    async def wait(self, requester: Requester, topics: set[str], *, after: int, timeout_s: float) -> bool:
-        """As ``Wakeups.wait``, for who still is who they were when it is over; ``topics`` are added to.
+    async def wait(
+        self, requester: Requester, topics: Collection[str], *, after: int, timeout_s: float
+    ) -> bool:
+        """As ``Wakeups.wait``, for who still is who they were when it is over.
 
         Raises UnknownToken as soon as the token is revoked, its device removed or its account gone, with
         ``soft_logout`` as soon as it expires; M_USER_LOCKED (401) as soon as the account is locked.
@@ -50,7 +53,8 @@ class Waiting:
         session = requester.session
         if session is not None and session.expires_ts is not None:
             timeout_s = min(timeout_s, (session.expires_ts - self._clock.now_ms()) / 1000)
-        topics.add(f"session:{requester.user_id}")
+        # One string for all who wait for it.
+        topics = set(map(sys.intern, (*topics, f"session:{requester.user_id}")))
         with self._place(requester.user_id, len(topics)) as (user, waiter):
             news = await self._wakeups.wait(topics, after=after, timeout_s=timeout_s, waiter=waiter)
             let_go = waiter not in user.requests

@@ -136,7 +136,7 @@ class LoopWatch:
 
 
 def _stack(frame: FrameType | None) -> tuple[str, ...]:
-    """The frames that lead to ``frame``, without reading any file, which takes long where the loop is busy."""
+    """The frames that lead to ``frame``. No file is read: that takes long beside what holds the loop."""
     found: list[str] = []
     while frame is not None and len(found) < FRAMES:
         code = frame.f_code

@@ -19,7 +19,6 @@ import asyncio
 import heapq
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache
 
 from palpo.db.engine import EVERYTHING, Commit
 
@@ -198,9 +197,3 @@ class Wakeups:
 def _size(topics: frozenset[str]) -> int:
     """About what a commit takes in memory, in bytes."""
     return 400 + sum(map(len, topics)) + 100 * len(topics)
-
-
-@lru_cache(maxsize=16_384)
-def room_topic(room_id: str) -> str:
-    """What anything in a room is a topic of: one string for all who wait for it."""
-    return f"room:{room_id}"

@@ -18,7 +18,7 @@ from palpo.services.user_rooms import UserRooms
 from palpo.services.waiting import Waiting
 from palpo.storage.memberships import Membership
 from palpo.streams.turns import Turns
-from palpo.streams.wakeups import Wakeups, room_topic
+from palpo.streams.wakeups import Wakeups
 from palpo.sync import assemble
 from palpo.sync.assemble import StateSection
 from palpo.sync.each import each
@@ -295,6 +295,6 @@ def _room_id(room: RoomNews | Membership) -> str:
 
 def _topics(user_id: str, memberships: Memberships) -> set[str]:
     """What may end the waiting."""
-    topics = {room_topic(room_id) for room_id, row in memberships.items() if row.membership == "join"}
+    topics = {f"room:{room_id}" for room_id, row in memberships.items() if row.membership == "join"}
     topics.add(f"user:{user_id}")
     return topics

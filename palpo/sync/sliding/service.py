@@ -19,7 +19,7 @@ from palpo.services.waiting import Waiting
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
-from palpo.streams.wakeups import Wakeups, room_topic
+from palpo.streams.wakeups import Wakeups
 from palpo.sync.each import each
 from palpo.sync.sections import sections
 from palpo.sync.sliding import assemble
@@ -293,7 +293,7 @@ def _superseded(pos: Pos | None) -> wire.SlidingSyncResponse:
 
 
 def _topics(user_id: str, of: UserList) -> set[str]:
-    topics = {room_topic(room_id) for room_id, room in of.rooms.items() if room.membership == "join"}
+    topics = {f"room:{room_id}" for room_id, room in of.rooms.items() if room.membership == "join"}
     topics.add(f"user:{user_id}")
     return topics
 
