@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from palpo.api.listeners import ListenerApp
 from palpo.api.observers import Observer
 from palpo.app import application
+from palpo.cli.allocator import bound_allocator
 from palpo.cli.engines.listening import Listening
 from palpo.cli.lifetime import Lifetime
 from palpo.cli.log_writer import LogWriter
@@ -26,6 +27,7 @@ def run(
     """
     import uvloop
 
+    bound_allocator()
     certificates = Certificates(config)
     log = start_log_writer(config.log)
     lifetime = Lifetime(config, log, certificates, reread or (lambda: config))

@@ -149,11 +149,15 @@ def _save_static(
         image.draft(None, (-(-image.width // factor), -(-image.height // factor)))
         after = _upright_size(image)
         box = _scaled(box, after[0] / before[0], after[1] / before[1], after)
-    upright = ImageOps.exif_transpose(_in_8_bits(image))
+    upright = _in_8_bits(image)
+    ImageOps.exif_transpose(
+        upright, in_place=True
+    )  # Otherwise it would be a copy, whether it is turned or not.
     alpha = upright.mode in ALPHA_MODES or "transparency" in upright.info
-    small = upright.convert("RGBA" if alpha else "RGB").resize(
-        size, Image.Resampling.LANCZOS, box, reducing_gap=2.0
-    )
+    colours = "RGBA" if alpha else "RGB"
+    if upright.mode != colours or "transparency" in upright.info:
+        upright = upright.convert(colours)
+    small = upright.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=2.0)
     options: dict[str, Any] = {}
     if isinstance(profile, bytes) and len(profile) <= MAX_PROFILE and mode in ("RGB", "RGBA"):
         options["icc_profile"] = profile

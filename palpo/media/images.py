@@ -19,6 +19,8 @@ from palpo.streams.fair_queue import FairQueue
 MAX_ANSWER = 64 * 1024
 STARTS = 2
 """New processes that one image is put to: one may be ended by somebody else."""
+GIVEN_BACK = 1024 * 1024
+"""Bytes of the smallest block that the process gives back to the system as soon as it is freed (glibc)."""
 MAX_WAITING = 400
 MAX_WAITING_EACH = 100
 """Images that may wait for a process, and those of one user: a client that scrolls asks for many at once."""
@@ -152,7 +154,7 @@ class ImageWorkers:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 limit=MAX_ANSWER,
-                env={"PATH": os.defpath},
+                env={"PATH": os.defpath, "MALLOC_MMAP_THRESHOLD_": str(GIVEN_BACK)},
             )
         except OSError as error:  # Too many processes or open files, or no memory.
             raise Unavailable("Images cannot be worked on at the moment") from error

@@ -17,6 +17,7 @@ from palpo.services.tokens import parse_sync_token, stream_token
 from palpo.services.user_rooms import UserRooms
 from palpo.services.waiting import Waiting
 from palpo.storage.memberships import Membership
+from palpo.streams.fair_queue import FairQueue
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 from palpo.sync import assemble
@@ -31,6 +32,10 @@ from palpo.sync.window import Window
 from palpo.wire.client import sync as wire
 
 MAX_TIMEOUT_MS = 120_000
+AT_ONCE, AT_ONCE_EACH = 6, 2
+"""Syncs that tell everything, at a time, and those of one user …"""
+MAX_WAITING, MAX_WAITING_EACH = 2000, 20
+"""… and how many may wait for that."""
 
 Memberships = Mapping[str, Membership]
 """By room."""
@@ -106,14 +111,29 @@ class SyncV3:
         self._to_device = to_device
         self._device_lists = device_lists
         self._keys = keys
+        self.everything = FairQueue(
+            "syncs", workers=AT_ONCE, each=AT_ONCE_EACH, waiting=MAX_WAITING, waiting_each=MAX_WAITING_EACH
+        )
+        """Those that tell everything at once hold all of it in memory."""
 
     async def sync(self, requester: Requester, request: SyncRequest) -> wire.SyncResponse:
-        """What is new since ``request.since``, as soon as there is something or the time is up."""
+        """What is new since ``request.since``, as soon as there is something or the time is up.
+
+        Raises LimitExceeded where too many wait for their turn to be told everything.
+        """
         since, to_device = await self._from(request)
         lost = since is not None and self._history.is_lost(since)
         if lost:
             # What the client knows of the time that was lost has to be replaced.
             request = replace(request, full_state=True)
+        if since is not None and not request.full_state:
+            return await self._when_news(requester, request, since, to_device, lost=lost)
+        async with self.everything.turn():
+            return await self._when_news(requester, request, since, to_device, lost=lost)
+
+    async def _when_news(
+        self, requester: Requester, request: SyncRequest, since: int | None, to_device: int, *, lost: bool
+    ) -> wire.SyncResponse:
         if requester.device_id is not None and since is not None:
             await self._to_device.delete_up_to(requester.user_id, requester.device_id, to_device)
         deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000

@@ -1,0 +1,31 @@
+"""What the C library keeps of memory that was freed."""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
+
+LARGE_BYTES = 1024 * 1024
+ARENAS = 2
+
+
+def bound_allocator() -> None:
+    """Have large blocks given back to the system as soon as they are freed; before threads are started.
+
+    Left to itself glibc learns to keep them, up to 32 MiB each, and has heaps of its own for every thread: a
+    few large responses at once, and a server stays several times as large. Other C libraries have no such
+    settings.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        for setting, value in (
+            (M_MMAP_THRESHOLD, LARGE_BYTES),
+            (M_TRIM_THRESHOLD, LARGE_BYTES),
+            (M_ARENA_MAX, ARENAS),
+        ):
+            libc.mallopt(setting, value)
