@@ -19,7 +19,7 @@ from palpo.streams.fair_queue import FairQueue
 MAX_ANSWER = 64 * 1024
 STARTS = 2
 """New processes that one image is put to: one may be ended by somebody else."""
-GIVEN_BACK = 1024 * 1024
+GIVEN_BACK = 128 * 1024
 """Bytes of the smallest block that the process gives back to the system as soon as it is freed (glibc)."""
 MAX_WAITING = 400
 MAX_WAITING_EACH = 100
