@@ -25,7 +25,7 @@ from palpo.api.router import Router
 from palpo.api.services import Services
 from palpo.api.shares import AtOnce, Full, Shares
 from palpo.core.errors import LimitExceeded
-from palpo.streams.fair_queue import behalf
+from palpo.streams.fair_queue import FairQueue, behalf
 from palpo.wire.endpoint import Auth, Empty, Endpoint, Limit, NoBody, NoParams, Stream
 
 Scope = MutableMapping[str, Any]
@@ -43,6 +43,10 @@ PIECE = 64 * 1024
 """Bytes of a response that are handed to the engine at once."""
 LARGE = 256 * 1024
 """Bytes of a response that needs room of its own until it is read."""
+LARGE_AT_ONCE = 8
+"""Answers of endpoints with large ones that are made at the same time, and half of them for one user …"""
+MAX_WAITING, MAX_WAITING_EACH = 5000, 200
+"""… and how many may wait for that."""
 BUSY_MS = 2000
 """When to come back for who has too much under way."""
 SLOW_SECONDS = 1.0
@@ -88,6 +92,13 @@ class Dispatcher:
         self._proxies = Proxies(http.trusted_proxies)
         self._bodies = Bodies(http)
         self._unread = Shares(http.response_bytes, http.response_bytes_per_user)
+        self._large_answers = FairQueue(
+            "answers",
+            workers=LARGE_AT_ONCE,
+            each=LARGE_AT_ONCE // 2,
+            waiting=MAX_WAITING,
+            waiting_each=MAX_WAITING_EACH,
+        )
         self._of_users = AtOnce(http.max_requests_per_user)
         self._of_addresses = AtOnce(http.max_requests_per_address)
         self.router: Router[Route] = Router()
@@ -201,10 +212,14 @@ class Dispatcher:
             if charged_to is not None and call.body:
                 self._limiter.charge(Limit.WRITTEN, charged_to, len(call.body))
             params = route.codec.params(path, call.query)
-            result = await route.handler(call, params, route.codec.body(call.body))
+            content = route.codec.body(call.body)
+            if route.endpoint.large_answer:
+                async with self._large_answers.turn():
+                    reply = _reply(await route.handler(call, params, content))
+            else:
+                reply = _reply(await route.handler(call, params, content))
         finally:
             self._bodies.give_back(who, held)
-        reply = result if isinstance(result, Reply) else Reply(body=encode(result))
         if charged_to is not None and isinstance(reply.body, bytes):
             self._limiter.debit(Limit.READ, charged_to, len(reply.body))
         return reply
@@ -236,6 +251,10 @@ class Dispatcher:
         finally:
             self._unread.give_back(who, size)
         return reply.status
+
+
+def _reply(result: Any) -> Reply:
+    return result if isinstance(result, Reply) else Reply(body=encode(result))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -149,6 +149,8 @@ class Endpoint(Generic[P, B, R]):
     this one."""
     max_body: int = DEFAULT_MAX_BODY
     """Bytes."""
+    large_answer: bool = False
+    """The answer may have megabytes, so only a few are made at the same time."""
 
     @property
     def operation_ids(self) -> tuple[str, ...]:

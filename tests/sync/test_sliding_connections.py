@@ -349,7 +349,7 @@ async def test_a_request_that_breaks_off_loses_no_room(
     with pytest.raises(asyncio.CancelledError):
         await server.services.sliding_sync.sync(
             Requester(user_id=alice.user_id, device_id=alice.device_id),
-            parse_request(alice.user_id, SlidingSyncParams(), SlidingSyncBody()),
+            await parse_request(alice.user_id, SlidingSyncParams(), SlidingSyncBody()),
         )
     monkeypatch.undo()
     rooms = await connection.rooms()

@@ -20,7 +20,7 @@ async def sliding_sync(
     services, requester = call.services, call.requester
     if params.pos is None:
         call.charge(NEW_CONNECTION)
-    request = parse_request(requester.user_id, params, body)
+    request = await parse_request(requester.user_id, params, body)
     set_presence = params.set_presence or body.set_presence
     if set_presence is not None and set_presence not in PRESENCES:
         raise InvalidParam("There is no such presence")

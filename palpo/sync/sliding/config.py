@@ -12,6 +12,7 @@ from palpo.core.bounded_text import MAX_KEY, check_text
 from palpo.core.errors import InvalidParam
 from palpo.core.events import StateKey
 from palpo.core.state_keys import MEMBER
+from palpo.streams.turns import Turns
 from palpo.sync.sliding.listing import ALL_ROOMS, RoomFilter
 from palpo.wire.client import sliding_sync as wire
 
@@ -136,7 +137,9 @@ class SlidingRequest:
         )
 
 
-def parse_request(user_id: str, params: wire.SlidingSyncParams, body: wire.SlidingSyncBody) -> SlidingRequest:
+async def parse_request(
+    user_id: str, params: wire.SlidingSyncParams, body: wire.SlidingSyncBody
+) -> SlidingRequest:
     """The request, checked; raises InvalidParam."""
     lists, subscriptions = body.lists or {}, body.room_subscriptions or {}
     if len(lists) > MAX_LISTS:
@@ -144,14 +147,15 @@ def parse_request(user_id: str, params: wire.SlidingSyncParams, body: wire.Slidi
     if len(subscriptions) > MAX_SUBSCRIPTIONS:
         raise InvalidParam(f"There are more than {MAX_SUBSCRIPTIONS} room subscriptions")
     timeout = body.timeout if params.timeout is None else params.timeout
+    turns = Turns()
     request = SlidingRequest(
         conn_id=check_text(body.conn_id or "", "conn_id"),
         pos=params.pos or body.pos or None,
         timeout_ms=max(timeout or 0, 0),
-        lists=tuple(_list_rule(user_id, name, item) for name, item in lists.items()),
+        lists=tuple([_list_rule(user_id, name, item) async for name, item in turns.over(lists.items())]),
         subscriptions={
             check_text(room_id, "A room ID"): _room_config(user_id, item)
-            for room_id, item in subscriptions.items()
+            async for room_id, item in turns.over(subscriptions.items())
         },
         extensions=body.extensions or wire.ExtensionConfigs(),
     )

@@ -215,6 +215,7 @@ get_room_keys_by_room_id: Endpoint[RoomParams, NoBody, Json] = Endpoint(
     limit=Limit.BACKUP,
     params=RoomParams,
     response=dict,
+    large_answer=True,
 )
 
 delete_room_keys_by_room_id: Endpoint[RoomParams, NoBody, RoomKeysUpdated] = Endpoint(
@@ -247,6 +248,7 @@ get_room_keys: Endpoint[VersionParams, NoBody, Json] = Endpoint(
     limit=Limit.BACKUP,
     params=VersionParams,
     response=dict,
+    large_answer=True,
 )
 
 delete_room_keys: Endpoint[VersionParams, NoBody, RoomKeysUpdated] = Endpoint(

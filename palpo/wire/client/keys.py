@@ -118,6 +118,7 @@ query_keys: Endpoint[NoParams, KeysQuery, KeysQueried] = Endpoint(
     limit=Limit.KEYS,
     body=KeysQuery,
     response=KeysQueried,
+    large_answer=True,
 )
 
 claim_keys: Endpoint[NoParams, KeysClaim, KeysClaimed] = Endpoint(

@@ -86,6 +86,7 @@ room_initial_sync: Endpoint[RoomParams, NoBody, RoomInfo] = Endpoint(
     limit=Limit.SYNC,
     params=RoomParams,
     response=RoomInfo,
+    large_answer=True,
 )
 
 initial_sync: Endpoint[InitialSyncParams, NoBody, InitialSync] = Endpoint(
@@ -97,6 +98,7 @@ initial_sync: Endpoint[InitialSyncParams, NoBody, InitialSync] = Endpoint(
     params=InitialSyncParams,
     response=InitialSync,
     deprecated=True,
+    large_answer=True,
 )
 
 get_events: Endpoint[EventsParams, NoBody, Events] = Endpoint(

@@ -69,6 +69,7 @@ get_relating_events: Endpoint[RelationsParams, NoBody, RelatedEvents] = Endpoint
     auth=Auth.ACCESS_TOKEN,
     params=RelationsParams,
     response=RelatedEvents,
+    large_answer=True,
 )
 
 get_relating_events_by_type: Endpoint[TypedRelationsParams, NoBody, RelatedEvents] = Endpoint(
@@ -78,6 +79,7 @@ get_relating_events_by_type: Endpoint[TypedRelationsParams, NoBody, RelatedEvent
     auth=Auth.ACCESS_TOKEN,
     params=TypedRelationsParams,
     response=RelatedEvents,
+    large_answer=True,
 )
 
 get_relating_events_by_types: Endpoint[FullyTypedRelationsParams, NoBody, RelatedEvents] = Endpoint(
@@ -87,6 +89,7 @@ get_relating_events_by_types: Endpoint[FullyTypedRelationsParams, NoBody, Relate
     auth=Auth.ACCESS_TOKEN,
     params=FullyTypedRelationsParams,
     response=RelatedEvents,
+    large_answer=True,
 )
 
 get_thread_roots: Endpoint[ThreadsParams, NoBody, Threads] = Endpoint(
@@ -97,4 +100,5 @@ get_thread_roots: Endpoint[ThreadsParams, NoBody, Threads] = Endpoint(
     limit=Limit.DEFAULT,
     params=ThreadsParams,
     response=Threads,
+    large_answer=True,
 )

@@ -83,6 +83,7 @@ get_room_state: Endpoint[Room, NoBody, list[msgspec.Raw]] = Endpoint(
     auth=Auth.GUEST,
     params=Room,
     response=list[msgspec.Raw],
+    large_answer=True,
 )
 
 get_room_state_with_key: Endpoint[StateParams, NoBody, Json] = Endpoint(
@@ -112,6 +113,7 @@ get_members_by_room: Endpoint[MembersParams, NoBody, Members] = Endpoint(
     auth=Auth.GUEST,
     params=MembersParams,
     response=Members,
+    large_answer=True,
 )
 
 get_joined_members_by_room: Endpoint[Room, NoBody, JoinedMembers] = Endpoint(
@@ -121,4 +123,5 @@ get_joined_members_by_room: Endpoint[Room, NoBody, JoinedMembers] = Endpoint(
     auth=Auth.ACCESS_TOKEN,
     params=Room,
     response=JoinedMembers,
+    large_answer=True,
 )

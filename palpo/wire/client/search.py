@@ -122,4 +122,5 @@ search: Endpoint[SearchParams, Search, SearchResults] = Endpoint(
     params=SearchParams,
     body=Search,
     response=SearchResults,
+    large_answer=True,
 )

@@ -85,6 +85,7 @@ get_room_events: Endpoint[MessagesParams, NoBody, Messages] = Endpoint(
     auth=Auth.GUEST,
     params=MessagesParams,
     response=Messages,
+    large_answer=True,
 )
 
 get_event_context: Endpoint[ContextParams, NoBody, Context] = Endpoint(
@@ -94,6 +95,7 @@ get_event_context: Endpoint[ContextParams, NoBody, Context] = Endpoint(
     auth=Auth.GUEST,
     params=ContextParams,
     response=Context,
+    large_answer=True,
 )
 
 get_one_room_event: Endpoint[EventParams, NoBody, Raw] = Endpoint(
