@@ -108,7 +108,7 @@ async def test_the_planner_is_told_of_tables_that_grow(url: str, tmp_path: Path)
         since = await page_reads(url)
         await bob.get(f"/rooms/{room}/messages", params={"dir": "b", "limit": 10, "from": "t100-100000"})
     assert "events" in grown
-    assert await told.refresh() == []
+    assert "events" not in await told.refresh()
     assert await page_reads(url) - since < 4 * 10
 
 
