@@ -185,6 +185,12 @@ def test_rule_ids_that_users_may_not_choose(rule_id: str) -> None:
         ("override", {"actions": [], "conditions": [{"kind": 1}]}, BadJson),
         ("override", {"actions": [], "conditions": [{"kind": "x"}] * 101}, BadJson),
         ("override", {"actions": [], "conditions": [{"kind": "x", "pattern": "x" * 256}]}, BadJson),
+        ("override", {"actions": [], "conditions": [{"kind": "x", "pattern": 1}]}, BadJson),
+        ("override", {"actions": [], "conditions": [{"kind": "x", "key": None}]}, BadJson),
+        ("override", {"actions": [], "conditions": [{"kind": "x", "is": 2}]}, BadJson),
+        ("override", {"actions": [], "conditions": [{"kind": "x", "value": [1]}]}, BadJson),
+        ("override", {"actions": [], "conditions": [{"kind": "x", "value": {}}]}, BadJson),
+        ("override", {"actions": [], "conditions": [{"kind": "x", "value": 1.5}]}, BadJson),
     ],
 )
 def test_bodies_that_are_no_rule(kind: str, body: dict[str, Any], error: type[MatrixError]) -> None:

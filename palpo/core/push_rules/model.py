@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,8 @@ MAX_CONDITIONS: Final = 100
 """Conditions of one rule."""
 
 _PLAIN_ACTIONS: Final = ("notify", "dont_notify", "coalesce")
+_STRINGS: Final = ("key", "pattern", "is")
+"""Properties of conditions, of those that they have."""
 _CONDITIONAL: Final = ("override", "underride")
 
 
@@ -113,8 +116,12 @@ def _parse_conditions(value: object) -> list[dict[str, Any]]:
     for condition in value:
         if not isinstance(condition, dict) or not isinstance(condition.get("kind"), str):
             raise BadJson("A condition is an object with a kind")
-        pattern = condition.get("pattern")
-        if isinstance(pattern, str) and len(pattern) > MAX_PATTERN:
+        for name in _STRINGS:
+            if not isinstance(condition.get(name, ""), str):
+                raise BadJson(f"A condition's {name} is a string")
+        if not isinstance(condition.get("value"), (str, int, NoneType)):
+            raise BadJson("A condition's value is a string, an integer, a boolean or null")
+        if len(condition.get("pattern", "")) > MAX_PATTERN:
             raise BadJson(f"A pattern has at most {MAX_PATTERN} characters")
     return value
 
