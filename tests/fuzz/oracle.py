@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,7 @@ class Logs:
 
         if method in ("error", "critical", "exception"):
             error = event.get("exc_info")
+            error = sys.exc_info()[1] if error is True else error
             trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
             self.errors.append(f"{event.get('event')}: {trace[-3000:]}")
         raise DropEvent
