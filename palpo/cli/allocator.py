@@ -11,6 +11,8 @@ M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 
 LARGE_BYTES = 48 * 1024
+FREE_BYTES = 1024 * 1024
+"""What may be free at a heap's end before it is given back."""
 ARENAS = 2
 
 
@@ -25,7 +27,7 @@ def bound_allocator() -> None:
         libc = ctypes.CDLL(None)
         for setting, value in (
             (M_MMAP_THRESHOLD, LARGE_BYTES),
-            (M_TRIM_THRESHOLD, LARGE_BYTES),
+            (M_TRIM_THRESHOLD, FREE_BYTES),
             (M_ARENA_MAX, ARENAS),
         ):
             libc.mallopt(setting, value)
