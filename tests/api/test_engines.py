@@ -7,6 +7,7 @@ import http.client
 import socket
 import ssl
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -79,6 +80,21 @@ def test_an_answer_leaves_in_one_piece(door: Door) -> None:
     with door.connect() as raw:
         raw.send(f"POST {UPLOAD} HTTP/1.1\nHost: x\nContent-Length: {MIB}\n\n", b" " * 1000)
         assert b"M_MISSING_TOKEN" in raw.socket.recv(65536)
+
+
+def test_requests_of_who_has_gone_are_not_begun(door: Door, server: EnginesProcess) -> None:
+    """They came with the one before them."""
+    asked = '"/_matrix/client/v3/sync"'
+    begun = server.log.count(asked)
+    with door.connect() as raw:
+        head = f"GET /_matrix/client/v3/sync HTTP/1.1\nHost: x\nAuthorization: Bearer {server.token}\n\n"
+        raw.send(head)
+        since = raw.answer().json()["next_batch"]
+        raw.send(head.replace("/sync", f"/sync?timeout=100&since={since}") * 20)
+        raw.answer()
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(4)
+    assert begun < server.log.count(asked) < begun + 10
 
 
 def test_an_early_answer_to_a_very_large_body(door: Door) -> None:

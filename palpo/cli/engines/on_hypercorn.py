@@ -118,6 +118,8 @@ class Requests(TaskGroup):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.running = 0
+        self.gone = False
+        """Whether nobody is there any more who could be answered."""
         self.protocol: Http1 | Http2 | None = None
 
     async def spawn_app(
@@ -197,6 +199,8 @@ class Http1(H11Protocol):
                 await self.send(Closed())
                 return
             if isinstance(event, h11.Request):
+                if isinstance(self.task_group, Requests) and self.task_group.gone:
+                    return  # It came with others, before the connection was lost.
                 await self.send(Updated(idle=False))
                 await self._check_protocol(event)
                 try:
@@ -445,12 +449,19 @@ class Connection(TCPServer):
             self.timing.idle_since = self.loop.time()
 
     async def _write(self, data: bytes) -> None:
+        if self._task_group.gone:
+            return
         try:
             self._cork.write(data)
             self.timing.blocked_since = self.loop.time()
             await self.writer.drain()
+            lost = self.writer.transport.is_closing()
         except (ConnectionError, RuntimeError):
-            await self.protocol.handle(Closed())
+            lost = True
+        try:
+            if lost:
+                self._task_group.gone = True
+                await self.protocol.handle(Closed())
         finally:
             self.timing.blocked_since = None
 
