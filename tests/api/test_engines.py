@@ -90,10 +90,10 @@ def test_requests_of_who_has_gone_are_not_begun(door: Door, server: EnginesProce
         head = f"GET /_matrix/client/v3/sync HTTP/1.1\nHost: x\nAuthorization: Bearer {server.token}\n\n"
         raw.send(head)
         since = raw.answer().json()["next_batch"]
-        raw.send(head.replace("/sync", f"/sync?timeout=100&since={since}") * 20)
+        raw.send(head.replace("/sync", f"/sync?timeout=300&since={since}") * 20)
         raw.answer()
         raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    time.sleep(4)
+    time.sleep(5)
     assert begun < server.log.count(asked) < begun + 10
 
 
