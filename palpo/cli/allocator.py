@@ -11,6 +11,7 @@ M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 
 LARGE_BYTES = 48 * 1024
+"""Of the smallest block that has pages of its own."""
 FREE_BYTES = 1024 * 1024
 """What may be free at a heap's end before it is given back."""
 ARENAS = 2

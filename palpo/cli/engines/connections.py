@@ -25,6 +25,7 @@ LINGER_STRETCH_BYTES = 256 * 1024
 """There is a pause after each: what nobody wants is to cost others little, however fast it comes."""
 MAX_HEAD_BYTES = 64 * 1024
 CORKED_BYTES = 16 * 1024
+"""What is shorter waits for the end of the loop's turn before it is written."""
 HANDSHAKE_SECONDS = 20.0
 """For TLS."""
 FAREWELL_SECONDS = 5.0

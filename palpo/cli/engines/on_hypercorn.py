@@ -451,19 +451,17 @@ class Connection(TCPServer):
     async def _write(self, data: bytes) -> None:
         if self._task_group.gone:
             return
+        self.timing.blocked_since = self.loop.time()
         try:
             self._cork.write(data)
-            self.timing.blocked_since = self.loop.time()
             await self.writer.drain()
-            lost = self.writer.transport.is_closing()
+            self._task_group.gone = self.writer.transport.is_closing()
         except (ConnectionError, RuntimeError):
-            lost = True
-        try:
-            if lost:
-                self._task_group.gone = True
-                await self.protocol.handle(Closed())
+            self._task_group.gone = True
         finally:
             self.timing.blocked_since = None
+        if self._task_group.gone:
+            await self.protocol.handle(Closed())
 
     async def _read_data(self) -> None:
         timing = self.timing
