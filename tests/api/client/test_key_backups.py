@@ -1,11 +1,11 @@
 """/room_keys/version and /room_keys/keys."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from tests.support.homeserver import Client
+from tests.support.loop_turns import with_turns
 
 ROOM = "!room:test.example"
 OTHER_ROOM = "!other:test.example"
@@ -202,18 +202,8 @@ async def test_a_large_backup_lets_others_have_their_turn(alice: Client, version
     rooms = {
         f"!{room}:test.example": {"sessions": {f"s{n}": session(n) for n in range(50)}} for room in range(90)
     }
-    turns, ended = 0, False
-
-    async def count() -> None:
-        nonlocal turns
-        while not ended:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    assert (await alice.put(f"/room_keys/keys?version={version}", {"rooms": rooms}))["count"] == 4500
-    ended = True
-    await counting
+    written, turns = await with_turns(alice.put(f"/room_keys/keys?version={version}", {"rooms": rooms}))
+    assert written["count"] == 4500
     assert turns > 45  # It is written a hundred at a time.
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from palpo.streams.turns import Turns
 from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.loop_turns import with_turns
 
 MINUTE = 60_000
 
@@ -138,18 +138,7 @@ async def test_a_look_at_many_lets_others_have_their_turn(
     presence = server.services.presence
     for number in range(50):
         await presence.touch(f"@u{number}:test.example", "D", "online")
-    turns, ended = 0, False
-
-    async def count() -> None:
-        nonlocal turns
-        while not ended:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    await presence.look()
-    ended = True
-    await counting
+    _, turns = await with_turns(presence.look())
     assert turns >= 50
 
 
