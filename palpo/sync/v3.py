@@ -111,7 +111,7 @@ class SyncV3:
         self._to_device = to_device
         self._device_lists = device_lists
         self._keys = keys
-        self.everything = FairQueue(
+        self._everything = FairQueue(
             "syncs", workers=AT_ONCE, each=AT_ONCE_EACH, waiting=MAX_WAITING, waiting_each=MAX_WAITING_EACH
         )
         """Those that tell everything at once hold all of it in memory."""
@@ -128,7 +128,7 @@ class SyncV3:
             request = replace(request, full_state=True)
         if since is not None and not request.full_state:
             return await self._when_news(requester, request, since, to_device, lost=lost)
-        async with self.everything.turn():
+        async with self._everything.turn():
             return await self._when_news(requester, request, since, to_device, lost=lost)
 
     async def _when_news(
