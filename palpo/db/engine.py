@@ -20,6 +20,7 @@ import structlog
 
 from palpo.db.condition import Condition
 from palpo.db.errors import AWAY, DatabaseError, OutcomeUnknown, Retriable, Unreachable
+from palpo.db.failures import detached, fail
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
 
 log = structlog.get_logger("palpo.db")
@@ -123,9 +124,10 @@ class GroupCommit:
                 while self._waiting:
                     group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
                     await self._commit_group(group)
+                    group = []
         finally:
             for _, future in (*group, *self._waiting):
-                _fail(future, OutcomeUnknown("the database's writer has ended"))
+                fail(future, OutcomeUnknown("the database's writer has ended"))
 
     def stop(self) -> None:
         """Let ``run`` return once everything that waits has been committed."""
@@ -137,7 +139,7 @@ class GroupCommit:
             try:
                 committed = await self._engine.commit([unit for unit, _ in group])
             except AWAY as error:
-                self._fail_all(group, error)
+                self._fail_all(group, detached(error))
                 return
             except Exception:  # noqa: BLE001 - whose failure it was shows when each runs alone
                 pass
@@ -159,13 +161,13 @@ class GroupCommit:
                 committed = await self._engine.commit([unit])
             except Retriable as error:
                 if attempt == self._attempts:
-                    _fail(future, error)
+                    fail(future, detached(error))
                     return None
                 await asyncio.sleep(0.002 * attempt)
             except AWAY as error:
-                return error
+                return detached(error)
             except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits the future
-                _fail(future, error)
+                fail(future, detached(error))
                 return None
             else:
                 self._settle(committed, [(unit, future)])
@@ -179,11 +181,11 @@ class GroupCommit:
         """
         self.condition.failed(error)
         for _, future in group:
-            _fail(future, error)
+            fail(future, error)
         if isinstance(error, Unreachable):
             waiting, self._waiting = self._waiting, []
             for _, future in waiting:
-                _fail(future, error)
+                fail(future, error)
 
     def _settle(self, committed: Committed, group: Group) -> None:
         if self.condition.error is not None:
@@ -202,11 +204,6 @@ def _call(callback: Callable[[], None]) -> None:
         callback()
     except Exception:
         log.exception("commit_listener_failed")
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 class Database:

@@ -21,6 +21,7 @@ from palpo.core.errors import MatrixError
 from palpo.core.room_versions import RoomVersion
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation, Unreachable
+from palpo.db.failures import detached, fail
 from palpo.db.transaction import Transaction
 from palpo.services.drafts import Draft, Guard, SendTransaction
 from palpo.services.event_store import EventStore
@@ -135,14 +136,19 @@ class RoomWriter:
             self._wake.clear()
             while self._waiting:
                 group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
-                try:
-                    await self._write(group)
-                except Exception as error:  # noqa: BLE001 - the loop serves every room
-                    if isinstance(error, Unreachable):
-                        # What waits behind would only wait as long, one group after the other.
-                        group, self._waiting = [*group, *self._waiting], []
-                    for submission in group:
-                        _fail(submission, error)
+                await self._write_group(group)
+                del group
+
+    async def _write_group(self, group: list[_Submission]) -> None:
+        try:
+            await self._write(group)
+        except Exception as error:  # noqa: BLE001 - the loop serves every room
+            if isinstance(error, Unreachable):
+                # What waits behind would only wait as long, one group after the other.
+                group, self._waiting = [*group, *self._waiting], []
+            failed = detached(error)
+            for submission in group:
+                fail(submission.future, failed)
 
     async def _submit(
         self,
@@ -152,17 +158,22 @@ class RoomWriter:
         transaction: SendTransaction | None,
         guard: Guard | None,
     ) -> list[StoredEvent]:
-        submission = _Submission(
-            room_id=room_id,
-            drafts=drafts,
-            creates=creates,
-            transaction=transaction,
-            guard=guard,
-            future=asyncio.get_running_loop().create_future(),
+        # No variable here may lead to the future: what it raises would lead to itself.
+        return await self._queued(
+            _Submission(
+                room_id=room_id,
+                drafts=drafts,
+                creates=creates,
+                transaction=transaction,
+                guard=guard,
+                future=asyncio.get_running_loop().create_future(),
+            )
         )
+
+    def _queued(self, submission: _Submission) -> asyncio.Future[list[StoredEvent]]:
         self._waiting.append(submission)
         self._wake.set()
-        return await asyncio.shield(submission.future)
+        return asyncio.shield(submission.future)
 
     async def _write(self, group: list[_Submission]) -> None:
         for attempt in range(ATTEMPTS):
@@ -183,7 +194,7 @@ class RoomWriter:
                 return
             group = [submission for submission in group if not submission.future.done()]
         for submission in group:
-            _fail(submission, MatrixError("The room is being written to; try again", status=503))
+            fail(submission.future, MatrixError("The room is being written to; try again", status=503))
 
     async def _build_group(self, group: list[_Submission]) -> list[_Item]:
         heads: dict[str, RoomHead] = {}
@@ -198,7 +209,7 @@ class RoomWriter:
             except Unreachable:
                 raise
             except Exception as error:  # noqa: BLE001 - it is the submitter's, who awaits the future
-                _fail(submission, error)
+                fail(submission.future, detached(error))
                 continue
             heads[built.head.room_id] = built.head
             items.append(_Item(submission=submission, built=built))
@@ -261,7 +272,7 @@ class RoomWriter:
                 repeated[name].submission.future.set_result([event])
         if not found and final:
             for item in items:
-                _fail(item.submission, MatrixError("The event is there already", status=409))
+                fail(item.submission.future, MatrixError("The event is there already", status=409))
 
 
 def _follow(submission: _Submission, leader: _Submission) -> None:
@@ -283,9 +294,4 @@ def _refuse(items: Sequence[_Item], refused: RoomsRefused) -> None:
     for item in items:
         error = refused.errors.get(item.built.head.room_id)
         if error is not None:
-            _fail(item.submission, error)
-
-
-def _fail(submission: _Submission, error: Exception) -> None:
-    if not submission.future.done():
-        submission.future.set_exception(error)
+            fail(item.submission.future, error)

@@ -108,7 +108,8 @@ class FairQueue:
         self._most_each = waiting_each
         self._running: Counter[str] = Counter()
         self._busy = 0
-        self._used = _Used(now)
+        self._now = now
+        self._used = Used(HALVED_S)
         self._waiting: Rounds[asyncio.Future[None]] = Rounds()
 
     @property
@@ -129,11 +130,12 @@ class FairQueue:
             self._begin(who)
         else:
             await self._wait(who)
-        began = self._used.now()
+        began = self._now()
         try:
             yield
         finally:
-            self._used.add(who, began)
+            now = self._now()
+            self._used.add(who, now - began, now)
             self._end(who)
 
     def _may_begin(self, key: str) -> bool:
@@ -162,7 +164,7 @@ class FairQueue:
                 future.set_result(None)
 
     def _rank(self, key: str) -> int | None:
-        return None if self._running.get(key, 0) >= self._each else int(self._used.of(key))
+        return None if self._running.get(key, 0) >= self._each else int(self._used.of(key, self._now()))
 
     async def _wait(self, key: str) -> None:
         if self._waiting.of(key) >= self._most_each or len(self._waiting) >= self._most:
@@ -202,23 +204,22 @@ class FairThreads:
         await asyncio.to_thread(lambda: self._threads.shutdown(wait=True, cancel_futures=True))
 
 
-class _Used:
-    """How many seconds each user's work has taken lately."""
+class Used:
+    """How many seconds each user's work has taken lately: half of them is forgotten after ``halved_s``."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.now = now
+    def __init__(self, halved_s: float) -> None:
+        self._halved_s = halved_s
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """Seconds, and as of when."""
 
-    def of(self, key: str) -> float:
-        """What is left of it by now."""
+    def of(self, key: str, now: float) -> float:
+        """What is left of it by ``now``."""
         used, at = self._used.get(key, (0.0, 0.0))
-        return used * 0.5 ** ((self.now() - at) / HALVED_S) if used else 0.0
+        return used * 0.5 ** ((now - at) / self._halved_s) if used else 0.0
 
-    def add(self, key: str, began: float) -> None:
-        """Add what has taken from ``began`` until now."""
-        now = self.now()
-        self._used[key] = self.of(key) + now - began, now
+    def add(self, key: str, seconds: float, now: float) -> None:
+        """Add what has just taken ``seconds``."""
+        self._used[key] = self.of(key, now) + seconds, now
         self._used.move_to_end(key)
         if len(self._used) > MAX_USED:
             self._used.popitem(last=False)

@@ -7,36 +7,48 @@
 
 ``breathe`` costs half a microsecond, so it can stand before every item whose work is not trivial. Once the
 task has held the loop for HELD_S it waits in a queue of all such tasks, of which one goes on in each turn of
-the loop, each user's in turn: however much long work there is, a turn of the loop takes about HELD_S.
+the loop: however much long work there is, it adds about HELD_S to a turn. The more a user's long work has
+held the loop lately, the later it counts as having come, by BEHIND_S at most: who does little waits for one
+turn, and nobody for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import count
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from palpo.streams.fair_queue import Rounds, behalf
+from palpo.streams.fair_queue import Used, behalf
 
 T = TypeVar("T")
 
 HELD_S = 0.005
 """Seconds for which a task may hold the loop."""
+BEHIND_S = 2.0
+HALVED_S = 10.0
+"""Seconds after which half of what a user has held is forgotten."""
 
 
 class _Loop:
     """The turns of one event loop, and who waits for one."""
 
-    __slots__ = ("_armed", "_loop", "number", "waiting")
+    __slots__ = ("_armed", "_loop", "_serial", "_used", "_waiting", "_waiting_of", "number")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._armed = False
+        self._used = Used(HALVED_S)
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        """A heap, by the time that each counts as having come."""
+        self._serial = count()
+        self._waiting_of: Counter[str] = Counter()
         self.number = 0
         """Changes from one turn of the loop to the next where somebody asked in the first."""
-        self.waiting: Rounds[asyncio.Future[None]] = Rounds()
 
     def turn(self) -> int:
         """The number of this turn."""
@@ -45,27 +57,31 @@ class _Loop:
             self._loop.call_soon(self._next)
         return self.number
 
-    async def wait(self) -> None:
-        """Wait for a turn behind all others that do."""
+    async def wait(self, held_s: float, now: float) -> None:
+        """Wait for a turn, having held the loop for ``held_s``."""
         self.turn()
         future: asyncio.Future[None] = self._loop.create_future()
         key = behalf.get()
-        self.waiting.add(key, future)
+        self._used.add(key, held_s, now)
+        self._waiting_of[key] += 1
+        behind = min(self._used.of(key, now) + held_s * self._waiting_of[key], BEHIND_S)
+        heapq.heappush(self._waiting, (now + behind, next(self._serial), future))
         try:
             await future
-        except asyncio.CancelledError:
-            self.waiting.remove(key, future)
-            raise
+        finally:
+            self._waiting_of[key] -= 1
+            if not self._waiting_of[key]:
+                del self._waiting_of[key]
 
     def _next(self) -> None:
         self._armed = False
         self.number += 1
-        taken = self.waiting.take()
-        if taken is None:
-            return
-        if not taken[1].done():
-            taken[1].set_result(None)
-        self.turn()  # After it has gone on, so that it is among those who wait if it has to again.
+        while self._waiting:
+            future = heapq.heappop(self._waiting)[-1]
+            if not future.done():
+                future.set_result(None)
+                self.turn()  # After it has gone on, so that it is among those who wait if it has to again.
+                return
 
 
 _LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
@@ -92,9 +108,9 @@ class Turns:
         if number != self._number:  # It has waited for something meanwhile.
             self._number = number
             self._began = self._now()
-        elif self._now() - self._began >= self._held_s:
+        elif (held_s := (now := self._now()) - self._began) >= self._held_s:
             self.taken += 1
-            await self._loop.wait()
+            await self._loop.wait(held_s, now)
             self._number = self._loop.turn()
             self._began = self._now()
 

@@ -57,22 +57,47 @@ async def test_waiting_for_something_else_counts_as_a_turn() -> None:
     assert turns.taken == 0
 
 
-async def test_one_long_task_goes_on_in_each_turn_and_users_take_turns() -> None:
+async def test_one_long_task_goes_on_in_each_turn_and_who_has_held_the_loop_less_goes_first() -> None:
     time = Time()
     order: list[str] = []
 
-    async def work(user: str) -> None:
+    async def work(user: str, rounds: int) -> None:
         behalf.set(user)
-        turns = Turns(held_s=1, now=time)
-        for _ in range(3):
-            time.now += 1
+        turns = Turns(held_s=0.005, now=time)
+        for _ in range(rounds):
+            time.now += 0.005
             await turns.breathe()
             order.append(user)
 
-    await asyncio.gather(*(work(user) for user in "aaab"))
-    # Whoever is there first begins; then b, who has one task, comes round as often as a, who has three.
-    assert order[:6] == list("ababab")
-    assert order[6:] == list("aaaaaa")
+    tasks = [asyncio.ensure_future(work("a", 10)) for _ in range(20)]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    begun = len(order)
+    await work("b", 3)
+    # Of the twenty of a hardly any goes on meanwhile.
+    assert order[begun:].count("a") <= 6, "".join(order)
+    await asyncio.gather(*tasks)
+    assert len(order) == 203
+
+
+async def test_nobody_waits_for_ever() -> None:
+    time = Time()
+    waited: dict[str, float] = {}
+
+    async def work(user: str, held_s: float) -> None:
+        behalf.set(user)
+        turns = Turns(held_s=0.005, now=time)
+        time.now += held_s
+        began = time.now
+        await turns.breathe()
+        waited[user] = time.now - began
+
+    tasks = [asyncio.ensure_future(work("heavy", 60.0))]
+    for number in range(1000):
+        tasks.append(asyncio.ensure_future(work(f"light{number}", 0.005)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert 1.0 < waited["heavy"] < 2.5
 
 
 async def test_who_gives_up_leaves_no_trace() -> None:
