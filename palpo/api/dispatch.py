@@ -26,6 +26,7 @@ from palpo.api.services import Services
 from palpo.api.shares import AtOnce, Full, Shares
 from palpo.core.errors import LimitExceeded
 from palpo.streams.fair_queue import FairQueue, behalf
+from palpo.streams.turns import Turns
 from palpo.wire.endpoint import Auth, Empty, Endpoint, Limit, NoBody, NoParams, Stream
 
 Scope = MutableMapping[str, Any]
@@ -278,14 +279,15 @@ async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> Non
         if head or len(body) <= PIECE:
             await send({"type": "http.response.body", "body": b"" if head else body})
             return
-        for piece in _pieces(body):
+        async for piece in Turns().over(_pieces(body)):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if not head:
+        turns = Turns()
         async for chunk in body:
-            for piece in _pieces(chunk):
+            async for piece in turns.over(_pieces(chunk)):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
