@@ -15,6 +15,7 @@ from palpo.storage import state as state_storage
 from palpo.storage.events import StoredEvent
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 T = TypeVar("T")
@@ -61,8 +62,13 @@ class EventStore:
         if not missing:
             return found
         redactions = self._redactions
-        loaded = await self._db.read(lambda tx: events_storage.load(tx, missing))
-        fresh = {item.event_id: item for item in loaded}
+        rows = await self._db.read(lambda tx: events_storage.load_rows(tx, missing))
+        fresh: dict[str, StoredEvent] = {}
+        turns = Turns()
+        for row in rows:
+            await turns.breathe()
+            item = events_storage.loaded(row)
+            fresh[item.event_id] = item
         if redactions == self._redactions:
             cache.keep(fresh)
         found.update(fresh)
