@@ -26,7 +26,7 @@ HELD_S = 0.008
 OPERATIONS = 20_000
 """Of SQLite's virtual machine, some 0.5 ms, after which the time is looked at."""
 THREADS = 3
-THREAD_CACHE_KIB = 4096
+THREAD_CACHE_KIB = 1024
 
 
 class Sharing(Protocol):

@@ -398,7 +398,7 @@ def _digest(ignored: frozenset[str]) -> bytes:
 
 
 def _state_bytes(key: tuple[str, str], state: UnreadState) -> int:
-    return 700 + 9 * state.length + 150 * len(state.marks) + 400 * len(state.threads)
+    return 700 + state.position_bytes * 9 // 8 + 150 * len(state.marks) + 400 * len(state.threads)
 
 
 def total(counts: Iterable[UnreadCounts]) -> UnreadCounts:

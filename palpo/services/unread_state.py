@@ -4,7 +4,8 @@
     threads  thread → the positions of the unread events in it that notify, and of those that are highlighted
 
 A read receipt, a redaction and a new event each cost a search in sorted positions, however much is unread.
-An unread event takes 8 bytes in memory, and one or two in a checkpoint.
+An unread event takes 4 bytes in memory (8 where positions have grown beyond 32 bits), and one or two in a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -20,19 +21,29 @@ import msgspec
 
 UNTHREADED: Final = ""
 """Stands for all threads of a room."""
+_SMALL: Final = (1 << 32) - 1
+"""The largest position that takes 4 bytes."""
 MAX_UNREAD: Final = 10_000
 """Unread events of a room that are counted: the newest that notify."""
 
 
 @dataclass(slots=True)
 class _Thread:
-    notifies: array[int] = field(default_factory=lambda: array("q"))
+    notifies: array[int] = field(default_factory=lambda: array("I"))
     """Positions, the oldest first."""
-    highlights: array[int] = field(default_factory=lambda: array("q"))
+    highlights: array[int] = field(default_factory=lambda: array("I"))
     """Those of them that are highlighted."""
 
     def copy(self) -> _Thread:
         return _Thread(self.notifies[:], self.highlights[:])
+
+    def add(self, position: int, *, highlight: bool) -> None:
+        """Note the newest."""
+        if position > _SMALL and self.notifies.typecode == "I":
+            self.notifies, self.highlights = array("q", self.notifies), array("q", self.highlights)
+        self.notifies.append(position)
+        if highlight:
+            self.highlights.append(position)
 
     def read(self, position: int) -> None:
         """Forget everything up to ``position``."""
@@ -73,9 +84,13 @@ class UnreadState:
     """Events that have been looked at since it was stored."""
 
     @property
-    def length(self) -> int:
-        """How many positions it holds."""
-        return self.size + sum(len(thread.highlights) for thread in self.threads.values())
+    def position_bytes(self) -> int:
+        """What the positions take in memory."""
+        return sum(
+            positions.itemsize * len(positions)
+            for thread in self.threads.values()
+            for positions in (thread.notifies, thread.highlights)
+        )
 
     def copy(self) -> UnreadState:
         """One that may be changed."""
@@ -99,10 +114,7 @@ class UnreadState:
 
     def add(self, thread: str, position: int, *, highlight: bool) -> None:
         """Note one more unread event, the newest."""
-        of_thread = self.threads.setdefault(thread, _Thread())
-        of_thread.notifies.append(position)
-        if highlight:
-            of_thread.highlights.append(position)
+        self.threads.setdefault(thread, _Thread()).add(position, highlight=highlight)
         self.size += 1
         if self.size > MAX_UNREAD:
             name = min(self.threads, key=lambda name: self.threads[name].notifies[0])
@@ -171,4 +183,6 @@ def _unpacked(packed: bytes) -> array[int]:
     positions = array("q")
     if packed:
         positions.frombytes(zlib.decompress(packed))
-    return array("q", accumulate(positions))
+    if positions:
+        positions = array("q", accumulate(positions))
+    return array("I" if not positions or positions[-1] <= _SMALL else "q", positions)

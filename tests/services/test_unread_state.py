@@ -71,3 +71,21 @@ def test_the_newest_are_counted_and_what_is_stored_is_small() -> None:
 
 def test_what_an_older_version_stored_is_not_read() -> None:
     assert decoded(b'[7,{"main":1},[[3,"main",false]],{},0,0]') is None
+
+
+def test_positions_may_grow_beyond_32_bits() -> None:
+    state = UnreadState()
+    for position in (1, 1 << 31, (1 << 32) - 1):
+        state.add("main", position, highlight=True)
+    assert state.position_bytes == 6 * 4
+    state.add("main", 1 << 32, highlight=False)
+    state.add("main", 1 << 60, highlight=True)
+    assert state.counts() == {"main": (5, 4)}
+    restored = decoded(state.encoded())
+    assert restored is not None
+    assert restored.counts() == state.counts()
+    state.mark("main", 1 << 32)
+    assert state.counts() == {"main": (1, 1)}
+    again = decoded(state.encoded())
+    assert again is not None
+    assert again.oldest() == 1 << 60
