@@ -32,9 +32,9 @@ from palpo.db.migrations.upgrade import upgrade
 from palpo.db.statements import Statement
 from palpo.db.tables.rooms import auth_chain_links
 from palpo.db.transaction import WriteTransaction
-from palpo.services.auth_chains import AuthChains
-from palpo.services.event_store import EventStore
-from palpo.services.state_resolver import StateResolver
+from palpo.services.history.auth_chains import AuthChains
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.state_resolver import StateResolver
 from palpo.storage import events as events_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs
 from palpo.api.call import Call
 from palpo.config.appservices import Registration
 from palpo.core.errors import Forbidden, MissingToken, UnknownToken
-from palpo.services.appservices import AppServices
-from palpo.services.last_seen import LastSeen
-from palpo.services.logins import locked
-from palpo.services.sessions import Requester, Sessions
+from palpo.services.accounts.appservices import AppServices
+from palpo.services.accounts.last_seen import LastSeen
+from palpo.services.accounts.logins import locked
+from palpo.services.accounts.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
 
 LOCKED_MAY_CALL = frozenset({"logout", "logout_all"})

@@ -10,7 +10,7 @@ from palpo.api.bodies import Body
 from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
 from palpo.core.errors import MissingToken
-from palpo.services.sessions import Requester
+from palpo.services.accounts.sessions import Requester
 from palpo.wire.endpoint import B, Endpoint, Limit, P, R
 
 Chunks = AsyncIterator[bytes]

@@ -1,4 +1,4 @@
-"""User-interactive auth for handlers; the mechanism is ``palpo.services.user_interactive_auth``."""
+"""User-interactive auth for handlers; the mechanism is ``palpo.services.accounts.user_interactive_auth``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 
 from palpo.api.call import Call, Reply
 from palpo.api.codec import encode
-from palpo.services.registration_stages import RECAPTCHA
-from palpo.services.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
+from palpo.services.accounts.registration_stages import RECAPTCHA
+from palpo.services.accounts.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
 from palpo.wire.endpoint import Limit
 
 GUESSED = (REGISTRATION_TOKEN, RECAPTCHA)

@@ -14,7 +14,7 @@ from quart import Response
 
 from palpo.api.services import Services
 from palpo.db.errors import DatabaseError
-from palpo.services.quotas import Quotas
+from palpo.services.server.quotas import Quotas
 from palpo.storage.quotas import Kind
 
 

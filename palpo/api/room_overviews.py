@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.services.room_overviews import Overview
+from palpo.services.rooms.room_overviews import Overview
 
 
 def published_fields(overview: Overview) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from palpo.config.data_folder import DataFolder
 from palpo.config.model import Config
 from palpo.db.connect import create_engine, database_statistics
 from palpo.db.engine import Database
-from palpo.services.appservice_transactions import AppserviceTransactions
-from palpo.services.server_identity import ServerIdentity
+from palpo.services.appservices.appservice_transactions import AppserviceTransactions
+from palpo.services.server.server_identity import ServerIdentity
 from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget

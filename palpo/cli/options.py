@@ -17,7 +17,7 @@ from palpo.core.identifiers import server_name_of
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations.start import bring_up_to_date
 from palpo.db.sole_server import sole_server
-from palpo.services.server_identity import check_server_name
+from palpo.services.server.server_identity import check_server_name
 
 PRIVATE = 0o700
 """The mode of a folder that nobody else looks into: there are messages in it."""

@@ -24,7 +24,7 @@ from palpo.core.folded_text import MARKED, marked
 from palpo.core.text_units import Unit, bare_words, units
 
 VERSION: Final = 2
-"""Of the tokens. Entries of another version are made anew (``services.search_index``)."""
+"""Of the tokens. Entries of another version are made anew (``services.reading.search_index``)."""
 
 BODY, NAME, TOPIC = "content.body", "content.name", "content.topic"
 KEY_OF_TYPE: Final[Mapping[str, str]] = {"m.room.message": BODY, "m.room.name": NAME, "m.room.topic": TOPIC}

@@ -17,7 +17,7 @@ from palpo.core.identifiers import localpart_of
 from palpo.core.text_units import Unit, bare_words, units
 
 VERSION: Final = 2
-"""Of the words. Those of another version are made anew (``services.user_directory``)."""
+"""Of the words. Those of another version are made anew (``services.reading.user_directory``)."""
 MAX_WORD = 64
 """Bytes of a word that are kept."""
 MAX_WORDS = 64

@@ -14,6 +14,9 @@ from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 p = pushers.c
 
+EMAIL_APP_ID = "m.email"
+"""Of every pusher that sends email."""
+
 
 class Pusher(msgspec.Struct, frozen=True, kw_only=True):
     """A pusher. ``position`` is where the stream was when it was last set."""

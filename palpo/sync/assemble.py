@@ -8,8 +8,8 @@ from enum import Enum, auto
 import msgspec
 from msgspec import Raw
 
-from palpo.services.tokens import timeline_token
-from palpo.services.unread import UnreadCounts
+from palpo.services.history.tokens import timeline_token
+from palpo.services.push.unread import UnreadCounts
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import RoomNews
 from palpo.wire.client import sync as wire

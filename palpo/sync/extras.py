@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
-from palpo.services.account_data import AccountData, event
-from palpo.services.invite_permissions import InvitePermissions
-from palpo.services.presence import PresenceTracker
-from palpo.services.receipts import Receipts
-from palpo.services.typing import Typing, typing_event
-from palpo.services.unread import Unread
+from palpo.services.personal.account_data import AccountData, event
+from palpo.services.personal.invite_permissions import InvitePermissions
+from palpo.services.personal.presence import PresenceTracker
+from palpo.services.personal.receipts import Receipts
+from palpo.services.personal.typing import Typing, typing_event
+from palpo.services.push.unread import Unread
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews

@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from palpo.core.events import Event
-from palpo.services.event_filters import (
+from palpo.services.personal.filters import Filters
+from palpo.services.reading.event_filters import (
     parse_filter,
     plain_predicate,
     predicate,
     room_data_predicate,
     wants_nothing,
 )
-from palpo.services.filters import Filters
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.wire.client.filters import Filter, RoomEventFilter, RoomFilter
 

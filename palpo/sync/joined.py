@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from palpo.core.events import Event
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.event_store import EventStore, State
-from palpo.services.room_heads import RoomHeads
-from palpo.services.unread import UnreadCounts
+from palpo.services.history.event_store import EventStore, State
+from palpo.services.history.room_heads import RoomHeads
+from palpo.services.push.unread import UnreadCounts
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.each import each

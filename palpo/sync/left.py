@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.event_store import EventStore
-from palpo.services.room_access import RoomAccess
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_access import RoomAccess
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews, wanted

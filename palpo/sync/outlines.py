@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from palpo.core.events import StateKey
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.event_store import EventStore, State
+from palpo.services.history.event_store import EventStore, State
 from palpo.streams.caches import Cache, CacheBudget
 
 

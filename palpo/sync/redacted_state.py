@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from palpo.core import state_tree
 from palpo.db.engine import Database
-from palpo.services.event_store import EventStore, State
+from palpo.services.history.event_store import EventStore, State
 from palpo.storage import events as events_storage
 from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges

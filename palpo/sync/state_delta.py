@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.event_store import EventStore, State
+from palpo.services.history.event_store import EventStore, State
 from palpo.storage.events import StoredEvent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device, SentMembers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from palpo.db.engine import Commit, Database
 from palpo.db.transaction import Transaction
-from palpo.services.event_store import EventStore
+from palpo.services.history.event_store import EventStore
 from palpo.storage import memberships
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.core.events import Event
-from palpo.services.event_store import EventStore
-from palpo.services.recent_events import RecentEvents
-from palpo.services.tokens import Order
-from palpo.services.visibility import Visibility
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.recent_events import RecentEvents
+from palpo.services.history.tokens import Order
+from palpo.services.history.visibility import Visibility
 from palpo.storage.events import StoredEvent
 
 MAX_ROUNDS = 8

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from palpo.services.account_data import event
-from palpo.services.client_events import ClientEvents
-from palpo.services.device_lists import DeviceListChanges, DeviceLists
-from palpo.services.keys import KeyCounts, Keys
-from palpo.services.sessions import Requester
-from palpo.services.stream_history import StreamHistory
-from palpo.services.to_device import Pending, ToDevice
-from palpo.services.tokens import parse_sync_token, stream_token
-from palpo.services.user_rooms import UserRooms
-from palpo.services.waiting import Waiting
+from palpo.services.accounts.sessions import Requester
+from palpo.services.encryption.device_lists import DeviceListChanges, DeviceLists
+from palpo.services.encryption.keys import KeyCounts, Keys
+from palpo.services.encryption.to_device import Pending, ToDevice
+from palpo.services.history.tokens import parse_sync_token, stream_token
+from palpo.services.personal.account_data import event
+from palpo.services.reading.client_events import ClientEvents
+from palpo.services.reading.waiting import Waiting
+from palpo.services.rooms.user_rooms import UserRooms
+from palpo.services.server.stream_history import StreamHistory
 from palpo.storage.memberships import Membership
 from palpo.streams.fair_queue import FairQueue
 from palpo.streams.turns import Turns

@@ -18,8 +18,8 @@ from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.net.http_client import HttpError
-from palpo.services.appservice_client import AppserviceClient
-from palpo.services.appservice_transactions import AppserviceTransactions, Batch
+from palpo.services.appservices.appservice_client import AppserviceClient
+from palpo.services.appservices.appservice_transactions import AppserviceTransactions, Batch
 from palpo.storage import appservices as storage
 from palpo.storage import consumers
 from palpo.storage.appservices import Queue

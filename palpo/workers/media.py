@@ -8,7 +8,7 @@ import structlog
 
 from palpo.core.errors import MatrixError
 from palpo.db.errors import DatabaseError
-from palpo.services.media_cleanup import MediaCleanup
+from palpo.services.media.media_cleanup import MediaCleanup
 from palpo.streams.leases import Lease
 
 log = structlog.get_logger("palpo.media")

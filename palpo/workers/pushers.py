@@ -20,9 +20,9 @@ from palpo.core.push_rules import Actions
 from palpo.db.engine import EVERYTHING, Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.event_store import EventStore
-from palpo.services.push_delivery import PushDelivery
-from palpo.services.push_judge import PushJudge
+from palpo.services.history.event_store import EventStore
+from palpo.services.push.push_delivery import PushDelivery
+from palpo.services.push.push_judge import PushJudge
 from palpo.storage import consumers
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage

@@ -8,8 +8,8 @@ import structlog
 
 from palpo.db.engine import EVERYTHING, Commit
 from palpo.db.errors import AWAY, DatabaseError
-from palpo.services.search_index import SearchIndex
-from palpo.services.user_directory import UserDirectory
+from palpo.services.reading.search_index import SearchIndex
+from palpo.services.reading.user_directory import UserDirectory
 from palpo.streams.leases import Lease
 from palpo.streams.wakeups import Wakeups
 

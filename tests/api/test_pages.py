@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from palpo.wire.client.account_3pid import SUBMIT_PATH
+from palpo.wire.client.threepids import SUBMIT_PATH
 from tests.support.homeserver import Homeserver, homeserver
 
 UIA = "/_matrix/client/v3/auth"

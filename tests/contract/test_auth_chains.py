@@ -12,7 +12,7 @@ from palpo.core.state_resolution.memory import auth_chain, auth_difference, conf
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
-from palpo.services.auth_chains import AuthChains
+from palpo.services.history.auth_chains import AuthChains
 from palpo.storage import auth_chains as storage
 from palpo.storage import events as events_storage
 from palpo.storage.events import NewEvent

@@ -12,8 +12,8 @@ from palpo.config.loader import convert
 from palpo.core.errors import ResourceLimitExceeded, UserLimitExceeded
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.quotas import Quotas
-from palpo.services.to_device_backlogs import ToDeviceBacklogs
+from palpo.services.encryption.to_device_backlogs import ToDeviceBacklogs
+from palpo.services.server.quotas import Quotas
 from palpo.storage import events, filters, media, memberships, receipts, to_device, uia
 from palpo.storage import quotas as storage
 from palpo.storage.events import MadeBy

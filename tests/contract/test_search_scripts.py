@@ -11,8 +11,8 @@ import pytest
 from palpo.core.search_text import BODY, room_token
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
-from palpo.services.search_index import CONSUMER, REBUILD
-from palpo.services.user_directory import REBUILD as REBUILD_WORDS
+from palpo.services.reading.search_index import CONSUMER, REBUILD
+from palpo.services.reading.user_directory import REBUILD as REBUILD_WORDS
 from palpo.storage import consumers, profiles
 from palpo.storage import search as storage
 from palpo.storage.search import Entry

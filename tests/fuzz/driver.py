@@ -219,7 +219,7 @@ class World:
 
 
 def _no_device() -> Any:
-    from palpo.services.registration import DeviceChoice
+    from palpo.services.accounts.registration import DeviceChoice
 
     return DeviceChoice()
 

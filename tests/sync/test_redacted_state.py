@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from palpo.services.room_writer import RoomWriter
+from palpo.services.history.room_writer import RoomWriter
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 SLIDING = "/client/unstable/org.matrix.simplified_msc3575/sync"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from palpo.db.statements import Statement
 from palpo.db.tables.sliding_sync import sliding_connections
-from palpo.services.sessions import Requester
+from palpo.services.accounts.sessions import Requester
 from palpo.storage.sliding_sync import RoomSent
 from palpo.streams.caches import CacheBudget
 from palpo.sync.sliding import changes

@@ -1,3 +1,3 @@
 """On a server without caches."""
 
-from tests.services.test_room_writer import *  # noqa: F403
+from tests.services.history.test_room_writer import *  # noqa: F403

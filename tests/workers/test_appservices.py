@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from palpo.services import appservice_transactions
+from palpo.services.appservices import appservice_transactions
 from palpo.workers import appservices as worker
 from tests.support import encryption
 from tests.support.appservices import HS_TOKEN, Appservice, AppserviceUser, make_user, registration

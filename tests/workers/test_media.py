@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from palpo.core.errors import Unavailable
-from palpo.services.media_cleanup import MediaCleanup, Removed
+from palpo.services.media.media_cleanup import MediaCleanup, Removed
 from palpo.storage import media
 from palpo.streams.leases import Lease
 from palpo.workers.media import MediaSweeper

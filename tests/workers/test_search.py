@@ -11,7 +11,7 @@ import pytest
 from palpo.core.search_terms import SearchTerm
 from palpo.core.search_text import KEY_OF_TYPE, room_token
 from palpo.db.transaction import Transaction
-from palpo.services.search_index import BATCH, SearchIndex
+from palpo.services.reading.search_index import BATCH, SearchIndex
 from palpo.storage import consumers
 from palpo.storage import search as storage
 from palpo.storage.search import Wanted

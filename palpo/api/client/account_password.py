@@ -3,9 +3,9 @@
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import Forbidden, MissingToken
-from palpo.services.registration_stages import EMAIL
-from palpo.services.threepids import RESET_PASSWORD, auth_failed
-from palpo.services.user_interactive_auth import PASSWORD
+from palpo.services.accounts.registration_stages import EMAIL
+from palpo.services.accounts.threepids import RESET_PASSWORD, auth_failed
+from palpo.services.accounts.user_interactive_auth import PASSWORD
 from palpo.wire.client import account_password as wire
 from palpo.wire.endpoint import Empty, NoParams
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.pages import page
 from palpo.core.errors import BadRequest, MatrixError, NotFound
-from palpo.services.registration_stages import RECAPTCHA, TERMS
-from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN
+from palpo.services.accounts.registration_stages import RECAPTCHA, TERMS
+from palpo.services.accounts.user_interactive_auth import DUMMY, REGISTRATION_TOKEN
 from palpo.wire.client import auth_fallback as wire
 from palpo.wire.endpoint import NoBody, Stream
 

@@ -5,8 +5,8 @@ import msgspec
 from palpo.api.call import Call, Handlers
 from palpo.core.device_keys import storable
 from palpo.core.errors import InvalidParam
-from palpo.services.devices import check_display_name
-from palpo.services.keys import check_key_upload
+from palpo.services.accounts.devices import check_display_name
+from palpo.services.encryption.keys import check_key_upload
 from palpo.wire.client import dehydrated_devices as wire
 from palpo.wire.endpoint import NoBody, NoParams
 

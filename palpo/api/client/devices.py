@@ -3,7 +3,7 @@
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
-from palpo.services.logins import check_device_id
+from palpo.services.accounts.logins import check_device_id
 from palpo.storage.devices import Device
 from palpo.wire.client import devices as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams

@@ -7,7 +7,7 @@ from msgspec import Raw
 from palpo.api.call import Call, Handlers
 from palpo.api.client.timeline import rendered
 from palpo.core.errors import InvalidParam
-from palpo.services.event_relationships import MAX_EVENTS, Walk
+from palpo.services.reading.event_relationships import MAX_EVENTS, Walk
 from palpo.wire.client import event_relationships as wire
 from palpo.wire.endpoint import NoParams
 

@@ -3,7 +3,7 @@
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
-from palpo.services.tokens import parse_stream_token
+from palpo.services.history.tokens import parse_stream_token
 from palpo.wire.client import keys as wire
 from palpo.wire.endpoint import Empty, Json, NoBody, NoParams
 

@@ -6,7 +6,7 @@ from palpo.api.call import Call, Handlers
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadJson, InvalidParam, MissingParam
 from palpo.core.identifiers import parse_user_id
-from palpo.services.third_party_invites import Address
+from palpo.services.rooms.third_party_invites import Address
 from palpo.wire.client import membership as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 

@@ -8,8 +8,8 @@ from palpo.api.call import Call, Handlers
 from palpo.api.client.sync import FROM_THE_BEGINNING
 from palpo.api.client.timeline import page_size, rendered
 from palpo.core.canonical_json import decode_object
-from palpo.services.old_sync import Account, Snapshot
-from palpo.services.tokens import parse_events_token, stream_token, timeline_token
+from palpo.services.history.tokens import parse_events_token, stream_token, timeline_token
+from palpo.services.reading.old_sync import Account, Snapshot
 from palpo.wire.client import old_sync as wire
 from palpo.wire.endpoint import NoBody
 

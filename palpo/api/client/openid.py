@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden
-from palpo.services.openid import LIFETIME_SECONDS
+from palpo.services.accounts.openid import LIFETIME_SECONDS
 from palpo.wire.client import openid as wire
 from palpo.wire.endpoint import Json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import Forbidden, MissingParam
-from palpo.services.profiles import SHOWN_IN_ROOMS, check_key
+from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_key
 from palpo.wire.client import profiles as wire
 from palpo.wire.endpoint import Empty, Json, NoBody
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.core.canonical_json import decode_object
-from palpo.services.pushers import NewPusher
+from palpo.services.push.pushers import NewPusher
 from palpo.wire.client import pushers as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 

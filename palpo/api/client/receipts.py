@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import InvalidParam
-from palpo.services.account_data import FULLY_READ
-from palpo.services.receipts import PRIVATE, READ
+from palpo.services.personal.account_data import FULLY_READ
+from palpo.services.personal.receipts import PRIVATE, READ
 from palpo.wire.client import receipts as wire
 from palpo.wire.endpoint import Empty, Json
 

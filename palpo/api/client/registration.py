@@ -8,11 +8,11 @@ from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, request_hash, session_in
 from palpo.core.errors import Forbidden, InvalidParam, MissingParam
-from palpo.services.logins import DeviceChoice, NewSession
-from palpo.services.registration import Proof
-from palpo.services.registration_stages import EMAIL, RECAPTCHA, TERMS
-from palpo.services.threepids import REGISTER
-from palpo.services.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
+from palpo.services.accounts.logins import DeviceChoice, NewSession
+from palpo.services.accounts.registration import Proof
+from palpo.services.accounts.registration_stages import EMAIL, RECAPTCHA, TERMS
+from palpo.services.accounts.threepids import REGISTER
+from palpo.services.accounts.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
 from palpo.wire.client import registration as wire
 from palpo.wire.endpoint import Limit, NoBody, NoParams
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.api.client.timeline import rendered
 from palpo.core.errors import InvalidParam
-from palpo.services.relations import RECURSION, Wanted
-from palpo.services.tokens import parse_stream_token, stream_token, timeline_token
+from palpo.services.history.tokens import parse_stream_token, stream_token, timeline_token
+from palpo.services.reading.relations import RECURSION, Wanted
 from palpo.wire.client import relations as wire
 from palpo.wire.endpoint import NoBody
 

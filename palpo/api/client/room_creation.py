@@ -2,8 +2,8 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.api.suspension import refuse_suspended
-from palpo.services.room_creation import NewRoom, StateDraft
-from palpo.services.third_party_invites import Address
+from palpo.services.rooms.room_creation import NewRoom, StateDraft
+from palpo.services.rooms.third_party_invites import Address
 from palpo.wire.client import room_creation as wire
 from palpo.wire.endpoint import Limit, NoParams
 

@@ -4,8 +4,8 @@ from palpo.api.call import Call, Handlers
 from palpo.api.room_overviews import published_fields
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import InvalidParam
-from palpo.services.appservice_queries import instance_id
-from palpo.services.room_directory import DirectoryQuery
+from palpo.services.appservices.appservice_queries import instance_id
+from palpo.services.rooms.room_directory import DirectoryQuery
 from palpo.wire.client import room_directory as wire
 from palpo.wire.client.room_overviews import PublishedRoom
 from palpo.wire.endpoint import Empty, NoBody

@@ -11,10 +11,10 @@ from palpo.api.call import Call, Handlers
 from palpo.api.client.timeline import rendered
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import InvalidParam
-from palpo.services.event_filters import parse_room_event_filter
-from palpo.services.search import Found, SearchQuery
-from palpo.services.search_context import Around
-from palpo.services.tokens import timeline_token
+from palpo.services.history.tokens import timeline_token
+from palpo.services.reading.event_filters import parse_room_event_filter
+from palpo.services.reading.search import Found, SearchQuery
+from palpo.services.reading.search_context import Around
 from palpo.storage.events import StoredEvent
 from palpo.wire.client import search as wire
 from palpo.wire.client.filters import RoomEventFilter

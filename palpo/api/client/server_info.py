@@ -7,7 +7,8 @@ from typing import Any
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.errors import NotFound
 from palpo.core.room_versions import ROOM_VERSIONS
-from palpo.services import delayed_events, turn
+from palpo.services.rooms import delayed_events
+from palpo.services.server import turn
 from palpo.wire.client import server_info as wire
 from palpo.wire.client.login import BaseUrl
 from palpo.wire.endpoint import NoBody, NoParams

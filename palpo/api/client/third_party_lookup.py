@@ -9,7 +9,7 @@ import msgspec
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import NotFound
-from palpo.services import appservice_queries as service
+from palpo.services.appservices import appservice_queries as service
 from palpo.wire.client import third_party_lookup as wire
 from palpo.wire.endpoint import NoBody, NoParams
 

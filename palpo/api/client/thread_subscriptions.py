@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import InvalidParam
-from palpo.services.tokens import parse_stream_token, stream_token
+from palpo.services.history.tokens import parse_stream_token, stream_token
 from palpo.sync.thread_subscriptions import changes
 from palpo.wire.client import thread_subscriptions as wire
 from palpo.wire.endpoint import Empty, NoBody

@@ -2,7 +2,7 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.api.pieces import Pieces
-from palpo.services.to_device import check_users
+from palpo.services.encryption.to_device import check_users
 from palpo.wire.client import to_device as wire
 from palpo.wire.endpoint import Empty, Limit
 

@@ -7,7 +7,7 @@ from typing import Any
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import Forbidden
-from palpo.services.event_filters import parse_filter
+from palpo.services.reading.event_filters import parse_filter
 from palpo.wire.client import user_filters as wire
 from palpo.wire.client.filters import Filter
 from palpo.wire.endpoint import NoBody

@@ -12,11 +12,11 @@ from palpo.api.services import Services
 from palpo.app.composition.syncing import SyncServices
 from palpo.config.model import RegistrationConfig
 from palpo.net.http_client import HttpClient
-from palpo.services import registration_stages as stages
-from palpo.services import user_interactive_auth as uia
-from palpo.services.registration_tokens import RegistrationTokens
-from palpo.services.room_succession import carry_over
-from palpo.services.threepids import ThirdPartyIds
+from palpo.services.accounts import registration_stages as stages
+from palpo.services.accounts import user_interactive_auth as uia
+from palpo.services.accounts.registration_tokens import RegistrationTokens
+from palpo.services.accounts.threepids import ThirdPartyIds
+from palpo.services.rooms.room_succession import carry_over
 
 
 class Composition(SyncServices):

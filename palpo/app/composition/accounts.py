@@ -14,32 +14,32 @@ from palpo.core.identifiers import make_user_id
 from palpo.net.addresses import AddressPolicy
 from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
-from palpo.services import user_interactive_auth as uia
-from palpo.services.accounts import Accounts
-from palpo.services.appservice_client import AppserviceClient
-from palpo.services.appservice_queries import AppserviceQueries
-from palpo.services.appservices import AppServices
-from palpo.services.cross_signing import CrossSigning
-from palpo.services.dehydrated_devices import DehydratedDevices
-from palpo.services.device_removal import DeviceRemoval
-from palpo.services.devices import Devices
-from palpo.services.identity_servers import IdentityServers
-from palpo.services.key_backups import KeyBackups
-from palpo.services.keys import Keys
-from palpo.services.last_seen import LastSeen
-from palpo.services.logins import Logins
-from palpo.services.openid import OpenId
-from palpo.services.passwords import FailedLogins, Passwords
-from palpo.services.profiles import Profiles
-from palpo.services.quotas import Quotas
-from palpo.services.registration import Registration
-from palpo.services.registration_tokens import RegistrationTokens
-from palpo.services.server_keys import ServerKeys
-from palpo.services.sessions import Sessions
-from palpo.services.threepids import ThirdPartyIds
-from palpo.services.to_device import ToDevice
-from palpo.services.to_device_backlogs import ToDeviceBacklogs
-from palpo.services.waiting import Waiting
+from palpo.services.accounts import user_interactive_auth as uia
+from palpo.services.accounts.accounts import Accounts
+from palpo.services.accounts.appservices import AppServices
+from palpo.services.accounts.device_removal import DeviceRemoval
+from palpo.services.accounts.devices import Devices
+from palpo.services.accounts.identity_servers import IdentityServers
+from palpo.services.accounts.last_seen import LastSeen
+from palpo.services.accounts.logins import Logins
+from palpo.services.accounts.openid import OpenId
+from palpo.services.accounts.passwords import FailedLogins, Passwords
+from palpo.services.accounts.profiles import Profiles
+from palpo.services.accounts.registration import Registration
+from palpo.services.accounts.registration_tokens import RegistrationTokens
+from palpo.services.accounts.sessions import Sessions
+from palpo.services.accounts.threepids import ThirdPartyIds
+from palpo.services.appservices.appservice_client import AppserviceClient
+from palpo.services.appservices.appservice_queries import AppserviceQueries
+from palpo.services.encryption.cross_signing import CrossSigning
+from palpo.services.encryption.dehydrated_devices import DehydratedDevices
+from palpo.services.encryption.key_backups import KeyBackups
+from palpo.services.encryption.keys import Keys
+from palpo.services.encryption.to_device import ToDevice
+from palpo.services.encryption.to_device_backlogs import ToDeviceBacklogs
+from palpo.services.reading.waiting import Waiting
+from palpo.services.server.quotas import Quotas
+from palpo.services.server.server_keys import ServerKeys
 
 
 class AccountServices(Base):

@@ -7,8 +7,8 @@ import secrets
 from palpo.config.model import Config
 from palpo.db.engine import Database
 from palpo.net.addresses import AddressPolicy
-from palpo.services.server_identity import Identity
-from palpo.services.stream_history import StreamHistory
+from palpo.services.server.server_identity import Identity
+from palpo.services.server.stream_history import StreamHistory
 from palpo.streams.background import Background
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock

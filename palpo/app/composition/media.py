@@ -10,10 +10,10 @@ from palpo.media.blobs import BlobStore
 from palpo.media.images import ImageWorkers
 from palpo.media.remote import NoRemoteMedia
 from palpo.media.stores import open_store
-from palpo.services.health import Health
-from palpo.services.media import Media
-from palpo.services.media_cleanup import MediaCleanup
-from palpo.services.url_previews import UrlPreviews
+from palpo.services.media.media import Media
+from palpo.services.media.media_cleanup import MediaCleanup
+from palpo.services.media.url_previews import UrlPreviews
+from palpo.services.server.health import Health
 
 
 class MediaServices(UserDataServices):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from palpo.app.composition.media import MediaServices
-from palpo.services.notifications import Notifications
-from palpo.services.push_delivery import PushDelivery
-from palpo.services.push_emails import EmailDigests
-from palpo.services.push_gateways import PushGateways
-from palpo.services.push_judge import PushJudge
-from palpo.services.pushers import Pushers
+from palpo.services.push.notifications import Notifications
+from palpo.services.push.push_delivery import PushDelivery
+from palpo.services.push.push_emails import EmailDigests
+from palpo.services.push.push_gateways import PushGateways
+from palpo.services.push.push_judge import PushJudge
+from palpo.services.push.pushers import Pushers
 
 
 class PushServices(MediaServices):

@@ -5,25 +5,25 @@ from __future__ import annotations
 from functools import cached_property
 
 from palpo.app.composition.rooms import RoomServices
-from palpo.services.account_data import AccountData
-from palpo.services.client_events import ClientEvents
-from palpo.services.event_relationships import EventRelationships
-from palpo.services.filters import Filters
-from palpo.services.old_sync import OldSync
-from palpo.services.presence import PresenceTracker
-from palpo.services.push_rooms import PushRooms
-from palpo.services.push_rules import PushRules
-from palpo.services.receipts import Receipts
-from palpo.services.relations import Relations
-from palpo.services.search import Search
-from palpo.services.search_context import SearchContext
-from palpo.services.search_index import SearchIndex
-from palpo.services.server_notices import ServerNotices
-from palpo.services.thread_followers import ThreadFollowers
-from palpo.services.thread_subscriptions import ThreadSubscriptions
-from palpo.services.timeline import Timeline
-from palpo.services.typing import Typing
-from palpo.services.unread import Unread
+from palpo.services.personal.account_data import AccountData
+from palpo.services.personal.filters import Filters
+from palpo.services.personal.presence import PresenceTracker
+from palpo.services.personal.push_rules import PushRules
+from palpo.services.personal.receipts import Receipts
+from palpo.services.personal.thread_subscriptions import ThreadSubscriptions
+from palpo.services.personal.typing import Typing
+from palpo.services.push.push_rooms import PushRooms
+from palpo.services.push.thread_followers import ThreadFollowers
+from palpo.services.push.unread import Unread
+from palpo.services.reading.client_events import ClientEvents
+from palpo.services.reading.event_relationships import EventRelationships
+from palpo.services.reading.old_sync import OldSync
+from palpo.services.reading.relations import Relations
+from palpo.services.reading.search import Search
+from palpo.services.reading.search_context import SearchContext
+from palpo.services.reading.search_index import SearchIndex
+from palpo.services.reading.timeline import Timeline
+from palpo.services.rooms.server_notices import ServerNotices
 
 
 class UserDataServices(RoomServices):

@@ -8,7 +8,7 @@ from typing import Any
 from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.core.identifiers import parse_mxc_uri
-from palpo.services.media_cleanup import YOUNG_SECONDS
+from palpo.services.media.media_cleanup import YOUNG_SECONDS
 
 
 def register(subparsers: Any) -> None:

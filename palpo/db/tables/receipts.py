@@ -27,4 +27,4 @@ unread_checkpoints = Table(
     Column("room_id", identifier(), primary_key=True),
     Column("state", blob(), nullable=False),
 )
-"""Where counting unread events got to, so that it need not begin anew: see ``services.unread``."""
+"""Where counting unread events got to, so that it need not begin anew: see ``services.push.unread``."""

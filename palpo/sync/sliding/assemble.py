@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from palpo.core.canonical_json import to_json
 from palpo.core.events import Event
-from palpo.services.tokens import timeline_token
+from palpo.services.history.tokens import timeline_token
 from palpo.storage.memberships import Membership
 from palpo.sync.sliding.changes import PENDING
 from palpo.sync.sliding.rooms import RoomNews

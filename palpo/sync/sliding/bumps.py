@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from palpo.services.event_store import EventStore
-from palpo.services.recent_events import RecentEvents
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.recent_events import RecentEvents
 from palpo.streams.caches import Cache, CacheBudget
 
 BUMPING = frozenset(

@@ -19,7 +19,7 @@ import msgspec
 from palpo.core.errors import BadRequest
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.sessions import Requester
+from palpo.services.accounts.sessions import Requester
 from palpo.storage import sliding_sync as storage
 from palpo.storage.sliding_sync import ConnectionRow, RoomRow, RoomSent
 from palpo.streams.caches import Cache, CacheBudget

@@ -9,15 +9,15 @@ from msgspec import Raw
 
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
-from palpo.services.account_data import AccountData, Changed, event
-from palpo.services.device_lists import DeviceLists
-from palpo.services.keys import Keys
-from palpo.services.receipts import Receipts
-from palpo.services.sessions import Requester
-from palpo.services.thread_subscriptions import ThreadSubscriptions
-from palpo.services.to_device import Pending, ToDevice
-from palpo.services.tokens import parse_stream_token, stream_token
-from palpo.services.typing import Typing, typing_event
+from palpo.services.accounts.sessions import Requester
+from palpo.services.encryption.device_lists import DeviceLists
+from palpo.services.encryption.keys import Keys
+from palpo.services.encryption.to_device import Pending, ToDevice
+from palpo.services.history.tokens import parse_stream_token, stream_token
+from palpo.services.personal.account_data import AccountData, Changed, event
+from palpo.services.personal.receipts import Receipts
+from palpo.services.personal.thread_subscriptions import ThreadSubscriptions
+from palpo.services.personal.typing import Typing, typing_event
 from palpo.storage import events as events_storage
 from palpo.sync.sliding.changes import Due, Match
 from palpo.sync.sliding.config import SlidingRequest

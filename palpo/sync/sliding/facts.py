@@ -11,8 +11,8 @@ from palpo.core.errors import MatrixError
 from palpo.core.state_keys import CREATE, ENCRYPTION
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Commit
-from palpo.services.event_store import EventStore
-from palpo.services.room_heads import RoomHeads
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_heads import RoomHeads
 from palpo.storage.memberships import Membership
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups

@@ -10,12 +10,12 @@ import msgspec
 
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
-from palpo.services.client_events import ClientEvents
-from palpo.services.sessions import Requester
-from palpo.services.stream_history import StreamHistory
-from palpo.services.tokens import parse_stream_token
-from palpo.services.unread import Unread
-from palpo.services.waiting import Waiting
+from palpo.services.accounts.sessions import Requester
+from palpo.services.history.tokens import parse_stream_token
+from palpo.services.push.unread import Unread
+from palpo.services.reading.client_events import ClientEvents
+from palpo.services.reading.waiting import Waiting
+from palpo.services.server.stream_history import StreamHistory
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent

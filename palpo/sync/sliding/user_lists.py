@@ -9,13 +9,13 @@ from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
-from palpo.services.account_data import IGNORED_USERS, TAGS, AccountData
-from palpo.services.event_store import EventStore
-from palpo.services.invite_permissions import CONFIG as INVITE_CONFIG
-from palpo.services.invite_permissions import LISTS as INVITE_LISTS
-from palpo.services.invite_permissions import InvitePermissions
-from palpo.services.room_heads import RoomHeads
-from palpo.services.user_rooms import UserRooms
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_heads import RoomHeads
+from palpo.services.personal.account_data import IGNORED_USERS, TAGS, AccountData
+from palpo.services.personal.invite_permissions import CONFIG as INVITE_CONFIG
+from palpo.services.personal.invite_permissions import LISTS as INVITE_LISTS
+from palpo.services.personal.invite_permissions import InvitePermissions
+from palpo.services.rooms.user_rooms import UserRooms
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.memberships import Membership
 from palpo.streams.caches import Bounded, Cache, CacheBudget

@@ -115,7 +115,7 @@ async def test_a_tag_without_an_order(alice: Client) -> None:
 
 
 async def test_the_tags_of_a_room_are_bounded(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palpo.services.account_data.MAX_TAGS_BYTES", 100)
+    monkeypatch.setattr("palpo.services.personal.account_data.MAX_TAGS_BYTES", 100)
     path = f"{base(alice)}/rooms/{ROOM}/tags"
     await alice.put(f"{path}/u.work", {"extra": "x" * 50})
     answer = await alice.put(f"{path}/u.more", {"extra": "x" * 50}, status=413)

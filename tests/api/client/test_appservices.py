@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from palpo.services import appservice_queries
+from palpo.services.appservices import appservice_queries
 from tests.support import encryption
 from tests.support.appservices import HS_TOKEN, Appservice, AppserviceUser, make_user, registration
 from tests.support.homeserver import Homeserver, homeserver

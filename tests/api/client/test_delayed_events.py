@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from palpo.services import delayed_events
-from palpo.services.delayed_events import MAX_PER_USER
+from palpo.services.rooms import delayed_events
+from palpo.services.rooms.delayed_events import MAX_PER_USER
 from palpo.storage import accounts
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 from tests.support.rooms import make_room, member, state

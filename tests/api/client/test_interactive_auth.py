@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from palpo.core.errors import BadRequest, Forbidden, InteractiveAuth, InvalidParam
-from palpo.services.user_interactive_auth import Auth, Flow, UserInteractiveAuth
+from palpo.services.accounts.user_interactive_auth import Auth, Flow, UserInteractiveAuth
 from tests.support.homeserver import PASSWORD, Client, Homeserver
 
 DUMMY = "m.login.dummy"

@@ -192,7 +192,7 @@ async def test_too_much_at_once(alice: Client, version: str, monkeypatch: pytest
     path = f"/room_keys/keys/{ROOM}"
     body = {"sessions": {"a": session(), "b": session(data="x" * 66_000)}}
     assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
-    monkeypatch.setattr("palpo.services.key_backups.MAX_SESSIONS", 1)
+    monkeypatch.setattr("palpo.services.encryption.key_backups.MAX_SESSIONS", 1)
     body = {"sessions": {"a": session(), "b": session()}}
     assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
     assert (await alice.get(f"{path}?version={version}"))["sessions"] == {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from palpo.core.errors import Forbidden, LimitExceeded
-from palpo.services.logins import DeviceChoice
+from palpo.services.accounts.logins import DeviceChoice
 from palpo.storage import cross_signing
 from palpo.storage.cross_signing import CrossSigningKey
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver

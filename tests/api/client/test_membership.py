@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from palpo.services.drafts import Draft
+from palpo.services.history.drafts import Draft
 from tests.support.homeserver import Client, Homeserver
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from palpo.services.unread import UnreadCounts
+from palpo.services.push.unread import UnreadCounts
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from palpo.db.sqlite import SqliteTransaction
-from palpo.services.room_directory import DirectoryQuery
+from palpo.services.rooms.room_directory import DirectoryQuery
 from tests.support.homeserver import Client, Homeserver
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from palpo.core.room_versions import room_version
-from palpo.services.account_data import MAX_TAGS
-from palpo.services.drafts import Draft
-from palpo.services.room_upgrades import AT_ONCE
+from palpo.services.history.drafts import Draft
+from palpo.services.personal.account_data import MAX_TAGS
+from palpo.services.rooms.room_upgrades import AT_ONCE
 from tests.support.homeserver import Client, Homeserver
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from palpo.core.errors import BadRequest
-from palpo.services.logins import DeviceChoice
-from palpo.services.registration import Proof
+from palpo.services.accounts.logins import DeviceChoice
+from palpo.services.accounts.registration import Proof
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 from tests.support.mail import HANG_UP, Mailbox, link_in, mailbox, playing, text_of
 from tests.support.post_server import post_server

@@ -137,7 +137,7 @@ async def test_too_large_messages(
     await server.login("bob")
     for bound, value in (("MAX_COPIED", 100_000), ("MAX_COPIES", 1)):
         with monkeypatch.context() as patch:
-            patch.setattr(f"palpo.services.to_device.{bound}", value)
+            patch.setattr(f"palpo.services.encryption.to_device.{bound}", value)
             copied = {"messages": {bob.user_id: {"*": {"x": "x" * 60_000}}}}
             assert (await alice.put(path + "3", copied, status=413))["errcode"] == "M_TOO_LARGE"
     await alice.put(path + "3", copied)

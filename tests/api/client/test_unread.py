@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from palpo.services import unread as service
+from palpo.services.push import unread as service
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 LEVELS = "m.room.power_levels"

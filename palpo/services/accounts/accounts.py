@@ -1,0 +1,128 @@
+"""What becomes of accounts after they were made: passwords, moderation, deactivation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+from palpo.config.model import Config
+from palpo.core.errors import Forbidden, InsufficientStorage, InvalidParam, NotFound, Unavailable
+from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.db.engine import Database
+from palpo.db.errors import DatabaseError
+from palpo.db.transaction import WriteTransaction
+from palpo.services.accounts.device_removal import DeviceRemoval
+from palpo.services.accounts.passwords import Passwords
+from palpo.storage import accounts as storage
+from palpo.storage.accounts import Account
+
+RETRY_SECONDS = 10.0
+DeactivationHook = Callable[[str, bool], Awaitable[None]]
+"""``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short."""
+
+PAGE = 500
+"""Accounts that are read at once."""
+
+
+class Accounts:
+    """Changes accounts."""
+
+    def __init__(self, config: Config, db: Database, passwords: Passwords, removal: DeviceRemoval) -> None:
+        self._config = config
+        self._db = db
+        self._passwords = passwords
+        self._removal = removal
+        self._deactivation_hooks: list[DeactivationHook] = []
+
+    def on_deactivation(self, hook: DeactivationHook) -> None:
+        """Call ``hook`` whenever an account has been deactivated: to leave its rooms, say.
+
+        Hooks may do units of work of their own; each must be able to run again for the same user, since
+        those that a stop or a crash has kept from running all run at the next start.
+        """
+        self._deactivation_hooks.append(hook)
+
+    async def find(self, user_id: str) -> Account | None:
+        """A user of this server."""
+        return await self._db.read(lambda tx: storage.find(tx, user_id))
+
+    async def all(self) -> AsyncIterator[Account]:
+        """Every account that is not deactivated, by user ID."""
+        after = ""
+        while users := await self._db.read(partial(storage.active_after, after=after, limit=PAGE)):
+            found = await self._db.read(partial(storage.find_all, user_ids=users))
+            for user_id in users:
+                if user_id in found:
+                    yield found[user_id]
+            after = users[-1]
+
+    async def set_password(
+        self, user_id: str, password: str, *, log_out: bool, keep_device: str | None = None
+    ) -> None:
+        """Replace a password; ``log_out`` removes all devices but ``keep_device``.
+
+        Raises M_WEAK_PASSWORD (400) and InvalidParam.
+        """
+        self._passwords.check_new(password)
+        hash_ = await self._passwords.hash(password)
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.set_password(tx, user_id, hash_)
+            if log_out:
+                await storage.delete_login_tokens(tx, user_id)
+                await self._removal.remove_all(tx, user_id, keep=keep_device)
+
+        await self._db.write(unit)
+
+    async def set_admin(self, user_id: str, is_admin: bool) -> None:
+        """Make someone a server administrator, or end that."""
+        await self._db.write(lambda tx: storage.set_admin(tx, user_id, is_admin))
+
+    async def deactivate(self, user_id: str, *, erase: bool) -> None:
+        """End an account for good: no login any more, no devices, no name free to register."""
+
+        async def unit(tx: WriteTransaction) -> None:
+            await self._removal.remove_all(tx, user_id)
+            await storage.deactivate(tx, user_id, erase=erase)
+
+        await self._db.write(unit)
+        await self._see_to_deactivation(user_id, erase)
+
+    async def finish_deactivations(self) -> None:
+        """See to the deactivations that a stop or a crash has cut short, as soon as the database lets us."""
+        while True:
+            try:
+                for user_id, erase in await self._db.read(storage.unfinished_deactivations):
+                    await self._see_to_deactivation(user_id, erase)
+            except (DatabaseError, Unavailable, InsufficientStorage):
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _see_to_deactivation(self, user_id: str, erase: bool) -> None:
+        for hook in self._deactivation_hooks:
+            await hook(user_id, erase)
+        await self._db.write(lambda tx: storage.end_deactivation(tx, user_id))
+
+    async def moderated(self, user_id: str) -> Account:
+        """The account that an administrator wants to look at or act on.
+
+        Raises InvalidParam for another server's user, NotFound, and Forbidden for an administrator.
+        """
+        if server_name_of(parse_user_id(user_id)) != self._config.server_name:
+            raise InvalidParam("The user is not of this server")
+        account = await self.find(user_id)
+        if account is None or account.deactivated:
+            raise NotFound("There is no such user")
+        if account.is_admin or user_id in self._config.admins:
+            raise Forbidden("The user is an administrator")
+        return account
+
+    async def set_locked(self, user_id: str, locked: bool) -> None:
+        """Lock or unlock an account that ``moderated`` let through."""
+        await self._db.write(lambda tx: storage.set_locked(tx, user_id, locked))
+
+    async def set_suspended(self, user_id: str, suspended: bool) -> None:
+        """Suspend an account that ``moderated`` let through, or end that."""
+        await self._db.write(lambda tx: storage.set_suspended(tx, user_id, suspended))

@@ -1,0 +1,170 @@
+"""The application services of this server: who they may act as, and what is theirs alone.
+
+Spec: application service API, "Identity assertion", "Server admin style permissions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from palpo.config.appservices import Registration
+from palpo.core.errors import BadRequest, Forbidden, MatrixError
+from palpo.core.identifiers import MAX_LENGTH
+from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.errors import UniqueViolation
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.accounts.logins import deactivated
+from palpo.services.accounts.sessions import Requester
+from palpo.storage import accounts, devices
+from palpo.storage.accounts import Account
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.clock import Clock
+from palpo.streams.wakeups import Wakeups
+
+CACHED_USERS = 20_000
+
+Offer = Callable[[str], Awaitable[bool]]
+"""``async def offer(identifier)``: whether an application service has just made what was unknown."""
+
+
+class AppServices:
+    """Knows the registrations, and turns their tokens into requesters."""
+
+    def __init__(
+        self,
+        registrations: Sequence[Registration],
+        db: Database,
+        clock: Clock,
+        wakeups: Wakeups,
+        caches: CacheBudget,
+        *,
+        admins: Collection[str] = (),
+    ) -> None:
+        self.registrations = tuple(registrations)
+        self._db = db
+        self._clock = clock
+        self._admins = frozenset(admins)
+        self._by_id = {item.id: item for item in registrations}
+        self._by_token = {item.as_token: item for item in registrations}
+        self._cache: Cache[str, dict[tuple[str, str | None], Requester]] = caches.cache(
+            "appservice_requesters"
+        )
+        self._changes = 0
+        wakeups.subscribe(self._on_commit)
+
+    def by_token(self, token: str) -> Registration | None:
+        """Whose ``as_token`` it is."""
+        return self._by_token.get(token)
+
+    def by_id(self, appservice_id: str | None) -> Registration | None:
+        """The registration of an application service."""
+        return None if appservice_id is None else self._by_id.get(appservice_id)
+
+    async def act_as(
+        self, registration: Registration, user_id: str | None, device_id: str | None
+    ) -> Requester:
+        """The requester that an application service says it is; its sender where it says nothing.
+
+        Raises Forbidden for a user that is not its own or does not exist, and M_UNKNOWN_DEVICE (400).
+        """
+        user_id = registration.sender if user_id is None else user_id
+        key = (registration.id, device_id)
+        known = (self._cache.touch(user_id) or {}).get(key)
+        if known is not None:
+            return known
+        changes = self._changes
+        requester = await self._load(registration, user_id, device_id)
+        if changes == self._changes:
+            self._cache.keep({user_id: {**(self._cache.touch(user_id) or {}), key: requester}})
+        return requester
+
+    async def _load(self, registration: Registration, user_id: str, device_id: str | None) -> Requester:
+        if not registration.has_user(user_id) or len(user_id.encode()) > MAX_LENGTH or "\0" in user_id:
+            raise Forbidden("The application service cannot act as this user")
+        if device_id is not None and (len(device_id.encode()) > MAX_LENGTH or "\0" in device_id):
+            raise _unknown_device()
+
+        async def unit(tx: Transaction) -> tuple[Account | None, bool]:
+            account = await accounts.find(tx, user_id)
+            known = device_id is None or await devices.find(tx, user_id, device_id) is not None
+            return account, known
+
+        account, device_known = await self._db.read(unit)
+        if account is None:
+            raise Forbidden("The application service has not registered this user")
+        if account.deactivated:
+            raise deactivated()
+        if not device_known:
+            raise _unknown_device()
+        return Requester(
+            user_id=user_id,
+            device_id=device_id,
+            is_admin=account.is_admin or user_id in self._admins,
+            locked=account.locked,
+            suspended=account.suspended,
+            appservice_id=registration.id,
+            rate_limited=registration.rate_limited and user_id != registration.sender,
+        )
+
+    def check_user(self, user_id: str, appservice_id: str | None) -> None:
+        """Whether somebody may make the user ``user_id``: an application service, or (None) anybody else.
+
+        Raises M_EXCLUSIVE (400).
+        """
+        own = self.by_id(appservice_id)
+        if own is not None and not own.has_user(user_id):
+            raise _exclusive("The user ID is not in the application service's namespaces")
+        if any(item.owns_user(user_id) for item in self.registrations if item is not own):
+            raise _exclusive("The user ID is reserved by an application service")
+
+    def check_alias(self, alias: str, user_id: str, appservice_id: str | None) -> None:
+        """As ``check_user``, for who makes or deletes a room alias.
+
+        A user of the application service's own may, with an access token of theirs too.
+        """
+        own = self.by_id(appservice_id)
+        if own is not None and not own.has_alias(alias):
+            raise _exclusive("The alias is not in the application service's namespaces")
+        for item in self.registrations:
+            if item is not own and item.owns_alias(alias) and not item.owns_user(user_id):
+                raise _exclusive("The alias is reserved by an application service")
+
+    async def ensure_senders(self) -> None:
+        """Make the accounts of the application services' own users, where they are not there yet."""
+        for registration in self.registrations:
+            account = Account(
+                user_id=registration.sender,
+                appservice_id=registration.id,
+                created_ts=self._clock.now_ms(),
+            )
+
+            async def unit(tx: WriteTransaction, account: Account = account) -> None:
+                if await accounts.find(tx, account.user_id) is None:
+                    await accounts.insert(tx, account)
+
+            try:
+                await self._db.write(unit)
+            except UniqueViolation:
+                continue  # Another process starts at the same time.
+
+    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+        """Devices are being removed: nobody may act with them any more."""
+        tx.notify(f"session:{user_id}")
+
+    def _on_commit(self, commit: Commit) -> None:
+        if EVERYTHING in commit.topics:
+            self._changes += 1
+            self._cache.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("session:"):
+                self._changes += 1
+                self._cache.pop(topic.removeprefix("session:"), None)
+
+
+def _exclusive(message: str) -> BadRequest:
+    return BadRequest(message, errcode="M_EXCLUSIVE")
+
+
+def _unknown_device() -> MatrixError:
+    return BadRequest("The user has no such device", errcode="M_UNKNOWN_DEVICE")

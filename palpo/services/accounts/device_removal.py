@@ -1,0 +1,67 @@
+"""Removing devices, and everything that belongs to one.
+
+Whatever keeps rows of a device's (keys, to-device messages, pushers) is told through a hook that
+``palpo.app`` installs::
+
+    removal.also(pushers.forget_devices)
+
+Hooks run inside the unit of work that removes the devices, in the order they were installed, before
+the devices' own rows go: ``async def forget_devices(tx, user_id, device_ids) -> None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from palpo.db.transaction import WriteTransaction
+from palpo.services.server.quotas import Quotas
+from palpo.storage import accounts, keys, sessions
+from palpo.storage.quotas import Kind
+
+Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
+
+
+class DeviceRemoval:
+    """Removes devices with all that is theirs."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
+        self._hooks: list[Hook] = []
+
+    def also(self, hook: Hook) -> None:
+        """Run ``hook`` too whenever devices are removed."""
+        self._hooks.append(hook)
+
+    async def remove(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+        """Remove ``device_ids`` of a user's, within a unit of work; unknown ones do no harm."""
+        if not device_ids:
+            return
+        for hook in self._hooks:
+            await hook(tx, user_id, device_ids)
+        for device_id in device_ids:
+            await sessions.delete_device(tx, user_id, device_id)
+            await accounts.delete_device(tx, user_id, device_id)
+        left = len(await accounts.device_ids(tx, user_id))
+        key_bytes = await keys.size_of_all(tx, user_id)
+        await self._quotas.settle(tx, user_id, {Kind.DEVICES: left, Kind.KEY_BYTES: key_bytes})
+
+    async def make_room(self, tx: WriteTransaction, user_id: str, device_id: str) -> None:
+        """Count the user's new device; those that were not used for longest go where they are too many.
+
+        Nobody is kept from logging in by devices that they cannot log out without logging in.
+        """
+        await tx.positions()
+        count = len(await accounts.device_ids(tx, user_id))
+        limit = self._quotas.limit(Kind.DEVICES, user_id)
+        if limit is not None and count > limit:
+            idle = await accounts.idle_devices(tx, user_id, besides=device_id, count=count - limit)
+            await self.remove(tx, user_id, idle)
+        else:
+            await self._quotas.settle(tx, user_id, {Kind.DEVICES: count})
+
+    async def remove_all(self, tx: WriteTransaction, user_id: str, *, keep: str | None = None) -> None:
+        """Remove a user's devices and access tokens, all but the device ``keep``."""
+        found = await accounts.device_ids(tx, user_id)
+        await self.remove(tx, user_id, [device_id for device_id in found if device_id != keep])
+        if keep is None:
+            await sessions.delete_user(tx, user_id)

@@ -1,0 +1,76 @@
+"""Where devices were last used from, gathered in memory and written now and then.
+
+Noting a request costs a look into a dict. What was noted is at most a minute out of date in the
+database, which the spec allows; :meth:`LastSeen.of` has it fresh for this process's requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from palpo.core.identifiers import MAX_LENGTH
+from palpo.db.engine import Database
+from palpo.db.errors import DatabaseError
+from palpo.db.transaction import WriteTransaction
+from palpo.services.accounts.sessions import Requester
+from palpo.storage import devices as storage
+from palpo.storage.devices import Seen
+from palpo.streams.clock import Clock
+
+FLUSH_SECONDS = 60.0
+FLUSH_BATCH = 500
+MAX_NOTED = 10_000
+"""Devices that are noted at a time; more are not, until these are written."""
+MAX_USER_AGENT = 1024
+"""Characters that are kept."""
+
+
+class LastSeen:
+    """Notes which device sent a request, when and from where."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._noted: dict[tuple[str, str], Seen] = {}
+
+    def note(self, requester: Requester, ip: str, user_agent: str | None) -> None:
+        """A request of ``requester``'s came from the address ``ip``."""
+        if requester.device_id is None:
+            return
+        key = (requester.user_id, requester.device_id)
+        if len(self._noted) >= MAX_NOTED and key not in self._noted:
+            return
+        self._noted[key] = Seen(
+            user_id=requester.user_id,
+            device_id=requester.device_id,
+            ts=self._clock.now_ms(),
+            ip=ip[:MAX_LENGTH],
+            user_agent=None if user_agent is None else user_agent.replace("\0", "")[:MAX_USER_AGENT],
+        )
+
+    def of(self, user_id: str, device_id: str) -> Seen | None:
+        """What was noted and is not written yet."""
+        return self._noted.get((user_id, device_id))
+
+    async def flush(self) -> None:
+        """Write what was noted."""
+        noted, self._noted = list(self._noted.values()), {}
+        for start in range(0, len(noted), FLUSH_BATCH):
+            batch = noted[start : start + FLUSH_BATCH]
+
+            async def unit(tx: WriteTransaction, batch: list[Seen] = batch) -> None:
+                await storage.seen(tx, batch)
+
+            await self._db.write(unit)
+
+    async def run(self) -> None:
+        """Write every minute, and once more at the end."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_SECONDS)
+                try:
+                    await self.flush()
+                except DatabaseError:
+                    continue  # The devices' next requests are noted again.
+        finally:
+            await self.flush()

@@ -1,0 +1,347 @@
+"""Device keys, one-time keys and fallback keys (spec: "End-to-End Encryption").
+
+For sync::
+
+    counts = await keys.counts(user_id, device_id)
+    counts.one_time_keys       # device_one_time_keys_count: algorithm → number
+    counts.unused_fallback     # device_unused_fallback_key_types: a list of algorithms
+
+answered from memory until the device's keys change. Cross-signing has a module of its own, ``cross_signing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import orjson
+
+from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys
+from palpo.core.errors import InvalidParam, UnknownToken
+from palpo.core.identifiers import server_name_of
+from palpo.db.engine import Commit, Database
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.server.quotas import Quotas
+from palpo.storage import accounts, cross_signing, device_lists, devices
+from palpo.storage import keys as storage
+from palpo.storage.cross_signing import KeySignature
+from palpo.storage.quotas import Kind
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.wakeups import Wakeups
+
+MAX_UPLOAD = 1000
+"""One-time keys in one request."""
+MAX_STORED = 10_000
+"""One-time keys of one device."""
+MAX_CLAIMED = 1000
+"""Claimed one-time keys of one device that are remembered: none of them is stored again."""
+MAX_FALLBACK = 20
+"""Algorithms of which a device may have fallback keys."""
+MAX_USERS = 10_000
+"""Users in one query or claim."""
+
+USUAL_ALGORITHM = "signed_curve25519"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUpload:
+    """Checked keys of a device. ``identity`` is its device keys in canonical form."""
+
+    user_id: str
+    device_id: str
+    identity: bytes | None
+    one_time: Sequence[UploadedKey]
+    fallback: Sequence[UploadedKey]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to store."""
+        return self.identity is None and not self.one_time and not self.fallback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCounts:
+    """What a device has left for others to claim."""
+
+    one_time_keys: Mapping[str, int]
+    unused_fallback: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueriedKeys:
+    """Keys by user; ``failures`` by server that could not be asked."""
+
+    device_keys: dict[str, dict[str, msgspec.Raw]] = field(default_factory=dict)
+    cross_signing: dict[str, dict[str, msgspec.Raw]] = field(default_factory=dict)
+    """Usage → user → key."""
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedKeys:
+    """User → device → ``algorithm:key_id`` → key; ``failures`` by server that could not be asked."""
+
+    one_time_keys: dict[str, dict[str, dict[str, msgspec.Raw]]] = field(default_factory=dict)
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Keys:
+    """Keeps devices' public keys, and gives them to those who ask."""
+
+    def __init__(
+        self, db: Database, wakeups: Wakeups, caches: CacheBudget, quotas: Quotas, *, server_name: str
+    ) -> None:
+        self._db = db
+        self._quotas = quotas
+        self._server_name = server_name
+        self._counts: Cache[str, dict[str, KeyCounts]] = caches.cache("key_counts")
+        self._changes = 0
+        wakeups.subscribe(self._on_commit)
+
+    async def upload(
+        self,
+        user_id: str,
+        device_id: str,
+        *,
+        device_keys: Mapping[str, Any] | None,
+        one_time_keys: Mapping[str, Any],
+        fallback_keys: Mapping[str, Any],
+    ) -> Mapping[str, int]:
+        """Store keys of a device's own; how many one-time keys it has then, by algorithm.
+
+        Raises BadJson and InvalidParam, UnknownToken where the device has just been removed, and what quotas
+        do; then nothing is stored.
+        """
+        upload = check_key_upload(
+            user_id,
+            device_id,
+            device_keys=device_keys,
+            one_time_keys=one_time_keys,
+            fallback_keys=fallback_keys,
+        )
+        if upload.empty:
+            return (await self.counts(user_id, device_id)).one_time_keys
+
+        async def unit(tx: WriteTransaction) -> Mapping[str, int]:
+            if await devices.find(tx, user_id, device_id) is None:
+                raise UnknownToken("The device has been removed")
+            await tx.positions()
+            counts = await store_keys(tx, upload)
+            await count_keys(tx, self._quotas, user_id)
+            return counts
+
+        return await self._db.write(unit)
+
+    async def query(self, observer: str, wanted: Mapping[str, Sequence[str]]) -> QueriedKeys:
+        """The device and cross-signing keys of users, as ``observer`` may see them.
+
+        ``wanted`` maps user IDs to device IDs, none meaning all. Users that do not exist are left out.
+        Raises InvalidParam.
+        """
+        local, failures = self._split(wanted)
+        found = QueriedKeys(failures=failures)
+        if not local:
+            return found
+        asked = {user_id: frozenset(wanted[user_id]) for user_id in local}
+
+        async def unit(tx: Transaction) -> None:
+            for user_id in await accounts.find_all(tx, local):
+                found.device_keys[user_id] = {}
+            signatures = await cross_signing.signatures(tx, local, observer=observer)
+            for user_id, device_id, json, name in await storage.all_device_keys(tx, local):
+                if not asked[user_id] or device_id in asked[user_id]:
+                    merged = _merged(json, signatures.get((user_id, device_id), ()), name)
+                    found.device_keys.setdefault(user_id, {})[device_id] = merged
+            for (user_id, usage), key in (await cross_signing.of_users(tx, local)).items():
+                if usage != "user_signing" or user_id == observer:
+                    merged = _merged(key.json, signatures.get((user_id, key.key_id), ()))
+                    found.cross_signing.setdefault(usage, {})[user_id] = merged
+
+        await self._db.read(unit)
+        return found
+
+    async def claim(self, wanted: Mapping[str, Mapping[str, str]]) -> ClaimedKeys:
+        """One one-time key for each device of ``wanted`` (user → device → algorithm), else its fallback key.
+
+        Nobody else is ever given the same one-time key. Raises InvalidParam.
+        """
+        local, failures = self._split(wanted)
+        if not local:
+            return ClaimedKeys(failures=failures)
+
+        async def unit(tx: WriteTransaction) -> dict[str, dict[str, dict[str, msgspec.Raw]]]:
+            claimed: dict[str, dict[str, dict[str, msgspec.Raw]]] = {}
+            for user_id, known in (await devices.ids_of(tx, local)).items():
+                for device_id in sorted(known.intersection(wanted[user_id])):
+                    key = await _claim_one(tx, user_id, device_id, wanted[user_id][device_id])
+                    if key is not None:
+                        claimed.setdefault(user_id, {})[device_id] = {key[0]: msgspec.Raw(bytes(key[1]))}
+            return claimed
+
+        return ClaimedKeys(one_time_keys=await self._db.write(unit), failures=failures)
+
+    async def counts(self, user_id: str, device_id: str) -> KeyCounts:
+        """What a device has left; see the module."""
+        known = (self._counts.touch(user_id) or {}).get(device_id)
+        if known is not None:
+            return known
+        changes = self._changes
+
+        async def unit(tx: Transaction) -> KeyCounts:
+            return KeyCounts(
+                one_time_keys=await _count(tx, user_id, device_id),
+                unused_fallback=await storage.unused_fallback_algorithms(tx, user_id, device_id),
+            )
+
+        counts = await self._db.read(unit)
+        if changes == self._changes:
+            self._counts.keep({user_id: {**(self._counts.touch(user_id) or {}), device_id: counts}})
+        return counts
+
+    def _split(self, wanted: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+        """The local users of ``wanted``, and a failure for each other server."""
+        if len(wanted) > MAX_USERS:
+            raise InvalidParam(f"More than {MAX_USERS} users at once")
+        local: list[str] = []
+        failures: dict[str, dict[str, Any]] = {}
+        for user_id in wanted:
+            if "\0" in user_id:
+                raise InvalidParam("A user ID has no NUL in it")
+            server = server_name_of(user_id)
+            if server == self._server_name:
+                local.append(user_id)
+            else:
+                failures[server] = {"status": 503, "message": "The server cannot be reached"}
+        return local, failures
+
+    def _on_commit(self, commit: Commit) -> None:
+        if commit.all_topics:
+            self._changes += 1
+            self._counts.clear()
+            return
+        for topic in commit.topics:
+            if topic.startswith("one_time_keys:"):
+                self._changes += 1
+                self._counts.pop(topic.removeprefix("one_time_keys:"), None)
+
+
+def check_key_upload(
+    user_id: str,
+    device_id: str,
+    *,
+    device_keys: Mapping[str, Any] | None,
+    one_time_keys: Mapping[str, Any],
+    fallback_keys: Mapping[str, Any],
+) -> KeyUpload:
+    """Keys as a client uploads them; raises BadJson and InvalidParam."""
+    identity = None if device_keys is None else check_device_keys(device_keys, user_id, device_id)
+    if len(one_time_keys) > MAX_UPLOAD:
+        raise InvalidParam(f"More than {MAX_UPLOAD} one-time keys at once")
+    fallback = check_uploaded_keys(fallback_keys)
+    if len({key.algorithm for key in fallback}) < len(fallback):
+        raise InvalidParam("More than one fallback key of one algorithm")
+    return KeyUpload(
+        user_id=user_id,
+        device_id=device_id,
+        identity=identity,
+        one_time=check_uploaded_keys(one_time_keys),
+        fallback=fallback,
+    )
+
+
+async def count_keys(tx: WriteTransaction, quotas: Quotas, user_id: str) -> None:
+    """See to the quota of a user whose keys of any kind have changed within the unit of work.
+
+    There are few enough of a user's to be added up each time. Raises what quotas do.
+    """
+    await quotas.settle(tx, user_id, {Kind.KEY_BYTES: await storage.size_of_all(tx, user_id)})
+
+
+async def store_keys(tx: WriteTransaction, upload: KeyUpload) -> dict[str, int]:
+    """Store keys within a unit of work; how many one-time keys there are then, by algorithm."""
+    user_id, device_id = upload.user_id, upload.device_id
+    if upload.identity is not None:
+        await _store_device_keys(tx, user_id, device_id, upload.identity)
+    await _store_one_time_keys(tx, user_id, device_id, upload.one_time)
+    await _store_fallback_keys(tx, user_id, device_id, upload.fallback)
+    return await _count(tx, user_id, device_id)
+
+
+async def _count(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:
+    """One-time keys by algorithm. Some clients upload more only when told of 0, so it is always told."""
+    return {USUAL_ALGORITHM: 0, **await storage.count_one_time_keys(tx, user_id, device_id)}
+
+
+async def _store_device_keys(tx: WriteTransaction, user_id: str, device_id: str, json: bytes) -> None:
+    known = await storage.find_device_keys(tx, user_id, device_id)
+    if known == json:
+        return
+    await storage.put_device_keys(tx, user_id, device_id, json)
+    if known is not None:
+        await cross_signing.delete_signatures(tx, user_id, device_id)
+    await device_lists.record(tx, user_id)
+
+
+async def _store_one_time_keys(
+    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+) -> None:
+    """Add the keys that are new; raises InvalidParam where one differs from the one of its name.
+
+    An upload is repeated if its answer was lost, and may arrive after later ones. What was claimed
+    meanwhile is not to be claimed again: the last MAX_CLAIMED claimed keys are remembered.
+    """
+    if not keys:
+        return
+    names = [key.name for key in keys]
+    known = await storage.named_one_time_keys(tx, user_id, device_id, names)
+    new = []
+    for key in keys:
+        stored = known.get(key.name)
+        if stored is not None and stored.is_same(key.json):
+            continue
+        if stored is not None and not stored.claimed:
+            raise InvalidParam(f"One time key {key.name} already exists with another value")
+        new.append(key)
+    if not new:
+        return
+    if sum((await storage.count_one_time_keys(tx, user_id, device_id)).values()) + len(new) > MAX_STORED:
+        raise InvalidParam(f"A device has at most {MAX_STORED} one-time keys")
+    await storage.add_one_time_keys(tx, user_id, device_id, new)
+    await storage.forget_claimed(tx, user_id, device_id, keep=MAX_CLAIMED)
+
+
+async def _store_fallback_keys(
+    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+) -> None:
+    """Store the keys that are new, one for each algorithm; the same key again stays used if it was."""
+    if not keys:
+        return
+    known = await storage.fallback_keys_of(tx, user_id, device_id)
+    if len(known.keys() | {key.algorithm for key in keys}) > MAX_FALLBACK:
+        raise InvalidParam(f"A device has fallback keys of at most {MAX_FALLBACK} algorithms")
+    new = [key for key in keys if known.get(key.algorithm) != (key.name, key.json)]
+    await storage.put_fallback_keys(tx, user_id, device_id, new)
+
+
+async def _claim_one(
+    tx: WriteTransaction, user_id: str, device_id: str, algorithm: str
+) -> tuple[str, bytes] | None:
+    if "\0" in algorithm:
+        return None
+    key = await storage.take_one_time_key(tx, user_id, device_id, algorithm)
+    return key or await storage.use_fallback_key(tx, user_id, device_id, algorithm)
+
+
+def _merged(json: bytes, signatures: Sequence[KeySignature], display_name: str | None = None) -> msgspec.Raw:
+    """A key with the signatures that were added to it, and its device's name."""
+    if not signatures and display_name is None:
+        return msgspec.Raw(bytes(json))
+    key: dict[str, Any] = orjson.loads(json)
+    for item in signatures:
+        by_user = key.setdefault("signatures", {}).setdefault(item.signer_user_id, {})
+        by_user[item.signer_key_id] = item.signature
+    if display_name is not None:
+        key["unsigned"] = {"device_display_name": display_name}
+    return msgspec.Raw(orjson.dumps(key))

@@ -1,0 +1,191 @@
+"""The unit of work that writes a group of built events: many rooms, many requests, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from palpo.core.canonical_json import decode, to_json
+from palpo.core.errors import Forbidden
+from palpo.core.events import Event, stripped
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.history.drafts import SendTransaction
+from palpo.services.history.room_builder import Built
+from palpo.services.history.room_heads import RoomHead
+from palpo.services.server.quotas import Quotas
+from palpo.storage import events as events_storage
+from palpo.storage import memberships as memberships_storage
+from palpo.storage import rooms as rooms_storage
+from palpo.storage import state as state_storage
+from palpo.storage.events import MadeBy, StoredEvent
+from palpo.storage.memberships import Membership
+from palpo.storage.quotas import Kind
+
+MAX_PENDING = 500
+"""Invites and knocks of a room that a redaction changes: the newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one request wants written."""
+
+    built: Built
+    transaction: SendTransaction | None
+
+
+class HeadsMoved(Exception):
+    """Another process has written to these rooms since their heads were read."""
+
+    def __init__(self, room_ids: set[str]) -> None:
+        super().__init__(f"{len(room_ids)} rooms have moved on")
+        self.room_ids = room_ids
+
+
+class RoomsRefused(Exception):
+    """Of the new rooms, those that their makers or the server may not have; by room ID, why."""
+
+    def __init__(self, errors: Mapping[str, Forbidden]) -> None:
+        super().__init__(f"{len(errors)} rooms are too many")
+        self.errors = errors
+
+
+class GroupWrite:
+    """The unit of work that writes what was built for a group of requests.
+
+    Every head was the room's at the stream position ``known_upto``, or later. ``written`` is called after
+    the commit with the first event's position and the commit's own.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        quotas: Quotas,
+        *,
+        now_ms: int,
+        known_upto: int,
+        written: Callable[[int, int], None],
+    ) -> None:
+        self._entries = entries
+        self._quotas = quotas
+        self._now_ms = now_ms
+        self._known_upto = known_upto
+        self._written = written
+        self._expected: dict[str, int] = {}
+        self._final: dict[str, RoomHead] = {}
+        self._new: set[str] = set()
+        for item in entries:
+            room_id = item.built.head.room_id
+            if item.built.new_room:
+                self._new.add(room_id)
+            self._expected.setdefault(room_id, item.built.head.row.head - len(item.built.events))
+            self._final[room_id] = item.built.head
+
+    async def write(self, tx: WriteTransaction) -> None:
+        """Write everything; raises HeadsMoved, RoomsRefused, UniqueViolation."""
+        events = [new for item in self._entries for new in item.built.events]
+        first = await tx.positions(len(events))
+        tx.on_commit(partial(self._written, first))
+        if tx.since != self._known_upto:
+            await self._compare(tx)
+        await self._charge(tx)
+        await events_storage.insert(tx, events, first)
+        await state_storage.insert_nodes(
+            tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
+        )
+        await self._write_memberships(tx, first)
+        await self._write_heads(tx, first)
+        await self._write_transactions(tx)
+        for position, new in enumerate(events, first):
+            tx.notify(f"room:{new.event.room_id}", f"head:{new.event.room_id}")
+            if new.event.redacts is not None:
+                await self._redact(tx, new.event, position)
+
+    async def _compare(self, tx: Transaction) -> None:
+        """See whether the heads are still where they were: somebody has committed since."""
+        known = {room_id: head for room_id, head in self._expected.items() if room_id not in self._new}
+        if not known:
+            return
+        found = await rooms_storage.heads(tx, known)
+        moved = {room_id for room_id, head in known.items() if found.get(room_id) != head}
+        if moved:
+            raise HeadsMoved(moved)
+
+    async def _charge(self, tx: WriteTransaction) -> None:
+        """Count each new room as its maker's."""
+        refused: dict[str, Forbidden] = {}
+        for item in self._entries:
+            if item.built.new_room:
+                maker = item.built.events[0].event.sender
+                try:
+                    await self._quotas.charge(tx, maker, {Kind.ROOMS: 1})
+                except Forbidden as error:
+                    refused[item.built.head.room_id] = error
+        if refused:
+            raise RoomsRefused(refused)
+
+    async def _write_memberships(self, tx: WriteTransaction, first: int) -> None:
+        rows: dict[tuple[str, str], Membership] = {}
+        offset = first
+        for item in self._entries:
+            for index, membership in item.built.memberships:
+                row = Membership(
+                    room_id=membership.room_id,
+                    user_id=membership.user_id,
+                    membership=membership.membership,
+                    event_id=membership.event_id,
+                    sender=membership.sender,
+                    position=offset + index,
+                    stripped_state=membership.stripped_state,
+                )
+                rows[row.room_id, row.user_id] = row
+                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
+            offset += len(item.built.events)
+        await memberships_storage.put(tx, list(rows.values()))
+
+    async def _write_heads(self, tx: WriteTransaction, first: int) -> None:
+        position = first
+        last: dict[str, int] = {}
+        for item in self._entries:
+            position += len(item.built.events)
+            last[item.built.head.room_id] = position - 1
+        rows = {room_id: head.at(last[room_id]).row for room_id, head in self._final.items()}
+        await rooms_storage.insert_heads(tx, [row for room, row in rows.items() if room in self._new])
+        await rooms_storage.move_heads(tx, [row for room, row in rows.items() if room not in self._new])
+
+    async def _write_transactions(self, tx: WriteTransaction) -> None:
+        made = [
+            MadeBy(
+                event_id=item.built.events[-1].event.event_id,
+                hash=made.hash,
+                device_id=made.device_id,
+                transaction_id=made.transaction_id,
+                delay_id=made.delay_id,
+            )
+            for item in self._entries
+            if (made := item.transaction) is not None
+        ]
+        await events_storage.insert_transactions(tx, made, self._now_ms)
+
+    async def _redact(self, tx: WriteTransaction, redaction: Event, position: int) -> None:
+        """Redact the target, if it is of the same room (who may was settled when it was sent)."""
+        assert redaction.redacts is not None
+        found = await events_storage.load(tx, [redaction.redacts])
+        if found and found[0].event.room_id == redaction.room_id and found[0].redacted_by is None:
+            await events_storage.redact(tx, redaction.room_id, redaction.redacts, redaction.event_id)
+            await self._redact_stripped(tx, found[0], position)
+
+    async def _redact_stripped(self, tx: WriteTransaction, target: StoredEvent, position: int) -> None:
+        """Take what was redacted out of what invites and knocks show of the room, and tell of them anew."""
+        if target.event.state_key is None:
+            return
+        redacted = await events_storage.load(tx, [target.event_id])
+        before, after = stripped(target.event), stripped(redacted[0].event)
+        changed: list[Membership] = []
+        for row in await memberships_storage.pending(tx, target.event.room_id, MAX_PENDING):
+            shown = decode(row.stripped_state or b"[]")
+            if before in shown:
+                told = to_json([after if item == before else item for item in shown])
+                changed.append(replace(row, stripped_state=told, position=position))
+                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
+        await memberships_storage.put(tx, changed)

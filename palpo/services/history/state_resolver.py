@@ -1,0 +1,85 @@
+"""State resolution over what is stored: the driver of ``core.state_resolution``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from palpo.core import state_tree
+from palpo.core.events import StateKey
+from palpo.core.room_versions import RoomVersion
+from palpo.core.state_resolution import (
+    Conflicts,
+    NeedAuthDifference,
+    NeedEvents,
+    NeedRejected,
+    NeedState,
+    NeedSubgraph,
+    Request,
+    find_conflicts,
+    resolve,
+)
+from palpo.core.state_tree import Update
+from palpo.services.history.auth_chains import AuthChains
+from palpo.services.history.event_store import EventStore
+from palpo.storage.events import EventStatus
+
+
+class StateResolver:
+    """Resolves states whose events, and all that they rest on, are in storage and in the index.
+
+    Costs what the states differ in, whatever their size and the room's age.
+    """
+
+    def __init__(self, store: EventStore, auth_chains: AuthChains) -> None:
+        self._store = store
+        self._auth_chains = auth_chains
+
+    async def resolve(self, rules: RoomVersion, roots: Sequence[bytes]) -> Update:
+        """The state that the states ``roots`` (one at least) come to, and the nodes to store for it."""
+        conflicts = await self._store.read_state(find_conflicts(roots))
+        changes = await self._changes(rules, roots[0], conflicts)
+        if not changes:
+            return Update(root=roots[0], new_nodes={})
+        return await self._store.read_state(state_tree.update(roots[0], changes))
+
+    async def _changes(
+        self, rules: RoomVersion, root: bytes, conflicts: Conflicts
+    ) -> Mapping[StateKey, str | None]:
+        """What to change in the state ``root``, one of those in conflict."""
+        resolution = resolve(rules, conflicts)
+        conflicted = {key for state in conflicts for key in state}
+        try:
+            request = next(resolution)
+            while True:
+                request = resolution.send(await self._answer(request, root, conflicted))
+        except StopIteration as done:
+            result: Mapping[StateKey, str | None] = done.value
+            return result
+
+    async def _answer(self, request: Request, root: bytes, conflicted: Collection[StateKey]) -> Any:
+        """The answer of the type that the request names."""
+        match request:
+            case NeedEvents():
+                return await self._store.signed(request.event_ids)
+            case NeedRejected():
+                return await self._rejected(request.event_ids)
+            case NeedState():
+                return await self._store.read_state(state_tree.get_many(root, request.keys))
+            case NeedAuthDifference():
+                return await self._auth_chains.difference(request.state_sets)
+            case NeedSubgraph():
+                return await self._auth_chains.subgraph(request.event_ids)
+            case _:
+                return await self._unconflicted_ancestors(request.candidates, root, conflicted)
+
+    async def _rejected(self, event_ids: Iterable[str]) -> list[str]:
+        found = await self._store.get_many(event_ids)
+        return [event_id for event_id, item in found.items() if item.status is EventStatus.REJECTED]
+
+    async def _unconflicted_ancestors(
+        self, candidates: Collection[str], root: bytes, conflicted: Collection[StateKey]
+    ) -> set[str]:
+        state = await self._store.read_state(state_tree.items(root))
+        agreed = (event_id for key, event_id in state.items() if key not in conflicted)
+        return await self._auth_chains.shared(candidates, agreed)

@@ -1,0 +1,156 @@
+"""Walking through what relates to an event, up or down (MSC2836)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from palpo.core.canonical_json import to_json
+from palpo.core.errors import NotFound
+from palpo.core.unpadded_base64 import encode
+from palpo.db.engine import Database
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.visibility import Visibility
+from palpo.services.reading.timeline import Timeline
+from palpo.storage import event_relationships as storage
+from palpo.storage import relations
+from palpo.storage.event_relationships import ChildSummary
+from palpo.storage.events import StoredEvent
+
+MAX_EVENTS = 100
+"""Events of one answer, and children of one event that are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Where to walk and how far; ``max_depth`` None: as far as it goes."""
+
+    event_id: str
+    room_id: str | None
+    up: bool
+    depth_first: bool
+    recent_first: bool
+    include_parent: bool
+    include_children: bool
+    limit: int
+    max_depth: int | None
+    max_breadth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relationships:
+    """What a walk came by, the event that it started from first."""
+
+    events: list[StoredEvent]
+    limited: bool
+    """Whether there was more to find than the limit lets through."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """Events in the order they are answered; ``visited`` guards against circles."""
+
+    limit: int
+    events: dict[str, StoredEvent] = field(default_factory=dict)
+    visited: set[str] = field(default_factory=set)
+
+    def add(self, item: StoredEvent) -> None:
+        self.events.setdefault(item.event_id, item)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is one more than the limit: enough to tell that there are more."""
+        return len(self.events) > self.limit
+
+
+class EventRelationships:
+    """Walks from an event to its parents or to its children, as far as a user may see them."""
+
+    def __init__(self, db: Database, store: EventStore, visibility: Visibility, timeline: Timeline) -> None:
+        self._db = db
+        self._store = store
+        self._visibility = visibility
+        self._timeline = timeline
+
+    async def walk(self, walk: Walk, user_id: str) -> Relationships:
+        """The events around one event. Raises NotFound where the user cannot see that one."""
+        anchor = await self._anchor(walk, user_id)
+        found = _Found(walk.limit)
+        found.add(anchor)
+        if walk.include_parent:
+            for parent in await self._parents(anchor, user_id):
+                found.add(parent)
+        if walk.include_children:
+            for child in await self._children(anchor, walk, user_id, MAX_EVENTS):
+                found.add(child)
+        await self._explore(anchor, walk, user_id, found)
+        events = list(found.events.values())
+        return Relationships(events=events[: walk.limit], limited=len(events) > walk.limit)
+
+    async def with_children(self, events: Sequence[StoredEvent], shown: Sequence[bytes]) -> list[bytes]:
+        """Rendered events, and in their ``unsigned`` how many children they have and a hash of those."""
+        result = []
+        for item, event in zip(events, shown, strict=True):
+            summary = await self._summary(item)
+            # A rendered event ends with its ``unsigned``, which is never empty.
+            result.append(event[:-2] + _members(summary) + b"}}")
+        return result
+
+    async def _summary(self, item: StoredEvent) -> ChildSummary:
+        room_id, event_id = item.event.room_id, item.event_id
+        return await self._db.read(lambda tx: storage.summary(tx, room_id, event_id))
+
+    async def _anchor(self, walk: Walk, user_id: str) -> StoredEvent:
+        found = (await self._store.get_many([walk.event_id])).get(walk.event_id)
+        if found is None:
+            raise NotFound("Event not found")
+        return await self._visibility.get(walk.room_id or found.event.room_id, walk.event_id, user_id)
+
+    async def _explore(self, anchor: StoredEvent, walk: Walk, user_id: str, found: _Found) -> None:
+        waiting = deque([(anchor, 0)])
+        while waiting and not found.full:
+            item, depth = waiting.pop() if walk.depth_first else waiting.popleft()
+            if item.event_id in found.visited:
+                continue
+            found.visited.add(item.event_id)
+            found.add(item)
+            if walk.max_depth is not None and depth >= walk.max_depth:
+                continue
+            following = await self._next(item, walk, user_id)
+            if walk.depth_first:
+                following.reverse()
+            waiting.extend((other, depth + 1) for other in following)
+
+    async def _next(self, item: StoredEvent, walk: Walk, user_id: str) -> list[StoredEvent]:
+        if walk.up:
+            return await self._parents(item, user_id)
+        return await self._children(item, walk, user_id, walk.max_breadth)
+
+    async def _parents(self, item: StoredEvent, user_id: str) -> list[StoredEvent]:
+        """The event that one relates to: none or one."""
+        event_id, room_id = item.event_id, item.event.room_id
+        relation = await self._db.read(lambda tx: relations.relation_of(tx, event_id))
+        return [] if relation is None else await self._seen([relation[1]], room_id, user_id)
+
+    async def _children(self, item: StoredEvent, walk: Walk, user_id: str, limit: int) -> list[StoredEvent]:
+        event_id, room_id = item.event_id, item.event.room_id
+        ids = await self._db.read(
+            lambda tx: storage.children(tx, room_id, event_id, recent_first=walk.recent_first, limit=limit)
+        )
+        return await self._seen(ids, room_id, user_id)
+
+    async def _seen(self, ids: Sequence[str], room_id: str, user_id: str) -> list[StoredEvent]:
+        events = await self._store.get_list(list(ids))
+        here = [item for item in events if item.event.room_id == room_id]
+        return await self._visibility.visible(await self._timeline.without_ignored(here, user_id), user_id)
+
+
+def _members(summary: ChildSummary) -> bytes:
+    """``children`` and ``children_hash``, each after a comma."""
+    members = b',"children":' + to_json(summary.counts)
+    if summary.ids is None:
+        return members
+    digest = hashlib.sha256("".join(sorted(summary.ids)).encode()).digest()
+    return members + b',"children_hash":' + to_json(encode(digest))

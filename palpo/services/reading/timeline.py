@@ -1,0 +1,259 @@
+"""A room's history as one user reads it: page by page, around an event, near a time.
+
+Places in it are orders, ``(depth, position)``: a place is just after the event that stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from palpo.core import state_tree
+from palpo.core.errors import Forbidden, NotFound
+from palpo.core.events import StateKey
+from palpo.core.state_keys import MEMBER
+from palpo.db.engine import Database
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_access import RoomAccess
+from palpo.services.history.room_heads import RoomHeads
+from palpo.services.history.tokens import Order, parse_pagination_token
+from palpo.services.history.visibility import FOREVER, Visibility
+from palpo.services.personal.account_data import AccountData
+from palpo.services.reading.event_filters import Wanted, predicate
+from palpo.storage import events as storage
+from palpo.storage import relations as relations_storage
+from palpo.storage.events import StoredEvent
+from palpo.wire.client.filters import RoomEventFilter
+
+BEGINNING: Order = (0, 0)
+MAX_LIMIT = 1000
+MAX_SCANNED = 2000
+"""Events that one request looks at when a filter, or visibility, lets few through."""
+MIN_PAGE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Part of a room's timeline."""
+
+    events: list[StoredEvent]
+    """In the order in which they were read."""
+    start: Order
+    end: Order
+    """Where reading goes on."""
+    complete: bool
+    """Whether there is nothing after ``end``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """An event and what is around it."""
+
+    event: StoredEvent
+    before: Stretch
+    after: Stretch
+    state: list[StoredEvent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is read of a room's timeline, and by whom."""
+
+    room_id: str
+    user_id: str
+    backwards: bool
+    limit: int
+    filter: RoomEventFilter | None = None
+    wanted: Wanted | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wanted", predicate(self.filter))
+
+
+class Timeline:
+    """Reads room history."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: EventStore,
+        heads: RoomHeads,
+        access: RoomAccess,
+        visibility: Visibility,
+        account_data: AccountData,
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._heads = heads
+        self._access = access
+        self._visibility = visibility
+        self._account_data = account_data
+
+    async def readable_until(self, room_id: str, user_id: str) -> Order:
+        """How far into a room's timeline the user may look.
+
+        Raises Forbidden for who is not in the room and never was, unless anybody may look.
+        """
+        try:
+            head = await self._heads.get(room_id)
+        except NotFound:
+            raise Forbidden("You are not in the room") from None
+        until = await self._visibility.sees_until(room_id, user_id)
+        if until == FOREVER or await self._access.world_readable(head):
+            return FOREVER
+        if until < BEGINNING:
+            raise Forbidden("You are not in the room, and were not before")
+        return until
+
+    async def order_of(self, room_id: str, token: str) -> Order:
+        """The place in the room's timeline that a token means; raises InvalidParam."""
+        place = parse_pagination_token(token)
+        if isinstance(place, tuple):
+            return place
+        return await self._db.read(lambda tx: storage.order_at(tx, room_id, place))
+
+    async def messages(self, query: Query, from_token: str | None, to_token: str | None) -> Stretch:
+        """A page of history. Raises Forbidden, InvalidParam."""
+        room_id = query.room_id
+        until = await self.readable_until(room_id, query.user_id)
+        start = None if from_token is None else await self.order_of(room_id, from_token)
+        stop = None if to_token is None else await self.order_of(room_id, to_token)
+        if query.backwards:
+            if start is None:
+                row = (await self._heads.get(room_id)).row
+                start = until if until != FOREVER else (row.depth, row.position)
+            return await self.walk(query, min(start, until), stop or BEGINNING)
+        return await self.walk(query, start or BEGINNING, min(stop or FOREVER, until))
+
+    async def walk(self, query: Query, start: Order, stop: Order) -> Stretch:
+        """Up to ``query.limit`` events between two places that the user may see and wants."""
+        found: list[StoredEvent] = []
+        at, complete, scanned = start, False, 0
+        while not complete and len(found) <= query.limit and scanned < MAX_SCANNED:
+            asked = max(query.limit + 1 - len(found), MIN_PAGE)
+            page = await self._page(query, at, asked)
+            complete = len(page) < asked
+            scanned += len(page)
+            inside = [item for item in page if _is_before_stop(item, stop, backwards=query.backwards)]
+            complete = complete or len(inside) < len(page)
+            if page:
+                at = place_after(page[-1], backwards=query.backwards)
+            found += await self._wanted(query, inside)
+        if len(found) > query.limit:
+            found = found[: query.limit]
+            complete = False
+            at = place_after(found[-1], backwards=query.backwards) if found else start
+        return Stretch(events=found, start=start, end=at, complete=complete)
+
+    async def context(self, query: Query, event_id: str) -> Context:
+        """An event and up to ``query.limit`` around it; raises NotFound."""
+        room_id, user_id = query.room_id, query.user_id
+        item = await self._visibility.get(room_id, event_id, user_id)
+        after_limit = query.limit // 2
+        before = await self.walk(
+            _query(query, backwards=True, limit=query.limit - after_limit),
+            (item.event.depth, item.position - 1),
+            BEGINNING,
+        )
+        after = await self.walk(_query(query, backwards=False, limit=after_limit), item.order, FOREVER)
+        last = after.events[-1] if after.events else item
+        around = [*before.events, item, *after.events]
+        state = await self._state(query, last.state_after, around)
+        return Context(event=item, before=before, after=after, state=state)
+
+    async def event(self, room_id: str, event_id: str, user_id: str) -> StoredEvent:
+        """An event that the user may see; raises NotFound."""
+        return await self._visibility.get(room_id, event_id, user_id)
+
+    async def members(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+        """The membership events of the senders of a page (spec: "Lazy-loading room members")."""
+        if not events:
+            return []
+        root = max(events, key=lambda item: item.order).state_after
+        return list((await self._store.state_events(root, _member_keys(events))).values())
+
+    async def near(self, room_id: str, user_id: str, ts: int, *, backwards: bool) -> StoredEvent:
+        """The event nearest to a time (ms since the Unix epoch) in one direction.
+
+        Raises Forbidden, and NotFound where there is none that the user may see.
+        """
+        await self.readable_until(room_id, user_id)
+        skipped = 0
+        while skipped < MAX_SCANNED:
+            asked = 1 if skipped == 0 else 100
+            ids = await self._near(room_id, ts, backwards, asked, skipped)
+            seen = await self._visibility.visible(await self._store.get_list(ids), user_id)
+            if seen:
+                return seen[0]
+            if len(ids) < asked:
+                break
+            skipped += asked
+        raise NotFound(f"There is no event {'before' if backwards else 'after'} {ts}")
+
+    async def without_ignored(self, page: Sequence[StoredEvent], user_id: str) -> Sequence[StoredEvent]:
+        """The page without messages of users whom the reader ignores (spec: "Ignoring Users")."""
+        ignored = await self._account_data.ignored_users(user_id)
+        if not ignored:
+            return page
+        return [item for item in page if item.event.state_key is not None or item.event.sender not in ignored]
+
+    async def _near(self, room_id: str, ts: int, backwards: bool, limit: int, skipped: int) -> list[str]:
+        return await self._db.read(
+            lambda tx: storage.near_time(tx, room_id, ts, backwards=backwards, limit=limit, skipped=skipped)
+        )
+
+    async def _page(self, query: Query, at: Order, limit: int) -> list[StoredEvent]:
+        read = storage.ids_before if query.backwards else storage.ids_after
+        ids = await self._db.read(lambda tx: read(tx, query.room_id, at, limit))
+        return await self._store.get_list(ids)
+
+    async def _wanted(self, query: Query, page: Sequence[StoredEvent]) -> list[StoredEvent]:
+        wanted, filter_ = query.wanted, query.filter
+        page = await self.without_ignored(page, query.user_id)
+        if wanted is not None:
+            page = [item for item in page if wanted(item.event)]
+        if filter_ is not None and page:
+            rel_types, senders = filter_.related_by_rel_types, filter_.related_by_senders
+            if rel_types is not None or senders is not None:
+                ids = [item.event_id for item in page]
+                related = await self._db.read(
+                    lambda tx: relations_storage.related(tx, ids, rel_types=rel_types, senders=senders)
+                )
+                page = [item for item in page if item.event_id in related]
+        return await self._visibility.visible(page, query.user_id)
+
+    async def _state(self, query: Query, root: bytes, around: Sequence[StoredEvent]) -> list[StoredEvent]:
+        lazy = query.filter is not None and bool(query.filter.lazy_load_members)
+        if lazy:
+            ids = await self._store.read_state(state_tree.items(root))
+            members = set(_member_keys(around))
+            kept = [id_ for key, id_ in ids.items() if key[0] != MEMBER or key in members]
+            state = await self._store.get_list(kept)
+        else:
+            state = list((await self._store.full_state(root)).values())
+        wanted = query.wanted
+        return state if wanted is None else [item for item in state if wanted(item.event)]
+
+
+def place_after(item: StoredEvent, *, backwards: bool) -> Order:
+    """Where reading goes on after an event: just after it, or just before."""
+    depth, position = item.order
+    return (depth, position - 1) if backwards else (depth, position)
+
+
+def _is_before_stop(item: StoredEvent, stop: Order, *, backwards: bool) -> bool:
+    return item.order > stop if backwards else item.order <= stop
+
+
+def _member_keys(events: Sequence[StoredEvent]) -> list[StateKey]:
+    return [(MEMBER, sender) for sender in dict.fromkeys(item.event.sender for item in events)]
+
+
+def _query(query: Query, *, backwards: bool, limit: int) -> Query:
+    return Query(
+        room_id=query.room_id,
+        user_id=query.user_id,
+        backwards=backwards,
+        limit=limit,
+        filter=query.filter,
+    )

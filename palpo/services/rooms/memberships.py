@@ -1,0 +1,399 @@
+"""Joining, inviting, leaving, kicking, banning, knocking (spec: client-server API, "Room membership").
+
+Every change goes through ``change``, whichever endpoint asks for it: it makes the content that such an
+event has to have, and writes it on a head that it has looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
+from palpo.core.events import Event
+from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.state_keys import GUEST_ACCESS, MEMBER
+from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
+from palpo.services.accounts.appservices import Offer
+from palpo.services.accounts.sessions import Requester
+from palpo.services.history.drafts import Draft, Guard, SendTransaction
+from palpo.services.history.guards import Same, unless_same
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.services.history.room_writer import RoomWriter
+from palpo.services.personal.invite_permissions import InvitePermissions
+from palpo.services.rooms.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
+from palpo.services.rooms.remote_memberships import RemoteMemberships
+from palpo.services.rooms.restricted_joins import RestrictedJoins
+from palpo.services.rooms.room_succession import RoomSuccession
+from palpo.storage import accounts
+from palpo.storage import memberships as storage
+from palpo.storage.events import StoredEvent
+
+AUTHORISER = "join_authorised_via_users_server"
+PRESENT = ("join", "invite", "knock")
+"""The memberships that end with a leave, and whose events carry their user's display name and avatar."""
+
+Expectation = Callable[[str | None], None]
+"""Looks at the target's membership, None where there is none; raises to refuse the change."""
+
+LeaveCheck = Callable[[str, str], Awaitable[None]]
+"""``(user, room)``: raises where the user may not leave the room by themselves."""
+
+
+class _Unchanged(Exception):
+    """The membership is what it should become."""
+
+
+class Memberships:
+    """The use cases of room membership."""
+
+    def __init__(
+        self,
+        db: Database,
+        heads: RoomHeads,
+        writer: RoomWriter,
+        profiles: ProfileSource,
+        restricted: RestrictedJoins,
+        succession: RoomSuccession,
+        invite_permissions: InvitePermissions,
+        *,
+        server_name: str,
+        remote: RemoteMemberships | None = None,
+    ) -> None:
+        self._db = db
+        self._heads = heads
+        self._writer = writer
+        self._profiles = profiles
+        self._server_name = server_name
+        self._restricted = restricted
+        self._succession = succession
+        self._invite_permissions = invite_permissions
+        self._offer: Offer | None = None
+        self._check_leave: LeaveCheck | None = None
+        self.remote = remote
+        """What takes over where a room or a user is another server's; None where there is none."""
+
+    def offer_unknown_with(self, offer: Offer) -> None:
+        """Before somebody who does not exist is invited, let ``offer`` see to it that they do."""
+        self._offer = offer
+
+    def check_leaves_with(self, check: LeaveCheck) -> None:
+        """Before somebody leaves a room, or rejects an invite, let ``check`` refuse."""
+        self._check_leave = check
+
+    async def join(
+        self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
+    ) -> None:
+        """Join a room; ``content`` is what the event says besides. Joined already: nothing happens."""
+        user_id = requester.user_id
+        if not await self._is_known(room_id):
+            if self.remote is None:
+                raise NotFound("The room is not known to this server")
+            await self.remote.join(user_id, room_id, content, via)
+            await self._succession.joined(user_id, room_id)
+            return
+        try:
+            await self.change(requester, room_id, user_id, "join", content, expect=_unless_joined)
+        except _Unchanged:
+            return
+        await self._succession.joined(user_id, room_id)
+
+    async def knock(
+        self, requester: Requester, room_id: str, reason: str | None, *, via: tuple[str, ...] = ()
+    ) -> None:
+        """Ask to be invited to a room."""
+        if not await self._is_known(room_id):
+            if self.remote is None:
+                raise NotFound("The room is not known to this server")
+            await self.remote.knock(requester.user_id, room_id, _reason(reason), via)
+            return
+        await self.change(requester, room_id, requester.user_id, "knock", _reason(reason))
+
+    async def invite(
+        self, requester: Requester, room_id: str, target: str, reason: str | None, *, is_direct: bool = False
+    ) -> None:
+        """Invite somebody."""
+        content = _reason(reason) | ({"is_direct": True} if is_direct else {})
+        await self.change(requester, room_id, target, "invite", content)
+
+    async def leave(self, requester: Requester, room_id: str, reason: str | None) -> None:
+        """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
+        user_id = requester.user_id
+        if self.remote is not None and not await self.is_resident(room_id):
+            await self.remote.leave(user_id, room_id, _reason(reason))
+            return
+        try:
+            await self.change(requester, room_id, user_id, "leave", _reason(reason), expect=_unless_left)
+        except _Unchanged:
+            return
+
+    async def kick(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+        """Make somebody leave."""
+        content = _reason(reason)
+        await self.change(requester, room_id, target, "leave", content, expect=_can_be_kicked)
+
+    async def ban(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+        """Ban somebody, in the room or not."""
+        await self.change(requester, room_id, target, "ban", _reason(reason))
+
+    async def unban(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+        """Lift a ban; raises M_BAD_STATE where there is none."""
+        content = _reason(reason)
+        await self.change(requester, room_id, target, "leave", content, expect=_is_banned)
+
+    async def forget(self, user_id: str, room_id: str) -> None:
+        """Leave a room that the user has left out of everything they are shown.
+
+        Raises M_UNKNOWN (400) where they have not left it.
+        """
+
+        async def unit(tx: WriteTransaction) -> str | None:
+            # The position's lock keeps out whoever is inviting the user at this moment.
+            await tx.positions()
+            member = await storage.get(tx, room_id, user_id)
+            if member is not None and member.membership in ("leave", "ban"):
+                await storage.forget(tx, room_id, user_id)
+                tx.notify(f"user:{user_id}")
+                return None
+            return "You were never in the room" if member is None else "You have not left the room"
+
+        parse_room_id(room_id)
+        refusal = await self._db.write(unit)
+        if refusal is not None:
+            raise BadRequest(refusal, errcode="M_UNKNOWN")
+
+    async def joined_rooms(self, user_id: str) -> list[str]:
+        """The rooms that a user is in."""
+        return await self._db.read(lambda tx: storage.joined_rooms(tx, user_id))
+
+    async def mutual_rooms(self, user_id: str, other: str) -> list[str]:
+        """The rooms that both users are in, in order."""
+        return await self._db.read(lambda tx: storage.mutual_rooms(tx, user_id, other))
+
+    async def set_state(
+        self,
+        requester: Requester,
+        room_id: str,
+        target: str,
+        content: dict[str, Any],
+        *,
+        origin_server_ts: int | None = None,
+        transaction: SendTransaction | None = None,
+    ) -> str:
+        """Write a membership that a client gives in full; returns the event's ID.
+
+        Raises BadJson, and what ``change`` raises.
+        """
+        membership = content.get("membership")
+        if not isinstance(membership, str):
+            raise BadJson("There is no membership in the content")
+        draft = await self._draft(requester, room_id, target, membership, content)
+        draft = replace(draft, origin_server_ts=origin_server_ts)
+        before = await self._membership_in(await self._heads.get(room_id), target)
+        guard = self._for_guests(requester, draft, unless_same(self._heads, draft))
+        try:
+            sent = await self._send(room_id, draft, guard, transaction)
+        except Same as same:
+            return same.event_id
+        if membership == "join" and before != "join":
+            await self._succession.joined(target, room_id)
+        return sent.event_id
+
+    async def change(
+        self,
+        requester: Requester,
+        room_id: str,
+        target: str,
+        membership: str,
+        content: dict[str, Any],
+        *,
+        expect: Expectation | None = None,
+    ) -> StoredEvent:
+        """Write a membership event by ``requester`` about ``target``.
+
+        Raises Forbidden and AuthError, NotFound for an unknown room, and what ``expect`` raises.
+        """
+        draft = await self._draft(requester, room_id, target, membership, content)
+        guard = self._for_guests(requester, draft, self._guard(target, expect))
+        return await self._send(room_id, draft, guard)
+
+    async def _draft(
+        self, requester: Requester, room_id: str, target: str, membership: str, content: dict[str, Any]
+    ) -> Draft:
+        parse_room_id(room_id)
+        parse_user_id(target)
+        sender = requester.user_id
+        head = await self._heads.get(room_id)
+        content = {key: value for key, value in content.items() if key != AUTHORISER}
+        content["membership"] = membership
+        if membership == "knock" and not head.rules.knocking:
+            raise Forbidden(f"Nobody can knock at rooms of version {head.rules.id}")
+        if membership == "invite":
+            await self.offer_unknown(target)
+        if membership in PRESENT:
+            content = await self._with_profile(target, content)
+        if membership == "join" and sender == target:
+            content |= await self._restricted.authorisation(head, target)
+        return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
+
+    async def offer_unknown(self, user_id: str) -> None:
+        """Let application services make a user that is unknown; the invite is written in any case."""
+        local = server_name_of(user_id) == self._server_name
+        if self._offer is None or not local:
+            return
+        if await self._db.read(lambda tx: accounts.find(tx, user_id)) is not None:
+            return
+        with contextlib.suppress(MatrixError):
+            await self._offer(user_id)
+
+    async def _send(
+        self, room_id: str, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None
+    ) -> StoredEvent:
+        target = draft.state_key or ""
+        left = draft.content["membership"] == "leave" and target == draft.sender
+        if left and self._check_leave is not None:
+            await self._check_leave(target, room_id)
+        invite = draft.content["membership"] == "invite"
+        if not invite or server_name_of(target) == self._server_name:
+            if invite:
+                await self._invite_permissions.check(target, draft.sender)
+            return await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
+        if self.remote is None:
+            raise Forbidden("Users of other servers cannot be invited: this server does not federate")
+        return await self.remote.invite(room_id, draft)
+
+    async def remove_guests(self, room_id: str) -> None:
+        """Let this server's guests leave a room if it takes none (any more; spec: "Guest Access")."""
+        if await self._takes_guests(await self._heads.get(room_id)):
+            return
+        for user_id in await self._db.read(lambda tx: storage.guests_in_room(tx, room_id)):
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
+            try:
+                await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
+            except _Unchanged:
+                continue
+
+    async def user_gone(self, user_id: str, erase: bool) -> None:
+        """Let a user whose account was deactivated leave every room, decline invites, take knocks back."""
+        for row in await self._db.read(lambda tx: storage.of_user(tx, user_id)):
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
+            try:
+                await self._writer.send(row.room_id, draft, guard=self._guard(user_id, _is_there))
+            except (AuthError, _Unchanged):
+                continue
+
+    async def refresh_profile(self, user_id: str, key: str) -> None:
+        """Tell every room that a local user is in about their display name or avatar, ``key``.
+
+        The other one stays: it may be one that they chose for that room.
+        """
+        profile = await self._profiles.get(user_id)
+        for room_id in await self.joined_rooms(user_id):
+            head = await self._heads.get(room_id)
+            member = (MEMBER, user_id)
+            current = (await self._heads.state(head, [member])).get(member)
+            if current is None or current.content.get("membership") != "join":
+                continue
+            kept = {name: value for name, value in current.content.items() if name != AUTHORISER}
+            content = with_profile(kept, profile, keys=(key,))
+            if content == current.content:
+                continue
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content=content)
+            try:
+                await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
+            except (AuthError, _Unchanged):
+                continue
+
+    async def _with_profile(self, target: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Fill in the profile of a local user, where the content does not say it itself."""
+        if any(key in content for key in PROFILE_KEYS) or server_name_of(target) != self._server_name:
+            return content
+        return with_profile(content, await self._profiles.get(target))
+
+    def _for_guests(self, requester: Requester, draft: Draft, guard: Guard | None) -> Guard | None:
+        """``guard``, and where a guest joins that the room takes guests at that very moment."""
+        if not requester.is_guest or draft.content["membership"] != "join":
+            return guard
+
+        async def both(head: RoomHead) -> None:
+            if guard is not None:
+                await guard(head)
+            if not await self._takes_guests(head):
+                raise Forbidden("Guests may not join the room", errcode="M_GUEST_ACCESS_FORBIDDEN")
+
+        return both
+
+    async def _takes_guests(self, head: RoomHead) -> bool:
+        event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
+        return event is not None and event.content.get("guest_access") == "can_join"
+
+    def _guard(self, target: str, expect: Expectation | None) -> Guard | None:
+        if expect is None:
+            return None
+
+        async def guard(head: RoomHead) -> None:
+            expect(await self._membership_in(head, target))
+
+        return guard
+
+    async def _membership_in(self, head: RoomHead, user_id: str) -> str | None:
+        key = (MEMBER, user_id)
+        return _membership_of((await self._heads.state(head, [key])).get(key))
+
+    async def is_resident(self, room_id: str) -> bool:
+        """Whether any local user is in the room."""
+        parse_room_id(room_id)
+        return bool(await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, 1)))
+
+    async def _is_known(self, room_id: str) -> bool:
+        """Whether the room is here; one that only others are in now is joined through them."""
+        parse_room_id(room_id)
+        try:
+            await self._heads.get(room_id)
+        except NotFound:
+            return False
+        return self.remote is None or await self.is_resident(room_id)
+
+
+def _membership_of(event: Event | None) -> str | None:
+    value = None if event is None else event.content.get("membership")
+    return value if isinstance(value, str) else None
+
+
+def _reason(reason: str | None) -> dict[str, Any]:
+    if reason is not None and "\0" in reason:
+        raise InvalidParam("The reason has U+0000 in it")
+    return {} if reason is None else {"reason": reason}
+
+
+def _unless_joined(current: str | None) -> None:
+    if current == "join":
+        raise _Unchanged
+
+
+def _is_joined(current: str | None) -> None:
+    if current != "join":
+        raise _Unchanged
+
+
+def _is_there(current: str | None) -> None:
+    if current not in PRESENT:
+        raise _Unchanged
+
+
+def _unless_left(current: str | None) -> None:
+    if current == "leave":
+        raise _Unchanged
+
+
+def _can_be_kicked(current: str | None) -> None:
+    if current not in PRESENT:
+        raise Forbidden("The user is not in the room")
+
+
+def _is_banned(current: str | None) -> None:
+    if current != "ban":
+        raise MatrixError("The user is not banned", status=403, errcode="M_BAD_STATE")

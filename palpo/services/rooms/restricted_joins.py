@@ -1,0 +1,101 @@
+"""Joins by membership of another room (spec: client-server API, "Restricted rooms"; MSC3083)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from palpo.core.errors import Forbidden
+from palpo.core.events import Event
+from palpo.core.identifiers import server_name_of
+from palpo.core.power_levels import PowerLevels
+from palpo.core.room_versions import RoomVersion
+from palpo.core.state_keys import JOIN_RULES, MEMBER
+from palpo.db.engine import Database
+from palpo.services.history.room_access import RoomAccess
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.storage import memberships as storage
+
+AUTHORISER = "join_authorised_via_users_server"
+MAX_ALLOWED = 1000
+"""How many conditions of a join rule are looked at."""
+
+
+class RestrictedJoins:
+    """Decides whether a restricted join rule lets somebody in, and in whose name."""
+
+    def __init__(self, db: Database, heads: RoomHeads, access: RoomAccess, *, server_name: str) -> None:
+        self._db = db
+        self._heads = heads
+        self._access = access
+        self._server_name = server_name
+
+    async def authorisation(self, head: RoomHead, user_id: str) -> dict[str, Any]:
+        """What a join event has to say besides, empty where nothing; raises Forbidden."""
+        member_key = (MEMBER, user_id)
+        state = await self._heads.state(head, [JOIN_RULES, member_key])
+        allowed = allowed_rooms(head.rules, state.get(JOIN_RULES))
+        current = state.get(member_key)
+        if allowed is None or (
+            current is not None and current.content.get("membership") in ("join", "invite", "ban")
+        ):
+            return {}
+        if not await self.satisfied(user_id, allowed):
+            raise Forbidden("You are in none of the rooms whose members may join")
+        authoriser = await self.authoriser(head)
+        if authoriser is None:
+            raise Forbidden("Nobody of this server can let you in")
+        return {AUTHORISER: authoriser}
+
+    async def satisfied(self, user_id: str, allowed: Iterable[str]) -> bool:
+        """Whether a user is in one of the rooms."""
+        joined = set(await self._db.read(lambda tx: storage.joined_rooms(tx, user_id)))
+        return not joined.isdisjoint(allowed)
+
+    async def authoriser(self, head: RoomHead) -> str | None:
+        """A local user in the room who may invite."""
+        levels = await self._heads.power_levels(head)
+        for user_id in self._candidates(levels):
+            member = await self._access.membership(head.room_id, user_id)
+            if member is not None and member.membership == "join":
+                return user_id
+        if levels.user("") < levels.invite:
+            return None
+        return await self._any_member(head.room_id, levels)
+
+    def _candidates(self, levels: PowerLevels) -> list[str]:
+        """Local users with a level of their own that suffices, the most powerful first."""
+        named = {*levels.infinite, *levels.users}
+        if levels.sole_creator is not None:
+            named.add(levels.sole_creator)
+        able = [
+            user_id for user_id in named if self._is_local(user_id) and levels.user(user_id) >= levels.invite
+        ]
+        return sorted(able, key=lambda user_id: (-levels.user(user_id), user_id))
+
+    async def _any_member(self, room_id: str, levels: PowerLevels) -> str | None:
+        """A local user in a room in which everybody may invite but those whose level says otherwise."""
+        enough = len(levels.users) + 1
+        found = await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, enough))
+        return next((user_id for user_id in found if levels.user(user_id) >= levels.invite), None)
+
+    def _is_local(self, user_id: str) -> bool:
+        return user_id.startswith("@") and ":" in user_id and server_name_of(user_id) == self._server_name
+
+
+def allowed_rooms(rules: RoomVersion, join_rules: Event | None) -> list[str] | None:
+    """The rooms whose members a join rule lets in; None where it is not a restricted one."""
+    rule = None if join_rules is None else join_rules.content.get("join_rule")
+    restricted = (rule == "restricted" and rules.restricted_joins) or (
+        rule == "knock_restricted" and rules.knock_restricted_joins
+    )
+    if join_rules is None or not restricted:
+        return None
+    allow = join_rules.content.get("allow")
+    conditions = allow[:MAX_ALLOWED] if isinstance(allow, list) else []
+    rooms = (
+        item.get("room_id")
+        for item in conditions
+        if isinstance(item, dict) and item.get("type") == "m.room_membership"
+    )
+    return [room_id for room_id in rooms if isinstance(room_id, str)]

@@ -1,0 +1,281 @@
+"""Summaries of rooms and of spaces, for those who may join them.
+
+Spec: client-server API, "Room summary" and "Spaces" (``/hierarchy``).
+
+A hierarchy is paged through as it was when its first page was asked for: a page's token has that position of
+the stream, and the way from the space down to the last room that was looked at, as places among children. So
+rooms that come and go meanwhile make no other be left out or shown twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.events import Event
+from palpo.core.identifiers import parse_room_id
+from palpo.db.engine import Database
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.services.rooms.room_overviews import Overview, Overviews
+from palpo.services.rooms.user_rooms import UserRooms
+from palpo.storage import events as events_storage
+from palpo.storage.memberships import Membership
+from palpo.streams.wakeups import Wakeups
+
+CHILD = "m.space.child"
+SPACE = "m.space"
+DEFAULT_PAGE = 50
+MAX_PAGE = 100
+MAX_DEPTH = 50
+"""A greater ``max_depth``, and none, is no limit."""
+MAX_ROOMS = 5000
+"""How much of a hierarchy can be paged through."""
+_ORDER = re.compile(r"[\x20-\x7e]{1,50}")
+_TOKEN = re.compile(r"h([0-9]{1,18})-([0-9]{1,6})-([01])-([0-9]{1,6}(?:\.[0-9]{1,6})*)")
+
+Path = tuple[int, ...]
+"""The way down to a room: at each step, which of the children. In the order of the walk, paths ascend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceRoom:
+    """A room of a hierarchy, and the children that it names."""
+
+    overview: Overview
+    children: Sequence[Event]
+    places: Sequence[int]
+    """Of each child, its place among the children of when the first page was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HierarchyPage:
+    """One page of a hierarchy."""
+
+    rooms: Sequence[SpaceRoom]
+    next_batch: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where in a hierarchy a page starts, and how the hierarchy is walked."""
+
+    position: int
+    """Of the stream: the hierarchy is that of then."""
+    max_depth: int
+    suggested_only: bool
+    after: Path | None = None
+    """The last room of the page before; None for the first page."""
+
+    def token(self, after: Path) -> str:
+        path = ".".join(map(str, after))
+        return f"h{self.position}-{self.max_depth}-{int(self.suggested_only)}-{path}"
+
+    @property
+    def limited(self) -> bool:
+        """Whether some rooms may be too deep."""
+        return self.max_depth < MAX_DEPTH
+
+
+class RoomSummaries:
+    """Shows rooms to those who are not, or not yet, in them."""
+
+    def __init__(
+        self,
+        db: Database,
+        events: EventStore,
+        heads: RoomHeads,
+        overviews: Overviews,
+        user_rooms: UserRooms,
+        wakeups: Wakeups,
+    ) -> None:
+        self._db = db
+        self._wakeups = wakeups
+        self._events = events
+        self._heads = heads
+        self._overviews = overviews
+        self._user_rooms = user_rooms
+
+    async def summary(self, user_id: str | None, room_id: str) -> tuple[Overview, str | None]:
+        """A room's overview and the user's membership of it; raises NotFound to those it is hidden from."""
+        parse_room_id(room_id)
+        head = await self._heads.get(room_id)
+        overview = await self._overviews.get(room_id, head.state_root)
+        own = {} if user_id is None else await self._user_rooms.get(user_id)
+        if not _may_see(own, overview):
+            raise NotFound("Room not found")
+        return overview, _membership(own, room_id)
+
+    async def hierarchy(
+        self,
+        user_id: str,
+        room_id: str,
+        *,
+        suggested_only: bool | None = None,
+        max_depth: int | None = None,
+        limit: int | None = None,
+        start: str | None = None,
+    ) -> HierarchyPage:
+        """The rooms of a space, depth first, as far as the user may see them.
+
+        Raises Forbidden where they may not see the space itself, InvalidParam.
+        """
+        place = _place(self._wakeups.position, start, suggested_only, max_depth)
+        if limit is not None and limit < 1:
+            raise InvalidParam("limit is not greater than zero")
+        walk = _Walk(self._visit, await self._user_rooms.get(user_id), place)
+        return await walk.page(room_id, min(limit or DEFAULT_PAGE, MAX_PAGE))
+
+    async def _visit(self, own: Mapping[str, Membership], room_id: str, place: _Place) -> SpaceRoom | None:
+        """A room of a hierarchy, None where it is unknown or hidden from the user."""
+        try:
+            head = await self._heads.get(room_id)
+        except NotFound:
+            return None
+        overview = await self._overviews.get(room_id, head.state_root)
+        if not _may_see(own, overview):
+            return None
+        if overview.room_type != SPACE:
+            return SpaceRoom(overview=overview, children=(), places=())
+        current = await self._named(head.state_root, suggested_only=place.suggested_only)
+        root = await self._root_at(head, place)
+        then = current
+        if root != head.state_root:
+            then = await self._named(root, suggested_only=place.suggested_only)
+        ordered = enumerate(sorted(then.values(), key=_child_order))
+        kept = [(number, current[key]) for number, event in ordered if (key := event.state_key) in current]
+        return SpaceRoom(
+            overview=overview,
+            children=[event for _, event in kept],
+            places=[number for number, _ in kept],
+        )
+
+    async def _root_at(self, head: RoomHead, place: _Place) -> bytes:
+        """The room's state when the first page was asked for."""
+        if head.row.position <= place.position:
+            return head.state_root
+        last = await self._db.read(lambda tx: events_storage.last_id(tx, head.room_id, place.position))
+        return head.state_root if last is None else (await self._events.get(last)).state_after
+
+    async def _named(self, root: bytes, *, suggested_only: bool) -> dict[str | None, Event]:
+        """The children in one state, by their ID."""
+        state = await self._events.full_state(root, CHILD)
+        events = [item.event for item in state.values() if _is_child(item.event.content)]
+        if suggested_only:
+            events = [event for event in events if event.content.get("suggested") is True]
+        return {event.state_key: event for event in events}
+
+
+Visit = Callable[[Mapping[str, Membership], str, _Place], Awaitable[SpaceRoom | None]]
+
+
+class _Walk:
+    """One walk through a hierarchy, depth first, for one user."""
+
+    def __init__(self, visit: Visit, own: Mapping[str, Membership], place: _Place) -> None:
+        self._visit = visit
+        self._own = own
+        self._place = place
+        self._visited: dict[str, SpaceRoom | None] = {}
+
+    async def page(self, root: str, size: int) -> HierarchyPage:
+        """The next ``size`` rooms; raises Forbidden where the user may not see the first of all."""
+        if await self._room(root) is None:
+            raise Forbidden("You are not allowed to view this room")
+        depths = await self._depths(root) if self._place.limited else {}
+        found: list[SpaceRoom] = []
+        seen: set[str] = set()
+        last: Path = ()
+        waiting: list[tuple[str, Path]] = [(root, (0,))]
+        while waiting:
+            room_id, path = waiting.pop()
+            if room_id in seen or len(seen) > MAX_ROOMS:
+                continue
+            room = await self._room(room_id)
+            if room is None:
+                continue
+            if self._place.after is None or path > self._place.after:
+                if len(found) == size:
+                    return HierarchyPage(rooms=found, next_batch=self._place.token(last))
+                found.append(room)
+                last = path
+            seen.add(room_id)
+            if not self._place.limited or depths[room_id] < self._place.max_depth:
+                below = [
+                    (child.state_key or "", (*path, number))
+                    for number, child in zip(room.places, room.children, strict=True)
+                ]
+                waiting.extend(reversed(below))
+        return HierarchyPage(rooms=found, next_batch=None)
+
+    async def _depths(self, root: str) -> dict[str, int]:
+        """How deep each room is, by the shortest way to it, as far as is wanted."""
+        depths = {root: 0}
+        level = [root]
+        for depth in range(1, self._place.max_depth + 1):
+            rooms = [room for room_id in level if (room := await self._room(room_id)) is not None]
+            level = list(dict.fromkeys(child.state_key or "" for room in rooms for child in room.children))
+            level = [room_id for room_id in level if room_id not in depths][: MAX_ROOMS + 1 - len(depths)]
+            depths |= dict.fromkeys(level, depth)
+        return depths
+
+    async def _room(self, room_id: str) -> SpaceRoom | None:
+        if room_id not in self._visited:
+            self._visited[room_id] = await self._visit(self._own, room_id, self._place)
+        return self._visited[room_id]
+
+
+def _membership(own: Mapping[str, Membership], room_id: str) -> str | None:
+    return own[room_id].membership if room_id in own else None
+
+
+def _may_see(own: Mapping[str, Membership], room: Overview) -> bool:
+    """Whether somebody with the memberships ``own`` may see a room (spec: ``/hierarchy``, ``rooms``)."""
+    membership = _membership(own, room.room_id)
+    if membership in ("join", "invite"):
+        return True
+    if membership == "ban":
+        return False
+    if room.world_readable or room.knockable or room.join_rule == "public":
+        return True
+    return any(_membership(own, room_id) == "join" for room_id in room.allowed_room_ids or ())
+
+
+def _is_child(content: dict[str, Any]) -> bool:
+    """Whether an ``m.space.child`` event names a child: without servers to ask it does not."""
+    via = content.get("via")
+    return isinstance(via, list) and bool(via) and all(isinstance(server, str) for server in via)
+
+
+def _child_order(event: Event) -> tuple[bool, str, int, str]:
+    """Children with a valid ``order`` first, then older ones (spec: "Ordering of children")."""
+    order = event.content.get("order")
+    valid = isinstance(order, str) and _ORDER.fullmatch(order) is not None
+    return not valid, str(order) if valid else "", event.origin_server_ts, event.state_key or ""
+
+
+def _place(position: int, start: str | None, suggested_only: bool | None, max_depth: int | None) -> _Place:
+    if max_depth is not None and max_depth < 0:
+        raise InvalidParam("max_depth is negative")
+    depth = None if max_depth is None else min(max_depth, MAX_DEPTH)
+    if start is None:
+        return _Place(
+            position=position,
+            max_depth=MAX_DEPTH if depth is None else depth,
+            suggested_only=bool(suggested_only),
+        )
+    match = _TOKEN.fullmatch(start)
+    if match is None or int(match[2]) > MAX_DEPTH:
+        raise InvalidParam("Not a token of a hierarchy")
+    place = _Place(
+        position=int(match[1]),
+        max_depth=int(match[2]),
+        suggested_only=match[3] == "1",
+        after=tuple(int(step) for step in match[4].split(".")),
+    )
+    if depth not in (None, place.max_depth) or suggested_only not in (None, place.suggested_only):
+        raise InvalidParam("suggested_only and max_depth cannot change on paginated requests")
+    return place

@@ -1,0 +1,84 @@
+"""Passwords and the limit of failures."""
+
+import asyncio
+import os
+
+import pytest
+
+from palpo.config.model import PasswordConfig, RateLimit, RateLimits
+from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
+from palpo.services.accounts.passwords import MAX_WAITING_EACH, FailedLogins, Passwords
+from palpo.streams.clock import FakeClock
+from palpo.streams.fair_queue import behalf
+
+CHEAP = PasswordConfig(time_cost=1, memory_kib=8)
+
+
+async def test_verify() -> None:
+    passwords = Passwords(CHEAP)
+    hash_ = await passwords.hash("päss wörd")
+    assert hash_.startswith("$argon2id$")
+    assert await passwords.verify("päss wörd", hash_)
+    assert not await passwords.verify("pass word", hash_)
+    assert not await passwords.verify("", None)
+    assert not await passwords.verify("nobody's", None)
+    assert not await passwords.verify("x" * 10_000, hash_)
+    assert not await passwords.verify("x", "not a hash")
+
+
+async def test_outdated() -> None:
+    hash_ = await Passwords(CHEAP).hash("secret")
+    assert not Passwords(CHEAP).outdated(hash_)
+    assert Passwords(PasswordConfig(time_cost=2, memory_kib=8)).outdated(hash_)
+
+
+def test_policy() -> None:
+    passwords = Passwords(CHEAP)
+    passwords.check_new("x" * 512)
+    with pytest.raises(BadRequest) as caught:
+        passwords.check_new("x" * 7)
+    assert caught.value.errcode == "M_WEAK_PASSWORD"
+    with pytest.raises(InvalidParam):
+        passwords.check_new("é" * 257)
+
+
+async def test_flood() -> None:
+    passwords = Passwords(CHEAP)
+    workers = max(1, os.cpu_count() or 1)
+
+    async def hash_for(user: str) -> str:
+        behalf.set(user)
+        return await passwords.hash("secret")
+
+    flood = [asyncio.ensure_future(hash_for("a")) for _ in range(MAX_WAITING_EACH + workers + 5)]
+    await asyncio.sleep(0)
+    # The address that floods the server is refused; another one is not, and waits for one of its hashes.
+    other = await hash_for("b")
+    assert sum(task.done() for task in flood) < len(flood) / 2
+    outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(outcome, LimitExceeded) for outcome in outcomes) == 5
+    assert await passwords.verify("secret", other)
+
+
+def test_failures() -> None:
+    clock = FakeClock()
+    failures = FailedLogins(RateLimits(login=RateLimit(per_second=1, burst=2)), clock)
+    for _ in range(2):
+        failures.charge("@a:x")
+    with pytest.raises(LimitExceeded) as caught:
+        failures.charge("@a:x")
+    assert 0 < caught.value.retry_after_ms <= 1001
+    failures.charge("@b:x")
+    clock.advance(caught.value.retry_after_ms)
+    failures.charge("@a:x")
+    with pytest.raises(LimitExceeded):
+        failures.charge("@a:x")
+    failures.refund("@a:x")
+    failures.charge("@a:x")
+    failures.refund("@nobody:x")
+
+
+def test_failures_without_limits() -> None:
+    failures = FailedLogins(RateLimits(enabled=False, login=RateLimit(per_second=1, burst=1)), FakeClock())
+    for _ in range(5):
+        failures.charge("@a:x")
