@@ -22,8 +22,8 @@ class PalpoApp(Quart):
         self.services = services
         self.registry = registry
         self.add_url_rule("/_palpo/health", "health", health(services))
-        if services.config.metrics:
-            self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.quotas))
+        if services.server.config.metrics:
+            self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.server.quotas))
         self.register_error_handler(HTTPException, _refused)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -65,7 +65,7 @@ def require_appservice(call: Call) -> Registration:
     token = access_token(call)
     if token is None:
         raise MissingToken("Missing access token")
-    registration = call.services.appservices.by_token(token)
+    registration = call.services.accounts.appservices.by_token(token)
     if registration is None:
         raise UnknownToken("The access token is not an application service's")
     return registration

@@ -89,7 +89,7 @@ class Dispatcher:
         self._limiter = limiter
         self.observers = list(observers)
         self._ids = (f"{request_prefix}-{number}" for number in count(1))
-        http = services.config.http
+        http = services.server.config.http
         self._proxies = Proxies(http.trusted_proxies)
         self._bodies = Bodies(http)
         self._unread = Shares(http.response_bytes, http.response_bytes_per_user)

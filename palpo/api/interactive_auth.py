@@ -35,7 +35,7 @@ async def authorise(
         call.charge(limit=Limit.ATTEMPT)
     user_id = caller.user_id if caller else None
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
-    return await call.services.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
+    return await call.services.accounts.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
 
 
 P = TypeVar("P")
@@ -57,7 +57,7 @@ def repeatable(
         session = session_in(getattr(body, "auth", None))
         if session is None:
             return await handler(call, params, body)
-        auth = call.services.interactive_auth
+        auth = call.services.accounts.interactive_auth
         request = request_hash(call)
         found = await auth.result(session, request)
         if found is not None and found.body:
@@ -82,4 +82,6 @@ def request_hash(call: Call) -> bytes:
     body.pop("auth", None)
     caller = call.caller.user_id if call.caller is not None else ""
     asked = msgspec.json.encode(body, order="sorted").decode()
-    return call.services.interactive_auth.hash(call.endpoint.operation_id, caller, call.raw_path, asked)
+    return call.services.accounts.interactive_auth.hash(
+        call.endpoint.operation_id, caller, call.raw_path, asked
+    )

@@ -22,7 +22,7 @@ def health(services: Services) -> Callable[[], Awaitable[Response]]:
     """GET /_palpo/health: 200 if all that the server depends on works, 503 with what does not."""
 
     async def check() -> Response:
-        failing = await services.health.failing()
+        failing = await services.server.health.failing()
         body = {"status": "failing", "failing": failing} if failing else {"status": "ok"}
         status = 503 if failing else 200
         return Response(msgspec.json.encode(body), status, content_type="application/json")

@@ -18,30 +18,24 @@ from palpo.api.limits import Limiter
 from palpo.api.modules import handlers
 from palpo.api.observers import Metrics, Observer, RequestLog
 from palpo.api.services import Services
-from palpo.app.composition import Composition
+from palpo.app.composition import build_services
+from palpo.app.composition.server import build_server
+from palpo.app.starting import start
 from palpo.config.data_folder import DataFolder
 from palpo.config.model import Config
-from palpo.db.connect import create_engine, database_statistics
+from palpo.db.connect import create_engine
 from palpo.db.engine import Database
-from palpo.services.appservices.appservice_transactions import AppserviceTransactions
+from palpo.services.rooms.delayed_events import Charge
 from palpo.services.server.server_identity import ServerIdentity
-from palpo.storage.leases import DatabaseLeases
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget
 from palpo.streams.clock import Clock, SystemClock
 from palpo.streams.fair_reads import FairReads
-from palpo.streams.leases import LeaseKeeper
 from palpo.streams.loop_watch import Held, LoopWatch, heartbeat
 from palpo.streams.polling import read_position
 from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
 from palpo.wire.endpoint import Limit
-from palpo.workers.appservices import AppserviceSender
-from palpo.workers.media import MediaSweeper
-from palpo.workers.pushers import PushWorker
-from palpo.workers.search import SearchWorker
-from palpo.workers.statistics import StatisticsWorker
-from palpo.workers.sweeps import Sweeper
 
 log = structlog.get_logger("palpo.app")
 
@@ -66,11 +60,14 @@ def identity_of(config: Config, db: Database) -> ServerIdentity:
 
 
 @asynccontextmanager
-async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Services]:
+async def built(
+    config: Config, *, clock: Clock | None = None, charges: Iterable[Charge] = ()
+) -> AsyncIterator[Services]:
     """Every service, over an open database: what a command of the shell needs beside a running server.
 
     Other processes hear of what is written here. Nothing is begun: no lease is taken, nothing is sent,
-    no account is made. The database must be migrated already (``palpo migrate``).
+    no account is made. The database must be migrated already (``palpo migrate``). ``charges`` are who takes
+    delayed events from their users' budgets.
     """
     clock = clock or SystemClock()
     wakeups = Wakeups()
@@ -94,14 +91,15 @@ async def built(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         wakeups.subscribe(lambda commit: identity.mark.note(commit.position))
         await link.start(wakeups.on_commit)
         wakeups.start(await db.read(read_position))
-        services = Composition(config, clock, db, wakeups, background, identity, caches).services()
-        closing.push_async_callback(services.http.close)
-        closing.push_async_callback(services.images.close)
-        if services.mailer is not None:
-            closing.push_async_callback(services.mailer.close)
-        closing.push_async_callback(services.appservice_client.close)
+        server = build_server(config, clock, db, wakeups, background, identity, caches)
+        services = build_services(server, charges=charges)
+        closing.push_async_callback(server.http.close)
+        closing.push_async_callback(services.media.images.close)
+        if server.mailer is not None:
+            closing.push_async_callback(server.mailer.close)
+        closing.push_async_callback(services.appservices.appservice_client.close)
         # Like the database's own writer: it does what the others ask of it, and nothing of its own accord.
-        background.start("room-writer", services.room_writer.run())
+        background.start("room-writer", services.history.room_writer.run())
         yield services
     finally:
         wakeups.close()
@@ -116,19 +114,21 @@ async def application(
     config: Config, *, clock: Clock | None = None, observers: Iterable[Observer] = ()
 ) -> AsyncIterator[PalpoApp]:
     """The running application: what is built, its work in the background, and who answers requests."""
-    async with built(config, clock=clock) as services:
-        limiter = Limiter(config.rate_limits, services.clock.elapsed_s)
-        services.delayed_events.charge_with(partial(limiter.charge, Limit.MESSAGE))
+    clock = clock or SystemClock()
+    limiter = Limiter(config.rate_limits, clock.elapsed_s)
+    charges = (partial(limiter.charge, Limit.MESSAGE),)
+    async with built(config, clock=clock, charges=charges) as services:
         await start(services)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry), *observers]
-        registry.register(CacheMetrics(services.caches))
+        registry.register(CacheMetrics(services.server.caches))
         if config.log.requests:
             watching.append(RequestLog())
+        accounts = services.accounts
         dispatcher = Dispatcher(
             services,
             handlers(),
-            authenticator=Authenticator(services.sessions, services.appservices, services.last_seen),
+            authenticator=Authenticator(accounts.sessions, accounts.appservices, accounts.last_seen),
             limiter=limiter,
             observers=watching,
             request_prefix=secrets.token_hex(4),
@@ -156,72 +156,6 @@ def watched_loop(services: Services, registry: CollectorRegistry, *, held_ms: in
         held.observe(turn.seconds)
         log.warning("event_loop_held", ms=round(turn.seconds * 1000), stack=turn.stack)
 
-    services.background.start("heartbeat", heartbeat(late.observe))
+    services.server.background.start("heartbeat", heartbeat(late.observe))
     with LoopWatch(found, limit_s=held_ms / 1000) if held_ms else nullcontext():
         yield
-
-
-async def start(services: Services) -> None:
-    """Begin what a server does of its own accord, as long as its services are there."""
-    background = services.background
-    keeper = LeaseKeeper(DatabaseLeases(services.db), services.clock, holder=secrets.token_hex(8))
-    await start_appservices(services, keeper)
-    background.start("deactivations", services.accounts.finish_deactivations())
-    await services.server_notices.prepare()
-    background.start("delayed-events", services.delayed_events.run())
-    background.start("last-seen", services.last_seen.run())
-    background.start("typing", services.typing.run())
-    background.start("presence", services.presence.run())
-    await start_pushers(services, keeper)
-    search_worker = SearchWorker(services.search_index, services.user_directory, services.wakeups)
-    background.start("search", keeper.run("search", search_worker.work))
-    statistics = database_statistics(services.config.database_url)
-    if statistics is not None:
-        background.start("statistics", StatisticsWorker(statistics).run())
-    background.start("media", keeper.run("media", MediaSweeper(services.media_cleanup).run))
-    background.start("sweeps", keeper.run("sweeps", Sweeper(services.db, services.clock).run))
-
-
-async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
-    """Make the application services' own users, and begin to send to those that want it."""
-    await services.appservices.ensure_senders()
-    senders = {}
-    for registration in services.appservices.registrations:
-        if registration.url is None:
-            continue
-        sender = AppserviceSender(
-            registration,
-            services.db,
-            services.wakeups,
-            AppserviceTransactions(
-                registration,
-                services.db,
-                services.events,
-                services.client_events,
-                services.typing,
-                services.presence,
-                services.keys,
-                services.caches,
-            ),
-            services.appservice_client,
-            random_prefix=lambda: secrets.token_hex(4),
-        )
-        await sender.prepare()
-        senders[registration.id] = sender
-        services.background.start(sender.name, keeper.run(sender.name, sender.run))
-    services.appservice_queries.on_success(lambda name: senders[name].found_there())
-
-
-async def start_pushers(services: Services, keeper: LeaseKeeper) -> None:
-    """Begin to tell pushers of what happens."""
-    worker = PushWorker(
-        services.db,
-        services.clock,
-        services.wakeups,
-        services.events,
-        services.push_judge,
-        services.push_delivery,
-        digest_delay_ms=services.config.email.digest_delay_seconds * 1000,
-    )
-    await worker.prepare()
-    services.background.start("pushers", keeper.run("pushers", worker.run))

@@ -58,7 +58,7 @@ async def serve(
     try:
         async with application(config, observers=observers) as app:
             log.register(app.registry)
-            lifetime.on_stop.append(app.services.wakeups.close)
+            lifetime.on_stop.append(app.services.server.wakeups.close)
             await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)
     finally:
         listening.close()

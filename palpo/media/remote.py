@@ -7,8 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from palpo.core.errors import NotFound
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteContent:
@@ -32,13 +30,3 @@ class RemoteMedia(Protocol):
         M_NOT_YET_UPLOADED (504) where it says so. ``chunks`` may raise them too.
         """
         ...
-
-
-class NoRemoteMedia:
-    """For a server that does not federate: there is none."""
-
-    def fetch(
-        self, server_name: str, media_id: str, *, timeout_ms: int
-    ) -> AbstractAsyncContextManager[RemoteContent]:
-        """Raises NotFound."""
-        raise NotFound(f"Media of {server_name} cannot be fetched")

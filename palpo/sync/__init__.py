@@ -10,3 +10,22 @@ assemble.py    pure: what was collected, as the response
 v3.py          GET /sync: waits, collects, assembles
 sliding/       simplified sliding sync, with much of the above
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palpo.sync.filters import SyncFilters
+from palpo.sync.sliding.connections import Connections
+from palpo.sync.sliding.service import SlidingSync
+from palpo.sync.v3 import SyncV3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncServices:
+    """What is new to a device, both ways to ask."""
+
+    connections: Connections
+    filters: SyncFilters
+    sliding: SlidingSync
+    v3: SyncV3

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from palpo.services.accounts.sessions import Requester
-from palpo.services.encryption.device_lists import DeviceListChanges, DeviceLists
-from palpo.services.encryption.keys import KeyCounts, Keys
-from palpo.services.encryption.to_device import Pending, ToDevice
+from palpo.services.encryption import EncryptionServices
+from palpo.services.encryption.device_lists import DeviceListChanges
+from palpo.services.encryption.keys import KeyCounts
+from palpo.services.encryption.to_device import Pending
 from palpo.services.history.tokens import parse_sync_token, stream_token
 from palpo.services.personal.account_data import event
 from palpo.services.reading.client_events import ClientEvents
 from palpo.services.reading.waiting import Waiting
 from palpo.services.rooms.user_rooms import UserRooms
-from palpo.services.server.stream_history import StreamHistory
+from palpo.services.server import Server
 from palpo.storage.memberships import Membership
 from palpo.streams.fair_queue import FairQueue
 from palpo.streams.turns import Turns
-from palpo.streams.wakeups import Wakeups
 from palpo.sync import assemble
 from palpo.sync.assemble import StateSection
 from palpo.sync.each import each
@@ -88,29 +88,26 @@ class SyncV3:
 
     def __init__(
         self,
-        wakeups: Wakeups,
-        history: StreamHistory,
+        server: Server,
         waiting: Waiting,
         user_rooms: UserRooms,
         joined: JoinedRooms,
         left: LeftRooms,
         extras: RoomExtras,
         client_events: ClientEvents,
-        to_device: ToDevice,
-        device_lists: DeviceLists,
-        keys: Keys,
+        encryption: EncryptionServices,
     ) -> None:
-        self._wakeups = wakeups
-        self._history = history
+        self._wakeups = server.wakeups
+        self._history = server.stream_history
         self._waiting = waiting
         self._user_rooms = user_rooms
         self._joined = joined
         self._left = left
         self._extras = extras
         self._client_events = client_events
-        self._to_device = to_device
-        self._device_lists = device_lists
-        self._keys = keys
+        self._to_device = encryption.to_device
+        self._device_lists = encryption.device_lists
+        self._keys = encryption.keys
         self._everything = FairQueue(
             "syncs", workers=AT_ONCE, each=AT_ONCE_EACH, waiting=MAX_WAITING, waiting_each=MAX_WAITING_EACH
         )

@@ -55,8 +55,10 @@ class AppserviceSender:
         wakeups: Wakeups,
         transactions: AppserviceTransactions,
         client: AppserviceClient,
+        there: asyncio.Event,
         random_prefix: Callable[[], str],
     ) -> None:
+        """``there`` is set when the service has answered something: the next attempt need not wait."""
         self.registration = registration
         self.name = f"appservice:{registration.id}"
         """Of the lease, and of the consumer."""
@@ -66,7 +68,7 @@ class AppserviceSender:
         self._client = client
         self._random_prefix = random_prefix
         self._news = asyncio.Event()
-        self._there = asyncio.Event()
+        self._there = there
         self._changed_keys: set[str] = set()
         self._since = 0
         """The consumer's position as it is stored."""
@@ -82,10 +84,6 @@ class AppserviceSender:
             await consumers.register(tx, self.name, position=self._wakeups.position)
 
         await self._db.write(unit)
-
-    def found_there(self) -> None:
-        """The service has just answered something: there is no need to wait for the next attempt."""
-        self._there.set()
 
     async def run(self, lease: Lease) -> None:
         """Send, until cancelled."""

@@ -42,7 +42,7 @@ async def facts(server: Homeserver, phase: Phase) -> tuple[Client, dict[str, str
         "room": room,
         "event": event,
         "media": uri.removeprefix("mxc://"),
-        "since": str(server.services.wakeups.position),
+        "since": str(server.services.server.wakeups.position),
     }
 
 

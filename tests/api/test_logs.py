@@ -50,7 +50,7 @@ async def test_what_nobody_expected_has_the_requests_id(
     tmp_path: Path, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with homeserver(tmp_path) as server:
-        monkeypatch.setattr(server.services.registration, "check_available", None)
+        monkeypatch.setattr(server.services.accounts.registration, "check_available", None)
         answer = await server.http.get("/_matrix/client/v3/register/available?username=x")
         assert (answer.status_code, answer.json()["errcode"]) == (500, "M_UNKNOWN")
     (line,) = lines

@@ -46,7 +46,7 @@ def test_create_and_password(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     async def session() -> tuple[str, bool]:
         async with homeserver(data) as server:
             answer = await server.client().post("/login", login(NEW_PASSWORD))
-            requester = await server.services.sessions.authenticate(answer["access_token"])
+            requester = await server.services.accounts.sessions.authenticate(answer["access_token"])
             return answer["access_token"], requester.is_admin
 
     token, is_admin = uvloop.run(session())
@@ -62,7 +62,7 @@ def test_create_and_password(data: Path, capsys: pytest.CaptureFixture[str]) -> 
             await server.client().get("/account/whoami", headers=headers, status=401)
             await server.client().post("/login", login(NEW_PASSWORD), status=403)
             answer = await server.client().post("/login", login("another password"))
-            assert not (await server.services.sessions.authenticate(answer["access_token"])).is_admin
+            assert not (await server.services.accounts.sessions.authenticate(answer["access_token"])).is_admin
 
     uvloop.run(after())
 

@@ -117,9 +117,9 @@ async def test_entries_of_an_older_version_are_made_anew(
     async with homeserver(tmp_path, database={"url": database_url}) as server:
         assert await found(Client(server.http, alice.user_id, alice.token), "鈴虫") == []
         bob = await server.register("bob")
-        while not await server.services.search_index.rebuild():
+        while not await server.services.reading.search_index.rebuild():
             pass
-        await server.services.user_directory.rebuild()
+        await server.services.reading.user_directory.rebuild()
         assert await found(Client(server.http, alice.user_id, alice.token), "鈴虫") == ["バッタと鈴虫"]
         answer = await bob.post("/user_directory/search", {"search_term": "虫"})
         assert [item["user_id"] for item in answer["results"]] == [alice.user_id]

@@ -173,7 +173,7 @@ class World:
         localpart = f"fuzz{self._number}"
         self._number += 1
         admin = self._number % 3 == 1
-        await self._server.services.registration.register(
+        await self._server.services.accounts.registration.register(
             localpart, "correct horse battery", _no_device(), admin=admin
         )
         user = await self._server.login(localpart)

@@ -33,7 +33,7 @@ async def make_room(
         ),
     ]
     room_id = None if rules.create_event_is_room_id else f"!room{creator.transaction_id()}:test.example"
-    return await server.services.room_writer.create(rules, room_id, drafts)
+    return await server.services.history.room_writer.create(rules, room_id, drafts)
 
 
 async def member(
@@ -44,7 +44,7 @@ async def member(
     draft = Draft(
         type="m.room.member", sender=sender, state_key=client.user_id, content={"membership": membership}
     )
-    return await server.services.room_writer.send(room_id, draft)
+    return await server.services.history.room_writer.send(room_id, draft)
 
 
 async def state(
@@ -52,4 +52,4 @@ async def state(
 ) -> StoredEvent:
     """Set a piece of state with the empty state key."""
     draft = Draft(type=type_, sender=by.user_id, state_key="", content=content)
-    return await server.services.room_writer.send(room_id, draft)
+    return await server.services.history.room_writer.send(room_id, draft)

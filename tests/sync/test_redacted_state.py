@@ -224,13 +224,13 @@ async def test_a_head_built_in_the_same_group_does_not_know_what_was(tmp_path: P
         await room.bob.request("GET", f"/client/v1/room_summary/{room.room_id}")
         state = await room.alice.get(f"/rooms/{room.room_id}/state")
         (name,) = [event["event_id"] for event in state if event["type"] == "m.room.name"]
-        head = await server.services.room_heads.get(room.room_id)
-        await server.services.room_heads.state(head, [("m.room.name", "")])
-        assert isinstance(server.services.room_writer, RoomWriter)
+        head = await server.services.history.room_heads.get(room.room_id)
+        await server.services.history.room_heads.state(head, [("m.room.name", "")])
+        assert isinstance(server.services.history.room_writer, RoomWriter)
         redacting = room.alice.put(f"/rooms/{room.room_id}/redact/{name}/1", {})
         await asyncio.gather(redacting, *(room.alice.send(room.room_id, str(n)) for n in range(5)))
 
-        head = await server.services.room_heads.get(room.room_id)
+        head = await server.services.history.room_heads.get(room.room_id)
 
-        found = await server.services.room_heads.state(head, [("m.room.name", "")])
+        found = await server.services.history.room_heads.state(head, [("m.room.name", "")])
         assert found["m.room.name", ""].content == {}

@@ -138,7 +138,7 @@ async def test_connections_of_a_device_are_bounded(tmp_path: Path) -> None:
         for connection in connections:
             await connection.sync()
             server.clock.advance(1)
-        assert len(server.services.sliding_sync._connections._cache) == 10
+        assert len(server.services.sync.sliding._connections._cache) == 10
         for connection in connections[:2]:
             assert (await connection.request(connection.pos, status=400))["errcode"] == "M_UNKNOWN_POS"
     async with homeserver(tmp_path) as server:
@@ -154,7 +154,7 @@ async def test_connections_go_with_their_device(server: Homeserver, alice: Clien
     await all_rooms(other).sync()
     await all_rooms(alice).sync()
     await other.post("/logout")
-    rows = await server.services.db.read(lambda tx: tx.all(DEVICES))
+    rows = await server.services.server.db.read(lambda tx: tx.all(DEVICES))
     assert [row[0] for row in rows] == [alice.device_id]
 
 
@@ -215,7 +215,7 @@ async def test_what_one_response_does_not_hold_comes_with_the_next(
 async def test_another_process_has_moved_the_connection_on(server: Homeserver, alice: Client) -> None:
     requester = Requester(user_id=alice.user_id, device_id=alice.device_id)
     one, two = (
-        Connections(server.services.db, server.clock, CacheBudget(), random_tag=lambda: "1f")
+        Connections(server.services.server.db, server.clock, CacheBudget(), random_tag=lambda: "1f")
         for _ in range(2)
     )
     sent = RoomSent("join", None, 1, 0)
@@ -340,14 +340,14 @@ async def test_a_request_that_breaks_off_loses_no_room(
     await alice.post(f"/rooms/{left}/leave")
     await alice.post(f"/rooms/{left}/forget")
     await alice.put(f"/user/{alice.user_id}/account_data/m.direct", {"@bob:x": [direct]})
-    lists = server.services.sliding_sync._lists
+    lists = server.services.sync.sliding._lists
 
     async def broken(*_: Any) -> dict[str, int]:
         raise asyncio.CancelledError
 
     monkeypatch.setattr(lists, "_positions", broken)
     with pytest.raises(asyncio.CancelledError):
-        await server.services.sliding_sync.sync(
+        await server.services.sync.sliding.sync(
             Requester(user_id=alice.user_id, device_id=alice.device_id),
             await parse_request(alice.user_id, SlidingSyncParams(), SlidingSyncBody()),
         )

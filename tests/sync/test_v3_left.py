@@ -61,14 +61,14 @@ async def test_who_leaves_while_syncing_misses_nothing(
     await bob.post(f"/join/{room_id}")
     since = (await sync(bob))["next_batch"]
     event_id = await alice.send(room_id, "goodbye")
-    changed = server.services.account_data.changed
+    changed = server.services.personal.account_data.changed
 
     async def leaving(*args: Any) -> Any:
         monkeypatch.undo()
         await bob.post(f"/rooms/{room_id}/leave")
         return await changed(*args)
 
-    monkeypatch.setattr(server.services.account_data, "changed", leaving)
+    monkeypatch.setattr(server.services.personal.account_data, "changed", leaving)
     first = await sync(bob, since)
     second = await sync(bob, first["next_batch"])
     assert event_id in json.dumps([first, second])

@@ -41,7 +41,7 @@ async def test_files_without_rows(server: Homeserver, alice: Client, tmp_path: P
     kept = [path for path in (tmp_path / "media" / "blobs").rglob("*") if path.is_file()]
     for path in kept:
         os.utime(path, (0, 0))
-    await swept(MediaSweeper(server.services.media_cleanup, start_s=0), stray(tmp_path, "ab" * 32))
+    await swept(MediaSweeper(server.services.media.media_cleanup, start_s=0), stray(tmp_path, "ab" * 32))
     assert all(path.exists() for path in kept)
     path = f"/client/v1/media/download/{uri.removeprefix('mxc://')}"
     assert (await alice.request("GET", path)).content == b"kept"
@@ -60,7 +60,9 @@ async def test_it_goes_on_after_a_failure(server: Homeserver, tmp_path: Path) ->
             return await super().sweep(age_seconds=age_seconds)
 
     services = server.services
-    cleanup = Flaky(services.db, server.clock, services.media_cleanup._blobs, services.quotas)
+    cleanup = Flaky(
+        services.server.db, server.clock, services.media.media_cleanup._blobs, services.server.quotas
+    )
     await swept(MediaSweeper(cleanup, start_s=0, period_s=0.01), stray(tmp_path, "cd" * 32))
     assert cleanup.failures == 2
 
@@ -68,7 +70,7 @@ async def test_it_goes_on_after_a_failure(server: Homeserver, tmp_path: Path) ->
 async def test_uris_that_wait_in_vain(server: Homeserver, alice: Client) -> None:
     created = await alice.request("POST", "/media/v1/create")
     media_id = created["content_uri"].rpartition("/")[2]
-    database, cleanup = server.services.db, server.services.media_cleanup
+    database, cleanup = server.services.server.db, server.services.media.media_cleanup
     await cleanup.sweep()
     assert await database.read(lambda tx: media.find(tx, "test.example", media_id)) is not None
     server.clock.advance(created["unused_expires_at"] - server.clock.now_ms())

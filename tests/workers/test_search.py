@@ -32,7 +32,7 @@ async def indexed(server: Homeserver, room_id: str, term: str) -> list[str]:
         scopes = [room_token(room_id)]
         return await storage.newest(tx, wanted, rooms=[room_id], scopes=scopes, limit=1000)
 
-    return [event_id for _, event_id in await server.services.db.read(read)]
+    return [event_id for _, event_id in await server.services.server.db.read(read)]
 
 
 async def eventually(server: Homeserver, room_id: str, term: str, expected: list[str]) -> None:
@@ -61,10 +61,10 @@ async def test_several_processes_index_everything_once(server: Homeserver) -> No
     room_id = await alice.create_room()
     sent = [await alice.send(room_id, f"tea {number}") for number in range(BATCH * 2)]
     services = server.services
-    others = [SearchIndex(services.db, services.events) for _ in range(4)]
+    others = [SearchIndex(services.server.db, services.history.events) for _ in range(4)]
 
     await asyncio.gather(*(index.catch_up() for index in others))
 
     assert await indexed(server, room_id, "tea") == sent[::-1]
-    position = await services.db.read(lambda tx: consumers.position_of(tx, "search"))
-    assert position == services.wakeups.position
+    position = await services.server.db.read(lambda tx: consumers.position_of(tx, "search"))
+    assert position == services.server.wakeups.position

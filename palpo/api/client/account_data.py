@@ -14,7 +14,7 @@ handlers = Handlers()
 async def set_account_data(call: Call, params: wire.Global, body: Json) -> Empty:
     """PUT /user/{userId}/account_data/{type}."""
     _check(call, params.user_id)
-    await call.services.account_data.put(params.user_id, None, params.type, body)
+    await call.services.personal.account_data.put(params.user_id, None, params.type, body)
     return Empty()
 
 
@@ -22,14 +22,14 @@ async def set_account_data(call: Call, params: wire.Global, body: Json) -> Empty
 async def get_account_data(call: Call, params: wire.Global, body: NoBody) -> Reply:
     """GET /user/{userId}/account_data/{type}."""
     _check(call, params.user_id)
-    return Reply(body=await call.services.account_data.get(params.user_id, None, params.type))
+    return Reply(body=await call.services.personal.account_data.get(params.user_id, None, params.type))
 
 
 @handlers.serves(wire.delete_account_data)
 async def delete_account_data(call: Call, params: wire.Global, body: NoBody) -> Empty:
     """DELETE /user/{userId}/account_data/{type} (MSC3391)."""
     _check(call, params.user_id)
-    await call.services.account_data.delete(params.user_id, None, params.type)
+    await call.services.personal.account_data.delete(params.user_id, None, params.type)
     return Empty()
 
 
@@ -37,7 +37,7 @@ async def delete_account_data(call: Call, params: wire.Global, body: NoBody) -> 
 async def set_account_data_per_room(call: Call, params: wire.OfRoom, body: Json) -> Empty:
     """PUT /user/{userId}/rooms/{roomId}/account_data/{type}."""
     _check(call, params.user_id)
-    await call.services.account_data.put(params.user_id, params.room_id, params.type, body)
+    await call.services.personal.account_data.put(params.user_id, params.room_id, params.type, body)
     return Empty()
 
 
@@ -45,14 +45,16 @@ async def set_account_data_per_room(call: Call, params: wire.OfRoom, body: Json)
 async def get_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBody) -> Reply:
     """GET /user/{userId}/rooms/{roomId}/account_data/{type}."""
     _check(call, params.user_id)
-    return Reply(body=await call.services.account_data.get(params.user_id, params.room_id, params.type))
+    return Reply(
+        body=await call.services.personal.account_data.get(params.user_id, params.room_id, params.type)
+    )
 
 
 @handlers.serves(wire.delete_account_data_per_room)
 async def delete_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBody) -> Empty:
     """DELETE /user/{userId}/rooms/{roomId}/account_data/{type} (MSC3391)."""
     _check(call, params.user_id)
-    await call.services.account_data.delete(params.user_id, params.room_id, params.type)
+    await call.services.personal.account_data.delete(params.user_id, params.room_id, params.type)
     return Empty()
 
 
@@ -60,7 +62,7 @@ async def delete_account_data_per_room(call: Call, params: wire.OfRoom, body: No
 async def get_room_tags(call: Call, params: wire.Room, body: NoBody) -> wire.Tags:
     """GET /user/{userId}/rooms/{roomId}/tags."""
     _check(call, params.user_id)
-    return wire.Tags(tags=await call.services.account_data.tags(params.user_id, params.room_id))
+    return wire.Tags(tags=await call.services.personal.account_data.tags(params.user_id, params.room_id))
 
 
 @handlers.serves(wire.set_room_tag)
@@ -71,7 +73,7 @@ async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> Empty:
     order = content.get("order", 0)
     if isinstance(order, bool) or not isinstance(order, int | float):
         raise BadJson("order is not a number")
-    await call.services.account_data.put_tag(params.user_id, params.room_id, params.tag, content)
+    await call.services.personal.account_data.put_tag(params.user_id, params.room_id, params.tag, content)
     return Empty()
 
 
@@ -79,7 +81,7 @@ async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> Empty:
 async def delete_room_tag(call: Call, params: wire.Tag, body: NoBody) -> Empty:
     """DELETE /user/{userId}/rooms/{roomId}/tags/{tag}."""
     _check(call, params.user_id)
-    await call.services.account_data.delete_tag(params.user_id, params.room_id, params.tag)
+    await call.services.personal.account_data.delete_tag(params.user_id, params.room_id, params.tag)
     return Empty()
 
 

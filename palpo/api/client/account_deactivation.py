@@ -13,6 +13,6 @@ handlers = Handlers()
 async def deactivate_account(call: Call, params: NoParams, body: wire.Deactivate) -> wire.Deactivated:
     """POST /account/deactivate."""
     await authorise(call, body.auth)
-    unbound = await call.services.identity_servers.unbind_all(call.user_id, body.id_server)
-    await call.services.accounts.deactivate(call.user_id, erase=bool(body.erase))
+    unbound = await call.services.accounts.identity_servers.unbind_all(call.user_id, body.id_server)
+    await call.services.accounts.accounts.deactivate(call.user_id, erase=bool(body.erase))
     return wire.Deactivated(id_server_unbind_result="success" if unbound else "no-support")

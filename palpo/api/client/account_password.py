@@ -16,18 +16,18 @@ handlers = Handlers()
 @repeatable
 async def change_password(call: Call, params: NoParams, body: wire.ChangePassword) -> Empty:
     """POST /account/password: by the old one, or by an address of the account."""
-    if not call.services.config.password.enabled:
+    if not call.services.server.config.password.enabled:
         raise Forbidden("Passwords are not changed here")
     if call.caller is not None and call.caller.is_guest:
         raise Forbidden("Guests have no password", errcode="M_GUEST_ACCESS_FORBIDDEN")
-    call.services.registration.check_password(body.new_password)
+    call.services.accounts.registration.check_password(body.new_password)
     flows = [(PASSWORD,)] if call.caller is not None else []
-    if call.services.threepids.enabled:
+    if call.services.accounts.threepids.enabled:
         flows.append((EMAIL,))
     if not flows:
         raise MissingToken("Missing access token")
     uia_session = await authorise(call, body.auth, flows=flows)
-    await call.services.accounts.set_password(
+    await call.services.accounts.accounts.set_password(
         await _whose(call, uia_session),
         body.new_password,
         log_out=body.logout_devices is not False,
@@ -38,7 +38,7 @@ async def change_password(call: Call, params: NoParams, body: wire.ChangePasswor
 
 async def _whose(call: Call, uia_session: str) -> str:
     """The caller, or else whose account has the address that was shown; raises Forbidden."""
-    threepids = call.services.threepids
+    threepids = call.services.accounts.threepids
     proven = await threepids.proven(uia_session, RESET_PASSWORD)
     if call.caller is not None:
         return call.caller.user_id

@@ -11,7 +11,7 @@ handlers = Handlers()
 @handlers.serves(wire.get_room_id_by_alias)
 async def get_room_id_by_alias(call: Call, params: wire.Alias, body: NoBody) -> wire.ResolvedAlias:
     """GET /directory/room/{roomAlias}."""
-    room_id, servers = await call.services.aliases.resolve(params.room_alias)
+    room_id, servers = await call.services.rooms.aliases.resolve(params.room_alias)
     return wire.ResolvedAlias(room_id=room_id, servers=servers)
 
 
@@ -19,7 +19,7 @@ async def get_room_id_by_alias(call: Call, params: wire.Alias, body: NoBody) -> 
 async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) -> Empty:
     """PUT /directory/room/{roomAlias}."""
     refuse_suspended(call)
-    await call.services.aliases.create(call.requester, params.room_alias, body.room_id)
+    await call.services.rooms.aliases.create(call.requester, params.room_alias, body.room_id)
     return Empty()
 
 
@@ -27,11 +27,11 @@ async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) ->
 async def delete_room_alias(call: Call, params: wire.Alias, body: NoBody) -> Empty:
     """DELETE /directory/room/{roomAlias}."""
     refuse_suspended(call)
-    await call.services.aliases.delete(call.requester, params.room_alias)
+    await call.services.rooms.aliases.delete(call.requester, params.room_alias)
     return Empty()
 
 
 @handlers.serves(wire.get_local_aliases)
 async def get_local_aliases(call: Call, params: wire.Room, body: NoBody) -> wire.AliasList:
     """GET /rooms/{roomId}/aliases."""
-    return wire.AliasList(aliases=await call.services.aliases.of_room(call.requester, params.room_id))
+    return wire.AliasList(aliases=await call.services.rooms.aliases.of_room(call.requester, params.room_id))

@@ -17,7 +17,7 @@ async def ping_appservice(call: Call, params: wire.PingParams, body: wire.Ping) 
     """POST /appservice/{appserviceId}/ping."""
     if body.transaction_id is not None and len(body.transaction_id) > MAX_TRANSACTION_ID:
         raise InvalidParam(f"A transaction ID has at most {MAX_TRANSACTION_ID} characters")
-    duration = await call.services.appservice_queries.ping(
+    duration = await call.services.appservices.appservice_queries.ping(
         params.appservice_id, call.requester.appservice_id, body.transaction_id
     )
     return wire.Pinged(duration_ms=duration)

@@ -44,7 +44,9 @@ async def post_auth_fallback(call: Call, params: wire.FallbackParams, body: NoBo
         raise BadRequest("Not a form") from None
     auth = {name: values[-1] for name, values in fields.items()}
     try:
-        await call.services.interactive_auth.complete_elsewhere(params.session, params.auth_type, auth)
+        await call.services.accounts.interactive_auth.complete_elsewhere(
+            params.session, params.auth_type, auth
+        )
     except MatrixError as error:
         form = _form(call, params.auth_type, escape(error.message))
         return _page(call, form, status=error.status)
@@ -53,7 +55,7 @@ async def post_auth_fallback(call: Call, params: wire.FallbackParams, body: NoBo
 
 def _form(call: Call, auth_type: str, message: str = "") -> str:
     """The form of a stage; raises NotFound for a stage that has none: it asks one user, not known here."""
-    registration = call.services.config.registration
+    registration = call.services.server.config.registration
     if auth_type == DUMMY:
         field = ""
     elif auth_type == REGISTRATION_TOKEN:
@@ -77,7 +79,7 @@ def _form(call: Call, auth_type: str, message: str = "") -> str:
 
 def _page(call: Call, body: str, *, status: int = 200) -> Reply:
     policy = "form-action 'self'; script-src 'unsafe-inline'"
-    captcha = call.services.config.registration.captcha
+    captcha = call.services.server.config.registration.captcha
     if captcha.public_key and "g-recaptcha" in body:
         origins = f"{_origin(captcha.script_url)} https://www.gstatic.com"
         policy += f" {origins}; frame-src {origins}; style-src 'unsafe-inline'"

@@ -28,14 +28,16 @@ async def put_dehydrated_device(
         one_time_keys=body.one_time_keys or {},
         fallback_keys=body.fallback_keys or {},
     )
-    await call.services.dehydrated_devices.put(upload, body.device_data, body.initial_device_display_name)
+    await call.services.encryption.dehydrated_devices.put(
+        upload, body.device_data, body.initial_device_display_name
+    )
     return wire.DehydratedDeviceId(device_id=body.device_id)
 
 
 @handlers.serves(wire.get_dehydrated_device)
 async def get_dehydrated_device(call: Call, params: NoParams, body: NoBody) -> wire.StoredDehydratedDevice:
     """GET /dehydrated_device."""
-    device = await call.services.dehydrated_devices.get(call.user_id)
+    device = await call.services.encryption.dehydrated_devices.get(call.user_id)
     return wire.StoredDehydratedDevice(
         device_id=device.device_id, device_data=msgspec.Raw(bytes(device.device_data))
     )
@@ -44,7 +46,9 @@ async def get_dehydrated_device(call: Call, params: NoParams, body: NoBody) -> w
 @handlers.serves(wire.delete_dehydrated_device)
 async def delete_dehydrated_device(call: Call, params: NoParams, body: NoBody) -> wire.DehydratedDeviceId:
     """DELETE /dehydrated_device."""
-    return wire.DehydratedDeviceId(device_id=await call.services.dehydrated_devices.delete(call.user_id))
+    return wire.DehydratedDeviceId(
+        device_id=await call.services.encryption.dehydrated_devices.delete(call.user_id)
+    )
 
 
 @handlers.serves(wire.get_dehydrated_events)
@@ -62,5 +66,5 @@ async def post_dehydrated_events(
 
 
 async def _events(call: Call, device_id: str, next_batch: str | None) -> wire.DehydratedEvents:
-    found = await call.services.dehydrated_devices.messages(call.user_id, device_id, next_batch)
+    found = await call.services.encryption.dehydrated_devices.messages(call.user_id, device_id, next_batch)
     return wire.DehydratedEvents(events=found.events, next_batch=found.next_batch)

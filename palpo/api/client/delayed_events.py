@@ -38,13 +38,13 @@ async def schedule_delayed_event(call: Call, params: wire.ScheduleParams, body: 
 
 @handlers.serves(wire.get_delayed_events)
 async def get_delayed_events(call: Call, params: NoParams, body: NoBody) -> wire.DelayedEvents:
-    found = await call.services.delayed_events.of_user(call.user_id)
+    found = await call.services.rooms.delayed_events.of_user(call.user_id)
     return wire.DelayedEvents(delayed_events=[_shown(item) for item in found])
 
 
 @handlers.serves(wire.get_delayed_event)
 async def get_delayed_event(call: Call, params: wire.DelayParams, body: NoBody) -> wire.DelayedEvent:
-    return _shown(await call.services.delayed_events.one(params.delay_id, call.user_id))
+    return _shown(await call.services.rooms.delayed_events.one(params.delay_id, call.user_id))
 
 
 @handlers.serves(wire.update_delayed_event)
@@ -62,7 +62,7 @@ async def act_on_delayed_event(call: Call, params: wire.ActionParams, body: NoBo
 
 async def _act(call: Call, delay_id: str, action: Action) -> Empty:
     user_id = None if call.caller is None else call.caller.user_id
-    await call.services.delayed_events.act(delay_id, action, user_id)
+    await call.services.rooms.delayed_events.act(delay_id, action, user_id)
     return Empty()
 
 

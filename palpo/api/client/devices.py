@@ -26,7 +26,7 @@ def _client_device(device: Device) -> wire.ClientDevice:
 @handlers.serves(wire.get_devices)
 async def get_devices(call: Call, params: NoParams, body: NoBody) -> wire.ClientDevices:
     """GET /devices."""
-    found = await call.services.devices.list(call.user_id)
+    found = await call.services.accounts.devices.list(call.user_id)
     return wire.ClientDevices(devices=[_client_device(device) for device in found])
 
 
@@ -34,7 +34,7 @@ async def get_devices(call: Call, params: NoParams, body: NoBody) -> wire.Client
 async def get_device(call: Call, params: wire.DeviceParams, body: NoBody) -> wire.ClientDevice:
     """GET /devices/{deviceId}."""
     check_device_id(params.device_id)
-    return _client_device(await call.services.devices.get(call.user_id, params.device_id))
+    return _client_device(await call.services.accounts.devices.get(call.user_id, params.device_id))
 
 
 @handlers.serves(wire.update_device)
@@ -42,9 +42,11 @@ async def update_device(call: Call, params: wire.DeviceParams, body: wire.Device
     """PUT /devices/{deviceId}: 201 where an application service made a new device."""
     check_device_id(params.device_id)
     if call.requester.appservice_id is not None:
-        created = await call.services.devices.ensure(call.user_id, params.device_id, body.display_name)
+        created = await call.services.accounts.devices.ensure(
+            call.user_id, params.device_id, body.display_name
+        )
         return Reply(body=b"{}", status=201 if created else 200)
-    await call.services.devices.rename(call.user_id, params.device_id, body.display_name)
+    await call.services.accounts.devices.rename(call.user_id, params.device_id, body.display_name)
     return Empty()
 
 
@@ -54,7 +56,7 @@ async def delete_device(call: Call, params: wire.DeviceParams, body: wire.Device
     """DELETE /devices/{deviceId}, with user-interactive auth."""
     check_device_id(params.device_id)
     await authorise(call, body.auth, scope=params.device_id)
-    await call.services.devices.remove(call.user_id, [params.device_id])
+    await call.services.accounts.devices.remove(call.user_id, [params.device_id])
     return Empty()
 
 
@@ -68,5 +70,5 @@ async def delete_devices(call: Call, params: NoParams, body: wire.DevicesDeletio
         check_device_id(device_id)
     device_ids = sorted(set(body.devices))
     await authorise(call, body.auth, scope="\n".join(device_ids))
-    await call.services.devices.remove(call.user_id, device_ids)
+    await call.services.accounts.devices.remove(call.user_id, device_ids)
     return Empty()

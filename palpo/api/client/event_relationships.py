@@ -23,7 +23,7 @@ async def get_event_relationships(
 ) -> wire.EventRelationshipsResponse:
     if body.batch:
         raise InvalidParam("The server gives out no batch tokens")
-    relationships = call.services.event_relationships
+    relationships = call.services.reading.event_relationships
     found = await relationships.walk(_walk(body), call.user_id)
     shown = [bytes(event) for event in await rendered(call, found.events)]
     events = await relationships.with_children(found.events, shown)

@@ -65,26 +65,26 @@ async def _sessions(
 @handlers.serves(wire.post_room_keys_version)
 async def post_room_keys_version(call: Call, params: NoParams, body: wire.NewBackup) -> wire.NewBackupVersion:
     """POST /room_keys/version."""
-    version = await call.services.key_backups.create(call.user_id, body.algorithm, body.auth_data)
+    version = await call.services.encryption.key_backups.create(call.user_id, body.algorithm, body.auth_data)
     return wire.NewBackupVersion(version=version)
 
 
 @handlers.serves(wire.get_room_keys_version_current)
 async def get_room_keys_version_current(call: Call, params: NoParams, body: NoBody) -> wire.BackupInfo:
     """GET /room_keys/version."""
-    return _info(await call.services.key_backups.get(call.user_id, None))
+    return _info(await call.services.encryption.key_backups.get(call.user_id, None))
 
 
 @handlers.serves(wire.get_room_keys_version)
 async def get_room_keys_version(call: Call, params: wire.VersionParams, body: NoBody) -> wire.BackupInfo:
     """GET /room_keys/version/{version}."""
-    return _info(await call.services.key_backups.get(call.user_id, params.version))
+    return _info(await call.services.encryption.key_backups.get(call.user_id, params.version))
 
 
 @handlers.serves(wire.put_room_keys_version)
 async def put_room_keys_version(call: Call, params: wire.VersionParams, body: wire.BackupUpdate) -> Empty:
     """PUT /room_keys/version/{version}."""
-    await call.services.key_backups.update(
+    await call.services.encryption.key_backups.update(
         call.user_id,
         params.version,
         algorithm=body.algorithm,
@@ -97,7 +97,7 @@ async def put_room_keys_version(call: Call, params: wire.VersionParams, body: wi
 @handlers.serves(wire.delete_room_keys_version)
 async def delete_room_keys_version(call: Call, params: wire.VersionParams, body: NoBody) -> Empty:
     """DELETE /room_keys/version/{version}."""
-    await call.services.key_backups.delete(call.user_id, params.version)
+    await call.services.encryption.key_backups.delete(call.user_id, params.version)
     return Empty()
 
 
@@ -107,7 +107,9 @@ async def put_room_key_by_session_id(
 ) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys/{roomId}/{sessionId}."""
     sessions = [_session(params.room_id, params.session_id, body)]
-    return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
+    return _updated(
+        await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
+    )
 
 
 @handlers.serves(wire.get_room_key_by_session_id)
@@ -116,7 +118,7 @@ async def get_room_key_by_session_id(
 ) -> wire.StoredKeyBackupData:
     """GET /room_keys/keys/{roomId}/{sessionId}."""
     return _stored(
-        await call.services.key_backups.session(
+        await call.services.encryption.key_backups.session(
             call.user_id, params.version, params.room_id, params.session_id
         )
     )
@@ -128,7 +130,7 @@ async def delete_room_key_by_session_id(
 ) -> wire.RoomKeysUpdated:
     """DELETE /room_keys/keys/{roomId}/{sessionId}."""
     return _updated(
-        await call.services.key_backups.delete_sessions(
+        await call.services.encryption.key_backups.delete_sessions(
             call.user_id, params.version, params.room_id, params.session_id
         )
     )
@@ -140,13 +142,15 @@ async def put_room_keys_by_room_id(
 ) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys/{roomId}."""
     sessions = await _sessions(params.room_id, body.sessions)
-    return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
+    return _updated(
+        await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
+    )
 
 
 @handlers.serves(wire.get_room_keys_by_room_id)
 async def get_room_keys_by_room_id(call: Call, params: wire.RoomParams, body: NoBody) -> Reply:
     """GET /room_keys/keys/{roomId}."""
-    pages = await call.services.key_backups.pages(call.user_id, params.version, params.room_id)
+    pages = await call.services.encryption.key_backups.pages(call.user_id, params.version, params.room_id)
     return Reply(body=_room_json(pages))
 
 
@@ -156,7 +160,9 @@ async def delete_room_keys_by_room_id(
 ) -> wire.RoomKeysUpdated:
     """DELETE /room_keys/keys/{roomId}."""
     return _updated(
-        await call.services.key_backups.delete_sessions(call.user_id, params.version, params.room_id)
+        await call.services.encryption.key_backups.delete_sessions(
+            call.user_id, params.version, params.room_id
+        )
     )
 
 
@@ -166,19 +172,23 @@ async def put_room_keys(call: Call, params: wire.VersionParams, body: wire.KeyBa
     sessions: list[BackedUpSession] = []
     async for room_id, room in ROOMS.each(body.rooms):
         sessions += await _sessions(room_id, room.sessions, before=len(sessions))
-    return _updated(await call.services.key_backups.put_sessions(call.user_id, params.version, sessions))
+    return _updated(
+        await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
+    )
 
 
 @handlers.serves(wire.get_room_keys)
 async def get_room_keys(call: Call, params: wire.VersionParams, body: NoBody) -> Reply:
     """GET /room_keys/keys."""
-    return Reply(body=_rooms_json(await call.services.key_backups.pages(call.user_id, params.version, None)))
+    return Reply(
+        body=_rooms_json(await call.services.encryption.key_backups.pages(call.user_id, params.version, None))
+    )
 
 
 @handlers.serves(wire.delete_room_keys)
 async def delete_room_keys(call: Call, params: wire.VersionParams, body: NoBody) -> wire.RoomKeysUpdated:
     """DELETE /room_keys/keys."""
-    return _updated(await call.services.key_backups.delete_sessions(call.user_id, params.version))
+    return _updated(await call.services.encryption.key_backups.delete_sessions(call.user_id, params.version))
 
 
 def _member(session: BackedUpSession) -> bytes:

@@ -18,7 +18,7 @@ async def upload_keys(call: Call, params: NoParams, body: wire.KeysUpload) -> wi
     requester = call.requester
     if requester.device_id is None:
         raise InvalidParam("The access token is not a device's")
-    counts = await call.services.keys.upload(
+    counts = await call.services.encryption.keys.upload(
         requester.user_id,
         requester.device_id,
         device_keys=body.device_keys,
@@ -32,7 +32,7 @@ async def upload_keys(call: Call, params: NoParams, body: wire.KeysUpload) -> wi
 async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire.KeysQueried:
     """POST /keys/query."""
     call.charge(len(body.device_keys) // USERS_FOR_ONE)
-    found = await call.services.keys.query(call.user_id, body.device_keys)
+    found = await call.services.encryption.keys.query(call.user_id, body.device_keys)
     return wire.KeysQueried(
         device_keys=found.device_keys,
         failures=found.failures,
@@ -46,7 +46,7 @@ async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire
 async def claim_keys(call: Call, params: NoParams, body: wire.KeysClaim) -> wire.KeysClaimed:
     """POST /keys/claim."""
     call.charge(len(body.one_time_keys) // USERS_FOR_ONE)
-    claimed = await call.services.keys.claim(body.one_time_keys)
+    claimed = await call.services.encryption.keys.claim(body.one_time_keys)
     return wire.KeysClaimed(one_time_keys=claimed.one_time_keys, failures=claimed.failures)
 
 
@@ -54,7 +54,7 @@ async def claim_keys(call: Call, params: NoParams, body: wire.KeysClaim) -> wire
 async def get_keys_changes(call: Call, params: wire.ChangesParams, body: NoBody) -> wire.KeyChanges:
     """GET /keys/changes."""
     since, upto = parse_stream_token(params.from_token), parse_stream_token(params.to)
-    changes = await call.services.device_lists.changes_for(call.user_id, since, upto)
+    changes = await call.services.encryption.device_lists.changes_for(call.user_id, since, upto)
     return wire.KeyChanges(changed=changes.changed, left=changes.left)
 
 
@@ -68,10 +68,10 @@ async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.Cro
         "user_signing": body.user_signing_key,
     }
     keys = {usage: key for usage, key in given.items() if key is not None}
-    upload = await call.services.cross_signing.check_upload(call.user_id, keys)
+    upload = await call.services.encryption.cross_signing.check_upload(call.user_id, keys)
     if upload.needs_auth:
         await authorise(call, body.auth)
-    await call.services.cross_signing.store(upload)
+    await call.services.encryption.cross_signing.store(upload)
     return Empty()
 
 
@@ -81,4 +81,6 @@ async def upload_cross_signing_signatures(
 ) -> wire.SignaturesUploaded:
     """POST /keys/signatures/upload."""
     call.charge(sum(map(len, body.values())) // USERS_FOR_ONE)
-    return wire.SignaturesUploaded(failures=await call.services.cross_signing.sign(call.user_id, body))
+    return wire.SignaturesUploaded(
+        failures=await call.services.encryption.cross_signing.sign(call.user_id, body)
+    )

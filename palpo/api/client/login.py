@@ -27,10 +27,10 @@ MAX_TOKEN = 1024
 async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.LoginFlows:
     """GET /login."""
     flows = []
-    if call.services.config.password.enabled:
+    if call.services.server.config.password.enabled:
         flows.append(wire.LoginFlow(type="m.login.password"))
         flows.append(wire.LoginFlow(type="m.login.token", get_login_token=True))
-    if call.services.appservices.registrations:
+    if call.services.accounts.appservices.registrations:
         flows.append(wire.LoginFlow(type=APPLICATION_SERVICE))
     if not flows:
         raise NotFound("Nobody logs in here", errcode="M_UNRECOGNIZED")
@@ -51,8 +51,8 @@ async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn
         # The address comes before what the client says: who watches the log can rely on its place.
         log.warning("login_failed", address=call.client_address, user=_named(body), errcode=error.errcode)
         raise
-    session = await call.services.logins.log_in(account, choice)
-    config = call.services.config
+    session = await call.services.accounts.logins.log_in(account, choice)
+    config = call.services.server.config
     well_known = wire.WellKnown(homeserver=wire.BaseUrl(base_url=config.public_url))
     return wire.LoggedIn(
         user_id=session.user_id,
@@ -74,11 +74,13 @@ def _named(body: wire.Login) -> str | None:
 
 async def _prove(call: Call, body: wire.Login) -> Account:
     """The account that the body's credentials prove."""
-    logins = call.services.logins
-    if body.type == "m.login.password" and call.services.config.password.enabled:
+    logins = call.services.accounts.logins
+    if body.type == "m.login.password" and call.services.server.config.password.enabled:
         if body.password is None:
             raise MissingParam("password is missing")
-        return await logins.check_password(await user_of(body, call.services.threepids), body.password)
+        return await logins.check_password(
+            await user_of(body, call.services.accounts.threepids), body.password
+        )
     if body.type == "m.login.token":
         if body.token is None:
             raise MissingParam("token is missing")
@@ -86,7 +88,7 @@ async def _prove(call: Call, body: wire.Login) -> Account:
     if body.type == APPLICATION_SERVICE:
         # The application service API says so since v1.10; the client-server API, M_FORBIDDEN, is older.
         appservice = require_appservice(call)
-        account = await logins.find(await user_of(body, call.services.threepids))
+        account = await logins.find(await user_of(body, call.services.accounts.threepids))
         if account is None:
             raise Forbidden("There is no such user")
         if not appservice.has_user(account.user_id):
@@ -99,14 +101,14 @@ async def _prove(call: Call, body: wire.Login) -> Account:
 async def generate_login_token(call: Call, params: NoParams, body: wire.LoginTokenBody) -> wire.LoginToken:
     """POST /login/get_token."""
     await authorise(call, body.auth)
-    token = await call.services.logins.make_login_token(call.user_id)
+    token = await call.services.accounts.logins.make_login_token(call.user_id)
     return wire.LoginToken(login_token=token, expires_in_ms=LOGIN_TOKEN_MS)
 
 
 @handlers.serves(wire.refresh)
 async def refresh(call: Call, params: NoParams, body: wire.Refresh) -> wire.Refreshed:
     """POST /refresh."""
-    session = await call.services.logins.refresh(body.refresh_token[:MAX_TOKEN])
+    session = await call.services.accounts.logins.refresh(body.refresh_token[:MAX_TOKEN])
     return wire.Refreshed(
         access_token=session.access_token,
         refresh_token=session.refresh_token,

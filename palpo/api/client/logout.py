@@ -10,12 +10,12 @@ handlers = Handlers()
 @handlers.serves(wire.logout)
 async def logout(call: Call, params: NoParams, body: NoBody) -> Empty:
     """POST /logout."""
-    await call.services.logins.log_out(call.requester)
+    await call.services.accounts.logins.log_out(call.requester)
     return Empty()
 
 
 @handlers.serves(wire.logout_all)
 async def logout_all(call: Call, params: NoParams, body: NoBody) -> Empty:
     """POST /logout/all."""
-    await call.services.logins.log_out_everywhere(call.user_id)
+    await call.services.accounts.logins.log_out_everywhere(call.user_id)
     return Empty()

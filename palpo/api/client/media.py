@@ -24,7 +24,7 @@ THUMBNAIL_NAMES = {
 @handlers.serves(wire.upload_content)
 async def upload_content(call: Call, params: wire.UploadParams, body: Stream) -> wire.ContentUri:
     """POST /upload."""
-    record = await call.services.media.upload(call.user_id, _upload(call, params.filename))
+    record = await call.services.media.media.upload(call.user_id, _upload(call, params.filename))
     return wire.ContentUri(content_uri=_uri(record))
 
 
@@ -32,14 +32,14 @@ async def upload_content(call: Call, params: wire.UploadParams, body: Stream) ->
 async def upload_content_to_mxc(call: Call, params: wire.UploadToParams, body: Stream) -> Empty:
     """PUT /upload/{serverName}/{mediaId}."""
     upload = _upload(call, params.filename)
-    await call.services.media.upload_to(call.user_id, params.server_name, params.media_id, upload)
+    await call.services.media.media.upload_to(call.user_id, params.server_name, params.media_id, upload)
     return Empty()
 
 
 @handlers.serves(wire.create_content)
 async def create_content(call: Call, params: NoParams, body: NoBody) -> wire.CreatedUri:
     """POST /create."""
-    record = await call.services.media.create(call.user_id)
+    record = await call.services.media.media.create(call.user_id)
     return wire.CreatedUri(content_uri=_uri(record), unused_expires_at=record.expires_ts or 0)
 
 
@@ -64,7 +64,7 @@ async def get_content_thumbnail(call: Call, params: wire.ThumbnailParams, body: 
     record = await _find(call, params)
     crop = params.method is wire.Method.CROP
     spec = thumbnail_spec(params.width, params.height, crop=crop, animated=params.animated)
-    thumbnail = await call.services.media.thumbnail(record, spec)
+    thumbnail = await call.services.media.media.thumbnail(record, spec)
     name = THUMBNAIL_NAMES.get(thumbnail.content_type, "thumbnail.png")
     return _reply(call, thumbnail.sha256, thumbnail.size, thumbnail.content_type, name)
 
@@ -73,21 +73,21 @@ async def get_content_thumbnail(call: Call, params: wire.ThumbnailParams, body: 
 @handlers.serves(wire.get_url_preview_authed)
 async def get_url_preview(call: Call, params: wire.PreviewParams, body: NoBody) -> Reply:
     """GET /preview_url."""
-    return Reply(body=await call.services.url_previews.preview(call.user_id, params.url))
+    return Reply(body=await call.services.media.url_previews.preview(call.user_id, params.url))
 
 
 @handlers.serves(wire.get_config)
 @handlers.serves(wire.get_config_authed)
 async def get_config(call: Call, params: NoParams, body: NoBody) -> wire.MediaLimits:
     """GET /config."""
-    return wire.MediaLimits(upload_size=call.services.config.media.max_upload_bytes)
+    return wire.MediaLimits(upload_size=call.services.server.config.media.max_upload_bytes)
 
 
 def _upload(call: Call, filename: str | None) -> Upload:
     """What comes in, charged as soon as its size is known."""
     declared = call.headers.get("content-length", "")
     size = int(declared[:20]) if declared.isdecimal() else None
-    if size is not None and size <= call.services.config.media.max_upload_bytes:
+    if size is not None and size <= call.services.server.config.media.max_upload_bytes:
         call.charge(size, Limit.WRITTEN)
     return Upload(
         chunks=call.stream if size is not None else _charged(call),
@@ -108,7 +108,7 @@ def _uri(record: MediaRecord) -> str:
 
 
 async def _find(call: Call, params: wire.DownloadParams) -> MediaRecord:
-    record = await call.services.media.find(
+    record = await call.services.media.media.find(
         params.server_name,
         params.media_id,
         timeout_ms=params.timeout_ms,
@@ -117,7 +117,7 @@ async def _find(call: Call, params: wire.DownloadParams) -> MediaRecord:
     )
     if call.caller is not None:
         # It may have been waited for, and whoever waited may have been logged out since.
-        await call.services.waiting.confirm(call.caller)
+        await call.services.reading.waiting.confirm(call.caller)
     return record
 
 
@@ -154,7 +154,7 @@ def _reply(call: Call, sha256: bytes, size: int, content_type: str, filename: st
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     return Reply(
         status=200 if wanted is None else 206,
-        body=call.services.media.read(sha256, start, stop),
+        body=call.services.media.media.read(sha256, start, stop),
         content_type=content_type,
         headers=headers,
     )

@@ -33,12 +33,12 @@ async def _join(
     reason = body.get("reason")
     if reason is not None and not isinstance(reason, str):
         raise BadJson("reason is not a string")
-    room_id, servers = await call.services.aliases.room_and_servers(room_id_or_alias)
+    room_id, servers = await call.services.rooms.aliases.room_and_servers(room_id_or_alias)
     signed = body.get("third_party_signed")
     if signed is not None:
-        await call.services.third_party_invites.accept(call.user_id, room_id, signed)
+        await call.services.rooms.third_party_invites.accept(call.user_id, room_id, signed)
     content = {key: value for key, value in body.items() if key != "third_party_signed"}
-    await call.services.memberships.join(call.requester, room_id, content, via=(*via, *servers))
+    await call.services.rooms.memberships.join(call.requester, room_id, content, via=(*via, *servers))
     return wire.RoomJoined(room_id=room_id)
 
 
@@ -46,9 +46,9 @@ async def _join(
 async def knock_room(call: Call, params: wire.RoomOrAlias, body: wire.Reason) -> wire.RoomJoined:
     """POST /knock/{roomIdOrAlias}."""
     refuse_suspended(call)
-    room_id, servers = await call.services.aliases.room_and_servers(params.room_id_or_alias)
+    room_id, servers = await call.services.rooms.aliases.room_and_servers(params.room_id_or_alias)
     via = (*_via(params), *servers)
-    await call.services.memberships.knock(call.requester, room_id, body.reason, via=via)
+    await call.services.rooms.memberships.knock(call.requester, room_id, body.reason, via=via)
     return wire.RoomJoined(room_id=room_id)
 
 
@@ -58,23 +58,25 @@ async def invite_user(call: Call, params: wire.Room, body: wire.Invite) -> Empty
     refuse_suspended(call)
     if body.user_id is None:
         address = _address(body)
-        await call.services.third_party_invites.invite(call.requester, params.room_id, address, body.reason)
+        await call.services.rooms.third_party_invites.invite(
+            call.requester, params.room_id, address, body.reason
+        )
         return Empty()
-    await call.services.memberships.invite(call.requester, params.room_id, body.user_id, body.reason)
+    await call.services.rooms.memberships.invite(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.leave_room)
 async def leave_room(call: Call, params: wire.Room, body: wire.Reason) -> Empty:
     """POST /rooms/{roomId}/leave."""
-    await call.services.memberships.leave(call.requester, params.room_id, body.reason)
+    await call.services.rooms.memberships.leave(call.requester, params.room_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.forget_room)
 async def forget_room(call: Call, params: wire.Room, body: NoBody) -> Empty:
     """POST /rooms/{roomId}/forget."""
-    await call.services.memberships.forget(call.user_id, params.room_id)
+    await call.services.rooms.memberships.forget(call.user_id, params.room_id)
     return Empty()
 
 
@@ -82,7 +84,7 @@ async def forget_room(call: Call, params: wire.Room, body: NoBody) -> Empty:
 async def kick(call: Call, params: wire.Room, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/kick."""
     refuse_suspended(call)
-    await call.services.memberships.kick(call.requester, params.room_id, body.user_id, body.reason)
+    await call.services.rooms.memberships.kick(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
 
@@ -90,7 +92,7 @@ async def kick(call: Call, params: wire.Room, body: wire.Target) -> Empty:
 async def ban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/ban."""
     refuse_suspended(call)
-    await call.services.memberships.ban(call.requester, params.room_id, body.user_id, body.reason)
+    await call.services.rooms.memberships.ban(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
 
@@ -98,14 +100,14 @@ async def ban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
 async def unban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/unban."""
     refuse_suspended(call)
-    await call.services.memberships.unban(call.requester, params.room_id, body.user_id, body.reason)
+    await call.services.rooms.memberships.unban(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.get_joined_rooms)
 async def get_joined_rooms(call: Call, params: NoParams, body: NoBody) -> wire.JoinedRooms:
     """GET /joined_rooms."""
-    return wire.JoinedRooms(joined_rooms=await call.services.memberships.joined_rooms(call.user_id))
+    return wire.JoinedRooms(joined_rooms=await call.services.rooms.memberships.joined_rooms(call.user_id))
 
 
 @handlers.serves(wire.get_mutual_rooms)
@@ -116,7 +118,7 @@ async def get_mutual_rooms(call: Call, params: wire.ByWhom, body: NoBody) -> wir
     other = parse_user_id(params.user_id)
     if other == call.user_id:
         raise InvalidParam("That is you")
-    rooms = await call.services.memberships.mutual_rooms(call.user_id, other)
+    rooms = await call.services.rooms.memberships.mutual_rooms(call.user_id, other)
     return wire.MutualRooms(joined=rooms, count=len(rooms))
 
 

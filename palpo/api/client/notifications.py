@@ -13,10 +13,10 @@ handlers = Handlers()
 async def get_notifications(call: Call, params: wire.NotificationsParams, body: NoBody) -> wire.Notifications:
     """GET /notifications."""
     services = call.services
-    page = await services.notifications.page(
+    page = await services.push.notifications.page(
         call.user_id, token=params.from_, limit=params.limit, highlights=params.only == "highlight"
     )
-    shown = await services.client_events.render(
+    shown = await services.reading.client_events.render(
         [item.stored for item in page.notifications],
         user_id=call.user_id,
         device_id=call.requester.device_id,

@@ -20,7 +20,7 @@ handlers = Handlers()
 
 @handlers.serves(wire.room_initial_sync)
 async def room_initial_sync(call: Call, params: wire.RoomParams, body: NoBody) -> wire.RoomInfo:
-    old_sync = call.services.old_sync
+    old_sync = call.services.reading.old_sync
     data = await old_sync.account_data(call.user_id)
     limit = page_size(params.limit, None, MAX_MESSAGES)
     return await _room(
@@ -32,7 +32,7 @@ async def room_initial_sync(call: Call, params: wire.RoomParams, body: NoBody) -
 @handlers.serves(wire.initial_sync)
 async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody) -> wire.InitialSync:
     call.charge(FROM_THE_BEGINNING)
-    old_sync, user_id = call.services.old_sync, call.user_id
+    old_sync, user_id = call.services.reading.old_sync, call.user_id
     position = old_sync.position()
     limit = page_size(params.limit, None, MAX_MESSAGES)
     data = await old_sync.account_data(user_id)
@@ -40,10 +40,10 @@ async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody)
     for row in await old_sync.memberships(user_id, archived=params.archived):
         if row.membership in ("invite", "knock"):
             rooms.append(await _invited(call, row.room_id, row.membership, row.event_id))
-        elif row.membership == "join" or await call.services.room_access.last_leave(row) is not None:
+        elif row.membership == "join" or await call.services.history.room_access.last_leave(row) is not None:
             mine = data.get(row.room_id, [])
             rooms.append(await _room(call, await old_sync.room(row.room_id, user_id, mine, limit=limit)))
-    presence = call.services.presence
+    presence = call.services.personal.presence
     present = await presence.changed(user_id, 0, position)
     return wire.InitialSync(
         end=stream_token(position),
@@ -55,7 +55,7 @@ async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody)
 
 @handlers.serves(wire.get_events)
 async def get_events(call: Call, params: wire.EventsParams, body: NoBody) -> wire.Events:
-    found = await call.services.old_sync.events(
+    found = await call.services.reading.old_sync.events(
         call.requester,
         after=None if params.from_ is None else parse_events_token(params.from_),
         timeout_ms=params.timeout,
@@ -70,12 +70,12 @@ async def get_events(call: Call, params: wire.EventsParams, body: NoBody) -> wir
 
 @handlers.serves(wire.get_one_event)
 async def get_one_event(call: Call, params: wire.EventParams, body: NoBody) -> Raw:
-    item = await call.services.old_sync.event(params.event_id, call.user_id)
+    item = await call.services.reading.old_sync.event(params.event_id, call.user_id)
     return (await rendered(call, [item]))[0]
 
 
 async def _invited(call: Call, room_id: str, membership: str, event_id: str) -> wire.RoomInfo:
-    found = await call.services.events.get_list([event_id])
+    found = await call.services.history.events.get_list([event_id])
     shown = await rendered(call, found)
     return wire.RoomInfo(room_id=room_id, membership=membership, invite=shown[0] if shown else None)
 

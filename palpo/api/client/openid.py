@@ -17,8 +17,8 @@ async def request_openid_token(call: Call, params: wire.User, body: Json) -> wir
     if params.user_id != call.user_id:
         raise Forbidden("That is not your user ID")
     return wire.OpenIdToken(
-        access_token=await call.services.openid.token(call.user_id),
+        access_token=await call.services.accounts.openid.token(call.user_id),
         token_type="Bearer",
-        matrix_server_name=call.services.config.server_name,
+        matrix_server_name=call.services.server.config.server_name,
         expires_in=LIFETIME_SECONDS,
     )

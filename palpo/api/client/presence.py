@@ -15,14 +15,16 @@ async def set_presence(call: Call, params: wire.User, body: wire.SetPresence) ->
     """PUT /presence/{userId}/status."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot set another user's presence")
-    await call.services.presence.set(call.user_id, call.requester.device_id, body.presence, body.status_msg)
+    await call.services.personal.presence.set(
+        call.user_id, call.requester.device_id, body.presence, body.status_msg
+    )
     return Empty()
 
 
 @handlers.serves(wire.get_presence)
 async def get_presence(call: Call, params: wire.User, body: NoBody) -> wire.Presence:
     """GET /presence/{userId}/status."""
-    presence = call.services.presence
+    presence = call.services.personal.presence
     found = await presence.get(params.user_id, asker=call.user_id)
     return wire.Presence(
         presence=found.presence,

@@ -17,13 +17,13 @@ ROOMS_FOR_ONE = 10
 @handlers.serves(wire.get_user_profile)
 async def get_user_profile(call: Call, params: wire.User, body: NoBody) -> Json:
     """GET /profile/{userId}."""
-    return await call.services.profiles.look_up(params.user_id)
+    return await call.services.accounts.profiles.look_up(params.user_id)
 
 
 @handlers.serves(wire.get_profile_field)
 async def get_profile_field(call: Call, params: wire.Field, body: NoBody) -> Json:
     """GET /profile/{userId}/{keyName}."""
-    return await call.services.profiles.look_up(params.user_id, params.key_name)
+    return await call.services.accounts.profiles.look_up(params.user_id, params.key_name)
 
 
 @handlers.serves(wire.set_profile_field)
@@ -33,7 +33,7 @@ async def set_profile_field(call: Call, params: wire.Field, body: Json) -> Empty
     if params.key_name not in body:
         raise MissingParam(f"The body has no {params.key_name}")
     await _charge(call, params)
-    await call.services.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
+    await call.services.accounts.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
     return Empty()
 
 
@@ -42,14 +42,14 @@ async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> 
     """DELETE /profile/{userId}/{keyName}."""
     _check(call, params)
     await _charge(call, params)
-    await call.services.profiles.delete_field(params.user_id, params.key_name)
+    await call.services.accounts.profiles.delete_field(params.user_id, params.key_name)
     return Empty()
 
 
 async def _charge(call: Call, params: wire.Field) -> None:
     """What is shown in rooms is written to each of them."""
     if params.key_name in SHOWN_IN_ROOMS:
-        call.charge(len(await call.services.memberships.joined_rooms(call.user_id)) // ROOMS_FOR_ONE)
+        call.charge(len(await call.services.rooms.memberships.joined_rooms(call.user_id)) // ROOMS_FOR_ONE)
 
 
 def _check(call: Call, params: wire.Field) -> None:

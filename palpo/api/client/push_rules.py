@@ -28,14 +28,14 @@ async def get_push_rules_global(call: Call, params: NoParams, body: NoBody) -> J
 @handlers.serves(wire.get_push_rule)
 async def get_push_rule(call: Call, params: wire.Rule, body: NoBody) -> Json:
     """GET /pushrules/global/{kind}/{ruleId}."""
-    rule = await call.services.push_rules.rule(call.user_id, params.kind, params.rule_id)
+    rule = await call.services.personal.push_rules.rule(call.user_id, params.kind, params.rule_id)
     return _object(msgspec.to_builtins(rule))
 
 
 @handlers.serves(wire.set_push_rule)
 async def set_push_rule(call: Call, params: wire.PlacedRule, body: Json) -> Empty:
     """PUT /pushrules/global/{kind}/{ruleId}."""
-    await call.services.push_rules.put_rule(
+    await call.services.personal.push_rules.put_rule(
         call.user_id, params.kind, params.rule_id, body, before=params.before, after=params.after
     )
     return Empty()
@@ -44,40 +44,44 @@ async def set_push_rule(call: Call, params: wire.PlacedRule, body: Json) -> Empt
 @handlers.serves(wire.delete_push_rule)
 async def delete_push_rule(call: Call, params: wire.Rule, body: NoBody) -> Empty:
     """DELETE /pushrules/global/{kind}/{ruleId}."""
-    await call.services.push_rules.delete_rule(call.user_id, params.kind, params.rule_id)
+    await call.services.personal.push_rules.delete_rule(call.user_id, params.kind, params.rule_id)
     return Empty()
 
 
 @handlers.serves(wire.is_push_rule_enabled)
 async def is_push_rule_enabled(call: Call, params: wire.Rule, body: NoBody) -> wire.Enabled:
     """GET /pushrules/global/{kind}/{ruleId}/enabled."""
-    rule = await call.services.push_rules.rule(call.user_id, params.kind, params.rule_id)
+    rule = await call.services.personal.push_rules.rule(call.user_id, params.kind, params.rule_id)
     return wire.Enabled(enabled=rule.enabled)
 
 
 @handlers.serves(wire.set_push_rule_enabled)
 async def set_push_rule_enabled(call: Call, params: wire.Rule, body: wire.SetEnabled) -> Empty:
     """PUT /pushrules/global/{kind}/{ruleId}/enabled."""
-    await call.services.push_rules.set_enabled(call.user_id, params.kind, params.rule_id, body.enabled)
+    await call.services.personal.push_rules.set_enabled(
+        call.user_id, params.kind, params.rule_id, body.enabled
+    )
     return Empty()
 
 
 @handlers.serves(wire.get_push_rule_actions)
 async def get_push_rule_actions(call: Call, params: wire.Rule, body: NoBody) -> wire.Actions:
     """GET /pushrules/global/{kind}/{ruleId}/actions."""
-    rule = await call.services.push_rules.rule(call.user_id, params.kind, params.rule_id)
+    rule = await call.services.personal.push_rules.rule(call.user_id, params.kind, params.rule_id)
     return wire.Actions(actions=rule.actions)
 
 
 @handlers.serves(wire.set_push_rule_actions)
 async def set_push_rule_actions(call: Call, params: wire.Rule, body: wire.SetActions) -> Empty:
     """PUT /pushrules/global/{kind}/{ruleId}/actions."""
-    await call.services.push_rules.set_actions(call.user_id, params.kind, params.rule_id, body.actions)
+    await call.services.personal.push_rules.set_actions(
+        call.user_id, params.kind, params.rule_id, body.actions
+    )
     return Empty()
 
 
 async def _global(call: Call) -> Json:
-    return (await call.services.push_rules.ruleset(call.user_id)).to_json()
+    return (await call.services.personal.push_rules.ruleset(call.user_id)).to_json()
 
 
 def _object(value: Any) -> Json:

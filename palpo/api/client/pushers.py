@@ -14,7 +14,7 @@ handlers = Handlers()
 @handlers.serves(wire.get_pushers)
 async def get_pushers(call: Call, params: NoParams, body: NoBody) -> wire.Pushers:
     """GET /pushers."""
-    found = await call.services.pushers.of_user(call.user_id)
+    found = await call.services.push.pushers.of_user(call.user_id)
     return wire.Pushers(
         pushers=[
             wire.Pusher(
@@ -35,7 +35,7 @@ async def get_pushers(call: Call, params: NoParams, body: NoBody) -> wire.Pusher
 @handlers.serves(wire.post_pusher)
 async def post_pusher(call: Call, params: NoParams, body: wire.SetPusher) -> Empty:
     """POST /pushers/set."""
-    pushers = call.services.pushers
+    pushers = call.services.push.pushers
     if body.kind is None:
         await pushers.remove(call.user_id, body.app_id, body.pushkey)
         return Empty()

@@ -18,7 +18,7 @@ async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> Em
     thread_id = body.get("thread_id")
     if "thread_id" in body and not isinstance(thread_id, str):
         raise InvalidParam("thread_id is not a string")
-    await call.services.receipts.send(
+    await call.services.personal.receipts.send(
         call.user_id, params.room_id, params.receipt_type, params.event_id, thread_id=thread_id
     )
     _note_active(call)
@@ -30,10 +30,10 @@ async def set_read_marker(call: Call, params: wire.Room, body: wire.Markers) -> 
     """POST /rooms/{roomId}/read_markers."""
     for type_, event_id in ((FULLY_READ, body.fully_read), (READ, body.read), (PRIVATE, body.private)):
         if event_id is not None:
-            await call.services.receipts.send(call.user_id, params.room_id, type_, event_id)
+            await call.services.personal.receipts.send(call.user_id, params.room_id, type_, event_id)
     _note_active(call)
     return Empty()
 
 
 def _note_active(call: Call) -> None:
-    call.services.presence.note_active(call.user_id, call.requester.device_id)
+    call.services.personal.presence.note_active(call.user_id, call.requester.device_id)

@@ -26,7 +26,7 @@ MAX_REGISTRATION_TOKEN = 64
 @handlers.serves(wire.register)
 async def register(call: Call, params: wire.RegisterParams, body: wire.Register) -> wire.Registered:
     """POST /register."""
-    registration = call.services.registration
+    registration = call.services.accounts.registration
     if params.kind == "guest":
         call.charge(limit=Limit.REGISTRATION)
         return _registered(await registration.register_guest(body.initial_device_display_name))
@@ -47,7 +47,7 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     if body.password is not None:
         registration.check_password(body.password)
     if body.guest_access_token is not None:
-        guest = await call.services.sessions.authenticate(body.guest_access_token)
+        guest = await call.services.accounts.sessions.authenticate(body.guest_access_token)
         registration.check_guest(guest, body.username)
         proof = await _authorised(call, body.auth, flows, request)
         user_id, session = await registration.upgrade_guest(guest, body.password, wanted, proof)
@@ -75,9 +75,9 @@ async def _authorised(call: Call, auth: dict[str, Any] | None, flows: list[Flow]
 
 async def _proof(call: Call, uia_session: str, request: bytes) -> Proof:
     """What the user has shown, their email address for one; raises M_THREEPID_IN_USE (400)."""
-    proven = await call.services.threepids.proven(uia_session, REGISTER)
+    proven = await call.services.accounts.threepids.proven(uia_session, REGISTER)
     if proven is not None:
-        await call.services.threepids.check_free(proven)
+        await call.services.accounts.threepids.check_free(proven)
     return Proof(uia_session=uia_session, request=request, address=proven)
 
 
@@ -90,7 +90,7 @@ async def _register_for_appservice(
         raise MissingParam("username is missing")
     if appservice.rate_limited:
         call.charge(limit=Limit.REGISTRATION)
-    registration = call.services.registration
+    registration = call.services.accounts.registration
     user_id, session = await registration.register_for_appservice(appservice.id, body.username, choice)
     return _made(call, user_id, session)
 
@@ -100,14 +100,14 @@ async def check_username_availability(
     call: Call, params: wire.UsernameParams, body: NoBody
 ) -> wire.Available:
     """GET /register/available."""
-    await call.services.registration.check_available(params.username)
+    await call.services.accounts.registration.check_available(params.username)
     return wire.Available(available=True)
 
 
 @handlers.serves(wire.registration_token_validity)
 async def registration_token_validity(call: Call, params: wire.TokenParams, body: NoBody) -> wire.Validity:
     """GET /register/m.login.registration_token/validity."""
-    tokens = call.services.registration_tokens
+    tokens = call.services.accounts.registration_tokens
     if not await tokens.offered():
         raise Forbidden("This server has no registration tokens")
     if len(params.token) > MAX_REGISTRATION_TOKEN:
@@ -118,7 +118,7 @@ async def registration_token_validity(call: Call, params: wire.TokenParams, body
 @handlers.serves(wire.get_nonce)
 async def get_nonce(call: Call, params: NoParams, body: NoBody) -> wire.Nonce:
     """GET /_synapse/admin/v1/register."""
-    return wire.Nonce(nonce=call.services.registration.nonce())
+    return wire.Nonce(nonce=call.services.accounts.registration.nonce())
 
 
 @handlers.serves(wire.register_by_shared_secret)
@@ -126,7 +126,7 @@ async def register_by_shared_secret(
     call: Call, params: NoParams, body: wire.SharedSecretRegister
 ) -> wire.Registered:
     """POST /_synapse/admin/v1/register."""
-    session = await call.services.registration.register_by_shared_secret(
+    session = await call.services.accounts.registration.register_by_shared_secret(
         nonce=body.nonce,
         username=body.username,
         password=body.password,
@@ -139,13 +139,13 @@ async def register_by_shared_secret(
 
 async def _flows(call: Call) -> list[Flow]:
     """The flows that registration offers; raises Forbidden where it is closed."""
-    config = call.services.config.registration
+    config = call.services.server.config.registration
     stages: Flow = ()
     if config.captcha.public_key:
         stages = (*stages, RECAPTCHA)
     if config.terms:
         stages = (*stages, TERMS)
-    by_email = call.services.threepids.enabled and config.email != "off"
+    by_email = call.services.accounts.threepids.enabled and config.email != "off"
     flows: list[Flow] = []
     if config.open:
         if not by_email or config.email == "optional":
@@ -153,7 +153,7 @@ async def _flows(call: Call) -> list[Flow]:
             flows.append((*stages, DUMMY) if by_email or not stages else stages)
         if by_email:
             flows.append((*stages, EMAIL))
-    if await call.services.registration_tokens.offered():
+    if await call.services.accounts.registration_tokens.offered():
         if by_email and config.email == "required":
             stages = (*stages, EMAIL)
         # Clients know this flow with the dummy stage at its end, and some fail without it.
@@ -165,7 +165,7 @@ async def _flows(call: Call) -> list[Flow]:
 
 def _made(call: Call, user_id: str, session: NewSession | None) -> wire.Registered:
     if session is None:
-        return wire.Registered(user_id=user_id, home_server=call.services.config.server_name)
+        return wire.Registered(user_id=user_id, home_server=call.services.server.config.server_name)
     return _registered(session)
 
 

@@ -38,7 +38,7 @@ async def get_relating_events_by_types(
 
 @handlers.serves(wire.get_thread_roots)
 async def get_thread_roots(call: Call, params: wire.ThreadsParams, body: NoBody) -> wire.Threads:
-    found = await call.services.relations.threads(
+    found = await call.services.reading.relations.threads(
         params.room_id,
         call.user_id,
         participated=params.include == "participated",
@@ -55,7 +55,7 @@ async def _children(
     call: Call, params: wire.RelationsParams, rel_type: str | None, event_type: str | None
 ) -> wire.RelatedEvents:
     recurse = params.recurse if params.recurse is not None else params.unstable_recurse
-    page = await call.services.relations.children(
+    page = await call.services.reading.relations.children(
         params.room_id,
         call.user_id,
         params.event_id,

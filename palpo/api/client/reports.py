@@ -10,14 +10,14 @@ handlers = Handlers()
 @handlers.serves(wire.report_room)
 async def report_room(call: Call, params: wire.Room, body: wire.Report) -> Empty:
     """POST /rooms/{roomId}/report."""
-    await call.services.reports.report_room(call.user_id, params.room_id, body.reason)
+    await call.services.rooms.reports.report_room(call.user_id, params.room_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.report_event)
 async def report_event(call: Call, params: wire.EventOfRoom, body: wire.EventReport) -> Empty:
     """POST /rooms/{roomId}/report/{eventId}."""
-    await call.services.reports.report_event(
+    await call.services.rooms.reports.report_event(
         call.user_id, params.room_id, params.event_id, body.reason, body.score
     )
     return Empty()
@@ -26,5 +26,5 @@ async def report_event(call: Call, params: wire.EventOfRoom, body: wire.EventRep
 @handlers.serves(wire.report_user)
 async def report_user(call: Call, params: wire.User, body: wire.Report) -> Empty:
     """POST /users/{userId}/report."""
-    await call.services.reports.report_user(call.user_id, params.user_id, body.reason)
+    await call.services.rooms.reports.report_user(call.user_id, params.user_id, body.reason)
     return Empty()

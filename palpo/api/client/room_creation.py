@@ -18,7 +18,7 @@ async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wi
     refuse_suspended(call)
     call.charge(len(body.invite or ()) // INVITES_FOR_ONE)
     call.charge(len(body.invite_3pid or ()), Limit.THIRD_PARTY)
-    third_party_invites = call.services.third_party_invites
+    third_party_invites = call.services.rooms.third_party_invites
     found, pending = await third_party_invites.find_all([_address(item) for item in body.invite_3pid or ()])
     published = body.visibility == "public"
     new = NewRoom(
@@ -37,7 +37,7 @@ async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wi
         ],
         power_levels=body.power_level_content_override or {},
     )
-    room_id = await call.services.room_creation.create(call.requester, new)
+    room_id = await call.services.rooms.room_creation.create(call.requester, new)
     await third_party_invites.offer_all(call.user_id, room_id, pending)
     return wire.RoomCreated(room_id=room_id)
 

@@ -18,7 +18,7 @@ async def get_room_visibility_on_directory(
     call: Call, params: wire.Room, body: NoBody
 ) -> wire.RoomVisibility:
     """GET /directory/list/room/{roomId}."""
-    listed = await call.services.room_directory.is_listed(params.room_id)
+    listed = await call.services.rooms.room_directory.is_listed(params.room_id)
     return wire.RoomVisibility(visibility="public" if listed else "private")
 
 
@@ -27,7 +27,7 @@ async def set_room_visibility_on_directory(call: Call, params: wire.Room, body: 
     """PUT /directory/list/room/{roomId}."""
     refuse_suspended(call)
     listed = body.visibility != "private"
-    await call.services.room_directory.set_listed(call.requester, params.room_id, listed=listed)
+    await call.services.rooms.room_directory.set_listed(call.requester, params.room_id, listed=listed)
     return Empty()
 
 
@@ -36,7 +36,7 @@ async def update_appservice_room_directory_visibility(
     call: Call, params: wire.NetworkRoom, body: wire.SetNetworkVisibility
 ) -> Empty:
     """PUT /directory/list/appservice/{networkId}/{roomId}."""
-    await call.services.room_directory.set_listed_for_network(
+    await call.services.rooms.room_directory.set_listed_for_network(
         instance_id(call.requester.appservice_id or "", params.network_id),
         params.room_id,
         listed=body.visibility == "public",
@@ -68,7 +68,7 @@ async def query_public_rooms(call: Call, params: wire.ServerParams, body: wire.Q
 
 
 async def _page(call: Call, query: DirectoryQuery, server: str | None) -> wire.PublishedRooms:
-    page = await call.services.room_directory.page(query, server=server)
+    page = await call.services.rooms.room_directory.page(query, server=server)
     return wire.PublishedRooms(
         chunk=[PublishedRoom(**published_fields(room)) for room in page.rooms],
         next_batch=page.next_batch,

@@ -18,13 +18,13 @@ handlers = Handlers()
 @handlers.serves(wire.get_room_state)
 async def get_room_state(call: Call, params: wire.Room, body: NoBody) -> list[msgspec.Raw]:
     """GET /rooms/{roomId}/state."""
-    return await _render(call, await call.services.room_state.all(call.user_id, params.room_id))
+    return await _render(call, await call.services.rooms.room_state.all(call.user_id, params.room_id))
 
 
 @handlers.serves(wire.get_room_state_with_key)
 async def get_room_state_with_key(call: Call, params: wire.StateParams, body: NoBody) -> Reply:
     """GET /rooms/{roomId}/state/{eventType}/{stateKey}."""
-    found = await call.services.room_state.one(
+    found = await call.services.rooms.room_state.one(
         call.user_id, params.room_id, params.event_type, params.state_key
     )
     if params.format == "event":
@@ -42,21 +42,21 @@ async def set_room_state_with_key(
         return await scheduled(
             call, params.room_id, params.event_type, params.state_key, body, params.delay, ts=params.ts
         )
-    event_id = await call.services.room_state.put(
+    event_id = await call.services.rooms.room_state.put(
         call.requester,
         params.room_id,
         (params.event_type, params.state_key),
         body,
         origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
     )
-    call.services.presence.note_active(call.user_id, call.requester.device_id)
+    call.services.personal.presence.note_active(call.user_id, call.requester.device_id)
     return wire.StateSet(event_id=event_id)
 
 
 @handlers.serves(wire.get_members_by_room)
 async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBody) -> wire.Members:
     """GET /rooms/{roomId}/members."""
-    found = await call.services.room_state.members(
+    found = await call.services.rooms.room_state.members(
         call.user_id,
         params.room_id,
         at=params.at,
@@ -69,7 +69,7 @@ async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBo
 @handlers.serves(wire.get_joined_members_by_room)
 async def get_joined_members_by_room(call: Call, params: wire.Room, body: NoBody) -> wire.JoinedMembers:
     """GET /rooms/{roomId}/joined_members."""
-    members = await call.services.room_state.joined_members(call.requester, params.room_id)
+    members = await call.services.rooms.room_state.joined_members(call.requester, params.room_id)
     return wire.JoinedMembers(
         joined={
             user_id: wire.JoinedMember(display_name=member.display_name, avatar_url=member.avatar_url)
@@ -79,7 +79,7 @@ async def get_joined_members_by_room(call: Call, params: wire.Room, body: NoBody
 
 
 async def _render(call: Call, events: Sequence[StoredEvent]) -> list[msgspec.Raw]:
-    rendered = await call.services.client_events.render(
+    rendered = await call.services.reading.client_events.render(
         events,
         user_id=call.user_id,
         device_id=call.requester.device_id,

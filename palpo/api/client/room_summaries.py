@@ -16,16 +16,16 @@ handlers = Handlers()
 async def get_room_summary(call: Call, params: wire.SummaryParams, body: NoBody) -> RoomSummary:
     """GET /room_summary/{roomIdOrAlias}."""
     services = call.services
-    room_id, _ = await services.aliases.room_and_servers(params.room_id_or_alias)
+    room_id, _ = await services.rooms.aliases.room_and_servers(params.room_id_or_alias)
     user_id = call.caller.user_id if call.caller is not None else None
-    overview, membership = await services.room_summaries.summary(user_id, room_id)
+    overview, membership = await services.rooms.room_summaries.summary(user_id, room_id)
     return RoomSummary(**summary_fields(overview), membership=membership)
 
 
 @handlers.serves(wire.get_space_hierarchy)
 async def get_space_hierarchy(call: Call, params: wire.HierarchyParams, body: NoBody) -> wire.Hierarchy:
     """GET /rooms/{roomId}/hierarchy."""
-    page = await call.services.room_summaries.hierarchy(
+    page = await call.services.rooms.room_summaries.hierarchy(
         call.user_id,
         params.room_id,
         suggested_only=params.suggested_only,

@@ -11,7 +11,7 @@ handlers = Handlers()
 async def upgrade_room(call: Call, params: wire.Room, body: wire.Upgrade) -> wire.Upgraded:
     """POST /rooms/{roomId}/upgrade."""
     refuse_suspended(call)
-    new_id = await call.services.room_upgrades.upgrade(
+    new_id = await call.services.rooms.room_upgrades.upgrade(
         call.requester, params.room_id, body.new_version, body.additional_creators or ()
     )
     return wire.Upgraded(replacement_room=new_id)

@@ -10,4 +10,4 @@ handlers = Handlers()
 @handlers.serves(wire.get_transports)
 async def get_transports(call: Call, params: NoParams, body: NoBody) -> wire.Transports:
     """GET /rtc/transports (MSC4143)."""
-    return wire.Transports(rtc_transports=call.services.config.rtc.transports)
+    return wire.Transports(rtc_transports=call.services.server.config.rtc.transports)

@@ -34,7 +34,7 @@ async def search(call: Call, params: wire.SearchParams, body: wire.Search) -> wi
     if criteria is None:
         return wire.SearchResults(search_categories=wire.ResultCategories())
     context = _context(criteria.event_context)
-    found = await call.services.search.search(_query(call, criteria, params.next_batch))
+    found = await call.services.reading.search.search(_query(call, criteria, params.next_batch))
     events = [hit.event for hit in found.hits]
     around = await _around(call, events, context) if context is not None else {}
     shown = await _rendered(call, events, around)
@@ -88,7 +88,7 @@ def _context(asked: wire.EventContext | None) -> tuple[int, int] | None:
 
 async def _around(call: Call, events: Sequence[StoredEvent], limits: tuple[int, int]) -> dict[str, Around]:
     before, after = limits
-    context = call.services.search_context
+    context = call.services.reading.search_context
     return {
         item.event_id: await context.around(item, call.user_id, before=before, after=after) for item in events
     }
@@ -107,7 +107,7 @@ async def _told(
 ) -> wire.ResultContext:
     profiles = None
     if asked is not None and asked.include_profile:
-        profiles = await call.services.search_context.profiles(item, near)
+        profiles = await call.services.reading.search_context.profiles(item, near)
     return wire.ResultContext(
         start=timeline_token(near.start),
         end=timeline_token(near.end),
@@ -119,7 +119,7 @@ async def _told(
 
 async def _states(call: Call, events: Sequence[StoredEvent]) -> dict[str, list[Raw]]:
     rooms = [item.event.room_id for item in events]
-    states = await call.services.search_context.states(rooms, call.user_id)
+    states = await call.services.reading.search_context.states(rooms, call.user_id)
     return {room_id: await rendered(call, state) for room_id, state in states.items()}
 
 

@@ -22,7 +22,7 @@ async def scheduled(
 ) -> Reply:
     """Have an event sent later (MSC4140)."""
     refuse_suspended(call)
-    delay_id = await call.services.delayed_events.schedule(
+    delay_id = await call.services.rooms.delayed_events.schedule(
         call.requester,
         room_id,
         event_type,
@@ -41,7 +41,7 @@ async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.
         return await scheduled(
             call, params.room_id, params.event_type, None, body, params.delay, params.txn_id, params.ts
         )
-    event_id = await call.services.sending.send(
+    event_id = await call.services.rooms.sending.send(
         call.requester,
         params.room_id,
         params.event_type,
@@ -49,13 +49,13 @@ async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.
         transaction_id=params.txn_id,
         origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
     )
-    call.services.presence.note_active(call.user_id, call.requester.device_id)
+    call.services.personal.presence.note_active(call.user_id, call.requester.device_id)
     return wire.Sent(event_id=event_id)
 
 
 @handlers.serves(wire.redact_event)
 async def redact_event(call: Call, params: wire.RedactParams, body: Json) -> wire.Sent:
-    event_id = await call.services.sending.redact(
+    event_id = await call.services.rooms.sending.redact(
         call.requester, params.room_id, params.event_id, body, transaction_id=params.txn_id
     )
     return wire.Sent(event_id=event_id)

@@ -28,7 +28,7 @@ async def get_versions(call: Call, params: NoParams, body: NoBody) -> wire.Versi
 async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.Capabilities:
     """GET /capabilities."""
     requester = call.requester
-    config = call.services.config
+    config = call.services.server.config
     user = not requester.is_guest
     capabilities: dict[str, Any] = {
         "m.change_password": {"enabled": user and config.password.enabled},
@@ -41,7 +41,7 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
         "m.set_displayname": {"enabled": True},
         "m.set_avatar_url": {"enabled": user},
         "m.profile_fields": {"enabled": True} if user else {"enabled": True, "allowed": ["displayname"]},
-        "m.3pid_changes": {"enabled": user and call.services.threepids.enabled},
+        "m.3pid_changes": {"enabled": user and call.services.accounts.threepids.enabled},
         "m.get_login_token": {"enabled": user and config.password.enabled},
         "m.forget_forced_upon_leave": {"enabled": False},
         "org.matrix.msc4140.delayed_events": {
@@ -57,7 +57,7 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
 @handlers.serves(wire.get_wellknown)
 async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> wire.Discovery:
     """GET /.well-known/matrix/client."""
-    config = call.services.config
+    config = call.services.server.config
     if not config.public_url:
         raise NotFound("No server discovery information")
     return wire.Discovery(
@@ -68,7 +68,7 @@ async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> wire.Disc
 @handlers.serves(wire.get_wellknown_support)
 async def get_wellknown_support(call: Call, params: NoParams, body: NoBody) -> wire.Support:
     """GET /.well-known/matrix/support."""
-    config = call.services.config.well_known
+    config = call.services.server.config.well_known
     contacts = []
     if config.admin_email or config.admin_matrix_id:
         contacts.append(
@@ -88,7 +88,7 @@ async def get_wellknown_support(call: Call, params: NoParams, body: NoBody) -> w
 @handlers.serves(wire.get_wellknown_policy)
 async def get_wellknown_policy(call: Call, params: NoParams, body: NoBody) -> wire.PolicyServer:
     """GET /.well-known/matrix/policy_server."""
-    key = call.services.config.well_known.policy_server_key
+    key = call.services.server.config.well_known.policy_server_key
     if not key:
         raise NotFound("There is no policy server of this name")
     return wire.PolicyServer(public_keys={"ed25519": key})
@@ -97,7 +97,7 @@ async def get_wellknown_policy(call: Call, params: NoParams, body: NoBody) -> wi
 @handlers.serves(wire.get_wellknown_server)
 async def get_wellknown_server(call: Call, params: NoParams, body: NoBody) -> wire.ServerDelegation:
     """GET /.well-known/matrix/server."""
-    server = call.services.config.well_known.server
+    server = call.services.server.config.well_known.server
     if not server:
         raise NotFound("This server delegates to no other")
     return wire.ServerDelegation(server=server)
@@ -111,7 +111,7 @@ async def get_turn_server(call: Call, params: NoParams, body: NoBody) -> wire.Tu
     error as a reason to ask again.
     """
     services = call.services
-    found = turn.credentials(services.config.turn, call.user_id, services.clock.now_ms())
+    found = turn.credentials(services.server.config.turn, call.user_id, services.server.clock.now_ms())
     if found is None:
         return Reply(body=b"{}")
     return wire.TurnServer(username=found.username, password=found.password, uris=found.uris, ttl=found.ttl)

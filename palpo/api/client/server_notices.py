@@ -24,7 +24,7 @@ async def put_server_notice(
 
 
 async def _send(call: Call, body: wire.ServerNotice, transaction_id: str | None) -> wire.SentServerNotice:
-    event_id = await call.services.server_notices.send(
+    event_id = await call.services.rooms.server_notices.send(
         call.requester,
         body.user_id,
         type_=body.type,

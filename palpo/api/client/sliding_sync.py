@@ -24,5 +24,7 @@ async def sliding_sync(
     set_presence = params.set_presence or body.set_presence
     if set_presence is not None and set_presence not in PRESENCES:
         raise InvalidParam("There is no such presence")
-    await services.presence.touch(requester.user_id, requester.device_id, set_presence, request.timeout_ms)
-    return await services.sliding_sync.sync(requester, request)
+    await services.personal.presence.touch(
+        requester.user_id, requester.device_id, set_presence, request.timeout_ms
+    )
+    return await services.sync.sliding.sync(requester, request)

@@ -17,8 +17,10 @@ async def sync(call: Call, params: wire.SyncParams, body: NoBody) -> wire.SyncRe
     services, requester = call.services, call.requester
     if params.since is None:
         call.charge(FROM_THE_BEGINNING)
-    filter_ = await services.sync_filters.get(requester.user_id, params.filter)
-    await services.presence.touch(requester.user_id, requester.device_id, params.set_presence, params.timeout)
+    filter_ = await services.sync.filters.get(requester.user_id, params.filter)
+    await services.personal.presence.touch(
+        requester.user_id, requester.device_id, params.set_presence, params.timeout
+    )
     request = SyncRequest(
         since=params.since,
         timeout_ms=max(params.timeout, 0),
@@ -26,7 +28,7 @@ async def sync(call: Call, params: wire.SyncParams, body: NoBody) -> wire.SyncRe
         full_state=params.full_state,
         section=_section(params),
     )
-    return await services.sync.sync(requester, request)
+    return await services.sync.v3.sync(requester, request)
 
 
 def _section(params: wire.SyncParams) -> StateSection:

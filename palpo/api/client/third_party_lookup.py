@@ -22,7 +22,7 @@ NOT_FIELDS = frozenset({"access_token", "user_id", "device_id", "org.matrix.msc3
 @handlers.serves(wire.get_protocols)
 async def get_protocols(call: Call, params: NoParams, body: NoBody) -> dict[str, wire.Protocol]:
     """GET /thirdparty/protocols."""
-    found = await call.services.appservice_queries.protocols()
+    found = await call.services.appservices.appservice_queries.protocols()
     shown = {name: _protocol(protocol) for name, protocol in found.items()}
     return {name: protocol for name, protocol in shown.items() if protocol is not None}
 
@@ -30,7 +30,7 @@ async def get_protocols(call: Call, params: NoParams, body: NoBody) -> dict[str,
 @handlers.serves(wire.get_protocol_metadata)
 async def get_protocol_metadata(call: Call, params: wire.ProtocolParams, body: NoBody) -> wire.Protocol:
     """GET /thirdparty/protocol/{protocol}."""
-    shown = _protocol(await call.services.appservice_queries.protocol(params.protocol))
+    shown = _protocol(await call.services.appservices.appservice_queries.protocol(params.protocol))
     if shown is None:
         raise NotFound("No such protocol")
     return shown
@@ -41,25 +41,27 @@ async def query_location_by_protocol(
     call: Call, params: wire.SearchParams, body: NoBody
 ) -> list[wire.Location]:
     """GET /thirdparty/location/{protocol}."""
-    return _locations(await call.services.appservice_queries.locations(params.protocol, _fields(call)))
+    return _locations(
+        await call.services.appservices.appservice_queries.locations(params.protocol, _fields(call))
+    )
 
 
 @handlers.serves(wire.query_user_by_protocol)
 async def query_user_by_protocol(call: Call, params: wire.SearchParams, body: NoBody) -> list[wire.User]:
     """GET /thirdparty/user/{protocol}."""
-    return _users(await call.services.appservice_queries.users(params.protocol, _fields(call)))
+    return _users(await call.services.appservices.appservice_queries.users(params.protocol, _fields(call)))
 
 
 @handlers.serves(wire.query_location_by_alias)
 async def query_location_by_alias(call: Call, params: wire.AliasParams, body: NoBody) -> list[wire.Location]:
     """GET /thirdparty/location."""
-    return _locations(await call.services.appservice_queries.locations_of_alias(params.alias))
+    return _locations(await call.services.appservices.appservice_queries.locations_of_alias(params.alias))
 
 
 @handlers.serves(wire.query_user_by_id)
 async def query_user_by_id(call: Call, params: wire.UserParams, body: NoBody) -> list[wire.User]:
     """GET /thirdparty/user."""
-    return _users(await call.services.appservice_queries.users_of_id(params.user_id))
+    return _users(await call.services.appservices.appservice_queries.users_of_id(params.user_id))
 
 
 def _fields(call: Call) -> list[tuple[str, str]]:

@@ -16,13 +16,15 @@ handlers = Handlers()
 
 @handlers.serves(wire.get_thread_subscription)
 async def get_thread_subscription(call: Call, params: wire.ThreadParams, body: NoBody) -> wire.Subscription:
-    found = await call.services.thread_subscriptions.get(call.user_id, params.room_id, params.root_id)
+    found = await call.services.personal.thread_subscriptions.get(
+        call.user_id, params.room_id, params.root_id
+    )
     return wire.Subscription(automatic=found.automatic)
 
 
 @handlers.serves(wire.put_thread_subscription)
 async def put_thread_subscription(call: Call, params: wire.ThreadParams, body: wire.Subscribe) -> Empty:
-    await call.services.thread_subscriptions.subscribe(
+    await call.services.personal.thread_subscriptions.subscribe(
         call.user_id, params.room_id, params.root_id, cause=body.automatic
     )
     return Empty()
@@ -30,7 +32,9 @@ async def put_thread_subscription(call: Call, params: wire.ThreadParams, body: w
 
 @handlers.serves(wire.delete_thread_subscription)
 async def delete_thread_subscription(call: Call, params: wire.ThreadParams, body: NoBody) -> Empty:
-    await call.services.thread_subscriptions.unsubscribe(call.user_id, params.room_id, params.root_id)
+    await call.services.personal.thread_subscriptions.unsubscribe(
+        call.user_id, params.room_id, params.root_id
+    )
     return Empty()
 
 
@@ -39,7 +43,7 @@ async def get_thread_subscriptions(call: Call, params: wire.ChangesParams, body:
     if params.limit < 1:
         raise InvalidParam("The limit is below 1")
     limit = min(params.limit, MAX_LIMIT)
-    found = await call.services.thread_subscriptions.changed(
+    found = await call.services.personal.thread_subscriptions.changed(
         call.user_id,
         after=0 if params.to is None else parse_stream_token(params.to),
         upto=None if params.from_ is None else parse_stream_token(params.from_),

@@ -31,7 +31,7 @@ async def get_account_3pids(call: Call, params: NoParams, body: NoBody) -> wire.
                 validated_at=item.validated_ts,
                 added_at=item.added_ts,
             )
-            for item in await call.services.threepids.of_user(call.user_id)
+            for item in await call.services.accounts.threepids.of_user(call.user_id)
         ]
     )
 
@@ -41,7 +41,7 @@ async def post_3pids(call: Call, params: NoParams, body: wire.Credentials) -> wi
     """POST /account/3pid: what /account/3pid/bind does, with an error of its own."""
     creds = body.three_pid_creds
     try:
-        await call.services.identity_servers.bind(
+        await call.services.accounts.identity_servers.bind(
             call.user_id, creds.id_server, creds.id_access_token, creds.sid, creds.client_secret
         )
     except Unavailable:
@@ -55,7 +55,7 @@ async def post_3pids(call: Call, params: NoParams, body: wire.Credentials) -> wi
 @repeatable
 async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> Empty:
     """POST /account/3pid/add."""
-    threepids = call.services.threepids
+    threepids = call.services.accounts.threepids
     proven = await threepids.validated(body.sid, body.client_secret)
     if proven.purpose != service.ADD:
         raise service.auth_failed()
@@ -67,7 +67,7 @@ async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> Empty:
 @handlers.serves(wire.bind_3pid)
 async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> Empty:
     """POST /account/3pid/bind."""
-    await call.services.identity_servers.bind(
+    await call.services.accounts.identity_servers.bind(
         call.user_id, body.id_server, body.id_access_token, body.sid, body.client_secret
     )
     return Empty()
@@ -77,7 +77,7 @@ async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> Empty:
 async def delete_3pid(call: Call, params: NoParams, body: wire.Remove) -> wire.Removed:
     """POST /account/3pid/delete: it is gone here, whatever an identity server says."""
     refuse_suspended(call)
-    await call.services.threepids.remove(call.user_id, body.medium, body.address)
+    await call.services.accounts.threepids.remove(call.user_id, body.medium, body.address)
     try:
         return await _unbind(call, body)
     except MatrixError:
@@ -91,7 +91,7 @@ async def unbind_3pid(call: Call, params: NoParams, body: wire.Remove) -> wire.R
 
 
 async def _unbind(call: Call, body: wire.Remove) -> wire.Removed:
-    done = await call.services.identity_servers.unbind(
+    done = await call.services.accounts.identity_servers.unbind(
         call.user_id, body.medium, body.address, body.id_server
     )
     return wire.Removed(id_server_unbind_result="success" if done else "no-support")
@@ -100,7 +100,10 @@ async def _unbind(call: Call, body: wire.Remove) -> wire.Removed:
 @handlers.serves(wire.email_to_register)
 async def email_to_register(call: Call, params: NoParams, body: wire.EmailToken) -> wire.TokenSent:
     """POST /register/email/requestToken."""
-    if not call.services.threepids.enabled or call.services.config.registration.email == "off":
+    if (
+        not call.services.accounts.threepids.enabled
+        or call.services.server.config.registration.email == "off"
+    ):
         raise Forbidden("Nobody registers here by email", errcode="M_THREEPID_DENIED")
     return await _send(call, service.REGISTER, body)
 
@@ -114,7 +117,7 @@ async def msisdn_to_register(call: Call, params: NoParams, body: wire.MsisdnToke
 @handlers.serves(wire.email_to_reset_password)
 async def email_to_reset_password(call: Call, params: NoParams, body: wire.EmailToken) -> wire.TokenSent:
     """POST /account/password/email/requestToken."""
-    if not call.services.threepids.enabled:
+    if not call.services.accounts.threepids.enabled:
         message = "This server sends no email: its administrators can set a new password"
         raise Forbidden(message, errcode="M_THREEPID_DENIED")
     return await _send(call, service.RESET_PASSWORD, body)
@@ -129,7 +132,7 @@ async def msisdn_to_reset_password(call: Call, params: NoParams, body: wire.Msis
 @handlers.serves(wire.email_to_add)
 async def email_to_add(call: Call, params: NoParams, body: wire.EmailToken) -> wire.TokenSent:
     """POST /account/3pid/email/requestToken."""
-    if not call.services.threepids.enabled:
+    if not call.services.accounts.threepids.enabled:
         raise BadRequest("Email addresses cannot be added", errcode="M_THREEPID_MEDIUM_NOT_SUPPORTED")
     return await _send(call, service.ADD, body)
 
@@ -141,7 +144,7 @@ async def msisdn_to_add(call: Call, params: NoParams, body: wire.MsisdnToken) ->
 
 
 async def _send(call: Call, purpose: str, body: wire.EmailToken) -> wire.TokenSent:
-    session_id = await call.services.threepids.request_email(
+    session_id = await call.services.accounts.threepids.request_email(
         purpose, body.email, body.client_secret, body.send_attempt, body.next_link
     )
     return wire.TokenSent(sid=session_id)
@@ -157,7 +160,7 @@ async def get_submit_page(call: Call, params: wire.SubmitParams, body: NoBody) -
 async def submit_email_token(call: Call, params: wire.SubmitParams, body: NoBody) -> Stream | Reply:
     """The page's own form."""
     try:
-        next_link = await call.services.threepids.submit(params.sid, params.token)
+        next_link = await call.services.accounts.threepids.submit(params.sid, params.token)
     except MatrixError as error:
         return page(TITLE, f'<p role="alert">{escape(error.message)}</p>', status=error.status)
     if next_link is not None:

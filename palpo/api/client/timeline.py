@@ -23,7 +23,7 @@ handlers = Handlers()
 
 async def rendered(call: Call, events: Sequence[StoredEvent]) -> list[Raw]:
     """Events as the caller's device is shown them."""
-    shown = await call.services.client_events.render(
+    shown = await call.services.reading.client_events.render(
         events, user_id=call.user_id, device_id=call.requester.device_id, with_room_id=True
     )
     return [Raw(item) for item in shown]
@@ -52,7 +52,7 @@ async def get_room_events(call: Call, params: wire.MessagesParams, body: NoBody)
         limit=page_size(params.limit, filter_, MAX_LIMIT),
         filter=filter_,
     )
-    timeline = call.services.timeline
+    timeline = call.services.reading.timeline
     page = await timeline.messages(query, params.from_, params.to)
     state = None
     if filter_ is not None and filter_.lazy_load_members and page.events:
@@ -75,7 +75,7 @@ async def get_event_context(call: Call, params: wire.ContextParams, body: NoBody
         limit=page_size(params.limit, filter_, MAX_CONTEXT),
         filter=filter_,
     )
-    context = await call.services.timeline.context(query, params.event_id)
+    context = await call.services.reading.timeline.context(query, params.event_id)
     return wire.Context(
         start=timeline_token(context.before.end),
         end=timeline_token(context.after.end),
@@ -88,7 +88,7 @@ async def get_event_context(call: Call, params: wire.ContextParams, body: NoBody
 
 @handlers.serves(wire.get_one_room_event)
 async def get_one_room_event(call: Call, params: wire.EventParams, body: NoBody) -> Raw:
-    item = await call.services.timeline.event(params.room_id, params.event_id, call.user_id)
+    item = await call.services.reading.timeline.event(params.room_id, params.event_id, call.user_id)
     return (await rendered(call, [item]))[0]
 
 
@@ -98,7 +98,7 @@ async def get_event_by_timestamp(
 ) -> wire.EventNearTime:
     if not -(2**53) < params.ts < 2**53:
         raise InvalidParam("The time is out of range")
-    item = await call.services.timeline.near(
+    item = await call.services.reading.timeline.near(
         params.room_id, call.user_id, params.ts, backwards=params.dir == "b"
     )
     return wire.EventNearTime(event_id=item.event_id, origin_server_ts=item.event.origin_server_ts)

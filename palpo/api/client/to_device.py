@@ -19,6 +19,8 @@ async def send_to_device(call: Call, params: wire.SendToDeviceParams, body: wire
     check_users(len(body.messages))
     messages = {user_id: by_device async for user_id, by_device in MESSAGES.each(body.messages)}
     call.charge(sum(map(len, messages.values())) // MESSAGES_FOR_ONE)
-    size = await call.services.to_device.send(call.requester, params.event_type, params.txn_id, messages)
+    size = await call.services.encryption.to_device.send(
+        call.requester, params.event_type, params.txn_id, messages
+    )
     call.debit(size, Limit.WRITTEN)
     return Empty()

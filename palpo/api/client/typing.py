@@ -15,9 +15,9 @@ async def set_typing(call: Call, params: wire.TypingParams, body: wire.SetTyping
     """PUT /rooms/{roomId}/typing/{userId}."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot say that another user is typing")
-    await call.services.typing.set(
+    await call.services.personal.typing.set(
         params.room_id, params.user_id, typing=body.typing, timeout_ms=body.timeout
     )
     if body.typing:
-        call.services.presence.note_active(call.user_id, call.requester.device_id)
+        call.services.personal.presence.note_active(call.user_id, call.requester.device_id)
     return Empty()

@@ -14,7 +14,7 @@ DEFAULT_LIMIT = 10
 async def search_user_directory(call: Call, params: NoParams, body: wire.Search) -> wire.Results:
     """POST /user_directory/search."""
     limit = DEFAULT_LIMIT if body.limit is None else body.limit
-    found = await call.services.user_directory.search(call.user_id, body.search_term, limit)
+    found = await call.services.reading.user_directory.search(call.user_id, body.search_term, limit)
     users = [
         wire.User(user_id=item.user_id, display_name=item.displayname, avatar_url=item.avatar_url)
         for item in found.profiles

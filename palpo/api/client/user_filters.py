@@ -21,14 +21,14 @@ async def define_filter(call: Call, params: wire.User, body: Filter) -> wire.Def
     _check(call, params.user_id)
     text = to_json(_without_nulls(decode_object(call.body or b"{}"), levels=3))
     parse_filter(text)
-    return wire.Defined(filter_id=await call.services.filters.define(params.user_id, text))
+    return wire.Defined(filter_id=await call.services.personal.filters.define(params.user_id, text))
 
 
 @handlers.serves(wire.get_filter)
 async def get_filter(call: Call, params: wire.FilterParams, body: NoBody) -> Reply:
     """GET /user/{userId}/filter/{filterId}."""
     _check(call, params.user_id)
-    return Reply(body=await call.services.filters.get(params.user_id, params.filter_id))
+    return Reply(body=await call.services.personal.filters.get(params.user_id, params.filter_id))
 
 
 def _without_nulls(filter_: dict[str, Any], *, levels: int) -> dict[str, Any]:

@@ -12,4 +12,4 @@ handlers = Handlers()
 @handlers.serves(wire.exchange_openid_token)
 async def exchange_openid_token(call: Call, params: wire.Token, body: NoBody) -> wire.UserInfo:
     """GET /openid/userinfo."""
-    return wire.UserInfo(sub=await call.services.openid.user_of(params.access_token))
+    return wire.UserInfo(sub=await call.services.accounts.openid.user_of(params.access_token))

@@ -21,16 +21,16 @@ async def get_version(call: Call, params: NoParams, body: NoBody) -> wire.Versio
 @handlers.serves(wire.get_server_key)
 async def get_server_key(call: Call, params: wire.KeyParams, body: NoBody) -> dict[str, Any]:
     """GET /_matrix/key/v2/server."""
-    return call.services.server_keys.published()
+    return call.services.server.server_keys.published()
 
 
 @handlers.serves(wire.query_keys)
 async def query_keys(call: Call, params: NoParams, body: wire.KeyQuery) -> wire.ServerKeyList:
     """POST /_matrix/key/v2/query."""
-    return wire.ServerKeyList(server_keys=call.services.server_keys.of_servers(body.server_keys))
+    return wire.ServerKeyList(server_keys=call.services.server.server_keys.of_servers(body.server_keys))
 
 
 @handlers.serves(wire.query_keys_of_server)
 async def query_keys_of_server(call: Call, params: wire.NotaryParams, body: NoBody) -> wire.ServerKeyList:
     """GET /_matrix/key/v2/query/{serverName}."""
-    return wire.ServerKeyList(server_keys=call.services.server_keys.of_servers([params.server_name]))
+    return wire.ServerKeyList(server_keys=call.services.server.server_keys.of_servers([params.server_name]))

@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
-from palpo.app.composition.base import random_id
-from palpo.app.composition.user_data import UserDataServices
-from palpo.media.blobs import BlobStore
+from palpo.app.composition.remotes import Remotes
 from palpo.media.images import ImageWorkers
-from palpo.media.remote import NoRemoteMedia
-from palpo.media.stores import open_store
+from palpo.services.media import MediaServices
 from palpo.services.media.media import Media
 from palpo.services.media.media_cleanup import MediaCleanup
 from palpo.services.media.url_previews import UrlPreviews
-from palpo.services.server.health import Health
+from palpo.services.server import Server
 
 
-class MediaServices(UserDataServices):
+def build_media(server: Server, remotes: Remotes) -> MediaServices:
     """The media repository."""
-
-    @cached_property
-    def blobs(self) -> BlobStore:
-        return open_store(self.config.media, self.config.data / "media")
-
-    @cached_property
-    def images(self) -> ImageWorkers:
-        return ImageWorkers(max_pixels=self.config.media.max_pixels)
-
-    @cached_property
-    def media(self) -> Media:
-        return Media(
-            self.config.media,
-            self.db,
-            self.clock,
-            self.wakeups,
-            self.blobs,
-            self.images,
-            NoRemoteMedia(),
-            self.quotas,
-            server_name=self.server_name,
-            random_id=random_id,
-        )
-
-    @cached_property
-    def media_cleanup(self) -> MediaCleanup:
-        return MediaCleanup(self.db, self.clock, self.blobs, self.quotas)
-
-    @cached_property
-    def health(self) -> Health:
-        return Health(self.db, self.blobs)
-
-    @cached_property
-    def url_previews(self) -> UrlPreviews:
-        return UrlPreviews(
-            self.config.media,
-            self.db,
-            self.clock,
-            self.http,
-            self.blobs,
-            self.images,
-            self.quotas,
-            server_name=self.server_name,
-        )
+    images = ImageWorkers(max_pixels=server.config.media.max_pixels)
+    return MediaServices(
+        images=images,
+        media=Media(server, images, remote=remotes.media),
+        media_cleanup=MediaCleanup(server.db, server.clock, server.blobs, server.quotas),
+        url_previews=UrlPreviews(
+            server.config.media,
+            server.db,
+            server.clock,
+            server.http,
+            server.blobs,
+            images,
+            server.quotas,
+            server_name=server.name,
+        ),
+    )

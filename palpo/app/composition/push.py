@@ -1,51 +1,52 @@
-"""Telling users, and application services, of what happens."""
+"""What is unread, and who is told of it."""
 
 from __future__ import annotations
 
-from functools import cached_property
-
-from palpo.app.composition.media import MediaServices
+from palpo.services.history import HistoryServices
+from palpo.services.personal import PersonalServices
+from palpo.services.push import PushServices
 from palpo.services.push.notifications import Notifications
 from palpo.services.push.push_delivery import PushDelivery
 from palpo.services.push.push_emails import EmailDigests
 from palpo.services.push.push_gateways import PushGateways
 from palpo.services.push.push_judge import PushJudge
+from palpo.services.push.push_rooms import PushRooms
 from palpo.services.push.pushers import Pushers
+from palpo.services.push.thread_followers import ThreadFollowers
+from palpo.services.push.unread import Unread
+from palpo.services.server import Server
 
 
-class PushServices(MediaServices):
-    """Telling users, and application services, of what happens."""
-
-    @cached_property
-    def pushers(self) -> Pushers:
-        return Pushers(self.db, self.clock, self.config.push, self.quotas, email=self.mailer is not None)
-
-    @cached_property
-    def push_judge(self) -> PushJudge:
-        return PushJudge(
-            self.events,
-            self.push_rooms,
-            self.push_rules,
-            self.account_data,
-            self.invite_permissions,
-            self.thread_followers,
-            self.caches,
-        )
-
-    @cached_property
-    def push_delivery(self) -> PushDelivery:
-        return PushDelivery(
-            self.db,
-            self.clock,
-            self.wakeups,
-            self.events,
-            self.threads,
-            self.unread,
-            PushGateways(self.http, self.room_heads),
-            EmailDigests(self.mailer, self.room_heads, server_name=self.server_name),
-            digest_interval_ms=self.config.email.digest_interval_seconds * 1000,
-        )
-
-    @cached_property
-    def notifications(self) -> Notifications:
-        return Notifications(self.db, self.wakeups, self.events, self.push_judge, self.unread, self.threads)
+def build_push(server: Server, history: HistoryServices, personal: PersonalServices) -> PushServices:
+    """What is unread, and who is told of it."""
+    config, db, clock, wakeups, caches = (
+        server.config,
+        server.db,
+        server.clock,
+        server.wakeups,
+        server.caches,
+    )
+    events, heads, threads = history.events, history.room_heads, history.threads
+    push_rules, account_data = personal.push_rules, personal.account_data
+    rooms = PushRooms(db, wakeups, events, heads, caches)
+    followers = ThreadFollowers(db, wakeups, threads, caches)
+    judge = PushJudge(
+        history.state_at, rooms, push_rules, account_data, personal.invite_permissions, followers
+    )
+    unread = Unread(db, wakeups, history, rooms, push_rules, account_data, followers, caches)
+    return PushServices(
+        notifications=Notifications(db, wakeups, events, judge, unread, threads),
+        push_delivery=PushDelivery(
+            db,
+            clock,
+            wakeups,
+            history,
+            unread,
+            PushGateways(server.http, heads),
+            EmailDigests(server.mailer, heads, server_name=server.name),
+            digest_interval_ms=config.email.digest_interval_seconds * 1000,
+        ),
+        push_judge=judge,
+        pushers=Pushers(db, clock, config.push, server.quotas, email=server.mailer is not None),
+        unread=unread,
+    )

@@ -1,25 +1,17 @@
-"""Rooms, their history and who is in them."""
+"""What users do with rooms."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable
 
-from palpo.app.composition.accounts import AccountServices
-from palpo.app.composition.base import random_id
-from palpo.services.encryption.device_lists import DeviceLists
-from palpo.services.history.erasures import Erasures
-from palpo.services.history.event_store import EventStore
-from palpo.services.history.recent_events import RecentEvents
-from palpo.services.history.room_access import RoomAccess
-from palpo.services.history.room_builder import RoomBuilder
-from palpo.services.history.room_heads import RoomHeads
-from palpo.services.history.room_writer import RoomWriter
-from palpo.services.history.threads import Threads
-from palpo.services.history.visibility import Visibility
-from palpo.services.personal.invite_permissions import InvitePermissions
-from palpo.services.reading.user_directory import UserDirectory
+from palpo.app.composition.hooks import Hooks
+from palpo.app.composition.remotes import Remotes
+from palpo.services.accounts import AccountServices
+from palpo.services.history import HistoryServices
+from palpo.services.personal import PersonalServices
+from palpo.services.rooms import RoomServices
 from palpo.services.rooms.aliases import Aliases
-from palpo.services.rooms.delayed_events import DelayedEvents
+from palpo.services.rooms.delayed_events import Charge, DelayedEvents
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.reports import Reports
 from palpo.services.rooms.restricted_joins import RestrictedJoins
@@ -27,220 +19,92 @@ from palpo.services.rooms.room_creation import RoomCreation
 from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.services.rooms.room_overviews import Overviews
 from palpo.services.rooms.room_state import RoomState
-from palpo.services.rooms.room_succession import RoomSuccession
+from palpo.services.rooms.room_succession import RoomSuccession, carry_over
 from palpo.services.rooms.room_summaries import RoomSummaries
 from palpo.services.rooms.room_upgrades import RoomUpgrades
 from palpo.services.rooms.sending import Sending
+from palpo.services.rooms.server_notices import ServerNotices
 from palpo.services.rooms.third_party_invites import ThirdPartyInvites
 from palpo.services.rooms.user_rooms import UserRooms
+from palpo.services.server import Server
 
 
-class RoomServices(AccountServices):
-    """Rooms, their history and who is in them."""
-
-    @cached_property
-    def events(self) -> EventStore:
-        return EventStore(self.db, self.wakeups, self.caches)
-
-    @cached_property
-    def room_heads(self) -> RoomHeads:
-        return RoomHeads(self.db, self.events, self.wakeups, self.caches)
-
-    @cached_property
-    def room_builder(self) -> RoomBuilder:
-        return RoomBuilder(
-            self.events,
-            self.room_heads,
-            self.clock,
-            server_name=self.server_name,
-            key=self.key,
-            random_id=random_id,
-        )
-
-    @cached_property
-    def recent_events(self) -> RecentEvents:
-        return RecentEvents(self.db, self.room_heads, self.caches)
-
-    @cached_property
-    def room_writer(self) -> RoomWriter:
-        return RoomWriter(
-            self.db,
-            self.events,
-            self.room_heads,
-            self.room_builder,
-            self.recent_events,
-            self.quotas,
-            self.wakeups,
-            self.clock,
-        )
-
-    @cached_property
-    def room_access(self) -> RoomAccess:
-        return RoomAccess(self.db, self.events, self.room_heads)
-
-    @cached_property
-    def visibility(self) -> Visibility:
-        return Visibility(
-            self.events,
-            self.room_heads,
-            self.room_access,
-            Erasures(self.db, self.wakeups, self.caches),
-            self.caches,
-        )
-
-    @cached_property
-    def user_rooms(self) -> UserRooms:
-        return UserRooms(self.db, self.wakeups, self.caches)
-
-    @cached_property
-    def overviews(self) -> Overviews:
-        return Overviews(self.db, self.events, self.wakeups, self.caches)
-
-    @cached_property
-    def room_directory(self) -> RoomDirectory:
-        return RoomDirectory(
-            self.db,
-            self.room_heads,
-            self.room_access,
-            self.overviews,
-            self.wakeups,
-            self.caches,
-            server_name=self.server_name,
-        )
-
-    @cached_property
-    def restricted_joins(self) -> RestrictedJoins:
-        return RestrictedJoins(self.db, self.room_heads, self.room_access, server_name=self.server_name)
-
-    @cached_property
-    def room_succession(self) -> RoomSuccession:
-        return RoomSuccession(self.room_heads, self.room_access)
-
-    @cached_property
-    def aliases(self) -> Aliases:
-        return Aliases(
-            self.db,
-            self.clock,
-            self.room_heads,
-            self.room_access,
-            self.room_writer,
-            self.appservices,
-            self.quotas,
-            server_name=self.server_name,
-        )
-
-    @cached_property
-    def invite_permissions(self) -> InvitePermissions:
-        return InvitePermissions(self.db)
-
-    @cached_property
-    def memberships(self) -> Memberships:
-        return Memberships(
-            self.db,
-            self.room_heads,
-            self.room_writer,
-            self.profiles,
-            self.restricted_joins,
-            self.room_succession,
-            self.invite_permissions,
-            server_name=self.server_name,
-        )
-
-    @cached_property
-    def room_creation(self) -> RoomCreation:
-        return RoomCreation(
-            self.clock,
-            self.room_writer,
-            self.aliases,
-            self.room_directory,
-            self.profiles,
-            self.room_succession,
-            self.memberships,
-            self.invite_permissions,
-            server_name=self.server_name,
-            default_version=self.config.rooms.default_version,
-            random_id=random_id,
-        )
-
-    @cached_property
-    def device_lists(self) -> DeviceLists:
-        return DeviceLists(self.db, self.wakeups, self.events, self.caches)
-
-    @cached_property
-    def threads(self) -> Threads:
-        return Threads(self.events)
-
-    @cached_property
-    def room_state(self) -> RoomState:
-        return RoomState(
-            self.db,
-            self.events,
-            self.room_heads,
-            self.room_access,
-            self.room_writer,
-            self.memberships,
-            self.aliases,
-            self.appservices,
-        )
-
-    @cached_property
-    def sending(self) -> Sending:
-        return Sending(self.db, self.events, self.room_heads, self.room_writer, self.memberships)
-
-    @cached_property
-    def delayed_events(self) -> DelayedEvents:
-        return DelayedEvents(
-            self.db,
-            self.wakeups,
-            self.clock,
-            self.room_access,
-            self.sending,
-            self.room_state,
-            random_id=random_id,
-        )
-
-    @cached_property
-    def third_party_invites(self) -> ThirdPartyInvites:
-        return ThirdPartyInvites(
-            self.room_heads,
-            self.room_writer,
-            self.memberships,
-            self.profiles,
-            self.identity_servers,
-            self.http,
-            server_name=self.server_name,
-        )
-
-    @cached_property
-    def room_summaries(self) -> RoomSummaries:
-        return RoomSummaries(
-            self.db, self.events, self.room_heads, self.overviews, self.user_rooms, self.wakeups
-        )
-
-    @cached_property
-    def room_upgrades(self) -> RoomUpgrades:
-        return RoomUpgrades(
-            self.events,
-            self.room_heads,
-            self.room_access,
-            self.room_writer,
-            self.room_creation,
-            self.aliases,
-            self.room_directory,
-        )
-
-    @cached_property
-    def reports(self) -> Reports:
-        return Reports(
-            self.db,
-            self.clock,
-            self.events,
-            self.room_heads,
-            self.room_access,
-            self.quotas,
-            server_name=self.server_name,
-        )
-
-    @cached_property
-    def user_directory(self) -> UserDirectory:
-        return UserDirectory(self.db, self.room_heads)
+def build_rooms(
+    server: Server,
+    accounts: AccountServices,
+    history: HistoryServices,
+    personal: PersonalServices,
+    hooks: Hooks,
+    remotes: Remotes,
+    charges: Iterable[Charge],
+) -> RoomServices:
+    """What users do with rooms."""
+    db, clock, wakeups, caches = server.db, server.clock, server.wakeups, server.caches
+    events, heads = history.events, history.room_heads
+    access, writer = history.room_access, history.room_writer
+    profiles, appservices = accounts.profiles, accounts.appservices
+    permissions = personal.invite_permissions
+    overviews = Overviews(db, events, wakeups, caches)
+    directory = RoomDirectory(
+        db,
+        heads,
+        access,
+        overviews,
+        wakeups,
+        caches,
+        server_name=server.name,
+        remote=remotes.directory,
+    )
+    aliases = Aliases(
+        db,
+        clock,
+        history,
+        appservices,
+        server.quotas,
+        hooks.unknown_alias,
+        server_name=server.name,
+        remote=remotes.aliases,
+    )
+    restricted = RestrictedJoins(db, heads, access, server_name=server.name)
+    succession = RoomSuccession(heads, access, carry_over(personal.account_data, personal.push_rules))
+    memberships = Memberships(
+        server,
+        history,
+        profiles,
+        restricted,
+        succession,
+        permissions,
+        hooks.leave,
+        remote=remotes.memberships,
+    )
+    creation = RoomCreation(
+        server, writer, aliases, directory, profiles, succession, memberships, permissions
+    )
+    state = RoomState(db, events, heads, access, writer, memberships, aliases, appservices)
+    sending = Sending(db, events, heads, writer, memberships)
+    user_rooms = UserRooms(db, wakeups, caches)
+    return RoomServices(
+        aliases=aliases,
+        delayed_events=DelayedEvents(
+            db, wakeups, clock, access, sending, state, charges, random_id=server.random_id
+        ),
+        memberships=memberships,
+        reports=Reports(db, clock, events, heads, access, server.quotas, server_name=server.name),
+        room_creation=creation,
+        room_directory=directory,
+        room_state=state,
+        room_summaries=RoomSummaries(db, events, heads, overviews, user_rooms, wakeups),
+        room_upgrades=RoomUpgrades(events, heads, access, writer, creation, aliases, directory),
+        sending=sending,
+        server_notices=ServerNotices(server, history, profiles, creation, personal.account_data),
+        third_party_invites=ThirdPartyInvites(
+            heads,
+            writer,
+            memberships,
+            profiles,
+            accounts.identity_servers,
+            server.http,
+            server_name=server.name,
+        ),
+        user_rooms=user_rooms,
+    )

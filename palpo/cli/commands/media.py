@@ -32,16 +32,16 @@ def register(subparsers: Any) -> None:
 
 async def _quarantine(services: Services, options: argparse.Namespace) -> str:
     uri = parse_mxc_uri(options.uri)
-    await services.media.set_quarantined(uri.server, uri.media_id, not options.release)
+    await services.media.media.set_quarantined(uri.server, uri.media_id, not options.release)
     return f"{uri} is {'given out again' if options.release else 'withheld'}"
 
 
 async def _delete(services: Services, options: argparse.Namespace) -> str:
     uri = parse_mxc_uri(options.uri)
-    await services.media_cleanup.delete(uri.server, uri.media_id)
+    await services.media.media_cleanup.delete(uri.server, uri.media_id)
     return f"Removed {uri}"
 
 
 async def _sweep(services: Services, options: argparse.Namespace) -> str:
-    removed = await services.media_cleanup.sweep(age_seconds=options.age)
+    removed = await services.media.media_cleanup.sweep(age_seconds=options.age)
     return f"Removed {removed.count} files, {removed.size} bytes"

@@ -34,19 +34,19 @@ async def _create(services: Services, options: argparse.Namespace) -> str:
     if options.days is not None and not 0 < options.days <= MAX_DAYS:
         raise InvalidParam(f"--days is more than 0, and at most {MAX_DAYS}")
     valid_ms = None if options.days is None else int(options.days * DAY_MS)
-    created = await services.registration_tokens.create(
+    created = await services.accounts.registration_tokens.create(
         options.token, uses_allowed=options.uses, valid_ms=valid_ms
     )
     return created.token
 
 
 async def _list(services: Services, options: argparse.Namespace) -> str:
-    tokens = await services.registration_tokens.all()
+    tokens = await services.accounts.registration_tokens.all()
     return "\n".join(_line(token) for token in tokens) or "There are no tokens"
 
 
 async def _revoke(services: Services, options: argparse.Namespace) -> str:
-    await services.registration_tokens.revoke(options.token)
+    await services.accounts.registration_tokens.revoke(options.token)
     return f"Revoked {options.token}"
 
 

@@ -44,22 +44,24 @@ def _add_password(parser: argparse.ArgumentParser) -> None:
 
 async def _create(services: Services, options: argparse.Namespace) -> str:
     name = _localpart(services, options.name)
-    await services.registration.check_available(name)
+    await services.accounts.registration.check_available(name)
     password = _read_password(options)
-    user_id, _ = await services.registration.register(name, password, None, admin=options.admin)
+    user_id, _ = await services.accounts.registration.register(name, password, None, admin=options.admin)
     return f"Created {user_id}"
 
 
 async def _password(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.set_password(user_id, _read_password(options), log_out=not options.keep_devices)
+    await services.accounts.accounts.set_password(
+        user_id, _read_password(options), log_out=not options.keep_devices
+    )
     return f"Changed the password of {user_id}"
 
 
 async def _admin(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.set_admin(user_id, not options.revoke)
-    if options.revoke and user_id in services.config.admins:
+    await services.accounts.accounts.set_admin(user_id, not options.revoke)
+    if options.revoke and user_id in services.server.config.admins:
         raise InvalidParam(
             f"{user_id} is an administrator by the setting admins: take it out there, and restart the server"
         )
@@ -68,18 +70,20 @@ async def _admin(services: Services, options: argparse.Namespace) -> str:
 
 async def _lock(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.set_locked(user_id, True)
+    await services.accounts.accounts.set_locked(user_id, True)
     return f"{user_id} is locked"
 
 
 async def _unlock(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.set_locked(user_id, False)
+    await services.accounts.accounts.set_locked(user_id, False)
     return f"{user_id} is not locked"
 
 
 async def _list(services: Services, options: argparse.Namespace) -> str:
-    lines = [_line(account, services.config.admins) async for account in services.accounts.all()]
+    lines = [
+        _line(account, services.server.config.admins) async for account in services.accounts.accounts.all()
+    ]
     return "\n".join(lines) or "There are no accounts"
 
 
@@ -96,7 +100,7 @@ def _line(account: Account, admins: tuple[str, ...]) -> str:
 
 async def _user_id(services: Services, name: str) -> str:
     """The user ID of a localpart or user ID; raises NotFound where there is no such account."""
-    account = await services.logins.find(_localpart(services, name))
+    account = await services.accounts.logins.find(_localpart(services, name))
     if account is None or account.deactivated:
         raise NotFound(f"There is no user {name!r}")
     return account.user_id
@@ -107,9 +111,9 @@ def _localpart(services: Services, name: str) -> str:
     if not name.startswith("@"):
         return name
     localpart, _, server = name[1:].partition(":")
-    if server not in ("", services.config.server_name):
+    if server not in ("", services.server.config.server_name):
         raise InvalidParam(
-            f"{name} is not of this server, the users of which are @…:{services.config.server_name}"
+            f"{name} is not of this server, the users of which are @…:{services.server.config.server_name}"
         )
     return localpart
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 
 from palpo.config.model import Config
@@ -19,7 +19,11 @@ from palpo.storage.accounts import Account
 
 RETRY_SECONDS = 10.0
 DeactivationHook = Callable[[str, bool], Awaitable[None]]
-"""``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short."""
+"""``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short.
+
+Hooks may do units of work of their own; each must be able to run again for the same user, since those
+that a stop or a crash has kept from running all run at the next start.
+"""
 
 PAGE = 500
 """Accounts that are read at once."""
@@ -28,20 +32,19 @@ PAGE = 500
 class Accounts:
     """Changes accounts."""
 
-    def __init__(self, config: Config, db: Database, passwords: Passwords, removal: DeviceRemoval) -> None:
+    def __init__(
+        self,
+        config: Config,
+        db: Database,
+        passwords: Passwords,
+        removal: DeviceRemoval,
+        hooks: Iterable[DeactivationHook],
+    ) -> None:
         self._config = config
         self._db = db
         self._passwords = passwords
         self._removal = removal
-        self._deactivation_hooks: list[DeactivationHook] = []
-
-    def on_deactivation(self, hook: DeactivationHook) -> None:
-        """Call ``hook`` whenever an account has been deactivated: to leave its rooms, say.
-
-        Hooks may do units of work of their own; each must be able to run again for the same user, since
-        those that a stop or a crash has kept from running all run at the next start.
-        """
-        self._deactivation_hooks.append(hook)
+        self._hooks = hooks
 
     async def find(self, user_id: str) -> Account | None:
         """A user of this server."""
@@ -101,7 +104,7 @@ class Accounts:
                 return
 
     async def _see_to_deactivation(self, user_id: str, erase: bool) -> None:
-        for hook in self._deactivation_hooks:
+        for hook in self._hooks:
             await hook(user_id, erase)
         await self._db.write(lambda tx: storage.end_deactivation(tx, user_id))
 

@@ -5,7 +5,7 @@ Spec: application service API, "Identity assertion", "Server admin style permiss
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from palpo.config.appservices import Registration
 from palpo.core.errors import BadRequest, Forbidden, MatrixError
@@ -25,6 +25,14 @@ CACHED_USERS = 20_000
 
 Offer = Callable[[str], Awaitable[bool]]
 """``async def offer(identifier)``: whether an application service has just made what was unknown."""
+
+
+async def offered(identifier: str, offers: Iterable[Offer]) -> bool:
+    """Whether one of ``offers`` has just made what was unknown."""
+    for offer in offers:
+        if await offer(identifier):
+            return True
+    return False
 
 
 class AppServices:

@@ -1,17 +1,12 @@
 """Removing devices, and everything that belongs to one.
 
-Whatever keeps rows of a device's (keys, to-device messages, pushers) is told through a hook that
-``palpo.app`` installs::
-
-    removal.also(pushers.forget_devices)
-
-Hooks run inside the unit of work that removes the devices, in the order they were installed, before
-the devices' own rows go: ``async def forget_devices(tx, user_id, device_ids) -> None``.
+Whatever keeps rows of a device's (keys, to-device messages, pushers) is told through a hook. Hooks run
+inside the unit of work that removes the devices, in their order, before the devices' own rows go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
@@ -19,18 +14,15 @@ from palpo.storage import accounts, keys, sessions
 from palpo.storage.quotas import Kind
 
 Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
+"""``async def forget_devices(tx, user_id, device_ids)``."""
 
 
 class DeviceRemoval:
     """Removes devices with all that is theirs."""
 
-    def __init__(self, quotas: Quotas) -> None:
+    def __init__(self, quotas: Quotas, hooks: Iterable[Hook]) -> None:
         self._quotas = quotas
-        self._hooks: list[Hook] = []
-
-    def also(self, hook: Hook) -> None:
-        """Run ``hook`` too whenever devices are removed."""
-        self._hooks.append(hook)
+        self._hooks = hooks
 
     async def remove(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Remove ``device_ids`` of a user's, within a unit of work; unknown ones do no harm."""

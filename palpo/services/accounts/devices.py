@@ -27,7 +27,6 @@ class Devices:
         self._clock = clock
         self._last_seen = last_seen
         self._removal = removal
-        removal.also(forget_devices)
 
     async def list(self, user_id: str) -> list[Device]:
         """A user's devices, by ID."""

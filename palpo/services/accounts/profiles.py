@@ -6,19 +6,20 @@ to follow a change of display name or avatar installs a hook with :meth:`Profile
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
-from palpo.core.errors import BadRequest, InvalidParam, NotFound
+from palpo.core.errors import BadRequest, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.user_words import words_of_user
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
-from palpo.services.accounts.appservices import Offer
+from palpo.services.accounts.appservices import Offer, offered
 from palpo.storage import accounts
 from palpo.storage import profiles as storage
 
@@ -59,24 +60,21 @@ class Profile:
 class Profiles:
     """Reads and changes profiles."""
 
-    def __init__(self, db: Database, *, server_name: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        hooks: Iterable[Hook],
+        offers: Iterable[Offer],
+        *,
+        server_name: str,
+        remote: RemoteProfiles | None = None,
+    ) -> None:
+        """``offers`` may make a user of this server before they are said not to exist."""
         self._db = db
+        self._hooks = hooks
+        self._offers = offers
         self._server_name = server_name
-        self._hooks: list[Hook] = []
-        self._remote: RemoteProfiles | None = None
-        self._offer: Offer | None = None
-
-    def on_change(self, hook: Hook) -> None:
-        """Call ``hook`` whenever a display name or an avatar has been set."""
-        self._hooks.append(hook)
-
-    def ask_servers_with(self, remote: RemoteProfiles) -> None:
-        """Look profiles of other servers' users up with ``remote``."""
         self._remote = remote
-
-    def offer_unknown_with(self, offer: Offer) -> None:
-        """Before a user of this server is said not to exist, let ``offer`` see to it that they do."""
-        self._offer = offer
 
     async def get(self, user_id: str) -> Profile:
         """The profile of a user as it is stored here; empty where there is none."""
@@ -107,12 +105,21 @@ class Profiles:
         profile = await self.get(user_id)
         if not profile.fields:
             account = await self._db.read(lambda tx: accounts.find(tx, user_id))
-            if account is None and self._offer is not None and await self._offer(user_id):
+            if account is None and await offered(user_id, self._offers):
                 account = await self._db.read(lambda tx: accounts.find(tx, user_id))
                 profile = await self.get(user_id)
             if account is None or account.deactivated:
                 raise NotFound("Profile not found")
         return profile.fields
+
+    async def offer_unknown(self, user_id: str) -> None:
+        """Let application services make a user of this server who is unknown; whether they do is not said."""
+        if server_name_of(user_id) != self._server_name:
+            return
+        for offer in self._offers:
+            if await self._db.read(lambda tx: accounts.find(tx, user_id)) is None:
+                with contextlib.suppress(MatrixError):
+                    await offer(user_id)
 
     async def set_field(self, user_id: str, key: str, value: Any) -> None:
         """Set a field of a local user's profile.

@@ -7,11 +7,9 @@ import hmac
 import secrets
 from dataclasses import dataclass, replace
 
-from palpo.config.model import Config
 from palpo.core import identifiers
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import UserId
-from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.appservices import AppServices
@@ -22,10 +20,10 @@ from palpo.services.accounts.registration_tokens import RegistrationTokens
 from palpo.services.accounts.sessions import Requester
 from palpo.services.accounts.threepids import ThirdPartyIds
 from palpo.services.accounts.user_interactive_auth import UserInteractiveAuth
+from palpo.services.server import Server
 from palpo.storage import accounts as storage
 from palpo.storage.accounts import Account
 from palpo.storage.threepids import Session
-from palpo.streams.clock import Clock
 
 LOCALPART_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 NONCE_MS = 60_000
@@ -47,9 +45,7 @@ class Registration:
 
     def __init__(
         self,
-        config: Config,
-        db: Database,
-        clock: Clock,
+        server: Server,
         passwords: Passwords,
         logins: Logins,
         profiles: Profiles,
@@ -57,12 +53,10 @@ class Registration:
         tokens: RegistrationTokens,
         threepids: ThirdPartyIds,
         interactive_auth: UserInteractiveAuth,
-        secret: bytes,
     ) -> None:
-        """``secret`` is known to the server's processes only; nonces are made with it."""
-        self._config = config
-        self._db = db
-        self._clock = clock
+        self._config = server.config
+        self._db = server.db
+        self._clock = server.clock
         self._passwords = passwords
         self._logins = logins
         self._profiles = profiles
@@ -70,7 +64,8 @@ class Registration:
         self._tokens = tokens
         self._threepids = threepids
         self._interactive_auth = interactive_auth
-        self._secret = secret
+        self._secret = server.key.seed
+        """Known to the server's processes only; nonces are made with it."""
 
     def user_id(self, username: str, *, appservice_id: str | None = None) -> UserId:
         """The user ID that ``username`` asks for, in lower case.

@@ -1,7 +1,5 @@
 """Stages of user-interactive auth that registration asks for (spec: client-server API, "Terms of service at
 registration", "Google ReCaptcha", "Email-based", "Token-authenticated registration").
-
-They are installed with ``services.accounts.user_interactive_auth.UserInteractiveAuth.add_stage``.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -136,22 +136,18 @@ class PasswordStage:
 class UserInteractiveAuth:
     """Takes users through the stages of a flow."""
 
-    def __init__(self, db: Database, clock: Clock, secret: bytes) -> None:
+    def __init__(self, db: Database, clock: Clock, secret: bytes, stages: Mapping[str, Stage]) -> None:
         """``secret`` is known to the server's processes only; session IDs are made with it."""
         self._db = db
         self._clock = clock
         self._key = hashlib.blake2b(secret, person=b"palpo-uia").digest()
         self._completed_stages = 0
-        self._stages: dict[str, Stage] = {DUMMY: DummyStage()}
+        self._stages = {DUMMY: DummyStage(), **stages}
 
     def params(self, stage_type: str) -> dict[str, Any]:
         """What a client must know for a stage that asks nobody in particular."""
         stage = self._stages.get(stage_type)
         return (stage.params(None) if stage is not None else None) or {}
-
-    def add_stage(self, stage_type: str, stage: Stage) -> None:
-        """Offer one more authentication type."""
-        self._stages[stage_type] = stage
 
     async def authorise(
         self, operation: str, auth: Auth | None, flows: Sequence[Flow], *, user_id: str | None = None

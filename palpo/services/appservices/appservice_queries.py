@@ -76,11 +76,8 @@ class AppserviceQueries:
         self._now = monotonic
         self._away_until: dict[str, float] = {}
         self._protocols: dict[tuple[str, str], tuple[float, Protocol | None]] = {}
-        self._on_success: list[Callable[[str], None]] = []
-
-    def on_success(self, hook: Callable[[str], None]) -> None:
-        """Call ``hook(appservice_id)`` whenever a service has been found to be there."""
-        self._on_success.append(hook)
+        self.there = {item.id: asyncio.Event() for item in appservices.registrations}
+        """By application service: set whenever it has been found to be there."""
 
     async def offer_user(self, user_id: str) -> bool:
         """Ask those in whose namespace an unknown local user is; whether one has made the user now.
@@ -289,8 +286,7 @@ class AppserviceQueries:
 
     def _note_there(self, registration: Registration) -> None:
         self._away_until.pop(registration.id, None)
-        for hook in self._on_success:
-            hook(registration.id)
+        self.there[registration.id].set()
 
 
 def instance_id(appservice_id: str, network_id: str) -> str:

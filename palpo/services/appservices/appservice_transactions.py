@@ -19,9 +19,8 @@ from palpo.db.transaction import Transaction
 from palpo.services.appservices.appservice_interests import Interests
 from palpo.services.encryption.keys import KeyCounts, Keys
 from palpo.services.history.event_store import EventStore
-from palpo.services.personal.presence import PresenceTracker
+from palpo.services.personal import PersonalServices
 from palpo.services.personal.receipts import receipt_content
-from palpo.services.personal.typing import Typing
 from palpo.services.reading.client_events import ClientEvents
 from palpo.storage import accounts
 from palpo.storage import appservices as storage
@@ -82,19 +81,19 @@ class AppserviceTransactions:
         db: Database,
         events: EventStore,
         client_events: ClientEvents,
-        typing: Typing,
-        presence: PresenceTracker,
+        personal: PersonalServices,
         keys: Keys,
+        interests: Interests,
         caches: CacheBudget,
     ) -> None:
         self._registration = registration
         self._db = db
         self._events = events
         self._client_events = client_events
-        self._typing = typing
-        self._presence = presence
+        self._typing = personal.typing
+        self._presence = personal.presence
         self._keys = keys
-        self._interests = Interests(registration, db, events, caches)
+        self._interests = interests
         self._told: Cache[tuple[str, str], KeyCounts] = caches.cache("appservice_key_counts")
 
     def begin(self) -> None:

@@ -48,7 +48,6 @@ class DehydratedDevices:
         self._quotas = quotas
         self._clock = clock
         self._removal = removal
-        removal.also(storage.delete_devices)
 
     async def put(self, upload: KeyUpload, device_data: Mapping[str, Any], display_name: str | None) -> None:
         """Replace the user's dehydrated device.

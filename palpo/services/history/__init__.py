@@ -1,0 +1,28 @@
+"""Events and states of rooms: how they are made, kept, and who may see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.recent_events import RecentEvents
+from palpo.services.history.room_access import RoomAccess
+from palpo.services.history.room_heads import RoomHeads
+from palpo.services.history.room_writer import RoomWriter
+from palpo.services.history.state_at import StateAt
+from palpo.services.history.threads import Threads
+from palpo.services.history.visibility import Visibility
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryServices:
+    """Events and states of rooms: how they are made, kept, and who may see them."""
+
+    events: EventStore
+    recent_events: RecentEvents
+    room_access: RoomAccess
+    room_heads: RoomHeads
+    room_writer: RoomWriter
+    state_at: StateAt
+    threads: Threads
+    visibility: Visibility

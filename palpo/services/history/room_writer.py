@@ -39,6 +39,10 @@ ATTEMPTS = 50
 """How often a group is built anew because other processes were quicker, which write to the same room."""
 
 
+AT_ONCE = 64
+"""Submissions that are written in one transaction."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Submission:
     room_id: str | None
@@ -71,8 +75,6 @@ class RoomWriter:
         quotas: Quotas,
         wakeups: Wakeups,
         clock: Clock,
-        *,
-        bound: int = 64,
     ) -> None:
         self._db = db
         self._store = store
@@ -82,7 +84,6 @@ class RoomWriter:
         self._quotas = quotas
         self._wakeups = wakeups
         self._clock = clock
-        self._bound = bound
         self._waiting: list[_Submission] = []
         self._wake = asyncio.Event()
 
@@ -135,7 +136,7 @@ class RoomWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                group, self._waiting = self._waiting[: self._bound], self._waiting[self._bound :]
+                group, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
                 await self._write_group(group)
                 del group
 

@@ -17,7 +17,6 @@ from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.state_at import Pair, StateAt
 from palpo.services.history.tokens import Order
 from palpo.storage.events import EventStatus, StoredEvent
-from palpo.streams.caches import CacheBudget
 
 FOREVER: Order = (2**62, 0)
 """After everything in a timeline."""
@@ -36,13 +35,13 @@ class Visibility:
         heads: RoomHeads,
         access: RoomAccess,
         erasures: Erasures,
-        caches: CacheBudget,
+        state_at: StateAt,
     ) -> None:
         self._erasures = erasures
         self._store = store
         self._heads = heads
         self._access = access
-        self._state_at = StateAt(store, caches)
+        self._state_at = state_at
 
     async def visible(self, events: Sequence[StoredEvent], user_id: str) -> list[StoredEvent]:
         """Those of ``events`` that the user may see, in the same order.

@@ -1,0 +1,20 @@
+"""Files that users upload, and previews of web pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palpo.media.images import ImageWorkers
+from palpo.services.media.media import Media
+from palpo.services.media.media_cleanup import MediaCleanup
+from palpo.services.media.url_previews import UrlPreviews
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaServices:
+    """Files that users upload, and previews of web pages."""
+
+    images: ImageWorkers
+    media: Media
+    media_cleanup: MediaCleanup
+    url_previews: UrlPreviews

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from palpo.config.model import MediaConfig
 from palpo.core.errors import (
     BadRequest,
     Conflict,
@@ -20,21 +19,18 @@ from palpo.core.errors import (
     TooLarge,
 )
 from palpo.core.identifiers import MxcUri, parse_mxc_uri
-from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError, StorageFailed, Unreachable
 from palpo.db.transaction import WriteTransaction, WriteUnit
-from palpo.media.blobs import Blob, BlobStore, BlobTooLarge, scratch_file, using
+from palpo.media.blobs import Blob, BlobTooLarge, scratch_file, using
 from palpo.media.headers import checked_type
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from palpo.media.remote import RemoteMedia
 from palpo.services.media.media_cleanup import discard
-from palpo.services.server.quotas import Quotas
+from palpo.services.server import Server
 from palpo.storage import media as storage
 from palpo.storage.media import MediaRecord, Thumbnail
 from palpo.storage.quotas import SERVER, Kind
-from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks
-from palpo.streams.wakeups import Wakeups
 
 DEFAULT_TIMEOUT_MS = 20_000
 MAX_TIMEOUT_MS = 60_000
@@ -70,29 +66,21 @@ class Media:
 
     def __init__(
         self,
-        config: MediaConfig,
-        db: Database,
-        clock: Clock,
-        wakeups: Wakeups,
-        blobs: BlobStore,
+        server: Server,
         images: ImageWorkers,
-        remote: RemoteMedia,
-        quotas: Quotas,
         *,
-        server_name: str,
-        random_id: Callable[[], str],
+        remote: RemoteMedia | None = None,
     ) -> None:
-        """``random_id`` makes media IDs, which nobody can guess: ``A-Za-z0-9_-``."""
-        self._config = config
-        self._db = db
-        self._clock = clock
-        self._wakeups = wakeups
-        self._blobs = blobs
+        self._config = server.config.media
+        self._db = server.db
+        self._clock = server.clock
+        self._wakeups = server.wakeups
+        self._blobs = server.blobs
         self._images = images
         self._remote = remote
-        self._quotas = quotas
-        self._server_name = server_name
-        self._random_id = random_id
+        self._quotas = server.quotas
+        self._server_name = server.name
+        self._random_id = server.random_id
         self._locks = KeyedLocks()
 
     async def create(self, user_id: str) -> MediaRecord:
@@ -327,12 +315,12 @@ class Media:
             record = await self._db.read(lambda tx: storage.find(tx, uri.server, uri.media_id))
             if record is not None:
                 return record
-            if not allow_remote:
+            if not allow_remote or self._remote is None:
                 raise _unknown(uri)
-            return await self._download(uri, wait_ms)
+            return await self._download(self._remote, uri, wait_ms)
 
-    async def _download(self, uri: MxcUri, wait_ms: int) -> MediaRecord:
-        async with self._remote.fetch(uri.server, uri.media_id, timeout_ms=wait_ms) as content:
+    async def _download(self, remote: RemoteMedia, uri: MxcUri, wait_ms: int) -> MediaRecord:
+        async with remote.fetch(uri.server, uri.media_id, timeout_ms=wait_ms) as content:
             try:
                 blob = await self._blobs.put(content.chunks, limit=self._config.max_upload_bytes)
             except BlobTooLarge:

@@ -7,7 +7,7 @@ what has changed. ``evaluator(user_id)`` judges events.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,8 @@ MAX_CUSTOM = 1024 * 1024
 """Bytes of what is a user's own, as JSON."""
 
 Hook = Callable[[str], Awaitable[object]]
-"""``async def hook(user_id)``."""
+"""``async def hook(user_id)``, before a user's rules are changed: what has come so far is judged by the old
+ones."""
 
 _DECODER = msgspec.json.Decoder(Customisation)
 
@@ -55,17 +56,15 @@ class _Rules:
 class PushRules:
     """Reads and changes push rules."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, config: PushConfig, caches: CacheBudget) -> None:
+    def __init__(
+        self, db: Database, wakeups: Wakeups, config: PushConfig, caches: CacheBudget, hooks: Iterable[Hook]
+    ) -> None:
         self._db = db
         self._config = config
         self._cache: Cache[str, _Rules] = caches.cache("push_rules", _rules_bytes)
         self._changes = 0
-        self._hooks: list[Hook] = []
+        self._hooks = hooks
         wakeups.subscribe(self._on_commit)
-
-    def before_change(self, hook: Hook) -> None:
-        """Call ``hook`` before a user's rules are changed: what has come so far is judged by the old ones."""
-        self._hooks.append(hook)
 
     async def ruleset(self, user_id: str) -> Ruleset:
         """The user's rules of every kind."""

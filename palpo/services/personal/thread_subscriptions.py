@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from palpo.core.errors import BadRequest, Conflict, NotFound
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -29,17 +31,15 @@ class ThreadSubscriptions:
         visibility: Visibility,
         wakeups: Wakeups,
         quotas: Quotas,
+        hooks: Iterable[Hook],
     ) -> None:
+        """``hooks`` are called before a user follows a thread or does no longer: rules may ask for it."""
         self._db = db
         self._quotas = quotas
         self._store = store
         self._visibility = visibility
         self._wakeups = wakeups
-        self._hooks: list[Hook] = []
-
-    def before_change(self, hook: Hook) -> None:
-        """Call ``hook`` before a user follows a thread or does no longer: rules may ask for it."""
-        self._hooks.append(hook)
+        self._hooks = hooks
 
     async def get(self, user_id: str, room_id: str, root_id: str) -> ThreadSubscription:
         """The subscription; raises NotFound where there is none."""

@@ -14,8 +14,7 @@ import structlog
 
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.history.event_store import EventStore
-from palpo.services.history.threads import Threads
+from palpo.services.history import HistoryServices
 from palpo.services.push.push_gateways import GatewayFailed, PushGateways
 from palpo.services.push.unread import Unread, total
 from palpo.services.push.unread_state import UNTHREADED
@@ -60,8 +59,7 @@ class PushDelivery:
         db: Database,
         clock: Clock,
         wakeups: Wakeups,
-        events: EventStore,
-        threads: Threads,
+        history: HistoryServices,
         unread: Unread,
         gateways: PushGateways,
         digests: Digests,
@@ -72,8 +70,8 @@ class PushDelivery:
         self._db = db
         self._clock = clock
         self._wakeups = wakeups
-        self._events = events
-        self._threads = threads
+        self._events = history.events
+        self._threads = history.threads
         self._unread = unread
         self._gateways = gateways
         self._digests = digests

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from palpo.core.events import Event
 from palpo.core.push_rules import Actions
 from palpo.core.state_keys import MEMBER
-from palpo.services.history.event_store import EventStore
 from palpo.services.history.state_at import StateAt
 from palpo.services.personal.account_data import AccountData
 from palpo.services.personal.invite_permissions import InvitePermissions
@@ -15,7 +14,6 @@ from palpo.services.personal.push_rules import PushRules
 from palpo.services.push.push_rooms import PushRooms
 from palpo.services.push.thread_followers import ThreadFollowers
 from palpo.storage.events import StoredEvent
-from palpo.streams.caches import CacheBudget
 from palpo.streams.turns import Turns
 
 
@@ -24,20 +22,19 @@ class PushJudge:
 
     def __init__(
         self,
-        events: EventStore,
+        state_at: StateAt,
         push_rooms: PushRooms,
         push_rules: PushRules,
         account_data: AccountData,
         invite_permissions: InvitePermissions,
         followers: ThreadFollowers,
-        caches: CacheBudget,
     ) -> None:
         self._push_rooms = push_rooms
         self._push_rules = push_rules
         self._account_data = account_data
         self._invite_permissions = invite_permissions
         self._followers = followers
-        self._state_at = StateAt(events, caches)
+        self._state_at = state_at
 
     async def notified(self, stored: StoredEvent, user_ids: Collection[str]) -> dict[str, Actions]:
         """Those of ``user_ids`` whom the event notifies, with the actions of the rule that matched.

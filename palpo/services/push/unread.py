@@ -24,9 +24,8 @@ from palpo.core.push_rules import Evaluator
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.history.event_store import EventStore
-from palpo.services.history.recent_events import RecentEvents
-from palpo.services.history.threads import MAIN, Threads
+from palpo.services.history import HistoryServices
+from palpo.services.history.threads import MAIN
 from palpo.services.personal.account_data import AccountData
 from palpo.services.personal.push_rules import PushRules
 from palpo.services.push.push_rooms import PushRoom, PushRooms
@@ -114,10 +113,8 @@ class Unread:
         self,
         db: Database,
         wakeups: Wakeups,
-        events: EventStore,
-        recent: RecentEvents,
+        history: HistoryServices,
         push_rooms: PushRooms,
-        threads: Threads,
         push_rules: PushRules,
         account_data: AccountData,
         followers: ThreadFollowers,
@@ -125,10 +122,10 @@ class Unread:
     ) -> None:
         self._db = db
         self._wakeups = wakeups
-        self._events = events
-        self._recent = recent
+        self._events = history.events
+        self._recent = history.recent_events
         self._push_rooms = push_rooms
-        self._threads = threads
+        self._threads = history.threads
         self._push_rules = push_rules
         self._account_data = account_data
         self._followers = followers

@@ -48,6 +48,7 @@ class ClientEvents:
         wakeups: Wakeups,
         visibility: Visibility,
         account_data: AccountData,
+        state_at: StateAt,
         caches: CacheBudget,
     ) -> None:
         self._db = db
@@ -55,7 +56,7 @@ class ClientEvents:
         self._clock = clock
         self._visibility = visibility
         self._account_data = account_data
-        self._state_at = StateAt(store, caches)
+        self._state_at = state_at
         self._replaced: Cache[str, str] = caches.cache("replaced_state")
         self._unrelated: Cache[str, bool] = caches.cache("unrelated_rooms")
         self._relations_made = 0

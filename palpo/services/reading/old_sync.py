@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from palpo.db.engine import Database
 from palpo.services.accounts.sessions import Requester
-from palpo.services.history.event_store import EventStore
-from palpo.services.history.room_access import RoomAccess
-from palpo.services.history.visibility import Visibility
+from palpo.services.history import HistoryServices
 from palpo.services.personal.account_data import AccountData
 from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.reading.timeline import Query, Stretch, Timeline
@@ -57,23 +55,21 @@ class OldSync:
     def __init__(
         self,
         db: Database,
-        store: EventStore,
+        history: HistoryServices,
         wakeups: Wakeups,
         waiting: Waiting,
-        access: RoomAccess,
         timeline: Timeline,
-        visibility: Visibility,
         directory: RoomDirectory,
         account_data: AccountData,
         invite_permissions: InvitePermissions,
     ) -> None:
         self._db = db
-        self._store = store
+        self._store = history.events
         self._wakeups = wakeups
         self._waiting = waiting
-        self._access = access
+        self._access = history.room_access
         self._timeline = timeline
-        self._visibility = visibility
+        self._visibility = history.visibility
         self._directory = directory
         self._account_data = account_data
         self._invite_permissions = invite_permissions

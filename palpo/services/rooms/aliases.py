@@ -11,12 +11,10 @@ from palpo.core.identifiers import parse_room_alias, parse_room_id, server_name_
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
-from palpo.services.accounts.appservices import AppServices, Offer
+from palpo.services.accounts.appservices import AppServices, Offer, offered
 from palpo.services.accounts.sessions import Requester
+from palpo.services.history import HistoryServices
 from palpo.services.history.drafts import Draft
-from palpo.services.history.room_access import RoomAccess
-from palpo.services.history.room_heads import RoomHeads
-from palpo.services.history.room_writer import RoomWriter
 from palpo.services.server.quotas import Quotas
 from palpo.storage import aliases as storage
 from palpo.storage.aliases import AliasRow
@@ -44,30 +42,26 @@ class Aliases:
         self,
         db: Database,
         clock: Clock,
-        heads: RoomHeads,
-        access: RoomAccess,
-        writer: RoomWriter,
+        history: HistoryServices,
         appservices: AppServices,
         quotas: Quotas,
+        offers: Iterable[Offer],
         *,
         server_name: str,
         remote: RemoteAliases | None = None,
     ) -> None:
+        """``offers`` may make an alias of this server before it is said not to exist."""
         self._db = db
         self._clock = clock
-        self._heads = heads
-        self._access = access
-        self._writer = writer
+        self._heads = history.room_heads
+        self._access = history.room_access
+        self._writer = history.room_writer
         self._appservices = appservices
         self._quotas = quotas
-        self._offer: Offer | None = None
+        self._offers = offers
         self._server_name = server_name
-        self.remote = remote
+        self._remote = remote
         """Asks other servers about theirs; None where there is no federation."""
-
-    def offer_unknown_with(self, offer: Offer) -> None:
-        """Before an alias of this server is said not to exist, let ``offer`` see to it that it does."""
-        self._offer = offer
 
     async def room_and_servers(self, room_id_or_alias: str) -> tuple[str, list[str]]:
         """The room ID that is given, or that the alias stands for, and servers that are in the room.
@@ -81,11 +75,11 @@ class Aliases:
     async def resolve(self, alias: str) -> tuple[str, list[str]]:
         """The room that an alias stands for, and servers that are in it; raises NotFound."""
         parse_room_alias(alias)
-        if server_name_of(alias) != self._server_name and self.remote is not None:
-            return await self.remote.resolve(alias)
+        if server_name_of(alias) != self._server_name and self._remote is not None:
+            return await self._remote.resolve(alias)
         room_id = await self._find(alias)
-        if room_id is None and self._offer is not None and server_name_of(alias) == self._server_name:
-            room_id = await self._find(alias) if await self._offer(alias) else None
+        if room_id is None and server_name_of(alias) == self._server_name:
+            room_id = await self._find(alias) if await offered(alias, self._offers) else None
         if room_id is None:
             raise NotFound("There is no such room alias")
         return room_id, [self._server_name]

@@ -9,7 +9,7 @@ one that was cancelled is not being sent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import structlog
@@ -45,6 +45,8 @@ from palpo.streams.wakeups import Wakeups
 log = structlog.get_logger("palpo.delayed_events")
 
 Action = Literal["cancel", "restart", "send"]
+Charge = Callable[[str], None]
+"""``def charge(user_id)``."""
 MAX_DELAY_MS = 24 * 60 * 60 * 1000
 MAX_PER_USER = 100
 MAX_CONTENT = 65_536
@@ -68,9 +70,11 @@ class DelayedEvents:
         access: RoomAccess,
         sending: Sending,
         room_state: RoomState,
+        charges: Iterable[Charge],
         *,
         random_id: Callable[[], str],
     ) -> None:
+        """``charges`` take each event from its user's budget, and raise LimitExceeded."""
         self._db = db
         self._clock = clock
         self._access = access
@@ -78,13 +82,9 @@ class DelayedEvents:
         self._room_state = room_state
         self._random_id = random_id
         self._locks = KeyedLocks()
-        self._charge: Callable[[str], None] | None = None
+        self._charges = charges
         self._scheduled = asyncio.Event()
         wakeups.subscribe(self._on_commit)
-
-    def charge_with(self, charge: Callable[[str], None]) -> None:
-        """Have ``charge`` take each event from its user's budget; it raises LimitExceeded."""
-        self._charge = charge
 
     async def schedule(
         self,
@@ -248,8 +248,9 @@ class DelayedEvents:
     async def _send(self, event: DelayedEvent) -> str:
         """Send one, as if its user did so now; the event's ID."""
         requester = await self._requester(event)
-        if self._charge is not None and requester.rate_limited:
-            self._charge(event.user_id)
+        if requester.rate_limited:
+            for charge in self._charges:
+                charge(event.user_id)
         content = decode_object(event.content)
         if event.state_key is None:
             return await self._sending.send(

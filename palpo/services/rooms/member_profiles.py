@@ -1,38 +1,17 @@
-"""What membership events say about their user: whoever keeps profiles offers this."""
+"""What membership events say about their user."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any
 
-
-class MemberProfile(Protocol):
-    """A profile, as far as membership events carry it."""
-
-    @property
-    def displayname(self) -> str | None:
-        """The display name."""
-        ...
-
-    @property
-    def avatar_url(self) -> str | None:
-        """The ``mxc://`` address of the avatar."""
-        ...
-
-
-class ProfileSource(Protocol):
-    """Looks profiles up."""
-
-    async def get(self, user_id: str, /) -> MemberProfile:
-        """The profile of a local user, empty where there is none."""
-        ...
-
+from palpo.services.accounts.profiles import Profile
 
 PROFILE_KEYS = ("displayname", "avatar_url")
 
 
 def with_profile(
-    content: dict[str, Any], profile: MemberProfile, *, keys: Collection[str] = PROFILE_KEYS
+    content: dict[str, Any], profile: Profile, *, keys: Collection[str] = PROFILE_KEYS
 ) -> dict[str, Any]:
     """A membership event's content, with what the profile has of ``keys``."""
     shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}

@@ -6,8 +6,7 @@ event has to have, and writes it on a head that it has looked at.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,20 +14,19 @@ from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, Invalid
 from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
-from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
-from palpo.services.accounts.appservices import Offer
+from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.sessions import Requester
+from palpo.services.history import HistoryServices
 from palpo.services.history.drafts import Draft, Guard, SendTransaction
 from palpo.services.history.guards import Same, unless_same
-from palpo.services.history.room_heads import RoomHead, RoomHeads
-from palpo.services.history.room_writer import RoomWriter
+from palpo.services.history.room_heads import RoomHead
 from palpo.services.personal.invite_permissions import InvitePermissions
-from palpo.services.rooms.member_profiles import PROFILE_KEYS, ProfileSource, with_profile
+from palpo.services.rooms.member_profiles import PROFILE_KEYS, with_profile
 from palpo.services.rooms.remote_memberships import RemoteMemberships
 from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_succession import RoomSuccession
-from palpo.storage import accounts
+from palpo.services.server import Server
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
 
@@ -52,37 +50,28 @@ class Memberships:
 
     def __init__(
         self,
-        db: Database,
-        heads: RoomHeads,
-        writer: RoomWriter,
-        profiles: ProfileSource,
+        server: Server,
+        history: HistoryServices,
+        profiles: Profiles,
         restricted: RestrictedJoins,
         succession: RoomSuccession,
         invite_permissions: InvitePermissions,
+        leave_checks: Iterable[LeaveCheck],
         *,
-        server_name: str,
         remote: RemoteMemberships | None = None,
     ) -> None:
-        self._db = db
-        self._heads = heads
-        self._writer = writer
+        """``leave_checks`` may refuse that somebody leaves a room, or rejects an invite."""
+        self._db = server.db
+        self._heads = history.room_heads
+        self._writer = history.room_writer
         self._profiles = profiles
-        self._server_name = server_name
+        self._server_name = server.name
         self._restricted = restricted
         self._succession = succession
         self._invite_permissions = invite_permissions
-        self._offer: Offer | None = None
-        self._check_leave: LeaveCheck | None = None
+        self._leave_checks = leave_checks
         self.remote = remote
         """What takes over where a room or a user is another server's; None where there is none."""
-
-    def offer_unknown_with(self, offer: Offer) -> None:
-        """Before somebody who does not exist is invited, let ``offer`` see to it that they do."""
-        self._offer = offer
-
-    def check_leaves_with(self, check: LeaveCheck) -> None:
-        """Before somebody leaves a room, or rejects an invite, let ``check`` refuse."""
-        self._check_leave = check
 
     async def join(
         self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
@@ -232,30 +221,21 @@ class Memberships:
         if membership == "knock" and not head.rules.knocking:
             raise Forbidden(f"Nobody can knock at rooms of version {head.rules.id}")
         if membership == "invite":
-            await self.offer_unknown(target)
+            await self._profiles.offer_unknown(target)
         if membership in PRESENT:
             content = await self._with_profile(target, content)
         if membership == "join" and sender == target:
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
-    async def offer_unknown(self, user_id: str) -> None:
-        """Let application services make a user that is unknown; the invite is written in any case."""
-        local = server_name_of(user_id) == self._server_name
-        if self._offer is None or not local:
-            return
-        if await self._db.read(lambda tx: accounts.find(tx, user_id)) is not None:
-            return
-        with contextlib.suppress(MatrixError):
-            await self._offer(user_id)
-
     async def _send(
         self, room_id: str, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None
     ) -> StoredEvent:
         target = draft.state_key or ""
         left = draft.content["membership"] == "leave" and target == draft.sender
-        if left and self._check_leave is not None:
-            await self._check_leave(target, room_id)
+        if left:
+            for check in self._leave_checks:
+                await check(target, room_id)
         invite = draft.content["membership"] == "invite"
         if not invite or server_name_of(target) == self._server_name:
             if invite:

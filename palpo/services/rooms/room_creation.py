@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,16 +23,17 @@ from palpo.core.events import StateKey
 from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_keys import MEMBER
+from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.drafts import Draft
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.rooms.aliases import Aliases
-from palpo.services.rooms.member_profiles import ProfileSource, with_profile
+from palpo.services.rooms.member_profiles import with_profile
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.services.rooms.room_succession import RoomSuccession
-from palpo.streams.clock import Clock
+from palpo.services.server import Server
 
 ATTEMPTS = 10
 log = structlog.get_logger("palpo.room_creation")
@@ -92,20 +93,16 @@ class RoomCreation:
 
     def __init__(
         self,
-        clock: Clock,
+        server: Server,
         writer: RoomWriter,
         aliases: Aliases,
         directory: RoomDirectory,
-        profiles: ProfileSource,
+        profiles: Profiles,
         succession: RoomSuccession,
         memberships: Memberships,
         invite_permissions: InvitePermissions,
-        *,
-        server_name: str,
-        default_version: str,
-        random_id: Callable[[], str],
     ) -> None:
-        self._clock = clock
+        self._clock = server.clock
         self._last_ts = 0
         self._writer = writer
         self._aliases = aliases
@@ -114,9 +111,9 @@ class RoomCreation:
         self.succession = succession
         self._memberships = memberships
         self._invite_permissions = invite_permissions
-        self._server_name = server_name
-        self._default_version = default_version
-        self._random_id = random_id
+        self._server_name = server.name
+        self._default_version = server.config.rooms.default_version
+        self._random_id = server.random_id
 
     async def create(self, requester: Requester, new: NewRoom) -> str:
         """Make a room; returns its ID.
@@ -211,7 +208,7 @@ class RoomCreation:
         for user_id in invited:
             parse_user_id(user_id)
             if self._is_local(user_id):
-                await self._memberships.offer_unknown(user_id)
+                await self._profiles.offer_unknown(user_id)
                 await self._invite_permissions.check(user_id, creator)
             elif self._memberships.remote is None:
                 raise Forbidden("Users of other servers cannot be invited: this server does not federate")

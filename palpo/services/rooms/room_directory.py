@@ -88,7 +88,7 @@ class RoomDirectory:
         self._overviews = overviews
         self._wakeups = wakeups
         self._server_name = server_name
-        self.remote = remote
+        self._remote = remote
         """Asks other servers for theirs; None where there is no federation."""
         self._kept: Cache[str | None, _Kept] = caches.cache("room_directory", _kept_bytes)
 
@@ -118,9 +118,9 @@ class RoomDirectory:
     async def page(self, query: DirectoryQuery, *, server: str | None = None) -> DirectoryPage:
         """One page of the rooms wanted, those with most members first; raises InvalidParam, NotFound."""
         if server is not None and server != self._server_name:
-            if self.remote is None:
+            if self._remote is None:
                 raise NotFound("This server does not federate")
-            return await self.remote.page(parse_server_name(server), query)
+            return await self._remote.page(parse_server_name(server), query)
         if query.limit is not None and query.limit < 0:
             raise InvalidParam("limit is negative")
         start = _offset(query.since)

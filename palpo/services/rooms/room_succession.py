@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -25,10 +25,10 @@ were in, to carry over what is theirs, such as tags and push rules."""
 class RoomSuccession:
     """Calls the hooks when somebody joins a room that succeeds another."""
 
-    def __init__(self, heads: RoomHeads, access: RoomAccess) -> None:
+    def __init__(self, heads: RoomHeads, access: RoomAccess, hooks: Iterable[UpgradeHook]) -> None:
         self._heads = heads
         self._access = access
-        self.on_upgrade: list[UpgradeHook] = []
+        self._hooks = hooks
 
     async def joined(self, user_id: str, room_id: str) -> None:
         """A local user has joined a room."""
@@ -41,7 +41,7 @@ class RoomSuccession:
         member = await self._access.membership(old, user_id)
         if member is None or member.membership not in ("join", "leave"):
             return
-        for hook in self.on_upgrade:
+        for hook in self._hooks:
             try:
                 await hook(user_id, old, room_id)
             except MatrixError as error:  # Too many tags, say: the user is in the room all the same.

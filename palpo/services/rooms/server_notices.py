@@ -10,26 +10,23 @@ from typing import Any, Final
 
 import structlog
 
-from palpo.config.model import ServerNoticesConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import make_user_id, parse_user_id, server_name_of
 from palpo.core.state_keys import MEMBER
-from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.sessions import Requester
+from palpo.services.history import HistoryServices
 from palpo.services.history.drafts import Draft, SendTransaction
-from palpo.services.history.room_access import RoomAccess
-from palpo.services.history.room_writer import RoomWriter
 from palpo.services.personal.account_data import AccountData
 from palpo.services.rooms.member_profiles import with_profile
 from palpo.services.rooms.room_creation import NewRoom, RoomCreation
+from palpo.services.server import Server
 from palpo.storage import accounts
 from palpo.storage import server_notices as storage
 from palpo.storage.accounts import Account
-from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks
 
 log = structlog.get_logger("palpo.server_notices")
@@ -46,28 +43,23 @@ class ServerNotices:
 
     def __init__(
         self,
-        config: ServerNoticesConfig,
-        db: Database,
-        clock: Clock,
+        server: Server,
+        history: HistoryServices,
         profiles: Profiles,
-        access: RoomAccess,
         creation: RoomCreation,
-        writer: RoomWriter,
         account_data: AccountData,
-        *,
-        server_name: str,
     ) -> None:
-        self._config = config
-        self._db = db
-        self._clock = clock
+        self._config = server.config.server_notices
+        self._db = server.db
+        self._clock = server.clock
         self._profiles = profiles
-        self._access = access
+        self._access = history.room_access
         self._creation = creation
-        self._writer = writer
+        self._writer = history.room_writer
         self._account_data = account_data
-        self._server_name = server_name
+        self._server_name = server.name
         self._locks = KeyedLocks()
-        self.sender = make_user_id(config.localpart, server_name)
+        self.sender = make_user_id(self._config.localpart, server.name)
 
     async def prepare(self) -> None:
         """Make the account that notices come from, if notices are enabled."""

@@ -24,12 +24,13 @@ from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.core.state_keys import CREATE, MEMBER
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.accounts.identity_servers import IdentityServers, StoredInvite
+from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.sessions import Requester
 from palpo.services.accounts.threepids import EMAIL, canonical_email
 from palpo.services.history.drafts import Draft
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.history.room_writer import RoomWriter
-from palpo.services.rooms.member_profiles import ProfileSource, with_profile
+from palpo.services.rooms.member_profiles import with_profile
 from palpo.services.rooms.memberships import Memberships
 
 THIRD_PARTY_INVITE = "m.room.third_party_invite"
@@ -80,7 +81,7 @@ class ThirdPartyInvites:
         heads: RoomHeads,
         writer: RoomWriter,
         memberships: Memberships,
-        profiles: ProfileSource,
+        profiles: Profiles,
         identity_servers: IdentityServers,
         http: HttpClient,
         *,

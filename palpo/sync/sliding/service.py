@@ -8,18 +8,16 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.tokens import parse_stream_token
 from palpo.services.push.unread import Unread
 from palpo.services.reading.client_events import ClientEvents
 from palpo.services.reading.waiting import Waiting
-from palpo.services.server.stream_history import StreamHistory
+from palpo.services.server import Server
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
-from palpo.streams.wakeups import Wakeups
 from palpo.sync.each import each
 from palpo.sync.sections import sections
 from palpo.sync.sliding import assemble
@@ -61,9 +59,7 @@ class SlidingSync:
 
     def __init__(
         self,
-        db: Database,
-        wakeups: Wakeups,
-        history: StreamHistory,
+        server: Server,
         waiting: Waiting,
         connections: Connections,
         lists: UserLists,
@@ -72,9 +68,9 @@ class SlidingSync:
         client_events: ClientEvents,
         unread: Unread,
     ) -> None:
-        self._db = db
-        self._wakeups = wakeups
-        self._history = history
+        self._db = server.db
+        self._wakeups = server.wakeups
+        self._history = server.stream_history
         self._waiting = waiting
         self._connections = connections
         self._lists = lists

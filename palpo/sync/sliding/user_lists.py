@@ -9,8 +9,7 @@ from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
-from palpo.services.history.event_store import EventStore
-from palpo.services.history.room_heads import RoomHeads
+from palpo.services.history import HistoryServices
 from palpo.services.personal.account_data import IGNORED_USERS, TAGS, AccountData
 from palpo.services.personal.invite_permissions import CONFIG as INVITE_CONFIG
 from palpo.services.personal.invite_permissions import LISTS as INVITE_LISTS
@@ -62,8 +61,7 @@ class UserLists:
         self,
         db: Database,
         wakeups: Wakeups,
-        store: EventStore,
-        heads: RoomHeads,
+        history: HistoryServices,
         user_rooms: UserRooms,
         account_data: AccountData,
         invite_permissions: InvitePermissions,
@@ -72,8 +70,8 @@ class UserLists:
     ) -> None:
         self._db = db
         self._wakeups = wakeups
-        self._store = store
-        self._heads = heads
+        self._store = history.events
+        self._heads = history.room_heads
         self._user_rooms = user_rooms
         self._account_data = account_data
         self._invite_permissions = invite_permissions

@@ -24,14 +24,15 @@ async def log_in(server: Homeserver, password: str, status: int = 200) -> Any:
     return await server.client().post("/login", body, status=status)
 
 
-async def test_change_password(server: Homeserver, alice: Client) -> None:
+async def test_change_password(server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     other = await server.login("alice")
     removed: list[tuple[str, list[str]]] = []
 
     async def hook(tx: WriteTransaction, user_id: str, device_ids: Any) -> None:
         removed.append((user_id, list(device_ids)))
 
-    server.services.device_removal.also(hook)
+    removal = server.services.accounts.device_removal
+    monkeypatch.setattr(removal, "_hooks", (*removal._hooks, hook))
     challenge = await alice.post("/account/password", {"new_password": NEW_PASSWORD}, status=401)
     assert challenge["flows"] == [{"stages": ["m.login.password"]}]
     body = {"new_password": NEW_PASSWORD, "auth": auth(session=challenge["session"])}
@@ -61,14 +62,15 @@ async def test_change_password_needs_a_token(server: Homeserver) -> None:
     assert (await server.client().post("/account/password", body, status=401))["errcode"] == "M_MISSING_TOKEN"
 
 
-async def test_deactivate(server: Homeserver, alice: Client) -> None:
+async def test_deactivate(server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     other = await server.login("alice")
     gone: list[tuple[str, bool]] = []
 
     async def hook(user_id: str, erase: bool) -> None:
         gone.append((user_id, erase))
 
-    server.services.accounts.on_deactivation(hook)
+    service = server.services.accounts.accounts
+    monkeypatch.setattr(service, "_hooks", (*service._hooks, hook))
     failed = await alice.post("/account/deactivate", {"auth": auth(password="wrong one")}, status=401)
     assert failed["errcode"] == "M_FORBIDDEN"
     answer = await alice.post("/account/deactivate", {"auth": auth(), "erase": True})
@@ -96,13 +98,13 @@ async def test_a_deactivation_that_was_cut_short(tmp_path: Path) -> None:
         alice, bob = await server.register("alice"), await server.register("bob")
         room_id = await bob.create_room(preset="public_chat")
         await alice.post(f"/join/{room_id}")
-        await server.services.db.write(lambda tx: accounts.deactivate(tx, alice.user_id, erase=False))
+        await server.services.server.db.write(lambda tx: accounts.deactivate(tx, alice.user_id, erase=False))
         member = f"/rooms/{room_id}/state/m.room.member/{alice.user_id}"
         assert (await bob.get(member))["membership"] == "join"
     async with homeserver(tmp_path) as server:
         bob = await server.login("bob")
         async with asyncio.timeout(5):
-            while await server.services.db.read(accounts.unfinished_deactivations):  # noqa: ASYNC110
+            while await server.services.server.db.read(accounts.unfinished_deactivations):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await bob.get(member))["membership"] == "leave"
 
@@ -118,10 +120,10 @@ async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: 
     await alice.post("/account/deactivate", {"auth": auth(), "erase": erase})
     services = server.services
     kept = [
-        await services.db.read(lambda tx: account_data.get(tx, alice.user_id, None, "org.example")),
-        await services.db.read(lambda tx: push_rules.get(tx, alice.user_id)),
-        await services.db.read(lambda tx: key_backups.find(tx, alice.user_id, int(version))),
-        await services.db.read(lambda tx: profiles.get(tx, alice.user_id)),
+        await services.server.db.read(lambda tx: account_data.get(tx, alice.user_id, None, "org.example")),
+        await services.server.db.read(lambda tx: push_rules.get(tx, alice.user_id)),
+        await services.server.db.read(lambda tx: key_backups.find(tx, alice.user_id, int(version))),
+        await services.server.db.read(lambda tx: profiles.get(tx, alice.user_id)),
     ]
     assert [found is None for found in kept] == [erase] * 4
 
@@ -129,19 +131,19 @@ async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: 
 async def test_openid_tokens_of_who_is_locked_or_gone(server: Homeserver, alice: Client) -> None:
     token = (await alice.post(f"/user/{alice.user_id}/openid/request_token"))["access_token"]
     services = server.services
-    assert await services.openid.user_of(token) == alice.user_id
-    await services.accounts.set_locked(alice.user_id, True)
+    assert await services.accounts.openid.user_of(token) == alice.user_id
+    await services.accounts.accounts.set_locked(alice.user_id, True)
     with pytest.raises(UnknownToken):
-        await services.openid.user_of(token)
-    await services.accounts.set_locked(alice.user_id, False)
-    await services.accounts.deactivate(alice.user_id, erase=False)
+        await services.accounts.openid.user_of(token)
+    await services.accounts.accounts.set_locked(alice.user_id, False)
+    await services.accounts.accounts.deactivate(alice.user_id, erase=False)
     with pytest.raises(UnknownToken):
-        await services.openid.user_of(token)
+        await services.accounts.openid.user_of(token)
 
 
 async def test_login_token_of_deactivated(server: Homeserver, alice: Client) -> None:
-    token = await server.services.logins.make_login_token(alice.user_id)
-    await server.services.accounts.deactivate(alice.user_id, erase=False)
+    token = await server.services.accounts.logins.make_login_token(alice.user_id)
+    await server.services.accounts.accounts.deactivate(alice.user_id, erase=False)
     await server.client().post("/login", {"type": "m.login.token", "token": token}, status=403)
 
 
@@ -193,7 +195,7 @@ async def test_no_third_party_identifiers(alice: Client) -> None:
 @pytest.fixture
 async def admin(server: Homeserver) -> Client:
     root = await server.register("root")
-    await server.services.accounts.set_admin(root.user_id, True)
+    await server.services.accounts.accounts.set_admin(root.user_id, True)
     return root
 
 
@@ -224,7 +226,7 @@ async def test_suspend(server: Homeserver, admin: Client, alice: Client) -> None
     path = f"/client/unstable/uk.timedout.msc4323/admin/suspend/{alice.user_id}"
     assert await admin.request("GET", path) == {"suspended": False}
     assert await admin.request("PUT", path, {"suspended": True}) == {"suspended": True}
-    requester = await server.services.sessions.authenticate(alice.token)
+    requester = await server.services.accounts.sessions.authenticate(alice.token)
     assert requester.suspended
     await alice.get("/account/whoami")
 

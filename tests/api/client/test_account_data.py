@@ -17,7 +17,9 @@ def base(client: Client) -> str:
 
 
 async def changed(server: Homeserver, client: Client, after: int) -> list[tuple[str | None, str, bytes]]:
-    return await server.services.account_data.changed(client.user_id, after, server.services.wakeups.position)
+    return await server.services.personal.account_data.changed(
+        client.user_id, after, server.services.server.wakeups.position
+    )
 
 
 @pytest.mark.parametrize("where", ["", f"/rooms/{ROOM}"])
@@ -28,7 +30,7 @@ async def test_put_get_delete(server: Homeserver, alice: Client, where: str) -> 
     await alice.put(path, {"value": "second"})
     assert await alice.get(path) == {"value": "second"}
     room_id = ROOM if where else None
-    seen = server.services.wakeups.position
+    seen = server.services.server.wakeups.position
     assert (room_id, "org.example.x", b'{"value":"second"}') in await changed(server, alice, 0)
     assert await changed(server, alice, seen) == []
     await alice.request("DELETE", f"{DELETION}{path}")
@@ -88,7 +90,7 @@ async def test_settings_go_with_their_device(server: Homeserver, alice: Client) 
 
 
 async def test_ignored_users(server: Homeserver, alice: Client) -> None:
-    service = server.services.account_data
+    service = server.services.personal.account_data
     assert await service.ignored_users(alice.user_id) == frozenset()
     content = {"ignored_users": {"@bob:test.example": {}}}
     await alice.put(f"{base(alice)}/account_data/m.ignored_user_list", content)

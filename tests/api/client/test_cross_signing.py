@@ -31,7 +31,7 @@ async def query(client: Client, user_id: str) -> Any:
 
 async def position(server: Homeserver) -> str:
     """The sync token of now."""
-    return f"s{server.services.wakeups.position}"
+    return f"s{server.services.server.wakeups.position}"
 
 
 async def test_upload_and_query(alice: Client, bob: Client) -> None:
@@ -183,7 +183,7 @@ async def test_signatures_that_fail(alice: Client, bob: Client) -> None:
 
 
 async def test_of_two_first_uploads_at_once_one_is_refused(server: Homeserver, alice: Client) -> None:
-    service = server.services.cross_signing
+    service = server.services.encryption.cross_signing
 
     def keys(name: str) -> dict[str, Any]:
         given = cross_signing_keys(alice.user_id, name)
@@ -201,8 +201,8 @@ async def test_of_two_first_uploads_at_once_one_is_refused(server: Homeserver, a
 
 async def test_a_device_that_takes_the_name_of_a_key_first(server: Homeserver, alice: Client) -> None:
     master = cross_signing_key(alice.user_id, "master", "m")
-    upload = await server.services.cross_signing.check_upload(alice.user_id, {"master": master})
+    upload = await server.services.encryption.cross_signing.check_upload(alice.user_id, {"master": master})
     body = {"type": "m.login.password", "user": "alice", "password": PASSWORD, "device_id": public_key("m")}
     await server.client().post("/login", body)
     with pytest.raises(Forbidden):
-        await server.services.cross_signing.store(upload)
+        await server.services.encryption.cross_signing.store(upload)

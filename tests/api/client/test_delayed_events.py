@@ -46,11 +46,11 @@ async def test_a_message_is_sent_once_its_time_has_come(
         "content": {"n": 1},
     }
     assert await waiting(bob) == []
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     assert len(await waiting(alice)) == 1
     server.clock.advance(1000)
-    await server.services.delayed_events.send_due()
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     assert await waiting(alice) == []
     page = await alice.get(f"/rooms/{room_id}/messages", params={"dir": "b"})
     assert [event["type"] for event in page["chunk"]].count("org.example") == 1
@@ -70,10 +70,10 @@ async def test_actions(server: Homeserver, alice: Client) -> None:
     assert [item["delay_id"] for item in await waiting(alice)] == [ids[1]]
     await alice.get(f"/rooms/{room_id}/state/org.example/send")
     server.clock.advance(500)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     await alice.get(f"/rooms/{room_id}/state/org.example/restart", status=404)
     server.clock.advance(500)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     await alice.get(f"/rooms/{room_id}/state/org.example/restart")
     await alice.get(f"/rooms/{room_id}/state/org.example/cancel", status=404)
     for delay_id, action in zip(ids, ("cancel", "send", "send"), strict=True):
@@ -104,7 +104,7 @@ async def test_what_can_no_longer_be_sent_has_failed(server: Homeserver, alice: 
     await delayed(alice, f"/rooms/{room_id}/state/m.room.topic", 1000, {"topic": "late"})
     await member(server, room_id, bob, "leave")
     server.clock.advance(1000)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     assert await waiting(bob) == []
     failed = await bob.request("GET", f"{ROOT}/{gone['delay_id']}")
     assert failed["error"]["errcode"] == "M_FORBIDDEN"
@@ -127,7 +127,7 @@ async def test_a_restart_loses_none(tmp_path: Path) -> None:
         alice = Client(server.http, alice.user_id, token)
         assert len(await waiting(alice)) == 1
         server.clock.advance(1000)
-        await server.services.delayed_events.send_due()
+        await server.services.rooms.delayed_events.send_due()
         await alice.get(f"/rooms/{room_id}/state/org.example/1")
 
 
@@ -143,7 +143,7 @@ async def test_the_endpoint_that_schedules(server: Homeserver, alice: Client, bo
     await alice.request("PUT", f"{path}/3", {"delay_ms": 1000}, status=400)
     await alice.request("PUT", f"{path}/3", {**body, "delay_ms": -1}, status=400)
     server.clock.advance(1000)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     page = await alice.get(f"/rooms/{room_id}/messages", params={"dir": "b"})
     assert [event["content"] for event in page["chunk"] if event["type"] == "org.example"] == [{"n": 1}] * 2
     assert await alice.get(f"/rooms/{room_id}/state/org.example/k") == {"n": 1}
@@ -210,7 +210,7 @@ async def test_there_is_a_limit_to_how_many_wait(server: Homeserver, alice: Clie
     assert response.json()["errcode"] == "M_LIMIT_EXCEEDED"
     assert response.headers["retry-after"] == "6"
     server.clock.advance(5500)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     await delayed(alice, f"/rooms/{room_id}/send/org.example/more", 1000)
 
 
@@ -219,7 +219,7 @@ async def test_what_falls_due_is_sent_in_the_order_of_the_times(server: Homeserv
     for number, delay in enumerate((3000, 1000, 2000)):
         await delayed(alice, f"/rooms/{room_id}/send/org.example/{number}", delay, {"delay": delay})
     server.clock.advance(10_000)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     page = await alice.get(f"/rooms/{room_id}/messages", params={"dir": "f"})
     sent = [event["content"]["delay"] for event in page["chunk"] if event["type"] == "org.example"]
     assert sent == [1000, 2000, 3000]
@@ -235,7 +235,7 @@ async def test_a_state_event_overwrites_what_others_have_set_meanwhile(
     await delayed(alice, f"/rooms/{room_id}/state/m.room.topic", 1000, {"topic": "alice's"})
     await state(server, room_id, bob, "m.room.topic", {"topic": "bob's"})
     server.clock.advance(1000)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     assert (await alice.get(f"/rooms/{room_id}/state/m.room.topic"))["topic"] == "alice's"
 
 
@@ -246,7 +246,7 @@ async def test_sending_is_charged_to_the_users_budget(tmp_path: Path) -> None:
         room_id = await make_room(server, alice)
         made = [await delayed(alice, f"/rooms/{room_id}/send/org.example/{n}", 900 + n) for n in range(3)]
         server.clock.advance(1000)
-        await server.services.delayed_events.send_due()
+        await server.services.rooms.delayed_events.send_due()
         found = [await alice.request("GET", f"{ROOT}/{item['delay_id']}") for item in made]
         assert "event_id" in found[0]
         assert [item["error"]["errcode"] for item in found[1:]] == ["M_LIMIT_EXCEEDED"] * 2
@@ -283,11 +283,11 @@ async def test_final_ones_are_forgotten_after_a_time_or_when_there_are_many(
         made = await delayed(alice, f"/rooms/{room_id}/send/org.example/{number}", 10)
         ids.append(made["delay_id"])
         server.clock.advance(10)
-        await server.services.delayed_events.send_due()
+        await server.services.rooms.delayed_events.send_due()
     for delay_id, status in zip(ids, (404, 404, 200, 200), strict=True):
         await alice.request("GET", f"{ROOT}/{delay_id}", status=status)
     server.clock.advance(delayed_events.KEEP_MS + 1)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     await alice.request("GET", f"{ROOT}/{ids[3]}", status=404)
 
 
@@ -301,12 +301,12 @@ async def test_nothing_is_sent_for_accounts_that_are_gone_or_locked(
     message = (await delayed(alice, f"/rooms/{room_id}/send/org.example/1", 1000))["delay_id"]
     auth = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "bob"}}
     await bob.post("/account/deactivate", {"auth": {**auth, "password": PASSWORD}})
-    await server.services.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, True))
+    await server.services.server.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, True))
     server.clock.advance(1000)
-    await server.services.delayed_events.send_due()
+    await server.services.rooms.delayed_events.send_due()
     await server.client().request("POST", f"{ROOT}/{join}/send", {}, status=404)
-    await server.services.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, False))
-    failed = await server.services.delayed_events.one(message, alice.user_id)
+    await server.services.server.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, False))
+    failed = await server.services.rooms.delayed_events.one(message, alice.user_id)
     assert failed.error is not None
     assert b"M_USER_LOCKED" in failed.error
     members = await alice.get(f"/rooms/{room_id}/joined_members")

@@ -22,8 +22,8 @@ async def test_list_and_get(server: Homeserver, alice: Client) -> None:
 async def test_last_seen_is_written(server: Homeserver, alice: Client) -> None:
     await alice.get("/devices")
     seen_ts = server.clock.now_ms()
-    await server.services.last_seen.flush()
-    assert server.services.last_seen.of(alice.user_id, alice.device_id) is None
+    await server.services.accounts.last_seen.flush()
+    assert server.services.accounts.last_seen.of(alice.user_id, alice.device_id) is None
     server.clock.advance(5000)
     other = await server.login("alice")
     assert (await other.get(f"/devices/{alice.device_id}"))["last_seen_ts"] == seen_ts

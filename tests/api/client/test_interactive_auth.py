@@ -27,8 +27,9 @@ class Knock:
 
 @pytest.fixture
 def uia(server: Homeserver) -> UserInteractiveAuth:
-    server.services.interactive_auth.add_stage(KNOCK, Knock())
-    return server.services.interactive_auth
+    service = server.services.accounts.interactive_auth
+    service._stages[KNOCK] = Knock()
+    return service
 
 
 async def challenged(uia: UserInteractiveAuth, operation: str, auth: Auth | None) -> dict[str, Any]:

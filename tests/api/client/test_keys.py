@@ -113,16 +113,18 @@ async def test_claims_at_once(alice: Client, bob: Client) -> None:
 async def test_fallback_key(server: Homeserver, alice: Client, bob: Client) -> None:
     fallback = {"signed_curve25519:f": {**one_time_key(alice.user_id, alice.device_id, 7), "fallback": True}}
     await upload(alice, 1, fallback_keys=fallback)
-    counts = await server.services.keys.counts(alice.user_id, alice.device_id)
+    counts = await server.services.encryption.keys.counts(alice.user_id, alice.device_id)
     assert counts.unused_fallback == ["signed_curve25519"]
     assert await claim(bob, alice) == one_time_keys(alice.user_id, alice.device_id, 1)
     assert await claim(bob, alice) == await claim(bob, alice) == fallback
-    counts = await server.services.keys.counts(alice.user_id, alice.device_id)
+    counts = await server.services.encryption.keys.counts(alice.user_id, alice.device_id)
     assert (counts.unused_fallback, counts.one_time_keys) == ([], {"signed_curve25519": 0})
     await upload(alice, fallback_keys=fallback)
-    assert (await server.services.keys.counts(alice.user_id, alice.device_id)).unused_fallback == []
+    assert (
+        await server.services.encryption.keys.counts(alice.user_id, alice.device_id)
+    ).unused_fallback == []
     await upload(alice, fallback_keys={"signed_curve25519:g": fallback["signed_curve25519:f"]})
-    counts = await server.services.keys.counts(alice.user_id, alice.device_id)
+    counts = await server.services.encryption.keys.counts(alice.user_id, alice.device_id)
     assert counts.unused_fallback == ["signed_curve25519"]
 
 
@@ -137,11 +139,11 @@ async def test_removed_device_takes_its_keys(server: Homeserver, alice: Client, 
 
 
 async def test_own_changes(server: Homeserver, alice: Client, bob: Client) -> None:
-    start = f"s{server.services.wakeups.position}"
+    start = f"s{server.services.server.wakeups.position}"
     await upload(alice, 1)
-    middle = f"s{server.services.wakeups.position}"
+    middle = f"s{server.services.server.wakeups.position}"
     await upload(alice, 2)
-    end = f"s{server.services.wakeups.position}"
+    end = f"s{server.services.server.wakeups.position}"
     assert await alice.get(f"/keys/changes?from={start}&to={end}") == {"changed": [alice.user_id], "left": []}
     assert await alice.get(f"/keys/changes?from={middle}&to={end}") == {"changed": [], "left": []}
     assert await bob.get(f"/keys/changes?from={start}&to={end}") == {"changed": [], "left": []}
@@ -176,7 +178,7 @@ async def test_an_upload_that_arrives_after_later_ones(
     assert left == {"one_time_key_counts": {"signed_curve25519": 1}}
     monkeypatch.setattr("palpo.services.encryption.keys.MAX_CLAIMED", 2)
     await upload(alice, 100)
-    known = await server.services.db.read(
+    known = await server.services.server.db.read(
         lambda tx: storage.named_one_time_keys(
             tx, alice.user_id, alice.device_id, [f"signed_curve25519:{number}" for number in range(1, 8)]
         )
@@ -190,7 +192,7 @@ async def test_an_upload_that_arrives_after_later_ones(
 async def test_keys_of_a_device_that_has_just_been_removed(server: Homeserver, alice: Client) -> None:
     keys = device_keys(alice.user_id, "GONE")
     with pytest.raises(UnknownToken):
-        await server.services.keys.upload(
+        await server.services.encryption.keys.upload(
             alice.user_id, "GONE", device_keys=keys, one_time_keys={}, fallback_keys={}
         )
 

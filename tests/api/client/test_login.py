@@ -85,28 +85,28 @@ async def test_same_device_again(server: Homeserver, alice: Client) -> None:
 
 async def test_device_id_of_a_cross_signing_key(server: Homeserver, alice: Client) -> None:
     key = CrossSigningKey(user_id=alice.user_id, usage="master", key_id="ed25519:ABC", json=b"{}")
-    await server.services.db.write(lambda tx: cross_signing.put(tx, key))
+    await server.services.server.db.write(lambda tx: cross_signing.put(tx, key))
     error = await server.client().post("/login", by_password("alice", device_id="ABC"), status=403)
     assert error["errcode"] == "M_FORBIDDEN"
 
 
 async def test_what_happens_between_proof_and_login(server: Homeserver, alice: Client) -> None:
     services = server.services
-    proved = await services.logins.check_password("alice", PASSWORD)
-    await services.accounts.set_password(alice.user_id, "a new password", log_out=True)
+    proved = await services.accounts.logins.check_password("alice", PASSWORD)
+    await services.accounts.accounts.set_password(alice.user_id, "a new password", log_out=True)
     with pytest.raises(Forbidden, match="changed"):
-        await services.logins.log_in(proved, DeviceChoice())
-    proved = await services.logins.check_password("alice", "a new password")
-    await services.accounts.deactivate(alice.user_id, erase=False)
+        await services.accounts.logins.log_in(proved, DeviceChoice())
+    proved = await services.accounts.logins.check_password("alice", "a new password")
+    await services.accounts.accounts.deactivate(alice.user_id, erase=False)
     with pytest.raises(Forbidden, match="deactivated"):
-        await services.logins.log_in(proved, DeviceChoice())
-    assert await services.devices.list(alice.user_id) == []
+        await services.accounts.logins.log_in(proved, DeviceChoice())
+    assert await services.accounts.devices.list(alice.user_id) == []
 
 
 @pytest.mark.parametrize("log_out", [True, False])
 async def test_login_tokens_and_a_new_password(server: Homeserver, alice: Client, log_out: bool) -> None:
-    token = await server.services.logins.make_login_token(alice.user_id)
-    await server.services.accounts.set_password(alice.user_id, "a new password", log_out=log_out)
+    token = await server.services.accounts.logins.make_login_token(alice.user_id)
+    await server.services.accounts.accounts.set_password(alice.user_id, "a new password", log_out=log_out)
     body = {"type": "m.login.token", "token": token}
     await server.client().post("/login", body, status=403 if log_out else 200)
 
@@ -137,7 +137,7 @@ async def test_many_attempts_at_once_are_too_many(tmp_path: Path) -> None:
     limits = {"enabled": True, "login": {"per_second": 0.001, "burst": 3}}
     async with homeserver(tmp_path, rate_limits=limits) as server:
         alice = await server.register("alice")
-        check = server.services.logins.check_password
+        check = server.services.accounts.logins.check_password
         for _ in range(5):
             await check("alice", PASSWORD)
         guesses = await asyncio.gather(*(check("alice", "wrong") for _ in range(20)), return_exceptions=True)
@@ -208,7 +208,7 @@ async def test_login_token(server: Homeserver, alice: Client) -> None:
 
 
 async def test_login_token_expires(server: Homeserver, alice: Client) -> None:
-    token = await server.services.logins.make_login_token(alice.user_id)
+    token = await server.services.accounts.logins.make_login_token(alice.user_id)
     server.clock.advance(120_000)
     await server.client().post("/login", {"type": "m.login.token", "token": token}, status=403)
 
@@ -216,15 +216,15 @@ async def test_login_token_expires(server: Homeserver, alice: Client) -> None:
 async def test_hash_follows_the_configuration(tmp_path: Path) -> None:
     async with homeserver(tmp_path) as server:
         alice = await server.register("alice")
-        before = await server.services.accounts.find(alice.user_id)
+        before = await server.services.accounts.accounts.find(alice.user_id)
     async with homeserver(tmp_path, password={"time_cost": 2}) as server:
         await server.login("alice")
-        after = await server.services.accounts.find(alice.user_id)
+        after = await server.services.accounts.accounts.find(alice.user_id)
         assert before is not None
         assert after is not None
         assert before.password_hash != after.password_hash
         await server.login("alice")
-        assert await server.services.accounts.find(alice.user_id) == after
+        assert await server.services.accounts.accounts.find(alice.user_id) == after
 
 
 async def test_well_known_in_login(tmp_path: Path) -> None:

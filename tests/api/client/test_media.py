@@ -244,7 +244,7 @@ async def test_a_uri_that_expires_while_its_content_comes(server: Homeserver, al
     async def slow() -> AsyncIterator[bytes]:
         yield PNG[:10]
         server.clock.advance(24 * 3_600_000)
-        await server.services.media_cleanup.sweep()
+        await server.services.media.media_cleanup.sweep()
         yield PNG[10:]
 
     error = await alice.request("PUT", f"/media/v3/upload/{uri}", content=slow(), status=404)
@@ -287,13 +287,13 @@ async def test_frozen_endpoints(tmp_path: Path) -> None:
 async def test_quarantine(server: Homeserver, alice: Client) -> None:
     uri = await upload(alice)
     media_id = uri.split("/")[1]
-    await server.services.media.set_quarantined("test.example", media_id, True)
+    await server.services.media.media.set_quarantined("test.example", media_id, True)
     await alice.request("GET", f"/client/v1/media/download/{uri}", status=404)
     await alice.request("GET", f"/client/v1/media/thumbnail/{uri}?width=9&height=9", status=404)
-    await server.services.media.set_quarantined("test.example", media_id, False)
+    await server.services.media.media.set_quarantined("test.example", media_id, False)
     await raw(alice, f"/client/v1/media/download/{uri}")
     with pytest.raises(NotFound):
-        await server.services.media.set_quarantined("test.example", "nothing", True)
+        await server.services.media.media.set_quarantined("test.example", "nothing", True)
 
 
 @pytest.mark.parametrize(
@@ -346,10 +346,10 @@ async def test_animated_thumbnails(alice: Client) -> None:
 async def test_a_thumbnail_is_made_once(server: Homeserver, alice: Client) -> None:
     path = f"/client/v1/media/thumbnail/{await upload(alice, image(800, 400))}?width=96&height=96"
     first, second = await asyncio.gather(raw(alice, path), raw(alice, path))
-    await server.services.images.close()
+    await server.services.media.images.close()
     third = await raw(alice, path)
     assert first.content == second.content == third.content
-    assert server.services.images._idle == []
+    assert server.services.media.images._idle == []
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ async def test_media_of_other_servers(tmp_path: Path, monkeypatch: pytest.Monkey
     async with homeserver(tmp_path, media={"max_upload_bytes": 1000}) as server:
         alice = await server.register("alice")
         other = OtherServer()
-        monkeypatch.setattr(server.services.media, "_remote", other)
+        monkeypatch.setattr(server.services.media.media, "_remote", other)
         path = "/client/v1/media/download/other.example/abc"
         await alice.request("GET", f"{path}?allow_remote=false", status=404)
         first, second = await asyncio.gather(raw(alice, path), raw(alice, path))

@@ -13,8 +13,8 @@ from tests.support.homeserver import Client, Homeserver
 
 async def member(server: Homeserver, room_id: str, user: Client) -> dict[str, Any] | None:
     """The content of a user's membership."""
-    head = await server.services.room_heads.get(room_id)
-    found = await server.services.events.state_event(head.state_root, "m.room.member", user.user_id)
+    head = await server.services.history.room_heads.get(room_id)
+    found = await server.services.history.events.state_event(head.state_root, "m.room.member", user.user_id)
     return found.event.content if found else None
 
 
@@ -38,9 +38,9 @@ async def test_join_by_id_and_by_alias(server: Homeserver, alice: Client, bob: C
 async def test_joining_again_writes_nothing(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await alice.create_room(preset="public_chat")
     await asyncio.gather(*(bob.post(f"/join/{room_id}") for _ in range(4)))
-    head = await server.services.room_heads.get(room_id)
+    head = await server.services.history.room_heads.get(room_id)
     await bob.post(f"/join/{room_id}", {"foo": "bar"})
-    again = await server.services.room_heads.get(room_id)
+    again = await server.services.history.room_heads.get(room_id)
     assert again.row.depth == head.row.depth == 7
 
 
@@ -191,7 +191,7 @@ async def test_restricted_join(server: Homeserver, alice: Client, bob: Client) -
     content = await member(server, room_id, bob)
     assert content is not None
     assert content["join_authorised_via_users_server"] == alice.user_id
-    await server.services.memberships.refresh_profile(bob.user_id, "displayname")
+    await server.services.rooms.memberships.refresh_profile(bob.user_id, "displayname")
     await bob.post(f"/rooms/{room_id}/leave")
     await alice.post(f"/rooms/{room_id}/leave")
     refused = await bob.post(f"/join/{room_id}", status=403)
@@ -259,7 +259,7 @@ async def test_guests_go_even_if_the_server_was_stopped_before(server: Homeserve
     await guest.post(f"/join/{room_id}")
     content = {"guest_access": "forbidden"}
     draft = Draft(type="m.room.guest_access", sender=alice.user_id, state_key="", content=content)
-    await server.services.room_writer.send(room_id, draft)
+    await server.services.history.room_writer.send(room_id, draft)
     assert await membership(server, room_id, guest) == "join"
     await alice.put(f"/rooms/{room_id}/state/m.room.guest_access", content)
     assert await membership(server, room_id, guest) == "leave"

@@ -27,7 +27,7 @@ def status(client: Client) -> str:
 
 async def told(server: Homeserver, client: Client, after: int) -> list[tuple[str, str]]:
     services = server.services
-    rows = await services.presence.changed(client.user_id, after, services.wakeups.position)
+    rows = await services.personal.presence.changed(client.user_id, after, services.server.wakeups.position)
     return [(row.user_id, row.presence) for row in rows]
 
 
@@ -59,19 +59,19 @@ async def test_refused(alice: Client, bob: Client) -> None:
 async def test_those_who_share_a_room_are_told(server: Homeserver, alice: Client, bob: Client) -> None:
     carol = await server.register("carol")
     await room_of_two(alice, bob)
-    before = server.services.wakeups.position
-    await server.services.presence.touch(alice.user_id, alice.device_id, "unavailable")
+    before = server.services.server.wakeups.position
+    await server.services.personal.presence.touch(alice.user_id, alice.device_id, "unavailable")
     assert await told(server, bob, before) == [(alice.user_id, "unavailable")]
     assert await told(server, alice, before) == [(alice.user_id, "unavailable")]
     assert await told(server, carol, before) == []
     assert (alice.user_id, "unavailable") in await told(server, bob, 0)
-    seen = server.services.wakeups.position
-    await server.services.presence.touch(alice.user_id, alice.device_id, "unavailable")
-    assert server.services.wakeups.position == seen
+    seen = server.services.server.wakeups.position
+    await server.services.personal.presence.touch(alice.user_id, alice.device_id, "unavailable")
+    assert server.services.server.wakeups.position == seen
 
 
 async def test_time_makes_idle_then_offline(server: Homeserver, alice: Client) -> None:
-    presence = server.services.presence
+    presence = server.services.personal.presence
     await presence.touch(alice.user_id, alice.device_id, None, 10 * MINUTE)
     assert (await alice.get(status(alice)))["presence"] == "online"
     server.clock.advance(6 * MINUTE)
@@ -87,7 +87,7 @@ async def test_time_makes_idle_then_offline(server: Homeserver, alice: Client) -
 
 @pytest.mark.parametrize("path", ["send/org.example/1", "state/org.example"])
 async def test_who_sends_is_there(server: Homeserver, alice: Client, path: str) -> None:
-    presence = server.services.presence
+    presence = server.services.personal.presence
     room_id = await alice.create_room()
     await presence.touch(alice.user_id, alice.device_id, None, 10 * MINUTE)
     server.clock.advance(6 * MINUTE)
@@ -100,7 +100,7 @@ async def test_who_sends_is_there(server: Homeserver, alice: Client, path: str) 
 
 async def test_the_most_present_device_counts(server: Homeserver, alice: Client) -> None:
     second = await server.login("alice")
-    presence = server.services.presence
+    presence = server.services.personal.presence
     await presence.touch(alice.user_id, alice.device_id, "online")
     await presence.touch(alice.user_id, second.device_id, "unavailable")
     await presence.touch(alice.user_id, second.device_id, "offline")
@@ -108,7 +108,7 @@ async def test_the_most_present_device_counts(server: Homeserver, alice: Client)
 
 
 async def test_who_is_offline_is_forgotten(server: Homeserver, alice: Client, bob: Client) -> None:
-    presence = server.services.presence
+    presence = server.services.personal.presence
     await room_of_two(alice, bob)
     await presence.set(alice.user_id, alice.device_id, "online", "here")
     await presence.touch(bob.user_id, bob.device_id, None, MINUTE)
@@ -125,9 +125,9 @@ async def test_who_is_offline_is_forgotten(server: Homeserver, alice: Client, bo
     assert (await bob.get(status(alice)))["status_msg"] == "away"
     presence.note_active(bob.user_id, bob.device_id)
     assert presence._users == {}
-    before = server.services.wakeups.position
+    before = server.services.server.wakeups.position
     await presence.touch(alice.user_id, alice.device_id, "online")
-    [row] = await presence.changed(bob.user_id, before, server.services.wakeups.position)
+    [row] = await presence.changed(bob.user_id, before, server.services.server.wakeups.position)
     assert (row.presence, row.status_msg) == ("online", "away")
 
 
@@ -135,7 +135,7 @@ async def test_a_look_at_many_lets_others_have_their_turn(
     server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("palpo.services.personal.presence.Turns", partial(Turns, held_s=0))
-    presence = server.services.presence
+    presence = server.services.personal.presence
     for number in range(50):
         await presence.touch(f"@u{number}:test.example", "D", "online")
     _, turns = await with_turns(presence.look())
@@ -150,7 +150,7 @@ async def test_switched_off(tmp_path: Path) -> None:
 
 
 async def test_events_have_the_specs_form(server: Homeserver, alice: Client) -> None:
-    presence = server.services.presence
+    presence = server.services.personal.presence
     await presence.set(alice.user_id, alice.device_id, "online", "here")
     [row] = await presence.of([alice.user_id])
     assert orjson.loads(presence.event(row)) == {
@@ -168,12 +168,12 @@ async def test_events_have_the_specs_form(server: Homeserver, alice: Client) -> 
 
 async def test_a_new_profile_is_told(server: Homeserver, alice: Client, bob: Client) -> None:
     await room_of_two(alice, bob)
-    presence = server.services.presence
+    presence = server.services.personal.presence
     await presence.touch(alice.user_id, alice.device_id, "unavailable")
-    before = server.services.wakeups.position
+    before = server.services.server.wakeups.position
     await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": "Alice C."})
     await alice.put(f"/profile/{alice.user_id}/avatar_url", {"avatar_url": "mxc://test.example/a"})
-    rows = await presence.changed(bob.user_id, before, server.services.wakeups.position)
+    rows = await presence.changed(bob.user_id, before, server.services.server.wakeups.position)
     [content] = [orjson.loads(presence.event(row))["content"] for row in rows]
     assert content == {
         "presence": "unavailable",
@@ -190,9 +190,9 @@ async def test_more_changes_than_are_gone_through(
     server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("palpo.services.personal.presence.MAX_CHANGES", 2)
-    presence = server.services.presence
+    presence = server.services.personal.presence
     await room_of_two(alice, bob)
-    before = server.services.wakeups.position
+    before = server.services.server.wakeups.position
     for name in ("carol", "dave"):
         stranger = await server.register(name)
         await presence.touch(stranger.user_id, stranger.device_id, "online")

@@ -110,7 +110,7 @@ async def test_a_repeated_request_tells_what_the_first_did_not(server: Homeserve
     room_id = await alice.create_room()
     # As if the server had been killed between the profile and the rooms.
     body = b'{"displayname":"New name"}'
-    await server.services.db.write(lambda tx: storage.put(tx, alice.user_id, body, 1))
+    await server.services.server.db.write(lambda tx: storage.put(tx, alice.user_id, body, 1))
     await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": "New name"})
     member = await alice.get(f"/rooms/{room_id}/state/m.room.member/{alice.user_id}")
     assert member["displayname"] == "New name"

@@ -71,11 +71,11 @@ async def test_default_rules_are_changed_but_not_deleted(tmp_path: Path) -> None
 
 async def test_changes_are_account_data(server: Homeserver, alice: Client) -> None:
     await alice.create_room()
-    position = server.services.wakeups.position
-    changed = server.services.account_data.changed
+    position = server.services.server.wakeups.position
+    changed = server.services.personal.account_data.changed
     assert await changed(alice.user_id, position, position) == []
     await alice.put(f"{RULES}/room/!foo:example.com", {"actions": ["notify"]})
-    upto = server.services.wakeups.position
+    upto = server.services.server.wakeups.position
     [(room_id, type_, content)] = await changed(alice.user_id, position, upto)
     assert (room_id, type_) == (None, "m.push_rules")
     assert b"!foo:example.com" in content

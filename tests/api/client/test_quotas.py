@@ -261,7 +261,7 @@ async def test_the_oldest_thumbnails_make_room(tmp_path: Path) -> None:
         assert sum(sizes[:3]) > 8_000
         kept = [path.stat().st_size for path in (tmp_path / "media").rglob("*") if path.is_file()]
         assert sum(kept) - len(stream.getvalue()) == await used(server, Kind.THUMBNAIL_BYTES)
-        await server.services.media_cleanup.delete(*uri.split("/"))
+        await server.services.media.media_cleanup.delete(*uri.split("/"))
         assert await used(server, Kind.THUMBNAIL_BYTES) == 0
 
 
@@ -306,7 +306,7 @@ async def test_media_that_administrators_delete_make_room(tmp_path: Path) -> Non
         alice = await server.register("alice")
         uri = (await upload(alice, 1))["content_uri"].removeprefix("mxc://")
         assert "errcode" in await upload(alice, 2)
-        await server.services.media_cleanup.delete(*uri.split("/"))
+        await server.services.media.media_cleanup.delete(*uri.split("/"))
         assert "errcode" not in await upload(alice, 2)
 
 
@@ -378,7 +378,7 @@ async def test_who_erases_their_account_makes_room(tmp_path: Path) -> None:
         await new_backup(alice)
         await put_key(alice, 1)
         assert [await used(server, kind) for kind in kinds] == [1, 100, 1, 100]
-        await server.services.accounts.deactivate(alice.user_id, erase=True)
+        await server.services.accounts.accounts.deactivate(alice.user_id, erase=True)
         assert [await used(server, kind) for kind in kinds] == [0, 0, 0, 0]
 
 
@@ -387,8 +387,8 @@ async def test_deletions_are_not_remembered_for_ever(server: Homeserver, alice: 
     kept = 20
 
     async def rows() -> int:
-        position = server.services.wakeups.position
-        return len(await server.services.account_data.changed(alice.user_id, 1, position))
+        position = server.services.server.wakeups.position
+        return len(await server.services.personal.account_data.changed(alice.user_id, 1, position))
 
     for number in range(30):
         await put_data(alice, number)
@@ -396,5 +396,5 @@ async def test_deletions_are_not_remembered_for_ever(server: Homeserver, alice: 
     from palpo.storage import account_data as storage
 
     before = await rows()
-    await server.services.db.write(lambda tx: storage.forget_deleted(tx, alice.user_id, keep=kept))
+    await server.services.server.db.write(lambda tx: storage.forget_deleted(tx, alice.user_id, keep=kept))
     assert before - await rows() == 30 - kept

@@ -31,20 +31,22 @@ async def read(
 
 async def shown(server: Homeserver, client: Client, room_id: str, after: int = 0) -> dict[str, Any]:
     services = server.services
-    events = await services.receipts.changed(client.user_id, [room_id], after, services.wakeups.position)
+    events = await services.personal.receipts.changed(
+        client.user_id, [room_id], after, services.server.wakeups.position
+    )
     return dict(orjson.loads(events[room_id])["content"]) if room_id in events else {}
 
 
 async def unread(server: Homeserver, client: Client, room_id: str) -> UnreadCounts:
     services = server.services
-    return await services.unread.counts(client.user_id, room_id, services.wakeups.position)
+    return await services.push.unread.counts(client.user_id, room_id, services.server.wakeups.position)
 
 
 async def test_receipts_go_forward_only(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await room_of_two(alice, bob)
     first, second = await alice.send(room_id, "one"), await alice.send(room_id, "two")
     await read(bob, room_id, second)
-    before = server.services.wakeups.position
+    before = server.services.server.wakeups.position
     await read(bob, room_id, first)
     now = server.clock.now_ms()
     assert await shown(server, alice, room_id) == {second: {"m.read": {bob.user_id: {"ts": now}}}}

@@ -49,7 +49,7 @@ async def valid(client: Client, token: str) -> bool:
 async def test_a_token_makes_so_many_accounts(closed: Homeserver) -> None:
     client = closed.client()
     await client.post("/register", {"username": "x", "password": PASSWORD}, status=403)
-    await closed.services.registration_tokens.create("once", uses_allowed=1)
+    await closed.services.accounts.registration_tokens.create("once", uses_allowed=1)
     assert await valid(client, "once")
     first, second = await begin(client, "first"), await begin(client, "second")
     assert first["flows"] == [{"stages": [TOKEN, DUMMY]}]
@@ -62,13 +62,13 @@ async def test_a_token_makes_so_many_accounts(closed: Homeserver) -> None:
     assert again["completed"] == [TOKEN]
     await attempt(client, "first", first["session"], DUMMY, status=200)
     assert not await valid(client, "once")
-    tokens = await closed.services.registration_tokens.all()
+    tokens = await closed.services.accounts.registration_tokens.all()
     assert [(item.token, item.completed) for item in tokens] == [("once", 1)]
 
 
 async def test_a_use_that_comes_to_nothing_is_given_back(closed: Homeserver) -> None:
     client = closed.client()
-    await closed.services.registration_tokens.create("once", uses_allowed=1)
+    await closed.services.accounts.registration_tokens.create("once", uses_allowed=1)
     first = await begin(client, "first")
     await attempt(client, "first", first["session"], TOKEN, token="once")
     closed.clock.advance(21 * 60 * 1000)
@@ -78,7 +78,7 @@ async def test_a_use_that_comes_to_nothing_is_given_back(closed: Homeserver) -> 
 
 
 async def test_tokens_expire_and_are_revoked(closed: Homeserver) -> None:
-    tokens, client = closed.services.registration_tokens, closed.client()
+    tokens, client = closed.services.accounts.registration_tokens, closed.client()
     made = await tokens.create(valid_ms=DAY_MS)
     kept = await tokens.create("kept")
     closed.clock.advance(DAY_MS)

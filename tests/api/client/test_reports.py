@@ -17,7 +17,7 @@ async def test_reports(server: Homeserver, alice: Client, bob: Client) -> None:
     await bob.post(f"/rooms/{room_id}/report", {"reason": "a\0b"})
     await bob.post(f"/users/{alice.user_id}/report", {"reason": ""})
     await bob.post("/users/@anybody:elsewhere.example/report", {"reason": "x" * 20_000})
-    stored = await server.services.db.read(lambda tx: reports.newest(tx, before=2**62, limit=10))
+    stored = await server.services.server.db.read(lambda tx: reports.newest(tx, before=2**62, limit=10))
     assert [(item.user_id, item.room_id, item.event_id, item.reason[:3], item.score) for item in stored] == [
         ("@anybody:elsewhere.example", None, None, "xxx", None),
         (alice.user_id, None, None, "", None),
@@ -26,9 +26,9 @@ async def test_reports(server: Homeserver, alice: Client, bob: Client) -> None:
     ]
     assert {item.reporter for item in stored} == {bob.user_id}
     assert len(stored[0].reason) == 10_000
-    assert await server.services.db.read(reports.count) == 4
-    assert await server.services.db.write(lambda tx: reports.delete_one(tx, stored[0].position))
-    assert await server.services.db.read(lambda tx: reports.get(tx, stored[0].position)) is None
+    assert await server.services.server.db.read(reports.count) == 4
+    assert await server.services.server.db.write(lambda tx: reports.delete_one(tx, stored[0].position))
+    assert await server.services.server.db.read(lambda tx: reports.get(tx, stored[0].position)) is None
 
 
 async def test_refused(alice: Client) -> None:

@@ -13,15 +13,15 @@ from tests.support.homeserver import Client, Homeserver
 
 async def history(server: Homeserver, room_id: str) -> list[Any]:
     """The room's events, oldest first."""
-    ids = await server.services.db.read(
+    ids = await server.services.server.db.read(
         lambda tx: events_storage.latest_ids(tx, room_id, after=0, upto=10**9, limit=100)
     )
-    return [item.event for item in reversed(await server.services.events.get_list(ids))]
+    return [item.event for item in reversed(await server.services.history.events.get_list(ids))]
 
 
 async def content(server: Homeserver, room_id: str, type_: str, key: str = "") -> dict[str, Any] | None:
-    head = await server.services.room_heads.get(room_id)
-    found = await server.services.events.state_event(head.state_root, type_, key)
+    head = await server.services.history.room_heads.get(room_id)
+    found = await server.services.history.events.state_event(head.state_root, type_, key)
     return found.event.content if found else None
 
 

@@ -72,7 +72,7 @@ async def test_messages_do_not_have_the_list_read_again(
 
     rooms = [await alice.create_room(visibility="public", name=str(number)) for number in range(3)]
     await alice.create_room()
-    directory = server.services.room_directory
+    directory = server.services.rooms.room_directory
     await directory.page(DirectoryQuery())
     monkeypatch.setattr(SqliteTransaction, "_run", counting)
     costs = []
@@ -126,7 +126,7 @@ async def test_other_servers(alice: Client) -> None:
 
 async def test_networks_are_lists_of_their_own(server: Homeserver, alice: Client) -> None:
     room_id = await alice.create_room(name="Bridged")
-    await server.services.room_directory.set_listed_for_network("irc", room_id, listed=True)
+    await server.services.rooms.room_directory.set_listed_for_network("irc", room_id, listed=True)
     assert await names(alice) == []
     assert await names(alice, {"third_party_instance_id": "irc"}) == ["Bridged"]
     assert await names(alice, {"include_all_networks": True}) == ["Bridged"]

@@ -63,7 +63,7 @@ async def test_who_left_sees_the_state_as_it_was(server: Homeserver, alice: Clie
     chunk = (await bob.get(f"/rooms/{room_id}/members"))["chunk"]
     shown = {(item["state_key"], item["content"]["membership"]) for item in chunk}
     assert shown == {(alice.user_id, "join"), (bob.user_id, "leave")}
-    now = server.services.wakeups.position
+    now = server.services.server.wakeups.position
     later = (await bob.get(f"/rooms/{room_id}/members?at=s{now}"))["chunk"]
     assert {item["state_key"] for item in later} == {alice.user_id, bob.user_id}
     await alice.post(f"/rooms/{room_id}/ban", {"user_id": bob.user_id})
@@ -75,7 +75,7 @@ async def test_who_left_sees_the_state_as_it_was(server: Homeserver, alice: Clie
 
 async def test_members(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await alice.create_room(preset="public_chat")
-    before = server.services.wakeups.position
+    before = server.services.server.wakeups.position
     await bob.post(f"/join/{room_id}")
     carol = await server.register("carol")
     await carol.post(f"/join/{room_id}")

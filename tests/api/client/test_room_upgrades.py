@@ -153,7 +153,7 @@ async def test_more_bans_than_are_written_at_once(server: Homeserver, alice: Cli
         Draft(type="m.room.member", sender=alice.user_id, state_key=user_id, content=content)
         for user_id in banned
     ]
-    await server.services.room_writer.send_all(room_id, drafts)
+    await server.services.history.room_writer.send_all(room_id, drafts)
     new_id = await upgrade(bob, room_id, "11")
     members = await bob.get(f"/rooms/{new_id}/members?membership=ban")
     assert {event["state_key"] for event in members["chunk"]} == set(banned)
@@ -228,8 +228,8 @@ async def test_an_upgrade_that_another_process_overtakes(server: Homeserver, ali
     room_id = await alice.create_room(
         room_version="11", preset="public_chat", visibility="public", room_alias_name="moving"
     )
-    upgrades = server.services.room_upgrades
-    before = await server.services.room_heads.get(room_id)
+    upgrades = server.services.rooms.room_upgrades
+    before = await server.services.history.room_heads.get(room_id)
     first = await upgrade(alice, room_id, "12")
     assert await upgrades._replace(before, room_version("12"), alice.user_id, []) == first
     assert await where(alice, room_id) == (first, first, [first])
@@ -240,8 +240,8 @@ async def test_an_upgrade_that_was_cut_short_is_finished(server: Homeserver, ali
     room_id = await alice.create_room(
         room_version="11", preset="public_chat", visibility="public", room_alias_name="moving"
     )
-    head = await server.services.room_heads.get(room_id)
-    new_id = await server.services.room_upgrades._replace(head, room_version("12"), alice.user_id, [])
+    head = await server.services.history.room_heads.get(room_id)
+    new_id = await server.services.rooms.room_upgrades._replace(head, room_version("12"), alice.user_id, [])
     assert (await where(alice, room_id))[1:] == (room_id, [room_id])
     assert await upgrade(alice, room_id, "12") == new_id
     assert await where(alice, room_id) == (new_id, new_id, [new_id])

@@ -245,11 +245,11 @@ async def test_an_address_that_is_taken_meanwhile_makes_no_account(
 ) -> None:
     credentials = await validated(alice, box, "/register")
     services = server.services
-    address = await services.threepids.validated(credentials["sid"], credentials["client_secret"])
-    await services.threepids.add(alice.user_id, address)
+    address = await services.accounts.threepids.validated(credentials["sid"], credentials["client_secret"])
+    await services.accounts.threepids.add(alice.user_id, address)
     proof = Proof(uia_session="session", address=address)
     with pytest.raises(BadRequest, match="in use"):
-        await services.registration.register("bob", PASSWORD, DeviceChoice(), proof=proof)
+        await services.accounts.registration.register("bob", PASSWORD, DeviceChoice(), proof=proof)
     await server.register("bob")
 
 

@@ -103,7 +103,7 @@ async def test_paging_between_tokens(server: Homeserver, alice: Client) -> None:
     await alice.send(room_id, "0")
     path = f"/rooms/{room_id}/messages"
     start = (await alice.get(path, params={"dir": "b", "limit": 1}))["start"]
-    stream = f"s{server.services.wakeups.position}"
+    stream = f"s{server.services.server.wakeups.position}"
     for number in range(1, 4):
         await alice.send(room_id, str(number))
     end = (await alice.get(path, params={"dir": "b", "limit": 1}))["end"]

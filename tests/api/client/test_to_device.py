@@ -23,8 +23,8 @@ async def pending(
     server: Homeserver, client: Client, since: int = 0, limit: int = 100
 ) -> tuple[list[Any], int]:
     """What a sync would be given."""
-    upto = server.services.wakeups.position
-    found = await server.services.to_device.pending(
+    upto = server.services.server.wakeups.position
+    found = await server.services.encryption.to_device.pending(
         client.user_id, client.device_id, since, upto, limit=limit
     )
     return [json.loads(bytes(event)) for event in found.events], found.position
@@ -32,7 +32,7 @@ async def pending(
 
 async def test_send(server: Homeserver, alice: Client, bob: Client) -> None:
     other = await server.login("bob")
-    assert await pending(server, bob) == ([], server.services.wakeups.position)
+    assert await pending(server, bob) == ([], server.services.server.wakeups.position)
     await send(alice, bob.user_id, bob.device_id)
     event = {"type": "m.test", "sender": alice.user_id, "content": CONTENT}
     assert (await pending(server, bob))[0] == [event]
@@ -59,7 +59,7 @@ async def test_all_devices(server: Homeserver, alice: Client, bob: Client) -> No
 
 
 async def test_unknown_receivers(server: Homeserver, alice: Client, bob: Client) -> None:
-    before = server.services.wakeups.position
+    before = server.services.server.wakeups.position
     for number, (user_id, device_id) in enumerate(
         [
             (bob.user_id, "UNKNOWN"),
@@ -72,7 +72,7 @@ async def test_unknown_receivers(server: Homeserver, alice: Client, bob: Client)
         ]
     ):
         await send(alice, user_id, device_id, str(number))
-    assert server.services.wakeups.position == before
+    assert server.services.server.wakeups.position == before
 
 
 async def test_bad_requests(alice: Client) -> None:
@@ -92,11 +92,11 @@ async def test_delivery(server: Homeserver, alice: Client, bob: Client) -> None:
     assert [event["content"]["n"] for event in events] == [0, 1, 2]
     again, _ = await pending(server, bob, limit=3)
     assert again == events
-    to_device = server.services.to_device
+    to_device = server.services.encryption.to_device
     await to_device.delete_up_to(bob.user_id, bob.device_id, position)
     events, end = await pending(server, bob, position, limit=3)
     assert [event["content"]["n"] for event in events] == [3, 4]
-    assert end == server.services.wakeups.position
+    assert end == server.services.server.wakeups.position
     assert len((await pending(server, bob))[0]) == 2
     await to_device.delete_up_to(bob.user_id, bob.device_id, end)
     assert (await pending(server, bob))[0] == []
@@ -105,7 +105,7 @@ async def test_delivery(server: Homeserver, alice: Client, bob: Client) -> None:
 
 
 async def test_acknowledging_the_future(server: Homeserver, alice: Client, bob: Client) -> None:
-    await server.services.to_device.delete_up_to(bob.user_id, bob.device_id, 10**15)
+    await server.services.encryption.to_device.delete_up_to(bob.user_id, bob.device_id, 10**15)
     await send(alice, bob.user_id, bob.device_id)
     assert len((await pending(server, bob))[0]) == 1
 
@@ -119,9 +119,9 @@ async def test_removed_device_takes_its_queue(server: Homeserver, alice: Client,
 
 
 async def test_sending_wakes_the_receiver(server: Homeserver, alice: Client, bob: Client) -> None:
-    position = server.services.wakeups.position
+    position = server.services.server.wakeups.position
     await send(alice, bob.user_id, bob.device_id)
-    topics = server.services.wakeups.changed_since(position)
+    topics = server.services.server.wakeups.changed_since(position)
     assert topics is not None
     assert f"user:{bob.user_id}" in topics
 

@@ -21,7 +21,7 @@ async def room_of_two(alice: Client, bob: Client) -> str:
 
 async def test_time_runs_out(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await room_of_two(alice, bob)
-    service, wakeups = server.services.typing, server.services.wakeups
+    service, wakeups = server.services.personal.typing, server.services.server.wakeups
     path = f"/rooms/{room_id}/typing/{alice.user_id}"
     start = wakeups.position
     await alice.put(path, {"typing": False})
@@ -46,7 +46,7 @@ async def test_it_is_stopped(server: Homeserver, alice: Client, bob: Client) -> 
     room_id = await room_of_two(alice, bob)
     await typing(alice, room_id, timeout=10**15)
     await typing(alice, room_id, False)
-    assert await server.services.typing.current([room_id]) == {}
+    assert await server.services.personal.typing.current([room_id]) == {}
 
 
 async def test_refused(server: Homeserver, alice: Client, bob: Client) -> None:
@@ -60,31 +60,31 @@ async def test_going_on_is_no_news(server: Homeserver, alice: Client, bob: Clien
     room_id = await room_of_two(alice, bob)
     await typing(bob, room_id, timeout=20_000)
     topics: set[str] = set()
-    server.services.wakeups.subscribe(lambda commit: topics.update(commit.topics))
+    server.services.server.wakeups.subscribe(lambda commit: topics.update(commit.topics))
     server.clock.advance(15_000)
     await typing(bob, room_id, timeout=20_000)
     assert not topics
     server.clock.advance(15_000)
-    assert await server.services.typing.current([room_id]) == {room_id: [bob.user_id]}
+    assert await server.services.personal.typing.current([room_id]) == {room_id: [bob.user_id]}
     await typing(bob, room_id, False)
     assert f"typing:{room_id}" in topics
-    assert await server.services.typing.current([room_id]) == {}
+    assert await server.services.personal.typing.current([room_id]) == {}
 
 
 async def test_who_has_left_is_not_typing(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await room_of_two(alice, bob)
     await typing(bob, room_id)
     await bob.post(f"/rooms/{room_id}/leave")
-    assert await server.services.typing.current([room_id]) == {}
+    assert await server.services.personal.typing.current([room_id]) == {}
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 2**70])
 async def test_odd_timeouts(server: Homeserver, alice: Client, timeout: int) -> None:
     room_id = await alice.create_room()
     await typing(alice, room_id, timeout=timeout)
-    assert bool(await server.services.typing.current([room_id])) == (timeout > 0)
+    assert bool(await server.services.personal.typing.current([room_id])) == (timeout > 0)
     server.clock.advance(120_000)
-    assert await server.services.typing.current([room_id]) == {}
+    assert await server.services.personal.typing.current([room_id]) == {}
 
 
 async def test_rooms_where_nobody_types_are_not_read(
@@ -92,11 +92,11 @@ async def test_rooms_where_nobody_types_are_not_read(
 ) -> None:
     quiet, busy = await room_of_two(alice, bob), await room_of_two(alice, bob)
     await typing(bob, busy)
-    service, wakeups = server.services.typing, server.services.wakeups
+    service, wakeups = server.services.personal.typing, server.services.server.wakeups
     shown = {busy: [bob.user_id]}
     assert await service.current([quiet, busy]) == shown
     # Of what another process has done only "anything" may be heard.
-    await server.services.db.write(
+    await server.services.server.db.write(
         lambda tx: storage.put(tx, quiet, alice.user_id, typing=True, expires_ts=10**14, position=10**6)
     )
     wakeups.on_commit(Commit(position=wakeups.position + 1, topics=frozenset({EVERYTHING})))

@@ -100,7 +100,7 @@ async def test_members_are_counted_as_they_were(tmp_path: Path) -> None:
         await send(alice, room_id, "two")
         await dave.post(f"/join/{room_id}")
         await carol.post(f"/join/{room_id}")
-        server.services.push_judge._push_rooms._counts.clear()
+        server.services.push.push_judge._push_rooms._counts.clear()
         assert await counts(bob, room_id) == (3, 0)
 
 

@@ -80,7 +80,7 @@ async def test_where_there_is_no_place_for_images(tmp_path: Path, site: Web, lim
             assert found["og:title"] == "The Rock"
             assert ("og:image" in found) == bool(kept)
         assert len([path for path in (tmp_path / "media").rglob("*") if path.is_file()]) == kept
-        assert not limit or (await server.services.quotas.used())[Kind.PREVIEW_BYTES] <= limit
+        assert not limit or (await server.services.server.quotas.used())[Kind.PREVIEW_BYTES] <= limit
 
 
 async def test_images_are_not_kept_for_ever(allowed: Homeserver, site: Web) -> None:
@@ -88,7 +88,7 @@ async def test_images_are_not_kept_for_ever(allowed: Homeserver, site: Web) -> N
     url = site.url("/test.html")
     image_uri = str((await preview(alice, url))["og:image"]).removeprefix("mxc://")
     path = f"/client/v1/media/download/{image_uri}"
-    cleanup = allowed.services.media_cleanup
+    cleanup = allowed.services.media.media_cleanup
     for _ in range(2):
         # A preview that is made anew has its image kept for as long again.
         allowed.clock.advance(6 * 24 * 3_600_000)

@@ -14,18 +14,18 @@ class Watch:
     def __init__(self, server: Homeserver, client: Client) -> None:
         self._server = server
         self._client = client
-        self._since = server.services.wakeups.position
+        self._since = server.services.server.wakeups.position
 
     async def look(self) -> Told:
         """The users that changed and that left since the last look, as /keys/changes and as sync has it."""
         server, since = self._server, self._since
-        self._since = upto = server.services.wakeups.position
+        self._since = upto = server.services.server.wakeups.position
         answer = await self._client.get(f"/keys/changes?from=s{since}&to=s{upto}")
-        topics = server.services.wakeups.changed_since(since)
+        topics = server.services.server.wakeups.changed_since(since)
         assert topics is not None
         rooms = [topic.removeprefix("room:") for topic in topics if topic.startswith("room:")]
         joined = (await self._client.get("/joined_rooms"))["joined_rooms"]
-        changes = await server.services.device_lists.changes_for(
+        changes = await server.services.encryption.device_lists.changes_for(
             self._client.user_id, since, upto, rooms=[room for room in rooms if room in joined]
         )
         assert (changes.changed, changes.left) == (answer["changed"], answer["left"])
@@ -100,9 +100,9 @@ async def test_a_removed_device(server: Homeserver, alice: Client, bob: Client) 
 async def test_a_change_wakes_those_who_share_a_room(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await alice.create_room(preset="public_chat")
     await bob.post(f"/join/{room_id}")
-    position = server.services.wakeups.position
+    position = server.services.server.wakeups.position
     await upload(bob)
-    topics = server.services.wakeups.changed_since(position)
+    topics = server.services.server.wakeups.changed_since(position)
     assert topics is not None
     assert {f"room:{room_id}", f"user:{bob.user_id}"} <= topics
 
@@ -112,9 +112,9 @@ async def test_changes_until_a_token_that_is_not_the_newest(
 ) -> None:
     room_id = await alice.create_room(preset="public_chat")
     await bob.post(f"/join/{room_id}")
-    since = server.services.wakeups.position
+    since = server.services.server.wakeups.position
     await upload(bob)
-    upto = server.services.wakeups.position
+    upto = server.services.server.wakeups.position
     await upload(bob, "new")
     answer = await alice.get(f"/keys/changes?from=s{since}&to=s{upto}")
     assert answer["changed"] == [bob.user_id]

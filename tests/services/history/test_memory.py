@@ -47,19 +47,19 @@ async def public_room(server: Homeserver) -> str:
     )
     rules = Draft(type="m.room.join_rules", state_key="", sender=ALICE, content={"join_rule": "public"})
     drafts = [create, member(ALICE), rules]
-    return await server.services.room_writer.create(room_version("12"), None, drafts)
+    return await server.services.history.room_writer.create(room_version("12"), None, drafts)
 
 
 def entries(server: Homeserver) -> dict[str, int]:
     found: dict[str, int] = {}
-    for cache in server.services.caches.caches:
+    for cache in server.services.server.caches.caches:
         found[cache.name] = found.get(cache.name, 0) + len(cache)
     return found
 
 
 async def test_refused_requests_leave_nothing(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await alice.create_room(preset="private_chat")
-    heads = server.services.room_heads
+    heads = server.services.history.room_heads
     path = f"/rooms/{room_id}"
 
     async def refused(number: int) -> None:
@@ -79,24 +79,24 @@ async def test_refused_requests_leave_nothing(server: Homeserver, alice: Client,
     for number in range(5):
         await refused(number)
     known = len((await heads.get(room_id)).known)
-    before, held = entries(server), server.services.caches.bytes
+    before, held = entries(server), server.services.server.caches.bytes
     for number in range(5, 40):
         await refused(number)
     assert len((await heads.get(room_id)).known) == known
     assert entries(server) == before
-    assert server.services.caches.bytes == held
+    assert server.services.server.caches.bytes == held
 
 
 async def test_joins_do_not_make_a_join_dearer(server: Homeserver) -> None:
     """Each makes a copy of what is known of the room, which is bounded; and nobody is forgotten by that."""
     room_id = await public_room(server)
-    writer, heads = server.services.room_writer, server.services.room_heads
+    writer, heads = server.services.history.room_writer, server.services.history.room_heads
     users = [f"@user{number}:test.example" for number in range(MAX_EVENTS + 200)]
     for user_id in users:
         await writer.send(room_id, member(user_id))
     head = await heads.get(room_id)
     assert len(head.known.events) <= MAX_EVENTS
-    assert server.services.caches.bytes < server.services.caches.limit
+    assert server.services.server.caches.bytes < server.services.server.caches.limit
     found = await heads.state(head, [("m.room.member", user_id) for user_id in users])
     assert len(found) == len(users)
     assert len(head.known.events) <= MAX_EVENTS
@@ -107,25 +107,25 @@ async def test_joins_do_not_make_a_join_dearer(server: Homeserver) -> None:
 async def test_what_is_built_before_it_is_stored_needs_no_cache(tmp_path: Path) -> None:
     """Many at once are chained to each other: neither their state nor their events are stored yet."""
     async with homeserver(tmp_path, caches={"megabytes": 0}) as server:
-        writer = server.services.room_writer
+        writer = server.services.history.room_writer
         room_id = await public_room(server)
         users = [f"@user{number}:test.example" for number in range(MAX_EVENTS + 50)]
         joins = [member(user_id) for user_id in users]
         await writer.send_all(room_id, [*joins, *(message(1, user_id) for user_id in users)])
         await asyncio.gather(*(writer.send(room_id, member(user_id, "leave")) for user_id in users))
-        head = await server.services.room_heads.get(room_id)
-        state = await server.services.events.full_state(head.state_root)
+        head = await server.services.history.room_heads.get(room_id)
+        state = await server.services.history.events.full_state(head.state_root)
         left = [item for item in state.values() if item.event.content.get("membership") == "leave"]
         assert len(left) == len(users)
 
 
 async def test_state_is_read_whole_whatever_is_dropped_meanwhile(server: Homeserver) -> None:
     room_id = await public_room(server)
-    writer = server.services.room_writer
+    writer = server.services.history.room_writer
     await writer.send_all(room_id, [member(f"@user{number}:test.example") for number in range(400)])
-    root = (await server.services.room_heads.get(room_id)).state_root
+    root = (await server.services.history.room_heads.get(room_id)).state_root
     for budget in (0, 2_000, 10_000, 30_000):
-        store = EventStore(server.services.db, server.services.wakeups, CacheBudget(budget))
+        store = EventStore(server.services.server.db, server.services.server.wakeups, CacheBudget(budget))
         states = await asyncio.gather(
             *(store.read_state(state_tree.items(root)) for _ in range(5)),
             store.read_states([state_tree.items(root) for _ in range(5)]),
@@ -138,7 +138,7 @@ async def test_state_is_read_whole_whatever_is_dropped_meanwhile(server: Homeser
 async def test_caches_stay_within_their_budget(tmp_path: Path) -> None:
     async with homeserver(tmp_path, caches={"megabytes": 1}) as server:
         alice = await server.register("alice")
-        caches = server.services.caches
+        caches = server.services.server.caches
         rooms = [await alice.create_room(name=f"Room {number}") for number in range(10)]
         for number in range(60):
             await alice.send(rooms[number % 10], "z" * 40_000)
@@ -160,7 +160,7 @@ async def test_the_metrics_say_what_caches_hold(server: Homeserver, alice: Clien
     for name, number in entries(server).items():
         assert float(lines[f'palpo_cache_entries{{cache="{name}"}}']) == number
     total = sum(float(value) for name, value in lines.items() if name.startswith("palpo_cache_bytes{"))
-    assert total == server.services.caches.bytes > 0
+    assert total == server.services.server.caches.bytes > 0
     assert float(lines['palpo_cache_hits_total{cache="events"}']) > 0
     assert 'palpo_cache_evictions_total{cache="events"}' in lines
     assert 'palpo_cache_misses_total{cache="sessions"}' in lines
@@ -208,8 +208,8 @@ async def test_entries_weigh_what_they_take(server: Homeserver, loading: Loading
     rooms = [await public_room(server) for _ in range(20)]
     for room_id in rooms:
         drafts = [*map(member, users), *(message(number, users[number % 20]) for number in range(80))]
-        await server.services.room_writer.send_all(room_id, drafts)
-    db = server.services.db
+        await server.services.history.room_writer.send_all(room_id, drafts)
+    db = server.services.server.db
     warm = await loading(db, CacheBudget(), rooms, users)  # What is made once is made by now.
     del warm
     gc.collect()

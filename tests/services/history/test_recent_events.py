@@ -17,8 +17,8 @@ from tests.support.homeserver import Homeserver, homeserver
 
 async def check(recent: RecentEvents, server: Homeserver, room_id: str) -> None:
     """Compare every window of the room that this process may ask for with the database."""
-    db = server.services.db
-    visible = server.services.wakeups.position
+    db = server.services.server.db
+    visible = server.services.server.wakeups.position
     for after in range(0, visible + 1, 3):
         for upto in range(after, visible + 1, 2):
             for limit in (1, 4, 50):
@@ -34,14 +34,14 @@ async def test_two_processes_and_a_short_ring(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(recent_events, "LENGTH", 5)
     async with homeserver(tmp_path) as one, homeserver(tmp_path) as two:
         room_id = await create(one)
-        recents = [server.services.recent_events for server in (one, two)]
+        recents = [server.services.history.recent_events for server in (one, two)]
         for number in range(14):
-            writer = (one, two)[number % 3 == 2].services.room_writer
+            writer = (one, two)[number % 3 == 2].services.history.room_writer
             await writer.send(room_id, message(str(number)))
             await check(recents[0], one, room_id)
-        newest = await one.services.db.read(read_position)
+        newest = await one.services.server.db.read(read_position)
         async with asyncio.timeout(10):
-            while min(server.services.wakeups.position for server in (one, two)) < newest:  # noqa: ASYNC110
+            while min(server.services.server.wakeups.position for server in (one, two)) < newest:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await check(recents[0], one, room_id)
         await check(recents[1], two, room_id)

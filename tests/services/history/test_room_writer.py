@@ -36,7 +36,7 @@ def creation(version: RoomVersion) -> list[Draft]:
 
 async def create(server: Homeserver, version: RoomVersion = ROOM_VERSIONS["12"]) -> str:
     room_id = None if version.create_event_is_room_id else "!room:test.example"
-    return await server.services.room_writer.create(version, room_id, creation(version))
+    return await server.services.history.room_writer.create(version, room_id, creation(version))
 
 
 def message(body: str, sender: str = ALICE) -> Draft:
@@ -46,18 +46,18 @@ def message(body: str, sender: str = ALICE) -> Draft:
 @VERSIONS
 async def test_every_room_version_takes_messages(server: Homeserver, version: RoomVersion) -> None:
     room_id = await create(server, version)
-    first = await server.services.room_writer.send(room_id, message("one"))
-    second = await server.services.room_writer.send(room_id, message("two"))
+    first = await server.services.history.room_writer.send(room_id, message("one"))
+    second = await server.services.history.room_writer.send(room_id, message("two"))
     assert (await signed(server, second)).prev_events == (first.event_id,)
     assert second.event.depth == first.event.depth + 1 == 5
     assert second.position > first.position
-    head = await server.services.room_heads.get(room_id)
-    state = await server.services.events.full_state(head.state_root)
+    head = await server.services.history.room_heads.get(room_id)
+    state = await server.services.history.events.full_state(head.state_root)
     assert set(state) == {("m.room.create", ""), ("m.room.member", ALICE), ("m.room.join_rules", "")}
 
 
 async def signed(server: Homeserver, item: StoredEvent) -> SignedEvent:
-    return (await server.services.events.signed([item.event_id]))[item.event_id]
+    return (await server.services.history.events.signed([item.event_id]))[item.event_id]
 
 
 async def check_chain(server: Homeserver, version: RoomVersion, sent: list[StoredEvent]) -> None:
@@ -73,7 +73,7 @@ async def check_chain(server: Homeserver, version: RoomVersion, sent: list[Store
 @VERSIONS
 async def test_many_at_once_make_one_chain(server: Homeserver, version: RoomVersion) -> None:
     room_id = await create(server, version)
-    writer = server.services.room_writer
+    writer = server.services.history.room_writer
     sent = await asyncio.gather(*(writer.send(room_id, message(str(n))) for n in range(200)))
     sent.sort(key=lambda item: item.position)
     assert [item.event.content["body"] for item in sent] == [str(n) for n in range(200)]
@@ -85,7 +85,7 @@ async def test_batches_state_and_redactions_at_once_make_one_chain(
     server: Homeserver, version: RoomVersion
 ) -> None:
     room_id = await create(server, version)
-    writer = server.services.room_writer
+    writer = server.services.history.room_writer
     first = await writer.send(room_id, message("to be redacted"))
     drafts = [
         [message("alone")],
@@ -99,12 +99,12 @@ async def test_batches_state_and_redactions_at_once_make_one_chain(
     ]
     written = await asyncio.gather(*(writer.send_all(room_id, batch) for batch in drafts * 3))
     await check_chain(server, version, [first, *(item for batch in written for item in batch)])
-    assert (await server.services.events.get(first.event_id)).redacted_by is not None
+    assert (await server.services.history.events.get(first.event_id)).redacted_by is not None
 
 
 async def test_outsiders_are_refused_and_others_are_not(server: Homeserver) -> None:
     room_id = await create(server)
-    writer = server.services.room_writer
+    writer = server.services.history.room_writer
     results = await asyncio.gather(
         writer.send(room_id, message("no", BOB)),
         writer.send(room_id, message("yes")),
@@ -120,7 +120,7 @@ async def test_the_same_request_makes_one_event(tmp_path: Path) -> None:
     request = SendTransaction(user_id=ALICE, device_id="D", scope="send", transaction_id="1")
     async with homeserver(tmp_path) as server:
         room_id = await create(server)
-        writer = server.services.room_writer
+        writer = server.services.history.room_writer
         once, again = await asyncio.gather(
             writer.send(room_id, message("x"), transaction=request),
             writer.send(room_id, message("x"), transaction=request),
@@ -128,8 +128,8 @@ async def test_the_same_request_makes_one_event(tmp_path: Path) -> None:
         assert once.event_id == again.event_id
     async with homeserver(tmp_path) as server:
         later, other = await asyncio.gather(
-            server.services.room_writer.send(room_id, message("x"), transaction=request),
-            server.services.room_writer.send(room_id, message("y")),
+            server.services.history.room_writer.send(room_id, message("x"), transaction=request),
+            server.services.history.room_writer.send(room_id, message("y")),
         )
         assert later.event_id == once.event_id
         assert (await signed(server, other)).prev_events == (once.event_id,)
@@ -140,7 +140,7 @@ async def test_a_head_that_another_process_moved(tmp_path: Path) -> None:
         room_id = await create(one)
         sent = []
         for number in range(6):
-            writer = (one, two)[number % 2].services.room_writer
+            writer = (one, two)[number % 2].services.history.room_writer
             sent.append(await writer.send(room_id, message(str(number))))
         for before, after in pairwise(sent):
             assert (await signed(one, after)).prev_events == (before.event_id,)
@@ -151,8 +151,8 @@ async def test_an_invite_shows_the_room(server: Homeserver) -> None:
 
     room_id = await create(server)
     invite = Draft(type="m.room.member", sender=ALICE, state_key=BOB, content={"membership": "invite"})
-    sent = await server.services.room_writer.send(room_id, invite)
-    row = await server.services.db.read(lambda tx: memberships.get(tx, room_id, BOB))
+    sent = await server.services.history.room_writer.send(room_id, invite)
+    row = await server.services.server.db.read(lambda tx: memberships.get(tx, room_id, BOB))
     assert row is not None
     assert row.position == sent.position
     assert row.stripped_state is not None
@@ -170,10 +170,10 @@ async def test_what_another_process_has_written_since_is_not_covered_by_our_own(
         """The hint of a commit that followed upon ours is here before ours is noted."""
         topics = frozenset({f"head:{room_id}", f"room:{room_id}"})
         later = Commit(position=commit.position + 1, since=commit.position, topics=topics)
-        services.wakeups.on_commit(later)
+        services.server.wakeups.on_commit(later)
 
-    services.db.listen(overtaken)
-    await services.room_writer.send(room_id, message("one"))
+    services.server.db.listen(overtaken)
+    await services.history.room_writer.send(room_id, message("one"))
     statements = Statements(monkeypatch)
-    await services.room_heads.get(room_id)
+    await services.history.room_heads.get(room_id)
     assert statements.count == 1

@@ -11,12 +11,12 @@ from tests.support.rooms import make_room, member, state
 
 async def say(server: Homeserver, room_id: str, client: Client, body: str) -> StoredEvent:
     draft = Draft(type="m.room.message", sender=client.user_id, content={"body": body})
-    return await server.services.room_writer.send(room_id, draft)
+    return await server.services.history.room_writer.send(room_id, draft)
 
 
 async def seen(server: Homeserver, events: list[StoredEvent], client: Client) -> list[StoredEvent]:
-    both = await server.services.visibility.visible(events, client.user_id)
-    backwards = await server.services.visibility.visible(events[::-1], client.user_id)
+    both = await server.services.history.visibility.visible(events, client.user_id)
+    backwards = await server.services.history.visibility.visible(events[::-1], client.user_id)
     assert backwards == both[::-1]
     return both
 
@@ -69,7 +69,7 @@ async def test_erased_users_words_are_for_who_was_there(
     sent = await say(server, room_id, alice, "gone")
     await member(server, room_id, bob, "join")
     assert await seen(server, [sent], bob) == [sent]
-    await server.services.db.write(lambda tx: accounts.deactivate(tx, alice.user_id, erase=True))
+    await server.services.server.db.write(lambda tx: accounts.deactivate(tx, alice.user_id, erase=True))
     [shown] = await seen(server, [sent], bob)
     assert shown.event.content == {}
     assert b"gone" not in shown.client

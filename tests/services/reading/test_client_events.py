@@ -18,7 +18,7 @@ async def shown(
     server: Homeserver, events: list[StoredEvent], client: Client, **options: Any
 ) -> list[dict[str, Any]]:
     options = {"with_room_id": True, "device_id": client.device_id, **options}
-    rendered = await server.services.client_events.render(events, user_id=client.user_id, **options)
+    rendered = await server.services.reading.client_events.render(events, user_id=client.user_id, **options)
     return [orjson.loads(item) for item in rendered]
 
 
@@ -33,7 +33,7 @@ def relation(rel_type: str, target: StoredEvent, **more: Any) -> dict[str, Any]:
 
 async def test_an_ordinary_message(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await make_room(server, alice)
-    sent = await server.services.room_writer.send(room_id, text(alice, "hi"))
+    sent = await server.services.history.room_writer.send(room_id, text(alice, "hi"))
     server.clock.advance(1500)
     [event] = await shown(server, [sent], alice)
     assert event == {
@@ -52,7 +52,7 @@ async def test_an_ordinary_message(server: Homeserver, alice: Client, bob: Clien
 
 async def test_membership_at_each_event(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await make_room(server, alice)
-    send = server.services.room_writer.send
+    send = server.services.history.room_writer.send
     events = [
         await send(room_id, text(alice, "1")),
         await member(server, room_id, bob, "invite", by=alice),
@@ -73,7 +73,7 @@ async def test_the_transaction_is_for_the_device_that_sent_it(server: Homeserver
     request = SendTransaction(
         user_id=alice.user_id, device_id=alice.device_id, scope="x", transaction_id='te"xt'
     )
-    sent = await server.services.room_writer.send(room_id, text(alice, "hi"), transaction=request)
+    sent = await server.services.history.room_writer.send(room_id, text(alice, "hi"), transaction=request)
     [event] = await shown(server, [sent], alice)
     assert event["unsigned"]["transaction_id"] == 'te"xt'
     [event] = await shown(server, [sent], await server.login("alice"))
@@ -92,12 +92,12 @@ async def test_state_tells_what_it_replaced(server: Homeserver, alice: Client) -
 
 async def test_a_redacted_event(server: Homeserver, alice: Client) -> None:
     room_id = await make_room(server, alice)
-    sent = await server.services.room_writer.send(room_id, text(alice, "hi"))
+    sent = await server.services.history.room_writer.send(room_id, text(alice, "hi"))
     draft = Draft(
         type="m.room.redaction", sender=alice.user_id, content={"reason": "no"}, redacts=sent.event_id
     )
-    redaction = await server.services.room_writer.send(room_id, draft)
-    [event] = await shown(server, [await server.services.events.get(sent.event_id)], alice)
+    redaction = await server.services.history.room_writer.send(room_id, draft)
+    [event] = await shown(server, [await server.services.history.events.get(sent.event_id)], alice)
     assert event["content"] == {}
     because = event["unsigned"]["redacted_because"]
     assert because["event_id"] == redaction.event_id
@@ -107,7 +107,7 @@ async def test_a_redacted_event(server: Homeserver, alice: Client) -> None:
 async def test_bundled_aggregations(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await make_room(server, alice)
     await member(server, room_id, bob, "join")
-    send = server.services.room_writer.send
+    send = server.services.history.room_writer.send
     root = await send(room_id, text(alice, "root"))
     assert "m.relations" not in (await shown(server, [root], alice))[0]["unsigned"]
     edit = relation("m.replace", root)
@@ -136,7 +136,7 @@ async def test_bundled_aggregations(server: Homeserver, alice: Client, bob: Clie
 
 async def test_a_redacted_child_counts_no_more(server: Homeserver, alice: Client) -> None:
     room_id = await make_room(server, alice)
-    send = server.services.room_writer.send
+    send = server.services.history.room_writer.send
     root = await send(room_id, text(alice, "root"))
     first = await send(room_id, text(alice, "t1", **relation("m.thread", root)))
     second = await send(room_id, text(alice, "t2", **relation("m.thread", root)))
@@ -155,12 +155,12 @@ async def test_a_thousand_messages_cost_a_few_statements(
 ) -> None:
     room_id = await make_room(server, alice)
     drafts = [text(alice, f"message {number}") for number in range(1000)]
-    events = await server.services.room_writer.send_all(room_id, drafts)
+    events = await server.services.history.room_writer.send_all(room_id, drafts)
     statements = Statements(monkeypatch)
 
     async def cost(count: int) -> int:
         before = statements.count
-        await server.services.client_events.render(
+        await server.services.reading.client_events.render(
             events[:count], user_id=bob.user_id, device_id=bob.device_id, with_room_id=False
         )
         return statements.count - before
@@ -172,7 +172,7 @@ async def test_a_thousand_messages_cost_a_few_statements(
 async def test_who_left_is_not_shown_what_came_after(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await make_room(server, alice)
     await member(server, room_id, bob, "join")
-    send = server.services.room_writer.send
+    send = server.services.history.room_writer.send
     root = await send(room_id, text(alice, "root"))
     before = await send(room_id, text(alice, "t1", **relation("m.thread", root)))
     await member(server, room_id, bob, "leave")

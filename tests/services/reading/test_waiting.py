@@ -14,8 +14,8 @@ from tests.support.homeserver import Client, Homeserver
 
 def begin(server: Homeserver, user_id: str, *topics: str) -> asyncio.Task[bool]:
     requester = Requester(user_id=user_id, device_id="D")
-    service = server.services.waiting
-    after = server.services.wakeups.position
+    service = server.services.reading.waiting
+    after = server.services.server.wakeups.position
     return asyncio.create_task(service.wait(requester, set(topics), after=after, timeout_s=30))
 
 
@@ -31,7 +31,7 @@ async def test_of_too_many_the_oldest_are_answered_without_news(server: Homeserv
     await until_settled()
     assert [task.done() for task in tasks] == [True] * 3 + [False] * count
     assert not any(task.result() for task in tasks[:3])
-    server.services.wakeups.on_commit(Commit(position=0, topics=frozenset({"room:!r"})))
+    server.services.server.wakeups.on_commit(Commit(position=0, topics=frozenset({"room:!r"})))
     assert all(await asyncio.gather(*tasks[3:], others))
 
 
@@ -46,7 +46,7 @@ async def test_who_waits_for_much_waits_less_often(
     alone = begin(server, "@b:test.example", *(f"room:!{number}" for number in range(100)))
     await until_settled()
     assert not alone.done()
-    server.services.wakeups.on_commit(Commit(position=0, topics=frozenset({"room:!1"})))
+    server.services.server.wakeups.on_commit(Commit(position=0, topics=frozenset({"room:!1"})))
     assert await asyncio.gather(*tasks[3:], alone) == [True, True, True]
 
 

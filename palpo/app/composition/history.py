@@ -1,0 +1,39 @@
+"""Events and states of rooms."""
+
+from __future__ import annotations
+
+from palpo.services.history import HistoryServices
+from palpo.services.history.erasures import Erasures
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.recent_events import RecentEvents
+from palpo.services.history.room_access import RoomAccess
+from palpo.services.history.room_builder import RoomBuilder
+from palpo.services.history.room_heads import RoomHeads
+from palpo.services.history.room_writer import RoomWriter
+from palpo.services.history.state_at import StateAt
+from palpo.services.history.threads import Threads
+from palpo.services.history.visibility import Visibility
+from palpo.services.server import Server
+
+
+def build_history(server: Server) -> HistoryServices:
+    """Events and states of rooms."""
+    db, clock, wakeups, caches = server.db, server.clock, server.wakeups, server.caches
+    events = EventStore(db, wakeups, caches)
+    heads = RoomHeads(db, events, wakeups, caches)
+    builder = RoomBuilder(
+        events, heads, clock, server_name=server.name, key=server.key, random_id=server.random_id
+    )
+    recent = RecentEvents(db, heads, caches)
+    access = RoomAccess(db, events, heads)
+    state_at = StateAt(events, caches)
+    return HistoryServices(
+        events=events,
+        recent_events=recent,
+        room_access=access,
+        room_heads=heads,
+        room_writer=RoomWriter(db, events, heads, builder, recent, server.quotas, wakeups, clock),
+        state_at=state_at,
+        threads=Threads(events),
+        visibility=Visibility(events, heads, access, Erasures(db, wakeups, caches), state_at),
+    )

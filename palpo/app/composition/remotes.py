@@ -1,0 +1,22 @@
+"""What federation plugs in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palpo.media.remote import RemoteMedia
+from palpo.services.accounts.profiles import RemoteProfiles
+from palpo.services.rooms.aliases import RemoteAliases
+from palpo.services.rooms.remote_memberships import RemoteMemberships
+from palpo.services.rooms.room_directory import RemoteDirectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remotes:
+    """What services do by means of other servers; None where this one does not federate."""
+
+    aliases: RemoteAliases | None = None
+    directory: RemoteDirectory | None = None
+    media: RemoteMedia | None = None
+    memberships: RemoteMemberships | None = None
+    profiles: RemoteProfiles | None = None

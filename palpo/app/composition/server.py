@@ -1,0 +1,89 @@
+"""What every service is made of in the end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from palpo import __version__
+from palpo.config.appservices import Registration, load_registrations
+from palpo.config.model import Config, EmailConfig
+from palpo.core.identifiers import make_user_id
+from palpo.db.engine import Database
+from palpo.media.stores import open_store
+from palpo.net.addresses import AddressPolicy
+from palpo.net.email import Mailer, MailServer
+from palpo.net.http_client import HttpClient
+from palpo.services.server import Server
+from palpo.services.server.health import Health
+from palpo.services.server.quotas import Quotas
+from palpo.services.server.server_identity import Identity
+from palpo.services.server.server_keys import ServerKeys
+from palpo.services.server.stream_history import StreamHistory
+from palpo.streams.background import Background
+from palpo.streams.caches import CacheBudget
+from palpo.streams.clock import Clock
+from palpo.streams.wakeups import Wakeups
+
+USER_AGENT = f"Palpo/{__version__}"
+
+
+def build_server(
+    config: Config,
+    clock: Clock,
+    db: Database,
+    wakeups: Wakeups,
+    background: Background,
+    identity: Identity,
+    caches: CacheBudget,
+) -> Server:
+    """The foundation, over an open database."""
+    registrations = load_registrations(config.appservices, server_name=config.server_name)
+    blobs = open_store(config.media, config.data / "media")
+    return Server(
+        config=config,
+        name=config.server_name,
+        key=identity.key,
+        registrations=registrations,
+        clock=clock,
+        db=db,
+        wakeups=wakeups,
+        background=background,
+        caches=caches,
+        random_id=lambda: secrets.token_urlsafe(18),
+        http=HttpClient(AddressPolicy(config.network.allow, config.network.deny), user_agent=USER_AGENT),
+        mailer=_mailer(config.email),
+        blobs=blobs,
+        quotas=_quotas(config, db, registrations),
+        stream_history=StreamHistory(db, wakeups, identity.gaps),
+        server_keys=ServerKeys(config.server_name, identity.key, clock),
+        health=Health(db, blobs),
+    )
+
+
+def _quotas(config: Config, db: Database, registrations: Sequence[Registration]) -> Quotas:
+    """The quotas, which the server's own users and those of some application services do not have."""
+    unlimited = [item for item in registrations if not item.rate_limited]
+    senders = {item.sender for item in registrations}
+    if config.server_notices.enabled:
+        senders.add(make_user_id(config.server_notices.localpart, config.server_name))
+    return Quotas(
+        config, db, exempt=lambda user: user in senders or any(item.owns_user(user) for item in unlimited)
+    )
+
+
+def _mailer(config: EmailConfig) -> Mailer | None:
+    """What sends email; None where that is not configured."""
+    if not config.host:
+        return None
+    return Mailer(
+        MailServer(
+            host=config.host,
+            port=config.port,
+            security=config.security,
+            username=config.username,
+            password=config.password,
+            sender=config.sender,
+            timeout_s=config.timeout_seconds,
+        )
+    )
