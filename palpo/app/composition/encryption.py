@@ -19,13 +19,8 @@ def build_encryption(
     server: Server, accounts: AccountServices, history: HistoryServices
 ) -> EncryptionServices:
     """Keys, their backups, and messages from device to device."""
-    db, clock, wakeups, caches, quotas = (
-        server.db,
-        server.clock,
-        server.wakeups,
-        server.caches,
-        server.quotas,
-    )
+    db, clock, wakeups = server.db, server.clock, server.wakeups
+    caches, quotas = server.caches, server.quotas
     return EncryptionServices(
         cross_signing=CrossSigning(db, quotas),
         dehydrated_devices=DehydratedDevices(db, clock, accounts.device_removal, quotas),

@@ -18,13 +18,8 @@ from palpo.services.server import Server
 
 def build_personal(server: Server, history: HistoryServices, hooks: Hooks) -> PersonalServices:
     """What users keep, and tell each other beside events."""
-    config, db, clock, wakeups, caches = (
-        server.config,
-        server.db,
-        server.clock,
-        server.wakeups,
-        server.caches,
-    )
+    config, db, clock = server.config, server.db, server.clock
+    wakeups, caches = server.wakeups, server.caches
     events, access = history.events, history.room_access
     push_rules = PushRules(db, wakeups, config.push, caches, hooks.push_change)
     return PersonalServices(

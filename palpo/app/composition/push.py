@@ -19,13 +19,8 @@ from palpo.services.server import Server
 
 def build_push(server: Server, history: HistoryServices, personal: PersonalServices) -> PushServices:
     """What is unread, and who is told of it."""
-    config, db, clock, wakeups, caches = (
-        server.config,
-        server.db,
-        server.clock,
-        server.wakeups,
-        server.caches,
-    )
+    config, db, clock = server.config, server.db, server.clock
+    wakeups, caches = server.wakeups, server.caches
     events, heads, threads = history.events, history.room_heads, history.threads
     push_rules, account_data = personal.push_rules, personal.account_data
     rooms = PushRooms(db, wakeups, events, heads, caches)

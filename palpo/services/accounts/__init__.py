@@ -22,7 +22,7 @@ from palpo.services.accounts.user_interactive_auth import UserInteractiveAuth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountServices:
-    """Who has an account, and who is asking."""
+    """Those that other areas use, and the API."""
 
     accounts: Accounts
     appservices: AppServices

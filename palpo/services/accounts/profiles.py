@@ -1,7 +1,6 @@
 """Users' profiles (spec: client-server API, "Profiles").
 
-Sync-facing: the rooms' helper calls :meth:`Profiles.get` for what membership events carry; whoever wants
-to follow a change of display name or avatar installs a hook with :meth:`Profiles.on_change`.
+Membership events carry what :meth:`Profiles.get` has; hooks follow changes of display names and avatars.
 """
 
 from __future__ import annotations

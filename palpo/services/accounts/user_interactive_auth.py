@@ -13,7 +13,7 @@ the stage that was attempted failed. Do checks that need no proof before it, the
 session is spent once it was authorised.
 
 Below that, ``UserInteractiveAuth.authorise(operation, auth, flows, user_id=...)`` is the mechanism. A
-stage is an object with ``params(user_id)`` and ``check(auth, user_id)``, installed with ``add_stage``.
+stage is an object with ``params(user_id)`` and ``check(auth, user_id)``.
 
 A session that is spent is good for nothing else, but the same request made again with it gets the same
 result, until the session expires: its answer may have been lost. ``result`` and ``keep`` are for that.

@@ -10,7 +10,7 @@ from palpo.services.appservices.appservice_queries import AppserviceQueries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppserviceServices:
-    """What application services are told and asked."""
+    """Those that other areas use, and the API."""
 
     appservice_client: AppserviceClient
     appservice_queries: AppserviceQueries

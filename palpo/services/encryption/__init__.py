@@ -14,7 +14,7 @@ from palpo.services.encryption.to_device import ToDevice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptionServices:
-    """Keys, their backups, and messages from device to device."""
+    """Those that other areas use, and the API."""
 
     cross_signing: CrossSigning
     dehydrated_devices: DehydratedDevices

@@ -16,7 +16,7 @@ from palpo.services.history.visibility import Visibility
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryServices:
-    """Events and states of rooms: how they are made, kept, and who may see them."""
+    """Those that other areas use, and the API."""
 
     events: EventStore
     recent_events: RecentEvents

@@ -12,7 +12,7 @@ from palpo.services.media.url_previews import UrlPreviews
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaServices:
-    """Files that users upload, and previews of web pages."""
+    """Those that other areas use, and the API."""
 
     images: ImageWorkers
     media: Media

@@ -16,7 +16,7 @@ from palpo.services.personal.typing import Typing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalServices:
-    """What users keep, and tell each other beside events."""
+    """Those that other areas use, and the API."""
 
     account_data: AccountData
     filters: Filters

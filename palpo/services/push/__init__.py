@@ -13,7 +13,7 @@ from palpo.services.push.unread import Unread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushServices:
-    """What is unread, and who is told of it."""
+    """Those that other areas use, and the API."""
 
     notifications: Notifications
     push_delivery: PushDelivery

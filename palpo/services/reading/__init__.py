@@ -18,7 +18,7 @@ from palpo.services.reading.waiting import Waiting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingServices:
-    """How clients read rooms outside of sync."""
+    """Those that other areas use, and the API."""
 
     client_events: ClientEvents
     event_relationships: EventRelationships

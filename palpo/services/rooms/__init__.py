@@ -21,7 +21,7 @@ from palpo.services.rooms.user_rooms import UserRooms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomServices:
-    """What users do with rooms."""
+    """Those that other areas use, and the API."""
 
     aliases: Aliases
     delayed_events: DelayedEvents

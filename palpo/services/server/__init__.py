@@ -24,7 +24,7 @@ from palpo.streams.wakeups import Wakeups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What every service is made of in the end, and who the server is."""
+    """The foundation of all other areas, which ``palpo.app`` hands to each."""
 
     config: Config
     name: str
