@@ -46,6 +46,6 @@ clean:
 	scripts/bootstrap run
 	touch $@
 
-.venv/.dev: pyproject.toml
+.venv/.dev: pyproject.toml laboratory/pyproject.toml
 	scripts/bootstrap dev
 	touch .venv/.run $@

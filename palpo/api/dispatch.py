@@ -147,16 +147,12 @@ class Dispatcher:
         exchange = Exchange(
             method=method,
             raw_path=raw_path.decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
             endpoint=route.endpoint if route else None,
             status=status,
             seconds=time.perf_counter() - started,
-            ended=time.time(),
             request_id=request_id,
             user_id=call.caller.user_id if call.caller else None,
             address=call.client_address,
-            content_type=reply.content_type,
-            body=reply.body if isinstance(reply.body, bytes) else None,
         )
         for observer in self.observers:
             observer(exchange)

@@ -1,4 +1,4 @@
-"""What sees every response after it was sent: metrics, the request log, and whatever a mode adds."""
+"""What sees every response after it was sent: metrics, and the request log."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ class Exchange:
 
     method: str
     raw_path: str
-    query: str
     endpoint: Endpoint[Any, Any, Any] | None
     status: int
     seconds: float
-    ended: float
-    """Seconds since the Unix epoch."""
     request_id: str
     user_id: str | None
     address: str
     """The client's, as far as it is known: empty on a Unix socket without a proxy."""
-    content_type: str
-    body: bytes | None
-    """The response's body; None where it was streamed."""
 
 
 class Observer(Protocol):

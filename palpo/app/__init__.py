@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 
@@ -110,9 +110,7 @@ async def built(
 
 
 @asynccontextmanager
-async def application(
-    config: Config, *, clock: Clock | None = None, observers: Iterable[Observer] = ()
-) -> AsyncIterator[PalpoApp]:
+async def application(config: Config, *, clock: Clock | None = None) -> AsyncIterator[PalpoApp]:
     """The running application: what is built, its work in the background, and who answers requests."""
     clock = clock or SystemClock()
     limiter = Limiter(config.rate_limits, clock.elapsed_s)
@@ -120,7 +118,7 @@ async def application(
     async with built(config, clock=clock, charges=charges) as services:
         await start(services)
         registry = CollectorRegistry()
-        watching: list[Observer] = [Metrics(registry), *observers]
+        watching: list[Observer] = [Metrics(registry)]
         registry.register(CacheMetrics(services.server.caches))
         if config.log.requests:
             watching.append(RequestLog())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from palpo.api.listeners import ListenerApp
-from palpo.api.observers import Observer
 from palpo.app import application
 from palpo.cli.allocator import bound_allocator
 from palpo.cli.engines.listening import Listening
@@ -18,9 +17,7 @@ from palpo.config.certificates import Certificates
 from palpo.config.model import Config
 
 
-def run(
-    config: Config, *, reread: Callable[[], Config] | None = None, observers: Iterable[Observer] = ()
-) -> None:
+def run(config: Config, *, reread: Callable[[], Config]) -> None:
     """Serve on uvloop, with a log that never makes the loop wait; see ``serve``.
 
     ``reread`` gives the configuration as it is at a reload. Raises ConfigError.
@@ -30,9 +27,9 @@ def run(
     bound_allocator()
     certificates = Certificates(config)
     log = start_log_writer(config.log)
-    lifetime = Lifetime(config, log, certificates, reread or (lambda: config))
+    lifetime = Lifetime(config, log, certificates, reread)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(config, lifetime, certificates, log, observers=observers))
+        runner.run(serve(config, lifetime, certificates, log))
     lifetime.stopped()
 
 
@@ -41,14 +38,7 @@ def ignore_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-async def serve(
-    config: Config,
-    lifetime: Lifetime,
-    certificates: Certificates,
-    log: LogWriter,
-    *,
-    observers: Iterable[Observer] = (),
-) -> None:
+async def serve(config: Config, lifetime: Lifetime, certificates: Certificates, log: LogWriter) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way.
 
     Raises ConfigError for a listener that cannot be had, before anything else is begun.
@@ -56,7 +46,7 @@ async def serve(
     lifetime.handle_signals()
     listening = Listening(config, certificates)
     try:
-        async with application(config, observers=observers) as app:
+        async with application(config) as app:
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
             await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)

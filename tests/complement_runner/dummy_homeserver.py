@@ -16,12 +16,17 @@ def preload() -> None:
     PRELOADED.append(os.getpid())
 
 
+def main() -> None:
+    """What a console script would call."""
+    {"prepare": prepare, "start": start, "fail": fail}[sys.argv[1]](Path(os.environ["SERVER_ROOT"]))
+
+
 def prepare(root: Path) -> None:
     (root / "data").mkdir()
     (root / "data" / "starts").write_text("0")
 
 
-def main(root: Path) -> None:
+def start(root: Path) -> None:
     starts = int((root / "data" / "starts").read_text()) + 1
     (root / "data" / "starts").write_text(str(starts))
     sys.stdout.write(f"start {starts} of {os.environ['SERVER_NAME']}\n")
@@ -50,13 +55,11 @@ async def _serve(root: Path, starts: int) -> None:
         writer.close()
         await writer.wait_closed()
 
-    binds = json.loads(os.environ["PALPO_COMPLEMENT_BINDS"])
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     servers = []
-    for bind in (*binds["http"], *binds["https"]):
-        host, _, port = bind.rpartition(":")
-        servers.append(await asyncio.start_server(answer, host, int(port)))
+    for port in (8008, 8448):
+        servers.append(await asyncio.start_server(answer, os.environ["SERVER_ADDRESS"], port))
     await stop.wait()
     (root / "data" / "stopped").write_text("clean")
     for server in servers:

@@ -18,9 +18,10 @@ import httpx
 import pytest
 from palpo_complement.process.databases import SQLite
 from palpo_complement.process.engine import Engine, Settings
-from palpo_complement.process.launch import CommandLauncher, Launch, LaunchError, ZygoteLauncher
+from palpo_complement.process.launch import Launch, LaunchError, launcher_of
 from palpo_complement.process.server import docker_socket
 from palpo_complement.process.subnets import Slot
+from palpo_complement.recipe import Fork, Place, Recipe
 
 LABELS = {"complement_pkg": "csapi", "complement_blueprint": "1_servers", "complement_hs_name": "hs1"}
 
@@ -66,14 +67,25 @@ class Docker:
         return self.state / "containers" / container[:12]
 
 
+def dummy(**arguments: tuple[str, ...]) -> Recipe:
+    module = "tests.complement_runner.dummy_homeserver"
+    fork = Fork(entry=f"{module}:main", preload=(f"{module}:preload",), **arguments)
+    return Recipe(name="dummy", folder=Path(), fork=fork)
+
+
+def by_script(start: str) -> Recipe:
+    return Recipe(name="script", folder=Path(), start=start)
+
+
+def place(root: Path) -> Place:
+    return Place(root=root, name="hs9", address="127.0.0.1", database_url="sqlite://")
+
+
 @pytest.fixture
 async def docker(tmp_path: Path) -> AsyncIterator[Docker]:
     launchers = {
-        "palpo": ZygoteLauncher(
-            "tests.complement_runner.dummy_homeserver:main",
-            prepare_target="tests.complement_runner.dummy_homeserver:prepare",
-        ),
-        "broken": ZygoteLauncher("tests.complement_runner.dummy_homeserver:fail"),
+        "palpo": launcher_of(dummy(start=("start",), prepare=("prepare",))),
+        "broken": launcher_of(dummy(start=("fail",))),
     }
     slot = Slot.acquire(tmp_path / "locks")
     settings = Settings(state=tmp_path / "state", logs=tmp_path / "logs", schema_check=True)
@@ -327,21 +339,27 @@ async def test_a_failure_of_the_machine_is_a_500_with_its_words(docker: Docker) 
 
 
 async def test_zygote_reports_a_failed_import() -> None:
-    launcher = ZygoteLauncher("no_such_module:main")
+    recipe = Recipe(name="none", folder=Path(), fork=Fork(entry="no_such_module:main", start=()))
+    launcher = launcher_of(recipe)
     with pytest.raises(LaunchError, match="no_such_module"):
         await launcher.open()
     await launcher.close()
 
 
-async def test_command_gets_the_root_and_the_environment(tmp_path: Path) -> None:
-    launcher = CommandLauncher("sh -c 'echo $NAME {root}; exit 7'")
-    process = await launcher.spawn(Launch(root=tmp_path, log=tmp_path / "log", env={"NAME": "hs9"}))
+async def test_script_gets_the_place_and_the_environment(tmp_path: Path) -> None:
+    launcher = launcher_of(by_script("echo $SERVER_NAME $SERVER_ROOT $EXTRA $(pwd); exit 7"))
+    await launcher.open()
+    env = {"EXTRA": "more"}
+    process = await launcher.spawn(Launch(place=place(tmp_path), log=tmp_path / "log", env=env))
     assert await process.exited == 7
-    assert (tmp_path / "log").read_text() == f"hs9 {tmp_path}\n"
+    assert (tmp_path / "log").read_text() == f"hs9 {tmp_path} more {tmp_path}\n"
     await launcher.close()
 
 
-async def test_command_that_does_not_exist_is_a_launch_error(tmp_path: Path) -> None:
-    launcher = CommandLauncher("/no/such/server")
-    with pytest.raises(LaunchError, match="/no/such/server"):
-        await launcher.spawn(Launch(root=tmp_path, log=tmp_path / "log", env={}))
+async def test_script_ends_at_the_first_command_that_fails(tmp_path: Path) -> None:
+    launcher = launcher_of(by_script("/no/such/server; echo but on"))
+    await launcher.open()
+    process = await launcher.spawn(Launch(place=place(tmp_path), log=tmp_path / "log", env={}))
+    assert await process.exited == 127
+    assert "but on" not in (tmp_path / "log").read_text()
+    await launcher.close()

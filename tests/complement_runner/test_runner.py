@@ -85,11 +85,11 @@ def test_list_prints_every_row(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_options_of_the_command_line() -> None:
     line = ["run", "--package", "csapi,tests", "--hs-image", "hs2=other", "--no-schema-check"]
-    options = cli.options_of(cli.parser().parse_args([*line, "--server-target", "dummy_homeserver:main"]))
+    options = cli.options_of(cli.parser().parse_args([*line, "--recipe", "synapse"]))
     assert options.packages == ("csapi", "tests")
     assert options.images == (("hs2", "other"),)
     assert options.schema_check is False
-    assert options.prepare_target == "dummy_homeserver:prepare"
+    assert options.recipe == "synapse"
     assert options.results is None
 
 

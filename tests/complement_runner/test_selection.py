@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from palpo_complement.selection import (
@@ -16,17 +15,12 @@ from palpo_complement.selection import (
 from palpo_conformance.suite import load_suite
 
 SUITE = load_suite()
-REPOSITORY = Path(__file__).parents[2]
 
 
 def test_the_suites_list_is_the_denominator() -> None:
     assert len(SUITE.packages()) == 14
     assert len(SUITE.tests) == 210
     assert expected_rows(SUITE, SUITE.packages(), None) == 844
-
-
-def test_the_pin_is_the_lists_commit() -> None:
-    assert (REPOSITORY / "complement-runner" / "PIN").read_text().strip() == SUITE.commit
 
 
 def test_packages_by_short_and_full_name() -> None:

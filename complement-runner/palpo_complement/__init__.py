@@ -1,1 +1,0 @@
-"""The Complement runner: finds the suite, gives it servers to test, and turns what it says into results."""

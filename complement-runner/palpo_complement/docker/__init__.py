@@ -1,1 +1,0 @@
-"""Building the image under test, for runs in real Docker."""

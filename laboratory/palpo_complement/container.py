@@ -1,0 +1,92 @@
+"""The image's entry point: one homeserver by its recipe, with `/` as its folder, behind a gate that records.
+
+`python -m palpo_complement.container RECIPE` serves; with a second argument, `prepare`, it makes the image
+ready. The server listens on the loopback address, and the gate on the container's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import uvloop
+
+from .process.databases import SQLite
+from .process.launch import Launch, Launcher, launcher_of
+from .process.model import Process
+from .recipe import UNNAMED, Place, load
+from .recording.gate import FEDERATION_PORT, HTTP_PORT, Gate, Records
+from .recording.recorder import schema_process
+from .records import ACCESS, VIOLATIONS
+
+RECORDS = Path("/complement/records")
+"""Where the records are, below the server's folder."""
+INSIDE = "127.0.0.1"
+LOG = Path("/dev/stdout")
+
+
+async def prepare(launcher: Launcher, root: Path) -> int:
+    """Run the recipe's preparation; gives its exit code."""
+    await launcher.open()
+    process = await launcher.prepare(_launch(root))
+    code = await process.exited if process is not None else 0
+    await launcher.close()
+    return code
+
+
+async def serve(launcher: Launcher, root: Path, outside: str) -> int:
+    """Run the server until it ends; SIGTERM is passed on. Gives the server's exit code.
+
+    `outside` is the address at which the gate listens.
+    """
+    records = root / RECORDS.relative_to("/")
+    records.mkdir(parents=True, exist_ok=True)
+    await launcher.open()
+    checked = bool(os.environ.get("CONFORMANCE_CHECK"))
+    with schema_process() if checked else nullcontext() as schemas:
+        gate = Gate(
+            INSIDE,
+            (outside, HTTP_PORT),
+            (outside, FEDERATION_PORT),
+            Records(access=records / ACCESS, violations=records / VIOLATIONS),
+            schemas,
+        )
+        process = await launcher.spawn(_launch(root))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end, process)
+        await gate.open()
+        code = await process.exited
+        await gate.close()
+    await launcher.close()
+    return code
+
+
+def _end(process: Process) -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+def _launch(root: Path) -> Launch:
+    place = Place(
+        root=root,
+        name=os.environ.get("SERVER_NAME", UNNAMED),
+        address=INSIDE,
+        database_url=SQLite().url(None, root),
+    )
+    return Launch(place=place, log=LOG, env=dict(os.environ))
+
+
+def main(arguments: list[str]) -> int:
+    """Serve, or prepare; gives the exit code."""
+    launcher = launcher_of(load(arguments[0]))
+    root = Path("/")
+    if arguments[1:] == ["prepare"]:
+        return uvloop.run(prepare(launcher, root))
+    return uvloop.run(serve(launcher, root, socket.gethostbyname(socket.gethostname())))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""The Complement image of this project's own homeserver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from docker import DockerClient, from_env
+from docker.errors import BuildError, DockerException, ImageNotFound
+
+IMAGE = "localhost/palpo-complement:latest"
+LOCAL_BASE = "localhost/palpo-complement-base:latest"
+DOCKERFILE = Path("laboratory", "Dockerfile")
+LABELS = {"palpo-conformance": "image"}
+"""By these, what the laboratory has built is found again, and removed."""
+
+
+class ImageFailed(RuntimeError):
+    """Docker is missing, or the image could not be built; the text is Docker's."""
+
+
+async def built(*, database: str = "sqlite", say: Callable[[str], None] = print) -> str:
+    """Build the image from the source at hand; Docker's cache makes a second build quick. Raises ImageFailed.
+
+    `say` gets a line for each step of the build.
+    """
+    source = _source()
+    if database != "sqlite":
+        raise ImageFailed("the image runs on SQLite; use --engine process for other databases")
+    return await asyncio.to_thread(_built, source, say)
+
+
+def _source() -> Path:
+    """The repository that this package runs from."""
+    for parent in Path(__file__).resolve().parents:
+        if (parent / DOCKERFILE).is_file():
+            return parent
+    raise ImageFailed("the image is built from the repository: name one with --image, or run from a checkout")
+
+
+def _built(source: Path, say: Callable[[str], None]) -> str:
+    try:
+        client = from_env()
+        try:
+            _build(client, source, say)
+        finally:
+            client.close()
+    except (DockerException, OSError) as error:
+        raise ImageFailed(f"Docker: {error}") from error
+    return IMAGE
+
+
+def _build(client: DockerClient, source: Path, say: Callable[[str], None]) -> None:
+    """One build; raises BuildError with the end of what it printed."""
+    printed: list[str] = []
+    steps = client.api.build(
+        path=str(source),
+        dockerfile=str(DOCKERFILE),
+        tag=IMAGE,
+        buildargs=_base(client),
+        network_mode="host",
+        labels=LABELS,
+        rm=True,
+        decode=True,
+    )
+    for step in steps:
+        line = str(step.get("stream") or step.get("status") or "").rstrip()
+        if line.startswith("Step "):
+            say(line)
+        printed.append(line)
+        if "error" in step:
+            raise BuildError("\n".join([*printed[-40:], step["error"]]), iter(()))
+
+
+def _base(client: DockerClient) -> dict[str, str]:
+    """The base that `base-image.sh` has made, where there is one; else the Dockerfile's own."""
+    try:
+        client.images.get(LOCAL_BASE)
+    except ImageNotFound:
+        return {}
+    return {"BASE_IMAGE": LOCAL_BASE}

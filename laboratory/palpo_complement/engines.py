@@ -1,0 +1,133 @@
+"""The two ways to give Complement its homeservers, behind one interface."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from .commands import run
+from .docker import images
+from .environment import search_path
+from .options import RunOptions
+from .process.databases import databases_for
+from .process.engine import Engine, Settings, state_directory
+from .process.launch import launcher_of
+from .process.model import Container
+from .process.server import docker_socket
+from .process.store import remove_tree
+from .process.subnets import Slot
+from .recipe import Recipe, load
+from .records import SERVERS
+
+SHARE_PREFIX = "PALPO_SHARE_"
+PACKAGE_VARIABLE = "PALPO_COMPLEMENT_PACKAGE"
+
+
+@dataclass(slots=True, kw_only=True)
+class Serving:
+    """What a package's tests need in their environment, and which containers there were.
+
+    `name` and `version` say what is tested. `others` maps homeserver names to images of their own. `history`
+    maps container IDs to (package, homeserver name); the docker engine learns of its containers from the
+    post-test script alone.
+    """
+
+    name: str
+    version: str
+    image: str
+    others: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    history: dict[str, tuple[str, str]] = field(default_factory=dict)
+    post_test: str = ""
+
+
+@asynccontextmanager
+async def serving(options: RunOptions) -> AsyncIterator[Serving]:
+    """Open the engine that the options name.
+
+    Raises BadRecipe, InstallFailed, LaunchError, ImageFailed or NoFreeSlot.
+    """
+    if options.engine == "docker":
+        yield await _docker(options)
+        return
+    async with _process(options) as value:
+        yield value
+
+
+@asynccontextmanager
+async def _process(options: RunOptions) -> AsyncIterator[Serving]:
+    recipe = load(options.recipe)
+    others = {name: load(other) for name, other in options.images}
+    base = state_directory() / f"palpo-complement-{os.getpid()}-{secrets.token_hex(4)}"
+    settings = Settings(
+        state=base / "state",
+        logs=(options.output / SERVERS).resolve(),
+        schema_check=options.schema_check,
+    )
+    databases = databases_for(options.database, options.database_url, base / "postgresql")
+    base.mkdir(parents=True)
+    launchers = {item.name: launcher_of(item) for item in (recipe, *others.values())}
+    engine = Engine(settings, Slot.acquire(), databases, launchers)
+    try:
+        async with docker_socket(engine, base / "docker.sock") as host:
+            value = Serving(
+                name=options.server_name or recipe.name,
+                version=options.server_commit or await _version(recipe),
+                image=recipe.name,
+                others={name: other.name for name, other in others.items()},
+                env={"DOCKER_HOST": host, "COMPLEMENT_HOSTNAME_RUNNING_COMPLEMENT": "localhost"},
+                post_test=POST_TEST,
+            )
+
+            def remember(container: Container) -> None:
+                env = container.env
+                value.history[container.id] = (env.get(PACKAGE_VARIABLE, ""), env.get("SERVER_NAME", ""))
+
+            engine.on_create = remember
+            yield value
+    finally:
+        remove_tree(base)
+
+
+async def _docker(options: RunOptions) -> Serving:
+    image = options.image or await images.built(database=options.database)
+    return Serving(
+        name=options.server_name or load(options.recipe).name,
+        version=options.server_commit or await _commit(),
+        image=image,
+        others=dict(options.images),
+        env={f"{SHARE_PREFIX}CONFORMANCE_CHECK": "1" if options.schema_check else ""},
+        post_test=DOCKER_POST_TEST,
+    )
+
+
+async def _version(recipe: Recipe) -> str:
+    """What is tested, in the recipe's own words, or as the commit of the working directory."""
+    if recipe.version is None:
+        return await _commit()
+    env = {**os.environ, "PATH": await search_path(recipe, os.environ)}
+    code, output = await run("sh", "-e", "-c", recipe.version, env=env)
+    return "unknown" if code else output.strip()
+
+
+async def _commit() -> str:
+    """The commit of the repository in the working directory, with `-modified` where it has changes."""
+    code, commit = await run("git", "rev-parse", "HEAD")
+    if code:
+        return "unknown"
+    _, changes = await run("git", "status", "--porcelain", "--untracked-files=no")
+    return f"{commit.strip()}-modified" if changes.strip() else commit.strip()
+
+
+# Complement calls this with the container, the test's name and whether it failed, and removes the container.
+POST_TEST = """#!/bin/sh
+printf '%s\\t%s\\t%s\\n' "$1" "$2" "$3" >> "$PALPO_POST_TEST_LOG"
+"""
+
+DOCKER_POST_TEST = f"""{POST_TEST}
+exec '{sys.executable}' -m palpo_complement.docker.collect "$1" "$PALPO_SERVERS"
+"""

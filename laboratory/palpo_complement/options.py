@@ -1,0 +1,36 @@
+"""What a run was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options of `palpo-conformance run`.
+
+    `timeout` is in seconds for each package. `recipe` is a shipped recipe's name or a file; `image` is a
+    Docker image. `images` maps homeserver names (`hs2`) to others of these, for mixed pairs. `results` is the
+    folder to update, or None to leave it.
+    """
+
+    complement: Path | None = None
+    pattern: str | None = None
+    packages: tuple[str, ...] = ()
+    engine: str = "process"
+    database: str = "sqlite"
+    database_url: str | None = None
+    jobs: int = 1
+    timeout: int = 1800
+    recipe: str = "palpo"
+    image: str | None = None
+    images: tuple[tuple[str, str], ...] = ()
+    server_name: str | None = None
+    server_commit: str | None = None
+    schema_check: bool = True
+    keep_logs: bool = False
+    rerun_failures: bool = False
+    debug: bool = False
+    output: Path = Path("conformance-out")
+    results: Path | None = None

@@ -1,0 +1,101 @@
+"""Writes what servers answered: which operation, and what its schema does not allow.
+
+Schemas are checked in a process beside this one, so that no test waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TextIO
+
+from palpo_conformance.schema_check import SchemaChecker
+from palpo_spec import match
+
+from .exchanges import Exchange
+
+DELAYED = "org.matrix.msc4140.delay="
+"""A request with this in its query is answered as the proposal says, not as the spec's operation."""
+
+NICENESS = 10
+
+
+def schema_process() -> ProcessPoolExecutor:
+    """The process in which schemas are checked, to be shut down by whoever asks for it."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    os.nice(NICENESS)
+    _checker()
+
+
+@cache
+def _checker() -> SchemaChecker:
+    return SchemaChecker()
+
+
+def broken(exchange: Exchange) -> list[dict[str, Any]]:
+    """What the spec does not allow in a response, as records."""
+    assert exchange.body is not None
+    found = _checker().check(exchange.method, exchange.target, exchange.status, exchange.body)
+    return [
+        {"operation": record.pop("operation_id"), **record, "time": exchange.ended}
+        for record in map(asdict, found)
+    ]
+
+
+class Recorder:
+    """The records of one server: a JSON line for each answer, and one for each violation.
+
+    `schemas` is the process that checks, or None where nothing is checked.
+    """
+
+    def __init__(self, access: Path, violations: Path, schemas: ProcessPoolExecutor | None) -> None:
+        self._access = access.open("a", buffering=1, encoding="utf-8")
+        self._violations = violations.open("a", buffering=1, encoding="utf-8")
+        self._schemas = schemas
+        self._checks: set[asyncio.Future[list[dict[str, Any]]]] = set()
+
+    def __call__(self, exchange: Exchange) -> None:
+        if self._access.closed:
+            return
+        found = match(exchange.method, exchange.target)
+        record = {
+            "operation": f"{found[0].api}/{found[0].operation_id}" if found else None,
+            "method": exchange.method,
+            "path": exchange.target.partition("?")[0],
+            "status": exchange.status,
+            "time": exchange.ended,
+        }
+        _write(self._access, record)
+        if self._schemas is not None and found and _is_checked(exchange):
+            check = asyncio.wrap_future(self._schemas.submit(broken, exchange))
+            self._checks.add(check)
+            check.add_done_callback(self._checked)
+
+    def _checked(self, check: asyncio.Future[list[dict[str, Any]]]) -> None:
+        self._checks.discard(check)
+        for record in check.result():
+            _write(self._violations, record)
+
+    async def close(self) -> None:
+        """Wait for the last check."""
+        if self._checks:
+            await asyncio.wait(self._checks)
+        self._access.close()
+        self._violations.close()
+
+
+def _is_checked(exchange: Exchange) -> bool:
+    return exchange.body is not None and DELAYED not in exchange.target
+
+
+def _write(file: TextIO, record: dict[str, Any]) -> None:
+    file.write(json.dumps(record) + "\n")

@@ -1,0 +1,158 @@
+"""Passes bytes on between clients and a server, each as it came, and lets somebody read along.
+
+Each connection from a client has one of its own to the server. Nothing is parsed on the way: what streams,
+streams; who is slow slows the other down; an end in one direction leaves the other open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, cast
+
+
+class Reader(Protocol):
+    """Reads along on one connection. It sees bytes before they are passed on."""
+
+    def request(self, data: bytes) -> None: ...
+
+    def response(self, data: bytes) -> None: ...
+
+    def response_ended(self) -> None: ...
+
+
+class Unread:
+    """Looks at nothing: for what is encrypted."""
+
+    def request(self, data: bytes) -> None:
+        return
+
+    def response(self, data: bytes) -> None:
+        return
+
+    def response_ended(self) -> None:
+        return
+
+
+class _Side(asyncio.Protocol):
+    """One end of a connection; what it receives goes to the other end, once that is there."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, seen: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._seen = seen
+        self._ended = ended
+        self._early: list[bytes] = []
+        self._other: _Side | None = None
+        self._finished = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def join(self, other: _Side) -> None:
+        """Pass on to `other` from now on, beginning with what came already."""
+        self._other = other
+        for data in self._early:
+            self.data_received(data)
+        self._early.clear()
+        if self.transport.is_closing():
+            other.transport.close()
+        elif self._finished:
+            other.end()
+
+    def data_received(self, data: bytes) -> None:
+        if self._other is None:
+            self._early.append(data)
+            return
+        self._seen(data)
+        self._other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self._finish()
+        if self._other is not None:
+            self._other.end()
+        return True
+
+    def end(self) -> None:
+        """The other end sends no more: say so, or close where this end does not either."""
+        if self._finished:
+            self.transport.close()
+            return
+        with suppress(OSError, RuntimeError):
+            self.transport.write_eof()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is None:
+            self._finish()
+        if self._other is not None:
+            other = self._other.transport
+            (other.close if error is None else other.abort)()
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._finished = True
+            self._ended()
+
+    def pause_writing(self) -> None:
+        if self._other is not None and not self._other.transport.is_closing():
+            self._other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._other is not None and not self._other.transport.is_closing():
+            self._other.transport.resume_reading()
+
+
+class _Client(_Side):
+    """The end towards a client, which asks for its other end itself."""
+
+    def __init__(self, relay: Relay, reader: Reader) -> None:
+        super().__init__(reader.request, lambda: None)
+        self._relay = relay
+        self._reader = reader
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._relay.connect(self, self._reader)
+
+
+class Relay:
+    """Listens at `(host, port)` addresses of its own, and passes on to the server's."""
+
+    def __init__(self, listen: tuple[str, int], server: tuple[str, int], reads: Callable[[], Reader]) -> None:
+        self._listen = listen
+        self._server = server
+        self._reads = reads
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Begin to listen. Raises OSError where the address is in use."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: _Client(self, self._reads()), *self._listen)
+
+    def close(self) -> None:
+        """Take no more connections. Those that are open end when the server or the client ends them."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def connect(self, client: _Client, reader: Reader) -> None:
+        """Give a client's connection its other end."""
+        task = asyncio.create_task(self._connect(client, reader))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, client: _Client, reader: Reader) -> None:
+        server = _Side(reader.response, reader.response_ended)
+        with suppress(RuntimeError):
+            client.transport.pause_reading()
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: server, *self._server)
+        except OSError:
+            client.transport.abort()
+            return
+        server.join(client)
+        client.join(server)
+        if not client.transport.is_closing():
+            client.transport.resume_reading()
