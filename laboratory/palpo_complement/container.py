@@ -46,7 +46,6 @@ async def serve(launcher: Launcher, root: Path, outside: str) -> int:
     """
     records = root / RECORDS.relative_to("/")
     records.mkdir(parents=True, exist_ok=True)
-    await launcher.open()
     checked = bool(os.environ.get("CONFORMANCE_CHECK"))
     with schema_process() if checked else nullcontext() as schemas:
         gate = Gate(
@@ -56,13 +55,15 @@ async def serve(launcher: Launcher, root: Path, outside: str) -> int:
             Records(access=records / ACCESS, violations=records / VIOLATIONS),
             schemas,
         )
-        process = await launcher.spawn(_launch(root))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end, process)
-        await gate.open()
-        code = await process.exited
-        await gate.close()
-    await launcher.close()
-    return code
+        try:
+            await launcher.open()
+            process = await launcher.spawn(_launch(root))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end, process)
+            await gate.open()
+            return await process.exited
+        finally:
+            await gate.close()
+            await launcher.close()
 
 
 def _end(process: Process) -> None:

@@ -87,7 +87,8 @@ class _Side(asyncio.Protocol):
             self._finish()
         if self._other is not None:
             other = self._other.transport
-            (other.close if error is None else other.abort)()
+            # What was received before it broke is passed on.
+            (other.close if error is None or other.get_write_buffer_size() else other.abort)()
 
     def _finish(self) -> None:
         if not self._finished:
