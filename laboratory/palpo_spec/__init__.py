@@ -1,7 +1,7 @@
 """The Matrix specification as data: operations, JSON schemas and event types.
 
 The facts come from the specification's OpenAPI and event definitions by `palpo_spec.compiler`, and are read
-from `palpo_spec/data/` on first use. See `spec/README.md`.
+from `palpo_spec/data/` on first use. See `palpo_spec/README.md`.
 """
 
 from palpo_spec.matching import match

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 from docker import from_env
@@ -20,13 +21,13 @@ from palpo_complement.records import ACCESS, VIOLATIONS
 
 def main(identifier: str, folder: Path) -> None:
     """Write `ID.log`, and the records where the image keeps any."""
-    client = from_env()
-    container = client.containers.get(identifier)
-    (folder / f"{identifier}.log").write_bytes(container.logs())
-    for name in (ACCESS, VIOLATIONS):
-        content = _file(container, RECORDS / name)
-        if content is not None:
-            (folder / f"{identifier}.{name}").write_bytes(content)
+    with closing(from_env()) as client:
+        container = client.containers.get(identifier)
+        (folder / f"{identifier}.log").write_bytes(container.logs())
+        for name in (ACCESS, VIOLATIONS):
+            content = _file(container, RECORDS / name)
+            if content is not None:
+                (folder / f"{identifier}.{name}").write_bytes(content)
 
 
 def _file(container: Container, path: Path) -> bytes | None:

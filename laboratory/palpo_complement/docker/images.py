@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from docker import DockerClient, from_env
@@ -41,11 +42,8 @@ def _source() -> Path:
 
 def _built(source: Path, say: Callable[[str], None]) -> str:
     try:
-        client = from_env()
-        try:
+        with closing(from_env()) as client:
             _build(client, source, say)
-        finally:
-            client.close()
     except (DockerException, OSError) as error:
         raise ImageFailed(f"Docker: {error}") from error
     return IMAGE

@@ -373,6 +373,7 @@ def _details(container: Container) -> dict[str, Any]:
         },
         "Config": {
             "Image": container.image.id,
+            "Tty": False,
             "Labels": container.labels,
             "Env": [f"{key}={value}" for key, value in container.env.items()],
         },
