@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -21,13 +21,12 @@ import structlog
 from palpo.db.condition import Condition
 from palpo.db.errors import AWAY, DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.failures import detached, fail
+from palpo.db.topics import Topics
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
 
 log = structlog.get_logger("palpo.db")
 
 T = TypeVar("T")
-EVERYTHING = "*"
-"""The topic that stands for every other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +35,13 @@ class Commit:
 
     position: int
     """The stream position that readers now see; 0 where it took none."""
-    topics: frozenset[str]
-    """Who may want to look; EVERYTHING among them is everyone."""
+    topics: Topics = field(default_factory=dict)
+    """What has changed."""
+    all_topics: bool = False
+    """Whether anything may have changed, and ``topics`` does not say what."""
     since: int = 0
     """The position before it. What lies between belongs to this commit, so whoever has heard of commits
-    without a gap has heard of all; one with EVERYTHING stands for all that came before it too."""
-
-    @property
-    def all_topics(self) -> bool:
-        """Whether it is for everyone."""
-        return EVERYTHING in self.topics
+    without a gap has heard of all; one for ``all_topics`` stands for all that came before it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

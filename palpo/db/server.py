@@ -19,6 +19,7 @@ from palpo.db.engine import Commit, Committed
 from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.pool import Pool
 from palpo.db.statements import Statement
+from palpo.db.topics import Kind
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class ServerTransaction(ABC, Generic[C]):
         """The highest position that was taken, used or not; 0 if none."""
         self.since = 0
         """The position before the first that was taken, 0 if none was."""
-        self.topics: set[str] = set()
+        self.topics: dict[Kind, set[str]] = {}
         self.callbacks: list[Callable[[int], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
@@ -104,8 +105,9 @@ class ServerTransaction(ABC, Generic[C]):
         self._next += count
         return first
 
-    def notify(self, *topics: str) -> None:
-        self.topics.update(topics)
+    def notify(self, kind: Kind, *keys: str) -> None:
+        if keys:
+            self.topics.setdefault(kind, set()).update(keys)
 
     def on_commit(self, callback: Callable[[int], None]) -> None:
         self.callbacks.append(callback)
@@ -212,9 +214,7 @@ class ServerEngine(ABC, Generic[C]):
             await self._finish(connection)
         self._position = transaction.last_position or self._position
         commit = Commit(
-            position=transaction.last_position,
-            topics=frozenset(transaction.topics),
-            since=transaction.since,
+            position=transaction.last_position, topics=transaction.topics, since=transaction.since
         )
         return Committed(results=results, commit=commit, callbacks=transaction.callbacks)
 

@@ -93,9 +93,7 @@ class SqliteEngine:
                 raise translated(error) from error
             raise
         commit = Commit(
-            position=transaction.last_position,
-            topics=frozenset(transaction.topics),
-            since=transaction.since,
+            position=transaction.last_position, topics=transaction.topics, since=transaction.since
         )
         return Committed(results=results, commit=commit, callbacks=transaction.callbacks)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from palpo.db.errors import BadValue, DatabaseError, Full, Retriable, StorageFailed, UniqueViolation
 from palpo.db.position import ADVANCE, CURRENT
 from palpo.db.statements import Statement
+from palpo.db.topics import Kind
 from palpo.db.transaction import Row
 
 
@@ -21,7 +22,7 @@ class SqliteTransaction:
         self._next = 0
         self.since = 0
         """The position before the first that was taken, 0 if none was."""
-        self.topics: set[str] = set()
+        self.topics: dict[Kind, set[str]] = {}
         self.callbacks: list[Callable[[int], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
@@ -69,8 +70,9 @@ class SqliteTransaction:
         if self.failure is not None:
             raise self.failure
 
-    def notify(self, *topics: str) -> None:
-        self.topics.update(topics)
+    def notify(self, kind: Kind, *keys: str) -> None:
+        if keys:
+            self.topics.setdefault(kind, set()).update(keys)
 
     def on_commit(self, callback: Callable[[int], None]) -> None:
         self.callbacks.append(callback)

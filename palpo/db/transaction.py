@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from palpo.db.statements import Statement
+from palpo.db.topics import Kind
 
 T = TypeVar("T")
 Row = Sequence[Any]
@@ -70,8 +71,8 @@ class WriteTransaction(Transaction, Protocol):
         """
         ...
 
-    def notify(self, *topics: str) -> None:
-        """Wake whoever waits for these topics, after the commit.
+    def notify(self, kind: Kind, *keys: str) -> None:
+        """Tell whoever listens to, or waits for, these topics of a kind, after the commit.
 
         A transaction that does takes a position, if it has not taken one: processes that no hint
         reaches find that something has changed by the position.

@@ -17,7 +17,8 @@ from typing import Protocol
 
 import msgspec
 
-from palpo.db.engine import EVERYTHING, Commit
+from palpo.db.engine import Commit
+from palpo.db.topics import EVERYTHING, from_texts, merged, to_texts
 
 PATIENCE_S = 5.0
 """How long a link may take to send a message, or to bring it back; one that takes longer is lost."""
@@ -68,14 +69,18 @@ def encode(commits: Sequence[Commit], *, sender: str, limit: int) -> str:
 
     What would be longer becomes one commit that is for everyone.
     """
-    rows = [[commit.since, commit.position, sorted(commit.topics)] for commit in commits]
-    encoded = msgspec.json.encode([sender, rows])
+    encoded = msgspec.json.encode([sender, [_row(commit) for commit in commits]])
     if len(encoded) > limit:
-        encoded = msgspec.json.encode([sender, [[0, max(row.position for row in commits), [EVERYTHING]]]])
+        everything = Commit(position=max(commit.position for commit in commits), all_topics=True)
+        encoded = msgspec.json.encode([sender, [_row(everything)]])
     return encoded.decode()
 
 
-_DECODER = msgspec.json.Decoder(tuple[str, list[tuple[int, int, frozenset[str]]]])
+def _row(commit: Commit) -> tuple[int, int, list[str]]:
+    return commit.since, commit.position, [EVERYTHING] if commit.all_topics else to_texts(commit.topics)
+
+
+_DECODER = msgspec.json.Decoder(tuple[str, list[tuple[int, int, list[str]]]])
 
 
 def decode(message: str) -> tuple[str, list[Commit]] | None:
@@ -84,7 +89,13 @@ def decode(message: str) -> tuple[str, list[Commit]] | None:
         sender, rows = _DECODER.decode(message)
     except msgspec.MsgspecError:
         return None
-    return sender, [Commit(position=row[1], topics=row[2], since=row[0]) for row in rows]
+    return sender, [_commit(*row) for row in rows]
+
+
+def _commit(since: int, position: int, texts: list[str]) -> Commit:
+    if EVERYTHING in texts:
+        return Commit(position=position, all_topics=True, since=since)
+    return Commit(position=position, topics=from_texts(texts), since=since)
 
 
 def parts(message: str, sender: str, limit: int) -> list[str]:
@@ -129,13 +140,14 @@ def append(pending: list[Commit], commit: Commit, *, bound: int = 64) -> None:
     if last is not None and (not commit.position or commit.since == last.position):
         pending[-1] = Commit(
             position=max(last.position, commit.position),
-            topics=last.topics | commit.topics,
+            topics=merged((last.topics, commit.topics)),
+            all_topics=last.all_topics or commit.all_topics,
             since=last.since,
         )
         return
     pending.append(commit)
     if len(pending) > bound:
-        pending[:] = [Commit(position=commit.position, topics=frozenset({EVERYTHING}))]
+        pending[:] = [Commit(position=commit.position, all_topics=True)]
 
 
 class Relay:
@@ -220,7 +232,7 @@ class Relay:
             with contextlib.suppress(Exception):
                 await self._open()
                 position = await self._read_position() if self._read_position else 0
-                self._on_commit(Commit(position=position, topics=frozenset({EVERYTHING})))
+                self._on_commit(Commit(position=position, all_topics=True))
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._backoff_s)

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, func, select
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.account_data import account_data
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 a = account_data.c
 
@@ -53,13 +54,14 @@ async def put(
 ) -> None:
     """Store content, a JSON object, at a position of the stream; None deletes it."""
     await tx.run(_PUT, user_id=user_id, room_id=room_id or "", type=type_, content=content, position=position)
-    tx.notify(f"user:{user_id}", f"account_data:{user_id}")
+    tx.notify(topics.USER, user_id)
+    tx.notify(topics.ACCOUNT_DATA, user_id)
 
 
 async def delete_all(tx: WriteTransaction, user_id: str) -> None:
     """Delete everything of a user's, who is not told."""
     await tx.run(_DELETE_USER, user_id=user_id)
-    tx.notify(f"account_data:{user_id}")
+    tx.notify(topics.ACCOUNT_DATA, user_id)
 
 
 async def get(tx: Transaction, user_id: str, room_id: str | None, type_: str) -> bytes | None:

@@ -12,6 +12,7 @@ from palpo.db.tables.accounts import deactivations, devices, login_tokens, regis
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage import profiles
 from palpo.storage.sessions import token_hash
+from palpo.streams import topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,25 +154,25 @@ async def set_password(tx: WriteTransaction, user_id: str, password_hash: str | 
 async def set_locked(tx: WriteTransaction, user_id: str, locked: bool) -> None:
     """Lock or unlock an account."""
     await tx.run(_SET_LOCKED, user=user_id, value=int(locked))
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)
 
 
 async def set_suspended(tx: WriteTransaction, user_id: str, suspended: bool) -> None:
     """Suspend an account, or end that."""
     await tx.run(_SET_SUSPENDED, user=user_id, value=int(suspended))
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)
 
 
 async def set_admin(tx: WriteTransaction, user_id: str, is_admin: bool) -> None:
     """Make someone a server administrator, or end that."""
     await tx.run(_SET_ADMIN, user=user_id, value=int(is_admin))
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)
 
 
 async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str | None) -> bool:
     """Make a guest a user; whether it was a guest until now."""
     changed = await tx.run(_UPGRADE_GUEST, user=user_id, hash=password_hash)
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)
     return changed > 0
 
 
@@ -180,7 +181,8 @@ async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None
     await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
     await tx.run(_BEGIN_DEACTIVATION, user_id=user_id, erase=int(erase))
     await delete_login_tokens(tx, user_id)
-    tx.notify(f"session:{user_id}", f"erasure:{user_id}")
+    tx.notify(topics.SESSION, user_id)
+    tx.notify(topics.ERASURE, user_id)
 
 
 async def end_deactivation(tx: WriteTransaction, user_id: str) -> None:

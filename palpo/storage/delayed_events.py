@@ -9,10 +9,9 @@ from sqlalchemy import bindparam, delete, func, select, update
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.delayed_events import delayed_events
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.streams import topics
 
 d = delayed_events.c
-TOPIC = "delayed_events"
-"""Notified when something is scheduled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +85,7 @@ _TRIM = Statement(
 async def insert(tx: WriteTransaction, event: DelayedEvent) -> None:
     """Schedule an event. Raises UniqueViolation where the same request has done so."""
     await tx.run(_INSERT, **asdict(event))
-    tx.notify(TOPIC)
+    tx.notify(topics.DELAYED_EVENTS, topics.ONLY)
 
 
 async def get(tx: Transaction, delay_id: str) -> DelayedEvent | None:
@@ -139,7 +138,7 @@ async def finish(
 async def restart(tx: WriteTransaction, delay_id: str, now_ms: int) -> bool:
     """Start one's time anew; False where there is none that waits."""
     changed = await tx.run(_RESTART, id=delay_id, now=now_ms) > 0
-    tx.notify(TOPIC)
+    tx.notify(topics.DELAYED_EVENTS, topics.ONLY)
     return changed
 
 

@@ -16,6 +16,7 @@ from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import memberships
 from palpo.storage.events import EventStatus
+from palpo.streams import topics
 
 c = device_list_changes.c
 EVERYONE = ""
@@ -43,9 +44,10 @@ async def record(tx: WriteTransaction, user_id: str, *, observer: str = EVERYONE
     A change for an ``observer`` is for that user alone.
     """
     await tx.run(_PUT, user_id=user_id, observer=observer, position=await tx.positions())
-    tx.notify(f"device_list:{user_id}", f"user:{observer or user_id}")
+    tx.notify(topics.DEVICE_LIST, user_id)
+    tx.notify(topics.USER, observer or user_id)
     if observer == EVERYONE:
-        tx.notify(*(f"room:{room_id}" for room_id in await memberships.joined_rooms(tx, user_id)))
+        tx.notify(topics.ROOM, *await memberships.joined_rooms(tx, user_id))
 
 
 async def record_all(tx: WriteTransaction, user_ids: Sequence[str]) -> None:

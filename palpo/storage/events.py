@@ -16,6 +16,7 @@ from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage import auth_chains
+from palpo.streams import topics
 
 
 class EventStatus(IntEnum):
@@ -291,7 +292,7 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
         and (row := _relation(item.event, first_position + index)) is not None
     ]
     await tx.many(_INSERT_RELATION, relations)
-    tx.notify(*{f"relations:{row['room_id']}" for row in relations})
+    tx.notify(topics.RELATIONS, *{str(row["room_id"]) for row in relations})
 
 
 async def insert_transactions(tx: WriteTransaction, made: Iterable[MadeBy], now_ms: int) -> None:
@@ -327,7 +328,8 @@ async def redact(tx: WriteTransaction, room_id: str, target: str, redaction: str
     """Mark ``target``, an event of the room, as redacted."""
     await tx.run(_REDACT, target=target, redaction=redaction)
     await tx.run(_DELETE_RELATION, target=target)
-    tx.notify(f"event:{target}", f"redacted:{room_id}")
+    tx.notify(topics.EVENT, target)
+    tx.notify(topics.REDACTED, room_id)
 
 
 async def latest_ids(tx: Transaction, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:

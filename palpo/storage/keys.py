@@ -13,6 +13,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import devices
 from palpo.db.tables.keys import cross_signing_keys, device_keys, fallback_keys, one_time_keys
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 d = device_keys.c
 o = one_time_keys.c
@@ -86,11 +87,6 @@ _SIZES = Statement(
 )
 
 
-def topic(user_id: str) -> str:
-    """The topic of changed counts of one-time keys and used fallback keys."""
-    return f"one_time_keys:{user_id}"
-
-
 async def size_of_all(tx: Transaction, user_id: str) -> int:
     """Bytes of all keys that a user has uploaded for any device, and for cross-signing."""
     return sum(int(row[0] or 0) for row in await tx.all(_SIZES, user=user_id))
@@ -154,7 +150,7 @@ async def add_one_time_keys(
         for key in keys
     ]
     await tx.many(_PUT_OTK, rows)
-    tx.notify(topic(user_id))
+    tx.notify(topics.ONE_TIME_KEYS, user_id)
 
 
 async def forget_claimed(tx: WriteTransaction, user_id: str, device_id: str, *, keep: int) -> None:
@@ -180,7 +176,7 @@ async def take_one_time_key(
         # Another process may have read the same row; only one of us changes it.
         hash_ = _hash(bytes(row[1]))
         if await tx.run(_CLAIM_OTK, user=user_id, device=device_id, name_=row[0], hash=hash_):
-            tx.notify(topic(user_id))
+            tx.notify(topics.ONE_TIME_KEYS, user_id)
             return row[0], row[1]
     return None
 
@@ -209,7 +205,7 @@ async def put_fallback_keys(
         for key in keys
     ]
     await tx.many(_PUT_FALLBACK, rows)
-    tx.notify(topic(user_id))
+    tx.notify(topics.ONE_TIME_KEYS, user_id)
 
 
 async def use_fallback_key(
@@ -221,7 +217,7 @@ async def use_fallback_key(
         return None
     if not row[2]:
         await tx.run(_USE_FALLBACK, user=user_id, device=device_id, algorithm_=algorithm, name_=row[0])
-        tx.notify(topic(user_id))
+        tx.notify(topics.ONE_TIME_KEYS, user_id)
     return row[0], row[1]
 
 
@@ -234,7 +230,7 @@ async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> b
     """Delete all of a device's keys; whether it had identity keys."""
     await tx.run(_DELETE_OTKS, user=user_id, device=device_id)
     await tx.run(_DELETE_FALLBACKS, user=user_id, device=device_id)
-    tx.notify(topic(user_id))
+    tx.notify(topics.ONE_TIME_KEYS, user_id)
     return await tx.run(_DELETE_DEVICE_KEYS, user=user_id, device=device_id) > 0
 
 

@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import users
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.streams import topics
 
 m = memberships.c
 
@@ -219,7 +220,7 @@ async def first_users(
 async def forget(tx: WriteTransaction, room_id: str, user_id: str) -> None:
     """Leave a room out of the user's list."""
     await tx.run(_FORGET, room_key=room_id, user_key=user_id)
-    tx.notify(f"member:{user_id}")
+    tx.notify(topics.MEMBER, user_id)
 
 
 def _membership(row: Row) -> Membership:

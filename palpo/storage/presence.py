@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import presence
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.streams import topics
 
 p = presence.c
 
@@ -84,7 +85,8 @@ async def put(tx: WriteTransaction, value: Presence) -> None:
         avatar_url=value.avatar_url,
         position=value.position,
     )
-    tx.notify(f"presence:{value.user_id}", f"user:{value.user_id}")
+    tx.notify(topics.PRESENCE, value.user_id)
+    tx.notify(topics.USER, value.user_id)
 
 
 async def get(tx: Transaction, user_ids: Collection[str]) -> list[Presence]:

@@ -9,6 +9,7 @@ from sqlalchemy import LargeBinary, bindparam, delete, select
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.profiles import profiles, user_words
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 _PUT = upsert(profiles, key=["user_id"])
 _GET = Statement(select(profiles.c.fields).where(profiles.c.user_id == bindparam("user_id")))
@@ -47,14 +48,14 @@ async def get_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, byte
 async def put(tx: WriteTransaction, user_id: str, fields: bytes, position: int) -> None:
     """Store a profile over the one before it."""
     await tx.run(_PUT, user_id=user_id, fields=fields, position=position)
-    tx.notify(f"user:{user_id}", f"profile:{user_id}")
+    tx.notify(topics.USER, user_id)
 
 
 async def delete_profile(tx: WriteTransaction, user_id: str) -> None:
     """Forget a profile, and what the user is found by."""
     await tx.run(_DELETE, user_id=user_id)
     await tx.run(_DELETE_WORDS, user_id=user_id)
-    tx.notify(f"user:{user_id}", f"profile:{user_id}")
+    tx.notify(topics.USER, user_id)
 
 
 async def set_words(tx: WriteTransaction, user_id: str, words: Collection[bytes]) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, select
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.push import push_rules
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 _PUT = upsert(push_rules, key=["user_id"])
 _DELETE = Statement(delete(push_rules).where(push_rules.c.user_id == bindparam("user_id")))
@@ -18,13 +19,15 @@ _GET = Statement(
 async def put(tx: WriteTransaction, user_id: str, custom: bytes, position: int) -> None:
     """Store a user's customisation, as JSON."""
     await tx.run(_PUT, user_id=user_id, custom=custom, position=position)
-    tx.notify(f"user:{user_id}", f"account_data:{user_id}", f"push_rules:{user_id}")
+    tx.notify(topics.USER, user_id)
+    tx.notify(topics.ACCOUNT_DATA, user_id)
+    tx.notify(topics.PUSH_RULES, user_id)
 
 
 async def delete_all(tx: WriteTransaction, user_id: str) -> None:
     """Delete a user's customisation, who is not told."""
     await tx.run(_DELETE, user_id=user_id)
-    tx.notify(f"push_rules:{user_id}")
+    tx.notify(topics.PUSH_RULES, user_id)
 
 
 async def get(tx: Transaction, user_id: str) -> tuple[bytes, int] | None:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, select
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import pushers
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.streams import topics
 
 p = pushers.c
 
@@ -83,7 +84,7 @@ async def put(tx: WriteTransaction, pusher: Pusher) -> None:
         target_hash=_hash(pusher.app_id, pusher.pushkey),
         **msgspec.structs.asdict(pusher),
     )
-    tx.notify(f"pushers:{pusher.user_id}")
+    tx.notify(topics.PUSHERS, pusher.user_id)
 
 
 async def get(tx: Transaction, pusher_hash: bytes) -> Pusher | None:
@@ -100,7 +101,7 @@ async def of_users(tx: Transaction, user_ids: Sequence[str]) -> list[Pusher]:
 async def remove(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) -> None:
     """Delete a user's pusher, if it is there."""
     await tx.run(_DELETE, pusher_hash=pusher_hash(user_id, app_id, pushkey))
-    tx.notify(f"pushers:{user_id}")
+    tx.notify(topics.PUSHERS, user_id)
 
 
 async def remove_others(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) -> None:
@@ -111,13 +112,13 @@ async def remove_others(tx: WriteTransaction, user_id: str, app_id: str, pushkey
 async def remove_all(tx: WriteTransaction, user_id: str) -> None:
     """Delete all of a user's pushers."""
     await tx.run(_DELETE_ALL, user_id=user_id)
-    tx.notify(f"pushers:{user_id}")
+    tx.notify(topics.PUSHERS, user_id)
 
 
 async def remove_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
     """Delete the pushers that devices have set."""
     await tx.run(_DELETE_DEVICES, user_id=user_id, device_ids=list(device_ids))
-    tx.notify(f"pushers:{user_id}")
+    tx.notify(topics.PUSHERS, user_id)
 
 
 def _hash(*parts: str) -> bytes:

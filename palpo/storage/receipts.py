@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, or_, select
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.receipts import receipts, unread_checkpoints
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.streams import topics
 
 r = receipts.c
 c = unread_checkpoints.c
@@ -96,9 +97,11 @@ async def put(tx: WriteTransaction, receipt: Receipt) -> None:
         ts=receipt.ts,
         position=receipt.position,
     )
-    tx.notify(f"receipts:{receipt.room_id}", f"read:{receipt.user_id}", f"user:{receipt.user_id}")
+    tx.notify(topics.RECEIPTS, receipt.room_id)
+    tx.notify(topics.READ, receipt.user_id)
+    tx.notify(topics.USER, receipt.user_id)
     if not receipt.private:
-        tx.notify(f"room:{receipt.room_id}")
+        tx.notify(topics.ROOM, receipt.room_id)
 
 
 async def get(tx: Transaction, room_id: str, user_id: str, thread_id: str, private: bool) -> Receipt | None:

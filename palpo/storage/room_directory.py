@@ -10,9 +10,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.directory import published_rooms
 from palpo.db.tables.rooms import memberships, rooms
 from palpo.db.transaction import Transaction, WriteTransaction
-
-TOPIC = "directory:"
-"""Of changes of what is listed."""
+from palpo.streams import topics
 
 p = published_rooms.c
 m = memberships.c
@@ -43,7 +41,7 @@ async def put(tx: WriteTransaction, room_id: str, *, network_id: str = "", liste
     """List a room in the directory, or do so no longer."""
     position = await tx.positions()
     await tx.run(_PUT, room_id=room_id, network_id=network_id, listed=int(listed), position=position)
-    tx.notify(TOPIC)
+    tx.notify(topics.DIRECTORY, topics.ONLY)
 
 
 async def is_listed(tx: Transaction, room_id: str, *, network_id: str = "") -> bool:

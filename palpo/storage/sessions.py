@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.accounts import access_tokens, users
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 
 def token_hash(token: str) -> bytes:
@@ -150,7 +151,7 @@ async def mark_used(tx: WriteTransaction, hash_: bytes, user_id: str, device_id:
     """Note that the token, or its refresh token, is in use: what it was refreshed from is revoked."""
     await tx.run(_USED, hash=hash_)
     await tx.run(_DELETE_OTHERS, hash=hash_, user_id=user_id, device_id=device_id)
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)
 
 
 async def delete_stale(tx: WriteTransaction, user_id: str, device_id: str, *, now_ms: int) -> None:
@@ -161,16 +162,16 @@ async def delete_stale(tx: WriteTransaction, user_id: str, device_id: str, *, no
 async def delete_token(tx: WriteTransaction, session: Session) -> None:
     """Revoke one access token."""
     await tx.run(_DELETE, hash=session.token_hash)
-    tx.notify(f"session:{session.user_id}")
+    tx.notify(topics.SESSION, session.user_id)
 
 
 async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:
     """Revoke every access token of a device."""
     await tx.run(_DELETE_DEVICE, user_id=user_id, device_id=device_id)
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)
 
 
 async def delete_user(tx: WriteTransaction, user_id: str) -> None:
     """Revoke every access token of a user."""
     await tx.run(_DELETE_USER, user_id=user_id)
-    tx.notify(f"session:{user_id}")
+    tx.notify(topics.SESSION, user_id)

@@ -9,10 +9,9 @@ from sqlalchemy import bindparam, func, select
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.thread_subscriptions import thread_subscriptions
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.streams import topics
 
 t = thread_subscriptions.c
-THREAD_TOPIC = "thread_followers:"
-"""Before a root's event ID: notified when somebody begins to follow the thread, or stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +71,9 @@ async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:
         automatic=int(subscription.automatic),
         position=subscription.position,
     )
-    tx.notify(
-        f"user:{subscription.user_id}",
-        f"thread_subscriptions:{subscription.user_id}",
-        THREAD_TOPIC + subscription.root_id,
-    )
+    tx.notify(topics.USER, subscription.user_id)
+    tx.notify(topics.THREAD_SUBSCRIPTIONS, subscription.user_id)
+    tx.notify(topics.THREAD_FOLLOWERS, subscription.root_id)
 
 
 async def get(tx: Transaction, user_id: str, room_id: str, root_id: str) -> ThreadSubscription | None:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, select
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.devices import to_device_messages, to_device_transactions
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 m = to_device_messages.c
 t = to_device_transactions.c
@@ -83,7 +84,8 @@ async def enqueue(
     ]
     await tx.many(_INSERT, rows)
     for user_id in {message[0] for message in messages}:
-        tx.notify(f"user:{user_id}", f"to_device:{user_id}")
+        tx.notify(topics.USER, user_id)
+        tx.notify(topics.TO_DEVICE, user_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import typing
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 t = typing.c
 m = memberships.c
@@ -83,7 +84,8 @@ async def put(
         expires_ts=expires_ts,
         position=position,
     )
-    tx.notify(f"room:{room_id}", f"typing:{room_id}")
+    tx.notify(topics.ROOM, room_id)
+    tx.notify(topics.TYPING, room_id)
 
 
 async def extend(tx: WriteTransaction, room_id: str, user_id: str, expires_ts: int) -> None:
@@ -123,7 +125,8 @@ async def expired(tx: Transaction, now_ms: int, limit: int) -> list[Typing]:
 async def stop(tx: WriteTransaction, item: Typing, now_ms: int, position: int) -> None:
     """Mark one as having stopped, unless their time has been extended."""
     if await tx.run(_STOP, room_key=item.room_id, user_key=item.user_id, now=now_ms, new_position=position):
-        tx.notify(f"room:{item.room_id}", f"typing:{item.room_id}")
+        tx.notify(topics.ROOM, item.room_id)
+        tx.notify(topics.TYPING, item.room_id)
 
 
 async def prune(tx: WriteTransaction, before_ms: int) -> None:

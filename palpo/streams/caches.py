@@ -13,17 +13,22 @@ use costs one look-up, or a move where the entry had grown older.
 A cache may have a share of the budget, and makes room in itself where it is over that, in the same way: what
 is added without end, such as events, leaves the rest to what is few and used all the time.
 
-Nothing here waits. Whoever keeps something must not rely on finding it again: it may be over the budget.
+What was read is kept until the cache is told to forget it, mostly by a topic:
+``wakeups.listen(topics.USER, cache.forget)``. A read that began before that may have found what was there
+before: that is its caller's, and not kept (``reading``). Each key is guarded by itself.
+
+Whoever keeps something must not rely on finding it again: it may be over the budget.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
+from palpo.streams.cache_guard import CacheGuard
 from palpo.streams.sizes import deep_size
 
 K = TypeVar("K")
@@ -31,6 +36,8 @@ V = TypeVar("V")
 
 ENTRY_BYTES = 150
 """What an entry takes beside its key and its value."""
+GROUP_BYTES = 300
+"""What its place in a group takes."""
 
 MEBIBYTE = 1024 * 1024
 
@@ -64,16 +71,18 @@ class CacheBudget:
         *,
         share: float = 1.0,
         dropped: Callable[[Any, Any], None] | None = None,
+        group: Callable[[Any, Any], Hashable] | None = None,
     ) -> Cache[Any, Any]:
         """A new cache; those of one ``name`` are one in the metrics.
 
         ``size`` gives the bytes of an entry's key and value; without it both are measured with
         ``deep_size``. It is asked when an entry is kept: one that has grown is to be kept again.
         ``share`` is how much of the budget it may have. ``dropped`` is told of entries that go to make room,
-        and may use no cache.
+        and may use no cache. ``group`` says, by key and value, under what key it is to be forgotten, where
+        that is another.
         """
         made: Cache[Any, Any] = Cache(
-            self, name, _measured if size is None else size, round(self.limit * share), dropped
+            self, name, _measured if size is None else size, round(self.limit * share), dropped, group
         )
         self.caches.append(made)
         return made
@@ -105,6 +114,9 @@ class Cache(Generic[K, V]):
     __slots__ = (
         "_budget",
         "_dropped",
+        "_group",
+        "_groups",
+        "_guard",
         "_middle",
         "_most",
         "_old",
@@ -125,11 +137,15 @@ class Cache(Generic[K, V]):
         size: Callable[[K, V], int],
         most: int,
         dropped: Callable[[K, V], None] | None,
+        group: Callable[[K, V], Hashable] | None,
     ) -> None:
         self._budget = budget
         self._size = size
         self._most = most
         self._dropped = dropped
+        self._group = group
+        self._groups: dict[Hashable, set[K]] = {}
+        self._guard = CacheGuard()
         self._young: _Entries = {}
         self._middle: _Entries = {}
         self._old: _Entries = {}
@@ -156,10 +172,50 @@ class Cache(Generic[K, V]):
 
     get = touch
 
+    async def get_or_read(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
+        """The value of ``key``, which is read where it is not here."""
+        found = self.touch(key)
+        return await self.read(key, read) if found is None else found
+
+    async def read(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
+        """Read the value of ``key``, and keep it unless that was overtaken."""
+        with self.reading() as reading:
+            found = await read()
+            reading.keep({key: found})
+            return found
+
+    def reading(self) -> Reading[K, V]:
+        """A context within which values are read, which then may be kept."""
+        return Reading(self, self._guard)
+
+    def forget(self, keys: Iterable[Any] | None, position: int = 0) -> None:
+        """These keys, or groups, have changed, None for all: what is here, or being read, is out of date.
+
+        It is called by a commit, at a ``position`` that is of no interest here.
+        """
+        if keys is None:
+            self.clear()
+            return
+        self._guard.note(keys)
+        for key in keys:
+            for member in (key,) if self._group is None else self.of_group(key):
+                self.pop(member)
+
+    def of_group(self, group: Hashable) -> list[K]:
+        """The keys of a group."""
+        return list(self._groups.get(group, ()))
+
+    def group_of(self, key: K, value: V) -> Hashable:
+        """Under what key an entry is forgotten."""
+        return key if self._group is None else self._group(key, value)
+
     def keep(self, items: Mapping[K, V]) -> None:
-        """Add ``items``, or weigh them again; then drop what is over the budget."""
+        """Add ``items``, or weigh them again; then drop what is over the budget.
+
+        What was read, rather than just written, is kept by ``reading``.
+        """
         for key, value in items.items():
-            weight = self._size(key, value) + ENTRY_BYTES
+            weight = self._size(key, value) + ENTRY_BYTES + (0 if self._group is None else GROUP_BYTES)
             entry = self._young.get(key)
             if entry is not None:
                 more = weight - entry.weight
@@ -168,6 +224,8 @@ class Cache(Generic[K, V]):
                 more = weight
                 self._take(key)
                 self._young[key] = _Entry(value, weight)
+                if self._group is not None:
+                    self._groups.setdefault(self._group(key, value), set()).add(key)
             if more:
                 self._young_bytes += more
                 self.bytes += more
@@ -175,7 +233,7 @@ class Cache(Generic[K, V]):
                 self._grown(more)
 
     def pop(self, key: K, default: V | None = None) -> V | None:
-        """Forget ``key``; its value, or the ``default``."""
+        """Take ``key`` out; its value, or the ``default``."""
         young = self._young_bytes
         entry = self._take(key)
         self._budget.young += self._young_bytes - young
@@ -183,6 +241,8 @@ class Cache(Generic[K, V]):
 
     def clear(self) -> None:
         """Forget everything."""
+        self._guard.note(None)
+        self._groups.clear()
         self._budget.bytes -= self.bytes
         self._budget.young -= self._young_bytes
         self.bytes = self._young_bytes = 0
@@ -215,8 +275,7 @@ class Cache(Generic[K, V]):
             return False
         key, entry = self._old.popitem()
         self.evictions += 1
-        self.bytes -= entry.weight
-        self._budget.bytes -= entry.weight
+        self._removed(key, entry)
         if self._dropped is not None:
             self._dropped(key, entry.value)
         return True
@@ -252,31 +311,48 @@ class Cache(Generic[K, V]):
             entry = self._middle.pop(key, None) or self._old.pop(key, None)
             if entry is None:
                 return None
+        self._removed(key, entry)
+        return entry
+
+    def _removed(self, key: K, entry: _Entry) -> None:
         self.bytes -= entry.weight
         self._budget.bytes -= entry.weight
-        return entry
+        if self._group is not None:
+            group = self._group(key, entry.value)
+            members = self._groups[group]
+            members.remove(key)
+            if not members:
+                del self._groups[group]
+
+
+class Reading(Generic[K, V]):
+    """A read for a cache, from its beginning to its end."""
+
+    __slots__ = ("_cache", "_guard", "_moment")
+
+    def __init__(self, cache: Cache[K, V], guard: CacheGuard) -> None:
+        self._cache = cache
+        self._guard = guard
+        self._moment = 0
+
+    def __enter__(self) -> Self:
+        self._moment = self._guard.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._guard.end()
+
+    def keep(self, items: Mapping[K, V]) -> bool:
+        """Keep what was read, but for what has changed since the read began; whether that was all."""
+        kept = {key: value for key, value in items.items() if not self._overtaken(key, value)}
+        self._cache.keep(kept)
+        return len(kept) == len(items)
+
+    def _overtaken(self, key: K, value: V) -> bool:
+        return self._guard.changed_since(self._cache.group_of(key, value), self._moment)
 
 
 def _measured(key: Any, value: Any) -> int:
     return deep_size(key) + deep_size(value)
-
-
-class Bounded(OrderedDict[K, V], Generic[K, V]):
-    """A mapping of a few things that drops what was longest unused once there are more than ``bound``."""
-
-    def __init__(self, bound: int) -> None:
-        super().__init__()
-        self._bound = bound
-
-    def touch(self, key: K) -> V | None:
-        """The value of ``key``, which counts as used."""
-        value = self.get(key)
-        if value is not None:
-            self.move_to_end(key)
-        return value
-
-    def keep(self, items: Mapping[K, V]) -> None:
-        """Add ``items``, then drop what is over the bound."""
-        self.update(items)
-        while len(self) > self._bound:
-            self.popitem(last=False)

@@ -6,20 +6,21 @@ lies before the server's start, or was dropped to bound the memory, the answer i
 
 from __future__ import annotations
 
-from palpo.db.engine import Commit
+from collections.abc import Set
+
+from palpo.db.topics import Kind
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 
 class LastChanges:
-    """The position of the last commit that named each topic of one kind (``kind:key``)."""
+    """The position of the last commit that changed each topic of one kind."""
 
-    def __init__(self, wakeups: Wakeups, kind: str, caches: CacheBudget) -> None:
+    def __init__(self, wakeups: Wakeups, kind: Kind, caches: CacheBudget) -> None:
         self._wakeups = wakeups
-        self._prefix = f"{kind}:"
         self._floor = self._latest = wakeups.position
         self._positions: Cache[str, int] = caches.cache("last_changes", _bytes, dropped=self._drop)
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(kind, self._changed)
 
     def any_since(self, since: int, upto: int) -> bool:
         """Whether anything may have changed at a position in ``(since, upto]``."""
@@ -29,19 +30,14 @@ class LastChanges:
         """Whether ``key`` may have changed at a position in ``(since, upto]``."""
         return since < (self._positions.touch(key) or self._floor) or upto > self._wakeups.position
 
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._forget(max(commit.position, self._wakeups.position))
-            return
-        position = commit.position
-        for topic in commit.topics:
-            if topic.startswith(self._prefix):
-                key = topic.removeprefix(self._prefix)
-                if position < self._latest:  # It is heard of late.
-                    self._positions.keep({key: max(position, self._positions.touch(key) or 0)})
-                else:
-                    self._latest = position
-                    self._positions.keep({key: position})
+    def _changed(self, keys: Set[str] | None, position: int) -> None:
+        if keys is None:
+            self._forget(max(position, self._wakeups.position))
+        elif position < self._latest:  # It is heard of late.
+            self._positions.keep({key: max(position, self._positions.touch(key) or 0) for key in keys})
+        else:
+            self._latest = position
+            self._positions.keep(dict.fromkeys(keys, position))
 
     def _drop(self, key: str, position: int) -> None:
         self._floor = max(self._floor, position)

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.position import CURRENT
 from palpo.db.transaction import Transaction
@@ -47,7 +47,7 @@ class PollingWakeups:
         now = time.monotonic()
         if commit.since > known and now - self._flushed >= self._interval_s:
             self._flushed = now
-            self._on_commit(Commit(position=commit.position, topics=frozenset({EVERYTHING})))
+            self._on_commit(Commit(position=commit.position, all_topics=True))
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -61,7 +61,7 @@ class PollingWakeups:
             with contextlib.suppress(DatabaseError):
                 before, self._position = self._position, await self._database.read(read_position)
                 if (self._position > before) if self._known is None else (self._known() < before):
-                    on_commit(Commit(position=self._position, topics=frozenset({EVERYTHING})))
+                    on_commit(Commit(position=self._position, all_topics=True))
 
 
 class BackedWakeups:

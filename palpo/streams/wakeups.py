@@ -3,10 +3,8 @@
 A wake-up is a hint. Whoever is woken reads the database from the position that it had reached; a
 hint that is lost costs time and loses nothing.
 
-Topics are ``kind:id``: ``room:!id`` for anything in a room, ``user:@id`` for anything of a user's
-own, ``member:@id`` for their memberships, ``session:@id`` for revoked tokens, ``event:$id`` for a
-redaction, ``head:!id`` for a room whose history has grown, ``erasure:@id`` for an account that is gone,
-``directory:`` for what the room directory lists. ``*`` stands for "something, somewhere".
+``palpo.streams.topics`` says which kinds of topics there are. Whoever listens to a kind is called for commits
+that have it, with its keys, and for those that say that anything may have changed.
 
 Commits are heard of in any order, twice or not at all: another process's hint may be on its way while our
 own commit, which came after it, is there already. Caches are told of each as it is heard of, once. The
@@ -17,10 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Set
+from itertools import takewhile
 
-from palpo.db.engine import EVERYTHING, Commit
+from palpo.db.engine import Commit
+from palpo.db.topics import Kind, Topics, disjoint, merged
 
 LOG_LENGTH = 20_000
 """Commits that are remembered, so that a quiet sync need not ask the database."""
@@ -31,6 +31,11 @@ MAX_AHEAD = 1_000
 AHEAD_BYTES = 1024 * 1024
 """What they may take."""
 
+Listener = Callable[[Set[str] | None, int], None]
+"""``def listener(keys, position)``: what has changed of a kind, None for anything; the commit's position."""
+
+_Logged = Mapping[Kind, tuple[str, ...]]
+
 
 class Wakeups:
     """The waiters of this process, by topic."""
@@ -40,15 +45,16 @@ class Wakeups:
         """The highest stream position that this process knows to be visible, with all before it heard of."""
         self.heard = 0
         """The highest of any commit that was heard of."""
-        self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._waiters: dict[Kind, dict[str, set[asyncio.Future[None]]]] = {}
         self._subscribers: list[Callable[[Commit], None]] = []
+        self._listeners: dict[Kind, list[Listener]] = {}
         self._closed = False
-        self._log: deque[tuple[int, frozenset[str]]] = deque()
+        self._log: deque[tuple[int, _Logged]] = deque()
         self._log_bytes = 0
         self._log_start = 0
         """Every commit above this position is in the log."""
-        self._ahead: list[tuple[int, int, frozenset[str]]] = []
-        """A heap of ``(since, position, topics)``: commits before which something is missing."""
+        self._ahead: list[tuple[int, int, Commit]] = []
+        """A heap of ``(since, position, commit)``: commits before which something is missing."""
         self._ahead_bytes = 0
         self._ahead_known: set[tuple[int, int]] = set()
 
@@ -60,22 +66,22 @@ class Wakeups:
         self._log_bytes = 0
         self._catch_up()
 
-    def changed_since(self, position: int) -> set[str] | None:
+    def changed_since(self, position: int) -> Topics | None:
         """The topics of every commit above ``position``; None where not all are remembered."""
         if position < self._log_start:
             return None
-        topics: set[str] = set()
-        for committed, of_commit in reversed(self._log):
-            if committed <= position:
-                break
-            topics |= of_commit
-        return topics
+        return merged(topics for _, topics in takewhile(lambda item: item[0] > position, reversed(self._log)))
+
+    def listen(self, kind: Kind, listener: Listener) -> None:
+        """Call ``listener`` for every commit that changes something of a kind, once, or may change anything.
+
+        It must be quick and must not raise. It may hear of one before the position has reached it, and of
+        none in order.
+        """
+        self._listeners.setdefault(kind, []).append(listener)
 
     def subscribe(self, subscriber: Callable[[Commit], None]) -> None:
-        """Call ``subscriber`` for every commit, once; it must be quick and must not raise.
-
-        It may hear of one before the position has reached it, and of none in order.
-        """
+        """Call ``subscriber`` for every commit, as ``listen`` does for some, and before those."""
         self._subscribers.append(subscriber)
 
     def on_commit(self, commit: Commit) -> None:
@@ -83,13 +89,24 @@ class Wakeups:
         if not self._is_news(commit):
             return
         self.heard = max(self.heard, commit.position)
-        woken = self._remember(commit)
-        for subscriber in self._subscribers:
-            subscriber(commit)
-        self._wake(woken)
+        visible = self._remember(commit)
+        self._tell(commit)
+        self._wake(visible)
         if len(self._ahead) > MAX_AHEAD or self._ahead_bytes > AHEAD_BYTES:
             # Whatever was committed before what we have heard of is there to be read.
-            self.on_commit(Commit(position=self.heard, topics=frozenset({EVERYTHING})))
+            self.on_commit(Commit(position=self.heard, all_topics=True))
+
+    def _tell(self, commit: Commit) -> None:
+        for subscriber in self._subscribers:
+            subscriber(commit)
+        if commit.all_topics:
+            for listeners in self._listeners.values():
+                for listener in listeners:
+                    listener(None, commit.position)
+            return
+        for kind, keys in commit.topics.items():
+            for listener in self._listeners.get(kind, ()):
+                listener(keys, commit.position)
 
     def _is_news(self, commit: Commit) -> bool:
         if commit.all_topics:
@@ -98,57 +115,59 @@ class Wakeups:
             return bool(commit.topics)
         return commit.position > self.position and (commit.since, commit.position) not in self._ahead_known
 
-    def _remember(self, commit: Commit) -> frozenset[str]:
+    def _remember(self, commit: Commit) -> Topics:
         """Move on as far as nothing is missing; the topics that have become visible by that.
 
         Where something is missing, its own hint is on its way, or one that stands for everything will be.
         """
         if commit.all_topics:
             self.start(max(self.position, commit.position))
-            return commit.topics
+            return self._waited_for()
         if not commit.position:
             return commit.topics
         if commit.since > self.position:
             self._keep(commit)
-            return frozenset()
-        self._append(commit.position, commit.topics)
-        return commit.topics | self._catch_up() if self._ahead else commit.topics
+            return {}
+        self._append(commit)
+        return merged((commit.topics, *self._catch_up())) if self._ahead else commit.topics
 
     def _keep(self, commit: Commit) -> None:
-        heapq.heappush(self._ahead, (commit.since, commit.position, commit.topics))
+        heapq.heappush(self._ahead, (commit.since, commit.position, commit))
         self._ahead_known.add((commit.since, commit.position))
         self._ahead_bytes += _size(commit.topics)
 
-    def _catch_up(self) -> frozenset[str]:
+    def _catch_up(self) -> list[Topics]:
         """Move over the commits that have waited for what was missing; their topics."""
-        visible: set[str] = set()
+        visible: list[Topics] = []
         while self._ahead and self._ahead[0][0] <= self.position:
-            since, position, topics = heapq.heappop(self._ahead)
-            self._ahead_known.discard((since, position))
-            self._ahead_bytes -= _size(topics)
-            if position > self.position:
-                self._append(position, topics)
-                visible |= topics
-        return frozenset(visible)
+            commit = heapq.heappop(self._ahead)[-1]
+            self._ahead_known.discard((commit.since, commit.position))
+            self._ahead_bytes -= _size(commit.topics)
+            if commit.position > self.position:
+                self._append(commit)
+                visible.append(commit.topics)
+        return visible
 
-    def _append(self, position: int, topics: frozenset[str]) -> None:
-        self.position = position
-        self._log.append((position, topics))
-        self._log_bytes += _size(topics)
+    def _append(self, commit: Commit) -> None:
+        self.position = commit.position
+        self._log.append((commit.position, {kind: tuple(keys) for kind, keys in commit.topics.items()}))
+        self._log_bytes += _size(commit.topics)
         while len(self._log) > LOG_LENGTH or self._log_bytes > LOG_BYTES:
             self._log_start, dropped = self._log.popleft()
             self._log_bytes -= _size(dropped)
 
-    def _wake(self, topics: frozenset[str]) -> None:
-        wanted = list(self._waiters) if EVERYTHING in topics else [t for t in topics if t in self._waiters]
-        for topic in wanted:
-            for waiter in self._waiters[topic]:
-                if not waiter.done():
-                    waiter.set_result(None)
+    def _wake(self, topics: Topics) -> None:
+        for kind, keys in topics.items():
+            waiting = self._waiters.get(kind)
+            if waiting is not None:
+                for key in keys:
+                    for waiter in waiting.get(key, ()):
+                        if not waiter.done():
+                            waiter.set_result(None)
 
     async def wait(
         self,
-        topics: Collection[str],
+        topics: Topics,
         *,
         after: int,
         timeout_s: float,
@@ -162,11 +181,13 @@ class Wakeups:
         if self._closed or timeout_s <= 0:
             return False
         changed = self.changed_since(after)
-        if changed is None or not changed.isdisjoint(topics):
+        if changed is None or not disjoint(changed, topics):
             return True
         waiter = waiter or asyncio.get_running_loop().create_future()
-        for topic in topics:
-            self._waiters[topic].add(waiter)
+        for kind, keys in topics.items():
+            waiting = self._waiters.setdefault(kind, {})
+            for key in keys:
+                waiting.setdefault(key, set()).add(waiter)
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter
@@ -180,20 +201,23 @@ class Wakeups:
     def close(self) -> None:
         """Let everyone go who waits: the server stops."""
         self._closed = True
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        self._wake(self._waited_for())
 
-    def _forget(self, topics: Iterable[str], waiter: asyncio.Future[None]) -> None:
-        for topic in topics:
-            waiters = self._waiters.get(topic)
-            if waiters is not None:
+    def _waited_for(self) -> Topics:
+        return {kind: set(waiting) for kind, waiting in self._waiters.items()}
+
+    def _forget(self, topics: Topics, waiter: asyncio.Future[None]) -> None:
+        for kind, keys in topics.items():
+            waiting = self._waiters.get(kind, {})
+            for key in keys:
+                waiters = waiting.get(key, set())
                 waiters.discard(waiter)
                 if not waiters:
-                    del self._waiters[topic]
+                    waiting.pop(key, None)
+            if not waiting:
+                self._waiters.pop(kind, None)
 
 
-def _size(topics: frozenset[str]) -> int:
+def _size(topics: Mapping[Kind, Collection[str]]) -> int:
     """About what a commit takes in memory, in bytes."""
-    return 400 + sum(map(len, topics)) + 100 * len(topics)
+    return 320 + sum(80 + 90 * len(keys) + sum(map(len, keys)) for keys in topics.values())

@@ -9,6 +9,7 @@ from palpo.core import state_tree
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore, State
 from palpo.storage import events as events_storage
+from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -23,7 +24,7 @@ class RedactedState:
     def __init__(self, db: Database, wakeups: Wakeups, store: EventStore, caches: CacheBudget) -> None:
         self._db = db
         self._store = store
-        self._last = LastChanges(wakeups, "redacted", caches)
+        self._last = LastChanges(wakeups, topics.REDACTED, caches)
 
     async def within(self, room_id: str, root: bytes, *, after: int, upto: int) -> State:
         """What of the state ``root`` was redacted at a position in ``(after, upto]``.

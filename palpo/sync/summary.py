@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
 from palpo.storage import memberships
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -50,8 +51,8 @@ class Summaries:
         self._db = db
         self._store = store
         self._cache: Cache[str, tuple[bytes, _Members]] = caches.cache("summaries")
-        self._redactions = 0
-        wakeups.subscribe(self._on_commit)
+        # A redaction changes what a state says, but not the state.
+        wakeups.listen(topics.REDACTED, self._cache.forget)
 
     async def get(self, room_id: str, user_id: str, root: bytes) -> RoomSummary:
         """The summary of a room in the state ``root``, as ``user_id`` sees it."""
@@ -59,20 +60,14 @@ class Summaries:
 
     async def get_many(self, user_id: str, rooms: Mapping[str, bytes]) -> dict[str, RoomSummary]:
         """The same for each room of ``rooms``, which has their states' roots."""
-        redactions = self._redactions
         kept = {room_id: self._cache.touch(room_id) for room_id in rooms}
         known = {
             room_id: None if found is None or found[0] != rooms[room_id] else found[1]
             for room_id, found in kept.items()
         }
-        missing = {
-            room_id: await self._named(rooms[room_id]) for room_id, found in known.items() if found is None
-        }
+        missing = {room_id: rooms[room_id] for room_id, found in known.items() if found is None}
         if missing:
-            loaded = await self._db.read(lambda tx: _load(tx, missing))
-            if redactions == self._redactions:
-                self._cache.keep({room_id: (rooms[room_id], members) for room_id, members in loaded.items()})
-            known.update(loaded)
+            known.update(await self._read(missing))
         return {
             room_id: RoomSummary(
                 joined=members.joined, invited=members.invited, heroes=_heroes(members, user_id)
@@ -81,21 +76,17 @@ class Summaries:
             if members is not None
         }
 
+    async def _read(self, rooms: Mapping[str, bytes]) -> dict[str, _Members]:
+        with self._cache.reading() as reading:
+            named = {room_id: await self._named(root) for room_id, root in rooms.items()}
+            loaded = await self._db.read(lambda tx: _load(tx, named))
+            reading.keep({room_id: (rooms[room_id], members) for room_id, members in loaded.items()})
+        return loaded
+
     async def _named(self, root: bytes) -> bool:
         found = await self._store.state_event(root, NAME, "")
         name = None if found is None else found.event.content.get("name")
         return isinstance(name, str) and name != ""
-
-    def _on_commit(self, commit: Commit) -> None:
-        """A redaction changes what a state says, but not the state."""
-        if commit.all_topics:
-            self._redactions += 1
-            self._cache.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("redacted:"):
-                self._redactions += 1
-                self._cache.pop(topic.removeprefix("redacted:"), None)
 
 
 def _heroes(members: _Members, user_id: str) -> list[str] | None:

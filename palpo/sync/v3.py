@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from palpo.db.topics import Topics
 from palpo.services.accounts.sessions import Requester
 from palpo.services.encryption import EncryptionServices
 from palpo.services.encryption.device_lists import DeviceListChanges
@@ -18,6 +19,7 @@ from palpo.services.reading.waiting import Waiting
 from palpo.services.rooms.user_rooms import UserRooms
 from palpo.services.server import Server
 from palpo.storage.memberships import Membership
+from palpo.streams import topics
 from palpo.streams.fair_queue import FairQueue
 from palpo.streams.turns import Turns
 from palpo.sync import assemble
@@ -138,14 +140,14 @@ class SyncV3:
             memberships = await self._user_rooms.get(requester.user_id)
             # Nothing is awaited in between: the memberships are those at the window's end.
             window = self._window(since)
-            topics = _topics(requester.user_id, memberships)
+            watched = _topics(requester.user_id, memberships)
             news = await self._collect(
-                requester, request, window, topics, memberships, to_device, all_data=lost
+                requester, request, window, watched, memberships, to_device, all_data=lost
             )
             at_once = since is None or request.full_state or not news.empty
             remaining = deadline - time.monotonic()
             if at_once or not await self._waiting.wait(
-                requester, topics, after=window.upto, timeout_s=remaining
+                requester, watched, after=window.upto, timeout_s=remaining
             ):
                 return await self._respond(requester, request, news)
 
@@ -159,15 +161,15 @@ class SyncV3:
     def _window(self, since: int | None) -> Window:
         upto = self._wakeups.position
         if since is None:
-            return Window(since=None, upto=upto, topics=None)
-        return Window(since=min(since, upto), upto=upto, topics=self._wakeups.changed_since(since))
+            return Window(since=None, upto=upto, changed=None)
+        return Window(since=min(since, upto), upto=upto, changed=self._wakeups.changed_since(since))
 
     async def _collect(
         self,
         requester: Requester,
         request: SyncRequest,
         window: Window,
-        topics: set[str],
+        watched: Topics,
         memberships: Memberships,
         to_device: int,
         *,
@@ -175,7 +177,7 @@ class SyncV3:
     ) -> News:
         pending = await self._pending(requester, window, to_device)
         news = News(position=window.upto, to_device=pending)
-        if window.topics is not None and topics.isdisjoint(window.topics) and not request.full_state:
+        if window.is_quiet(watched) and not request.full_state:
             return news
         reader = Reader(
             user_id=requester.user_id,
@@ -185,7 +187,7 @@ class SyncV3:
             full_state=request.full_state,
             ignored=await self._extras.ignored(requester.user_id),
         )
-        nothing = Window(since=None, upto=window.upto, topics=None)
+        nothing = Window(since=None, upto=window.upto, changed=None)
         data = await self._extras.account_data(reader, nothing if all_data else window)
         await self._collect_rooms(reader, window, memberships, news, data)
         wanted = reader.filter.account_data
@@ -218,7 +220,7 @@ class SyncV3:
         chosen = dict.fromkeys(window.rooms(joined) if not reader.full_state else joined)
         chosen |= dict.fromkeys(of_rooms(data, joined))
         chosen |= dict.fromkeys(room_id for room_id in window.read_by(reader.user_id) if room_id in joined)
-        if window.touches(f"user:{reader.user_id}"):
+        if window.touches(topics.USER, reader.user_id):
             chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
             await self._collect_others(reader, window, await self._changed(reader, window, memberships), news)
             self._extras.add_account_data(reader, news.left, data)
@@ -310,8 +312,7 @@ def _room_id(room: RoomNews | Membership) -> str:
     return room.room_id
 
 
-def _topics(user_id: str, memberships: Memberships) -> set[str]:
+def _topics(user_id: str, memberships: Memberships) -> Topics:
     """What may end the waiting."""
-    topics = {f"room:{room_id}" for room_id, row in memberships.items() if row.membership == "join"}
-    topics.add(f"user:{user_id}")
-    return topics
+    joined = {room_id for room_id, row in memberships.items() if row.membership == "join"}
+    return {topics.ROOM: joined, topics.USER: {user_id}}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from palpo.db.topics import Kind, Topics, disjoint
+from palpo.streams import topics
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -12,8 +15,8 @@ class Window:
 
     since: int | None
     upto: int
-    topics: Collection[str] | None
-    """What committed in it, by topic; None where that is not in memory, so anything may have changed."""
+    changed: Topics | None
+    """What has changed in it; None where that is not in memory, so anything may have."""
 
     @property
     def initial(self) -> bool:
@@ -25,21 +28,25 @@ class Window:
         """The position that the client has seen, 0 for none."""
         return self.since or 0
 
-    def touches(self, topic: str) -> bool:
-        """Whether anything on ``topic`` may be new."""
-        return self.since is None or self.topics is None or topic in self.topics
+    def touches(self, kind: Kind, key: str) -> bool:
+        """Whether anything on a topic may be new."""
+        return self.since is None or self.changed is None or key in self.changed.get(kind, ())
+
+    def is_quiet(self, wanted: Topics) -> bool:
+        """Whether nothing on the ``wanted`` topics is new."""
+        return self.changed is not None and disjoint(self.changed, wanted)
 
     def rooms(self, joined: Collection[str]) -> list[str]:
         """Those of the ``joined`` rooms in which anything may be new; costs the smaller of the two."""
-        if self.since is None or self.topics is None:
+        if self.since is None or self.changed is None:
             return list(joined)
-        if len(self.topics) < len(joined):
-            names = (topic[5:] for topic in self.topics if topic.startswith("room:"))
-            return [name for name in names if name in joined]
-        return [name for name in joined if f"room:{name}" in self.topics]
+        changed = self.changed.get(topics.ROOM, set())
+        if len(changed) < len(joined):
+            return [name for name in changed if name in joined]
+        return [name for name in joined if name in changed]
 
     def read_by(self, user_id: str) -> frozenset[str]:
         """The rooms where the user may have read on, none where that is not in memory."""
-        if self.topics is None or f"read:{user_id}" not in self.topics:
+        if self.changed is None or user_id not in self.changed.get(topics.READ, ()):
             return frozenset()
-        return frozenset(topic[9:] for topic in self.topics if topic.startswith("receipts:"))
+        return frozenset(self.changed.get(topics.RECEIPTS, ()))

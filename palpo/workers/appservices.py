@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import structlog
 
 from palpo.config.appservices import Registration
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.net.http_client import HttpError
@@ -23,6 +23,7 @@ from palpo.services.appservices.appservice_transactions import AppserviceTransac
 from palpo.storage import appservices as storage
 from palpo.storage import consumers
 from palpo.storage.appservices import Queue
+from palpo.streams import topics
 from palpo.streams.leases import Lease
 from palpo.streams.wakeups import Wakeups
 from palpo.wire.appservice import calls
@@ -74,6 +75,8 @@ class AppserviceSender:
         """The consumer's position as it is stored."""
         self._seen = 0
         """Up to here nothing is of interest."""
+        if registration.encryption:
+            wakeups.listen(topics.ONE_TIME_KEYS, self._keys_changed)
         wakeups.subscribe(self._on_commit)
 
     async def prepare(self) -> None:
@@ -182,11 +185,11 @@ class AppserviceSender:
                 await self._news.wait()
         await asyncio.sleep(GATHER_SECONDS)
 
+    def _keys_changed(self, user_ids: Set[str] | None, position: int) -> None:
+        self._changed_keys.update(filter(self.registration.has_user, user_ids or ()))
+        if self._changed_keys:
+            self._news.set()
+
     def _on_commit(self, commit: Commit) -> None:
-        if self.registration.encryption:
-            for topic in commit.topics:
-                kind, _, user_id = topic.partition(":")
-                if kind == "one_time_keys" and self.registration.has_user(user_id):
-                    self._changed_keys.add(user_id)
-        if commit.position > self._seen or self._changed_keys or EVERYTHING in commit.topics:
+        if commit.position > self._seen or self._changed_keys or commit.all_topics:
             self._news.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -17,7 +17,7 @@ import structlog
 
 from palpo.core.canonical_json import to_json
 from palpo.core.push_rules import Actions
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.event_store import EventStore
@@ -29,6 +29,7 @@ from palpo.storage import pushers as pushers_storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.push_queue import State, Waiting
 from palpo.storage.pushers import Pusher
+from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.leases import Lease
 from palpo.streams.wakeups import Wakeups
@@ -95,6 +96,7 @@ class PushWorker:
         """The consumer's position as it is stored."""
         self._seen = 0
         """Up to here everything has been looked at."""
+        wakeups.listen(topics.PUSHERS, self._pushers_changed)
         wakeups.subscribe(self._on_commit)
 
     async def prepare(self) -> None:
@@ -264,10 +266,11 @@ class PushWorker:
                 self._anybody = False
         return found
 
+    def _pushers_changed(self, user_ids: Set[str] | None, position: int) -> None:
+        self._anybody = None
+
     def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics or any(topic.startswith("pushers:") for topic in commit.topics):
-            self._anybody = None
-        if commit.position > self._seen or EVERYTHING in commit.topics:
+        if commit.position > self._seen or commit.all_topics:
             self._news.set()
 
 

@@ -6,10 +6,10 @@ import asyncio
 
 import structlog
 
-from palpo.db.engine import EVERYTHING, Commit
 from palpo.db.errors import AWAY, DatabaseError
 from palpo.services.reading.search_index import SearchIndex
 from palpo.services.reading.user_directory import UserDirectory
+from palpo.streams import topics
 from palpo.streams.leases import Lease
 from palpo.streams.wakeups import Wakeups
 
@@ -31,7 +31,7 @@ class SearchWorker:
         self._directory = directory
         self._wake = asyncio.Event()
         self._wake.set()
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.HEAD, lambda room_ids, position: self._wake.set())
 
     async def work(self, _lease: Lease) -> None:
         """Index until cancelled; one process at a time is enough."""
@@ -56,7 +56,3 @@ class SearchWorker:
             if await self._index.rebuild():
                 return True
         return False
-
-    def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics or any(topic.startswith("head:") for topic in commit.topics):
-            self._wake.set()

@@ -33,6 +33,7 @@ from palpo.db.position import CURRENT
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, text
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.streams import topics
 
 own = MetaData()
 things = Table(
@@ -558,11 +559,14 @@ async def test_topics_are_told_after_the_commit(db: Database) -> None:
     db.listen(heard.append)
 
     async def tells(tx: WriteTransaction) -> None:
-        tx.notify("room:!a", "user:@b")
+        tx.notify(topics.ROOM, "!a")
+        tx.notify(topics.ROOM, "!a", "!b")
+        tx.notify(topics.USER, "@b")
+        tx.notify(topics.READ)
         await tx.positions()
 
     async def fails(tx: WriteTransaction) -> None:
-        tx.notify("never")
+        tx.notify(topics.ROOM, "!never")
         raise LookupError
 
     await db.write(tells)
@@ -570,7 +574,8 @@ async def test_topics_are_told_after_the_commit(db: Database) -> None:
         await db.write(fails)
 
     current = await db.read(reading(CURRENT))
-    assert heard == [Commit(position=current[0][0], topics=frozenset({"room:!a", "user:@b"}))]
+    told = {topics.ROOM: {"!a", "!b"}, topics.USER: {"@b"}}
+    assert heard == [Commit(position=current[0][0], topics=told)]
     await db.write(tells)
     assert heard[1].since == heard[0].position
 
@@ -613,16 +618,17 @@ async def test_whoever_notifies_takes_a_position(db: Database) -> None:
     db.listen(commits.append)
 
     async def notifies(tx: WriteTransaction) -> None:
-        tx.notify("session:@a")
+        tx.notify(topics.SESSION, "@a")
 
     async def keeps_quiet(tx: WriteTransaction) -> None:
+        tx.notify(topics.SESSION)
         await tx.one(CURRENT)
 
     before = await db.read(lambda tx: tx.value(CURRENT))
     await db.write(notifies)
     await db.write(keeps_quiet)
     assert await db.read(lambda tx: tx.value(CURRENT)) == commits[0].position > commits[0].since == before
-    assert commits[1] == Commit(position=0, topics=frozenset())
+    assert commits[1] == Commit(position=0, topics={})
 
 
 async def test_a_transaction_knows_what_came_before_it(db: Database) -> None:
@@ -682,6 +688,7 @@ WRITER = """
 import asyncio, sys
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
+from palpo.streams import topics
 
 async def main():
     database = Database(create_engine(sys.argv[1]))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Commit, Database
 from palpo.db.transaction import WriteTransaction
 from palpo.db.wakeups import MAX_PARTS, Parts, ProcessWakeups, append, decode, encode, parts
+from palpo.streams import topics
 from palpo.streams.processes import create_wakeups
 from tests.contract.conftest import administer, service_url
 
@@ -37,14 +38,23 @@ class Process:
         self.heard.append(commit)
         self._news.set()
 
-    async def until(self, position: int, topic: str) -> None:
-        """Wait until ``position`` and ``topic`` have been heard of."""
+    async def until(self, position: int, room_id: str | None = None) -> None:
+        """Wait until ``position`` and the room have been heard of; None for a commit for everyone."""
         async with asyncio.timeout(10):
             while not any(
-                commit.position >= position and {topic, EVERYTHING} & commit.topics for commit in self.heard
+                commit.position >= position and (commit.all_topics or room_id in rooms_of(commit))
+                for commit in self.heard
             ):
                 self._news.clear()
                 await self._news.wait()
+
+
+def in_rooms(*room_ids: str, position: int, since: int = 0) -> Commit:
+    return Commit(position=position, topics={topics.ROOM: set(room_ids)}, since=since)
+
+
+def rooms_of(commit: Commit) -> Set[str]:
+    return commit.topics.get(topics.ROOM, set())
 
 
 @pytest.fixture(params=["postgresql", "redis"])
@@ -71,10 +81,10 @@ def make(kind: str, url: str) -> ProcessWakeups:
 
 async def test_the_others_hear_and_the_sender_does_not(pair: tuple[Process, Process]) -> None:
     one, other = pair
-    one.wakeups.publish(Commit(position=7, topics=frozenset({"room:!é'\"😀"})))
-    await other.until(7, "room:!é'\"😀")
-    other.wakeups.publish(Commit(position=8, topics=frozenset({"user:@a"})))
-    await one.until(8, "user:@a")
+    one.wakeups.publish(in_rooms("!é:'\"😀", position=7))
+    await other.until(7, "!é:'\"😀")
+    other.wakeups.publish(in_rooms("!a", position=8))
+    await one.until(8, "!a")
 
     assert all(commit.position == 7 for commit in other.heard)
     assert all(commit.position == 8 for commit in one.heard)
@@ -82,26 +92,27 @@ async def test_the_others_hear_and_the_sender_does_not(pair: tuple[Process, Proc
 
 async def test_many_topics_come_in_parts(pair: tuple[Process, Process]) -> None:
     one, other = pair
-    topics = frozenset(f"room:!é{n:0100}" for n in range(200))
-    one.wakeups.publish(Commit(position=8, topics=topics))
-    await other.until(8, f"room:!é{7:0100}")
-    assert [commit.topics for commit in other.heard] == [topics]
+    room_ids = {f"!é{n:0100}" for n in range(200)}
+    one.wakeups.publish(in_rooms(*room_ids, position=8))
+    await other.until(8, f"!é{7:0100}")
+    assert [commit.topics for commit in other.heard] == [{topics.ROOM: room_ids}]
 
 
 async def test_more_topics_than_fit_wake_everyone(pair: tuple[Process, Process]) -> None:
     one, other = pair
-    one.wakeups.publish(Commit(position=9, topics=frozenset(f"room:!{n:0250}" for n in range(9000))))
-    await other.until(9, EVERYTHING)
+    one.wakeups.publish(in_rooms(*(f"!{n:0250}" for n in range(9000)), position=9))
+    await other.until(9)
 
 
 async def test_many_commits_are_merged_and_none_is_forgotten(pair: tuple[Process, Process]) -> None:
     one, other = pair
     for n in range(500):
-        one.wakeups.publish(Commit(position=n, topics=frozenset({f"room:!{n}"})))
-    await other.until(499, "room:!499")
+        one.wakeups.publish(in_rooms(f"!{n}", position=n))
+    await other.until(499, "!499")
 
-    heard = frozenset().union(*(commit.topics for commit in other.heard))
-    assert EVERYTHING in heard or heard == {f"room:!{n}" for n in range(500)}
+    heard = set().union(*map(rooms_of, other.heard))
+    everyone = any(commit.all_topics for commit in other.heard)
+    assert everyone or heard == {f"!{n}" for n in range(500)}
     assert len(other.heard) < 500
 
 
@@ -122,14 +133,14 @@ async def test_a_lost_link_is_made_again_and_wakes_everyone(pair: tuple[Process,
                 await redis.client_kill_filter(_id=client["id"])
         await redis.aclose()
 
-    await one.until(0, EVERYTHING)
-    await other.until(0, EVERYTHING)
-    one.wakeups.publish(Commit(position=5, topics=frozenset({"room:!a"})))
-    await other.until(5, "room:!a")
+    await one.until(0)
+    await other.until(0)
+    one.wakeups.publish(in_rooms("!a", position=5))
+    await other.until(5, "!a")
 
 
 async def taking(tx: WriteTransaction) -> int:
-    tx.notify("room:!a")
+    tx.notify(topics.ROOM, "!a")
     return await tx.positions()
 
 
@@ -146,7 +157,7 @@ async def test_whatever_joins_the_processes_of_a_database(
     await heard.wakeups.start(heard.hear)
 
     position = await database.write(taking)
-    await heard.until(position, "room:!a")
+    await heard.until(position, "!a")
     await heard.wakeups.stop()
     await telling.stop()
 
@@ -162,7 +173,7 @@ async def test_a_commit_that_nobody_told_of_is_found(
     await wakeups.start(heard.hear)
 
     position = await database.write(taking)
-    await heard.until(position, EVERYTHING)
+    await heard.until(position)
     told = len(heard.heard)
     await asyncio.sleep(0.2)
     assert len(heard.heard) == told
@@ -184,14 +195,15 @@ def test_a_message_is_put_together_of_its_parts(text: str, limit: int) -> None:
 
 def test_a_message_of_another_kind_is_ignored() -> None:
     commits = [
-        Commit(position=3, topics=frozenset({"a", "b"}), since=1),
-        Commit(position=9, topics=frozenset({"c"}), since=7),
+        Commit(position=3, topics={topics.ROOM: {"a", "b:c"}, topics.USER: {"a"}}, since=1),
+        Commit(position=9, topics={topics.DIRECTORY: {topics.ONLY}}, since=7),
+        Commit(position=12, all_topics=True, since=9),
     ]
 
-    assert decode(encode(commits, sender="me", limit=100)) == ("me", commits)
+    assert decode(encode(commits, sender="me", limit=200)) == ("me", commits)
     assert decode(encode(commits, sender="me", limit=10)) == (
         "me",
-        [Commit(position=9, topics=frozenset({EVERYTHING}))],
+        [Commit(position=12, all_topics=True)],
     )
     for message in ("", "{}", "[1]", '["a", [["b", 1, []]]]', "\x00"):
         assert decode(message) is None
@@ -199,15 +211,15 @@ def test_a_message_of_another_kind_is_ignored() -> None:
 
 def test_commits_are_merged_where_nothing_lies_between() -> None:
     pending: list[Commit] = []
-    for since, position, topic in ((0, 2, "a"), (2, 3, "b"), (0, 0, "c"), (5, 6, "d"), (6, 9, "e")):
-        append(pending, Commit(position=position, topics=frozenset({topic}), since=since))
+    for since, position, room_id in ((0, 2, "a"), (2, 3, "b"), (0, 0, "c"), (5, 6, "d"), (6, 9, "e")):
+        append(pending, in_rooms(room_id, position=position, since=since))
 
     assert pending == [
-        Commit(position=3, topics=frozenset("abc"), since=0),
-        Commit(position=9, topics=frozenset("de"), since=5),
+        in_rooms("a", "b", "c", position=3),
+        in_rooms("d", "e", position=9, since=5),
     ]
     for position in range(100, 300, 2):
-        append(pending, Commit(position=position, topics=frozenset("f"), since=position - 1))
+        append(pending, in_rooms("f", position=position, since=position - 1))
     assert len(pending) <= 64
     assert pending[0].all_topics
     assert pending[-1].position == 298

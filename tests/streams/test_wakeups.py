@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palpo.db.engine import EVERYTHING, Commit
+from palpo.db.engine import Commit
+from palpo.db.topics import Topics
+from palpo.streams import topics
 from palpo.streams import wakeups as module
 from palpo.streams.wakeups import Wakeups
 
 
-def commit(position: int, *topics: str, since: int | None = None) -> Commit:
-    return Commit(position=position, topics=frozenset(topics), since=position - 1 if since is None else since)
+def commit(position: int, *room_ids: str, since: int | None = None) -> Commit:
+    before = position - 1 if since is None else since
+    return Commit(position=position, topics=rooms(*room_ids), since=before)
+
+
+def rooms(*room_ids: str) -> Topics:
+    return {topics.ROOM: set(room_ids)} if room_ids else {}
 
 
 async def test_only_those_wake_who_wait_for_the_topic() -> None:
     wakeups = Wakeups()
     wakeups.start(10)
-    mine = asyncio.create_task(wakeups.wait({"room:a", "user:a"}, after=10, timeout_s=5))
-    others = asyncio.create_task(wakeups.wait({"room:b"}, after=10, timeout_s=0.05))
+    mine = asyncio.create_task(wakeups.wait({topics.ROOM: {"a"}, topics.USER: {"a"}}, after=10, timeout_s=5))
+    others = asyncio.create_task(wakeups.wait(rooms("b"), after=10, timeout_s=0.05))
     await asyncio.sleep(0)
-    wakeups.on_commit(commit(11, "room:a"))
+    wakeups.on_commit(commit(11, "a"))
     assert await mine is True
     assert await others is False
     assert wakeups._waiters == {}
@@ -34,32 +41,32 @@ async def test_only_those_wake_who_wait_for_the_topic() -> None:
 async def test_what_happened_since_the_last_look_is_not_missed() -> None:
     wakeups = Wakeups()
     wakeups.start(10)
-    wakeups.on_commit(commit(11, "room:a"))
-    assert await wakeups.wait({"room:a"}, after=10, timeout_s=5) is True
-    assert await wakeups.wait({"room:a"}, after=11, timeout_s=0.01) is False
-    assert await wakeups.wait({"room:a"}, after=9, timeout_s=5) is True
+    wakeups.on_commit(commit(11, "a"))
+    assert await wakeups.wait(rooms("a"), after=10, timeout_s=5) is True
+    assert await wakeups.wait(rooms("a"), after=11, timeout_s=0.01) is False
+    assert await wakeups.wait(rooms("a"), after=9, timeout_s=5) is True
 
 
 def test_topics_since_a_position() -> None:
     wakeups = Wakeups()
     wakeups.start(10)
-    wakeups.on_commit(commit(11, "room:a"))
-    wakeups.on_commit(commit(14, "room:b", "user:c", since=11))
-    assert wakeups.changed_since(10) == {"room:a", "room:b", "user:c"}
-    assert wakeups.changed_since(11) == {"room:b", "user:c"}
-    assert wakeups.changed_since(14) == set()
+    wakeups.on_commit(commit(11, "a"))
+    wakeups.on_commit(Commit(position=14, topics={topics.ROOM: {"b"}, topics.USER: {"c"}}, since=11))
+    assert wakeups.changed_since(10) == {topics.ROOM: {"a", "b"}, topics.USER: {"c"}}
+    assert wakeups.changed_since(11) == {topics.ROOM: {"b"}, topics.USER: {"c"}}
+    assert wakeups.changed_since(14) == {}
     assert wakeups.changed_since(9) is None
 
 
 def test_a_gap_is_not_stepped_over() -> None:
     wakeups = Wakeups()
     wakeups.start(10)
-    wakeups.on_commit(commit(13, "room:b", since=12))
+    wakeups.on_commit(commit(13, "b", since=12))
     assert wakeups.position == 10
-    wakeups.on_commit(commit(20, EVERYTHING))
+    wakeups.on_commit(Commit(position=20, all_topics=True))
     assert wakeups.position == 20
     assert wakeups.changed_since(10) is None
-    wakeups.on_commit(commit(15, "room:late"))
+    wakeups.on_commit(commit(15, "late"))
     assert wakeups.position == 20
 
 
@@ -67,35 +74,35 @@ def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOG_LENGTH", 3)
     wakeups = Wakeups()
     for position in range(1, 6):
-        wakeups.on_commit(commit(position, f"room:{position}"))
-    assert wakeups.changed_since(2) == {"room:3", "room:4", "room:5"}
+        wakeups.on_commit(commit(position, f"{position}"))
+    assert wakeups.changed_since(2) == rooms("3", "4", "5")
     assert wakeups.changed_since(1) is None
 
 
 async def test_closing_lets_everyone_go() -> None:
     wakeups = Wakeups()
-    waiting = asyncio.create_task(wakeups.wait({"room:a"}, after=0, timeout_s=60))
+    waiting = asyncio.create_task(wakeups.wait(rooms("a"), after=0, timeout_s=60))
     await asyncio.sleep(0)
     wakeups.close()
     assert await waiting is False
-    assert await wakeups.wait({"room:a"}, after=0, timeout_s=60) is False
+    assert await wakeups.wait(rooms("a"), after=0, timeout_s=60) is False
 
 
 async def test_our_own_commit_waits_for_the_hint_before_it_and_for_nothing_else() -> None:
     wakeups = Wakeups()
     wakeups.start(8)
-    waiting = asyncio.create_task(wakeups.wait({"room:a"}, after=8, timeout_s=5))
+    waiting = asyncio.create_task(wakeups.wait(rooms("a"), after=8, timeout_s=5))
     await asyncio.sleep(0)
-    wakeups.on_commit(commit(12, "room:a", since=10))
+    wakeups.on_commit(commit(12, "a", since=10))
     assert wakeups.position == 8
     assert not waiting.done()
 
-    wakeups.on_commit(commit(10, "room:b", since=8))
+    wakeups.on_commit(commit(10, "b", since=8))
     assert wakeups.position == 12
     assert await waiting is True
-    wakeups.on_commit(commit(14, "room:c", since=12))
+    wakeups.on_commit(commit(14, "c", since=12))
     assert wakeups.position == 14
-    assert wakeups.changed_since(8) == {"room:a", "room:b", "room:c"}
+    assert wakeups.changed_since(8) == rooms("a", "b", "c")
 
 
 def test_what_is_missing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +111,7 @@ def test_what_is_missing_is_not_waited_for_without_end(monkeypatch: pytest.Monke
     wakeups.start(1)
     wakeups.subscribe(heard.append)
     for position in range(4, 8):
-        wakeups.on_commit(commit(position, f"room:{position}"))
+        wakeups.on_commit(commit(position, f"{position}"))
     assert wakeups.position == 7
     assert wakeups.changed_since(1) is None
     assert heard[-1].all_topics
@@ -114,14 +121,14 @@ def test_the_log_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module, "LOG_BYTES", 100_000)
     wakeups = Wakeups()
     for position in range(1, 101):
-        wakeups.on_commit(commit(position, *(f"room:{position}-{n}" for n in range(100))))
+        wakeups.on_commit(commit(position, *(f"{position}-{n}" for n in range(100))))
     kept = wakeups.changed_since(99)
     assert kept is not None
-    assert len(kept) == 100
+    assert len(kept[topics.ROOM]) == 100
     assert wakeups.changed_since(50) is None
 
 
-TOPICS = [f"room:{name}" for name in "abcd"]
+ROOMS = "abcd"
 
 
 @dataclass
@@ -135,13 +142,17 @@ class Heard:
         self.wakeups.subscribe(self.told.append)
 
 
-def chain(steps: Sequence[tuple[int, frozenset[str]]]) -> list[Commit]:
+def chain(steps: Sequence[tuple[int, Iterable[str]]]) -> list[Commit]:
     """Commits as the database makes them; each takes so many positions."""
     commits, position = [], 0
-    for count, topics in steps:
-        commits.append(Commit(since=position, position=position + count, topics=topics))
+    for count, room_ids in steps:
+        commits.append(commit(position + count, *room_ids, since=position))
         position += count
     return commits
+
+
+def rooms_of(item: Commit) -> Set[str]:
+    return item.topics.get(topics.ROOM, set())
 
 
 def check(process: Heard, commits: Sequence[Commit], visible: int) -> None:
@@ -157,13 +168,13 @@ def check(process: Heard, commits: Sequence[Commit], visible: int) -> None:
             assert process.told.count(item) <= 1
     for since in {0, *(item.position for item in commits if item.position <= position)}:
         changed = process.wakeups.changed_since(since)
-        missing = {t for c in commits if since < c.position <= position for t in c.topics}
-        assert changed is None or changed == missing
+        missing = set().union(*(rooms_of(item) for item in commits if since < item.position <= position))
+        assert changed is None or changed == rooms(*missing)
 
 
 @given(st.data())
 def test_whatever_becomes_of_hints_nothing_is_missed_and_all_agree_in_the_end(data: st.DataObject) -> None:
-    steps = st.tuples(st.integers(1, 3), st.frozensets(st.sampled_from(TOPICS)))
+    steps = st.tuples(st.integers(1, 3), st.frozensets(st.sampled_from(ROOMS)))
     commits = chain(data.draw(st.lists(steps, max_size=12)))
     processes = [Heard() for _ in range(3)]
     by = [data.draw(st.integers(0, 2)) for _ in commits]
@@ -186,7 +197,7 @@ def test_whatever_becomes_of_hints_nothing_is_missed_and_all_agree_in_the_end(da
         visible = 0
         for kind, n in mixed:
             if kind == "look":
-                process.wakeups.on_commit(Commit(position=visible, topics=frozenset({EVERYTHING})))
+                process.wakeups.on_commit(Commit(position=visible, all_topics=True))
             else:
                 visible = max(visible, commits[n].position)
                 process.wakeups.on_commit(commits[n])
@@ -195,20 +206,20 @@ def test_whatever_becomes_of_hints_nothing_is_missed_and_all_agree_in_the_end(da
         heard = {n for kind, n in mixed if kind != "look"}
         if len(heard) == len(commits):
             assert process.wakeups.position == end
-        process.wakeups.on_commit(Commit(position=end, topics=frozenset({EVERYTHING})))
+        process.wakeups.on_commit(Commit(position=end, all_topics=True))
         assert process.wakeups.position == end
 
 
 @given(st.data())
 async def test_whoever_waits_is_woken_when_it_can_be_read_whatever_the_order(data: st.DataObject) -> None:
-    commits = chain([(1, frozenset({topic})) for topic in TOPICS])
+    commits = chain([(1, room_id) for room_id in ROOMS])
     wakeups = Wakeups()
-    waiting = {t: asyncio.ensure_future(wakeups.wait({t}, after=0, timeout_s=60)) for t in TOPICS}
+    waiting = {t: asyncio.ensure_future(wakeups.wait(rooms(t), after=0, timeout_s=60)) for t in ROOMS}
     await asyncio.sleep(0)
     for item in data.draw(st.permutations(commits)):
         wakeups.on_commit(item)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        woken = {topic for topic, waiter in waiting.items() if waiter.done()}
-        assert woken == {t for c in commits if c.position <= wakeups.position for t in c.topics}
-    assert await asyncio.gather(*waiting.values()) == [True] * len(TOPICS)
+        woken = {room_id for room_id, waiter in waiting.items() if waiter.done()}
+        assert woken == set().union(*(rooms_of(c) for c in commits if c.position <= wakeups.position))
+    assert await asyncio.gather(*waiting.values()) == [True] * len(ROOMS)

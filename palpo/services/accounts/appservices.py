@@ -6,17 +6,19 @@ Spec: application service API, "Identity assertion", "Server admin style permiss
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 
 from palpo.config.appservices import Registration
 from palpo.core.errors import BadRequest, Forbidden, MatrixError
 from palpo.core.identifiers import MAX_LENGTH
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.logins import deactivated
 from palpo.services.accounts.sessions import Requester
 from palpo.storage import accounts, devices
 from palpo.storage.accounts import Account
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
@@ -54,11 +56,11 @@ class AppServices:
         self._admins = frozenset(admins)
         self._by_id = {item.id: item for item in registrations}
         self._by_token = {item.as_token: item for item in registrations}
-        self._cache: Cache[str, dict[tuple[str, str | None], Requester]] = caches.cache(
-            "appservice_requesters"
+        self._cache: Cache[tuple[str, str, str | None], Requester] = caches.cache(
+            "appservice_requesters", group=lambda key, requester: requester.user_id
         )
-        self._changes = 0
-        wakeups.subscribe(self._on_commit)
+        """By application service, user and device."""
+        wakeups.listen(topics.SESSION, self._cache.forget)
 
     def by_token(self, token: str) -> Registration | None:
         """Whose ``as_token`` it is."""
@@ -76,15 +78,8 @@ class AppServices:
         Raises Forbidden for a user that is not its own or does not exist, and M_UNKNOWN_DEVICE (400).
         """
         user_id = registration.sender if user_id is None else user_id
-        key = (registration.id, device_id)
-        known = (self._cache.touch(user_id) or {}).get(key)
-        if known is not None:
-            return known
-        changes = self._changes
-        requester = await self._load(registration, user_id, device_id)
-        if changes == self._changes:
-            self._cache.keep({user_id: {**(self._cache.touch(user_id) or {}), key: requester}})
-        return requester
+        key = (registration.id, user_id, device_id)
+        return await self._cache.get_or_read(key, partial(self._load, registration, user_id, device_id))
 
     async def _load(self, registration: Registration, user_id: str, device_id: str | None) -> Requester:
         if not registration.has_user(user_id) or len(user_id.encode()) > MAX_LENGTH or "\0" in user_id:
@@ -157,17 +152,7 @@ class AppServices:
 
     async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Devices are being removed: nobody may act with them any more."""
-        tx.notify(f"session:{user_id}")
-
-    def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
-            self._changes += 1
-            self._cache.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("session:"):
-                self._changes += 1
-                self._cache.pop(topic.removeprefix("session:"), None)
+        tx.notify(topics.SESSION, user_id)
 
 
 def _exclusive(message: str) -> BadRequest:

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from palpo.core.errors import UnknownToken
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.storage import sessions as storage
 from palpo.storage.sessions import Session
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
@@ -47,19 +48,17 @@ class Sessions:
         self._admins = frozenset(admins)
         self._db = db
         self._clock = clock
-        self._cache: Cache[str, Requester] = caches.cache("sessions", _bytes, dropped=self._drop)
-        self._by_user: dict[str, set[str]] = {}
-        self._revocations = 0
-        wakeups.subscribe(self._on_commit)
+        self._cache: Cache[str, Requester] = caches.cache(
+            "sessions", _bytes, group=lambda token, requester: requester.user_id
+        )
+        wakeups.listen(topics.SESSION, self._cache.forget)
 
     async def authenticate(self, token: str) -> Requester:
         """The requester of ``token``.
 
         Raises UnknownToken, with ``soft_logout`` where the token has only expired.
         """
-        requester = self._cache.touch(token)
-        if requester is None:
-            requester = await self._load(token)
+        requester = self._cache.touch(token) or await self._cache.read(token, lambda: self._load(token))
         if requester.session is not None:
             self._check_expired(requester.session)
         return requester
@@ -73,7 +72,7 @@ class Sessions:
         session = requester.session
         if session is None:
             return requester
-        tokens = self._by_user.get(requester.user_id, ())
+        tokens = self._cache.of_group(requester.user_id)
         if any(self._cache.get(token) is requester for token in tokens):
             self._check_expired(session)
             return requester
@@ -85,13 +84,10 @@ class Sessions:
 
     async def _load(self, token: str) -> Requester:
         hash_ = storage.token_hash(token)
-        revocations = self._revocations
         requester = self._requester(await self._db.read(lambda tx: storage.find(tx, hash_)))
         session = requester.session
         if session is not None and not session.used:
             await self._db.write(lambda tx: storage.mark_used(tx, hash_, session.user_id, session.device_id))
-        if revocations == self._revocations:
-            self._remember(token, requester)
         return requester
 
     def _requester(self, session: Session | None) -> Requester:
@@ -108,28 +104,6 @@ class Sessions:
             session=session,
         )
 
-    def _remember(self, token: str, requester: Requester) -> None:
-        self._by_user.setdefault(requester.user_id, set()).add(token)
-        self._cache.keep({token: requester})
-
-    def _drop(self, token: str, requester: Requester) -> None:
-        tokens = self._by_user.get(requester.user_id, set())
-        tokens.discard(token)
-        if not tokens:
-            self._by_user.pop(requester.user_id, None)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._revocations += 1
-            self._cache.clear()
-            self._by_user.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("session:"):
-                self._revocations += 1
-                for token in self._by_user.pop(topic.removeprefix("session:"), ()):
-                    self._cache.pop(token, None)
-
 
 async def _now(tx: Transaction, session: Session) -> Session | None:
     found = await storage.find(tx, session.token_hash)
@@ -139,5 +113,4 @@ async def _now(tx: Transaction, session: Session) -> Session | None:
 
 
 def _bytes(token: str, requester: Requester) -> int:
-    """With the place among its user's tokens."""
-    return 1200
+    return 900

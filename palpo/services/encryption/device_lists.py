@@ -27,6 +27,7 @@ from palpo.services.history.event_store import EventStore
 from palpo.storage import device_lists as storage
 from palpo.storage import memberships, shared_rooms
 from palpo.storage.events import StoredEvent
+from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -52,8 +53,8 @@ class DeviceLists:
     def __init__(self, db: Database, wakeups: Wakeups, events: EventStore, caches: CacheBudget) -> None:
         self._db = db
         self._events = events
-        self._last_lists = LastChanges(wakeups, "device_list", caches)
-        self._last_memberships = LastChanges(wakeups, "member", caches)
+        self._last_lists = LastChanges(wakeups, topics.DEVICE_LIST, caches)
+        self._last_memberships = LastChanges(wakeups, topics.MEMBER, caches)
 
     async def changes_for(
         self, user_id: str, since: int, upto: int, *, rooms: Collection[str] | None = None

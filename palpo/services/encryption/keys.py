@@ -21,13 +21,14 @@ import orjson
 from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys
 from palpo.core.errors import InvalidParam, UnknownToken
 from palpo.core.identifiers import server_name_of
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import accounts, cross_signing, device_lists, devices
 from palpo.storage import keys as storage
 from palpo.storage.cross_signing import KeySignature
 from palpo.storage.quotas import Kind
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -96,9 +97,10 @@ class Keys:
         self._db = db
         self._quotas = quotas
         self._server_name = server_name
-        self._counts: Cache[str, dict[str, KeyCounts]] = caches.cache("key_counts")
-        self._changes = 0
-        wakeups.subscribe(self._on_commit)
+        self._counts: Cache[tuple[str, str], KeyCounts] = caches.cache(
+            "key_counts", group=lambda device, counts: device[0]
+        )
+        wakeups.listen(topics.ONE_TIME_KEYS, self._counts.forget)
 
     async def upload(
         self,
@@ -184,10 +186,9 @@ class Keys:
 
     async def counts(self, user_id: str, device_id: str) -> KeyCounts:
         """What a device has left; see the module."""
-        known = (self._counts.touch(user_id) or {}).get(device_id)
+        known = self._counts.touch((user_id, device_id))
         if known is not None:
             return known
-        changes = self._changes
 
         async def unit(tx: Transaction) -> KeyCounts:
             return KeyCounts(
@@ -195,10 +196,7 @@ class Keys:
                 unused_fallback=await storage.unused_fallback_algorithms(tx, user_id, device_id),
             )
 
-        counts = await self._db.read(unit)
-        if changes == self._changes:
-            self._counts.keep({user_id: {**(self._counts.touch(user_id) or {}), device_id: counts}})
-        return counts
+        return await self._counts.read((user_id, device_id), lambda: self._db.read(unit))
 
     def _split(self, wanted: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
         """The local users of ``wanted``, and a failure for each other server."""
@@ -215,16 +213,6 @@ class Keys:
             else:
                 failures[server] = {"status": 503, "message": "The server cannot be reached"}
         return local, failures
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._changes += 1
-            self._counts.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("one_time_keys:"):
-                self._changes += 1
-                self._counts.pop(topic.removeprefix("one_time_keys:"), None)
 
 
 def check_key_upload(

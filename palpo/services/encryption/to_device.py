@@ -31,6 +31,7 @@ from palpo.services.accounts.sessions import Requester
 from palpo.services.encryption.to_device_backlogs import ToDeviceBacklogs
 from palpo.storage import devices
 from palpo.storage import to_device as storage
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
@@ -81,7 +82,7 @@ class ToDevice:
         self._clock = clock
         self._server_name = server_name
         self._wakeups = wakeups
-        self._last = LastChanges(wakeups, "to_device", caches)
+        self._last = LastChanges(wakeups, topics.TO_DEVICE, caches)
         self._emptied: Cache[tuple[str, str], int] = caches.cache("emptied_queues")
         """Up to which position a queue is known to be empty."""
         self._pruned_ts = 0

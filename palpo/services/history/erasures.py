@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.storage import erasures as storage
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -16,23 +17,16 @@ class Erasures:
     def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
         self._known: Cache[str, bool] = caches.cache("erasures")
-        self._changes = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.ERASURE, self._known.forget)
 
     async def among(self, user_ids: Collection[str]) -> frozenset[str]:
         """Those of ``user_ids`` who are erased."""
         found = {user_id: known for user_id in user_ids if (known := self._known.touch(user_id)) is not None}
         missing = [user_id for user_id in user_ids if user_id not in found]
         if missing:
-            changes = self._changes
-            erased = await self._db.read(lambda tx: storage.erased(tx, missing))
-            read = {user_id: user_id in erased for user_id in missing}
+            with self._known.reading() as reading:
+                erased = await self._db.read(lambda tx: storage.erased(tx, missing))
+                read = {user_id: user_id in erased for user_id in missing}
+                reading.keep(read)
             found |= read
-            if changes == self._changes:
-                self._known.keep(read)
         return frozenset(user_id for user_id, erased in found.items() if erased)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics or any(topic.startswith("erasure:") for topic in commit.topics):
-            self._changes += 1
-            self._known.clear()

@@ -9,10 +9,11 @@ from palpo.core import state_tree
 from palpo.core.errors import NotFound
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.state_tree import Reading
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import StoredEvent
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size
 from palpo.streams.turns import Turns
@@ -40,8 +41,7 @@ class EventStore:
         self._db = db
         self._events: Cache[str, StoredEvent] = caches.cache("events", event_bytes, share=SHARE)
         self._nodes: Cache[bytes, bytes] = caches.cache("state_nodes", _node_bytes)
-        self._redactions = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.EVENT, self._events.forget)
 
     async def get(self, event_id: str) -> StoredEvent:
         """One event; raises NotFound."""
@@ -61,16 +61,15 @@ class EventStore:
         missing = [event_id for event_id in wanted if event_id not in found and "\0" not in event_id]
         if not missing:
             return found
-        redactions = self._redactions
-        rows = await self._db.read(lambda tx: events_storage.load_rows(tx, missing))
-        fresh: dict[str, StoredEvent] = {}
-        turns = Turns()
-        for row in rows:
-            await turns.breathe()
-            item = events_storage.loaded(row)
-            fresh[item.event_id] = item
-        if redactions == self._redactions:
-            cache.keep(fresh)
+        with cache.reading() as reading:
+            rows = await self._db.read(lambda tx: events_storage.load_rows(tx, missing))
+            fresh: dict[str, StoredEvent] = {}
+            turns = Turns()
+            for row in rows:
+                await turns.breathe()
+                item = events_storage.loaded(row)
+                fresh[item.event_id] = item
+            reading.keep(fresh)
         found.update(fresh)
         return {event_id: found[event_id] for event_id in wanted if event_id in found}
 
@@ -162,16 +161,6 @@ class EventStore:
         """Keep what has just been written."""
         self._events.keep({item.event_id: item for item in new})
         self._nodes.keep(nodes)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._redactions += 1
-            self._events.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("event:"):
-                self._redactions += 1
-                self._events.pop(topic.removeprefix("event:"), None)
 
 
 def event_bytes(event_id: str, item: StoredEvent) -> int:

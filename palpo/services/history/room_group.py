@@ -21,6 +21,7 @@ from palpo.storage import state as state_storage
 from palpo.storage.events import MadeBy, StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.storage.quotas import Kind
+from palpo.streams import topics
 
 MAX_PENDING = 500
 """Invites and knocks of a room that a redaction changes: the newest."""
@@ -96,8 +97,9 @@ class GroupWrite:
         await self._write_memberships(tx, first)
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
+        tx.notify(topics.ROOM, *self._final)
+        tx.notify(topics.HEAD, *self._final)
         for position, new in enumerate(events, first):
-            tx.notify(f"room:{new.event.room_id}", f"head:{new.event.room_id}")
             if new.event.redacts is not None:
                 await self._redact(tx, new.event, position)
 
@@ -139,7 +141,8 @@ class GroupWrite:
                     stripped_state=membership.stripped_state,
                 )
                 rows[row.room_id, row.user_id] = row
-                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
+                tx.notify(topics.USER, row.user_id)
+                tx.notify(topics.MEMBER, row.user_id)
             offset += len(item.built.events)
         await memberships_storage.put(tx, list(rows.values()))
 
@@ -187,5 +190,6 @@ class GroupWrite:
             if before in shown:
                 told = to_json([after if item == before else item for item in shown])
                 changed.append(replace(row, stripped_state=told, position=position))
-                tx.notify(f"user:{row.user_id}", f"member:{row.user_id}")
+                tx.notify(topics.USER, row.user_id)
+                tx.notify(topics.MEMBER, row.user_id)
         await memberships_storage.put(tx, changed)

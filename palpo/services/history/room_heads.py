@@ -11,11 +11,12 @@ from palpo.core.events import Event, SignedEvent, StateKey, reference_hash
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import EventIdFormat, RoomVersion, room_version
 from palpo.core.state_keys import CREATE, POWER_LEVELS
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.known_state import KnownState
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.rooms import HeadRow
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -100,22 +101,17 @@ class RoomHeads:
         self._db = db
         self._store = store
         self._cache: Cache[str, RoomHead] = caches.cache("room_heads", _head_bytes)
-        self._moves = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.HEAD, self._cache.forget)
 
     async def get(self, room_id: str) -> RoomHead:
         """The head of a room; raises NotFound where the room is not known."""
-        head = self._cache.touch(room_id)
-        if head is not None:
-            return head
-        moves = self._moves
+        return self._cache.touch(room_id) or await self._cache.read(room_id, lambda: self._read(room_id))
+
+    async def _read(self, room_id: str) -> RoomHead:
         row = await self._db.read(lambda tx: rooms_storage.load_head(tx, room_id))
         if row is None:
             raise NotFound("Room not found")
-        head = RoomHead(row=row, rules=room_version(row.version))
-        if moves == self._moves:
-            self._cache.keep({room_id: head})
-        return head
+        return RoomHead(row=row, rules=room_version(row.version))
 
     async def state(self, head: RoomHead, keys: Iterable[StateKey]) -> dict[StateKey, Event]:
         """Those of ``keys`` that are set in the room's current state."""
@@ -159,18 +155,7 @@ class RoomHeads:
 
     def forget(self, room_ids: Iterable[str]) -> None:
         """Load these rooms' heads anew."""
-        for room_id in room_ids:
-            self._cache.pop(room_id, None)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._moves += 1
-            self._cache.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("head:"):
-                self._moves += 1
-                self._cache.pop(topic.removeprefix("head:"), None)
+        self._cache.forget(room_ids)
 
 
 def _head_bytes(room_id: str, head: RoomHead) -> int:

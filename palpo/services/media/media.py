@@ -30,6 +30,7 @@ from palpo.services.server import Server
 from palpo.storage import media as storage
 from palpo.storage.media import MediaRecord, Thumbnail
 from palpo.storage.quotas import SERVER, Kind
+from palpo.streams import topics
 from palpo.streams.keyed_locks import KeyedLocks
 
 DEFAULT_TIMEOUT_MS = 20_000
@@ -162,7 +163,7 @@ class Media:
                 raise _unknown(uri) if record is None else _overwriting()
             # A position, so that who looked before this commit and waits after it is woken too.
             await tx.positions()
-            tx.notify(_topic(media_id))
+            tx.notify(topics.MEDIA, media_id)
 
         await self._write_or_discard(unit, blob)
 
@@ -304,7 +305,8 @@ class Media:
             if record.expires_ts is not None and record.expires_ts <= self._clock.now_ms():
                 raise _unknown(uri)
             left = deadline - loop.time()
-            if not await self._wakeups.wait([_topic(uri.media_id)], after=position, timeout_s=left):
+            wanted = {topics.MEDIA: {uri.media_id}}
+            if not await self._wakeups.wait(wanted, after=position, timeout_s=left):
                 raise MatrixError(
                     "The content has not been uploaded yet", status=504, errcode="M_NOT_YET_UPLOADED"
                 )
@@ -348,10 +350,6 @@ def _own_size(thumbnail: Thumbnail, source: bytes) -> int:
 
 def _uri(server_name: str, media_id: str) -> MxcUri:
     return parse_mxc_uri(f"mxc://{server_name}/{media_id}")
-
-
-def _topic(media_id: str) -> str:
-    return f"media:{media_id}"
 
 
 def _unknown(uri: MxcUri) -> NotFound:

@@ -19,13 +19,14 @@ from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import BadRequest, MatrixError, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.personal.push_rules import PushRules
 from palpo.services.server.quotas import Quotas
 from palpo.storage import account_data as storage
 from palpo.storage import push_rules
 from palpo.storage.quotas import Kind
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.wakeups import Wakeups
@@ -57,10 +58,9 @@ class AccountData:
         self._db = db
         self._quotas = quotas
         self._push_rules = push_rules
-        self._last = LastChanges(wakeups, "account_data", caches)
+        self._last = LastChanges(wakeups, topics.ACCOUNT_DATA, caches)
         self._ignored: Cache[str, frozenset[str]] = caches.cache("ignored_users")
-        self._changes = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.ACCOUNT_DATA, self._ignored.forget)
 
     async def changed(self, user_id: str, after: int, upto: int) -> list[Changed]:
         """What changed at a position in ``(after, upto]``; see the module's docstring."""
@@ -149,13 +149,11 @@ class AccountData:
 
     async def ignored_users(self, user_id: str) -> frozenset[str]:
         """Whom the user ignores (spec: "Ignoring Users")."""
-        found = self._ignored.touch(user_id)
-        if found is None:
-            changes = self._changes
-            found = _ignored(await self._db.read(lambda tx: storage.get(tx, user_id, None, IGNORED_USERS)))
-            if changes == self._changes:
-                self._ignored.keep({user_id: found})
-        return found
+
+        async def read() -> frozenset[str]:
+            return _ignored(await self._db.read(lambda tx: storage.get(tx, user_id, None, IGNORED_USERS)))
+
+        return await self._ignored.get_or_read(user_id, read)
 
     async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Delete the settings that go with devices (MSC3890), within the unit that removes them."""
@@ -220,16 +218,6 @@ class AccountData:
         await storage.put(tx, user_id, room_id, type_, content, position)
         if content is None:
             await storage.forget_deleted(tx, user_id, keep=KEPT_DELETED)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
-            self._changes += 1
-            self._ignored.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("account_data:"):
-                self._changes += 1
-                self._ignored.pop(topic.removeprefix("account_data:"), None)
 
 
 async def room_content(tx: Transaction, user_id: str, room_id: str, type_: str) -> dict[str, Any]:

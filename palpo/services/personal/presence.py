@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -29,13 +29,14 @@ from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import parse_user_id, server_name_of
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.profiles import Profile
 from palpo.storage import accounts, memberships, profiles, shared_rooms
 from palpo.storage import presence as storage
 from palpo.storage.presence import Presence
+from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
@@ -92,8 +93,8 @@ class PresenceTracker:
         self._offline_ms = int(config.offline_seconds * 1000)
         self._server_name = server_name
         self._users: dict[str, _User] = {}
-        self._last = LastChanges(wakeups, "presence", caches)
-        wakeups.subscribe(self._on_commit)
+        self._last = LastChanges(wakeups, topics.PRESENCE, caches)
+        wakeups.listen(topics.PRESENCE, self._told)
 
     async def touch(
         self, user_id: str, device_id: str | None, set_presence: str | None, timeout_ms: int = 0
@@ -315,7 +316,7 @@ class PresenceTracker:
         named = await self._named(tx, value)
         placed = msgspec.structs.replace(named, position=position or await tx.positions())
         await storage.put(tx, placed)
-        tx.notify(*[f"room:{room_id}" for room_id in await memberships.joined_rooms(tx, value.user_id)])
+        tx.notify(topics.ROOM, *await memberships.joined_rooms(tx, value.user_id))
         return placed
 
     async def _named(self, tx: WriteTransaction, value: Presence) -> Presence:
@@ -332,14 +333,9 @@ class PresenceTracker:
             return row
         return msgspec.structs.replace(row, last_active_ts=user.last_active_ts)
 
-    def _on_commit(self, commit: Commit) -> None:
+    def _told(self, user_ids: Set[str] | None, position: int) -> None:
         # Another process may have told something else; what is our own is read again, once.
-        if EVERYTHING in commit.topics:
-            for user in self._users.values():
-                user.told = None
-            return
-        for topic in commit.topics:
-            if topic.startswith("presence:"):
-                known = self._users.get(topic.removeprefix("presence:"))
-                if known is not None:
-                    known.told = None
+        for user_id in self._users if user_ids is None else user_ids:
+            known = self._users.get(user_id)
+            if known is not None:
+                known.told = None

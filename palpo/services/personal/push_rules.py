@@ -20,9 +20,10 @@ from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json, trimmed
 from palpo.core.errors import NotFound, TooLarge
 from palpo.core.push_rules import Customisation, Evaluator, PushRule, Ruleset
-from palpo.db.engine import EVERYTHING, Commit, Database
+from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import push_rules as storage
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
@@ -62,9 +63,8 @@ class PushRules:
         self._db = db
         self._config = config
         self._cache: Cache[str, _Rules] = caches.cache("push_rules", _rules_bytes)
-        self._changes = 0
         self._hooks = hooks
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.PUSH_RULES, self._cache.forget)
 
     async def ruleset(self, user_id: str) -> Ruleset:
         """The user's rules of every kind."""
@@ -126,19 +126,14 @@ class PushRules:
         )
 
     async def _rules(self, user_id: str) -> _Rules:
-        found = self._cache.touch(user_id)
-        if found is not None:
-            return found
-        changes = self._changes
+        return await self._cache.get_or_read(user_id, lambda: self._read(user_id))
+
+    async def _read(self, user_id: str) -> _Rules:
         stored = await self._db.read(lambda tx: storage.get(tx, user_id))
         defaults = self._defaults(user_id)
         if stored is None:
-            found = _Rules(defaults, 0)
-        else:
-            found = _Rules(core.merge(defaults, _DECODER.decode(stored[0])), stored[1])
-        if changes == self._changes:
-            self._cache.keep({user_id: found})
-        return found
+            return _Rules(defaults, 0)
+        return _Rules(core.merge(defaults, _DECODER.decode(stored[0])), stored[1])
 
     async def _change(self, user_id: str, change: Callable[[Ruleset], Ruleset]) -> None:
         defaults = self._defaults(user_id)
@@ -157,16 +152,6 @@ class PushRules:
         for hook in self._hooks:
             await hook(user_id)
         await self._db.write(unit)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if EVERYTHING in commit.topics:
-            self._changes += 1
-            self._cache.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("push_rules:"):
-                self._changes += 1
-                self._cache.pop(topic.removeprefix("push_rules:"), None)
 
 
 def _rules_bytes(user_id: str, rules: _Rules) -> int:

@@ -27,6 +27,7 @@ from palpo.storage import events as events_storage
 from palpo.storage import receipts as storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.receipts import Receipt
+from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
@@ -57,7 +58,7 @@ class Receipts:
         self._events = events
         self._access = access
         self._threads = threads
-        self._last = LastChanges(wakeups, "receipts", caches)
+        self._last = LastChanges(wakeups, topics.RECEIPTS, caches)
 
     async def changed(self, user_id: str, room_ids: Sequence[str], after: int, upto: int) -> dict[str, bytes]:
         """Room → ``m.receipt`` event, for the rooms where there is anything to tell the user."""

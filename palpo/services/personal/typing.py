@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Sequence, Set
 
 from palpo.core.canonical_json import to_json
 from palpo.core.identifiers import parse_room_id
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.room_access import RoomAccess
 from palpo.storage import typing as storage
+from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.last_changes import LastChanges
@@ -46,12 +47,12 @@ class Typing:
         self._db = db
         self._clock = clock
         self._access = access
-        self._last = LastChanges(wakeups, "typing", caches)
+        self._last = LastChanges(wakeups, topics.TYPING, caches)
         self._busy: set[str] | None = None
         """Every room where somebody may be typing, once it has been read."""
         self._heard: set[str] = set()
         """Those of which that was heard while it is being read."""
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.TYPING, self._changed)
 
     async def set(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None) -> None:
         """The user types for ``timeout_ms``, or has stopped; raises Forbidden for non-members."""
@@ -103,13 +104,11 @@ class Typing:
             self._busy = found | heard
         return found | heard
 
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics or len(self._busy or ()) > MAX_BUSY:
+    def _changed(self, room_ids: Set[str] | None, position: int) -> None:
+        if room_ids is None or len(self._busy or ()) > MAX_BUSY:
             self._busy, self._heard = None, set()
-        for topic in commit.topics:
-            if topic.startswith("typing:"):
-                rooms = self._heard if self._busy is None else self._busy
-                rooms.add(topic.removeprefix("typing:"))
+        rooms = self._heard if self._busy is None else self._busy
+        rooms.update(room_ids or ())
 
     async def run(self) -> None:
         """Tell everyone when somebody's time is over, until cancelled."""

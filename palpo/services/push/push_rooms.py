@@ -7,7 +7,7 @@ differ in one piece: how many members there are is counted on from the nearest s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field
 
 from palpo.core import state_tree
@@ -15,13 +15,14 @@ from palpo.core.errors import MatrixError
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import RoomContext
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import memberships
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
@@ -66,31 +67,26 @@ class PushRooms:
         self._counts: Cache[bytes, int] = caches.cache("member_counts")
         self._counted: Cache[str, bytes] = caches.cache("counted_rooms")
         """Room → a state whose members have been counted."""
-        self._redactions = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.REDACTED, self._redacted)
 
     async def at(self, stored: StoredEvent) -> PushRoom:
         """The room: the levels that the event was sent with, the members once it was in."""
         key = (stored.state_before, stored.state_after)
-        found = self._rooms.touch(key)
-        if found is None:
-            redactions = self._redactions
-            levels = await self._levels(stored)
-            found = PushRoom(levels=levels, member_count=await self._member_count(stored))
-            if redactions == self._redactions:
-                self._rooms.keep({key: found})
-        return found
+        return await self._rooms.get_or_read(key, lambda: self._room(stored))
+
+    async def _room(self, stored: StoredEvent) -> PushRoom:
+        levels = await self._levels(stored)
+        return PushRoom(levels=levels, member_count=await self._member_count(stored))
 
     async def display_names(self, root: bytes, user_ids: Collection[str]) -> dict[str, str]:
         """What those of the users are called, in the state ``root``, who have a display name there."""
         known = {user_id: self._names.touch((root, user_id)) for user_id in user_ids}
         missing = [user_id for user_id, name in known.items() if name is None]
         if missing:
-            redactions = self._redactions
-            members = await self._events.state_events(root, [(MEMBER, user_id) for user_id in missing])
-            fresh = {user_id: _display_name(members.get((MEMBER, user_id))) for user_id in missing}
-            if redactions == self._redactions:
-                self._names.keep({(root, user_id): name for user_id, name in fresh.items()})
+            with self._names.reading() as reading:
+                members = await self._events.state_events(root, [(MEMBER, user_id) for user_id in missing])
+                fresh = {user_id: _display_name(members.get((MEMBER, user_id))) for user_id in missing}
+                reading.keep({(root, user_id): name for user_id, name in fresh.items()})
             known.update(fresh)
         return {user_id: name for user_id, name in known.items() if name}
 
@@ -151,12 +147,10 @@ class PushRooms:
         found = await self._events.get_list([event_id for event_id in event_ids if event_id is not None])
         return sum(item.event.content.get("membership") == "join" for item in found)
 
-    def _on_commit(self, commit: Commit) -> None:
+    def _redacted(self, room_ids: Set[str] | None, position: int) -> None:
         """A redaction takes names and some levels away; who was a member it does not touch."""
-        if commit.all_topics or any(topic.startswith("event:") for topic in commit.topics):
-            self._redactions += 1
-            self._rooms.clear()
-            self._names.clear()
+        self._rooms.clear()
+        self._names.clear()
 
 
 def _display_name(member: StoredEvent | None) -> str:

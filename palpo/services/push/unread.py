@@ -36,6 +36,7 @@ from palpo.storage import memberships
 from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.events import StoredEvent
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges
 from palpo.streams.turns import Turns
@@ -131,8 +132,8 @@ class Unread:
         self._followers = followers
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
         self._states: Cache[tuple[str, str], UnreadState] = caches.cache("unread", _state_bytes, share=SHARE)
-        self._rooms = LastChanges(wakeups, "room", caches)
-        self._reads = LastChanges(wakeups, "read", caches)
+        self._rooms = LastChanges(wakeups, topics.ROOM, caches)
+        self._reads = LastChanges(wakeups, topics.READ, caches)
 
     async def counts(self, user_id: str, room_id: str, upto: int) -> UnreadCounts:
         """The counts of one room that the user is in, at or after the position ``upto``."""

@@ -15,7 +15,7 @@ import msgspec
 from palpo.core.canonical_json import to_json
 from palpo.core.events import SignedEvent, with_unsigned
 from palpo.core.state_tree import EMPTY_ROOT, get
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.state_at import StateAt
 from palpo.services.history.visibility import Visibility
@@ -24,6 +24,7 @@ from palpo.storage import events as events_storage
 from palpo.storage import relations as relations_storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.relations import REFERENCE, REPLACE, THREAD, Children
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
@@ -59,8 +60,7 @@ class ClientEvents:
         self._state_at = state_at
         self._replaced: Cache[str, str] = caches.cache("replaced_state")
         self._unrelated: Cache[str, bool] = caches.cache("unrelated_rooms")
-        self._relations_made = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.RELATIONS, self._unrelated.forget)
 
     async def render(
         self,
@@ -214,10 +214,10 @@ class ClientEvents:
             more.setdefault(event_id, {})["m.relations"] = bundle
 
     async def _related(self, room_id: str) -> bool:
-        made = self._relations_made
-        related = await self._db.read(lambda tx: relations_storage.room_has_any(tx, room_id))
-        if not related and made == self._relations_made:
-            self._unrelated.keep({room_id: True})
+        with self._unrelated.reading() as reading:
+            related = await self._db.read(lambda tx: relations_storage.room_has_any(tx, room_id))
+            if not related:
+                reading.keep({room_id: True})
         return related
 
     async def _bundles(
@@ -288,16 +288,6 @@ class ClientEvents:
         """The events with the form that servers exchange in place of their client form."""
         signed = await self._store.signed({item.event_id for item in events})
         return [_as_exchanged(item, signed[item.event_id]) for item in events]
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._relations_made += 1
-            self._unrelated.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("relations:"):
-                self._relations_made += 1
-                self._unrelated.pop(topic.removeprefix("relations:"), None)
 
 
 def _as_exchanged(item: StoredEvent, signed: SignedEvent) -> StoredEvent:

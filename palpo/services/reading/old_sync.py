@@ -16,6 +16,7 @@ from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
+from palpo.streams import topics
 from palpo.streams.wakeups import Wakeups
 
 MAX_EVENTS = 100
@@ -127,8 +128,8 @@ class OldSync:
         found = await self._events(user_id, start, room_id)
         if not found.events and timeout_s > 0:
             rooms = await self._rooms(user_id, room_id)
-            topics = {f"user:{user_id}", *(f"room:{room_id}" for room_id in rooms)}
-            if await self._waiting.wait(requester, topics, after=found.end, timeout_s=timeout_s):
+            wanted = {topics.USER: {user_id}, topics.ROOM: set(rooms)}
+            if await self._waiting.wait(requester, wanted, after=found.end, timeout_s=timeout_s):
                 found = await self._events(user_id, start, room_id)
         return found
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from palpo.db.topics import Topics
 from palpo.services.accounts.logins import locked
 from palpo.services.accounts.sessions import Requester, Sessions
+from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
@@ -39,9 +41,7 @@ class Waiting:
         self._clock = clock
         self._users: dict[str, _User] = {}
 
-    async def wait(
-        self, requester: Requester, topics: Collection[str], *, after: int, timeout_s: float
-    ) -> bool:
+    async def wait(self, requester: Requester, wanted: Topics, *, after: int, timeout_s: float) -> bool:
         """As ``Wakeups.wait``, for who still is who they were when it is over.
 
         Raises UnknownToken as soon as the token is revoked, its device removed or its account gone, with
@@ -54,9 +54,10 @@ class Waiting:
         if session is not None and session.expires_ts is not None:
             timeout_s = min(timeout_s, (session.expires_ts - self._clock.now_ms()) / 1000)
         # One string for all who wait for it.
-        topics = set(map(sys.intern, (*topics, f"session:{requester.user_id}")))
-        with self._place(requester.user_id, len(topics)) as (user, waiter):
-            news = await self._wakeups.wait(topics, after=after, timeout_s=timeout_s, waiter=waiter)
+        wanted = {kind: set(map(sys.intern, keys)) for kind, keys in wanted.items()}
+        wanted[topics.SESSION] = {requester.user_id}
+        with self._place(requester.user_id, sum(map(len, wanted.values()))) as (user, waiter):
+            news = await self._wakeups.wait(wanted, after=after, timeout_s=timeout_s, waiter=waiter)
             let_go = waiter not in user.requests
         await self.confirm(requester)
         return news and not let_go

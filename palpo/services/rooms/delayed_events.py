@@ -27,7 +27,7 @@ from palpo.core.errors import (
 )
 from palpo.core.event_format import MAX_OWNED_STATE_KEY
 from palpo.core.identifiers import MAX_LENGTH
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.sessions import Requester
@@ -38,6 +38,7 @@ from palpo.services.rooms.sending import Sending, check_ts
 from palpo.storage import accounts
 from palpo.storage import delayed_events as storage
 from palpo.storage.delayed_events import DelayedEvent
+from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks
 from palpo.streams.wakeups import Wakeups
@@ -84,7 +85,7 @@ class DelayedEvents:
         self._locks = KeyedLocks()
         self._charges = charges
         self._scheduled = asyncio.Event()
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.DELAYED_EVENTS, lambda keys, position: self._scheduled.set())
 
     async def schedule(
         self,
@@ -312,10 +313,6 @@ class DelayedEvents:
         if request is None:
             return None
         return await self._db.read(lambda tx: storage.by_request(tx, request))
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics or storage.TOPIC in commit.topics:
-            self._scheduled.set()
 
 
 def _request_hash(requester: Requester, room_id: str, type_: str, transaction_id: str | None) -> bytes | None:

@@ -29,6 +29,7 @@ from palpo.services.rooms.room_succession import RoomSuccession
 from palpo.services.server import Server
 from palpo.storage import memberships as storage
 from palpo.storage.events import StoredEvent
+from palpo.streams import topics
 
 AUTHORISER = "join_authorised_via_users_server"
 PRESENT = ("join", "invite", "knock")
@@ -145,7 +146,7 @@ class Memberships:
             member = await storage.get(tx, room_id, user_id)
             if member is not None and member.membership in ("leave", "ban"):
                 await storage.forget(tx, room_id, user_id)
-                tx.notify(f"user:{user_id}")
+                tx.notify(topics.USER, user_id)
                 return None
             return "You were never in the room" if member is None else "You have not left the room"
 

@@ -16,6 +16,7 @@ from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.rooms.room_overviews import Overview, Overviews
 from palpo.storage import room_directory as storage
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size
 from palpo.streams.wakeups import Wakeups
@@ -142,12 +143,12 @@ class RoomDirectory:
         """Every room of a list, sorted; only what was written since the last time is looked at."""
         position = self._wakeups.position
         kept = self._kept.touch(network_id)
-        topics = self._wakeups.changed_since(kept.position) if kept is not None else None
-        if kept is None or topics is None or storage.TOPIC in topics:
+        news = self._wakeups.changed_since(kept.position) if kept is not None else None
+        if kept is None or news is None or topics.DIRECTORY in news:
             roots = await self._db.read(lambda tx: storage.listed_rooms(tx, network_id))
             kept = _kept(position, await self._overviews.get_many(roots))
         else:
-            changed = {topic.removeprefix("head:") for topic in topics} & kept.rooms.keys()
+            changed = news.get(topics.HEAD, set()) & kept.rooms.keys()
             heads = [await self._heads.get(room_id) for room_id in changed]
             fresh = await self._overviews.get_many({head.room_id: head.state_root for head in heads})
             if any(kept.rooms[room_id] != room for room_id, room in fresh.items()):

@@ -21,10 +21,11 @@ from palpo.core.state_keys import (
     TOPIC,
 )
 from palpo.core.visibility import visibility_of
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.rooms.restricted_joins import allowed_rooms
 from palpo.storage import room_directory as storage
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -74,8 +75,8 @@ class Overviews:
         self._db = db
         self._events = events
         self._cache: Cache[str, tuple[bytes, Overview]] = caches.cache("room_overviews")
-        self._redactions = 0
-        wakeups.subscribe(self._on_commit)
+        # A redaction changes what a state says, but not the state.
+        wakeups.listen(topics.REDACTED, self._cache.forget)
 
     async def get(self, room_id: str, root: bytes) -> Overview:
         """The overview of a room in the state ``root``, which is its current one."""
@@ -97,7 +98,12 @@ class Overviews:
         return found
 
     async def _make(self, roots: Mapping[str, bytes]) -> dict[str, Overview]:
-        redactions = self._redactions
+        with self._cache.reading() as reading:
+            found = await self._read(roots)
+            reading.keep({room_id: (roots[room_id], overview) for room_id, overview in found.items()})
+        return found
+
+    async def _read(self, roots: Mapping[str, bytes]) -> dict[str, Overview]:
         counts = await self._db.read(lambda tx: storage.joined_counts(tx, roots))
         states = await self._events.read_states([state_tree.get_many(root, SHOWN) for root in roots.values()])
         events = await self._events.get_many([name for ids in states for name in ids.values()])
@@ -105,20 +111,7 @@ class Overviews:
         for room_id, ids in zip(roots, states, strict=True):
             state = {key: events[name].event for key, name in ids.items() if name in events}
             found[room_id] = overview_of(room_id, state, counts.get(room_id, 0))
-        if redactions == self._redactions:
-            self._cache.keep({room_id: (roots[room_id], found[room_id]) for room_id in found})
         return found
-
-    def _on_commit(self, commit: Commit) -> None:
-        """A redaction changes what a state says, but not the state."""
-        if commit.all_topics:
-            self._redactions += 1
-            self._cache.clear()
-        elif any(topic.startswith("event:") for topic in commit.topics):
-            self._redactions += 1
-            for topic in commit.topics:
-                if topic.startswith("room:"):
-                    self._cache.pop(topic.removeprefix("room:"), None)
 
 
 def overview_of(room_id: str, state: Mapping[StateKey, Event], joined: int) -> Overview:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
@@ -18,9 +19,7 @@ class UserRooms:
     def __init__(self, db: Database, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
         self._cache: Cache[str, dict[str, Membership]] = caches.cache("memberships", _bytes)
-        self._loading: dict[str, object] = {}
-        """Who is being read, as long as nothing of theirs has changed."""
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.MEMBER, self._cache.forget)
 
     async def get(self, user_id: str) -> dict[str, Membership]:
         """The user's memberships that are not forgotten, by room; shared, so not to be changed.
@@ -32,29 +31,16 @@ class UserRooms:
 
     async def _load(self, user_id: str) -> dict[str, Membership]:
         for _ in range(MAX_READS):
-            mark = self._loading[user_id] = object()
-            rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
-            found = {row.room_id: row for row in rows}
-            if self._loading.get(user_id) is mark:
-                del self._loading[user_id]
-                self._cache.keep({user_id: found})
-                break
+            with self._cache.reading() as reading:
+                rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
+                found = {row.room_id: row for row in rows}
+                if reading.keep({user_id: found}):
+                    break
         return found
 
     async def changed(self, user_id: str, *, after: int, upto: int) -> list[Membership]:
         """The memberships that last changed at a position in ``(after, upto]``, forgotten ones too."""
         return await self._db.read(lambda tx: memberships.changed(tx, user_id, after=after, upto=upto))
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics:
-            self._loading.clear()
-            self._cache.clear()
-            return
-        for topic in commit.topics:
-            if topic.startswith("member:"):
-                user_id = topic.removeprefix("member:")
-                self._loading.pop(user_id, None)
-                self._cache.pop(user_id, None)
 
 
 def _bytes(user_id: str, rows: dict[str, Membership]) -> int:

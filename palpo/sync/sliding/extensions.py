@@ -19,6 +19,7 @@ from palpo.services.personal.receipts import Receipts
 from palpo.services.personal.thread_subscriptions import ThreadSubscriptions
 from palpo.services.personal.typing import Typing, typing_event
 from palpo.storage import events as events_storage
+from palpo.streams import topics
 from palpo.sync.sliding.changes import Due, Match
 from palpo.sync.sliding.config import SlidingRequest
 from palpo.sync.sliding.rooms import RoomNews
@@ -118,7 +119,7 @@ class Extensions:
     async def quiet(self, requester: Requester, request: SlidingRequest, window: Window) -> ExtensionNews:
         """The same where nothing but messages to the device can be new."""
         to_device = await self.to_device(requester, request, window)
-        nothing = Window(since=None, upto=window.upto, topics=None)
+        nothing = Window(since=None, upto=window.upto, changed=None)
         e2ee = await self.e2ee(requester, request, nothing, ())
         result = wire.ExtensionResults(to_device=to_device, e2ee=e2ee)
         return ExtensionNews(result=result, urgent=bool(to_device is not None and to_device.events))
@@ -203,7 +204,7 @@ class Extensions:
         config = request.extensions.thread_subscriptions
         if config is None or not config.enabled:
             return None
-        if known and not window.touches(f"thread_subscriptions:{requester.user_id}"):
+        if known and not window.touches(topics.THREAD_SUBSCRIPTIONS, requester.user_id):
             return None
         limit = MAX_THREAD_SUBSCRIPTIONS if config.limit is None else config.limit
         limit = max(min(limit, MAX_THREAD_SUBSCRIPTIONS), 1)

@@ -10,10 +10,10 @@ import msgspec
 from palpo.core.errors import MatrixError
 from palpo.core.state_keys import CREATE, ENCRYPTION
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.db.engine import Commit
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage.memberships import Membership
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding.listing import UNKNOWN, RoomFacts
@@ -28,24 +28,20 @@ class Facts:
         self._store = store
         self._heads = heads
         self._cache: Cache[bytes, RoomFacts] = caches.cache("room_facts")
-        self._redactions = 0
-        wakeups.subscribe(self._on_commit)
+        wakeups.listen(topics.REDACTED, lambda room_ids, position: self._cache.clear())
 
     async def get(self, row: Membership) -> RoomFacts:
         """The facts of a room as far as the user may know them."""
         if row.membership in ("invite", "knock"):
             return _of_stripped(row.stripped_state)
         root = await self.root(row)
-        found = self._cache.touch(root)
-        if found is None:
-            redactions = self._redactions
-            state = await self._store.state_events(root, (CREATE, ENCRYPTION))
-            create = state.get(CREATE)
-            type_ = None if create is None else create.event.content.get("type")
-            found = RoomFacts(encrypted=ENCRYPTION in state, type=type_ if isinstance(type_, str) else None)
-            if redactions == self._redactions:
-                self._cache.keep({root: found})
-        return found
+        return await self._cache.get_or_read(root, lambda: self._read(root))
+
+    async def _read(self, root: bytes) -> RoomFacts:
+        state = await self._store.state_events(root, (CREATE, ENCRYPTION))
+        create = state.get(CREATE)
+        type_ = None if create is None else create.event.content.get("type")
+        return RoomFacts(encrypted=ENCRYPTION in state, type=type_ if isinstance(type_, str) else None)
 
     async def root(self, row: Membership) -> bytes:
         """The state of a room: the current one, or the one that the user left behind."""
@@ -63,11 +59,6 @@ class Facts:
             state = await self._store.full_state(await self.root(space), SPACE_CHILD)
             found.update(key[1] for key, item in state.items() if item.event.content.get("via"))
         return frozenset(found)
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.all_topics or any(topic.startswith("redacted:") for topic in commit.topics):
-            self._redactions += 1
-            self._cache.clear()
 
 
 def _of_stripped(stripped: bytes | None) -> RoomFacts:

@@ -268,7 +268,7 @@ class SlidingRooms:
         due, config = news.due, news.due.match.config
         row = due.room.row
         reader = _reader(listener, SyncFilter(timeline_limit=config.limit))
-        window = Window(since=None if due.initial else due.known, upto=upto, topics=None)
+        window = Window(since=None if due.initial else due.known, upto=upto, changed=None)
         left = await self._left.departure(reader, window, row)
         news.timeline, news.bump_stamp = left.timeline, row.position
         news.limit = config.limit if left.timeline.limited else WHOLE

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from palpo.db.topics import Topics
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.tokens import parse_stream_token
@@ -18,6 +19,7 @@ from palpo.services.server import Server
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
+from palpo.streams import topics
 from palpo.sync.each import each
 from palpo.sync.sections import sections
 from palpo.sync.sliding import assemble
@@ -128,23 +130,23 @@ class SlidingSync:
         while True:
             window = self._window(pos)
             of = await self._lists.get(requester.user_id, window.upto)
-            topics = _topics(requester.user_id, of)
-            if self._nothing_new(request, connection, pos, window, topics):
+            wanted = _topics(requester.user_id, of)
+            if self._nothing_new(request, connection, pos, window, wanted):
                 answer = await self._quiet(requester, request, window, of)
             else:
                 answer = await self._collect(requester, request, connection, window, of)
             remaining = deadline - time.monotonic()
             if pos is None or not answer.empty:
                 return answer
-            if not await self._waiting.wait(requester, topics, after=window.upto, timeout_s=remaining):
+            if not await self._waiting.wait(requester, wanted, after=window.upto, timeout_s=remaining):
                 return answer
 
     def _window(self, pos: Pos | None) -> Window:
         upto = self._wakeups.position
         if pos is None:
-            return Window(since=None, upto=upto, topics=None)
+            return Window(since=None, upto=upto, changed=None)
         since = min(pos.position, upto)
-        return Window(since=since, upto=upto, topics=self._wakeups.changed_since(since))
+        return Window(since=since, upto=upto, changed=self._wakeups.changed_since(since))
 
     def _nothing_new(
         self,
@@ -152,16 +154,15 @@ class SlidingSync:
         connection: Connection,
         pos: Pos | None,
         window: Window,
-        topics: set[str],
+        wanted: Topics,
     ) -> bool:
         """Whether the client wants what it wanted before, had all of it, and nothing has happened since."""
         settled = connection.settled
         return (
             pos is not None
             and settled is not None
-            and window.topics is not None
             and settled[0] == pos.generation
-            and topics.isdisjoint(window.topics)
+            and window.is_quiet(wanted)
             and settled[1].same_wishes(request)
         )
 
@@ -288,19 +289,17 @@ def _superseded(pos: Pos | None) -> wire.SlidingSyncResponse:
     return wire.SlidingSyncResponse(pos=str(pos), lists={}, rooms={}, extensions=wire.ExtensionResults())
 
 
-def _topics(user_id: str, of: UserList) -> set[str]:
-    topics = {f"room:{room_id}" for room_id, room in of.rooms.items() if room.membership == "join"}
-    topics.add(f"user:{user_id}")
-    return topics
+def _topics(user_id: str, of: UserList) -> Topics:
+    joined = {room_id for room_id, room in of.rooms.items() if room.membership == "join"}
+    return {topics.ROOM: joined, topics.USER: {user_id}}
 
 
 def _touched(user_id: str, window: Window) -> frozenset[str] | None:
     """The rooms in which anything may have changed, None for all of them."""
-    topics = window.topics
-    if topics is None or f"account_data:{user_id}" in topics:
+    changed = window.changed
+    if changed is None or user_id in changed.get(topics.ACCOUNT_DATA, ()):
         return None
-    kinds = ("room:", "receipts:")
-    return frozenset(topic.partition(":")[2] for topic in topics if topic.startswith(kinds))
+    return frozenset().union(*(changed.get(kind, ()) for kind in (topics.ROOM, topics.RECEIPTS)))
 
 
 def _note_sent(connection: Connection, todo: Plan, news: dict[str, RoomNews]) -> None:

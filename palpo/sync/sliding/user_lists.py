@@ -9,6 +9,7 @@ from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
+from palpo.db.topics import Topics
 from palpo.services.history import HistoryServices
 from palpo.services.personal.account_data import IGNORED_USERS, TAGS, AccountData
 from palpo.services.personal.invite_permissions import CONFIG as INVITE_CONFIG
@@ -17,7 +18,8 @@ from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.rooms.user_rooms import UserRooms
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.memberships import Membership
-from palpo.streams.caches import Bounded, Cache, CacheBudget
+from palpo.streams import topics
+from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding.facts import Facts
 from palpo.sync.sliding.listing import UNKNOWN, ListedRoom, Personal, RoomFilter, SortedRooms
@@ -51,7 +53,21 @@ class UserList:
         self.memberships: dict[str, Membership] = {}
         self.rooms: dict[str, ListedRoom] = {}
         self.personal = Personal(tags={})
-        self.views: Bounded[RoomFilter, _View] = Bounded(MAX_VIEWS)
+        self.views: dict[RoomFilter, _View] = {}
+        """Those asked for last; the longest ago first."""
+
+    def view(self, filter_: RoomFilter) -> _View | None:
+        """The view with that filter, which counts as asked for."""
+        view = self.views.pop(filter_, None)
+        if view is not None:
+            self.views[filter_] = view
+        return view
+
+    def keep(self, view: _View) -> None:
+        """Add a view, and drop what is over the bound."""
+        self.views[view.filter] = view
+        while len(self.views) > MAX_VIEWS:
+            del self.views[next(iter(self.views))]
 
 
 class UserLists:
@@ -93,12 +109,12 @@ class UserLists:
 
     async def view(self, of: UserList, filter_: RoomFilter) -> SortedRooms:
         """Those of the rooms that match a filter."""
-        view = of.views.touch(filter_)
+        view = of.view(filter_)
         if view is None:
             async with of.lock:
                 view = _View(filter_)
                 await self._fill(of, view, of.rooms, spaces=True)
-                of.views.keep({filter_: view})
+                of.keep(view)
         return view.rooms
 
     async def was_in(self, row: Membership) -> bool:
@@ -125,7 +141,7 @@ class UserLists:
 
     async def _refresh(self, user_id: str, of: UserList, upto: int) -> None:
         """Bring ``of`` up to date, at the cost of what has changed."""
-        topics = self._wakeups.changed_since(of.upto) if of.upto >= 0 else None
+        news = self._wakeups.changed_since(of.upto) if of.upto >= 0 else None
         changed = await self._refresh_personal(user_id, of, upto)
         memberships = await self._user_rooms.get(user_id)
         if memberships is not of.memberships:
@@ -135,7 +151,7 @@ class UserLists:
             changed |= {room_id for room_id in before if room_id not in memberships}
             changed |= {room_id for room_id, row in memberships.items() if before.get(room_id) != row}
             of.memberships = memberships
-        moved = _moved(topics, memberships)
+        moved = _moved(news, memberships)
         await self._list(of, changed | moved, await self._positions(of, changed | moved))
         for view in list(of.views.values()):  # Another request may look one up meanwhile.
             await self._fill(of, view, changed | moved, spaces=False)
@@ -232,12 +248,11 @@ def _list_bytes(user_id: str, of: UserList) -> int:
     )
 
 
-def _moved(topics: Collection[str] | None, memberships: dict[str, Membership]) -> set[str]:
+def _moved(news: Topics | None, memberships: dict[str, Membership]) -> set[str]:
     """The rooms whose history has grown."""
-    if topics is None:
+    if news is None:
         return set(memberships)
-    names = (topic[5:] for topic in topics if topic.startswith("head:"))
-    return {name for name in names if name in memberships}
+    return {room_id for room_id in news.get(topics.HEAD, ()) if room_id in memberships}
 
 
 def _direct(content: bytes) -> frozenset[str]:

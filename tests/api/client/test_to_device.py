@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from palpo.streams import topics
 from tests.api.client.test_devices import password_auth
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.statements import Statements
@@ -121,9 +122,9 @@ async def test_removed_device_takes_its_queue(server: Homeserver, alice: Client,
 async def test_sending_wakes_the_receiver(server: Homeserver, alice: Client, bob: Client) -> None:
     position = server.services.server.wakeups.position
     await send(alice, bob.user_id, bob.device_id)
-    topics = server.services.server.wakeups.changed_since(position)
-    assert topics is not None
-    assert f"user:{bob.user_id}" in topics
+    news = server.services.server.wakeups.changed_since(position)
+    assert news is not None
+    assert bob.user_id in news[topics.USER]
 
 
 async def test_too_large_messages(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from palpo.db.engine import EVERYTHING, Commit
+from palpo.db.engine import Commit
 from palpo.storage import typing as storage
+from palpo.streams import topics
 from tests.support.homeserver import Client, Homeserver
 
 
@@ -59,15 +60,15 @@ async def test_refused(server: Homeserver, alice: Client, bob: Client) -> None:
 async def test_going_on_is_no_news(server: Homeserver, alice: Client, bob: Client) -> None:
     room_id = await room_of_two(alice, bob)
     await typing(bob, room_id, timeout=20_000)
-    topics: set[str] = set()
-    server.services.server.wakeups.subscribe(lambda commit: topics.update(commit.topics))
+    heard: set[str] = set()
+    server.services.server.wakeups.listen(topics.TYPING, lambda rooms, position: heard.update(rooms or ()))
     server.clock.advance(15_000)
     await typing(bob, room_id, timeout=20_000)
-    assert not topics
+    assert not heard
     server.clock.advance(15_000)
     assert await server.services.personal.typing.current([room_id]) == {room_id: [bob.user_id]}
     await typing(bob, room_id, False)
-    assert f"typing:{room_id}" in topics
+    assert heard == {room_id}
     assert await server.services.personal.typing.current([room_id]) == {}
 
 
@@ -99,7 +100,7 @@ async def test_rooms_where_nobody_types_are_not_read(
     await server.services.server.db.write(
         lambda tx: storage.put(tx, quiet, alice.user_id, typing=True, expires_ts=10**14, position=10**6)
     )
-    wakeups.on_commit(Commit(position=wakeups.position + 1, topics=frozenset({EVERYTHING})))
+    wakeups.on_commit(Commit(position=wakeups.position + 1, all_topics=True))
     shown |= {quiet: [alice.user_id]}
     assert await service.current([quiet, busy]) == shown
 

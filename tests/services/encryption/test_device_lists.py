@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from palpo.streams import topics
 from tests.support.encryption import device_keys
 from tests.support.homeserver import Client, Homeserver, homeserver
 
@@ -21,9 +22,9 @@ class Watch:
         server, since = self._server, self._since
         self._since = upto = server.services.server.wakeups.position
         answer = await self._client.get(f"/keys/changes?from=s{since}&to=s{upto}")
-        topics = server.services.server.wakeups.changed_since(since)
-        assert topics is not None
-        rooms = [topic.removeprefix("room:") for topic in topics if topic.startswith("room:")]
+        news = server.services.server.wakeups.changed_since(since)
+        assert news is not None
+        rooms = news.get(topics.ROOM, ())
         joined = (await self._client.get("/joined_rooms"))["joined_rooms"]
         changes = await server.services.encryption.device_lists.changes_for(
             self._client.user_id, since, upto, rooms=[room for room in rooms if room in joined]
@@ -102,9 +103,10 @@ async def test_a_change_wakes_those_who_share_a_room(server: Homeserver, alice: 
     await bob.post(f"/join/{room_id}")
     position = server.services.server.wakeups.position
     await upload(bob)
-    topics = server.services.server.wakeups.changed_since(position)
-    assert topics is not None
-    assert {f"room:{room_id}", f"user:{bob.user_id}"} <= topics
+    news = server.services.server.wakeups.changed_since(position)
+    assert news is not None
+    assert room_id in news[topics.ROOM]
+    assert bob.user_id in news[topics.USER]
 
 
 async def test_changes_until_a_token_that_is_not_the_newest(

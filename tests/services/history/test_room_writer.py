@@ -15,6 +15,7 @@ from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from palpo.db.engine import Commit
 from palpo.services.history.drafts import Draft, SendTransaction
 from palpo.storage.events import StoredEvent
+from palpo.streams import topics
 from tests.support.homeserver import Homeserver, homeserver
 from tests.support.statements import Statements
 
@@ -168,8 +169,8 @@ async def test_what_another_process_has_written_since_is_not_covered_by_our_own(
 
     def overtaken(commit: Commit) -> None:
         """The hint of a commit that followed upon ours is here before ours is noted."""
-        topics = frozenset({f"head:{room_id}", f"room:{room_id}"})
-        later = Commit(position=commit.position + 1, since=commit.position, topics=topics)
+        moved = {topics.HEAD: {room_id}, topics.ROOM: {room_id}}
+        later = Commit(position=commit.position + 1, since=commit.position, topics=moved)
         services.server.wakeups.on_commit(later)
 
     services.server.db.listen(overtaken)

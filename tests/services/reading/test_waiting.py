@@ -9,14 +9,16 @@ import pytest
 from palpo.db.engine import Commit
 from palpo.services.accounts.sessions import Requester
 from palpo.services.reading import waiting
+from palpo.streams import topics
 from tests.support.homeserver import Client, Homeserver
 
 
-def begin(server: Homeserver, user_id: str, *topics: str) -> asyncio.Task[bool]:
+def begin(server: Homeserver, user_id: str, *rooms: str) -> asyncio.Task[bool]:
     requester = Requester(user_id=user_id, device_id="D")
     service = server.services.reading.waiting
     after = server.services.server.wakeups.position
-    return asyncio.create_task(service.wait(requester, set(topics), after=after, timeout_s=30))
+    wanted = {topics.ROOM: set(rooms)}
+    return asyncio.create_task(service.wait(requester, wanted, after=after, timeout_s=30))
 
 
 async def until_settled() -> None:
@@ -26,12 +28,12 @@ async def until_settled() -> None:
 
 async def test_of_too_many_the_oldest_are_answered_without_news(server: Homeserver) -> None:
     count = waiting.MAX_REQUESTS
-    tasks = [begin(server, "@a:test.example", "room:!r") for _ in range(count + 3)]
-    others = begin(server, "@b:test.example", "room:!r")
+    tasks = [begin(server, "@a:test.example", "!r") for _ in range(count + 3)]
+    others = begin(server, "@b:test.example", "!r")
     await until_settled()
     assert [task.done() for task in tasks] == [True] * 3 + [False] * count
     assert not any(task.result() for task in tasks[:3])
-    server.services.server.wakeups.on_commit(Commit(position=0, topics=frozenset({"room:!r"})))
+    server.services.server.wakeups.on_commit(Commit(position=0, topics={topics.ROOM: {"!r"}}))
     assert all(await asyncio.gather(*tasks[3:], others))
 
 
@@ -39,14 +41,14 @@ async def test_who_waits_for_much_waits_less_often(
     server: Homeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "MAX_TOPICS", 25)
-    rooms = [f"room:!{number}" for number in range(9)]
+    rooms = [f"!{number}" for number in range(9)]
     tasks = [begin(server, "@a:test.example", *rooms) for _ in range(5)]
     await until_settled()
     assert [task.done() for task in tasks] == [True, True, True, False, False]
-    alone = begin(server, "@b:test.example", *(f"room:!{number}" for number in range(100)))
+    alone = begin(server, "@b:test.example", *(f"!{number}" for number in range(100)))
     await until_settled()
     assert not alone.done()
-    server.services.server.wakeups.on_commit(Commit(position=0, topics=frozenset({"room:!1"})))
+    server.services.server.wakeups.on_commit(Commit(position=0, topics={topics.ROOM: {"!1"}}))
     assert await asyncio.gather(*tasks[3:], alone) == [True, True, True]
 
 

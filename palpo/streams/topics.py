@@ -1,0 +1,108 @@
+"""Every kind of topic that there is: what has changed when it is published, who publishes it, who listens.
+
+A unit of work publishes with ``tx.notify(topics.ROOM, room_id)``; who waits, waits for
+``{topics.ROOM: {room_id}}``; caches are told by ``wakeups.listen(topics.ROOM, cache.forget)``. A test holds
+``USES`` to what the code does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from palpo.db.topics import Kind
+
+ONLY = ""
+"""The key of a kind that has one only."""
+
+ROOM = Kind("room")
+"""By room: whatever syncs tell of it, such as events, receipts and typing."""
+HEAD = Kind("head")
+"""By room: its history has grown."""
+REDACTED = Kind("redacted")
+"""By room: something in it was redacted."""
+EVENT = Kind("event")
+"""By event: it was redacted."""
+RELATIONS = Kind("relations")
+"""By room: an event in it relates to another."""
+RECEIPTS = Kind("receipts")
+"""By room: somebody has read on."""
+TYPING = Kind("typing")
+"""By room: somebody began or stopped typing."""
+USER = Kind("user")
+"""By user: whatever their own syncs tell them beside rooms."""
+SESSION = Kind("session")
+"""By user: tokens were revoked, or the account is not what it was."""
+ERASURE = Kind("erasure")
+"""By user: whether they are erased."""
+MEMBER = Kind("member")
+"""By user: one of their memberships."""
+READ = Kind("read")
+"""By user: they have read on somewhere."""
+ACCOUNT_DATA = Kind("account_data")
+"""By user: their account data, or their push rules."""
+PUSH_RULES = Kind("push_rules")
+"""By user."""
+PUSHERS = Kind("pushers")
+"""By user."""
+PRESENCE = Kind("presence")
+"""By user."""
+TO_DEVICE = Kind("to_device")
+"""By user: messages for their devices."""
+DEVICE_LIST = Kind("device_list")
+"""By user: their devices, or the keys of those."""
+ONE_TIME_KEYS = Kind("one_time_keys")
+"""By user: how many keys are left to be claimed."""
+THREAD_SUBSCRIPTIONS = Kind("thread_subscriptions")
+"""By user: which threads they follow."""
+THREAD_FOLLOWERS = Kind("thread_followers")
+"""By the thread's first event: who follows it."""
+MEDIA = Kind("media")
+"""By media ID: its content has been uploaded."""
+DIRECTORY = Kind("directory")
+"""Which rooms the directory lists."""
+DELAYED_EVENTS = Kind("delayed_events")
+"""An event was scheduled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The modules that publish a kind, and those that listen to it, wait for it, or look for it."""
+
+    published: str
+    heard: str
+
+
+USES: Mapping[Kind, Use] = {
+    ROOM: Use(
+        published="device_lists presence receipts room_group typing",
+        heard="old_sync service unread v3 window",
+    ),
+    HEAD: Use(published="room_group", heard="room_directory room_heads search user_lists"),
+    REDACTED: Use(published="events", heard="facts push_rooms redacted_state room_overviews summary"),
+    EVENT: Use(published="events", heard="event_store"),
+    RELATIONS: Use(published="events", heard="client_events"),
+    RECEIPTS: Use(published="receipts", heard="receipts service window"),
+    TYPING: Use(published="typing", heard="typing"),
+    USER: Use(
+        published="account_data device_lists memberships presence profiles push_rules receipts room_group"
+        " thread_subscriptions to_device",
+        heard="old_sync service v3",
+    ),
+    SESSION: Use(published="accounts appservices sessions", heard="appservices sessions waiting"),
+    ERASURE: Use(published="accounts", heard="erasures"),
+    MEMBER: Use(published="memberships room_group", heard="device_lists user_rooms"),
+    READ: Use(published="receipts", heard="unread window"),
+    ACCOUNT_DATA: Use(published="account_data push_rules", heard="account_data service"),
+    PUSH_RULES: Use(published="push_rules", heard="push_rules"),
+    PUSHERS: Use(published="pushers", heard="pushers"),
+    PRESENCE: Use(published="presence", heard="presence"),
+    TO_DEVICE: Use(published="to_device", heard="to_device"),
+    DEVICE_LIST: Use(published="device_lists", heard="device_lists"),
+    ONE_TIME_KEYS: Use(published="keys", heard="appservices keys"),
+    THREAD_SUBSCRIPTIONS: Use(published="thread_subscriptions", heard="extensions"),
+    THREAD_FOLLOWERS: Use(published="thread_subscriptions", heard="thread_followers"),
+    MEDIA: Use(published="media", heard="media"),
+    DIRECTORY: Use(published="room_directory", heard="room_directory"),
+    DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
+}
