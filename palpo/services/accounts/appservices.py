@@ -23,8 +23,6 @@ from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
-CACHED_USERS = 20_000
-
 Offer = Callable[[str], Awaitable[bool]]
 """``async def offer(identifier)``: whether an application service has just made what was unknown."""
 

@@ -33,6 +33,7 @@ class Interests:
         self._joined: Cache[str, set[str]] = caches.cache("appservice_rooms")
         """Its users in each room, as of ``_position``."""
         self._position = 0
+        # Worked out, not read: it is never out of date.
         self.has_user = lru_cache(CACHED_USERS)(registration.has_user)
 
     def forget(self) -> None:

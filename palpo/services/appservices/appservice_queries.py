@@ -76,6 +76,7 @@ class AppserviceQueries:
         self._now = monotonic
         self._away_until: dict[str, float] = {}
         self._protocols: dict[tuple[str, str], tuple[float, Protocol | None]] = {}
+        """As many as are registered, each until its time is over: no topic tells of them."""
         self.there = {item.id: asyncio.Event() for item in appservices.registrations}
         """By application service: set whenever it has been found to be there."""
 

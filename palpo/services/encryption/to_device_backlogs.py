@@ -34,6 +34,7 @@ class ToDeviceBacklogs:
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
         self._since_count: OrderedDict[str, Amount] = OrderedDict()
+        """What this process has added: it could not be read again, so it is in no cache."""
 
     @property
     def limit(self) -> Amount:

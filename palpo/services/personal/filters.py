@@ -53,15 +53,16 @@ class Filters:
         await self._quotas.settle(tx, user_id, {Kind.FILTERS: count})
 
     def _forget(self, user_id: str, filter_ids: list[str]) -> None:
-        for filter_id in filter_ids:
-            self._cache.pop((user_id, filter_id), None)
+        self._cache.forget([(user_id, filter_id) for filter_id in filter_ids])
 
     async def get(self, user_id: str, filter_id: str) -> bytes:
         """A filter's JSON; raises NotFound."""
-        found = self._cache.touch((user_id, filter_id))
-        if found is None and len(filter_id) <= 32 and "\0" not in filter_id:
+        return await self._cache.get_or_read((user_id, filter_id), lambda: self._read(user_id, filter_id))
+
+    async def _read(self, user_id: str, filter_id: str) -> bytes:
+        found = None
+        if len(filter_id) <= 32 and "\0" not in filter_id:
             found = await self._db.read(lambda tx: storage.get(tx, user_id, filter_id))
         if found is None:
             raise NotFound("No such filter")
-        self._cache.keep({(user_id, filter_id): found})
         return found

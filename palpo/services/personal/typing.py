@@ -49,7 +49,7 @@ class Typing:
         self._access = access
         self._last = LastChanges(wakeups, topics.TYPING, caches)
         self._busy: set[str] | None = None
-        """Every room where somebody may be typing, once it has been read."""
+        """Every room where somebody may be typing, once they have been read; as a whole, so in no cache."""
         self._heard: set[str] = set()
         """Those of which that was heard while it is being read."""
         wakeups.listen(topics.TYPING, self._changed)
