@@ -38,6 +38,21 @@ async def test_only_those_wake_who_wait_for_the_topic() -> None:
     assert wakeups._waiters == {}
 
 
+async def test_who_listens_hears_of_their_kind_at_once_and_before_those_who_wait() -> None:
+    wakeups, heard = Wakeups(), []
+    wakeups.start(10)
+    waiting = asyncio.create_task(wakeups.wait({topics.USER: {"u"}}, after=10, timeout_s=5))
+    await asyncio.sleep(0)
+    wakeups.listen(topics.ROOM, lambda keys, position: heard.append((keys, position, wakeups.position)))
+    wakeups.on_commit(Commit(position=13, topics={topics.ROOM: {"a"}, topics.USER: {"u"}}, since=12))
+    wakeups.on_commit(Commit(position=12, topics={topics.USER: {"b"}}, since=11))
+    assert heard == [({"a"}, 13, 10)]
+    assert not waiting.done()
+    wakeups.on_commit(Commit(position=14, all_topics=True))
+    assert heard[1:] == [(None, 14, 14)]
+    assert await waiting is True
+
+
 async def test_what_happened_since_the_last_look_is_not_missed() -> None:
     wakeups = Wakeups()
     wakeups.start(10)

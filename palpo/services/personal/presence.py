@@ -94,7 +94,7 @@ class PresenceTracker:
         self._server_name = server_name
         self._users: dict[str, _User] = {}
         self._last = LastChanges(wakeups, topics.PRESENCE, caches)
-        wakeups.listen(topics.PRESENCE, self._told)
+        wakeups.listen(topics.PRESENCE, self._changed_elsewhere)
 
     async def touch(
         self, user_id: str, device_id: str | None, set_presence: str | None, timeout_ms: int = 0
@@ -333,7 +333,7 @@ class PresenceTracker:
             return row
         return msgspec.structs.replace(row, last_active_ts=user.last_active_ts)
 
-    def _told(self, user_ids: Set[str] | None, position: int) -> None:
+    def _changed_elsewhere(self, user_ids: Set[str] | None, position: int) -> None:
         # Another process may have told something else; what is our own is read again, once.
         for user_id in self._users if user_ids is None else user_ids:
             known = self._users.get(user_id)
