@@ -21,7 +21,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import count
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from palpo.streams.fair_queue import Used, behalf
 
@@ -37,10 +36,10 @@ HALVED_S = 10.0
 class _Loop:
     """The turns of one event loop, and who waits for one."""
 
-    __slots__ = ("_armed", "_loop", "_serial", "_used", "_waiting", "_waiting_of", "number")
+    __slots__ = ("_armed", "_serial", "_used", "_waiting", "_waiting_of", "loop", "number")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._armed = False
         self._used = Used(HALVED_S)
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -54,13 +53,13 @@ class _Loop:
         """The number of this turn."""
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._next)
+            self.loop.call_soon(self._next)
         return self.number
 
     async def wait(self, held_s: float, now: float) -> None:
         """Wait for a turn, having held the loop for ``held_s``."""
         self.turn()
-        future: asyncio.Future[None] = self._loop.create_future()
+        future: asyncio.Future[None] = self.loop.create_future()
         key = behalf.get()
         self._used.add(key, held_s, now)
         self._waiting_of[key] += 1
@@ -84,7 +83,16 @@ class _Loop:
                 return
 
 
-_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+def _running_loop() -> _Loop:
+    """That of the running event loop: a process has one, and tests have one after the other."""
+    global _latest
+    loop = asyncio.get_running_loop()
+    if _latest is None or _latest.loop is not loop:
+        _latest = _Loop(loop)
+    return _latest
+
+
+_latest: _Loop | None = None
 
 
 class Turns:
@@ -93,8 +101,7 @@ class Turns:
     __slots__ = ("_began", "_held_s", "_loop", "_now", "_number", "taken")
 
     def __init__(self, *, held_s: float = HELD_S, now: Callable[[], float] = time.perf_counter) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop = _LOOPS.get(loop) or _LOOPS.setdefault(loop, _Loop(loop))
+        self._loop = _running_loop()
         self._held_s = held_s
         self._now = now
         self._number = self._loop.turn()
