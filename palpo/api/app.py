@@ -1,30 +1,36 @@
-"""The ASGI application: a Quart app whose Matrix endpoints are dispatched before Quart sees them."""
+"""The ASGI application: a Quart app whose declared endpoints are dispatched before Quart sees them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from jinja2 import StrictUndefined
 from prometheus_client import CollectorRegistry
-from quart import Quart, Response
-from werkzeug.exceptions import HTTPException
+from quart import Quart
 
-from palpo.api.dispatch import CORS, Dispatcher
+from palpo.api import pages
+from palpo.api.call import Call, Reply
+from palpo.api.dispatch import Dispatcher
 from palpo.api.observability import health, metrics
+from palpo.api.pages.blueprint import answer
+from palpo.api.pages.errors import refuse
+from palpo.api.pages.security import nonce, secure
 from palpo.api.services import Services
 
 
 class PalpoApp(Quart):
-    """Quart for pages and for operators, the dispatcher for Matrix endpoints."""
+    """Quart for pages and for operators, the dispatcher for Matrix endpoints, and before pages."""
 
     def __init__(self, dispatcher: Dispatcher, services: Services, registry: CollectorRegistry) -> None:
-        super().__init__("palpo", static_folder=None)
+        super().__init__(pages.__name__, static_folder=None, template_folder="templates")
         self.dispatcher = dispatcher
         self.services = services
         self.registry = registry
         self.add_url_rule("/_palpo/health", "health", health(services))
         if services.server.config.metrics:
             self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.server.quotas))
-        self.register_error_handler(HTTPException, _refused)
+        self.register_error_handler(Exception, refuse)
+        self._serve_pages()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -33,13 +39,16 @@ class PalpoApp(Quart):
         else:
             await super().__call__(scope, receive, send)
 
+    def _serve_pages(self) -> None:
+        self.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+        self.context_processor(
+            lambda: {"nonce": nonce(), "server_name": self.services.server.config.server_name}
+        )
+        self.after_request(secure)
+        for blueprint in pages.BLUEPRINTS:
+            self.register_blueprint(blueprint)
+            for endpoint in blueprint.endpoints:
+                self.dispatcher.serve(endpoint, self._page)
 
-async def _refused(error: HTTPException) -> Response:
-    """Whatever Quart has to say, as JSON; its headers, such as ``Allow``, are kept."""
-    if error.code == 500:
-        body, status = '{"errcode":"M_UNKNOWN","error":"Internal server error"}', 500
-    else:
-        body, status = '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}', error.code or 404
-    kept = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
-    kept |= {name.decode(): value.decode() for name, value in CORS}
-    return Response(body, status=status, headers=kept, content_type="application/json")
+    async def _page(self, call: Call, params: Any, body: Any) -> Reply:
+        return await answer(self, call, params)

@@ -1,7 +1,7 @@
 """Matrix endpoints at the ASGI boundary: route, authenticate, limit, read, decode, handle, encode.
 
 Quart's own machinery costs some 250 µs a request; this path costs a fifth of that. What is not
-routed here (pages, well-known files of other programs) goes on to Quart.
+routed here (health, metrics, what nobody serves) goes on to Quart.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ UNROUTED: Endpoint[NoParams, NoBody, Empty] = Endpoint(
 )
 PREFIXES = (b"/_", b"/.well-known/matrix/")
 OPERATORS_PREFIX = b"/_palpo/"
+LANDING_PAGE = b"/"
 
 
 class Route:
@@ -105,15 +106,21 @@ class Dispatcher:
         self.router: Router[Route] = Router()
         for module in handlers:
             for endpoint, handler in module.table:
-                route = Route(endpoint, handler)
-                for path in endpoint.paths:
-                    self.router.add(endpoint.method, path, route)
+                self.serve(endpoint, handler)
+
+    def serve(self, endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> None:
+        """Serve an endpoint at each of its paths; raises ValueError where something does already."""
+        route = Route(endpoint, handler)
+        for path in endpoint.paths:
+            self.router.add(endpoint.method, path, route)
 
     @staticmethod
     def takes(scope: Scope) -> bool:
         """Whether a request is the dispatcher's, by its path."""
         raw_path: bytes = scope["raw_path"]
-        return raw_path.startswith(PREFIXES) and not raw_path.startswith(OPERATORS_PREFIX)
+        if raw_path.startswith(PREFIXES):
+            return not raw_path.startswith(OPERATORS_PREFIX)
+        return raw_path == LANDING_PAGE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

@@ -23,6 +23,18 @@ log = structlog.get_logger("palpo.api")
 
 def render(error: Exception) -> Reply:
     """The response that ``error`` is told by; what nobody expected is logged with its trace."""
+    error = translated(error)
+    headers = {}
+    if isinstance(error, LimitExceeded):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
+    if isinstance(error, WrongMethod):
+        heads = ("HEAD",) if "GET" in error.allowed else ()
+        headers["Allow"] = ", ".join((*error.allowed, *heads, "OPTIONS"))
+    return Reply(status=error.status, body=encode(error.body()), headers=headers)
+
+
+def translated(error: Exception) -> MatrixError:
+    """``error`` in the words of the protocol; what nobody expected is logged with its trace."""
     if isinstance(error, Retriable):
         log.warning("database_busy", error=str(error))
         error = Unavailable("The server is busy; try again")
@@ -36,11 +48,5 @@ def render(error: Exception) -> Reply:
         error = InvalidParam("A value in the request cannot be one of this server's")
     if not isinstance(error, MatrixError):
         log.error("unhandled_exception", exc_info=error)
-        error = MatrixError("Internal server error", status=500)
-    headers = {}
-    if isinstance(error, LimitExceeded):
-        headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
-    if isinstance(error, WrongMethod):
-        heads = ("HEAD",) if "GET" in error.allowed else ()
-        headers["Allow"] = ", ".join((*error.allowed, *heads, "OPTIONS"))
-    return Reply(status=error.status, body=encode(error.body()), headers=headers)
+        return MatrixError("Internal server error", status=500)
+    return error

@@ -54,6 +54,10 @@ class Stream(msgspec.Struct, frozen=True):
     """A body that is bytes, not JSON, in the request or in the response."""
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A response that is a page for browsers: ``palpo.api.pages`` makes it."""
+
+
 Json = dict[str, Any]
 """A body or response that is any JSON object."""
 

@@ -211,6 +211,13 @@ def test_browsers_may_ask(http: httpx.Client) -> None:
     assert error_of(http.get("/_matrix/client/v3/nothing")) == (404, "M_UNRECOGNIZED")
 
 
+def test_a_person_is_told_what_it_is(http: httpx.Client) -> None:
+    answer = http.get("/", headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    assert "example.org is a Matrix homeserver" in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
 @pytest.mark.parametrize(
     "path",
     [

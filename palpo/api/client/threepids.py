@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
-
-from palpo.api.call import Call, Handlers, Reply
+from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
-from palpo.api.pages import page
 from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.services.accounts import threepids as service
 from palpo.wire.client import threepids as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams, Stream
+from palpo.wire.endpoint import Empty, NoBody, NoParams
 
 handlers = Handlers()
-
-TITLE = "Email address"
-CONFIRM = '<p>Is this email address yours?</p><form method="post"><button>Yes, confirm it</button></form>'
-DONE = "<p>Thank you. You may close this page now and return to the application.</p>"
 
 
 @handlers.serves(wire.get_account_3pids)
@@ -148,21 +141,3 @@ async def _send(call: Call, purpose: str, body: wire.EmailToken) -> wire.TokenSe
         purpose, body.email, body.client_secret, body.send_attempt, body.next_link
     )
     return wire.TokenSent(sid=session_id)
-
-
-@handlers.serves(wire.get_submit_page)
-async def get_submit_page(call: Call, params: wire.SubmitParams, body: NoBody) -> Stream | Reply:
-    """The page that a message's link leads to: programs that look at links press no button."""
-    return page(TITLE, CONFIRM)
-
-
-@handlers.serves(wire.submit_email_token)
-async def submit_email_token(call: Call, params: wire.SubmitParams, body: NoBody) -> Stream | Reply:
-    """The page's own form."""
-    try:
-        next_link = await call.services.accounts.threepids.submit(params.sid, params.token)
-    except MatrixError as error:
-        return page(TITLE, f'<p role="alert">{escape(error.message)}</p>', status=error.status)
-    if next_link is not None:
-        return Reply(status=303, headers={"Location": next_link, "Cache-Control": "no-store"})
-    return page(TITLE, DONE)

@@ -13,9 +13,9 @@ from palpo.wire.endpoint import (
     Limit,
     NoBody,
     NoParams,
+    Page,
     Params,
     Response,
-    Stream,
     client,
 )
 
@@ -217,23 +217,23 @@ msisdn_to_add = _msisdn("requestTokenTo3PIDMSISDN", PATH)
 
 SUBMIT_PATH = "/_matrix/client/unstable/palpo/email/submit_token"
 
-get_submit_page: Endpoint[SubmitParams, NoBody, Stream] = Endpoint(
+get_submit_page: Endpoint[SubmitParams, NoBody, Page] = Endpoint(
     operation_id="palpo.getEmailSubmitPage",
     method="GET",
     paths=(SUBMIT_PATH,),
     auth=Auth.NONE,
     limit=Limit.DEFAULT,
     params=SubmitParams,
-    response=Stream,
+    response=Page,
 )
 
-submit_email_token: Endpoint[SubmitParams, NoBody, Stream] = Endpoint(
+submit_email_token: Endpoint[SubmitParams, NoBody, Page] = Endpoint(
     operation_id="palpo.submitEmailToken",
     method="POST",
     paths=(SUBMIT_PATH,),
     auth=Auth.NONE,
     limit=Limit.LOGIN,
     params=SubmitParams,
-    response=Stream,
+    response=Page,
     max_body=4096,
 )

@@ -110,6 +110,15 @@ async def test_the_message(alice: Client, box: Mailbox) -> None:
     assert (await alice.post("/account/3pid/add", wrong, status=403))["errcode"] == "M_THREEPID_AUTH_FAILED"
 
 
+async def test_a_hostile_next_link(alice: Client, box: Mailbox) -> None:
+    link = 'https://app.example/"><script>alert(1)</script>'
+    await request_token(alice, "/account/3pid", next_link=link)
+    response = await follow(alice, link_in(await box.next()))
+    assert (response.status_code, response.headers["location"]) == (303, link)
+    assert response.content == b""
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+
+
 async def test_the_same_attempt_sends_nothing_more(alice: Client, box: Mailbox) -> None:
     first = await request_token(alice, "/account/3pid")
     assert await request_token(alice, "/account/3pid") == first

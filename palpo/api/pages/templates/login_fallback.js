@@ -1,21 +1,3 @@
-"""A page that logs in, for clients that cannot."""
-
-from palpo.api.call import Call, Handlers, Reply
-from palpo.api.pages import page
-from palpo.wire.client import login_fallback as wire
-from palpo.wire.endpoint import NoBody, NoParams, Stream
-
-handlers = Handlers()
-
-BODY = """
-<form id="form">
-<p id="message" role="alert"></p>
-<p><label>Username <input name="user" autocomplete="username" required></label></p>
-<p><label>Password
-<input name="password" type="password" autocomplete="current-password" required></label></p>
-<p><button>Log in</button></p>
-</form>
-<script>
 const form = document.getElementById("form");
 const message = document.getElementById("message");
 const forwarded = ["device_id", "initial_device_display_name"];
@@ -38,20 +20,13 @@ async function logIn() {
     });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.error || answer.errcode);
-    message.textContent = "You are logged in.";
+    form.hidden = true;
+    document.getElementById("done").textContent = "You are logged in.";
     if (window.matrixLogin && window.matrixLogin.onLogin) window.matrixLogin.onLogin(answer);
 }
 
 form.addEventListener("submit", (event) => {
     event.preventDefault();
+    message.textContent = "";
     logIn().catch((error) => { message.textContent = error.message; });
 });
-</script>
-"""
-POLICY = "form-action 'none'; script-src 'unsafe-inline'; connect-src 'self'"
-
-
-@handlers.serves(wire.get_login_fallback)
-async def get_login_fallback(call: Call, params: NoParams, body: NoBody) -> Stream | Reply:
-    """GET /_matrix/static/client/login/."""
-    return page("Log in", BODY, policy=POLICY)

@@ -1,0 +1,31 @@
+"""Errors of pages and of what nobody serves: a page for a browser, the spec's JSON for everybody else."""
+
+from __future__ import annotations
+
+from quart import Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from palpo.api.dispatch import CORS
+from palpo.api.errors import render, translated
+from palpo.core.errors import MatrixError
+
+
+def is_browser() -> bool:
+    """Whether the request would rather have a page than JSON; who takes anything gets JSON."""
+    return request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
+
+
+async def refuse(error: Exception) -> Response:
+    """The answer to a request that failed."""
+    kept = {}
+    if isinstance(error, HTTPException):
+        # Quart's own: its headers, such as ``Allow``, are kept, the words are the spec's.
+        kept = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+        error = MatrixError("Unrecognized request", errcode="M_UNRECOGNIZED", status=error.code)
+    error = translated(error)
+    reply = render(error)
+    headers = {**kept, **reply.headers, **{name.decode(): value.decode() for name, value in CORS}}
+    if not is_browser():
+        return Response(reply.body, reply.status, headers, content_type="application/json")
+    page = await render_template("error.html", status=error.status, message=error.message)
+    return Response(page, reply.status, headers, content_type="text/html; charset=utf-8")
