@@ -129,6 +129,9 @@ KIB = 1024
 DEFAULT_MAX_BODY = 512 * KIB
 """Bytes of JSON that a request may carry unless its endpoint says otherwise."""
 
+OPERATION_ID = re.compile(r"((msc\d{4}|palpo|synapse)\.)?[A-Za-z][A-Za-z0-9_]*")
+FORMS = "the spec's own, mscNNNN.name, synapse.name (Synapse's admin API) or palpo.name (this server's own)"
+
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 
 
@@ -137,7 +140,8 @@ class Endpoint(Generic[P, B, R]):
     """One operation of the Matrix APIs that this server serves."""
 
     operation_id: str
-    """As in the spec's OpenAPI; for an MSC's, ``mscNNNN.name``."""
+    """As in the spec's OpenAPI; what the spec does not have is ``mscNNNN.name``, or from elsewhere
+    (``OPERATION_ID``)."""
     method: str
     paths: tuple[str, ...]
     """Every path it is served at: the newest stable one first, then older and unstable ones."""
@@ -156,6 +160,22 @@ class Endpoint(Generic[P, B, R]):
     large_answer: bool = False
     """The answer may have megabytes, so only a few are made at the same time."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a declaration that contradicts itself."""
+        for operation_id in self.operation_ids:
+            if OPERATION_ID.fullmatch(operation_id) is None:
+                raise ValueError(f"{operation_id!r} is no operation ID: {FORMS}")
+        params: Any = self.params
+        fields = {field.encode_name: field.required for field in msgspec.structs.fields(params)}
+        places = {name for path in self.paths for name in self.path_parameters(path)}
+        for path in self.paths:
+            names = set(self.path_parameters(path))
+            for name in names - set(fields):
+                raise ValueError(f"{self.operation_id}: {{{name}}} of {path} is no field of its params")
+            for name in places - names:
+                if fields.get(name):
+                    raise ValueError(f"{self.operation_id}: {path} has no {{{name}}}, which it requires")
+
     @property
     def operation_ids(self) -> tuple[str, ...]:
         """Every operation that is served here."""
@@ -169,10 +189,16 @@ class Endpoint(Generic[P, B, R]):
 def client(path: str, *versions: str, unstable: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The client-server paths of ``path``: under v3 and r0 unless ``versions`` are named.
 
-    ``unstable`` are whole path prefixes below ``/_matrix/client/unstable/``.
+    ``unstable`` are the prefixes that it has below ``/_matrix/client/unstable/``.
     """
     stable = tuple(f"/_matrix/client/{version}{path}" for version in versions or ("v3", "r0"))
-    return stable + tuple(f"/_matrix/client/unstable/{prefix}{path}" for prefix in unstable)
+    return stable + (draft(path, *unstable) if unstable else ())
+
+
+def draft(path: str, *prefixes: str) -> tuple[str, ...]:
+    """The client-server paths of what has unstable ones only; without ``prefixes``, the oldest kind."""
+    base = "/_matrix/client/unstable"
+    return tuple(f"{base}/{prefix}{path}" for prefix in prefixes) or (base + path,)
 
 
 def media(path: str) -> tuple[str, ...]:

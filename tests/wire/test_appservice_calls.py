@@ -20,3 +20,9 @@ def test_every_operation_is_declared_as_the_spec_has_it() -> None:
         if item.api == "application-service"
     }
     assert {(item.operation_id, item.method, shape(item.path)) for item in CALLS} == spec
+
+
+def test_a_call_has_the_same_segments_at_its_older_path() -> None:
+    for call in CALLS:
+        for path in (call.path, call.legacy_path or call.path):
+            assert re.findall(r"\{(\w+)\}", path) == re.findall(r"\{(\w+)\}", call.path)

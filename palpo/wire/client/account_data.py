@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, Response, client, draft
 
 
 class Global(Params, frozen=True):
@@ -45,7 +45,7 @@ class Tags(Response, frozen=True):
 
 GLOBAL = "/user/{user_id}/account_data/{type}"
 OF_ROOM = "/user/{user_id}/rooms/{room_id}/account_data/{type}"
-DELETION = "/_matrix/client/unstable/org.matrix.msc3391"
+DELETION = "org.matrix.msc3391"
 TAGS = "/user/{user_id}/rooms/{room_id}/tags"
 
 set_account_data: Endpoint[Global, Json, Empty] = Endpoint(
@@ -70,7 +70,7 @@ get_account_data: Endpoint[Global, NoBody, Json] = Endpoint(
 delete_account_data: Endpoint[Global, NoBody, Empty] = Endpoint(
     operation_id="msc3391.deleteAccountData",
     method="DELETE",
-    paths=(DELETION + GLOBAL,),
+    paths=draft(GLOBAL, DELETION),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Global,
@@ -98,7 +98,7 @@ get_account_data_per_room: Endpoint[OfRoom, NoBody, Json] = Endpoint(
 delete_account_data_per_room: Endpoint[OfRoom, NoBody, Empty] = Endpoint(
     operation_id="msc3391.deleteAccountDataPerRoom",
     method="DELETE",
-    paths=(DELETION + OF_ROOM,),
+    paths=draft(OF_ROOM, DELETION),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=OfRoom,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Json, Limit, NoBody, NoParams, Params, Response
+from palpo.wire.endpoint import Auth, Body, Endpoint, Json, Limit, NoBody, NoParams, Params, Response, draft
 
-PATHS = ("/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device",)
+PATHS = draft("/dehydrated_device", "org.matrix.msc3814.v1")
 
 
 class NewDehydratedDevice(Body, frozen=True):
@@ -86,7 +86,7 @@ delete_dehydrated_device: Endpoint[NoParams, NoBody, DehydratedDeviceId] = Endpo
     response=DehydratedDeviceId,
 )
 
-EVENTS_PATHS = tuple(f"{path}/{{device_id}}/events" for path in PATHS)
+EVENTS_PATHS = draft("/dehydrated_device/{device_id}/events", "org.matrix.msc3814.v1")
 
 get_dehydrated_events: Endpoint[EventsParams, NoBody, DehydratedEvents] = Endpoint(
     operation_id="msc3814.getDehydratedDeviceEvents",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response, draft
 
-_UNSTABLE = "/_matrix/client/unstable/org.matrix.msc4140"
-_ROOT = f"{_UNSTABLE}/delayed_events"
+_PREFIX = "org.matrix.msc4140"
 Action = Literal["cancel", "restart", "send"]
 
 
@@ -83,7 +82,7 @@ class Scheduled(Response, frozen=True):
 schedule_delayed_event: Endpoint[ScheduleParams, Schedule, Scheduled] = Endpoint(
     operation_id="msc4140.scheduleDelayedEvent",
     method="PUT",
-    paths=(_UNSTABLE + "/rooms/{room_id}/delayed_event/{event_type}/{txn_id}",),
+    paths=draft("/rooms/{room_id}/delayed_event/{event_type}/{txn_id}", _PREFIX),
     auth=Auth.GUEST,
     limit=Limit.MESSAGE,
     params=ScheduleParams,
@@ -94,7 +93,7 @@ schedule_delayed_event: Endpoint[ScheduleParams, Schedule, Scheduled] = Endpoint
 get_delayed_events: Endpoint[NoParams, NoBody, DelayedEvents] = Endpoint(
     operation_id="msc4140.getDelayedEvents",
     method="GET",
-    paths=(_ROOT,),
+    paths=draft("/delayed_events", _PREFIX),
     auth=Auth.GUEST,
     limit=Limit.DEFAULT,
     response=DelayedEvents,
@@ -103,7 +102,7 @@ get_delayed_events: Endpoint[NoParams, NoBody, DelayedEvents] = Endpoint(
 get_delayed_event: Endpoint[DelayParams, NoBody, DelayedEvent] = Endpoint(
     operation_id="msc4140.getDelayedEvent",
     method="GET",
-    paths=(_ROOT + "/{delay_id}",),
+    paths=draft("/delayed_events/{delay_id}", _PREFIX),
     auth=Auth.GUEST,
     limit=Limit.DEFAULT,
     params=DelayParams,
@@ -113,7 +112,7 @@ get_delayed_event: Endpoint[DelayParams, NoBody, DelayedEvent] = Endpoint(
 update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
     operation_id="msc4140.updateDelayedEvent",
     method="POST",
-    paths=(_ROOT + "/{delay_id}",),
+    paths=draft("/delayed_events/{delay_id}", _PREFIX),
     auth=Auth.OPTIONAL,
     limit=Limit.DEFAULT,
     params=DelayParams,
@@ -123,7 +122,7 @@ update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
 act_on_delayed_event: Endpoint[ActionParams, NoBody, Empty] = Endpoint(
     operation_id="msc4140.actOnDelayedEvent",
     method="POST",
-    paths=(_ROOT + "/{delay_id}/{action}",),
+    paths=draft("/delayed_events/{delay_id}/{action}", _PREFIX),
     auth=Auth.OPTIONAL,
     limit=Limit.DEFAULT,
     params=ActionParams,

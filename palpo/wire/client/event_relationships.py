@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Raw
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response, draft
 
 
 class EventRelationshipsRequest(Body, frozen=True):
@@ -35,7 +35,7 @@ class EventRelationshipsResponse(Response, frozen=True):
 get_event_relationships: Endpoint[NoParams, EventRelationshipsRequest, EventRelationshipsResponse] = Endpoint(
     operation_id="msc2836.event_relationships",
     method="POST",
-    paths=("/_matrix/client/unstable/event_relationships",),
+    paths=draft("/event_relationships"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.DEFAULT,
     body=EventRelationshipsRequest,

@@ -17,6 +17,7 @@ from palpo.wire.endpoint import (
     Params,
     Response,
     client,
+    draft,
 )
 
 MAX_UPLOAD = 4 * 1024 * KIB
@@ -113,7 +114,7 @@ class RoomKeysUpdated(Response, frozen=True):
 
 
 def _paths(path: str) -> tuple[str, ...]:
-    return (*client(f"/room_keys{path}"), f"/_matrix/client/unstable/room_keys{path}")
+    return client(f"/room_keys{path}") + draft(f"/room_keys{path}")
 
 
 post_room_keys_version: Endpoint[NoParams, NewBackup, NewBackupVersion] = Endpoint(

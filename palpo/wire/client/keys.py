@@ -19,6 +19,7 @@ from palpo.wire.endpoint import (
     Params,
     Response,
     client,
+    draft,
 )
 
 
@@ -144,7 +145,7 @@ get_keys_changes: Endpoint[ChangesParams, NoBody, KeyChanges] = Endpoint(
 upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, Empty] = Endpoint(
     operation_id="uploadCrossSigningKeys",
     method="POST",
-    paths=(*client("/keys/device_signing/upload"), "/_matrix/client/unstable/keys/device_signing/upload"),
+    paths=client("/keys/device_signing/upload") + draft("/keys/device_signing/upload"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.KEYS,
     body=CrossSigningUpload,
@@ -153,7 +154,7 @@ upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, Empty] = Endpo
 upload_cross_signing_signatures: Endpoint[NoParams, SignedObjects, SignaturesUploaded] = Endpoint(
     operation_id="uploadCrossSigningSignatures",
     method="POST",
-    paths=(*client("/keys/signatures/upload"), "/_matrix/client/unstable/keys/signatures/upload"),
+    paths=client("/keys/signatures/upload") + draft("/keys/signatures/upload"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.KEYS,
     body=SignedObjects,

@@ -16,6 +16,7 @@ from palpo.wire.endpoint import (
     Params,
     Response,
     client,
+    draft,
 )
 
 
@@ -188,7 +189,7 @@ get_joined_rooms: Endpoint[NoParams, NoBody, JoinedRooms] = Endpoint(
 get_mutual_rooms: Endpoint[ByWhom, NoBody, MutualRooms] = Endpoint(
     operation_id="getMutualRooms",
     method="GET",
-    paths=client("/mutual_rooms", "v1") + client("/user/mutual_rooms", "unstable/uk.half-shot.msc2666"),
+    paths=client("/mutual_rooms", "v1") + draft("/user/mutual_rooms", "uk.half-shot.msc2666"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.DEFAULT,
     params=ByWhom,

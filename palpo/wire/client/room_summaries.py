@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palpo.wire.client.room_overviews import RoomSummary, SpaceRoom
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client, draft
 
 
 class SummaryParams(Params, frozen=True):
@@ -37,8 +37,8 @@ get_room_summary: Endpoint[SummaryParams, NoBody, RoomSummary] = Endpoint(
     method="GET",
     paths=(
         *client("/room_summary/{room_id_or_alias}", "v1"),
-        *client("/summary/{room_id_or_alias}", "unstable/im.nheko.summary"),
-        *client("/rooms/{room_id_or_alias}/summary", "unstable/im.nheko.summary"),
+        *draft("/summary/{room_id_or_alias}", "im.nheko.summary"),
+        *draft("/rooms/{room_id_or_alias}/summary", "im.nheko.summary"),
     ),
     auth=Auth.OPTIONAL,
     limit=Limit.DEFAULT,

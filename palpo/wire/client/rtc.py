@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Response
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Response, draft
 
 
 class Transports(Response, frozen=True):
@@ -16,7 +16,7 @@ class Transports(Response, frozen=True):
 get_transports: Endpoint[NoParams, NoBody, Transports] = Endpoint(
     operation_id="msc4143.transports",
     method="GET",
-    paths=("/_matrix/client/unstable/org.matrix.msc4143/rtc/transports",),
+    paths=draft("/rtc/transports", "org.matrix.msc4143"),
     auth=Auth.GUEST,
     limit=Limit.DEFAULT,
     response=Transports,

@@ -13,9 +13,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from palpo.wire.client.thread_subscriptions import Subscribed, Unsubscribed
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Params, Response
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Params, Response, draft
 
-PREFIX = "/_matrix/client/unstable/org.matrix.simplified_msc3575"
 THREAD_SUBSCRIPTIONS = "io.element.msc4308.thread_subscriptions"
 
 
@@ -236,7 +235,7 @@ class SlidingSyncResponse(Response, frozen=True):
 sliding_sync: Endpoint[SlidingSyncParams, SlidingSyncBody, SlidingSyncResponse] = Endpoint(
     operation_id="msc4186.sync",
     method="POST",
-    paths=(f"{PREFIX}/sync",),
+    paths=draft("/sync", "org.matrix.simplified_msc3575"),
     auth=Auth.GUEST,
     limit=Limit.SYNC,
     params=SlidingSyncParams,

@@ -6,10 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, draft
 
-_UNSTABLE = "/_matrix/client/unstable/io.element."
-_PATHS = (_UNSTABLE + "msc4306/rooms/{room_id}/thread/{root_id}/subscription",)
+_PATHS = draft("/rooms/{room_id}/thread/{root_id}/subscription", "io.element.msc4306")
 
 
 class ThreadParams(Params, frozen=True):
@@ -94,7 +93,7 @@ delete_thread_subscription: Endpoint[ThreadParams, NoBody, Empty] = Endpoint(
 get_thread_subscriptions: Endpoint[ChangesParams, NoBody, Changes] = Endpoint(
     operation_id="msc4308.getThreadSubscriptions",
     method="GET",
-    paths=(_UNSTABLE + "msc4308/thread_subscriptions",),
+    paths=draft("/thread_subscriptions", "io.element.msc4308"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.DEFAULT,
     params=ChangesParams,

@@ -17,6 +17,7 @@ from palpo.wire.endpoint import (
     Params,
     Response,
     client,
+    draft,
 )
 
 PATH = "/account/3pid"
@@ -215,7 +216,7 @@ msisdn_to_register = _msisdn("requestTokenToRegisterMSISDN", "/register")
 msisdn_to_reset_password = _msisdn("requestTokenToResetPasswordMSISDN", "/account/password")
 msisdn_to_add = _msisdn("requestTokenTo3PIDMSISDN", PATH)
 
-SUBMIT_PATH = "/_matrix/client/unstable/palpo/email/submit_token"
+(SUBMIT_PATH,) = draft("/email/submit_token", "palpo")
 
 get_submit_page: Endpoint[SubmitParams, NoBody, Page] = Endpoint(
     operation_id="palpo.getEmailSubmitPage",
