@@ -13,8 +13,6 @@ from palpo.services.accounts.logins import locked
 from palpo.services.accounts.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
 
-LOCKED_MAY_CALL = frozenset({"logout", "logout_all"})
-
 
 class Authenticator:
     """Checks access tokens (spec: "Using access tokens")."""
@@ -27,7 +25,8 @@ class Authenticator:
     async def authenticate(self, call: Call) -> Requester | None:
         """Who sends ``call``, None where its endpoint wants nobody in particular.
 
-        Raises MissingToken, UnknownToken, Forbidden; M_USER_LOCKED (401) for a locked account.
+        Raises MissingToken, UnknownToken, Forbidden; M_USER_LOCKED (401) for a locked account, and
+        M_USER_SUSPENDED (403) for a suspended one, where the endpoint says so.
         """
         auth = call.endpoint.auth
         if auth is Auth.NONE:
@@ -71,6 +70,12 @@ def require_appservice(call: Call) -> Registration:
     return registration
 
 
+def refuse_suspended(requester: Requester) -> None:
+    """Raises M_USER_SUSPENDED (403) where the account is suspended."""
+    if requester.suspended:
+        raise Forbidden("You cannot do this while your account is suspended", errcode="M_USER_SUSPENDED")
+
+
 def _asserted(call: Call) -> tuple[str | None, str | None]:
     """The user and the device that an application service says it is ("Identity assertion"; MSC4326)."""
     if "user_id" not in call.query and "device_id" not in call.query:
@@ -81,8 +86,10 @@ def _asserted(call: Call) -> tuple[str | None, str | None]:
 
 
 def _check(call: Call, auth: Auth, requester: Requester) -> None:
-    if requester.locked and call.endpoint.operation_id not in LOCKED_MAY_CALL:
+    if requester.locked and not call.endpoint.while_locked:
         raise locked()
+    if not call.endpoint.while_suspended:
+        refuse_suspended(requester)
     if requester.is_guest and auth not in (Auth.GUEST, Auth.OPTIONAL):
         raise Forbidden("Guests may not do this", errcode="M_GUEST_ACCESS_FORBIDDEN")
     if auth is Auth.ADMIN and not requester.is_admin:

@@ -146,6 +146,10 @@ class Endpoint(Generic[P, B, R]):
     paths: tuple[str, ...]
     """Every path it is served at: the newest stable one first, then older and unstable ones."""
     auth: Auth
+    while_suspended: bool = True
+    """Whether suspended users may call it (spec: "Account suspension")."""
+    while_locked: bool = False
+    """Whether locked users may call it (spec: "Account locking")."""
     limit: Limit = Limit.DEFAULT
     params: type[P] = NoParams  # type: ignore[assignment]
     body: type[B] = NoBody  # type: ignore[assignment]

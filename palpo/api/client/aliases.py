@@ -1,7 +1,6 @@
 """Room aliases."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.suspension import refuse_suspended
 from palpo.wire.client import aliases as wire
 from palpo.wire.endpoint import Empty, NoBody
 
@@ -18,7 +17,6 @@ async def get_room_id_by_alias(call: Call, params: wire.Alias, body: NoBody) -> 
 @handlers.serves(wire.set_room_alias)
 async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) -> Empty:
     """PUT /directory/room/{roomAlias}."""
-    refuse_suspended(call)
     await call.services.rooms.aliases.create(call.requester, params.room_alias, body.room_id)
     return Empty()
 
@@ -26,7 +24,6 @@ async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) ->
 @handlers.serves(wire.delete_room_alias)
 async def delete_room_alias(call: Call, params: wire.Alias, body: NoBody) -> Empty:
     """DELETE /directory/room/{roomAlias}."""
-    refuse_suspended(call)
     await call.services.rooms.aliases.delete(call.requester, params.room_alias)
     return Empty()
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from palpo.api.call import Call, Handlers
-from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadJson, InvalidParam, MissingParam
 from palpo.core.identifiers import parse_user_id
 from palpo.services.rooms.third_party_invites import Address
@@ -29,7 +28,6 @@ async def join_room(call: Call, params: wire.RoomOrAlias, body: dict[str, Any]) 
 async def _join(
     call: Call, room_id_or_alias: str, body: dict[str, Any], via: tuple[str, ...]
 ) -> wire.RoomJoined:
-    refuse_suspended(call)
     reason = body.get("reason")
     if reason is not None and not isinstance(reason, str):
         raise BadJson("reason is not a string")
@@ -45,7 +43,6 @@ async def _join(
 @handlers.serves(wire.knock_room)
 async def knock_room(call: Call, params: wire.RoomOrAlias, body: wire.Reason) -> wire.RoomJoined:
     """POST /knock/{roomIdOrAlias}."""
-    refuse_suspended(call)
     room_id, servers = await call.services.rooms.aliases.room_and_servers(params.room_id_or_alias)
     via = (*_via(params), *servers)
     await call.services.rooms.memberships.knock(call.requester, room_id, body.reason, via=via)
@@ -55,7 +52,6 @@ async def knock_room(call: Call, params: wire.RoomOrAlias, body: wire.Reason) ->
 @handlers.serves(wire.invite_user)
 async def invite_user(call: Call, params: wire.Room, body: wire.Invite) -> Empty:
     """POST /rooms/{roomId}/invite."""
-    refuse_suspended(call)
     if body.user_id is None:
         address = _address(body)
         await call.services.rooms.third_party_invites.invite(
@@ -83,7 +79,6 @@ async def forget_room(call: Call, params: wire.Room, body: NoBody) -> Empty:
 @handlers.serves(wire.kick)
 async def kick(call: Call, params: wire.Room, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/kick."""
-    refuse_suspended(call)
     await call.services.rooms.memberships.kick(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
@@ -91,7 +86,6 @@ async def kick(call: Call, params: wire.Room, body: wire.Target) -> Empty:
 @handlers.serves(wire.ban)
 async def ban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/ban."""
-    refuse_suspended(call)
     await call.services.rooms.memberships.ban(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
@@ -99,7 +93,6 @@ async def ban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
 @handlers.serves(wire.unban)
 async def unban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/unban."""
-    refuse_suspended(call)
     await call.services.rooms.memberships.unban(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
-from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import Forbidden, MissingParam
 from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_key
 from palpo.wire.client import profiles as wire
@@ -57,6 +56,5 @@ def _check(call: Call, params: wire.Field) -> None:
     if params.user_id != call.user_id:
         raise Forbidden("You cannot change another user's profile")
     check_key(params.key_name)
-    refuse_suspended(call)
     if call.requester.is_guest and params.key_name != "displayname":
         raise Forbidden("Guests may change only their display name", errcode="M_GUEST_ACCESS_FORBIDDEN")

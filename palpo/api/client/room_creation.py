@@ -1,7 +1,6 @@
 """Making rooms."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.suspension import refuse_suspended
 from palpo.services.rooms.room_creation import NewRoom, StateDraft
 from palpo.services.rooms.third_party_invites import Address
 from palpo.wire.client import room_creation as wire
@@ -15,7 +14,6 @@ INVITES_FOR_ONE = 20
 @handlers.serves(wire.create_room)
 async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wire.RoomCreated:
     """POST /createRoom."""
-    refuse_suspended(call)
     call.charge(len(body.invite or ()) // INVITES_FOR_ONE)
     call.charge(len(body.invite_3pid or ()), Limit.THIRD_PARTY)
     third_party_invites = call.services.rooms.third_party_invites

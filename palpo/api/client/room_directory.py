@@ -2,7 +2,6 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.api.room_overviews import published_fields
-from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import InvalidParam
 from palpo.services.appservices.appservice_queries import instance_id
 from palpo.services.rooms.room_directory import DirectoryQuery
@@ -25,7 +24,6 @@ async def get_room_visibility_on_directory(
 @handlers.serves(wire.set_room_visibility_on_directory)
 async def set_room_visibility_on_directory(call: Call, params: wire.Room, body: wire.SetVisibility) -> Empty:
     """PUT /directory/list/room/{roomId}."""
-    refuse_suspended(call)
     listed = body.visibility != "private"
     await call.services.rooms.room_directory.set_listed(call.requester, params.room_id, listed=listed)
     return Empty()

@@ -6,7 +6,6 @@ import msgspec
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.client.sending import scheduled
-from palpo.api.suspension import refuse_suspended
 from palpo.core.canonical_json import to_json
 from palpo.storage.events import StoredEvent
 from palpo.wire.client import room_state as wire
@@ -37,7 +36,6 @@ async def set_room_state_with_key(
     call: Call, params: wire.SetStateParams, body: Json
 ) -> wire.StateSet | Reply:
     """PUT /rooms/{roomId}/state/{eventType}/{stateKey}."""
-    refuse_suspended(call)
     if params.delay is not None:
         return await scheduled(
             call, params.room_id, params.event_type, params.state_key, body, params.delay, ts=params.ts

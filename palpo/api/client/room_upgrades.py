@@ -1,7 +1,6 @@
 """Upgrading rooms."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.suspension import refuse_suspended
 from palpo.wire.client import room_upgrades as wire
 
 handlers = Handlers()
@@ -10,7 +9,6 @@ handlers = Handlers()
 @handlers.serves(wire.upgrade_room)
 async def upgrade_room(call: Call, params: wire.Room, body: wire.Upgrade) -> wire.Upgraded:
     """POST /rooms/{roomId}/upgrade."""
-    refuse_suspended(call)
     new_id = await call.services.rooms.room_upgrades.upgrade(
         call.requester, params.room_id, body.new_version, body.additional_creators or ()
     )

@@ -1,8 +1,8 @@
 """Sending message events and redactions."""
 
+from palpo.api.authentication import refuse_suspended
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
-from palpo.api.suspension import refuse_suspended
 from palpo.wire.client import sending as wire
 from palpo.wire.client.delayed_events import Scheduled
 from palpo.wire.endpoint import Json
@@ -21,7 +21,8 @@ async def scheduled(
     ts: int | None = None,
 ) -> Reply:
     """Have an event sent later (MSC4140)."""
-    refuse_suspended(call)
+    # Sending is for suspended users too, who may redact; this is not.
+    refuse_suspended(call.requester)
     delay_id = await call.services.rooms.delayed_events.schedule(
         call.requester,
         room_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
-from palpo.api.suspension import refuse_suspended
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.services.accounts import threepids as service
 from palpo.wire.client import threepids as wire
@@ -69,7 +68,6 @@ async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> Empty:
 @handlers.serves(wire.delete_3pid)
 async def delete_3pid(call: Call, params: NoParams, body: wire.Remove) -> wire.Removed:
     """POST /account/3pid/delete: it is gone here, whatever an identity server says."""
-    refuse_suspended(call)
     await call.services.accounts.threepids.remove(call.user_id, body.medium, body.address)
     try:
         return await _unbind(call, body)

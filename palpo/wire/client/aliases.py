@@ -52,6 +52,7 @@ set_room_alias: Endpoint[Alias, SetAlias, Empty] = Endpoint(
     method="PUT",
     paths=PATHS,
     auth=Auth.ACCESS_TOKEN,
+    while_suspended=False,
     limit=Limit.SETTINGS,
     params=Alias,
     body=SetAlias,
@@ -62,6 +63,7 @@ delete_room_alias: Endpoint[Alias, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=PATHS,
     auth=Auth.ACCESS_TOKEN,
+    while_suspended=False,
     limit=Limit.SETTINGS,
     params=Alias,
 )

@@ -84,6 +84,7 @@ schedule_delayed_event: Endpoint[ScheduleParams, Schedule, Scheduled] = Endpoint
     method="PUT",
     paths=draft("/rooms/{room_id}/delayed_event/{event_type}/{txn_id}", _PREFIX),
     auth=Auth.GUEST,
+    while_suspended=False,
     limit=Limit.MESSAGE,
     params=ScheduleParams,
     body=Schedule,

@@ -3,9 +3,9 @@
 from palpo.wire.endpoint import Auth, Empty, Endpoint, NoBody, NoParams, client
 
 logout: Endpoint[NoParams, NoBody, Empty] = Endpoint(
-    operation_id="logout", method="POST", paths=client("/logout"), auth=Auth.GUEST
+    operation_id="logout", method="POST", paths=client("/logout"), auth=Auth.GUEST, while_locked=True
 )
 
 logout_all: Endpoint[NoParams, NoBody, Empty] = Endpoint(
-    operation_id="logout_all", method="POST", paths=client("/logout/all"), auth=Auth.GUEST
+    operation_id="logout_all", method="POST", paths=client("/logout/all"), auth=Auth.GUEST, while_locked=True
 )

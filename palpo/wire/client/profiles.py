@@ -44,6 +44,7 @@ set_profile_field: Endpoint[Field, Json, Empty] = Endpoint(
     method="PUT",
     paths=client(PATH, unstable=UNSTABLE),
     auth=Auth.GUEST,
+    while_suspended=False,
     limit=Limit.PROFILE,
     params=Field,
     body=Json,
@@ -54,6 +55,7 @@ delete_profile_field: Endpoint[Field, NoBody, Empty] = Endpoint(
     method="DELETE",
     paths=client(PATH, unstable=UNSTABLE),
     auth=Auth.GUEST,
+    while_suspended=False,
     limit=Limit.PROFILE,
     params=Field,
 )

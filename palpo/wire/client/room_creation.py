@@ -52,6 +52,7 @@ create_room: Endpoint[NoParams, CreateRoom, RoomCreated] = Endpoint(
     method="POST",
     paths=client("/createRoom"),
     auth=Auth.ACCESS_TOKEN,
+    while_suspended=False,
     limit=Limit.ROOM_CREATION,
     body=CreateRoom,
     response=RoomCreated,

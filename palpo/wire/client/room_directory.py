@@ -95,6 +95,7 @@ set_room_visibility_on_directory: Endpoint[Room, SetVisibility, Empty] = Endpoin
     method="PUT",
     paths=client("/directory/list/room/{room_id}"),
     auth=Auth.ACCESS_TOKEN,
+    while_suspended=False,
     limit=Limit.SETTINGS,
     params=Room,
     body=SetVisibility,

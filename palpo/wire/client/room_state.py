@@ -100,6 +100,7 @@ set_room_state_with_key: Endpoint[SetStateParams, Json, StateSet] = Endpoint(
     method="PUT",
     paths=STATE,
     auth=Auth.GUEST,
+    while_suspended=False,
     limit=Limit.MESSAGE,
     params=SetStateParams,
     body=Json,

@@ -29,6 +29,7 @@ upgrade_room: Endpoint[Room, Upgrade, Upgraded] = Endpoint(
     method="POST",
     paths=client("/rooms/{room_id}/upgrade"),
     auth=Auth.ACCESS_TOKEN,
+    while_suspended=False,
     limit=Limit.ROOM_CREATION,
     params=Room,
     body=Upgrade,

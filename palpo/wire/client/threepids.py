@@ -169,6 +169,7 @@ delete_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
     method="POST",
     paths=client(f"{PATH}/delete"),
     auth=Auth.ACCESS_TOKEN,
+    while_suspended=False,
     limit=Limit.THIRD_PARTY,
     body=Remove,
     response=Removed,
