@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network
 
 from palpo.config.model import RateLimit, RateLimits
 from palpo.core.errors import LimitExceeded
+from palpo.streams.token_buckets import TokenBuckets
 from palpo.wire.endpoint import Limit
 
 MAX_BUCKETS = 100_000
@@ -30,10 +30,7 @@ class Limiter:
         self._limits: dict[Limit, RateLimit] = {
             limit: getattr(config, limit.value) for limit in Limit if limit is not Limit.NONE
         }
-        self._now = now
-        self._bound = bound
-        self._full_at: OrderedDict[tuple[Limit, str], float] = OrderedDict()
-        """When each bucket will be full again: all that a token bucket needs to remember."""
+        self._buckets: TokenBuckets[tuple[Limit, str]] = TokenBuckets(now, most=bound)
 
     def admit(self, limit: Limit, caller: str) -> None:
         """Let a call in, and charge it to its own budget; raises LimitExceeded.
@@ -57,17 +54,8 @@ class Limiter:
 
     def debit(self, limit: Limit, caller: str, cost: float) -> None:
         """Take ``cost`` from a budget for what was done already; what comes next waits for it."""
-        if not self._enabled or limit is Limit.NONE or cost <= 0:
-            return
-        budget = self._limits[limit]
-        now = self._now()
-        key = (limit, caller)
-        full_at = max(self._full_at.get(key, now), now) + cost / budget.per_second
-        # Nobody owes more than a second burst: otherwise one mistake would cost days.
-        self._full_at[key] = min(full_at, now + 2 * budget.burst / budget.per_second)
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > self._bound:
-            self._full_at.popitem(last=False)
+        if self._enabled and limit is not Limit.NONE and cost > 0:
+            self._buckets.take((limit, caller), self._limits[limit], cost)
 
     def check(self, limit: Limit, caller: str) -> None:
         """Raise LimitExceeded where ``charge`` would, and take nothing."""
@@ -75,10 +63,6 @@ class Limiter:
             self._check(limit, caller, 1)
 
     def _check(self, limit: Limit, caller: str, needed: float) -> None:
-        full_at = self._full_at.get((limit, caller))
-        if full_at is None:
-            return
-        budget = self._limits[limit]
-        over = full_at - self._now() + (needed - budget.burst) / budget.per_second
-        if over > 1e-9:
-            raise LimitExceeded(retry_after_ms=int(over * 1000) + 1)
+        missing_s = self._buckets.missing_s((limit, caller), self._limits[limit], needed)
+        if missing_s:
+            raise LimitExceeded(retry_after_ms=int(missing_s * 1000) + 1)

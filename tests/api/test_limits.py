@@ -54,7 +54,7 @@ def test_memory_is_bounded_and_limits_can_be_off() -> None:
     limiter = Limiter(LIMITS, Time(), bound=10)
     for number in range(1000):
         limiter.charge(Limit.MESSAGE, f"@{number}")
-    assert len(limiter._full_at) == 10
+    assert len(limiter._buckets) == 10
     off = Limiter(RateLimits(enabled=False), Time())
     for _ in range(1000):
         off.charge(Limit.LOGIN, "@a")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -12,6 +11,7 @@ from palpo.config.model import PasswordConfig, RateLimits
 from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
 from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairThreads
+from palpo.streams.token_buckets import TokenBuckets
 
 MAX_BYTES = 512
 MAX_WAITING = 256
@@ -83,27 +83,19 @@ class FailedLogins:
 
     def __init__(self, config: RateLimits, clock: Clock) -> None:
         self._enabled = config.enabled
-        self._cost_ms = 1000 / config.login.per_second
-        self._burst_ms = config.login.burst * self._cost_ms
-        self._clock = clock
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._budget = config.login
+        self._buckets: TokenBuckets[str] = TokenBuckets(clock.elapsed_s, most=MAX_FAILING)
 
     def charge(self, budget: str) -> None:
         """Charge one attempt; raises LimitExceeded while there were too many."""
-        now = float(self._clock.now_ms())
-        full_at = max(self._full_at.get(budget, now), now) + self._cost_ms
-        over = full_at - now - self._burst_ms
-        if self._enabled and over > 0:
-            raise LimitExceeded("Too many wrong passwords", retry_after_ms=int(over) + 1)
-        self._full_at[budget] = full_at
-        self._full_at.move_to_end(budget)
-        if len(self._full_at) > MAX_FAILING:
-            self._full_at.popitem(last=False)
+        missing_s = self._buckets.missing_s(budget, self._budget, 1)
+        if self._enabled and missing_s:
+            raise LimitExceeded("Too many wrong passwords", retry_after_ms=int(missing_s * 1000) + 1)
+        self._buckets.take(budget, self._budget, 1)
 
     def refund(self, budget: str) -> None:
         """Give one attempt back."""
-        if budget in self._full_at:
-            self._full_at[budget] -= self._cost_ms
+        self._buckets.give_back(budget, self._budget, 1)
 
 
 def _too_long(password: str) -> bool:
