@@ -31,16 +31,19 @@ STANDARD_ERROR = 2
 class LogWriter:
     """Writes lines to standard error, or to ``file``, from a thread of its own.
 
-    ``dropped_line`` makes the line that tells how many were dropped. Raises OSError where ``file`` cannot
-    be opened.
+    ``dropped_line`` makes the line that tells how many were dropped; ``queue`` is how many characters wait
+    at most. Raises OSError where ``file`` cannot be opened.
     """
 
-    def __init__(self, file: Path | None, *, dropped_line: Callable[[int], str]) -> None:
+    def __init__(
+        self, file: Path | None, *, dropped_line: Callable[[int], str], queue: int = QUEUE_CHARACTERS
+    ) -> None:
         self._file = file
         self._descriptor = STANDARD_ERROR if file is None else _open(file)
         self._dropped_line = dropped_line
         self._changed = threading.Condition()
         self._waiting: list[str] = []
+        self._queue = queue
         self._size = 0
         self._overflow = 0
         """Lines that found the queue full since it was last taken."""
@@ -57,7 +60,7 @@ class LogWriter:
     def write(self, text: str) -> int:
         """Queue ``text``, whole lines; or drop it."""
         with self._changed:
-            if self._closing or self._size + len(text) > QUEUE_CHARACTERS:
+            if self._closing or self._size + len(text) > self._queue:
                 self._overflow += 1
                 self.dropped += 1
                 return len(text)

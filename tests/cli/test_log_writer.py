@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from palpo.cli import log_writer
-from palpo.cli.log_writer import LogWriter
+from palpo.cli.log_writer import QUEUE_CHARACTERS, LogWriter
 
 PATIENCE = 20.0
 NOTE = re.compile(r"(\d+) lines dropped")
 
 
-def made(file: Path) -> LogWriter:
-    return LogWriter(file, dropped_line=lambda count: f"{count} lines dropped\n")
+def made(file: Path, queue: int = QUEUE_CHARACTERS) -> LogWriter:
+    return LogWriter(file, dropped_line=lambda count: f"{count} lines dropped\n", queue=queue)
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -58,10 +57,9 @@ def test_lines_arrive_in_order_and_a_close_waits_for_them(tmp_path: Path) -> Non
     assert writer.dropped == 1
 
 
-def test_a_reader_that_hangs(pipe: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_writer, "QUEUE_CHARACTERS", 10_000)
+def test_a_reader_that_hangs(pipe: tuple[Path, int]) -> None:
     path, reader = pipe
-    writer = made(path)
+    writer = made(path, queue=10_000)
     registry = CollectorRegistry()
     writer.register(registry)
     line = "x" * 99 + "\n"
