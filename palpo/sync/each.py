@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from palpo.streams.task_group import task_group
 from palpo.streams.turns import Turns
 
 T = TypeVar("T")
@@ -30,5 +30,7 @@ async def each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]
             await turns.breathe()
             results[number] = await work(item)
 
-    await asyncio.gather(*(some() for _ in range(min(AT_ONCE, len(items)))))
+    async with task_group() as group:
+        for _ in range(min(AT_ONCE, len(items))):
+            group.create_task(some())
     return [results[number] for number in range(len(items))]

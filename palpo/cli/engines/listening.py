@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from palpo.cli.engines.connections import Connections
@@ -13,6 +13,7 @@ from palpo.cli.engines.on_uvicorn import UvicornServer
 from palpo.cli.engines.sockets import bind
 from palpo.config.certificates import Certificates
 from palpo.config.model import Config, Listener
+from palpo.streams.task_group import task_group
 
 Server = UvicornServer | HypercornServer
 
@@ -41,7 +42,9 @@ class Listening:
                 listener.unix_path.unlink(missing_ok=True)
         self._sockets = []
 
-    async def serve(self, shown: Callable[[Listener], Any], listening: Callable[[], Awaitable[None]]) -> None:
+    async def serve(
+        self, shown: Callable[[Listener], Any], listening: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         """Serve until ``listening`` returns, and then until the requests under way are answered.
 
         ``shown`` gives the ASGI application of a listener; ``listening`` is called once for each, when all
@@ -55,7 +58,9 @@ class Listening:
         watching = asyncio.create_task(self._connections.watch())
         ticking = asyncio.create_task(_tick(servers))
         try:
-            await asyncio.gather(*(listening() for _ in servers))
+            async with task_group() as group:
+                for _ in servers:
+                    group.create_task(listening())
         finally:
             for server in servers:
                 await server.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +19,7 @@ from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
 from palpo.streams import topics
+from palpo.streams.task_group import task_group
 from palpo.sync.each import each
 from palpo.sync.sections import sections
 from palpo.sync.sliding import assemble
@@ -96,15 +96,16 @@ class SlidingSync:
             answer = await self._wait(requester, request, connection, pos, deadline)
             if connection.requests != number:
                 return _superseded(pos)
-            generation, response = await asyncio.gather(
-                self._connections.offer(connection, answer.changes), self._response(requester, answer)
-            )
+            async with task_group() as group:
+                offered = group.create_task(self._connections.offer(connection, answer.changes))
+                made = group.create_task(self._response(requester, answer))
+            generation = offered.result()
             if generation is not None:
                 if answer.settled:
                     connection.settled = generation, request
                 _note_members(connection, answer, generation)
                 token = Pos(position=answer.window.upto, tag=connection.tag, generation=generation)
-                return msgspec.structs.replace(response, pos=str(token))
+                return msgspec.structs.replace(made.result(), pos=str(token))
         raise UnknownPos("The connection is in use elsewhere")
 
     async def _of_this_history(self, request: SlidingRequest) -> SlidingRequest:
