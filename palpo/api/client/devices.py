@@ -1,10 +1,11 @@
 """Managing devices."""
 
+from msgspec import convert
+
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
 from palpo.services.accounts.logins import check_device_id
-from palpo.storage.devices import Device
 from palpo.wire.client import devices as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 
@@ -14,27 +15,19 @@ MAX_DELETED = 1000
 """Devices in one request."""
 
 
-def _client_device(device: Device) -> wire.ClientDevice:
-    return wire.ClientDevice(
-        device_id=device.device_id,
-        display_name=device.display_name,
-        last_seen_ip=device.last_seen_ip,
-        last_seen_ts=device.last_seen_ts,
-    )
-
-
 @handlers.serves(wire.get_devices)
 async def get_devices(call: Call, params: NoParams, body: NoBody) -> wire.ClientDevices:
     """GET /devices."""
     found = await call.services.accounts.devices.list(call.user_id)
-    return wire.ClientDevices(devices=[_client_device(device) for device in found])
+    return wire.ClientDevices(devices=convert(found, list[wire.ClientDevice], from_attributes=True))
 
 
 @handlers.serves(wire.get_device)
 async def get_device(call: Call, params: wire.DeviceParams, body: NoBody) -> wire.ClientDevice:
     """GET /devices/{deviceId}."""
     check_device_id(params.device_id)
-    return _client_device(await call.services.accounts.devices.get(call.user_id, params.device_id))
+    found = await call.services.accounts.devices.get(call.user_id, params.device_id)
+    return convert(found, wire.ClientDevice, from_attributes=True)
 
 
 @handlers.serves(wire.update_device)

@@ -1,13 +1,11 @@
 """Room state and members."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.client.sending import scheduled
+from palpo.api.client.timeline import rendered
 from palpo.core.canonical_json import to_json
-from palpo.storage.events import StoredEvent
 from palpo.wire.client import room_state as wire
 from palpo.wire.endpoint import Json, NoBody
 
@@ -17,7 +15,9 @@ handlers = Handlers()
 @handlers.serves(wire.get_room_state)
 async def get_room_state(call: Call, params: wire.Room, body: NoBody) -> list[msgspec.Raw]:
     """GET /rooms/{roomId}/state."""
-    return await _render(call, await call.services.rooms.room_state.all(call.user_id, params.room_id))
+    return await rendered(
+        call, await call.services.rooms.room_state.all(call.user_id, params.room_id), bundle=False
+    )
 
 
 @handlers.serves(wire.get_room_state_with_key)
@@ -27,7 +27,7 @@ async def get_room_state_with_key(call: Call, params: wire.StateParams, body: No
         call.user_id, params.room_id, params.event_type, params.state_key
     )
     if params.format == "event":
-        return Reply(body=bytes((await _render(call, [found]))[0]))
+        return Reply(body=bytes((await rendered(call, [found], bundle=False))[0]))
     return Reply(body=to_json(found.event.content))
 
 
@@ -61,7 +61,7 @@ async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBo
         only=params.membership,
         without=params.not_membership,
     )
-    return wire.Members(chunk=await _render(call, found))
+    return wire.Members(chunk=await rendered(call, found, bundle=False))
 
 
 @handlers.serves(wire.get_joined_members_by_room)
@@ -74,14 +74,3 @@ async def get_joined_members_by_room(call: Call, params: wire.Room, body: NoBody
             for user_id, member in members.items()
         }
     )
-
-
-async def _render(call: Call, events: Sequence[StoredEvent]) -> list[msgspec.Raw]:
-    rendered = await call.services.reading.client_events.render(
-        events,
-        user_id=call.user_id,
-        device_id=call.requester.device_id,
-        with_room_id=True,
-        bundle=False,
-    )
-    return [msgspec.Raw(item) for item in rendered]

@@ -13,9 +13,8 @@ from palpo.core.canonical_json import to_json
 from palpo.core.errors import InvalidParam
 from palpo.services.history.tokens import timeline_token
 from palpo.services.reading.event_filters import parse_room_event_filter
-from palpo.services.reading.search import Found, SearchQuery
+from palpo.services.reading.search import Found, Hit, SearchQuery
 from palpo.services.reading.search_context import Around
-from palpo.storage.events import StoredEvent
 from palpo.wire.client import search as wire
 from palpo.wire.client.filters import RoomEventFilter
 
@@ -35,19 +34,18 @@ async def search(call: Call, params: wire.SearchParams, body: wire.Search) -> wi
         return wire.SearchResults(search_categories=wire.ResultCategories())
     context = _context(criteria.event_context)
     found = await call.services.reading.search.search(_query(call, criteria, params.next_batch))
-    events = [hit.event for hit in found.hits]
-    around = await _around(call, events, context) if context is not None else {}
-    shown = await _rendered(call, events, around)
+    around = await _around(call, found.hits, context) if context is not None else {}
+    shown = await _rendered(call, found.hits, around)
     results = []
     for hit in found.hits:
         near = around.get(hit.event.event_id)
-        told = None if near is None else await _told(call, hit.event, near, shown, criteria.event_context)
+        told = None if near is None else await _told(call, hit, near, shown, criteria.event_context)
         results.append(wire.Result(rank=hit.rank, result=shown[hit.event.event_id], context=told))
     room_events = wire.RoomEventsResults(
         count=found.count,
         highlights=found.highlights,
         results=results,
-        state=await _states(call, events) if criteria.include_state else None,
+        state=await _states(call, found.hits) if criteria.include_state else None,
         groups=_groups(found) or None,
         next_batch=found.next_batch,
     )
@@ -86,28 +84,29 @@ def _context(asked: wire.EventContext | None) -> tuple[int, int] | None:
     return min(limits[0], MAX_CONTEXT), min(limits[1], MAX_CONTEXT)
 
 
-async def _around(call: Call, events: Sequence[StoredEvent], limits: tuple[int, int]) -> dict[str, Around]:
+async def _around(call: Call, hits: Sequence[Hit], limits: tuple[int, int]) -> dict[str, Around]:
     before, after = limits
     context = call.services.reading.search_context
     return {
-        item.event_id: await context.around(item, call.user_id, before=before, after=after) for item in events
+        hit.event.event_id: await context.around(hit.event, call.user_id, before=before, after=after)
+        for hit in hits
     }
 
 
-async def _rendered(call: Call, events: Sequence[StoredEvent], around: Mapping[str, Around]) -> Rendered:
+async def _rendered(call: Call, hits: Sequence[Hit], around: Mapping[str, Around]) -> Rendered:
     """Every event of the response, once."""
-    every = {item.event_id: item for item in events}
+    every = {hit.event.event_id: hit.event for hit in hits}
     for near in around.values():
         every |= {item.event_id: item for item in [*near.before, *near.after]}
     return dict(zip(every, await rendered(call, list(every.values())), strict=True))
 
 
 async def _told(
-    call: Call, item: StoredEvent, near: Around, shown: Rendered, asked: wire.EventContext | None
+    call: Call, hit: Hit, near: Around, shown: Rendered, asked: wire.EventContext | None
 ) -> wire.ResultContext:
     profiles = None
     if asked is not None and asked.include_profile:
-        profiles = await call.services.reading.search_context.profiles(item, near)
+        profiles = await call.services.reading.search_context.profiles(hit.event, near)
     return wire.ResultContext(
         start=timeline_token(near.start),
         end=timeline_token(near.end),
@@ -117,8 +116,8 @@ async def _told(
     )
 
 
-async def _states(call: Call, events: Sequence[StoredEvent]) -> dict[str, list[Raw]]:
-    rooms = [item.event.room_id for item in events]
+async def _states(call: Call, hits: Sequence[Hit]) -> dict[str, list[Raw]]:
+    rooms = [hit.event.event.room_id for hit in hits]
     states = await call.services.reading.search_context.states(rooms, call.user_id)
     return {room_id: await rendered(call, state) for room_id, state in states.items()}
 

@@ -21,10 +21,10 @@ MAX_CONTEXT = 200
 handlers = Handlers()
 
 
-async def rendered(call: Call, events: Sequence[StoredEvent]) -> list[Raw]:
-    """Events as the caller's device is shown them."""
+async def rendered(call: Call, events: Sequence[StoredEvent], *, bundle: bool = True) -> list[Raw]:
+    """Events as the caller's device is shown them, with what relates to them where ``bundle`` says so."""
     shown = await call.services.reading.client_events.render(
-        events, user_id=call.user_id, device_id=call.requester.device_id, with_room_id=True
+        events, user_id=call.user_id, device_id=call.requester.device_id, with_room_id=True, bundle=bundle
     )
     return [Raw(item) for item in shown]
 
