@@ -21,7 +21,8 @@ from palpo.db.errors import DatabaseError
 from palpo.db.migrations import HEAD, VERSIONS
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.differences import differences
-from palpo.db.migrations.start import bring_up_to_date, is_up_to_date
+from palpo.db.migrations.start import bring_up_to_date
+from palpo.db.migrations.stated import is_up_to_date
 from palpo.db.migrations.upgrade import current, upgrade, upgrade_from_nothing
 from palpo.db.tables.quotas import quota_usage
 from palpo.db.tables.rooms import events

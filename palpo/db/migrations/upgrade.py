@@ -23,7 +23,7 @@ from palpo.db.migrations import resumable, revisions
 from palpo.db.migrations.connection import LOCK_SECONDS, on_connection
 from palpo.db.migrations.differences import hindrances, missing
 from palpo.db.migrations.rows import INITIAL_ROWS
-from palpo.db.migrations.start import is_up_to_date, revision_of, write_schema
+from palpo.db.migrations.stated import is_up_to_date, revision_of, write_schema
 from palpo.db.tables import metadata
 
 __all__ = ["resumable", "upgrade"]
