@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 from quart import Response
 
 from palpo.api.services import Services
+from palpo.core.records.quotas import Kind
 from palpo.db.errors import DatabaseError
 from palpo.services.server.quotas import Quotas
-from palpo.storage.quotas import Kind
 
 
 def health(services: Services) -> Callable[[], Awaitable[Response]]:

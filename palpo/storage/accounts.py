@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import bindparam, delete, func, null, select, update
 
+from palpo.core.records.accounts import Account
 from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.accounts import deactivations, devices, login_tokens, registration_nonces, users
@@ -13,23 +12,6 @@ from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage import profiles
 from palpo.storage.sessions import token_hash
 from palpo.streams import topics
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """A user of this server. ``password_hash`` is None where no password can log in."""
-
-    user_id: str
-    password_hash: str | None = None
-    created_ts: int = 0
-    is_guest: bool = False
-    is_admin: bool = False
-    appservice_id: str | None = None
-    deactivated: bool = False
-    erased: bool = False
-    locked: bool = False
-    suspended: bool = False
-
 
 _COLUMNS = (
     users.c.user_id,

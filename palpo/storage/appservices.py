@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, null, or_, select, update
 
+from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.appservices import appservice_queues
 from palpo.db.tables.devices import device_list_changes, to_device_messages
@@ -15,7 +16,6 @@ from palpo.db.tables.receipts import receipts
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.device_lists import EVERYONE
-from palpo.storage.events import EventStatus
 from palpo.storage.receipts import Receipt
 
 q = appservice_queues.c

@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import bindparam, select
 
+from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.devices import device_list_changes
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import memberships
-from palpo.storage.events import EventStatus
 from palpo.streams import topics
 
 c = device_list_changes.c

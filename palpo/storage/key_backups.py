@@ -3,44 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
+from palpo.core.records.key_backups import BackedUpSession, Backup
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.key_backups import key_backup_sessions, key_backups
 from palpo.db.transaction import Row, Transaction, WriteTransaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backup:
-    """One version of a user's backup. ``auth_data`` is JSON."""
-
-    version: int
-    user_id: str
-    algorithm: str
-    auth_data: bytes
-    etag: int = 0
-    count: int = 0
-    deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackedUpSession:
-    """A session's key in a backup. ``session_data`` is JSON."""
-
-    room_id: str
-    session_id: str
-    first_message_index: int
-    forwarded_count: int
-    is_verified: bool
-    session_data: bytes
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """``(room, session)``."""
-        return self.room_id, self.session_id
-
 
 b = key_backups.c
 s = key_backup_sessions.c

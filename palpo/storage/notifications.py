@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 from sqlalchemy import bindparam, select
 
+from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction
-from palpo.storage.events import EventStatus
 
 e = events.c
 

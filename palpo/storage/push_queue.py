@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
+from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import push_queue, pusher_states, pushers
 from palpo.db.tables.receipts import receipts
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.storage.events import EventStatus
 
 q = push_queue.c
 s = pusher_states.c

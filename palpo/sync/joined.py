@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from palpo.core.events import Event
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore, State
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.push.unread import UnreadCounts
-from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter

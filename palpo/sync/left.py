@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
-from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.sync.joined import Reader, RoomNews, wanted
 from palpo.sync.state_delta import StateDeltas, StateRequest

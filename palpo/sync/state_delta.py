@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore, State
-from palpo.storage.events import StoredEvent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Device, SentMembers
 from palpo.sync.outlines import Outlines

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.core.events import Event
+from palpo.core.records.events import StoredEvent
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.tokens import Order
 from palpo.services.history.visibility import Visibility
-from palpo.storage.events import StoredEvent
 
 MAX_ROUNDS = 8
 """How often more is read because the filter let too little through."""

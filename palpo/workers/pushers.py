@@ -17,6 +17,7 @@ import structlog
 
 from palpo.core.canonical_json import to_json
 from palpo.core.push_rules import Actions
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -26,7 +27,6 @@ from palpo.services.push.push_judge import PushJudge
 from palpo.storage import consumers
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.push_queue import State, Waiting
 from palpo.storage.pushers import Pusher
 from palpo.streams import topics

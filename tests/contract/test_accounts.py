@@ -2,11 +2,11 @@
 
 import pytest
 
+from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import accounts, sessions, uia
-from palpo.storage.accounts import Account
 
 ALICE = "@alice:test.example"
 

@@ -7,6 +7,7 @@ import asyncio
 from sqlalchemy import select
 
 from palpo.core.device_keys import UploadedKey
+from palpo.core.records.key_backups import BackedUpSession
 from palpo.db.engine import Database
 from palpo.db.position import CURRENT
 from palpo.db.statements import Statement
@@ -14,7 +15,6 @@ from palpo.db.tables.devices import device_list_changes
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import accounts, cross_signing, device_lists, devices, key_backups, keys, to_device
 from palpo.storage.cross_signing import CrossSigningKey, KeySignature
-from palpo.storage.key_backups import BackedUpSession
 from tests.contract.conftest import Connect
 
 ALICE, BOB = "@alice:a", "@bob:a"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from palpo.core.records.media import MediaRecord
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.storage import media
-from palpo.storage.media import CachedPreview, MediaRecord, Thumbnail
+from palpo.storage.media import CachedPreview, Thumbnail
 
 ALICE = "@alice:a"
 DONE = MediaRecord(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from palpo.core.records.media import MediaRecord
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import media
 from palpo.storage import media_references as references
-from palpo.storage.media import MediaRecord, Thumbnail
+from palpo.storage.media import Thumbnail
 
 A, B, C, SMALL_A, SMALL_B = (letter * 32 for letter in (b"a", b"b", b"c", b"1", b"2"))
 

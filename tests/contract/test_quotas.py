@@ -10,6 +10,7 @@ import pytest
 
 from palpo.config.loader import convert
 from palpo.core.errors import ResourceLimitExceeded, UserLimitExceeded
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.encryption.to_device_backlogs import ToDeviceBacklogs
@@ -18,7 +19,7 @@ from palpo.storage import events, filters, media, memberships, receipts, to_devi
 from palpo.storage import quotas as storage
 from palpo.storage.events import MadeBy
 from palpo.storage.media import Thumbnail
-from palpo.storage.quotas import SERVER, Kind
+from palpo.storage.quotas import SERVER
 from palpo.streams.clock import FakeClock
 from palpo.workers.sweeps import Sweeper
 from tests.contract.conftest import Connect

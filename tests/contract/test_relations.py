@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.core.events import SignedEvent
+from palpo.core.records.events import EventStatus
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import erasures, events, relations, rooms
-from palpo.storage.events import EventStatus, MadeBy, NewEvent
+from palpo.storage.events import MadeBy, NewEvent
 from palpo.storage.rooms import HeadRow
 
 ROOM = "!room:a"

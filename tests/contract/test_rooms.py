@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from palpo.core.records.accounts import Account
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.storage import accounts, aliases, memberships, reports, room_directory, rooms
-from palpo.storage.accounts import Account
 from palpo.storage.aliases import AliasRow
 from palpo.storage.memberships import Membership
 from palpo.storage.reports import Report

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from palpo.core.records.delayed_events import DelayedEvent
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import delayed_events as storage
 from palpo.storage import memberships
 from palpo.storage import thread_subscriptions as threads
-from palpo.storage.delayed_events import DelayedEvent
 from palpo.storage.memberships import Membership
 from palpo.storage.thread_subscriptions import ThreadSubscription
 

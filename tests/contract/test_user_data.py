@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import (
@@ -82,7 +83,7 @@ async def test_filters_push_rules_and_openid(database: Database) -> None:
         await filters.put(tx, ALICE, "f", b"ignored", 2)
         await push_rules.put(tx, ALICE, b"1", 1)
         await push_rules.put(tx, ALICE, b"2", 2)
-        await accounts.insert(tx, accounts.Account(user_id=BOB))
+        await accounts.insert(tx, Account(user_id=BOB))
         await openid.insert(tx, "old", ALICE, expires_ts=10, now_ms=0)
         await openid.insert(tx, "new", BOB, expires_ts=20, now_ms=10)
 

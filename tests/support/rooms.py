@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import ROOM_VERSIONS
 from palpo.services.history.drafts import Draft
-from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Client, Homeserver
 
 

@@ -13,8 +13,8 @@ from palpo.api.call import Call, Handlers, Reply
 from palpo.api.client.sending import scheduled
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import Unrecognized
+from palpo.core.records.delayed_events import DelayedEvent
 from palpo.services.rooms.delayed_events import Action
-from palpo.storage.delayed_events import DelayedEvent
 from palpo.wire.client import delayed_events as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 

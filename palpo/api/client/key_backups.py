@@ -7,8 +7,8 @@ import msgspec
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
 from palpo.api.pieces import Pieces
+from palpo.core.records.key_backups import BackedUpSession, Backup
 from palpo.services.encryption.key_backups import Contents, check_number, make_session
-from palpo.storage.key_backups import BackedUpSession, Backup
 from palpo.wire.client import key_backups as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 

@@ -9,9 +9,9 @@ from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
 from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
 from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.records.accounts import Account
 from palpo.services.accounts.login_identifiers import user_of
 from palpo.services.accounts.logins import LOGIN_TOKEN_MS, DeviceChoice
-from palpo.storage.accounts import Account
 from palpo.wire.client import login as wire
 from palpo.wire.endpoint import NoBody, NoParams
 

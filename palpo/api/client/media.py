@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from palpo.api.call import Call, Handlers, Reply
+from palpo.core.records.media import MediaRecord
 from palpo.media.headers import DEFAULT_TYPE, SECURITY, Unsatisfiable, byte_range, disposition
 from palpo.services.media.media import Upload, thumbnail_spec
-from palpo.storage.media import MediaRecord
 from palpo.wire.client import media as wire
 from palpo.wire.endpoint import Auth, Empty, Limit, NoBody, NoParams, Stream
 

@@ -8,10 +8,10 @@ from msgspec import Raw
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import InvalidParam
+from palpo.core.records.events import StoredEvent
 from palpo.services.history.tokens import timeline_token
 from palpo.services.reading.event_filters import parse_room_event_filter
 from palpo.services.reading.timeline import MAX_LIMIT, Query
-from palpo.storage.events import StoredEvent
 from palpo.wire.client import timeline as wire
 from palpo.wire.client.filters import RoomEventFilter
 from palpo.wire.endpoint import NoBody

@@ -10,7 +10,7 @@ from typing import Any
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
 from palpo.core.errors import InvalidParam, NotFound
-from palpo.storage.accounts import Account
+from palpo.core.records.accounts import Account
 
 
 def register(subparsers: Any) -> None:

@@ -11,5 +11,5 @@ quota_usage = Table(
     Column("kind", identifier(), primary_key=True),
     Column("amount", integer(), nullable=False),
 )
-"""How much a user has of a kind (``storage.quotas.Kind``), in the kind's unit; no row is nothing. With an
-empty ``user_id`` it is all users' together. Written in the transactions that write what is counted."""
+"""How much a user has of a kind (``core.records.quotas.Kind``), in the kind's unit; no row is nothing. With
+an empty ``user_id`` it is all users' together. Written in the transactions that write what is counted."""

@@ -9,13 +9,13 @@ from functools import partial
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InsufficientStorage, InvalidParam, NotFound, Unavailable
 from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.passwords import Passwords
 from palpo.storage import accounts as storage
-from palpo.storage.accounts import Account
 
 RETRY_SECONDS = 10.0
 DeactivationHook = Callable[[str, bool], Awaitable[None]]

@@ -11,13 +11,13 @@ from functools import partial
 from palpo.config.appservices import Registration
 from palpo.core.errors import BadRequest, Forbidden, MatrixError
 from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.logins import deactivated
 from palpo.services.accounts.sessions import Requester
 from palpo.storage import accounts, devices
-from palpo.storage.accounts import Account
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import accounts, keys, sessions
-from palpo.storage.quotas import Kind
 
 Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
 """``async def forget_devices(tx, user_id, device_ids)``."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
 from palpo.core.identifiers import MAX_LENGTH, make_user_id, server_name_of
+from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
@@ -16,7 +17,6 @@ from palpo.services.accounts.passwords import FailedLogins, Passwords
 from palpo.services.accounts.sessions import Requester
 from palpo.storage import accounts as storage
 from palpo.storage import sessions
-from palpo.storage.accounts import Account
 from palpo.streams.clock import Clock
 
 DEVICE_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from palpo.core import identifiers
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import UserId
+from palpo.core.records.accounts import Account
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.appservices import AppServices
@@ -22,7 +23,6 @@ from palpo.services.accounts.threepids import ThirdPartyIds
 from palpo.services.accounts.user_interactive_auth import UserInteractiveAuth
 from palpo.services.server import Server
 from palpo.storage import accounts as storage
-from palpo.storage.accounts import Account
 from palpo.storage.threepids import Session
 
 LOCALPART_LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -10,12 +10,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from palpo.config.appservices import Registration
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.storage import aliases, memberships
 from palpo.storage import appservices as storage
-from palpo.storage.events import EventStatus, StoredEvent
 from palpo.streams.caches import Cache, CacheBudget
 
 CACHED_USERS = 20_000

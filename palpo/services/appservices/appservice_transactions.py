@@ -14,6 +14,7 @@ import msgspec
 
 from palpo.config.appservices import Registration
 from palpo.core.canonical_json import decode_object, to_json
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.appservices.appservice_interests import Interests
@@ -26,7 +27,6 @@ from palpo.storage import accounts
 from palpo.storage import appservices as storage
 from palpo.storage import keys as keys_storage
 from palpo.storage import presence as presence_storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.presence import Presence
 from palpo.storage.receipts import Receipt
 from palpo.streams.caches import Cache, CacheBudget

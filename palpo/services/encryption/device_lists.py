@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
 from palpo.storage import device_lists as storage
 from palpo.storage import memberships, shared_rooms
-from palpo.storage.events import StoredEvent
 from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges

@@ -10,12 +10,12 @@ from palpo.core import canonical_json
 from palpo.core.device_keys import storable
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
+from palpo.core.records.key_backups import BackedUpSession, Backup
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import key_backups as storage
-from palpo.storage.key_backups import BackedUpSession, Backup
-from palpo.storage.quotas import Kind
 
 PAGE = 100
 """Sessions that are read or written at a time."""

@@ -21,13 +21,13 @@ import orjson
 from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys
 from palpo.core.errors import InvalidParam, UnknownToken
 from palpo.core.identifiers import server_name_of
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import accounts, cross_signing, device_lists, devices
 from palpo.storage import keys as storage
 from palpo.storage.cross_signing import KeySignature
-from palpo.storage.quotas import Kind
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups

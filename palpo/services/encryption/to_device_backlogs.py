@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import to_device as storage
-from palpo.storage.quotas import Kind
 from palpo.storage.to_device import Share
 
 TRACKED = 50_000

@@ -8,11 +8,11 @@ from typing import TypeVar
 from palpo.core import state_tree
 from palpo.core.errors import NotFound
 from palpo.core.events import SignedEvent, StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_tree import Reading
 from palpo.db.engine import Database
 from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import StoredEvent
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import events as storage
-from palpo.storage.events import EventStatus, StoredEvent
 from palpo.streams.caches import Cache, CacheBudget
 
 LENGTH = 100

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import Event
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.storage import memberships as storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 
 MAX_WALK = 100

@@ -9,6 +9,8 @@ from functools import partial
 from palpo.core.canonical_json import decode, to_json
 from palpo.core.errors import Forbidden
 from palpo.core.events import Event, stripped
+from palpo.core.records.events import StoredEvent
+from palpo.core.records.quotas import Kind
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.drafts import SendTransaction
 from palpo.services.history.room_builder import Built
@@ -18,9 +20,8 @@ from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import MadeBy, StoredEvent
+from palpo.storage.events import MadeBy
 from palpo.storage.memberships import Membership
-from palpo.storage.quotas import Kind
 from palpo.streams import topics
 
 MAX_PENDING = 500

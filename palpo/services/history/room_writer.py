@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from palpo.core.errors import MatrixError
+from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation, Unreachable
@@ -31,7 +32,7 @@ from palpo.services.history.room_group import Entry, GroupWrite, HeadsMoved, Roo
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.server.quotas import Quotas
 from palpo.storage import events as events_storage
-from palpo.storage.events import StoredEvent, stored
+from palpo.storage.events import stored
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from palpo.core.events import StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
 from palpo.services.history.event_store import EventStore
-from palpo.storage.events import StoredEvent
 from palpo.streams.caches import Cache, CacheBudget
 
 NEVER: Final = "leave"

@@ -7,6 +7,7 @@ from typing import Any
 
 from palpo.core import state_tree
 from palpo.core.events import StateKey
+from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_resolution import (
     Conflicts,
@@ -22,7 +23,6 @@ from palpo.core.state_resolution import (
 from palpo.core.state_tree import Update
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.event_store import EventStore
-from palpo.storage.events import EventStatus
 
 
 class StateResolver:

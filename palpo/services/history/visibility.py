@@ -8,6 +8,7 @@ import msgspec
 
 from palpo.core.errors import NotFound
 from palpo.core.events import redacted_kept
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
 from palpo.services.history.erasures import Erasures
@@ -16,7 +17,6 @@ from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.state_at import Pair, StateAt
 from palpo.services.history.tokens import Order
-from palpo.storage.events import EventStatus, StoredEvent
 
 FOREVER: Order = (2**62, 0)
 """After everything in a timeline."""

@@ -19,6 +19,8 @@ from palpo.core.errors import (
     TooLarge,
 )
 from palpo.core.identifiers import MxcUri, parse_mxc_uri
+from palpo.core.records.media import MediaRecord
+from palpo.core.records.quotas import Kind
 from palpo.db.errors import DatabaseError, StorageFailed, Unreachable
 from palpo.db.transaction import WriteTransaction, WriteUnit
 from palpo.media.blobs import Blob, BlobTooLarge, scratch_file, using
@@ -28,8 +30,8 @@ from palpo.media.remote import RemoteMedia
 from palpo.services.media.media_cleanup import discard
 from palpo.services.server import Server
 from palpo.storage import media as storage
-from palpo.storage.media import MediaRecord, Thumbnail
-from palpo.storage.quotas import SERVER, Kind
+from palpo.storage.media import Thumbnail
+from palpo.storage.quotas import SERVER
 from palpo.streams import topics
 from palpo.streams.keyed_locks import KeyedLocks
 

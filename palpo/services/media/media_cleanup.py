@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from palpo.core.errors import NotFound
 from palpo.core.identifiers import parse_mxc_uri
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.media.blobs import BlobStore, StoredBlob
 from palpo.services.server.quotas import Quotas
 from palpo.storage import media as storage
 from palpo.storage import media_references as references
-from palpo.storage.quotas import SERVER, Kind
+from palpo.storage.quotas import SERVER
 from palpo.streams.clock import Clock
 
 BATCH = 200

@@ -16,6 +16,8 @@ import orjson
 from palpo.config.model import MediaConfig
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, ResourceLimitExceeded
 from palpo.core.identifiers import MxcUri, ServerName
+from palpo.core.records.media import MediaRecord
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.media.blobs import Blob, BlobStore, BlobTooLarge
@@ -26,8 +28,8 @@ from palpo.net.http_client import HttpClient, HttpError, HttpResponse
 from palpo.services.media.media_cleanup import discard
 from palpo.services.server.quotas import Quotas
 from palpo.storage import media as storage
-from palpo.storage.media import CachedPreview, MediaRecord
-from palpo.storage.quotas import SERVER, Kind
+from palpo.storage.media import CachedPreview
+from palpo.storage.quotas import SERVER
 from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairQueue, FairThreads
 from palpo.streams.keyed_locks import KeyedLocks

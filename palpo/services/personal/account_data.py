@@ -19,13 +19,13 @@ from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import BadRequest, MatrixError, NotFound, TooLarge
 from palpo.core.identifiers import parse_room_id
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.personal.push_rules import PushRules
 from palpo.services.server.quotas import Quotas
 from palpo.storage import account_data as storage
 from palpo.storage import push_rules
-from palpo.storage.quotas import Kind
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges

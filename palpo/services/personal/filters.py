@@ -7,12 +7,12 @@ from hashlib import blake2b
 
 from palpo.core.canonical_json import trimmed
 from palpo.core.errors import NotFound, TooLarge
+from palpo.core.records.quotas import Kind
 from palpo.core.unpadded_base64 import encode_urlsafe
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import filters as storage
-from palpo.storage.quotas import Kind
 from palpo.streams.caches import Cache, CacheBudget
 
 MAX_FILTER = 64 * 1024

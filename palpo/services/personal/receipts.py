@@ -16,6 +16,7 @@ from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.identifiers import parse_event_id, parse_room_id
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.event_store import EventStore
@@ -25,7 +26,6 @@ from palpo.services.personal.account_data import FULLY_READ, room_content
 from palpo.storage import account_data as account_data_storage
 from palpo.storage import events as events_storage
 from palpo.storage import receipts as storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.receipts import Receipt
 from palpo.streams import topics
 from palpo.streams.caches import CacheBudget

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palpo.core.errors import BadRequest, Conflict, NotFound
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.event_store import EventStore
@@ -13,7 +14,6 @@ from palpo.services.history.visibility import Visibility
 from palpo.services.personal.push_rules import Hook
 from palpo.services.server.quotas import Quotas
 from palpo.storage import thread_subscriptions as storage
-from palpo.storage.quotas import Kind
 from palpo.storage.thread_subscriptions import ThreadSubscription
 from palpo.streams.wakeups import Wakeups
 

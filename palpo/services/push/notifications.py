@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpo.core.errors import InvalidParam
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.threads import Threads
@@ -19,7 +20,6 @@ from palpo.services.push.unread import Unread
 from palpo.services.push.unread_state import UNTHREADED
 from palpo.storage import memberships
 from palpo.storage import notifications as storage
-from palpo.storage.events import StoredEvent
 from palpo.streams.wakeups import Wakeups
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100

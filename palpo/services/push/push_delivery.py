@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history import HistoryServices
@@ -21,7 +22,6 @@ from palpo.services.push.unread_state import UNTHREADED
 from palpo.storage import memberships
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.push_queue import State, Waiting
 from palpo.storage.pushers import Pusher
 from palpo.streams.clock import Clock

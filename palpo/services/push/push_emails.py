@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palpo.core.events import StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.email import EmailError, Mailer
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.push.push_delivery import DigestFailed
 from palpo.services.push.push_judge import invites
-from palpo.storage.events import StoredEvent
 from palpo.storage.push_queue import Waiting
 from palpo.storage.pushers import Pusher
 

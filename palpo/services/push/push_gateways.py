@@ -8,10 +8,10 @@ import msgspec
 
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.events import StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.history.room_heads import RoomHeads
-from palpo.storage.events import StoredEvent
 from palpo.storage.pushers import Pusher
 
 TIMEOUT_S = 15.0

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from palpo.core.events import Event
 from palpo.core.push_rules import Actions
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.services.history.state_at import StateAt
 from palpo.services.personal.account_data import AccountData
@@ -13,7 +14,6 @@ from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.personal.push_rules import PushRules
 from palpo.services.push.push_rooms import PushRooms
 from palpo.services.push.thread_followers import ThreadFollowers
-from palpo.storage.events import StoredEvent
 from palpo.streams.turns import Turns
 
 

@@ -14,6 +14,7 @@ from palpo.core import state_tree
 from palpo.core.errors import MatrixError
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import RoomContext
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -21,7 +22,6 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import memberships
 from palpo.storage import rooms as rooms_storage
-from palpo.storage.events import StoredEvent
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.sizes import deep_size

@@ -13,13 +13,13 @@ from palpo.config.model import PushConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, InvalidParam, MissingParam
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import push_queue, threepids
 from palpo.storage import pushers as storage
 from palpo.storage.pushers import EMAIL_APP_ID, Pusher
-from palpo.storage.quotas import Kind
 from palpo.streams.clock import Clock
 
 MAX_PUSHKEY = 512

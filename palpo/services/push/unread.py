@@ -21,6 +21,7 @@ from hashlib import blake2b
 
 from palpo.core.events import Event
 from palpo.core.push_rules import Evaluator
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -35,7 +36,6 @@ from palpo.storage import events as events_storage
 from palpo.storage import memberships
 from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
-from palpo.storage.events import StoredEvent
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges

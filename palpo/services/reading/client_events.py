@@ -14,6 +14,7 @@ import msgspec
 
 from palpo.core.canonical_json import to_json
 from palpo.core.events import SignedEvent, with_unsigned
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_tree import EMPTY_ROOT, get
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -22,7 +23,6 @@ from palpo.services.history.visibility import Visibility
 from palpo.services.personal.account_data import AccountData
 from palpo.storage import events as events_storage
 from palpo.storage import relations as relations_storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.relations import REFERENCE, REPLACE, THREAD, Children
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget

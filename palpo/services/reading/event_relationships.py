@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import NotFound
+from palpo.core.records.events import StoredEvent
 from palpo.core.unpadded_base64 import encode
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -17,7 +18,6 @@ from palpo.services.reading.timeline import Timeline
 from palpo.storage import event_relationships as storage
 from palpo.storage import relations
 from palpo.storage.event_relationships import ChildSummary
-from palpo.storage.events import StoredEvent
 
 MAX_EVENTS = 100
 """Events of one answer, and children of one event that are looked at."""

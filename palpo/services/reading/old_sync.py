@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history import HistoryServices
@@ -14,7 +15,6 @@ from palpo.services.reading.waiting import Waiting
 from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.memberships import Membership
 from palpo.streams import topics
 from palpo.streams.wakeups import Wakeups

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.tokens import Order
@@ -12,7 +13,6 @@ from palpo.services.history.visibility import FOREVER, Visibility
 from palpo.services.personal.account_data import AccountData
 from palpo.services.reading.timeline import BEGINNING, Stretch, Timeline, place_after
 from palpo.storage import relations as storage
-from palpo.storage.events import StoredEvent
 
 RECURSION = 3
 """Levels of relations that are followed."""

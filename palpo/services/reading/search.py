@@ -21,6 +21,7 @@ import msgspec
 
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam, NotFound
+from palpo.core.records.events import StoredEvent
 from palpo.core.search_terms import MAX_HIGHLIGHTED, SearchTerm
 from palpo.core.search_text import KEY_OF_TYPE, LONG, MAX_TEXT, room_token, searchable_text
 from palpo.core.state_keys import ENCRYPTION
@@ -34,7 +35,6 @@ from palpo.services.reading.search_index import SearchIndex
 from palpo.services.reading.timeline import Timeline
 from palpo.storage import memberships, relations
 from palpo.storage import search as storage
-from palpo.storage.events import StoredEvent
 from palpo.storage.search import Wanted
 from palpo.streams.fair_queue import FairThreads
 from palpo.streams.turns import Turns

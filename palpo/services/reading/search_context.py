@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpo.core.errors import Forbidden
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
@@ -14,7 +15,6 @@ from palpo.services.history.tokens import Order
 from palpo.services.history.visibility import FOREVER
 from palpo.services.reading.timeline import BEGINNING, Query, Timeline
 from palpo.services.rooms.member_profiles import PROFILE_KEYS
-from palpo.storage.events import StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

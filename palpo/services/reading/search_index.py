@@ -17,13 +17,13 @@ from typing import Final
 
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import parse_event_id
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.search_text import KEY_OF_TYPE, LONG, VERSION, room_token, searchable_text, tokens
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.event_store import EventStore
 from palpo.storage import consumers
 from palpo.storage import search as storage
-from palpo.storage.events import EventStatus, StoredEvent
 from palpo.storage.search import Entry
 
 CONSUMER: Final = "search"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from palpo.core import state_tree
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -22,7 +23,6 @@ from palpo.services.personal.account_data import AccountData
 from palpo.services.reading.event_filters import Wanted, predicate
 from palpo.storage import events as storage
 from palpo.storage import relations as relations_storage
-from palpo.storage.events import StoredEvent
 from palpo.wire.client.filters import RoomEventFilter
 
 BEGINNING: Order = (0, 0)

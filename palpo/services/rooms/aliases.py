@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from palpo.core.errors import AuthError, BadRequest, Conflict, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_alias, parse_room_id, server_name_of
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -18,7 +19,6 @@ from palpo.services.history.drafts import Draft
 from palpo.services.server.quotas import Quotas
 from palpo.storage import aliases as storage
 from palpo.storage.aliases import AliasRow
-from palpo.storage.quotas import Kind
 from palpo.streams.clock import Clock
 
 CANONICAL_ALIAS = "m.room.canonical_alias"

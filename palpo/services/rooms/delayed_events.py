@@ -27,6 +27,7 @@ from palpo.core.errors import (
 )
 from palpo.core.event_format import MAX_OWNED_STATE_KEY
 from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.records.delayed_events import DelayedEvent
 from palpo.db.engine import Database
 from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -37,7 +38,6 @@ from palpo.services.rooms.room_state import RoomState
 from palpo.services.rooms.sending import Sending, check_ts
 from palpo.storage import accounts
 from palpo.storage import delayed_events as storage
-from palpo.storage.delayed_events import DelayedEvent
 from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks

@@ -13,6 +13,7 @@ from typing import Any
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.profiles import Profiles
@@ -28,7 +29,6 @@ from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_succession import RoomSuccession
 from palpo.services.server import Server
 from palpo.storage import memberships as storage
-from palpo.storage.events import StoredEvent
 from palpo.streams import topics
 
 AUTHORISER = "join_authorised_via_users_server"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from palpo.core.records.events import StoredEvent
 from palpo.services.history.drafts import Draft
-from palpo.storage.events import StoredEvent
 
 
 class RemoteMemberships(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palpo.core.errors import BadJson, NotFound
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.event_store import EventStore
@@ -12,7 +13,6 @@ from palpo.services.history.room_heads import RoomHeads
 from palpo.services.server.quotas import Quotas
 from palpo.storage import accounts as accounts_storage
 from palpo.storage import reports as storage
-from palpo.storage.quotas import Kind
 from palpo.storage.reports import Report
 from palpo.streams.clock import Clock
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from palpo.core.errors import BadJson, Forbidden, NotFound
 from palpo.core.events import StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
@@ -28,7 +29,6 @@ from palpo.services.rooms.aliases import CANONICAL_ALIAS, Aliases
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.sending import check_ts
 from palpo.storage import events as events_storage
-from palpo.storage.events import StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import structlog
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import make_user_id, parse_user_id, server_name_of
+from palpo.core.records.accounts import Account
 from palpo.core.state_keys import MEMBER
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -26,7 +27,6 @@ from palpo.services.rooms.room_creation import NewRoom, RoomCreation
 from palpo.services.server import Server
 from palpo.storage import accounts
 from palpo.storage import server_notices as storage
-from palpo.storage.accounts import Account
 from palpo.streams.keyed_locks import KeyedLocks
 
 log = structlog.get_logger("palpo.server_notices")

@@ -27,10 +27,11 @@ from collections.abc import Callable, Mapping
 
 from palpo.config.model import Config, Quota, QuotasConfig
 from palpo.core.errors import Forbidden, ResourceLimitExceeded, UserLimitExceeded
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import quotas as storage
-from palpo.storage.quotas import SERVER, Kind
+from palpo.storage.quotas import SERVER
 
 
 class Quotas:

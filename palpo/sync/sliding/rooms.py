@@ -9,12 +9,12 @@ from msgspec import UNSET, UnsetType
 
 from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
+from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import AVATAR, MEMBER, NAME
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.push.unread import UnreadCounts
-from palpo.storage.events import StoredEvent
 from palpo.storage.sliding_sync import RoomSent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.joined import Reader, wanted

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from palpo.storage.quotas import Kind
+from palpo.core.records.quotas import Kind
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 
 DELETION = "/client/unstable/org.matrix.msc3391"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from palpo.storage.quotas import Kind
+from palpo.core.records.quotas import Kind
 from tests.media.images import image
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.web import Web, web

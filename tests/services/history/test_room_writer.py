@@ -11,10 +11,10 @@ import pytest
 from palpo.core import unpadded_base64
 from palpo.core.errors import AuthError, NotFound
 from palpo.core.events import SignedEvent, reference_hash
+from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from palpo.db.engine import Commit
 from palpo.services.history.drafts import Draft, SendTransaction
-from palpo.storage.events import StoredEvent
 from palpo.streams import topics
 from tests.support.homeserver import Homeserver, homeserver
 from tests.support.statements import Statements

@@ -12,6 +12,7 @@ import pytest
 from palpo.core import state_tree
 from palpo.core.canonical_json import to_json
 from palpo.core.events import SignedEvent, StateKey, parse_stored
+from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.state_resolution import resolve_states
 from palpo.core.state_tree import EMPTY_ROOT
@@ -25,7 +26,7 @@ from palpo.services.history.state_resolver import StateResolver
 from palpo.storage import events as events_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import EventStatus, NewEvent
+from palpo.storage.events import NewEvent
 from palpo.storage.rooms import HeadRow
 from palpo.streams.caches import CacheBudget
 from palpo.streams.wakeups import Wakeups

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from palpo.core.records.events import StoredEvent
 from palpo.services.history.drafts import Draft
 from palpo.storage import accounts
-from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Client, Homeserver
 from tests.support.rooms import make_room, member, state
 

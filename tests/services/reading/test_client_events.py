@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from palpo.core.records.events import StoredEvent
 from palpo.services.history.drafts import Draft, SendTransaction
-from palpo.storage.events import StoredEvent
 from tests.support.homeserver import Client, Homeserver
 from tests.support.rooms import make_room, member, state
 from tests.support.statements import Statements

@@ -1,0 +1,47 @@
+"""Events with their place in a room."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from palpo.core.events import KeptEvent
+
+
+class EventStatus(IntEnum):
+    """What became of an event."""
+
+    ACCEPTED = 0
+    SOFT_FAILED = 1
+    """Fine by its own auth events, not by the room's current state: kept, but shown to nobody."""
+    REJECTED = 2
+    OUTLIER = 3
+    """Known only because another event refers to it; the state at it is not known."""
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event, where it stands, and its client form."""
+
+    event: KeptEvent
+    """Without what is not protected, if it has been redacted."""
+    position: int
+    state_before: bytes
+    """Root of the state tree before the event."""
+    state_after: bytes
+    room_state: bytes
+    """Root of the room's current state once the event was in."""
+    redacted_by: str | None
+    status: EventStatus
+    client: bytes
+    """The client form (``core.events.client_event_bytes``)."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's ID."""
+        return self.event.event_id
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where it stands in the room's timeline: ``(depth, position)``."""
+        return self.event.depth, self.position

@@ -1,0 +1,35 @@
+"""Backups of room keys: versions, and the sessions in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """One version of a user's backup. ``auth_data`` is JSON."""
+
+    version: int
+    user_id: str
+    algorithm: str
+    auth_data: bytes
+    etag: int = 0
+    count: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackedUpSession:
+    """A session's key in a backup. ``session_data`` is JSON."""
+
+    room_id: str
+    session_id: str
+    first_message_index: int
+    forwarded_count: int
+    is_verified: bool
+    session_data: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """``(room, session)``."""
+        return self.room_id, self.session_id
