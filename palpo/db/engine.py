@@ -23,6 +23,7 @@ from palpo.db.errors import AWAY, DatabaseError, OutcomeUnknown, Retriable, Unre
 from palpo.db.failures import detached, fail
 from palpo.db.topics import Topics
 from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
+from palpo.db.units import refuse_within_unit
 
 log = structlog.get_logger("palpo.db")
 
@@ -236,6 +237,7 @@ class Database:
 
     async def read(self, unit: ReadUnit[T]) -> T:
         """Run ``unit`` for reading."""
+        refuse_within_unit("db.read")
         try:
             result = await self.engine.read(unit)
         except AWAY as error:
@@ -251,6 +253,7 @@ class Database:
         ``unit`` may run several times, so it must have no effect but through its transaction.
         It goes on if the caller is cancelled.
         """
+        refuse_within_unit("db.write")
         if self._task is None or self._task.done():
             raise DatabaseError("the database is not open")
         return await asyncio.shield(self._writer.submit(unit))

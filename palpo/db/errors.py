@@ -8,6 +8,10 @@ DatabaseError
 ├── StorageFailed        its own storage fails, or may not be written; nothing was written
 │   └── Full             its disk is full
 └── OutcomeUnknown       the server went away during the commit; it may have been written
+
+Misuse                   a mistake in our own code, which nobody catches
+├── UnitError            a unit of work awaited something else than its transaction
+└── ParameterError       a statement was given too few parameters, or too many
 """
 
 
@@ -41,6 +45,18 @@ class Full(StorageFailed):
 
 class OutcomeUnknown(DatabaseError):
     """The server went away during the commit: what was to be written may be there, or not."""
+
+
+class Misuse(Exception):
+    """A mistake in the code that uses the database."""
+
+
+class UnitError(Misuse):
+    """A unit of work awaited something else than its transaction."""
+
+
+class ParameterError(Misuse):
+    """A statement was given too few parameters, or too many."""
 
 
 AWAY = (Unreachable, StorageFailed, OutcomeUnknown)

@@ -7,12 +7,12 @@ a word is. How well a row matches is not asked of them: they do not agree on tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, Text, bindparam, column, event, inspect, select, table
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 from sqlalchemy.types import NullType
 
 from palpo.db.statements import Statement
@@ -116,6 +116,9 @@ class _Matches(ColumnElement[Any]):
         self.indexed = of.table.c[of.column]
         self.groups = bindparam("groups", type_=Text())
         self.scopes = bindparam("scopes", type_=Text())
+
+    def get_children(self, **kw: Any) -> Iterable[ClauseElement]:
+        return (self.indexed, self.groups, self.scopes)
 
 
 @compiles(_Matches, "sqlite")

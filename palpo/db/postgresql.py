@@ -135,7 +135,7 @@ class PostgresTransaction(ServerTransaction["Connection"]):
     async def _write_all(self, batches: Sequence[Batch]) -> None:
         alone, together = [], []
         for compiled, rows in batches:
-            single = single_statement(compiled.sql, rows)
+            single = single_statement(compiled, rows)
             if single is None:
                 alone.append((compiled, rows))
             else:

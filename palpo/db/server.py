@@ -21,6 +21,7 @@ from palpo.db.pool import Pool
 from palpo.db.statements import Statement
 from palpo.db.topics import Kind
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.units import refuse_outside_unit, run_on_loop
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -55,6 +56,8 @@ class ServerTransaction(ABC, Generic[C]):
         self.callbacks: list[Callable[[int], None]] = []
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
+        self.waits = False
+        """Whether it waits for the server's answer."""
         self._deferred = DeferredWrites(self._write_all)
 
     @abstractmethod
@@ -76,7 +79,7 @@ class ServerTransaction(ABC, Generic[C]):
         compiled = statement.compiled(self.dialect)
         values = [compiled.arguments(row) for row in rows]
         if not self._deferred.add(compiled, values):
-            await self._deferred.send_for(compiled.sql)
+            await self._deferred.send_for(compiled)
             await self._write_all([(compiled, values)])
 
     @abstractmethod
@@ -117,10 +120,12 @@ class ServerTransaction(ABC, Generic[C]):
     ) -> Any:
         """Run a statement by the driver's ``method``, after what it might have to see."""
         compiled = statement.compiled(self.dialect)
-        await self._deferred.send_for(compiled.sql)
+        await self._deferred.send_for(compiled)
         return await self._call(method, compiled.sql, compiled.arguments(params))
 
     async def _call(self, method: Callable[..., Awaitable[Any]], sql: str, arguments: Sequence[Any]) -> Any:
+        refuse_outside_unit()
+        self.waits = True
         try:
             return await self._invoke(method, sql, arguments)
         except self.errors.raised as error:
@@ -129,6 +134,8 @@ class ServerTransaction(ABC, Generic[C]):
             if isinstance(failure, Unreachable):
                 self._abandon()
             raise failure from error
+        finally:
+            self.waits = False
 
     @abstractmethod
     async def _take(self, count: int) -> int:
@@ -187,7 +194,7 @@ class ServerEngine(ABC, Generic[C]):
     async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._read.lend() as connection:
             try:
-                return await unit(self._transaction(connection))
+                return await run_on_loop(unit, self._transaction(connection))
             except asyncio.CancelledError:
                 # In the middle of a statement: nobody is to wait for its end.
                 self._abandon(connection)
@@ -199,8 +206,8 @@ class ServerEngine(ABC, Generic[C]):
             try:
                 async with asyncio.timeout(self._patience):
                     await transaction.begin()
-                    results = [await unit(transaction) for unit in units]
-                    await transaction.finish()
+                    results = [await run_on_loop(unit, transaction) for unit in units]
+                    await run_on_loop(type(transaction).finish, transaction)
             except TimeoutError as error:
                 self._abandon(connection)
                 raise Unreachable("the database does not answer") from error

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,10 +21,11 @@ from palpo.db.errors import (
     DatabaseError,
     Unreachable,
 )
-from palpo.db.sqlite_reads import PlainThreads, Sharing, SqliteReads, run_to_end
+from palpo.db.sqlite_reads import PlainThreads, Sharing, SqliteReads
 from palpo.db.sqlite_transaction import SqliteTransaction, translated
 from palpo.db.statements import UNHEX
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.units import run_in_thread
 
 T = TypeVar("T")
 # The cache is in KiB, for each of two connections: what is not in it is read from the system's.
@@ -67,8 +68,8 @@ class SqliteEngine:
             self._writer = None
         self._thread.shutdown()
 
-    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await self.reads.run(unit)
+    def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+        return self.reads.run(unit)
 
     async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
         loop = asyncio.get_running_loop()
@@ -81,8 +82,8 @@ class SqliteEngine:
         transaction = SqliteTransaction(connection)
         try:
             _begin(connection)
-            results = [run_to_end(unit(transaction)) for unit in units]
-            run_to_end(transaction.finish())
+            results = [run_in_thread(unit, transaction) for unit in units]
+            run_in_thread(SqliteTransaction.finish, transaction)
             connection.execute("COMMIT")
         except BaseException as error:
             if connection.in_transaction:

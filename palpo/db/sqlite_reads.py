@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from palpo.db.errors import DatabaseError
 from palpo.db.sqlite_transaction import SqliteTransaction
 from palpo.db.statements import Statement
 from palpo.db.transaction import Row, Transaction
+from palpo.db.units import run_in_thread, run_to_end
 
 T = TypeVar("T")
 
@@ -99,24 +100,25 @@ class _LoopTransaction(SqliteTransaction):
         self._stretch = stretch
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
-        self._check()
-        try:
-            return self._run(statement, params).fetchall()
-        except (sqlite3.Error, DatabaseError):
-            self._check()
-            raise
+        return self._fetch(sqlite3.Cursor.fetchall, statement, params)
 
     async def one(self, statement: Statement, /, **params: Any) -> Row | None:
+        row: Row | None = self._fetch(sqlite3.Cursor.fetchone, statement, params)
+        return row
+
+    async def value(self, statement: Statement, /, **params: Any) -> Any:
+        row = self._fetch(sqlite3.Cursor.fetchone, statement, params)
+        return None if row is None else row[0]
+
+    def _fetch(
+        self, fetch: Callable[[sqlite3.Cursor], T], statement: Statement, params: Mapping[str, Any]
+    ) -> T:
         self._check()
         try:
-            return cast("Row | None", self._run(statement, params).fetchone())
+            return fetch(self._run(statement, params))
         except (sqlite3.Error, DatabaseError):
             self._check()
             raise
-
-    async def value(self, statement: Statement, /, **params: Any) -> Any:
-        row = await self.one(statement, **params)
-        return None if row is None else row[0]
 
     def _check(self) -> None:
         if self._stretch.is_over():
@@ -156,7 +158,7 @@ class SqliteReads:
         await self._sharing.breathe()
         self._stretch.begin()
         try:
-            return await unit(_LoopTransaction(self._on_loop, self._stretch))
+            return run_to_end(unit, _LoopTransaction(self._on_loop, self._stretch))
         except _TooSlow:
             self.in_threads += 1
         return await self._sharing.in_thread(lambda: self._run_here(unit))
@@ -164,7 +166,7 @@ class SqliteReads:
     def _run_here(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
         connection = self._spare.pop() if self._spare else self._connect_more()
         try:
-            return run_to_end(unit(SqliteTransaction(connection)))
+            return run_in_thread(unit, SqliteTransaction(connection))
         finally:
             self._spare.append(connection)
 
@@ -172,14 +174,3 @@ class SqliteReads:
         connection = self._connect()
         connection.execute(f"PRAGMA cache_size = -{THREAD_CACHE_KIB}")
         return connection
-
-
-def run_to_end(awaitable: Awaitable[T]) -> T:
-    """Drive a coroutine that never waits; raises RuntimeError if it awaits anything real."""
-    coroutine = cast("Coroutine[Any, Any, T]", awaitable)
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return cast("T", stop.value)
-    coroutine.close()
-    raise RuntimeError("a unit of work awaited something other than its transaction")

@@ -17,8 +17,8 @@ class Transaction(Protocol):
     """Reads within one unit of work.
 
     A unit of work is an ``async`` function over a transaction. It awaits nothing but the
-    transaction: on SQLite it is run to its end within the thread that owns the connection, and
-    any other await is an error there.
+    transaction; any other await is a UnitError. A statement that is not given its parameters, or is
+    given others, raises ParameterError.
     """
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:

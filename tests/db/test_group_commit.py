@@ -110,19 +110,6 @@ async def test_retries_end(engine: CountingEngine) -> None:
     assert engine.groups == [1] * 8
 
 
-async def test_a_unit_that_awaits_something_else_is_an_error(engine: CountingEngine) -> None:
-    database = Database(engine)
-    await database.open()
-
-    async def sleeps(tx: WriteTransaction) -> None:
-        await asyncio.sleep(0)
-
-    with pytest.raises(RuntimeError, match="other than its transaction"):
-        await database.write(sleeps)
-    assert await database.write(take) == 1
-    await database.close()
-
-
 async def test_a_database_that_is_not_open_is_said_to_be(engine: CountingEngine) -> None:
     database = Database(engine)
 

@@ -6,15 +6,25 @@ import ast
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, MetaData, Table, bindparam, select
+from sqlalchemy import Column, MetaData, Table, bindparam, delete, select, update
 
 import palpo
-from palpo.db.postgresql_writes import BulkInsert, combined, single_statement
-from palpo.db.statements import DIALECTS, Statement, in_list, insert_row, upsert
+from palpo.db.compiled import DIALECTS
+from palpo.db.errors import ParameterError
+from palpo.db.postgresql_writes import combined, single_statement
+from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.meta import identifier, integer
 
 things = Table(
     "things", MetaData(), Column("id", identifier(), primary_key=True), Column("number", integer())
+)
+others = Table(
+    "others",
+    MetaData(),
+    Column("id", identifier(), primary_key=True),
+    Column("n", integer()),
+    Column("m", integer()),
+    Column("text", identifier()),
 )
 
 
@@ -23,7 +33,7 @@ def test_a_missing_parameter_is_an_error(dialect: str) -> None:
     compiled = insert_row(things).compiled(dialect)
 
     assert compiled.arguments({"number": 1, "id": "a"}) == ["a", 1]
-    with pytest.raises(KeyError):
+    with pytest.raises(ParameterError):
         compiled.arguments({"id": "a"})
 
 
@@ -47,54 +57,64 @@ def test_lists_take_the_form_that_each_driver_knows() -> None:
 
 
 def test_row_inserts_become_one_statement_on_postgresql() -> None:
-    insert = BulkInsert.of(insert_row(things).compiled("postgresql").sql)
-    put = BulkInsert.of(upsert(things, key=["id"]).compiled("postgresql").sql)
+    insert = insert_row(things).compiled("postgresql").bulk
+    put = upsert(things, key=["id"]).compiled("postgresql").bulk
+    add = upsert(things, key=["id"], update=()).compiled("postgresql").bulk
 
     assert insert is not None
     assert put is not None
-    assert insert.sql == "INSERT INTO things (id, number) SELECT * FROM unnest($1::VARCHAR[], $2::BIGINT[])"
-    assert put.sql.endswith("ON CONFLICT (id) DO UPDATE SET number = excluded.number")
-    assert not insert.repeats_a_key([["a", 1], ["a", 2]])
-    assert put.repeats_a_key([["a", 1], ["a", 2]])
-    assert not put.repeats_a_key([["a", 1], ["b", 1]])
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "UPDATE things SET number=$1::BIGINT",
-        "INSERT INTO things (id, number) VALUES ($2::VARCHAR, $1::BIGINT)",
-        "INSERT INTO things (id) VALUES ($1::VARCHAR) ON CONFLICT (id) DO UPDATE SET number = $2::BIGINT",
-        "INSERT INTO things (id) VALUES (lower($1::VARCHAR))",
-    ],
-)
-def test_other_statements_are_left_as_they_are(sql: str) -> None:
-    assert BulkInsert.of(sql) is None
+    assert add is not None
+    assert insert.compiled.sql == (
+        "INSERT INTO things (id, number) SELECT * \nFROM unnest($1::TEXT[], $2::BIGINT[])"
+    )
+    assert put.compiled.sql.endswith("ON CONFLICT (id) DO UPDATE SET number = excluded.number")
+    assert add.compiled.sql.endswith("ON CONFLICT (id) DO NOTHING")
+    twice, once = [["a", 1], ["a", 2]], [["a", 1], ["b", 1]]
+    assert [bulk.repeats_a_key(twice) for bulk in (insert, put, add)] == [False, True, False]
+    assert not put.repeats_a_key(once)
 
 
 def test_statements_of_different_tables_become_one() -> None:
-    put = upsert(things, key=["id"]).compiled("postgresql").sql
+    put = upsert(things, key=["id"]).compiled("postgresql")
+    both = Statement(
+        update(others).where(others.c.id == bindparam("key")).values(n=bindparam("n"), m=bindparam("n"))
+    ).compiled("postgresql")
+    gone = Statement(delete(others).where(others.c.id == bindparam("key"), others.c.text != "100%"))
     many = single_statement(put, [["a", 1], ["b", 2]])
-    one = single_statement("UPDATE others SET n=$1::BIGINT, m=$1::BIGINT WHERE id = $2::VARCHAR", [[7, "c"]])
-    last = single_statement("DELETE FROM more WHERE id = $1::VARCHAR", [["d"]])
+    one = single_statement(both, [[7, "c"]])
+    last = single_statement(gone.compiled("postgresql"), [["d", "100%"]])
     assert many is not None
     assert one is not None
     assert last is not None
 
-    assert combined([one]) == one
+    assert combined([one]) == (both.sql, [7, "c"])
     sql, arguments = combined([many, one, last])
     assert sql == (
-        f"WITH w0 AS ({many[0]}), "
-        "w1 AS (UPDATE others SET n=$3::BIGINT, m=$3::BIGINT WHERE id = $4::VARCHAR) "
-        "DELETE FROM more WHERE id = $5::VARCHAR"
+        f"WITH w0 AS ({many[0].sql}), "
+        "w1 AS (UPDATE others SET n=$3::BIGINT, m=$3::BIGINT WHERE others.id = $4::VARCHAR) "
+        "DELETE FROM others WHERE others.id = $5::VARCHAR AND others.text != $6::VARCHAR"
     )
-    assert arguments == [("a", "b"), (1, 2), 7, "c", "d"]
+    assert arguments == [("a", "b"), (1, 2), 7, "c", "d", "100%"]
 
 
 def test_what_one_statement_cannot_do_stays_several() -> None:
-    put = upsert(things, key=["id"]).compiled("postgresql").sql
+    put = upsert(things, key=["id"]).compiled("postgresql")
+    drop = Statement(delete(things).where(things.c.id == bindparam("key"))).compiled("postgresql")
     assert single_statement(put, [["a", 1], ["a", 2]]) is None
-    assert single_statement("DELETE FROM more WHERE id = $1::VARCHAR", [["a"], ["b"]]) is None
+    assert single_statement(drop, [["a"], ["b"]]) is None
+
+
+def test_db_reads_no_statement_with_regular_expressions() -> None:
+    """What is to be known of a statement is known from its expression."""
+    root = Path(palpo.__file__).parent / "db"
+    using = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Import) and any(name.name in ("re", "regex") for name in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module in ("re", "regex"))
+    }
+    assert using == {"migrations/revise.py", "wakeups.py"}
 
 
 def test_no_code_outside_db_asks_which_database_it_is() -> None:
