@@ -8,26 +8,16 @@ from palpo.core.records.accounts import Account
 from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.accounts import deactivations, devices, login_tokens, registration_nonces, users
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import profiles
+from palpo.storage.records import Records
 from palpo.storage.sessions import token_hash
 from palpo.streams import topics
 
-_COLUMNS = (
-    users.c.user_id,
-    users.c.password_hash,
-    users.c.created_ts,
-    users.c.is_guest,
-    users.c.is_admin,
-    users.c.appservice_id,
-    users.c.deactivated,
-    users.c.erased,
-    users.c.locked,
-    users.c.suspended,
-)
+_RECORDS = Records(Account, users)
 _USER = users.c.user_id == bindparam("user")
-_FIND = Statement(select(*_COLUMNS).where(_USER))
-_FIND_ANY = Statement(select(*_COLUMNS).where(in_list(users.c.user_id, "users")))
+_FIND = Statement(select(*_RECORDS.columns).where(_USER))
+_FIND_ANY = Statement(select(*_RECORDS.columns).where(in_list(users.c.user_id, "users")))
 _ACTIVE_AFTER = Statement(
     select(users.c.user_id)
     .where(users.c.user_id > bindparam("after"), users.c.deactivated == 0)
@@ -77,30 +67,14 @@ _PRUNE_NONCES = Statement(
 )
 
 
-def _account(row: Row) -> Account:
-    return Account(
-        user_id=row[0],
-        password_hash=row[1],
-        created_ts=row[2],
-        is_guest=bool(row[3]),
-        is_admin=bool(row[4]),
-        appservice_id=row[5],
-        deactivated=bool(row[6]),
-        erased=bool(row[7]),
-        locked=bool(row[8]),
-        suspended=bool(row[9]),
-    )
-
-
 async def find(tx: Transaction, user_id: str) -> Account | None:
     """The account of ``user_id``, deactivated or not."""
-    row = await tx.one(_FIND, user=user_id)
-    return None if row is None else _account(row)
+    return _RECORDS.one(await tx.one(_FIND, user=user_id))
 
 
 async def find_all(tx: Transaction, user_ids: list[str]) -> dict[str, Account]:
     """The accounts that there are among ``user_ids``."""
-    return {row[0]: _account(row) for row in await tx.all(_FIND_ANY, users=user_ids)}
+    return {row[0]: _RECORDS.of(row) for row in await tx.all(_FIND_ANY, users=user_ids)}
 
 
 async def active_after(tx: Transaction, after: str, limit: int) -> list[str]:
@@ -110,19 +84,7 @@ async def active_after(tx: Transaction, after: str, limit: int) -> list[str]:
 
 async def insert(tx: WriteTransaction, account: Account) -> None:
     """Store a new account; raises UniqueViolation where there is one."""
-    await tx.run(
-        _INSERT,
-        user_id=account.user_id,
-        password_hash=account.password_hash,
-        created_ts=account.created_ts,
-        is_guest=int(account.is_guest),
-        is_admin=int(account.is_admin),
-        appservice_id=account.appservice_id,
-        deactivated=int(account.deactivated),
-        erased=int(account.erased),
-        locked=int(account.locked),
-        suspended=int(account.suspended),
-    )
+    await tx.run(_INSERT, **_RECORDS.values(account))
     await profiles.set_words(tx, account.user_id, words_of_user(account.user_id, None))
     # So that nobody is given a token at position 0, which would stand for the beginning.
     await tx.positions()

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.directory import room_aliases
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 c = room_aliases.c
 
@@ -25,7 +26,8 @@ class AliasRow:
     """Milliseconds since the Unix epoch."""
 
 
-_GET = Statement(select(c.alias, c.room_id, c.creator, c.created_ts).where(c.alias == bindparam("alias")))
+_RECORDS = Records(AliasRow, room_aliases)
+_GET = Statement(select(*_RECORDS.columns).where(c.alias == bindparam("alias")))
 _ROOMS = Statement(select(c.alias, c.room_id).where(in_list(c.alias, "aliases")))
 _OF_ROOM = Statement(select(c.alias).where(c.room_id == bindparam("room_id")).order_by(c.alias))
 _INSERT = insert_row(room_aliases)
@@ -40,8 +42,7 @@ _MOVE = Statement(
 
 async def get(tx: Transaction, alias: str) -> AliasRow | None:
     """An alias, None where there is none."""
-    row = await tx.one(_GET, alias=alias)
-    return None if row is None else AliasRow(alias=row[0], room_id=row[1], creator=row[2], created_ts=row[3])
+    return _RECORDS.one(await tx.one(_GET, alias=alias))
 
 
 async def rooms_of(tx: Transaction, aliases: Collection[str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from palpo.db.tables.receipts import receipts
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.device_lists import EVERYONE
-from palpo.storage.receipts import Receipt
+from palpo.storage.receipts import RECORDS, Receipt
+from palpo.storage.records import Records
 
 q = appservice_queues.c
 r = receipts.c
@@ -38,8 +39,9 @@ class Queue:
         return f"{self.prefix}{self.number}"
 
 
+_QUEUES = Records(Queue, appservice_queues)
 _ADD = upsert(appservice_queues, key=["appservice_id"], update=())
-_QUEUE = Statement(select(q.prefix, q.number, q.body).where(q.appservice_id == bindparam("appservice")))
+_QUEUE = Statement(select(*_QUEUES.columns).where(q.appservice_id == bindparam("appservice")))
 _STORE = Statement(
     update(appservice_queues)
     .where(q.appservice_id == bindparam("appservice"), q.number == bindparam("last"), q.body.is_(None))
@@ -76,7 +78,7 @@ _TYPING = Statement(
     .limit(bindparam("limit"))
 )
 _RECEIPTS = Statement(
-    select(r.room_id, r.user_id, r.thread_id, r.private, r.event_id, r.event_position, r.ts, r.position)
+    select(*RECORDS.columns)
     .where(r.position > bindparam("after"), r.position <= bindparam("upto"))
     .order_by(r.position)
     .limit(bindparam("limit"))
@@ -108,8 +110,7 @@ async def ensure(tx: WriteTransaction, appservice_id: str, prefix: str) -> None:
 
 async def queue(tx: Transaction, appservice_id: str) -> Queue | None:
     """The queue of an application service."""
-    row = await tx.one(_QUEUE, appservice=appservice_id)
-    return None if row is None else Queue(prefix=row[0], number=row[1], body=row[2])
+    return _QUEUES.one(await tx.one(_QUEUE, appservice=appservice_id))
 
 
 async def store(tx: WriteTransaction, appservice_id: str, *, last: int, body: bytes) -> bool:
@@ -134,19 +135,7 @@ async def typing_changes(tx: Transaction, after: int, upto: int, limit: int) -> 
 
 async def new_receipts(tx: Transaction, after: int, upto: int, limit: int) -> list[Receipt]:
     """The receipts that last moved in ``(after, upto]``, private ones too, in order."""
-    return [
-        Receipt(
-            room_id=row[0],
-            user_id=row[1],
-            thread_id=row[2],
-            private=bool(row[3]),
-            event_id=row[4],
-            event_position=row[5],
-            ts=row[6],
-            position=row[7],
-        )
-        for row in await tx.all(_RECEIPTS, after=after, upto=upto, limit=limit)
-    ]
+    return RECORDS.all(await tx.all(_RECEIPTS, after=after, upto=upto, limit=limit))
 
 
 async def new_messages(

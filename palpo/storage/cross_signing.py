@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, or_, select
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.keys import cross_signing_keys, key_signatures
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.storage.to_device import transaction_hash
 
 
@@ -46,8 +47,9 @@ class KeySignature:
 
 k = cross_signing_keys.c
 s = key_signatures.c
+_RECORDS = Records(CrossSigningKey, cross_signing_keys)
 _PUT = upsert(cross_signing_keys, key=["user_id", "usage"])
-_ALL = Statement(select(k.user_id, k.usage, k.key_id, k.json).where(in_list(k.user_id, "users")))
+_ALL = Statement(select(*_RECORDS.columns).where(in_list(k.user_id, "users")))
 _PUT_SIGNATURE = upsert(key_signatures, key=["signature_hash"])
 _SIGNATURES = Statement(
     select(s.user_id, s.target, s.signer_user_id, s.signer_key_id, s.signature).where(
@@ -62,16 +64,13 @@ _DELETE_SIGNATURES = Statement(
 
 async def put(tx: WriteTransaction, key: CrossSigningKey) -> None:
     """Store a key over the user's one of that usage."""
-    await tx.run(_PUT, user_id=key.user_id, usage=key.usage, key_id=key.key_id, json=key.json)
+    await tx.run(_PUT, **_RECORDS.values(key))
 
 
 async def of_users(tx: Transaction, user_ids: Sequence[str]) -> dict[tuple[str, str], CrossSigningKey]:
     """The users' keys, by user and usage."""
     rows = await tx.all(_ALL, users=list(user_ids))
-    return {
-        (row[0], row[1]): CrossSigningKey(user_id=row[0], usage=row[1], key_id=row[2], json=row[3])
-        for row in rows
-    }
+    return {(key.user_id, key.usage): key for key in _RECORDS.all(rows)}
 
 
 async def add_signature(tx: WriteTransaction, item: KeySignature) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.devices import dehydrated_devices
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,9 @@ class DehydratedDevice:
 
 
 d = dehydrated_devices.c
+_RECORDS = Records(DehydratedDevice, dehydrated_devices)
 _PUT = upsert(dehydrated_devices, key=["user_id"])
-_FIND = Statement(select(d.device_id, d.device_data).where(d.user_id == bindparam("user")))
+_FIND = Statement(select(*_RECORDS.columns).where(d.user_id == bindparam("user")))
 _DELETE = Statement(
     delete(dehydrated_devices).where(d.user_id == bindparam("user"), in_list(d.device_id, "devices"))
 )
@@ -30,13 +32,12 @@ _DELETE = Statement(
 
 async def find(tx: Transaction, user_id: str) -> DehydratedDevice | None:
     """A user's dehydrated device."""
-    row = await tx.one(_FIND, user=user_id)
-    return None if row is None else DehydratedDevice(device_id=row[0], device_data=row[1])
+    return _RECORDS.one(await tx.one(_FIND, user=user_id))
 
 
 async def put(tx: WriteTransaction, user_id: str, device: DehydratedDevice) -> None:
     """Store a user's dehydrated device over the one before."""
-    await tx.run(_PUT, user_id=user_id, device_id=device.device_id, device_data=device.device_data)
+    await tx.run(_PUT, user_id=user_id, **_RECORDS.values(device))
 
 
 async def delete_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:

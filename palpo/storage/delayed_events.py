@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from sqlalchemy import bindparam, delete, func, select, update
 
 from palpo.core.records.delayed_events import DelayedEvent
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.delayed_events import delayed_events
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 d = delayed_events.c
 
 
-_COLUMNS = tuple(delayed_events.columns)
+_RECORDS = Records(DelayedEvent, delayed_events)
 _WAITING = d.finished_ts.is_(None)
 _INSERT = insert_row(delayed_events)
-_GET = Statement(select(*_COLUMNS).where(d.delay_id == bindparam("delay_id")))
+_GET = Statement(select(*_RECORDS.columns).where(d.delay_id == bindparam("delay_id")))
 _BY_REQUEST = Statement(select(d.delay_id).where(d.transaction_hash == bindparam("hash")))
 _OF_USER = Statement(
-    select(*_COLUMNS).where(d.user_id == bindparam("user_id"), _WAITING).order_by(d.send_ts, d.delay_id)
+    select(*_RECORDS.columns)
+    .where(d.user_id == bindparam("user_id"), _WAITING)
+    .order_by(d.send_ts, d.delay_id)
 )
 _COUNT = Statement(
     select(func.count(), func.min(d.send_ts)).where(d.user_id == bindparam("user_id"), _WAITING)
 )
 _DUE = Statement(
-    select(*_COLUMNS)
+    select(*_RECORDS.columns)
     .where(_WAITING, d.send_ts <= bindparam("now"))
     .order_by(d.send_ts, d.delay_id)
     .limit(bindparam("limit"))
@@ -59,14 +60,13 @@ _TRIM = Statement(
 
 async def insert(tx: WriteTransaction, event: DelayedEvent) -> None:
     """Schedule an event. Raises UniqueViolation where the same request has done so."""
-    await tx.run(_INSERT, **asdict(event))
+    await tx.run(_INSERT, **_RECORDS.values(event))
     tx.notify(topics.DELAYED_EVENTS, topics.ONLY)
 
 
 async def get(tx: Transaction, delay_id: str) -> DelayedEvent | None:
     """One, waiting or final."""
-    row = await tx.one(_GET, delay_id=delay_id)
-    return None if row is None else _delayed(row)
+    return _RECORDS.one(await tx.one(_GET, delay_id=delay_id))
 
 
 async def by_request(tx: Transaction, hash_: bytes) -> str | None:
@@ -77,7 +77,7 @@ async def by_request(tx: Transaction, hash_: bytes) -> str | None:
 
 async def of_user(tx: Transaction, user_id: str) -> list[DelayedEvent]:
     """A user's that wait, in the order of their times."""
-    return [_delayed(row) for row in await tx.all(_OF_USER, user_id=user_id)]
+    return _RECORDS.all(await tx.all(_OF_USER, user_id=user_id))
 
 
 async def count(tx: Transaction, user_id: str) -> tuple[int, int | None]:
@@ -89,7 +89,7 @@ async def count(tx: Transaction, user_id: str) -> tuple[int, int | None]:
 
 async def due(tx: Transaction, now_ms: int, limit: int) -> list[DelayedEvent]:
     """Those whose time has come, the earliest first."""
-    return [_delayed(row) for row in await tx.all(_DUE, now=now_ms, limit=limit)]
+    return _RECORDS.all(await tx.all(_DUE, now=now_ms, limit=limit))
 
 
 async def next_ts(tx: Transaction) -> int | None:
@@ -132,7 +132,3 @@ async def trim(tx: WriteTransaction, user_id: str, keep: int) -> None:
     last: int | None = await tx.value(_LAST_KEPT, user_id=user_id, keep=keep)
     if last is not None:
         await tx.run(_TRIM, user_id=user_id, upto=last)
-
-
-def _delayed(row: Row) -> DelayedEvent:
-    return DelayedEvent(**{column.name: value for column, value in zip(_COLUMNS, row, strict=True)})

@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, select, update
 
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables.accounts import devices
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +35,11 @@ class Seen:
     user_agent: str | None
 
 
-_COLUMNS = (
-    devices.c.device_id,
-    devices.c.display_name,
-    devices.c.last_seen_ts,
-    devices.c.last_seen_ip,
-    devices.c.user_agent,
-)
+_RECORDS = Records(Device, devices)
 _OF_USER = devices.c.user_id == bindparam("user")
 _DEVICE = _OF_USER & (devices.c.device_id == bindparam("device"))
-_ALL = Statement(select(*_COLUMNS).where(_OF_USER).order_by(devices.c.device_id))
-_FIND = Statement(select(*_COLUMNS).where(_DEVICE))
+_ALL = Statement(select(*_RECORDS.columns).where(_OF_USER).order_by(devices.c.device_id))
+_FIND = Statement(select(*_RECORDS.columns).where(_DEVICE))
 _RENAME = Statement(update(devices).where(_DEVICE).values(display_name=bindparam("name")))
 _SEEN = Statement(
     update(devices)
@@ -56,13 +51,12 @@ _IDS = Statement(select(devices.c.user_id, devices.c.device_id).where(in_list(de
 
 async def all_of(tx: Transaction, user_id: str) -> list[Device]:
     """A user's devices, by ID."""
-    return [_device(row) for row in await tx.all(_ALL, user=user_id)]
+    return _RECORDS.all(await tx.all(_ALL, user=user_id))
 
 
 async def find(tx: Transaction, user_id: str, device_id: str) -> Device | None:
     """One device."""
-    row = await tx.one(_FIND, user=user_id, device=device_id)
-    return None if row is None else _device(row)
+    return _RECORDS.one(await tx.one(_FIND, user=user_id, device=device_id))
 
 
 async def rename(tx: WriteTransaction, user_id: str, device_id: str, display_name: str) -> None:
@@ -91,9 +85,3 @@ async def ids_of(tx: Transaction, user_ids: Sequence[str]) -> dict[str, set[str]
     for user_id, device_id in await tx.all(_IDS, users=list(user_ids)):
         found.setdefault(user_id, set()).add(device_id)
     return found
-
-
-def _device(row: Row) -> Device:
-    return Device(
-        device_id=row[0], display_name=row[1], last_seen_ts=row[2], last_seen_ip=row[3], user_agent=row[4]
-    )

@@ -9,16 +9,17 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from palpo.core.records.key_backups import BackedUpSession, Backup
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.key_backups import key_backup_sessions, key_backups
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 b = key_backups.c
 s = key_backup_sessions.c
-_COLUMNS = (b.version, b.user_id, b.algorithm, b.auth_data, b.etag, b.count, b.deleted)
+_BACKUPS = Records(Backup, key_backups)
 _BACKUP = b.version == bindparam("version_")
 _INSERT = insert_row(key_backups)
-_FIND = Statement(select(*_COLUMNS).where(b.user_id == bindparam("user"), _BACKUP))
+_FIND = Statement(select(*_BACKUPS.columns).where(b.user_id == bindparam("user"), _BACKUP))
 _CURRENT = Statement(
-    select(*_COLUMNS)
+    select(*_BACKUPS.columns)
     .where(b.user_id == bindparam("user"), b.deleted == 0)
     .order_by(b.version.desc())
     .limit(1)
@@ -45,22 +46,15 @@ _CHANGED = Statement(
     update(key_backups).where(_BACKUP).values(etag=b.etag + 1, count=b.count + bindparam("added"))
 )
 
-_SESSION_COLUMNS = (
-    s.room_id,
-    s.session_id,
-    s.first_message_index,
-    s.forwarded_count,
-    s.is_verified,
-    s.session_data,
-)
+_SESSIONS = Records(BackedUpSession, key_backup_sessions)
 _OF_BACKUP = s.version == bindparam("version_")
 _IN_ROOM = and_(_OF_BACKUP, s.room_id == bindparam("room"))
 _ONE = and_(_IN_ROOM, s.session_id == bindparam("session"))
 _PUT_SESSION = upsert(key_backup_sessions, key=["version", "room_id", "session_id"])
-_FIND_SESSION = Statement(select(*_SESSION_COLUMNS).where(_ONE))
-_FIND_SESSIONS = Statement(select(*_SESSION_COLUMNS).where(_IN_ROOM, in_list(s.session_id, "sessions")))
+_FIND_SESSION = Statement(select(*_SESSIONS.columns).where(_ONE))
+_FIND_SESSIONS = Statement(select(*_SESSIONS.columns).where(_IN_ROOM, in_list(s.session_id, "sessions")))
 _PAGE = Statement(
-    select(*_SESSION_COLUMNS)
+    select(*_SESSIONS.columns)
     .where(
         _OF_BACKUP,
         s.room_id >= bindparam("room"),
@@ -70,7 +64,7 @@ _PAGE = Statement(
     .limit(bindparam("limit"))
 )
 _ROOM_PAGE = Statement(
-    select(*_SESSION_COLUMNS)
+    select(*_SESSIONS.columns)
     .where(_IN_ROOM, s.session_id > bindparam("session"))
     .order_by(s.session_id)
     .limit(bindparam("limit"))
@@ -102,12 +96,12 @@ async def insert(tx: WriteTransaction, user_id: str, algorithm: str, auth_data: 
 
 async def find(tx: Transaction, user_id: str, version: int) -> Backup | None:
     """One version of a user's, deleted or not."""
-    return _backup(await tx.one(_FIND, user=user_id, version_=version))
+    return _BACKUPS.one(await tx.one(_FIND, user=user_id, version_=version))
 
 
 async def current(tx: Transaction, user_id: str) -> Backup | None:
     """A user's latest version."""
-    return _backup(await tx.one(_CURRENT, user=user_id))
+    return _BACKUPS.one(await tx.one(_CURRENT, user=user_id))
 
 
 async def count_backups(tx: Transaction, user_id: str) -> int:
@@ -156,18 +150,7 @@ async def changed(tx: WriteTransaction, version: int, added: int) -> None:
 
 async def put_sessions(tx: WriteTransaction, version: int, sessions: Sequence[BackedUpSession]) -> None:
     """Store sessions over those that are there."""
-    rows = [
-        {
-            "version": version,
-            "room_id": item.room_id,
-            "session_id": item.session_id,
-            "first_message_index": item.first_message_index,
-            "forwarded_count": item.forwarded_count,
-            "is_verified": int(item.is_verified),
-            "session_data": item.session_data,
-        }
-        for item in sessions
-    ]
+    rows = [{"version": version, **_SESSIONS.values(item)} for item in sessions]
     await tx.many(_PUT_SESSION, rows)
 
 
@@ -175,8 +158,7 @@ async def find_session(
     tx: Transaction, version: int, room_id: str, session_id: str
 ) -> BackedUpSession | None:
     """One session."""
-    row = await tx.one(_FIND_SESSION, version_=version, room=room_id, session=session_id)
-    return None if row is None else _session(row)
+    return _SESSIONS.one(await tx.one(_FIND_SESSION, version_=version, room=room_id, session=session_id))
 
 
 async def find_sessions(
@@ -184,7 +166,7 @@ async def find_sessions(
 ) -> dict[str, BackedUpSession]:
     """Those of a room's sessions that are there."""
     rows = await tx.all(_FIND_SESSIONS, version_=version, room=room_id, sessions=list(session_ids))
-    return {row[1]: _session(row) for row in rows}
+    return {row[1]: _SESSIONS.of(row) for row in rows}
 
 
 async def page(
@@ -195,7 +177,7 @@ async def page(
         rows = await tx.all(_ROOM_PAGE, version_=version, room=room_id, session=after[1], limit=limit)
     else:
         rows = await tx.all(_PAGE, version_=version, room=after[0], session=after[1], limit=limit)
-    return [_session(row) for row in rows]
+    return _SESSIONS.all(rows)
 
 
 async def delete_all(tx: WriteTransaction, user_id: str) -> None:
@@ -214,28 +196,3 @@ async def delete_sessions(
     if session_id is None:
         return await tx.run(_DELETE_ROOM, version_=version, room=room_id)
     return await tx.run(_DELETE_ONE, version_=version, room=room_id, session=session_id)
-
-
-def _backup(row: Row | None) -> Backup | None:
-    if row is None:
-        return None
-    return Backup(
-        version=row[0],
-        user_id=row[1],
-        algorithm=row[2],
-        auth_data=row[3],
-        etag=row[4],
-        count=row[5],
-        deleted=bool(row[6]),
-    )
-
-
-def _session(row: Row) -> BackedUpSession:
-    return BackedUpSession(
-        room_id=row[0],
-        session_id=row[1],
-        first_message_index=row[2],
-        forwarded_count=row[3],
-        is_verified=bool(row[4]),
-        session_data=row[5],
-    )

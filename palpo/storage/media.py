@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, delete, func, null, select, union_all, update
 from palpo.core.records.media import MediaRecord
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.media import media, media_thumbnails, url_previews
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,21 +23,8 @@ class Thumbnail:
 
 
 _THIS = (media.c.origin == bindparam("of_origin")) & (media.c.media_id == bindparam("of_media_id"))
-_FIND = Statement(
-    select(
-        media.c.origin,
-        media.c.media_id,
-        media.c.user_id,
-        media.c.created_ts,
-        media.c.expires_ts,
-        media.c.sha256,
-        media.c.size,
-        media.c.content_type,
-        media.c.filename,
-        media.c.authenticated,
-        media.c.quarantined,
-    ).where(_THIS)
-)
+_RECORDS = Records(MediaRecord, media)
+_FIND = Statement(select(*_RECORDS.columns).where(_THIS))
 _INSERT = insert_row(media)
 _INSERT_NEW = upsert(media, key=["origin", "media_id"], update=())
 _KEEP = upsert(media, key=["origin", "media_id"], update=["expires_ts"])
@@ -61,8 +49,9 @@ _PENDING = Statement(
 _DELETE_EXPIRED = Statement(
     delete(media).where(media.c.user_id == bindparam("user_id"), media.c.expires_ts <= bindparam("now"))
 )
+_THUMBNAILS = Records(Thumbnail, media_thumbnails)
 _THUMBNAIL = Statement(
-    select(media_thumbnails.c.sha256, media_thumbnails.c.size, media_thumbnails.c.content_type).where(
+    select(*_THUMBNAILS.columns).where(
         media_thumbnails.c.source == bindparam("source"), media_thumbnails.c.variant == bindparam("variant")
     )
 )
@@ -100,55 +89,22 @@ _DELETE_PREVIEWS = Statement(delete(url_previews).where(url_previews.c.expires_t
 
 async def find(tx: Transaction, origin: str, media_id: str) -> MediaRecord | None:
     """What is known of ``mxc://origin/media_id``."""
-    row = await tx.one(_FIND, of_origin=origin, of_media_id=media_id)
-    return None if row is None else _record(row)
-
-
-def _record(row: Row) -> MediaRecord:
-    return MediaRecord(
-        origin=row[0],
-        media_id=row[1],
-        user_id=row[2],
-        created_ts=row[3],
-        expires_ts=row[4],
-        sha256=row[5],
-        size=row[6],
-        content_type=row[7],
-        filename=row[8],
-        authenticated=bool(row[9]),
-        quarantined=bool(row[10]),
-    )
+    return _RECORDS.one(await tx.one(_FIND, of_origin=origin, of_media_id=media_id))
 
 
 async def insert(tx: WriteTransaction, record: MediaRecord) -> None:
     """Store a new URI; raises UniqueViolation where it is there already."""
-    await tx.run(_INSERT, **_columns(record))
+    await tx.run(_INSERT, **_RECORDS.values(record))
 
 
 async def insert_new(tx: WriteTransaction, record: MediaRecord) -> None:
     """Store a URI unless it is there already."""
-    await tx.run(_INSERT_NEW, **_columns(record))
+    await tx.run(_INSERT_NEW, **_RECORDS.values(record))
 
 
 async def keep(tx: WriteTransaction, record: MediaRecord) -> None:
     """Store a URI, or only when it expires where it is there already."""
-    await tx.run(_KEEP, **_columns(record))
-
-
-def _columns(record: MediaRecord) -> dict[str, object]:
-    return {
-        "origin": record.origin,
-        "media_id": record.media_id,
-        "user_id": record.user_id,
-        "created_ts": record.created_ts,
-        "expires_ts": record.expires_ts,
-        "sha256": record.sha256,
-        "size": record.size,
-        "content_type": record.content_type,
-        "filename": record.filename,
-        "authenticated": int(record.authenticated),
-        "quarantined": int(record.quarantined),
-    }
+    await tx.run(_KEEP, **_RECORDS.values(record))
 
 
 async def fill(
@@ -195,8 +151,7 @@ async def delete_expired(tx: WriteTransaction, user_id: str, *, now_ms: int) -> 
 
 async def find_thumbnail(tx: Transaction, source: bytes, variant: str) -> Thumbnail | None:
     """A thumbnail of the content that ``source`` names."""
-    row = await tx.one(_THUMBNAIL, source=source, variant=variant)
-    return None if row is None else Thumbnail(sha256=row[0], size=row[1], content_type=row[2])
+    return _THUMBNAILS.one(await tx.one(_THUMBNAIL, source=source, variant=variant))
 
 
 async def take_oldest_thumbnails(tx: WriteTransaction, size: int) -> list[tuple[bytes, int]]:
@@ -222,10 +177,8 @@ async def put_thumbnail(
         _PUT_THUMBNAIL,
         source=source,
         variant=variant,
-        sha256=thumbnail.sha256,
-        size=thumbnail.size,
-        content_type=thumbnail.content_type,
         created_ts=now_ms,
+        **_THUMBNAILS.values(thumbnail),
     )
 
 

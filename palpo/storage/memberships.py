@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import users
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 m = memberships.c
@@ -32,16 +33,7 @@ class Membership:
     """A JSON array of stripped state; for invites and knocks."""
 
 
-_COLUMNS = (
-    m.room_id,
-    m.user_id,
-    m.membership,
-    m.event_id,
-    m.sender,
-    m.position,
-    m.forgotten,
-    m.stripped_state,
-)
+_RECORDS = Records(Membership, memberships)
 _KEY = ["room_id", "user_id"]
 _UPSERT = upsert(memberships, key=_KEY)
 _UPSERT_GONE = upsert(
@@ -49,11 +41,11 @@ _UPSERT_GONE = upsert(
 )
 GONE = ("leave", "ban")
 _GET = Statement(
-    select(*_COLUMNS).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
+    select(*_RECORDS.columns).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
 )
-_OF_USER = Statement(select(*_COLUMNS).where(m.user_id == bindparam("user_id"), m.forgotten == 0))
+_OF_USER = Statement(select(*_RECORDS.columns).where(m.user_id == bindparam("user_id"), m.forgotten == 0))
 _CHANGED = Statement(
-    select(*_COLUMNS).where(
+    select(*_RECORDS.columns).where(
         m.user_id == bindparam("user_id"), m.position > bindparam("after"), m.position <= bindparam("upto")
     )
 )
@@ -68,7 +60,7 @@ _LOCAL = (
 _LOCAL_IN_ROOM = Statement(_LOCAL.limit(bindparam("limit")))
 _GUESTS_IN_ROOM = Statement(_LOCAL.where(users.c.is_guest == 1))
 _PENDING = Statement(
-    select(*_COLUMNS)
+    select(*_RECORDS.columns)
     .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
     .order_by(m.position.desc())
     .limit(bindparam("limit"))
@@ -126,37 +118,24 @@ async def put(tx: WriteTransaction, changed: Sequence[Membership]) -> None:
 
     What the user has forgotten stays forgotten if they are banned, say, or a ban is lifted.
     """
-    rows = [
-        {
-            "room_id": item.room_id,
-            "user_id": item.user_id,
-            "membership": item.membership,
-            "event_id": item.event_id,
-            "sender": item.sender,
-            "position": item.position,
-            "forgotten": int(item.forgotten),
-            "stripped_state": item.stripped_state,
-        }
-        for item in changed
-    ]
+    rows = [_RECORDS.values(item) for item in changed]
     await tx.many(_UPSERT, [row for row in rows if row["membership"] not in GONE])
     await tx.many(_UPSERT_GONE, [row for row in rows if row["membership"] in GONE])
 
 
 async def get(tx: Transaction, room_id: str, user_id: str) -> Membership | None:
     """One user's membership of a room, None where there has never been one."""
-    row = await tx.one(_GET, room_id=room_id, user_id=user_id)
-    return None if row is None else _membership(row)
+    return _RECORDS.one(await tx.one(_GET, room_id=room_id, user_id=user_id))
 
 
 async def of_user(tx: Transaction, user_id: str) -> list[Membership]:
     """All of a user's memberships that are not forgotten."""
-    return [_membership(row) for row in await tx.all(_OF_USER, user_id=user_id)]
+    return _RECORDS.all(await tx.all(_OF_USER, user_id=user_id))
 
 
 async def changed(tx: Transaction, user_id: str, *, after: int, upto: int) -> list[Membership]:
     """The memberships of a user that last changed at a position in ``(after, upto]``."""
-    return [_membership(row) for row in await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto)]
+    return _RECORDS.all(await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto))
 
 
 async def joined_rooms(tx: Transaction, user_id: str) -> list[str]:
@@ -172,7 +151,7 @@ async def users_in_room(tx: Transaction, room_id: str, membership: str = "join")
 async def pending(tx: Transaction, room_id: str, limit: int) -> list[Membership]:
     """The newest invites to a room, and knocks."""
     rows = await tx.all(_PENDING, room_id=room_id, memberships=["invite", "knock"], limit=limit)
-    return [_membership(row) for row in rows]
+    return _RECORDS.all(rows)
 
 
 async def local_users_in_room(tx: Transaction, room_id: str, limit: int) -> list[str]:
@@ -221,16 +200,3 @@ async def forget(tx: WriteTransaction, room_id: str, user_id: str) -> None:
     """Leave a room out of the user's list."""
     await tx.run(_FORGET, room_key=room_id, user_key=user_id)
     tx.notify(topics.MEMBER, user_id)
-
-
-def _membership(row: Row) -> Membership:
-    return Membership(
-        room_id=row[0],
-        user_id=row[1],
-        membership=row[2],
-        event_id=row[3],
-        sender=row[4],
-        position=row[5],
-        forgotten=bool(row[6]),
-        stripped_state=row[7],
-    )

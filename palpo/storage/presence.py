@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, or_, select
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import presence
 from palpo.db.tables.rooms import memberships
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 p = presence.c
@@ -30,27 +31,18 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position: int = 0
 
 
-_COLUMNS = (
-    p.user_id,
-    p.presence,
-    p.status_msg,
-    p.last_active_ts,
-    p.currently_active,
-    p.displayname,
-    p.avatar_url,
-    p.position,
-)
+_RECORDS = Records(Presence, presence)
 _PUT = upsert(presence, key=["user_id"])
-_GET = Statement(select(*_COLUMNS).where(in_list(p.user_id, "user_ids")))
+_GET = Statement(select(*_RECORDS.columns).where(in_list(p.user_id, "user_ids")))
 _CHANGED = Statement(
-    select(*_COLUMNS)
+    select(*_RECORDS.columns)
     .where(p.position > bindparam("after"), p.position <= bindparam("upto"))
     .order_by(p.position)
     .limit(bindparam("limit"))
 )
 _mine, _theirs = memberships.alias("mine"), memberships.alias("theirs")
 _OF_SHARERS = Statement(
-    select(*_COLUMNS).where(
+    select(*_RECORDS.columns).where(
         p.position > bindparam("after"),
         or_(p.presence != "offline", bindparam("after") > 0),
         p.user_id.in_(
@@ -65,7 +57,7 @@ _OF_SHARERS = Statement(
     )
 )
 _NOT_OFFLINE = Statement(
-    select(*_COLUMNS)
+    select(*_RECORDS.columns)
     # By what it is rather than what it is not, so that the index serves.
     .where((p.presence == "online") | (p.presence == "unavailable"))
     .limit(bindparam("limit"))
@@ -74,24 +66,14 @@ _NOT_OFFLINE = Statement(
 
 async def put(tx: WriteTransaction, value: Presence) -> None:
     """Store a presence over the one before it."""
-    await tx.run(
-        _PUT,
-        user_id=value.user_id,
-        presence=value.presence,
-        status_msg=value.status_msg,
-        last_active_ts=value.last_active_ts,
-        currently_active=int(value.currently_active),
-        displayname=value.displayname,
-        avatar_url=value.avatar_url,
-        position=value.position,
-    )
+    await tx.run(_PUT, **_RECORDS.values(value))
     tx.notify(topics.PRESENCE, value.user_id)
     tx.notify(topics.USER, value.user_id)
 
 
 async def get(tx: Transaction, user_ids: Collection[str]) -> list[Presence]:
     """The presence of those of ``user_ids`` who have any."""
-    return [_presence(row) for row in await tx.all(_GET, user_ids=list(user_ids))]
+    return _RECORDS.all(await tx.all(_GET, user_ids=list(user_ids)))
 
 
 async def of_sharers(tx: Transaction, user_id: str, after: int) -> list[Presence]:
@@ -99,27 +81,14 @@ async def of_sharers(tx: Transaction, user_id: str, after: int) -> list[Presence
 
     After 0 who is offline is left out: there is nothing to take back.
     """
-    return [_presence(row) for row in await tx.all(_OF_SHARERS, user_id=user_id, after=after)]
+    return _RECORDS.all(await tx.all(_OF_SHARERS, user_id=user_id, after=after))
 
 
 async def changed(tx: Transaction, after: int, upto: int, limit: int) -> list[Presence]:
     """Whose presence last changed at a position in ``(after, upto]``, in order."""
-    return [_presence(row) for row in await tx.all(_CHANGED, after=after, upto=upto, limit=limit)]
+    return _RECORDS.all(await tx.all(_CHANGED, after=after, upto=upto, limit=limit))
 
 
 async def not_offline(tx: Transaction, limit: int) -> list[Presence]:
     """Everyone who is online or unavailable."""
-    return [_presence(row) for row in await tx.all(_NOT_OFFLINE, limit=limit)]
-
-
-def _presence(row: Row) -> Presence:
-    return Presence(
-        user_id=row[0],
-        presence=row[1],
-        status_msg=row[2],
-        last_active_ts=row[3],
-        currently_active=bool(row[4]),
-        displayname=row[5],
-        avatar_url=row[6],
-        position=row[7],
-    )
+    return _RECORDS.all(await tx.all(_NOT_OFFLINE, limit=limit))

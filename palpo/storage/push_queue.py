@@ -13,6 +13,7 @@ from palpo.db.tables.push import push_queue, pusher_states, pushers
 from palpo.db.tables.receipts import receipts
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 q = push_queue.c
 s = pusher_states.c
@@ -68,10 +69,12 @@ _LISTENERS = Statement(
         or_(memberships.c.membership == "join", memberships.c.membership == "invite"),
     )
 )
+_WAITING = Records(Waiting, push_queue)
+_STATES = Records(State, pusher_states)
 _PUT = upsert(push_queue, key=["pusher_hash", "position"], update=())
 _PUT_STATE = upsert(pusher_states, key=["pusher_hash"])
 _OF_PUSHER = Statement(
-    select(q.pusher_hash, q.position, q.event_id, q.actions, q.created_ts)
+    select(*_WAITING.columns)
     .where(q.pusher_hash == bindparam("pusher"))
     .order_by(q.position)
     .limit(bindparam("limit"))
@@ -91,7 +94,7 @@ _DELETE_STATE = Statement(delete(pusher_states).where(s.pusher_hash == bindparam
 _AT_ONCE = Statement(
     update(pusher_states).where(s.pusher_hash == bindparam("pusher")).values(retry_ts=0, failures=0)
 )
-_STATE = Statement(select(s.retry_ts, s.failures, s.badge).where(s.pusher_hash == bindparam("pusher")))
+_STATE = Statement(select(*_STATES.columns).where(s.pusher_hash == bindparam("pusher")))
 _DUE = Statement(
     select(q.pusher_hash, pushers.c.user_id)
     .distinct()
@@ -136,7 +139,7 @@ async def listeners(tx: Transaction, room_ids: Collection[str]) -> dict[str, lis
 
 async def put(tx: WriteTransaction, rows: Sequence[Waiting]) -> None:
     """Add to the queues; what is there already stays, and of a queue that is too long the end."""
-    await tx.many(_PUT, [msgspec.structs.asdict(row) for row in rows])
+    await tx.many(_PUT, [_WAITING.values(row) for row in rows])
     for pusher in {row.pusher_hash for row in rows}:
         oldest = await tx.value(_OLDEST_KEPT, pusher=pusher, kept=KEPT)
         if oldest is not None:
@@ -145,17 +148,7 @@ async def put(tx: WriteTransaction, rows: Sequence[Waiting]) -> None:
 
 async def of_pusher(tx: Transaction, pusher: bytes, limit: int) -> list[Waiting]:
     """The first of what a pusher has to deliver."""
-    rows = await tx.all(_OF_PUSHER, pusher=pusher, limit=limit)
-    return [
-        Waiting(
-            pusher_hash=bytes(row[0]),
-            position=row[1],
-            event_id=row[2],
-            actions=bytes(row[3]),
-            created_ts=row[4],
-        )
-        for row in rows
-    ]
+    return _WAITING.all(await tx.all(_OF_PUSHER, pusher=pusher, limit=limit))
 
 
 async def delivered(tx: WriteTransaction, pusher: bytes, upto: int) -> None:
@@ -176,13 +169,12 @@ async def retry_at_once(tx: WriteTransaction, pusher: bytes) -> None:
 
 async def state(tx: Transaction, pusher: bytes) -> State | None:
     """How a pusher's delivery goes; None where it has never been tried."""
-    row = await tx.one(_STATE, pusher=pusher)
-    return None if row is None else State(retry_ts=row[0], failures=row[1], badge=row[2])
+    return _STATES.one(await tx.one(_STATE, pusher=pusher))
 
 
 async def put_state(tx: WriteTransaction, pusher: bytes, new: State) -> None:
     """Store how a pusher's delivery goes."""
-    await tx.run(_PUT_STATE, pusher_hash=pusher, **msgspec.structs.asdict(new))
+    await tx.run(_PUT_STATE, pusher_hash=pusher, **_STATES.values(new))
 
 
 async def due(tx: Transaction, now_ms: int, limit: int) -> dict[bytes, str | None]:

@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, delete, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import pushers
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 p = pushers.c
@@ -42,25 +43,12 @@ class Pusher(msgspec.Struct, frozen=True, kw_only=True):
         return pusher_hash(self.user_id, self.app_id, self.pushkey)
 
 
-_COLUMNS = (
-    p.user_id,
-    p.device_id,
-    p.app_id,
-    p.pushkey,
-    p.kind,
-    p.app_display_name,
-    p.device_display_name,
-    p.profile_tag,
-    p.lang,
-    p.data,
-    p.created_ts,
-    p.position,
-)
+_RECORDS = Records(Pusher, pushers)
 _PUT = upsert(pushers, key=["pusher_hash"])
 _OF_USERS = Statement(
-    select(*_COLUMNS).where(in_list(p.user_id, "user_ids")).order_by(p.created_ts, p.pusher_hash)
+    select(*_RECORDS.columns).where(in_list(p.user_id, "user_ids")).order_by(p.created_ts, p.pusher_hash)
 )
-_GET = Statement(select(*_COLUMNS).where(p.pusher_hash == bindparam("pusher_hash")))
+_GET = Statement(select(*_RECORDS.columns).where(p.pusher_hash == bindparam("pusher_hash")))
 _DELETE = Statement(delete(pushers).where(p.pusher_hash == bindparam("pusher_hash")))
 _DELETE_OTHERS = Statement(
     delete(pushers).where(p.target_hash == bindparam("target_hash"), p.user_id != bindparam("user_id"))
@@ -82,20 +70,19 @@ async def put(tx: WriteTransaction, pusher: Pusher) -> None:
         _PUT,
         pusher_hash=pusher.hash,
         target_hash=_hash(pusher.app_id, pusher.pushkey),
-        **msgspec.structs.asdict(pusher),
+        **_RECORDS.values(pusher),
     )
     tx.notify(topics.PUSHERS, pusher.user_id)
 
 
 async def get(tx: Transaction, pusher_hash: bytes) -> Pusher | None:
     """The pusher that a hash stands for."""
-    row = await tx.one(_GET, pusher_hash=pusher_hash)
-    return None if row is None else _pusher(row)
+    return _RECORDS.one(await tx.one(_GET, pusher_hash=pusher_hash))
 
 
 async def of_users(tx: Transaction, user_ids: Sequence[str]) -> list[Pusher]:
     """Every pusher of ``user_ids``, oldest first."""
-    return [_pusher(row) for row in await tx.all(_OF_USERS, user_ids=list(user_ids))]
+    return _RECORDS.all(await tx.all(_OF_USERS, user_ids=list(user_ids)))
 
 
 async def remove(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) -> None:
@@ -123,8 +110,3 @@ async def remove_devices(tx: WriteTransaction, user_id: str, device_ids: Sequenc
 
 def _hash(*parts: str) -> bytes:
     return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest()
-
-
-def _pusher(row: Row) -> Pusher:
-    names = Pusher.__struct_fields__
-    return Pusher(**dict(zip(names, row, strict=True)))

@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, delete, func, or_, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.receipts import receipts, unread_checkpoints
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 r = receipts.c
@@ -31,19 +32,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position: int
 
 
-_COLUMNS = (
-    r.room_id,
-    r.user_id,
-    r.thread_id,
-    r.private,
-    r.event_id,
-    r.event_position,
-    r.ts,
-    r.position,
-)
+RECORDS = Records(Receipt, receipts)
 _PUT = upsert(receipts, key=["room_id", "user_id", "thread_id", "private"])
 _GET = Statement(
-    select(*_COLUMNS).where(
+    select(*RECORDS.columns).where(
         r.room_id == bindparam("room_id"),
         r.user_id == bindparam("user_id"),
         r.thread_id == bindparam("thread_id"),
@@ -51,12 +43,12 @@ _GET = Statement(
     )
 )
 _CHANGED = Statement(
-    select(*_COLUMNS)
+    select(*RECORDS.columns)
     .where(in_list(r.room_id, "room_ids"), r.position > bindparam("after"), r.position <= bindparam("upto"))
     .order_by(r.position)
 )
 _OF_EVENTS = Statement(
-    select(*_COLUMNS)
+    select(*RECORDS.columns)
     .where(
         in_list(r.room_id, "room_ids"),
         r.position <= bindparam("upto"),
@@ -86,17 +78,7 @@ _CHECKPOINTS = Statement(
 
 async def put(tx: WriteTransaction, receipt: Receipt) -> None:
     """Store a receipt over the one before it, and tell those who may see it."""
-    await tx.run(
-        _PUT,
-        room_id=receipt.room_id,
-        user_id=receipt.user_id,
-        thread_id=receipt.thread_id,
-        private=int(receipt.private),
-        event_id=receipt.event_id,
-        event_position=receipt.event_position,
-        ts=receipt.ts,
-        position=receipt.position,
-    )
+    await tx.run(_PUT, **RECORDS.values(receipt))
     tx.notify(topics.RECEIPTS, receipt.room_id)
     tx.notify(topics.READ, receipt.user_id)
     tx.notify(topics.USER, receipt.user_id)
@@ -106,14 +88,15 @@ async def put(tx: WriteTransaction, receipt: Receipt) -> None:
 
 async def get(tx: Transaction, room_id: str, user_id: str, thread_id: str, private: bool) -> Receipt | None:
     """One receipt."""
-    row = await tx.one(_GET, room_id=room_id, user_id=user_id, thread_id=thread_id, private=int(private))
-    return None if row is None else _receipt(row)
+    return RECORDS.one(
+        await tx.one(_GET, room_id=room_id, user_id=user_id, thread_id=thread_id, private=int(private))
+    )
 
 
 async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[Receipt]:
     """The receipts of rooms that last changed at a position in ``(after, upto]``, private ones too."""
     rows = await tx.all(_CHANGED, room_ids=list(room_ids), after=after, upto=upto)
-    return [_receipt(row) for row in rows]
+    return RECORDS.all(rows)
 
 
 async def of_events(
@@ -122,7 +105,7 @@ async def of_events(
     """A user's receipts in the rooms of ``events``, and everybody's for its events, private ones too."""
     ids = [event_id for of_room in events.values() for event_id in of_room]
     rows = await tx.all(_OF_EVENTS, room_ids=list(events), user_id=user_id, event_ids=ids, upto=upto)
-    found = map(_receipt, rows)
+    found = RECORDS.all(rows)
     return [item for item in found if item.user_id == user_id or item.event_id in events[item.room_id]]
 
 
@@ -149,16 +132,3 @@ async def put_checkpoint(tx: WriteTransaction, user_id: str, room_id: str, state
 async def checkpoints(tx: Transaction, user_id: str, room_ids: Collection[str]) -> dict[str, bytes]:
     """The checkpoints that there are, by room."""
     return {row[0]: row[1] for row in await tx.all(_CHECKPOINTS, user_id=user_id, room_ids=list(room_ids))}
-
-
-def _receipt(row: Row) -> Receipt:
-    return Receipt(
-        room_id=row[0],
-        user_id=row[1],
-        thread_id=row[2],
-        private=bool(row[3]),
-        event_id=row[4],
-        event_position=row[5],
-        ts=row[6],
-        position=row[7],
-    )

@@ -7,7 +7,8 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.registration_tokens import registration_token_uses, registration_tokens
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 t = registration_tokens.c
 u = registration_token_uses.c
@@ -27,10 +28,10 @@ class RegistrationToken(msgspec.Struct, frozen=True, kw_only=True):
     created_ts: int
 
 
-_COLUMNS = (t.token, t.uses_allowed, t.completed, t.expires_ts, t.created_ts)
+_RECORDS = Records(RegistrationToken, registration_tokens)
 _INSERT = insert_row(registration_tokens)
-_FIND = Statement(select(*_COLUMNS).where(t.token == bindparam("key")))
-_ALL = Statement(select(*_COLUMNS).order_by(t.created_ts, t.token))
+_FIND = Statement(select(*_RECORDS.columns).where(t.token == bindparam("key")))
+_ALL = Statement(select(*_RECORDS.columns).order_by(t.created_ts, t.token))
 _ANY = Statement(select(t.token).limit(1))
 _DELETE = Statement(delete(registration_tokens).where(t.token == bindparam("key")))
 _COMPLETE = Statement(
@@ -49,19 +50,18 @@ async def insert(tx: WriteTransaction, new: RegistrationToken) -> bool:
     """Store a token; False where there is one of that name."""
     if await find(tx, new.token) is not None:
         return False
-    await tx.run(_INSERT, **msgspec.structs.asdict(new))
+    await tx.run(_INSERT, **_RECORDS.values(new))
     return True
 
 
 async def find(tx: Transaction, token: str) -> RegistrationToken | None:
     """A token."""
-    row = await tx.one(_FIND, key=token)
-    return None if row is None else _token(row)
+    return _RECORDS.one(await tx.one(_FIND, key=token))
 
 
 async def find_all(tx: Transaction) -> list[RegistrationToken]:
     """Every token, oldest first."""
-    return [_token(row) for row in await tx.all(_ALL)]
+    return _RECORDS.all(await tx.all(_ALL))
 
 
 async def any_token(tx: Transaction) -> bool:
@@ -95,9 +95,3 @@ async def complete(tx: WriteTransaction, uia_session: str) -> None:
 async def prune(tx: WriteTransaction, before_ms: int) -> None:
     """Let go of the uses that have been held since before ``before_ms``."""
     await tx.run(_PRUNE, before=before_ms)
-
-
-def _token(row: Row) -> RegistrationToken:
-    return RegistrationToken(
-        token=row[0], uses_allowed=row[1], completed=row[2], expires_ts=row[3], created_ts=row[4]
-    )

@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, delete, func, select
 
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.reports import reports
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 c = reports.c
 
@@ -30,20 +31,11 @@ class Report:
     """Milliseconds since the Unix epoch."""
 
 
-_COLUMNS = (
-    c.position,
-    c.reporter,
-    c.room_id,
-    c.event_id,
-    c.user_id,
-    c.reason,
-    c.score,
-    c.received_ts,
-)
+_RECORDS = Records(Report, reports)
 _INSERT = insert_row(reports)
-_GET = Statement(select(*_COLUMNS).where(c.position == bindparam("position")))
+_GET = Statement(select(*_RECORDS.columns).where(c.position == bindparam("position")))
 _LIST = Statement(
-    select(*_COLUMNS)
+    select(*_RECORDS.columns)
     .where(c.position < bindparam("before"))
     .order_by(c.position.desc())
     .limit(bindparam("limit"))
@@ -55,29 +47,18 @@ _DELETE = Statement(delete(reports).where(c.position == bindparam("id")))
 async def insert(tx: WriteTransaction, new: Report) -> int:
     """Store a report; returns its ID."""
     position = await tx.positions()
-    await tx.run(
-        _INSERT,
-        position=position,
-        reporter=new.reporter,
-        room_id=new.room_id,
-        event_id=new.event_id,
-        user_id=new.user_id,
-        reason=new.reason,
-        score=new.score,
-        received_ts=new.received_ts,
-    )
+    await tx.run(_INSERT, **{**_RECORDS.values(new), "position": position})
     return position
 
 
 async def get(tx: Transaction, position: int) -> Report | None:
     """A report."""
-    row = await tx.one(_GET, position=position)
-    return None if row is None else _report(row)
+    return _RECORDS.one(await tx.one(_GET, position=position))
 
 
 async def newest(tx: Transaction, *, before: int, limit: int) -> list[Report]:
     """Reports with IDs below ``before``, newest first."""
-    return [_report(row) for row in await tx.all(_LIST, before=before, limit=limit)]
+    return _RECORDS.all(await tx.all(_LIST, before=before, limit=limit))
 
 
 async def count(tx: Transaction) -> int:
@@ -88,16 +69,3 @@ async def count(tx: Transaction) -> int:
 async def delete_one(tx: WriteTransaction, position: int) -> bool:
     """Delete a report; whether it was there."""
     return await tx.run(_DELETE, id=position) > 0
-
-
-def _report(row: Row) -> Report:
-    return Report(
-        position=row[0],
-        reporter=row[1],
-        room_id=row[2],
-        event_id=row[3],
-        user_id=row[4],
-        reason=row[5],
-        score=row[6],
-        received_ts=row[7],
-    )

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.accounts import access_tokens, users
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 
@@ -33,31 +34,21 @@ class Session:
     suspended: bool
 
 
+_SESSIONS = Records(
+    Session,
+    access_tokens,
+    is_guest=users.c.is_guest,
+    is_admin=users.c.is_admin,
+    locked=users.c.locked,
+    suspended=users.c.suspended,
+)
 _FIND = Statement(
-    select(
-        access_tokens.c.token_hash,
-        access_tokens.c.user_id,
-        access_tokens.c.device_id,
-        access_tokens.c.expires_ts,
-        access_tokens.c.used,
-        users.c.is_guest,
-        users.c.is_admin,
-        users.c.locked,
-        users.c.suspended,
-    )
+    select(*_SESSIONS.columns)
     .join(users, users.c.user_id == access_tokens.c.user_id)
     .where(access_tokens.c.token_hash == bindparam("hash"))
 )
 _INSERT = insert_row(access_tokens)
 _USED = Statement(update(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")).values(used=1))
-_REFRESH = Statement(
-    select(
-        access_tokens.c.token_hash,
-        access_tokens.c.user_id,
-        access_tokens.c.device_id,
-        access_tokens.c.used,
-    ).where(access_tokens.c.refresh_hash == bindparam("hash"))
-)
 _OF_DEVICE = (access_tokens.c.user_id == bindparam("user_id")) & (
     access_tokens.c.device_id == bindparam("device_id")
 )
@@ -81,20 +72,7 @@ _DELETE_USER = Statement(delete(access_tokens).where(access_tokens.c.user_id == 
 
 async def find(tx: Transaction, hash_: bytes) -> Session | None:
     """The session of an access token's hash."""
-    row = await tx.one(_FIND, hash=hash_)
-    if row is None:
-        return None
-    return Session(
-        token_hash=row[0],
-        user_id=row[1],
-        device_id=row[2],
-        expires_ts=row[3],
-        used=bool(row[4]),
-        is_guest=bool(row[5]),
-        is_admin=bool(row[6]),
-        locked=bool(row[7]),
-        suspended=bool(row[8]),
-    )
+    return _SESSIONS.one(await tx.one(_FIND, hash=hash_))
 
 
 async def has_token(tx: Transaction, user_id: str, device_id: str | None) -> bool:
@@ -139,12 +117,13 @@ class Refresh:
     used: bool
 
 
+_REFRESHES = Records(Refresh, access_tokens)
+_REFRESH = Statement(select(*_REFRESHES.columns).where(access_tokens.c.refresh_hash == bindparam("hash")))
+
+
 async def find_refresh(tx: Transaction, refresh_token: str) -> Refresh | None:
     """What ``refresh_token`` stands for."""
-    row = await tx.one(_REFRESH, hash=token_hash(refresh_token))
-    if row is None:
-        return None
-    return Refresh(token_hash=row[0], user_id=row[1], device_id=row[2], used=bool(row[3]))
+    return _REFRESHES.one(await tx.one(_REFRESH, hash=token_hash(refresh_token)))
 
 
 async def mark_used(tx: WriteTransaction, hash_: bytes, user_id: str, device_id: str | None) -> None:

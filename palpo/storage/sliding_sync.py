@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, select, update
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.sliding_sync import sliding_connections, sliding_rooms
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 c = sliding_connections.c
 r = sliding_rooms.c
@@ -67,8 +68,8 @@ class RoomRow:
     before: RoomSent | None
 
 
-_COLUMNS = (c.connection, c.user_id, c.device_id, c.tag, c.confirmed, c.offered, c.configs, c.last_used_ts)
-_FIND = Statement(select(*_COLUMNS).where(c.connection == bindparam("connection")))
+_RECORDS = Records(ConnectionRow, sliding_connections)
+_FIND = Statement(select(*_RECORDS.columns).where(c.connection == bindparam("connection")))
 _ROOMS = Statement(
     select(r.room_id, r.generation, r.sent, r.before).where(r.connection == bindparam("connection"))
 )
@@ -99,19 +100,7 @@ _DECODER = msgspec.json.Decoder(RoomSent)
 
 async def find(tx: Transaction, connection: bytes) -> ConnectionRow | None:
     """A connection, None where it is not known (any more)."""
-    row = await tx.one(_FIND, connection=connection)
-    if row is None:
-        return None
-    return ConnectionRow(
-        connection=bytes(row[0]),
-        user_id=row[1],
-        device_id=row[2],
-        tag=row[3],
-        confirmed=row[4],
-        offered=row[5],
-        configs=bytes(row[6]),
-        last_used_ts=row[7],
-    )
+    return _RECORDS.one(await tx.one(_FIND, connection=connection))
 
 
 async def rooms(tx: Transaction, connection: bytes) -> list[RoomRow]:
@@ -134,7 +123,7 @@ async def begin(tx: WriteTransaction, row: ConnectionRow, *, keep: int, keep_of_
     await remove(tx, [key for key in known if key == row.connection or key in others[keep - 1 :]])
     idle = await tx.all(_IDLE_OF_USER, user_id=row.user_id, keep=keep_of_user - 1, limit=keep_of_user)
     await remove(tx, [bytes(key) for (key,) in idle])
-    await tx.run(_INSERT, **{name: getattr(row, name) for name in row.__slots__})
+    await tx.run(_INSERT, **_RECORDS.values(row))
 
 
 async def offer(tx: WriteTransaction, row: ConnectionRow) -> bool:

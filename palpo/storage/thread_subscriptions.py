@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, func, select
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.thread_subscriptions import thread_subscriptions
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 t = thread_subscriptions.c
@@ -28,17 +29,17 @@ class ThreadSubscription:
     """When it last changed."""
 
 
-_COLUMNS = (t.user_id, t.room_id, t.root_id, t.subscribed, t.automatic, t.position)
+_RECORDS = Records(ThreadSubscription, thread_subscriptions)
 _PUT = upsert(thread_subscriptions, key=["user_id", "room_id", "root_id"])
 _GET = Statement(
-    select(*_COLUMNS).where(
+    select(*_RECORDS.columns).where(
         t.user_id == bindparam("user_id"),
         t.room_id == bindparam("room_id"),
         t.root_id == bindparam("root_id"),
     )
 )
 _CHANGED = Statement(
-    select(*_COLUMNS)
+    select(*_RECORDS.columns)
     .where(
         t.user_id == bindparam("user_id"), t.position > bindparam("after"), t.position <= bindparam("upto")
     )
@@ -62,15 +63,7 @@ async def count(tx: Transaction, user_id: str) -> int:
 
 async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:
     """Store a subscription over the one before it, and tell the user's devices."""
-    await tx.run(
-        _PUT,
-        user_id=subscription.user_id,
-        room_id=subscription.room_id,
-        root_id=subscription.root_id,
-        subscribed=int(subscription.subscribed),
-        automatic=int(subscription.automatic),
-        position=subscription.position,
-    )
+    await tx.run(_PUT, **_RECORDS.values(subscription))
     tx.notify(topics.USER, subscription.user_id)
     tx.notify(topics.THREAD_SUBSCRIPTIONS, subscription.user_id)
     tx.notify(topics.THREAD_FOLLOWERS, subscription.root_id)
@@ -78,8 +71,7 @@ async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:
 
 async def get(tx: Transaction, user_id: str, room_id: str, root_id: str) -> ThreadSubscription | None:
     """What is known of a user and a thread."""
-    row = await tx.one(_GET, user_id=user_id, room_id=room_id, root_id=root_id)
-    return None if row is None else _subscription(row)
+    return _RECORDS.one(await tx.one(_GET, user_id=user_id, room_id=room_id, root_id=root_id))
 
 
 async def followers(tx: Transaction, room_id: str, root_id: str) -> frozenset[str]:
@@ -92,15 +84,4 @@ async def changed(
 ) -> list[ThreadSubscription]:
     """A user's that last changed at a position in ``(after, upto]``, newest first."""
     rows = await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto, limit=limit)
-    return [_subscription(row) for row in rows]
-
-
-def _subscription(row: Row) -> ThreadSubscription:
-    return ThreadSubscription(
-        user_id=row[0],
-        room_id=row[1],
-        root_id=row[2],
-        subscribed=bool(row[3]),
-        automatic=bool(row[4]),
-        position=row[5],
-    )
+    return _RECORDS.all(rows)

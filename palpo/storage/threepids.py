@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.threepids import threepid_bindings, threepid_sessions, threepids
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 t = threepids.c
 b = threepid_bindings.c
@@ -58,41 +59,26 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_ts: int
 
 
+_THREEPIDS = Records(ThirdPartyId, threepids)
 _ADDRESS = (t.medium == bindparam("medium"), t.address == bindparam("address"))
 _OWNER = Statement(select(t.user_id).where(*_ADDRESS))
 _INSERT = insert_row(threepids)
 _OF_USER = Statement(
-    select(t.medium, t.address, t.user_id, t.validated_ts, t.added_ts)
-    .where(t.user_id == bindparam("user"))
-    .order_by(t.added_ts, t.address)
+    select(*_THREEPIDS.columns).where(t.user_id == bindparam("user")).order_by(t.added_ts, t.address)
 )
 _DELETE = Statement(delete(threepids).where(*_ADDRESS, t.user_id == bindparam("user")))
 _DELETE_USER = Statement(delete(threepids).where(t.user_id == bindparam("user")))
 
+_BOUND = Records(Binding, threepid_bindings)
 _BIND = upsert(threepid_bindings, key=["binding_hash"], update=())
-_BINDINGS = Statement(
-    select(b.user_id, b.medium, b.address, b.id_server).where(b.user_id == bindparam("user"))
-)
+_BINDINGS = Statement(select(*_BOUND.columns).where(b.user_id == bindparam("user")))
 _UNBIND = Statement(delete(threepid_bindings).where(b.binding_hash == bindparam("binding")))
 
-_SESSION_COLUMNS = (
-    v.session_id,
-    v.purpose,
-    v.medium,
-    v.address,
-    v.client_secret,
-    v.token_hash,
-    v.send_attempt,
-    v.sent,
-    v.next_link,
-    v.uia_session,
-    v.validated_ts,
-    v.expires_ts,
-)
+_SESSIONS = Records(Session, threepid_sessions)
 _PUT_SESSION = upsert(threepid_sessions, key=["session_id"])
-_SESSION = Statement(select(*_SESSION_COLUMNS).where(v.session_id == bindparam("session")))
-_BY_REQUEST = Statement(select(*_SESSION_COLUMNS).where(v.request_hash == bindparam("request")))
-_BY_UIA = Statement(select(*_SESSION_COLUMNS).where(v.uia_session == bindparam("uia")))
+_SESSION = Statement(select(*_SESSIONS.columns).where(v.session_id == bindparam("session")))
+_BY_REQUEST = Statement(select(*_SESSIONS.columns).where(v.request_hash == bindparam("request")))
+_BY_UIA = Statement(select(*_SESSIONS.columns).where(v.uia_session == bindparam("uia")))
 _SENT = Statement(
     select(func.sum(v.sent)).where(v.address == bindparam("address"), v.expires_ts > bindparam("now"))
 )
@@ -118,16 +104,13 @@ async def add(tx: WriteTransaction, new: ThirdPartyId) -> bool:
     """Give an account an identifier; False where another account has it."""
     current = await owner(tx, new.medium, new.address)
     if current is None:
-        await tx.run(_INSERT, **msgspec.structs.asdict(new))
+        await tx.run(_INSERT, **_THREEPIDS.values(new))
     return current in (None, new.user_id)
 
 
 async def of_user(tx: Transaction, user_id: str) -> list[ThirdPartyId]:
     """A user's identifiers, oldest first."""
-    return [
-        ThirdPartyId(medium=row[0], address=row[1], user_id=row[2], validated_ts=row[3], added_ts=row[4])
-        for row in await tx.all(_OF_USER, user=user_id)
-    ]
+    return _THREEPIDS.all(await tx.all(_OF_USER, user=user_id))
 
 
 async def remove(tx: WriteTransaction, user_id: str, medium: str, address: str) -> None:
@@ -142,7 +125,7 @@ async def remove_all(tx: WriteTransaction, user_id: str) -> None:
 
 async def bind(tx: WriteTransaction, binding: Binding) -> None:
     """Note that an identity server was told."""
-    await tx.run(_BIND, binding_hash=binding.hash, **msgspec.structs.asdict(binding))
+    await tx.run(_BIND, binding_hash=binding.hash, **_BOUND.values(binding))
 
 
 async def unbind(tx: WriteTransaction, binding: Binding) -> None:
@@ -152,20 +135,17 @@ async def unbind(tx: WriteTransaction, binding: Binding) -> None:
 
 async def bindings(tx: Transaction, user_id: str) -> list[Binding]:
     """What identity servers were told of a user."""
-    return [
-        Binding(user_id=row[0], medium=row[1], address=row[2], id_server=row[3])
-        for row in await tx.all(_BINDINGS, user=user_id)
-    ]
+    return _BOUND.all(await tx.all(_BINDINGS, user=user_id))
 
 
 async def put_session(tx: WriteTransaction, session: Session) -> None:
     """Store a validation."""
-    await tx.run(_PUT_SESSION, request_hash=_request(session), **msgspec.structs.asdict(session))
+    await tx.run(_PUT_SESSION, request_hash=_request(session), **_SESSIONS.values(session))
 
 
 async def session(tx: Transaction, session_id: str) -> Session | None:
     """A validation."""
-    return _session(await tx.one(_SESSION, session=session_id))
+    return _SESSIONS.one(await tx.one(_SESSION, session=session_id))
 
 
 async def session_of_request(
@@ -173,12 +153,12 @@ async def session_of_request(
 ) -> Session | None:
     """The validation that the same request has begun before."""
     request = _hash(purpose, medium, address, client_secret)
-    return _session(await tx.one(_BY_REQUEST, request=request))
+    return _SESSIONS.one(await tx.one(_BY_REQUEST, request=request))
 
 
 async def session_of_uia(tx: Transaction, uia_session: str) -> Session | None:
     """The validation that was shown in a user-interactive auth session."""
-    return _session(await tx.one(_BY_UIA, uia=uia_session))
+    return _SESSIONS.one(await tx.one(_BY_UIA, uia=uia_session))
 
 
 async def count_sent(tx: Transaction, address: str, now_ms: int) -> int:
@@ -212,10 +192,3 @@ def _hash(*parts: str) -> bytes:
 
 def _request(item: Session) -> bytes:
     return _hash(item.purpose, item.medium, item.address, item.client_secret)
-
-
-def _session(row: Row | None) -> Session | None:
-    if row is None:
-        return None
-    fields = dict(zip(Session.__struct_fields__, row, strict=True))
-    return Session(**{**fields, "token_hash": bytes(fields["token_hash"])})

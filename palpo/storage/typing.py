@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import typing
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.streams import topics
 
 t = typing.c
@@ -26,6 +27,7 @@ class Typing:
     expires_ts: int
 
 
+_RECORDS = Records(Typing, typing)
 _PUT = upsert(typing, key=["room_id", "user_id"])
 _TOLD = Statement(
     select(t.position).where(
@@ -55,9 +57,7 @@ _CHANGED = Statement(
     .where(in_list(t.room_id, "room_ids"), t.position > bindparam("after"), t.position <= bindparam("upto"))
 )
 _EXPIRED = Statement(
-    select(t.room_id, t.user_id, t.expires_ts)
-    .where(t.typing == 1, t.expires_ts <= bindparam("now"))
-    .limit(bindparam("limit"))
+    select(*_RECORDS.columns).where(t.typing == 1, t.expires_ts <= bindparam("now")).limit(bindparam("limit"))
 )
 _STOP = Statement(
     update(typing)
@@ -119,7 +119,7 @@ async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: 
 async def expired(tx: Transaction, now_ms: int, limit: int) -> list[Typing]:
     """Those whose time is over, and of whom others have not been told so."""
     rows = await tx.all(_EXPIRED, now=now_ms, limit=limit)
-    return [Typing(room_id=row[0], user_id=row[1], expires_ts=row[2]) for row in rows]
+    return _RECORDS.all(rows)
 
 
 async def stop(tx: WriteTransaction, item: Typing, now_ms: int, position: int) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.accounts import uia_results, uia_sessions
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 _SESSION = uia_sessions.c.session_id == bindparam("session")
 _FIND = Statement(select(uia_sessions.c.completed).where(_SESSION))
@@ -38,41 +39,20 @@ class Result:
 
 
 _r = uia_results.c
-_RESULT = Statement(
-    select(_r.request_hash, _r.user_id, _r.device_id, _r.body, _r.created_ts).where(
-        _r.session_hash == bindparam("session")
-    )
-)
+_RESULTS = Records(Result, uia_results)
+_RESULT = Statement(select(*_RESULTS.columns).where(_r.session_hash == bindparam("session")))
 _KEEP = insert_row(uia_results)
 _PRUNE_RESULTS = Statement(delete(uia_results).where(_r.created_ts < bindparam("before")))
 
 
 async def result(tx: Transaction, session_hash: bytes) -> Result | None:
     """What came of a session; None for one that is not spent."""
-    row = await tx.one(_RESULT, session=session_hash)
-    if row is None:
-        return None
-    return Result(
-        session_hash=session_hash,
-        request_hash=bytes(row[0]),
-        user_id=row[1],
-        device_id=row[2],
-        body=bytes(row[3]),
-        created_ts=row[4],
-    )
+    return _RESULTS.one(await tx.one(_RESULT, session=session_hash))
 
 
 async def keep(tx: WriteTransaction, result: Result) -> None:
     """Store what came of a session; raises UniqueViolation where that is stored already."""
-    await tx.run(
-        _KEEP,
-        session_hash=result.session_hash,
-        request_hash=result.request_hash,
-        user_id=result.user_id,
-        device_id=result.device_id,
-        body=result.body,
-        created_ts=result.created_ts,
-    )
+    await tx.run(_KEEP, **_RESULTS.values(result))
 
 
 async def prune_results(tx: WriteTransaction, *, before_ts: int) -> None:
