@@ -11,7 +11,7 @@ itself, so that a failure is only ever its own caller's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -22,7 +22,7 @@ from palpo.db.condition import Condition
 from palpo.db.errors import AWAY, DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.failures import detached, fail
 from palpo.db.topics import Topics
-from palpo.db.transaction import ReadUnit, Transaction, WriteTransaction, WriteUnit
+from palpo.db.transaction import ReadUnit, WriteUnit
 from palpo.db.units import refuse_within_unit
 
 log = structlog.get_logger("palpo.db")
@@ -72,11 +72,11 @@ class Engine(Protocol):
         """Let go of every connection."""
         ...
 
-    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def read(self, unit: ReadUnit[T]) -> T:
         """Run ``unit`` on a reading connection."""
         ...
 
-    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+    async def commit(self, units: Sequence[WriteUnit[Any]]) -> Committed:
         """Run ``units`` in order in one transaction and commit it; any failure rolls back them all."""
         ...
 

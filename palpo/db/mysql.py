@@ -16,7 +16,7 @@ import asyncmy
 from asyncmy.constants.CLIENT import FOUND_ROWS
 from asyncmy.cursors import Cursor
 from asyncmy.errors import InterfaceError, MySQLError
-from sqlalchemy import bindparam, func
+from sqlalchemy import func, update
 
 from palpo.db.deferred import Batch
 from palpo.db.errors import (
@@ -29,7 +29,7 @@ from palpo.db.errors import (
     Unreachable,
 )
 from palpo.db.pool import Pool
-from palpo.db.position import stream_position
+from palpo.db.position import ADVANCED, ROW, stream_position
 from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
 from palpo.db.statements import Statement
 from palpo.db.transaction import Row
@@ -50,15 +50,7 @@ AWAY = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1203, 1927, 2003, 20
 """Too many connections, shutting down, connection lost in one of its forms."""
 SQL_MODE = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 
-TAKE = Statement(
-    stream_position.update()
-    .where(stream_position.c.id == 1)
-    .values(
-        position=func.last_insert_id(
-            stream_position.c.position + bindparam("count", type_=stream_position.c.position.type)
-        )
-    )
-)
+TAKE = Statement(update(stream_position).where(ROW).values(position=func.last_insert_id(ADVANCED)))
 
 
 def translated(error: Exception) -> DatabaseError:
@@ -196,7 +188,7 @@ def connect_options(url: str) -> dict[str, Any]:
 async def _close(connection: asyncmy.Connection) -> None:
     try:
         await asyncio.wait_for(connection.ensure_closed(), 2.0)
-    except (*DRIVER_ERRORS, TimeoutError):
+    except DRIVER_ERRORS:
         connection.close()
 
 

@@ -15,9 +15,7 @@ stream_position = Table(
 )
 """One row, ``id`` 1. Its lock, held until the commit, makes commit order position order."""
 
-CURRENT = Statement(select(stream_position.c.position).where(stream_position.c.id == 1))
-ADVANCE = Statement(
-    update(stream_position)
-    .where(stream_position.c.id == 1)
-    .values(position=stream_position.c.position + bindparam("count", type_=BigInteger()))
-)
+ROW = stream_position.c.id == 1
+ADVANCED = stream_position.c.position + bindparam("count", type_=BigInteger())
+CURRENT = Statement(select(stream_position.c.position).where(ROW))
+ADVANCE = Statement(update(stream_position).where(ROW).values(position=ADVANCED))

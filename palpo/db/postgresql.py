@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 import asyncpg
-from sqlalchemy import bindparam
+from sqlalchemy import update
 
 from palpo.db.deferred import Batch
 from palpo.db.errors import (
@@ -19,7 +20,7 @@ from palpo.db.errors import (
     Unreachable,
 )
 from palpo.db.pool import Pool
-from palpo.db.position import stream_position
+from palpo.db.position import ADVANCED, ROW, stream_position
 from palpo.db.postgresql_writes import combined, single_statement
 from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
 from palpo.db.statements import Statement
@@ -47,10 +48,7 @@ PLANNING = {"jit": "off", "enable_seqscan": "off"}
 whole, and goes on to be, at whatever size, until the first ANALYZE."""
 
 TAKE = Statement(
-    stream_position.update()
-    .where(stream_position.c.id == 1)
-    .values(position=stream_position.c.position + bindparam("count", type_=stream_position.c.position.type))
-    .returning(stream_position.c.position)
+    update(stream_position).where(ROW).values(position=ADVANCED).returning(stream_position.c.position)
 )
 
 
@@ -176,7 +174,7 @@ class PostgresEngine(ServerEngine["Connection"]):
         settings = {"application_name": "palpo", **PLANNING, **access}
 
         async def connect() -> Connection:
-            try:
+            with reaching():
                 return await asyncpg.connect(
                     self._url,
                     timeout=self._timeout,
@@ -184,8 +182,6 @@ class PostgresEngine(ServerEngine["Connection"]):
                     max_cached_statement_lifetime=0,
                     server_settings=settings,
                 )
-            except (*DRIVER_ERRORS, TimeoutError) as error:
-                raise Unreachable(str(error) or type(error).__name__) from error
 
         return Pool(size=size, connect=connect, close=close_connection, is_usable=lambda c: not c.is_closed())
 
@@ -202,9 +198,18 @@ class PostgresEngine(ServerEngine["Connection"]):
         connection.terminate()
 
 
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Whatever the driver raises within is that the server is out of reach: Unreachable."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise Unreachable(str(error) or type(error).__name__) from error
+
+
 async def close_connection(connection: Connection) -> None:
     """Take leave of the server, or just go if that takes more than two seconds."""
     try:
         await connection.close(timeout=2.0)
-    except (*DRIVER_ERRORS, TimeoutError):
+    except DRIVER_ERRORS:
         connection.terminate()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from palpo.db.errors import Unreachable
-from palpo.db.postgresql import DRIVER_ERRORS, close_connection
+from palpo.db.postgresql import close_connection, reaching
 
 GROWN = """
     SELECT quote_ident(s.relname) FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
@@ -28,18 +27,14 @@ class PostgresStatistics:
 
     async def refresh(self) -> list[str]:
         """Have the tables looked at that have grown several times over; their names. Raises Unreachable."""
-        try:
+        with reaching():
             connection = await asyncpg.connect(
                 self._url, timeout=10.0, server_settings={"application_name": "palpo statistics"}
             )
-        except (*DRIVER_ERRORS, TimeoutError) as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
-        try:
-            tables = [str(row[0]) for row in await connection.fetch(GROWN, timeout=60.0)]
-            for table in tables:
-                await connection.execute(f"ANALYZE {table}", timeout=600.0)
-        except (*DRIVER_ERRORS, TimeoutError) as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
-        finally:
-            await close_connection(connection)
+            try:
+                tables = [str(row[0]) for row in await connection.fetch(GROWN, timeout=60.0)]
+                for table in tables:
+                    await connection.execute(f"ANALYZE {table}", timeout=600.0)
+            finally:
+                await close_connection(connection)
         return tables

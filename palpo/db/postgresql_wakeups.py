@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from palpo.db.errors import Unreachable
-from palpo.db.postgresql import DRIVER_ERRORS, close_connection
+from palpo.db.postgresql import close_connection, reaching
 from palpo.db.wakeups import ReadPosition, Relay
 
 LIMIT = 7500
@@ -24,15 +24,13 @@ class PostgresLink:
         self._connection: asyncpg.Connection[Any] | None = None
 
     async def open(self, receive: Callable[[str], None], lost: Callable[[], None]) -> None:
-        try:
+        with reaching():
             connection = await asyncpg.connect(
                 self._url, timeout=10.0, server_settings={"application_name": "palpo wake-ups"}
             )
             await connection.add_listener(
                 self._channel, lambda _connection, _pid, _channel, payload: receive(str(payload))
             )
-        except (*DRIVER_ERRORS, TimeoutError) as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
         self._connection = connection
         connection.add_termination_listener(lambda ended: self._ended(connection, lost))
 

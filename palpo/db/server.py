@@ -20,7 +20,7 @@ from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachabl
 from palpo.db.pool import Pool
 from palpo.db.statements import Statement
 from palpo.db.topics import Kind
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import ReadUnit, Row, WriteUnit
 from palpo.db.units import refuse_outside_unit, run_on_loop
 
 T = TypeVar("T")
@@ -180,7 +180,7 @@ class ServerEngine(ABC, Generic[C]):
         await self._read.close()
         await self._write.close()
 
-    async def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def read(self, unit: ReadUnit[T]) -> T:
         try:
             async with asyncio.timeout(self._patience):
                 try:
@@ -191,7 +191,7 @@ class ServerEngine(ABC, Generic[C]):
         except TimeoutError as error:
             raise Unreachable("the database does not answer") from error
 
-    async def _read_once(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def _read_once(self, unit: ReadUnit[T]) -> T:
         async with self._read.lend() as connection:
             try:
                 return await run_on_loop(unit, self._transaction(connection))
@@ -200,7 +200,7 @@ class ServerEngine(ABC, Generic[C]):
                 self._abandon(connection)
                 raise
 
-    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+    async def commit(self, units: Sequence[WriteUnit[Any]]) -> Committed:
         async with self._write.lend() as connection:
             transaction = self._transaction(connection, block=8 + 2 * len(units))
             try:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from palpo.db.errors import (
 from palpo.db.sqlite_reads import PlainThreads, Sharing, SqliteReads
 from palpo.db.sqlite_transaction import SqliteTransaction, translated
 from palpo.db.statements import UNHEX
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import ReadUnit, WriteUnit
 from palpo.db.units import run_in_thread
 
 T = TypeVar("T")
@@ -68,14 +68,14 @@ class SqliteEngine:
             self._writer = None
         self._thread.shutdown()
 
-    def read(self, unit: Callable[[Transaction], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+    def read(self, unit: ReadUnit[T]) -> Coroutine[Any, Any, T]:
         return self.reads.run(unit)
 
-    async def commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+    async def commit(self, units: Sequence[WriteUnit[Any]]) -> Committed:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._commit, units)
 
-    def _commit(self, units: Sequence[Callable[[WriteTransaction], Awaitable[Any]]]) -> Committed:
+    def _commit(self, units: Sequence[WriteUnit[Any]]) -> Committed:
         connection = self._writer
         if connection is None:
             raise DatabaseError("the database is not open")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from palpo.db.errors import DatabaseError
 from palpo.db.sqlite_transaction import SqliteTransaction
 from palpo.db.statements import Statement
-from palpo.db.transaction import Row, Transaction
+from palpo.db.transaction import ReadUnit, Row
 from palpo.db.units import run_in_thread, run_to_end
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class SqliteReads:
         while self._spare:
             self._spare.pop().close()
 
-    async def run(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def run(self, unit: ReadUnit[T]) -> T:
         """Run ``unit``, here or in a thread."""
         if self._on_loop is None:
             raise DatabaseError("the database is not open")
@@ -163,7 +163,7 @@ class SqliteReads:
             self.in_threads += 1
         return await self._sharing.in_thread(lambda: self._run_here(unit))
 
-    def _run_here(self, unit: Callable[[Transaction], Awaitable[T]]) -> T:
+    def _run_here(self, unit: ReadUnit[T]) -> T:
         connection = self._spare.pop() if self._spare else self._connect_more()
         try:
             return run_in_thread(unit, SqliteTransaction(connection))
