@@ -110,6 +110,10 @@ class _LoopTransaction(SqliteTransaction):
         row = self._fetch(sqlite3.Cursor.fetchone, statement, params)
         return None if row is None else row[0]
 
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
+
     def _fetch(
         self, fetch: Callable[[sqlite3.Cursor], T], statement: Statement, params: Mapping[str, Any]
     ) -> T:
@@ -132,15 +136,17 @@ class SqliteReads:
         self._connect = connect
         self._sharing = sharing
         self._stretch = _Stretch()
-        self._on_loop: sqlite3.Connection | None = None
+        self._on_loop: _LoopTransaction | None = None
+        """One for all: a read that stays on the loop has ended before another begins."""
         self._spare: list[sqlite3.Connection] = []
         self.in_threads = 0
         """How many reads have gone on in a thread."""
 
     def open(self) -> None:
         """Connect."""
-        self._on_loop = self._connect()
-        self._on_loop.set_progress_handler(self._stretch.is_over, OPERATIONS)
+        connection = self._connect()
+        connection.set_progress_handler(self._stretch.is_over, OPERATIONS)
+        self._on_loop = _LoopTransaction(connection, self._stretch)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -158,7 +164,7 @@ class SqliteReads:
         await self._sharing.breathe()
         self._stretch.begin()
         try:
-            return run_to_end(unit, _LoopTransaction(self._on_loop, self._stretch))
+            return run_to_end(unit, self._on_loop)
         except _TooSlow:
             self.in_threads += 1
         return await self._sharing.in_thread(lambda: self._run_here(unit))

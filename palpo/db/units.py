@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import types
+from asyncio import _get_running_loop, _set_running_loop
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar, cast
 
@@ -54,7 +55,7 @@ AWAITS = "awaits something else"
 
 def refuse_within_unit(call: str) -> None:
     """Raise UnitError where a unit of work is what makes this ``call``."""
-    loop: Any = asyncio._get_running_loop()
+    loop: Any = _get_running_loop()
     unit = loop.unit if type(loop) is _NoLoop else _on_loop.unit
     if unit is not None:
         raise _error(unit, f"calls {call}")
@@ -82,7 +83,7 @@ def run_to_end(unit: Unit[X, T], transaction: X) -> T:
 def run_in_thread(unit: Unit[X, T], transaction: X) -> T:
     """``run_to_end`` in a thread that has no event loop."""
     coroutine: Any = unit(transaction)
-    asyncio._set_running_loop(cast("asyncio.AbstractEventLoop", _NoLoop(unit)))
+    _set_running_loop(cast("asyncio.AbstractEventLoop", _NoLoop(unit)))
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -93,7 +94,7 @@ def run_in_thread(unit: Unit[X, T], transaction: X) -> T:
             raise _error(unit, AWAITS) from error
         raise
     finally:
-        asyncio._set_running_loop(None)
+        _set_running_loop(None)
     raise _refused(unit, coroutine)
 
 
