@@ -25,7 +25,8 @@ from palpo.api.router import Router
 from palpo.api.services import Services
 from palpo.api.shares import AtOnce, Full, Shares
 from palpo.core.errors import LimitExceeded
-from palpo.streams.fair_queue import FairQueue, behalf
+from palpo.streams.fair_queue import behalf
+from palpo.streams.large_answers import large_answers
 from palpo.streams.turns import Turns
 from palpo.wire.endpoint import Auth, Empty, Endpoint, Limit, NoBody, NoParams, Stream
 
@@ -44,10 +45,6 @@ PIECE = 64 * 1024
 """Bytes of a response that are handed to the engine at once."""
 LARGE = 256 * 1024
 """Bytes of a response that needs room of its own until it is read."""
-LARGE_AT_ONCE = 8
-"""Answers of endpoints with large ones that are made at the same time, and half of them for one user …"""
-MAX_WAITING, MAX_WAITING_EACH = 5000, 200
-"""… and how many may wait for that."""
 BUSY_MS = 2000
 """When to come back for who has too much under way."""
 SLOW_SECONDS = 1.0
@@ -94,13 +91,7 @@ class Dispatcher:
         self._proxies = Proxies(http.trusted_proxies)
         self._bodies = Bodies(http)
         self._unread = Shares(http.response_bytes, http.response_bytes_per_user)
-        self._large_answers = FairQueue(
-            "answers",
-            workers=LARGE_AT_ONCE,
-            each=LARGE_AT_ONCE // 2,
-            waiting=MAX_WAITING,
-            waiting_each=MAX_WAITING_EACH,
-        )
+        self._large_answers = large_answers()
         self._of_users = AtOnce(http.max_requests_per_user)
         self._of_addresses = AtOnce(http.max_requests_per_address)
         self.router: Router[Route] = Router()

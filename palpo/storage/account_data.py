@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import bindparam, delete, func, select
 
-from palpo.db.statements import Statement, upsert
+from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.account_data import account_data
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.streams import topics
@@ -15,6 +17,9 @@ _PUT = upsert(account_data, key=["user_id", "room_id", "type"])
 _USER = a.user_id == bindparam("user_id")
 _GET = Statement(
     select(a.content).where(_USER, a.room_id == bindparam("room_id"), a.type == bindparam("type"))
+)
+_OWN = Statement(
+    select(a.type, a.content).where(_USER, a.room_id == "", in_list(a.type, "types"), a.content.is_not(None))
 )
 _ALL = Statement(
     select(a.room_id, a.type, a.content)
@@ -68,6 +73,11 @@ async def get(tx: Transaction, user_id: str, room_id: str | None, type_: str) ->
     """The content, None where there is none (any more)."""
     found: bytes | None = await tx.value(_GET, user_id=user_id, room_id=room_id or "", type=type_)
     return found
+
+
+async def own(tx: Transaction, user_id: str, types: Collection[str]) -> dict[str, bytes]:
+    """The content of each of ``types`` that is of no room; those of which there is none are left out."""
+    return {row[0]: row[1] for row in await tx.all(_OWN, user_id=user_id, types=list(types))}
 
 
 async def size(tx: Transaction, user_id: str, room_id: str | None, type_: str) -> int | None:

@@ -76,24 +76,24 @@ class Use:
 USES: Mapping[Kind, Use] = {
     ROOM: Use(
         published="device_lists presence receipts room_group typing",
-        heard="old_sync service unread v3 window",
+        heard="feed old_sync unread window",
     ),
     HEAD: Use(published="room_group", heard="room_directory room_heads search user_lists"),
     REDACTED: Use(published="events", heard="facts push_rooms redacted_state room_overviews summary"),
     EVENT: Use(published="events", heard="event_store"),
     RELATIONS: Use(published="events", heard="client_events"),
-    RECEIPTS: Use(published="receipts", heard="receipts service window"),
+    RECEIPTS: Use(published="receipts", heard="receipts window"),
     TYPING: Use(published="typing", heard="typing"),
     USER: Use(
         published="account_data device_lists memberships presence profiles push_rules receipts room_group"
         " thread_subscriptions to_device",
-        heard="old_sync service v3",
+        heard="feed old_sync v3",
     ),
     SESSION: Use(published="accounts appservices sessions", heard="appservices sessions waiting"),
     ERASURE: Use(published="accounts", heard="erasures"),
     MEMBER: Use(published="memberships room_group", heard="device_lists user_rooms"),
     READ: Use(published="receipts", heard="unread window"),
-    ACCOUNT_DATA: Use(published="account_data push_rules", heard="account_data service"),
+    ACCOUNT_DATA: Use(published="account_data push_rules", heard="account_data window"),
     PUSH_RULES: Use(published="push_rules", heard="push_rules"),
     PUSHERS: Use(published="pushers", heard="pushers"),
     PRESENCE: Use(published="presence", heard="presence"),

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 
-import msgspec
 from msgspec import Raw
 
 from palpo.services.history.tokens import timeline_token
 from palpo.services.push.unread import UnreadCounts
 from palpo.storage.memberships import Membership
-from palpo.sync.joined import RoomNews
+from palpo.sync.joined import V3RoomNews
+from palpo.sync.room_news import Rendered
+from palpo.sync.sections import stripped
 from palpo.wire.client import sync as wire
-
-_RAW_LIST = msgspec.json.Decoder(list[Raw])
-
-Rendered = Mapping[str, bytes]
-"""Events in client form, by ID."""
 
 
 class StateSection(Enum):
@@ -32,7 +28,7 @@ class StateSection(Enum):
 
 
 def joined_room(
-    news: RoomNews, rendered: Rendered, *, section: StateSection, threads: bool
+    news: V3RoomNews, rendered: Rendered, *, section: StateSection, threads: bool
 ) -> wire.JoinedRoom:
     """The section of a room that the user is in."""
     unread = news.unread or UnreadCounts()
@@ -57,7 +53,7 @@ def joined_room(
     )
 
 
-def left_room(news: RoomNews, rendered: Rendered, *, section: StateSection) -> wire.LeftRoom:
+def left_room(news: V3RoomNews, rendered: Rendered, *, section: StateSection) -> wire.LeftRoom:
     """The section of a room that the user has left."""
     state = wire.Events(events=[Raw(rendered[item.event_id]) for item in news.state])
     return wire.LeftRoom(
@@ -71,12 +67,12 @@ def left_room(news: RoomNews, rendered: Rendered, *, section: StateSection) -> w
 
 def invited_room(invite: Membership) -> wire.InvitedRoom:
     """The section of an invite."""
-    return wire.InvitedRoom(invite_state=_stripped(invite))
+    return wire.InvitedRoom(invite_state=wire.Events(events=stripped(invite)))
 
 
 def knocked_room(knock: Membership) -> wire.KnockedRoom:
     """The section of a knock."""
-    return wire.KnockedRoom(knock_state=_stripped(knock))
+    return wire.KnockedRoom(knock_state=wire.Events(events=stripped(knock)))
 
 
 def raw_events(events: Sequence[bytes]) -> wire.Events:
@@ -84,11 +80,7 @@ def raw_events(events: Sequence[bytes]) -> wire.Events:
     return wire.Events(events=[Raw(event) for event in events])
 
 
-def _stripped(membership: Membership) -> wire.Events:
-    return wire.Events(events=_RAW_LIST.decode(membership.stripped_state or b"[]"))
-
-
-def _timeline(news: RoomNews, rendered: Rendered) -> wire.Timeline:
+def _timeline(news: V3RoomNews, rendered: Rendered) -> wire.Timeline:
     return wire.Timeline(
         events=[Raw(rendered[item.event_id]) for item in news.timeline.events],
         limited=news.timeline.limited,

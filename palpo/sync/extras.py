@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.personal.account_data import AccountData, event
-from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.personal.presence import PresenceTracker
 from palpo.services.personal.receipts import Receipts
-from palpo.services.personal.typing import Typing, typing_event
+from palpo.services.personal.typing import Typing
 from palpo.services.push.unread import Unread
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
-from palpo.sync.joined import Reader, RoomNews
+from palpo.sync.joined import Reader, V3RoomNews
 from palpo.sync.window import Window
 
 RECEIPT = "m.receipt"
@@ -35,9 +34,7 @@ class RoomExtras:
         typing: Typing,
         unread: Unread,
         presence: PresenceTracker,
-        invite_permissions: InvitePermissions,
     ) -> None:
-        self._invite_permissions = invite_permissions
         self._db = db
         self._account_data = account_data
         self._receipts = receipts
@@ -49,17 +46,11 @@ class RoomExtras:
         """Whom the user ignores."""
         return await self._account_data.ignored_users(user_id)
 
-    async def shows_invite(self, reader: Reader, sender: str) -> bool:
-        """Whether the user wants to be told of invites by ``sender`` (MSC4155)."""
-        if sender in reader.ignored:
-            return False
-        return await self._invite_permissions.shows(reader.user_id, sender)
-
     async def account_data(self, reader: Reader, window: Window) -> Data:
         """The user's account data that changed in the window, of rooms and not."""
         return await self._account_data.changed(reader.user_id, window.after, window.upto)
 
-    async def presence(self, reader: Reader, window: Window, rooms: Sequence[RoomNews]) -> list[bytes]:
+    async def presence(self, reader: Reader, window: Window, rooms: Sequence[V3RoomNews]) -> list[bytes]:
         """Presence that changed in the window, and that of users who have come into sight in it."""
         wanted = reader.filter.presence
         shown = {
@@ -75,7 +66,7 @@ class RoomExtras:
             if wanted is None or wanted("m.presence", item.user_id)
         ]
 
-    async def _arrived(self, reader: Reader, rooms: Sequence[RoomNews]) -> set[str]:
+    async def _arrived(self, reader: Reader, rooms: Sequence[V3RoomNews]) -> set[str]:
         """Users with whom the reader has just come to share a room."""
         arrived = {user_id for news in rooms for user_id in news.arrived()}
         fresh = [news.room_id for news in rooms if news.fresh]
@@ -87,7 +78,7 @@ class RoomExtras:
             arrived |= await self._db.read(members)
         return arrived
 
-    async def add(self, reader: Reader, window: Window, rooms: Sequence[RoomNews], data: Data) -> None:
+    async def add(self, reader: Reader, window: Window, rooms: Sequence[V3RoomNews], data: Data) -> None:
         """Fill in what each joined room's section has beside its events."""
         by_id = {news.room_id: news for news in rooms}
         self.add_account_data(reader, rooms, data)
@@ -97,7 +88,7 @@ class RoomExtras:
         for room_id, unread in counts.items():
             by_id[room_id].unread = unread
 
-    def add_account_data(self, reader: Reader, rooms: Sequence[RoomNews], data: Data) -> None:
+    def add_account_data(self, reader: Reader, rooms: Sequence[V3RoomNews], data: Data) -> None:
         """Fill in each room's account data."""
         by_id = {news.room_id: news for news in rooms}
         wanted = reader.filter.room_account_data
@@ -105,17 +96,12 @@ class RoomExtras:
             if room_id in by_id and (wanted is None or wanted(room_id, type_, reader.user_id)):
                 by_id[room_id].account_data.append(event(type_, content))
 
-    async def _add_typing(self, reader: Reader, window: Window, rooms: Mapping[str, RoomNews]) -> None:
+    async def _add_typing(self, reader: Reader, window: Window, rooms: Mapping[str, V3RoomNews]) -> None:
         known, fresh = _wanted(reader, rooms, TYPING)
-        changed = await self._typing.changed(known, window.after, window.upto)
-        typing = await self._typing.current([*changed, *fresh])
-        for room_id in changed:
-            rooms[room_id].ephemeral.append(typing_event(typing.get(room_id, [])))
-        for room_id in fresh:
-            if room_id in typing:
-                rooms[room_id].ephemeral.append(typing_event(typing[room_id]))
+        for room_id, shown in (await self._typing.events(known, fresh, window.after, window.upto)).items():
+            rooms[room_id].ephemeral.append(shown)
 
-    async def _add_receipts(self, reader: Reader, window: Window, rooms: Mapping[str, RoomNews]) -> None:
+    async def _add_receipts(self, reader: Reader, window: Window, rooms: Mapping[str, V3RoomNews]) -> None:
         known, fresh = _wanted(reader, rooms, RECEIPT)
         for after, chosen in ((window.after, known), (0, fresh)):
             if chosen:
@@ -124,7 +110,7 @@ class RoomExtras:
                     rooms[room_id].ephemeral.append(receipt)
 
 
-def _wanted(reader: Reader, rooms: Mapping[str, RoomNews], type_: str) -> tuple[list[str], list[str]]:
+def _wanted(reader: Reader, rooms: Mapping[str, V3RoomNews], type_: str) -> tuple[list[str], list[str]]:
     """The rooms of which ephemeral events are wanted: those the client knows, and those new to it."""
     wanted = reader.filter.ephemeral
     chosen = [room_id for room_id in rooms if wanted is None or wanted(room_id, type_, "")]

@@ -9,16 +9,15 @@ from palpo.core.events import Event
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
-from palpo.services.history.event_store import EventStore, State
-from palpo.services.history.room_heads import RoomHeads
-from palpo.services.push.unread import UnreadCounts
+from palpo.services.history.event_store import State
 from palpo.storage.memberships import Membership
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
-from palpo.sync.members import Device
+from palpo.sync.members import Client
 from palpo.sync.redacted_state import RedactedState
+from palpo.sync.room_news import RoomNews
 from palpo.sync.state_delta import StateDeltas, StateRequest
-from palpo.sync.summary import NAME, RoomSummary, Summaries
+from palpo.sync.summary import NAME, Summaries
 from palpo.sync.timelines import TimelinePart, Timelines, Wanted
 from palpo.sync.window import Window
 
@@ -31,25 +30,19 @@ class Reader:
     """Who syncs, and how."""
 
     user_id: str
-    device_id: str | None
+    client: Client
+    """Whom lazy loading keeps count for."""
     filter: SyncFilter
     state_after: bool
     full_state: bool = False
     ignored: frozenset[str] = frozenset()
 
-    @property
-    def device(self) -> Device:
-        """The device that lazy loading keeps count for."""
-        return self.user_id, self.device_id
-
 
 @dataclass(slots=True, kw_only=True)
-class RoomNews:
-    """What is new in one room."""
+class V3RoomNews(RoomNews):
+    """What is new in one room, for its section of /sync."""
 
-    room_id: str
     timeline: TimelinePart
-    state: list[StoredEvent]
     end: bytes
     """Root of the state after the timeline."""
     fresh: bool = False
@@ -58,21 +51,19 @@ class RoomNews:
     """Whether something that the room is named by was redacted."""
     gap: bool = False
     """Whether what happened was too much to find out if the filter lets any of it through."""
-    summary: RoomSummary | None = None
     ephemeral: list[bytes] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
-    unread: UnreadCounts | None = None
 
     def arrived(self) -> Iterator[str]:
         """Users whose joining is among the news."""
-        for item in (*self.timeline.events, *self.state):
+        for item in self.events:
             if item.event.type == MEMBER and item.event.content.get("membership") == "join":
                 yield item.event.state_key or ""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to tell, not even of a gap."""
-        return not (self.gap or self.timeline.events or self.state or self.ephemeral or self.account_data)
+        return not (self.gap or self.events or self.ephemeral or self.account_data)
 
 
 class JoinedRooms:
@@ -80,40 +71,36 @@ class JoinedRooms:
 
     def __init__(
         self,
-        store: EventStore,
-        heads: RoomHeads,
         timelines: Timelines,
         states: StateDeltas,
         summaries: Summaries,
         redacted: RedactedState,
     ) -> None:
-        self._store = store
-        self._heads = heads
         self._timelines = timelines
         self._states = states
         self._summaries = summaries
         self._redacted = redacted
 
-    async def collect(self, reader: Reader, window: Window, rooms: Sequence[Membership]) -> list[RoomNews]:
+    async def collect(self, reader: Reader, window: Window, rooms: Sequence[Membership]) -> list[V3RoomNews]:
         """What happened in each of ``rooms`` within ``window``."""
         collected = await each(rooms, lambda row: self._collect(reader, window, row))
         await self._summarise(reader, window, collected)
         return collected
 
-    async def _collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
+    async def _collect(self, reader: Reader, window: Window, membership: Membership) -> V3RoomNews:
         room_id = membership.room_id
-        known = await self._known_root(window, membership)
+        known = await self._timelines.joined_root(membership, window.since) or EMPTY_ROOT
         fresh = known == EMPTY_ROOT
         after = 0 if fresh else window.after
         timeline = await self._timeline(reader, window, room_id, after)
         if fresh and not window.initial:
             # However much of it is shown, the client has a gap before it.
             timeline = replace(timeline, limited=True)
-        end = await self._end_root(window, room_id)
+        end = await self._timelines.end_root(room_id, window.upto)
         request = StateRequest(
             room_id=room_id,
             user_id=reader.user_id,
-            device=reader.device,
+            client=reader.client,
             known=EMPTY_ROOT if reader.full_state else known,
             end=end,
             timeline=timeline,
@@ -126,7 +113,7 @@ class JoinedRooms:
             redacted = await self._redacted.within(room_id, end, after=window.after, upto=window.upto)
             state += _untold(redacted, timeline, state, reader.filter)
         gap = timeline.limited and reader.filter.timeline_limit > 0
-        return RoomNews(
+        return V3RoomNews(
             room_id=room_id,
             timeline=timeline,
             state=state,
@@ -136,7 +123,7 @@ class JoinedRooms:
             end=end,
         )
 
-    async def _summarise(self, reader: Reader, window: Window, rooms: Sequence[RoomNews]) -> None:
+    async def _summarise(self, reader: Reader, window: Window, rooms: Sequence[V3RoomNews]) -> None:
         """Add the summaries that clients need: of new rooms, and where members or the name changed."""
         due = {news.room_id: news.end for news in rooms if news.fresh or reader.full_state or _renamed(news)}
         summaries = await self._summaries.get_many(reader.user_id, due)
@@ -146,10 +133,10 @@ class JoinedRooms:
             called = [news for news in rooms if news.summary is not None and news.summary.heroes]
             await each(called, lambda news: self._add_heroes(reader, window, news))
 
-    async def _add_heroes(self, reader: Reader, window: Window, news: RoomNews) -> None:
+    async def _add_heroes(self, reader: Reader, window: Window, news: V3RoomNews) -> None:
         """Add the heroes' member events, where the client has not got them (spec: "RoomSummary")."""
         heroes = (news.summary.heroes if news.summary is not None else None) or ()
-        members = await self._states.missing_members(reader.device, news.room_id, news.end, heroes, window)
+        members = await self._states.missing_members(reader.client, news.room_id, news.end, heroes, window)
         told = {item.event_id for item in news.state}
         if not reader.state_after:
             told |= {item.event_id for item in news.timeline.events}
@@ -169,25 +156,6 @@ class JoinedRooms:
             wanted=wanted(reader),
         )
 
-    async def _known_root(self, window: Window, membership: Membership) -> bytes:
-        """Root of the state that the client knows of: EMPTY_ROOT if it did not know it was in the room."""
-        if window.since is None:
-            return EMPTY_ROOT
-        root = await self._timelines.state_root(membership.room_id, window.since)
-        if root is None:
-            return EMPTY_ROOT
-        if membership.position <= window.since:
-            return root
-        own = await self._store.state_event(root, MEMBER, membership.user_id)
-        return root if own is not None and own.event.content.get("membership") == "join" else EMPTY_ROOT
-
-    async def _end_root(self, window: Window, room_id: str) -> bytes:
-        head = await self._heads.get(room_id)
-        if head.row.position <= window.upto:
-            return head.state_root
-        root = await self._timelines.state_root(room_id, window.upto)
-        return head.state_root if root is None else root
-
 
 def wanted(reader: Reader) -> Wanted | None:
     """The reader's timeline filter, with whom they ignore left out."""
@@ -203,9 +171,9 @@ def wanted(reader: Reader) -> Wanted | None:
     return matches
 
 
-def _renamed(news: RoomNews) -> bool:
+def _renamed(news: V3RoomNews) -> bool:
     """Whether there is anything new of what a client names the room by."""
-    return news.renamed or any(item.event.type in SUMMARISED for item in (*news.timeline.events, *news.state))
+    return news.renamed or any(item.event.type in SUMMARISED for item in news.events)
 
 
 def _untold(

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from palpo.core.records.events import StoredEvent
-from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
 from palpo.storage.memberships import Membership
-from palpo.sync.joined import Reader, RoomNews, wanted
+from palpo.sync.joined import Reader, V3RoomNews, wanted
 from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.timelines import TimelinePart, Timelines
 from palpo.sync.window import Window
-
-LEFT = ("leave", "ban")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ class LeftRooms:
         self._states = states
         self._access = access
 
-    async def collect(self, reader: Reader, window: Window, membership: Membership) -> RoomNews:
+    async def collect(self, reader: Reader, window: Window, membership: Membership) -> V3RoomNews:
         """What happened until the user left."""
         left = await self.departure(reader, window, membership)
         state: list[StoredEvent] = []
@@ -50,7 +47,7 @@ class LeftRooms:
             request = StateRequest(
                 room_id=membership.room_id,
                 user_id=reader.user_id,
-                device=reader.device,
+                client=reader.client,
                 known=left.known or EMPTY_ROOT,
                 end=left.end,
                 timeline=left.timeline,
@@ -58,7 +55,7 @@ class LeftRooms:
                 state_after=reader.state_after,
             )
             state = await self._states.delta(request, reader.filter)
-        return RoomNews(room_id=membership.room_id, timeline=left.timeline, state=state, end=left.end)
+        return V3RoomNews(room_id=membership.room_id, timeline=left.timeline, state=state, end=left.end)
 
     async def departure(self, reader: Reader, window: Window, membership: Membership) -> Departure:
         """How the user left, or what became of them after; ``membership`` changed in ``window``.
@@ -68,7 +65,7 @@ class LeftRooms:
         """
         last = await self._store.get(membership.event_id)
         leaving = await self._access.left_by(membership)
-        known = await self._known_root(window, membership)
+        known = await self._timelines.joined_root(membership, window.since)
         fresh = known is None and leaving is not None and leaving.position > window.after
         timeline = await self._timeline(reader, window, last, after=0 if fresh else window.after)
         if leaving is not None and timeline.events and timeline.events[0].position > leaving.position:
@@ -106,19 +103,5 @@ class LeftRooms:
         """
         if not membership.forgotten or window.since is None:
             return True
-        return (await self._at_start(window.since, membership))[1] in ("join", "invite", "knock")
-
-    async def _known_root(self, window: Window, membership: Membership) -> bytes | None:
-        """Root of the state that the client knows of, None if it did not know it was in the room."""
-        if window.since is None:
-            return None
-        root, before = await self._at_start(window.since, membership)
-        return root if before == "join" else None
-
-    async def _at_start(self, since: int, membership: Membership) -> tuple[bytes | None, object]:
-        """The root of the room's state at a position, and the user's membership then."""
-        root = await self._timelines.state_root(membership.room_id, since)
-        if root is None:
-            return None, None
-        own = await self._store.state_event(root, MEMBER, membership.user_id)
-        return root, None if own is None else own.event.content.get("membership")
+        _, before = await self._timelines.membership_at(membership, window.since)
+        return before in ("join", "invite", "knock")

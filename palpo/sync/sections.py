@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Raw
-from msgspec.json import Encoder
+from msgspec.json import Decoder, Encoder
 
+from palpo.storage.memberships import Membership
 from palpo.streams.turns import Turns
 
 R = TypeVar("R")
@@ -17,6 +18,7 @@ FEW = 50
 """Rooms whose sections are encoded in one go, with the response."""
 
 _ENCODER = Encoder()
+_RAW_LIST = Decoder(list[Raw])
 
 
 async def sections(rooms: Sequence[R], name: Callable[[R], str], make: Callable[[R], S]) -> dict[str, S]:
@@ -29,3 +31,8 @@ async def sections(rooms: Sequence[R], name: Callable[[R], str], make: Callable[
         await turns.breathe()
         made[name(room)] = Raw(_ENCODER.encode(make(room)))
     return made
+
+
+def stripped(membership: Membership) -> list[Raw]:
+    """What an invite or a knock shows of the room."""
+    return _RAW_LIST.decode(membership.stripped_state or b"[]")

@@ -10,7 +10,7 @@ from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore, State
 from palpo.sync.filters import SyncFilter
-from palpo.sync.members import Device, SentMembers
+from palpo.sync.members import Client, SentMembers, member_pairs
 from palpo.sync.outlines import Outlines
 from palpo.sync.timelines import TimelinePart
 from palpo.sync.window import Window
@@ -22,7 +22,7 @@ class StateRequest:
 
     room_id: str
     user_id: str
-    device: Device
+    client: Client
     known: bytes
     """Root of the state that the client knows: EMPTY_ROOT if none."""
     end: bytes
@@ -45,7 +45,7 @@ class StateDeltas:
         """The state events that the client is missing, filtered, members lazily where asked."""
         timeline, first = request.timeline, request.known == EMPTY_ROOT
         if first:
-            self._sent.forget(request.device, request.room_id)
+            self._sent.forget(request.client, request.room_id)
         start = timeline.events[0].state_before if timeline.events else request.end
         target = request.end if request.state_after or not timeline.complete else start
         named = _named(request) if filter_.lazy_members else None
@@ -63,27 +63,27 @@ class StateDeltas:
         return [item for item in changed.values() if wanted is None or wanted(item.event)]
 
     async def missing_members(
-        self, device: Device, room_id: str, root: bytes, users: Iterable[str], window: Window
+        self, client: Client, room_id: str, root: bytes, users: Iterable[str], window: Window
     ) -> list[StoredEvent]:
-        """The member events of ``users``, where the device does not know them; it does from now on."""
+        """The member events of ``users``, where the client does not know them; it does from now on."""
         members = await self._store.state_events(root, [(MEMBER, user_id) for user_id in users])
         pairs = [(key[1], item.event_id) for key, item in members.items()]
-        unsent = self._sent.unsent(device, room_id, pairs, since=window.after)
-        self._sent.mark(device, room_id, pairs, upto=window.upto)
+        unsent = self._sent.unsent(client, room_id, pairs, since=window.after)
+        self._sent.mark(client, room_id, pairs, upto=window.upto)
         return [item for key, item in members.items() if key[1] in unsent]
 
     async def _lazy(
         self, request: StateRequest, filter_: SyncFilter, changed: State, target: bytes, named: set[str]
     ) -> State:
-        """``changed``, and those members of whom the timeline ``named`` that the device does not know."""
+        """``changed``, and those members of whom the timeline ``named`` that the client does not know."""
         keys = [(MEMBER, user_id) for user_id in sorted(named)]
         members = await self._store.state_events(target, keys)
         pairs = [(key[1], item.event_id) for key, item in members.items()]
         if not filter_.include_redundant_members:
-            unsent = self._sent.unsent(request.device, request.room_id, pairs, since=request.window.after)
+            unsent = self._sent.unsent(request.client, request.room_id, pairs, since=request.window.after)
             members = {key: item for key, item in members.items() if key[1] in unsent}
-        told = [*pairs, *_members(changed.values()), *_members(request.timeline.events)]
-        self._sent.mark(request.device, request.room_id, told, upto=request.window.upto)
+        told = [*pairs, *member_pairs(changed.values()), *member_pairs(request.timeline.events)]
+        self._sent.mark(request.client, request.room_id, told, upto=request.window.upto)
         return changed | members
 
 
@@ -91,11 +91,3 @@ def _named(request: StateRequest) -> set[str]:
     """Whose member events lazy loading wants: the timeline's senders', and at first the reader's own."""
     named = {item.event.sender for item in request.timeline.events}
     return named | {request.user_id} if request.known == EMPTY_ROOT else named
-
-
-def _members(events: Iterable[StoredEvent]) -> list[tuple[str, str]]:
-    return [
-        (item.event.state_key, item.event_id)
-        for item in events
-        if item.event.type == MEMBER and item.event.state_key is not None
-    ]

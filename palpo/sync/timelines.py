@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from palpo.core.events import Event
 from palpo.core.records.events import StoredEvent
+from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
+from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.tokens import Order
 from palpo.services.history.visibility import Visibility
+from palpo.storage.memberships import Membership
 
 MAX_ROUNDS = 8
 """How often more is read because the filter let too little through."""
@@ -37,9 +40,12 @@ class TimelinePart:
 class Timelines:
     """Reads timelines for sync."""
 
-    def __init__(self, recent: RecentEvents, store: EventStore, visibility: Visibility) -> None:
+    def __init__(
+        self, recent: RecentEvents, store: EventStore, heads: RoomHeads, visibility: Visibility
+    ) -> None:
         self._recent = recent
         self._store = store
+        self._heads = heads
         self._visibility = visibility
 
     async def latest(
@@ -76,3 +82,27 @@ class Timelines:
         """The room's current state as it was at ``position``; None before the room began."""
         event_id = await self._recent.last_id(room_id, position)
         return None if event_id is None else (await self._store.get(event_id)).room_state
+
+    async def end_root(self, room_id: str, upto: int) -> bytes:
+        """The same of a room that has begun by ``upto``, from memory where it ends there."""
+        head = await self._heads.get(room_id)
+        if head.row.position <= upto:
+            return head.state_root
+        return await self.state_root(room_id, upto) or head.state_root
+
+    async def joined_root(self, member: Membership, position: int | None) -> bytes | None:
+        """The same where the user of ``member`` was in the room at that position; None where not."""
+        if position is None:
+            return None
+        if member.membership == "join" and member.position <= position:
+            return await self.state_root(member.room_id, position)
+        root, before = await self.membership_at(member, position)
+        return root if before == "join" else None
+
+    async def membership_at(self, member: Membership, position: int) -> tuple[bytes | None, object]:
+        """The state of the room at a position, and what the user of ``member`` was there."""
+        root = await self.state_root(member.room_id, position)
+        if root is None:
+            return None, None
+        own = await self._store.state_event(root, MEMBER, member.user_id)
+        return root, None if own is None else own.event.content.get("membership")

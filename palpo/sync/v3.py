@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from palpo.db.topics import Topics
 from palpo.services.accounts.sessions import Requester
 from palpo.services.encryption import EncryptionServices
 from palpo.services.encryption.device_lists import DeviceListChanges
 from palpo.services.encryption.keys import KeyCounts
 from palpo.services.encryption.to_device import Pending
-from palpo.services.history.tokens import parse_sync_token, stream_token
+from palpo.services.history.tokens import stream_token
 from palpo.services.personal.account_data import event
+from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.reading.client_events import ClientEvents
-from palpo.services.reading.waiting import Waiting
 from palpo.services.rooms.user_rooms import UserRooms
-from palpo.services.server import Server
 from palpo.storage.memberships import Membership
 from palpo.streams import topics
-from palpo.streams.fair_queue import FairQueue
+from palpo.streams.large_answers import whole_syncs
 from palpo.streams.turns import Turns
 from palpo.sync import assemble
 from palpo.sync.assemble import StateSection
 from palpo.sync.each import each
 from palpo.sync.extras import Data, RoomExtras, of_rooms
+from palpo.sync.feed import Feed, Look, Memberships, Start, deadline, followed, joined
 from palpo.sync.filters import SyncFilter
-from palpo.sync.joined import JoinedRooms, Reader, RoomNews
-from palpo.sync.left import LEFT, LeftRooms
+from palpo.sync.joined import JoinedRooms, Reader, V3RoomNews
+from palpo.sync.left import LeftRooms
+from palpo.sync.room_news import render
 from palpo.sync.sections import sections
+from palpo.sync.summary import GONE
 from palpo.sync.window import Window
 from palpo.wire.client import sync as wire
-
-MAX_TIMEOUT_MS = 120_000
-AT_ONCE, AT_ONCE_EACH = 6, 2
-"""Syncs that tell everything, at a time, and those of one user …"""
-MAX_WAITING, MAX_WAITING_EACH = 2000, 20
-"""… and how many may wait for that."""
-
-Memberships = Mapping[str, Membership]
-"""By room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +46,12 @@ class SyncRequest:
 
 
 @dataclass(slots=True, kw_only=True)
-class News:
+class News(Look):
     """Everything that is new to one device."""
 
-    position: int
     to_device: Pending
-    joined: list[RoomNews] = field(default_factory=list)
-    left: list[RoomNews] = field(default_factory=list)
+    joined: list[V3RoomNews] = field(default_factory=list)
+    left: list[V3RoomNews] = field(default_factory=list)
     invited: list[Membership] = field(default_factory=list)
     knocked: list[Membership] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
@@ -90,19 +80,18 @@ class SyncV3:
 
     def __init__(
         self,
-        server: Server,
-        waiting: Waiting,
+        feed: Feed,
         user_rooms: UserRooms,
+        invite_permissions: InvitePermissions,
         joined: JoinedRooms,
         left: LeftRooms,
         extras: RoomExtras,
         client_events: ClientEvents,
         encryption: EncryptionServices,
     ) -> None:
-        self._wakeups = server.wakeups
-        self._history = server.stream_history
-        self._waiting = waiting
+        self._feed = feed
         self._user_rooms = user_rooms
+        self._invite_permissions = invite_permissions
         self._joined = joined
         self._left = left
         self._extras = extras
@@ -110,85 +99,59 @@ class SyncV3:
         self._to_device = encryption.to_device
         self._device_lists = encryption.device_lists
         self._keys = encryption.keys
-        self._everything = FairQueue(
-            "syncs", workers=AT_ONCE, each=AT_ONCE_EACH, waiting=MAX_WAITING, waiting_each=MAX_WAITING_EACH
-        )
-        """Those that tell everything at once hold all of it in memory."""
+        self._whole = whole_syncs()
 
     async def sync(self, requester: Requester, request: SyncRequest) -> wire.SyncResponse:
         """What is new since ``request.since``, as soon as there is something or the time is up.
 
         Raises LimitExceeded where too many wait for their turn to be told everything.
         """
-        since, to_device = await self._from(request)
-        lost = since is not None and self._history.is_lost(since)
-        if lost:
+        start = await self._feed.start(request.since)
+        if start.lost:
             # What the client knows of the time that was lost has to be replaced.
             request = replace(request, full_state=True)
-        if since is not None and not request.full_state:
-            return await self._when_news(requester, request, since, to_device, lost=lost)
-        async with self._everything.turn():
-            return await self._when_news(requester, request, since, to_device, lost=lost)
+        if start.since is not None and not request.full_state:
+            return await self._when_news(requester, request, start)
+        async with self._whole.turn():
+            return await self._when_news(requester, replace(request, timeout_ms=0), start)
 
-    async def _when_news(
-        self, requester: Requester, request: SyncRequest, since: int | None, to_device: int, *, lost: bool
-    ) -> wire.SyncResponse:
-        if requester.device_id is not None and since is not None:
-            await self._to_device.delete_up_to(requester.user_id, requester.device_id, to_device)
-        deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000
-        while True:
-            memberships = await self._user_rooms.get(requester.user_id)
-            # Nothing is awaited in between: the memberships are those at the window's end.
-            window = self._window(since)
-            watched = _topics(requester.user_id, memberships)
-            news = await self._collect(
-                requester, request, window, watched, memberships, to_device, all_data=lost
-            )
-            at_once = since is None or request.full_state or not news.empty
-            remaining = deadline - time.monotonic()
-            if at_once or not await self._waiting.wait(
-                requester, watched, after=window.upto, timeout_s=remaining
-            ):
-                return await self._respond(requester, request, news)
+    async def _when_news(self, requester: Requester, request: SyncRequest, start: Start) -> wire.SyncResponse:
+        if requester.device_id is not None and start.since is not None:
+            await self._to_device.delete_up_to(requester.user_id, requester.device_id, start.to_device)
+        news = await self._feed.follow(
+            requester, deadline(request.timeout_ms), lambda: self._look(requester, request, start)
+        )
+        return await self._respond(requester, request, news)
 
-    async def _from(self, request: SyncRequest) -> tuple[int | None, int]:
-        """The positions in ``since``; a client begins anew with one that is ahead of the stream."""
-        if not request.since:
-            return None, 0
-        since, to_device = parse_sync_token(request.since)
-        return (None, 0) if await self._history.is_ahead(since) else (since, to_device)
-
-    def _window(self, since: int | None) -> Window:
-        upto = self._wakeups.position
-        if since is None:
-            return Window(since=None, upto=upto, changed=None)
-        return Window(since=min(since, upto), upto=upto, changed=self._wakeups.changed_since(since))
+    async def _look(self, requester: Requester, request: SyncRequest, start: Start) -> News:
+        memberships = await self._user_rooms.get(requester.user_id)
+        # Nothing is awaited in between: the memberships are those at the window's end.
+        window = self._feed.window(start.since)
+        pending = await self._pending(requester, window, start.to_device)
+        news = News(window=window, followed=followed(requester.user_id, memberships), to_device=pending)
+        if not window.is_quiet(news.followed) or request.full_state:
+            await self._collect(requester, request, news, memberships, all_data=start.lost)
+        return news
 
     async def _collect(
         self,
         requester: Requester,
         request: SyncRequest,
-        window: Window,
-        watched: Topics,
+        news: News,
         memberships: Memberships,
-        to_device: int,
         *,
         all_data: bool,
-    ) -> News:
-        pending = await self._pending(requester, window, to_device)
-        news = News(position=window.upto, to_device=pending)
-        if window.is_quiet(watched) and not request.full_state:
-            return news
+    ) -> None:
+        window = news.window
         reader = Reader(
             user_id=requester.user_id,
-            device_id=requester.device_id,
+            client=(requester.user_id, requester.device_id),
             filter=request.filter,
             state_after=request.section is not StateSection.BEFORE,
             full_state=request.full_state,
             ignored=await self._extras.ignored(requester.user_id),
         )
-        nothing = Window(since=None, upto=window.upto, changed=None)
-        data = await self._extras.account_data(reader, nothing if all_data else window)
+        data = await self._extras.account_data(reader, window.anew if all_data else window)
         await self._collect_rooms(reader, window, memberships, news, data)
         wanted = reader.filter.account_data
         news.account_data = [
@@ -196,13 +159,11 @@ class SyncV3:
             for room_id, type_, content in data
             if room_id is None and (wanted is None or wanted(type_, reader.user_id))
         ]
-        rooms = [room_id for room_id, row in memberships.items() if row.membership == "join"]
         news.presence = await self._extras.presence(reader, window, news.joined)
         if window.since is not None:
             news.device_lists = await self._device_lists.changes_for(
-                requester.user_id, window.since, window.upto, rooms=window.rooms(rooms)
+                requester.user_id, window.since, window.upto, rooms=window.rooms(joined(memberships))
             )
-        return news
 
     async def _pending(self, requester: Requester, window: Window, to_device: int) -> Pending:
         if requester.device_id is None:
@@ -245,13 +206,13 @@ class SyncV3:
             if not reader.filter.wants_room(row.room_id):
                 continue
             if row.membership == "invite":
-                if await self._extras.shows_invite(reader, row.sender):
+                if await self._invite_permissions.shows(row.user_id, row.sender):
                     news.invited.append(row)
             elif row.membership == "knock":
                 news.knocked.append(row)
             elif window.initial and not reader.filter.include_leave:
                 continue
-            elif row.membership in LEFT and await self._left.is_news(window, row):
+            elif row.membership in GONE and await self._left.is_news(window, row):
                 leaving.append(row)
         news.left = await each(leaving, lambda row: self._left.collect(reader, window, row))
 
@@ -264,7 +225,7 @@ class SyncV3:
             keys = await self._keys.counts(requester.user_id, requester.device_id)
         lists = news.device_lists
         return wire.SyncResponse(
-            next_batch=stream_token(news.position, news.to_device.position),
+            next_batch=stream_token(news.window.upto, news.to_device.position),
             rooms=rooms,
             account_data=assemble.raw_events(news.account_data) if news.account_data else None,
             presence=assemble.raw_events(news.presence) if news.presence else None,
@@ -278,13 +239,17 @@ class SyncV3:
         )
 
     async def _rooms(self, requester: Requester, request: SyncRequest, news: News) -> wire.Rooms:
-        rendered = await self._render(requester, request.filter, [*news.joined, *news.left])
-        threads, section = request.filter.unread_threads, request.section
+        filter_, section = request.filter, request.section
+        rendered = await render(
+            self._client_events, requester, [*news.joined, *news.left], federation=filter_.federation_format
+        )
         return wire.Rooms(
             join=await sections(
                 news.joined,
                 _room_id,
-                lambda room: assemble.joined_room(room, rendered, section=section, threads=threads),
+                lambda room: assemble.joined_room(
+                    room, rendered, section=section, threads=filter_.unread_threads
+                ),
             )
             or None,
             leave=await sections(
@@ -295,24 +260,6 @@ class SyncV3:
             knock=await sections(news.knocked, _room_id, assemble.knocked_room) or None,
         )
 
-    async def _render(
-        self, requester: Requester, filter_: SyncFilter, rooms: Iterable[RoomNews]
-    ) -> dict[str, bytes]:
-        events = [item for room in rooms for item in (*room.timeline.events, *room.state)]
-        made = await self._client_events.render(
-            await self._client_events.exchanged(events) if filter_.federation_format else events,
-            user_id=requester.user_id,
-            device_id=requester.device_id,
-            with_room_id=False,
-        )
-        return {item.event_id: form for item, form in zip(events, made, strict=True)}
 
-
-def _room_id(room: RoomNews | Membership) -> str:
+def _room_id(room: V3RoomNews | Membership) -> str:
     return room.room_id
-
-
-def _topics(user_id: str, memberships: Memberships) -> Topics:
-    """What may end the waiting."""
-    joined = {room_id for room_id, row in memberships.items() if row.membership == "join"}
-    return {topics.ROOM: joined, topics.USER: {user_id}}

@@ -28,6 +28,11 @@ class Window:
         """The position that the client has seen, 0 for none."""
         return self.since or 0
 
+    @property
+    def anew(self) -> Window:
+        """The same for a client that knows nothing yet."""
+        return Window(since=None, upto=self.upto, changed=None)
+
     def touches(self, kind: Kind, key: str) -> bool:
         """Whether anything on a topic may be new."""
         return self.since is None or self.changed is None or key in self.changed.get(kind, ())
@@ -50,3 +55,10 @@ class Window:
         if self.changed is None or user_id not in self.changed.get(topics.READ, ()):
             return frozenset()
         return frozenset(self.changed.get(topics.RECEIPTS, ()))
+
+    def touched(self, user_id: str) -> frozenset[str] | None:
+        """The rooms in which anything may have changed for a user, None for all of them."""
+        changed = self.changed
+        if changed is None or user_id in changed.get(topics.ACCOUNT_DATA, ()):
+            return None
+        return frozenset().union(*(changed.get(kind, ()) for kind in (topics.ROOM, topics.RECEIPTS)))

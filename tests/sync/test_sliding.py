@@ -288,6 +288,22 @@ async def test_members_of_a_lost_response_are_sent_again(
     assert members((await connection.rooms())[room_id]) == set()
 
 
+async def test_members_of_a_longer_timeline_that_got_lost_are_sent_again(alice: Client, bob: Client) -> None:
+    """The stream is where it was: the lost response differs in its generation only."""
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.post(f"/join/{room_id}")
+    await bob.send(room_id, "hi")
+    await alice.send(room_id, "hello")
+    connection = all_rooms(alice, limit=1, state=[[MEMBER, "$LAZY"]])
+    assert members((await connection.rooms())[room_id]) == {alice.user_id}
+    longer = {"all": room_list(limit=2, state=[[MEMBER, "$LAZY"]])}
+    lost = await connection.request(connection.pos, lists=longer)
+    assert members(lost["rooms"][room_id]) == {bob.user_id}
+    assert bob.user_id in members((await connection.rooms(lists=longer))[room_id])
+    await bob.send(room_id, "again")
+    assert members((await connection.rooms())[room_id]) == set()
+
+
 async def test_filters(server: Homeserver, alice: Client, bob: Client) -> None:
     plain = await alice.create_room(name="Plain")
     encryption = {"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}

@@ -22,10 +22,11 @@ def build_personal(server: Server, history: HistoryServices, hooks: Hooks) -> Pe
     wakeups, caches = server.wakeups, server.caches
     events, access = history.events, history.room_access
     push_rules = PushRules(db, wakeups, config.push, caches, hooks.push_change)
+    account_data = AccountData(db, wakeups, push_rules, caches, server.quotas)
     return PersonalServices(
-        account_data=AccountData(db, wakeups, push_rules, caches, server.quotas),
+        account_data=account_data,
         filters=Filters(db, caches, server.quotas),
-        invite_permissions=InvitePermissions(db),
+        invite_permissions=InvitePermissions(db, account_data),
         presence=PresenceTracker(db, wakeups, clock, config.presence, caches, server_name=server.name),
         push_rules=push_rules,
         receipts=Receipts(db, wakeups, clock, events, access, history.threads, caches),

@@ -13,6 +13,7 @@ from palpo.services.rooms import RoomServices
 from palpo.services.server import Server
 from palpo.sync import SyncServices
 from palpo.sync.extras import RoomExtras
+from palpo.sync.feed import Feed
 from palpo.sync.filters import SyncFilters
 from palpo.sync.joined import JoinedRooms
 from palpo.sync.left import LeftRooms
@@ -42,10 +43,12 @@ def build_sync(
     push: PushServices,
 ) -> SyncServices:
     """What is new to a device."""
+    feed = Feed(server, reading.waiting)
     db, wakeups, caches = server.db, server.wakeups, server.caches
     events, heads = history.events, history.room_heads
-    timelines = Timelines(history.recent_events, events, history.visibility)
-    states = StateDeltas(events, Outlines(events, caches), SentMembers(caches))
+    timelines = Timelines(history.recent_events, events, heads, history.visibility)
+    sent = SentMembers(caches)
+    states = StateDeltas(events, Outlines(events, caches), sent)
     summaries = Summaries(db, events, wakeups, caches)
     redacted = RedactedState(db, wakeups, events, caches)
     left = LeftRooms(events, timelines, states, history.room_access)
@@ -54,8 +57,8 @@ def build_sync(
         connections=connections,
         filters=SyncFilters(personal.filters, caches),
         sliding=SlidingSync(
-            server,
-            reading.waiting,
+            db,
+            feed,
             connections,
             UserLists(
                 db,
@@ -69,12 +72,12 @@ def build_sync(
             ),
             SlidingRooms(
                 events,
-                heads,
                 timelines,
                 left,
                 summaries,
                 redacted,
                 BumpStamps(history.recent_events, events, caches),
+                sent,
             ),
             Extensions(
                 db,
@@ -90,10 +93,10 @@ def build_sync(
             push.unread,
         ),
         v3=SyncV3(
-            server,
-            reading.waiting,
+            feed,
             rooms.user_rooms,
-            JoinedRooms(events, heads, timelines, states, summaries, redacted),
+            personal.invite_permissions,
+            JoinedRooms(timelines, states, summaries, redacted),
             left,
             RoomExtras(
                 db,
@@ -102,7 +105,6 @@ def build_sync(
                 personal.typing,
                 push.unread,
                 personal.presence,
-                personal.invite_permissions,
             ),
             reading.client_events,
             encryption,

@@ -2,10 +2,8 @@
 
 Sync-facing:
 
-- ``await changed(room_ids, after, upto)`` → the rooms in which somebody began or stopped typing at a
-  position in ``(after, upto]``; a look into memory where nobody did,
-- ``await current(room_ids)`` → room → who is typing; rooms where nobody is are left out,
-- ``typing_event(user_ids)`` → the ``m.typing`` event's bytes.
+- ``await events(known, fresh, after, upto)`` → room → its ``m.typing`` event's bytes; a look into memory
+  where nobody began or stopped.
 """
 
 from __future__ import annotations
@@ -79,6 +77,17 @@ class Typing:
                 )
 
         await self._db.write(unit)
+
+    async def events(
+        self, known: Sequence[str], fresh: Sequence[str], after: int, upto: int
+    ) -> dict[str, bytes]:
+        """What a client is shown: of ``known`` rooms if somebody began or stopped typing at a position in
+        ``(after, upto]``, of ``fresh`` ones if anybody types.
+        """
+        changed = await self.changed(known, after, upto)
+        current = await self.current([*changed, *fresh])
+        shown = [*changed, *(room_id for room_id in fresh if room_id in current)]
+        return {room_id: typing_event(current.get(room_id, [])) for room_id in shown}
 
     async def changed(self, room_ids: Sequence[str], after: int, upto: int) -> list[str]:
         """Those of ``room_ids`` with news at a position in ``(after, upto]``."""

@@ -11,7 +11,7 @@ from palpo.services.history import HistoryServices
 from palpo.services.personal.account_data import AccountData
 from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.reading.timeline import Query, Stretch, Timeline
-from palpo.services.reading.waiting import Waiting
+from palpo.services.reading.waiting import MAX_TIMEOUT_MS, Waiting
 from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
@@ -20,7 +20,6 @@ from palpo.streams import topics
 from palpo.streams.wakeups import Wakeups
 
 MAX_EVENTS = 100
-MAX_TIMEOUT_MS = 120_000
 
 Account = list[tuple[str, bytes]]
 """``(type, content)`` of account data, the content as JSON."""
@@ -83,13 +82,8 @@ class OldSync:
         """The rooms that a user is in or invited to; with ``archived``, those they left too."""
         rows = await self._db.read(lambda tx: memberships_storage.of_user(tx, user_id))
         wanted = [row for row in rows if archived or row.membership in ("join", "invite", "knock")]
-        return [row for row in wanted if row.membership != "invite" or await self._shows_invite(row)]
-
-    async def _shows_invite(self, row: Membership) -> bool:
-        """Whether the user wants to be told of an invite."""
-        if row.sender in await self._account_data.ignored_users(row.user_id):
-            return False
-        return await self._invite_permissions.shows(row.user_id, row.sender)
+        shows = self._invite_permissions.shows
+        return [row for row in wanted if row.membership != "invite" or await shows(user_id, row.sender)]
 
     async def account_data(self, user_id: str) -> dict[str | None, Account]:
         """All of a user's account data, by room; None for what is of no room."""

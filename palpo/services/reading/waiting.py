@@ -18,6 +18,8 @@ from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
+MAX_TIMEOUT_MS = 120_000
+"""How long a request may wait, whatever it asks for."""
 MAX_REQUESTS = 100
 """Requests of one user that wait at a time."""
 MAX_TOPICS = 50_000

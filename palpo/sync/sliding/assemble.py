@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw
 
 from palpo.core.canonical_json import to_json
 from palpo.core.events import Event
 from palpo.services.history.tokens import timeline_token
-from palpo.storage.memberships import Membership
+from palpo.sync.room_news import Rendered
+from palpo.sync.sections import stripped
 from palpo.sync.sliding.changes import PENDING
-from palpo.sync.sliding.rooms import RoomNews
+from palpo.sync.sliding.rooms import SlidingRoomNews
 from palpo.wire.client import sliding_sync as wire
 
-_RAW_LIST = msgspec.json.Decoder(list[Raw])
 
-
-def room_result(news: RoomNews, rendered: Mapping[str, bytes], *, since: int | None) -> wire.RoomResult:
+def room_result(news: SlidingRoomNews, rendered: Rendered, *, since: int | None) -> wire.RoomResult:
     """A room's section; ``rendered`` are events in client form, by ID."""
     due = news.due
     result = wire.RoomResult(
@@ -28,8 +25,8 @@ def room_result(news: RoomNews, rendered: Mapping[str, bytes], *, since: int | N
         initial=due.initial,
     )
     if due.room.membership in PENDING:
-        stripped = _stripped(due.room.row)
-        return msgspec.structs.replace(result, stripped_state=stripped, invite_state=stripped)
+        shown = stripped(due.room.row)
+        return msgspec.structs.replace(result, stripped_state=shown, invite_state=shown)
     summary, unread, timeline = news.summary, news.unread, news.timeline
     result = msgspec.structs.replace(
         result,
@@ -56,14 +53,14 @@ def room_result(news: RoomNews, rendered: Mapping[str, bytes], *, since: int | N
     )
 
 
-def _state(news: RoomNews, rendered: Mapping[str, bytes]) -> list[Raw] | None:
+def _state(news: SlidingRoomNews, rendered: Rendered) -> list[Raw] | None:
     """The events, and stubs for what is gone."""
     events = [Raw(rendered[item.event_id]) for item in news.state]
     events += [Raw(to_json({"type": type_, "state_key": key})) for type_, key in news.unset]
     return events if events or news.due.initial else None
 
 
-def _direct(news: RoomNews) -> bool | None:
+def _direct(news: SlidingRoomNews) -> bool | None:
     due = news.due
     if due.initial or due.sent is None:
         return True if due.direct else None
@@ -77,7 +74,3 @@ def _hero(event: Event) -> wire.Hero:
         displayname=name if isinstance(name, str) else None,
         avatar_url=avatar if isinstance(avatar, str) else None,
     )
-
-
-def _stripped(row: Membership) -> list[Raw]:
-    return _RAW_LIST.decode(row.stripped_state or b"[]")

@@ -13,11 +13,11 @@ from palpo.sync.sliding.config import RoomConfig, SlidingRequest, StateConfig, c
 from palpo.sync.sliding.connections import Connection
 from palpo.sync.sliding.listing import ListedRoom
 from palpo.sync.sliding.user_lists import UserList, UserLists
+from palpo.sync.summary import GONE
 
 MAX_ROOMS = 500
 """Rooms in one response; what is due beyond comes with the next one, at once."""
 LEAVING_LIMIT = 20
-GONE = ("leave", "ban")
 PENDING = ("invite", "knock")
 
 

@@ -26,7 +26,6 @@ from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.sizes import deep_size
 from palpo.sync.sliding.config import SlidingRequest, StateConfig
-from palpo.sync.sliding.members import SentMembers
 
 MAX_CONNECTIONS = 10
 """Connections of one device; those not used for longest are given up."""
@@ -79,7 +78,10 @@ class Connection:
         """The newest generation: ``rooms`` with ``pending`` over them."""
         self.rooms: dict[str, RoomSent] = {}
         self.pending: dict[str, RoomSent | None] = {}
-        self.members = SentMembers()
+        self.client = object()
+        """Whom lazy loading keeps count for: somebody else once members may have been lost."""
+        self.newest: Pos | None = None
+        """Where the newest response with members leads."""
         self.configs: list[StateConfig] = []
         self.config_bytes = 0
         """What they take."""
@@ -109,6 +111,12 @@ class Connection:
         patterns = sum(rule.size for config in self.configs for rule in config)
         too_many = len(self.configs) > MAX_CONFIGS or patterns > MAX_PATTERNS
         return too_many or self.stored_bytes > MAX_CONFIG_BYTES
+
+    def go_back(self, pos: Pos) -> None:
+        """The client has come with ``pos``: where it has not had the newest members, it is sent all again."""
+        newest = self.newest
+        if newest is not None and (newest.generation > pos.generation or newest.position > pos.position):
+            self.client, self.newest = object(), None
 
     def reach(self, generation: int) -> bool:
         """The client has that generation; False where it is not one of the two that are known."""
@@ -145,7 +153,7 @@ class Connections:
             found = await self._load(key, requester, token)
         if found.overfull:
             raise UnknownPos("The connection has to begin anew")
-        found.members.confirm(token.generation, token.position)
+        found.go_back(token)
         return found, token
 
     async def offer(self, connection: Connection, changes: Changes) -> int | None:
@@ -255,10 +263,10 @@ def parse_pos(pos: str) -> Pos:
 
 
 def _connection_bytes(key: bytes, connection: Connection) -> int:
-    """Of what is kept of each room and member, and of what the client wants."""
+    """Of what is kept of each room, and of what the client wants."""
     rooms = len(connection.rooms) + len(connection.pending)
     settled = 0 if connection.settled is None else connection.settled[1].size
-    return 2500 + connection.config_bytes + 350 * rooms + 250 * len(connection.members) + settled
+    return 2500 + connection.config_bytes + 350 * rooms + settled
 
 
 def _apply(rooms: dict[str, RoomSent], changes: Changes) -> None:

@@ -17,12 +17,12 @@ from palpo.services.history.tokens import parse_stream_token, stream_token
 from palpo.services.personal.account_data import AccountData, Changed, event
 from palpo.services.personal.receipts import Receipts
 from palpo.services.personal.thread_subscriptions import ThreadSubscriptions
-from palpo.services.personal.typing import Typing, typing_event
+from palpo.services.personal.typing import Typing
 from palpo.storage import events as events_storage
 from palpo.streams import topics
 from palpo.sync.sliding.changes import Due, Match
 from palpo.sync.sliding.config import SlidingRequest
-from palpo.sync.sliding.rooms import RoomNews
+from palpo.sync.sliding.rooms import SlidingRoomNews
 from palpo.sync.thread_subscriptions import changes
 from palpo.sync.window import Window
 from palpo.wire.client import sliding_sync as wire
@@ -81,7 +81,7 @@ class Extensions:
         request: SlidingRequest,
         window: Window,
         joined: Iterable[str],
-        rooms: tuple[list[Due], Mapping[str, RoomNews]],
+        rooms: tuple[list[Due], Mapping[str, SlidingRoomNews]],
         *,
         known: int,
     ) -> ExtensionNews:
@@ -119,8 +119,7 @@ class Extensions:
     async def quiet(self, requester: Requester, request: SlidingRequest, window: Window) -> ExtensionNews:
         """The same where nothing but messages to the device can be new."""
         to_device = await self.to_device(requester, request, window)
-        nothing = Window(since=None, upto=window.upto, changed=None)
-        e2ee = await self.e2ee(requester, request, nothing, ())
+        e2ee = await self.e2ee(requester, request, window.anew, ())
         result = wire.ExtensionResults(to_device=to_device, e2ee=e2ee)
         return ExtensionNews(result=result, urgent=bool(to_device is not None and to_device.events))
 
@@ -221,7 +220,7 @@ class Extensions:
         )
 
     async def _receipt_events(
-        self, user_id: str, window: Window, followed: list[Due], news: Mapping[str, RoomNews]
+        self, user_id: str, window: Window, followed: list[Due], news: Mapping[str, SlidingRoomNews]
     ) -> dict[str, bytes]:
         """Receipts (MSC3960): of a room that is new, those for its timeline and the user's own."""
         covered = [due for due in followed if due.extensions & RECEIPTS]
@@ -239,7 +238,7 @@ class Extensions:
         return shown
 
     async def _timeline_ids(
-        self, fresh: list[Due], news: Mapping[str, RoomNews], upto: int
+        self, fresh: list[Due], news: Mapping[str, SlidingRoomNews], upto: int
     ) -> dict[str, list[str]]:
         """The events of each room that the client has."""
         ids: dict[str, list[str]] = {}
@@ -267,10 +266,7 @@ class Extensions:
         covered = [due for due in followed if due.extensions & TYPING]
         fresh = [due.room_id for due in covered if _is_fresh(due, TYPING) or due.known < window.after]
         known = [due.room_id for due in covered if not (_is_fresh(due, TYPING) or due.known < window.after)]
-        changed = await self._typing.changed(known, window.after, window.upto)
-        current = await self._typing.current([*changed, *fresh])
-        shown = {room_id: typing_event(current.get(room_id, [])) for room_id in changed}
-        return shown | {room_id: typing_event(current[room_id]) for room_id in fresh if room_id in current}
+        return await self._typing.events(known, fresh, window.after, window.upto)
 
 
 def of_connection(request: SlidingRequest) -> int:

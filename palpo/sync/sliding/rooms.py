@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msgspec import UNSET, UnsetType
 
@@ -13,19 +12,18 @@ from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import AVATAR, MEMBER, NAME
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.room_heads import RoomHeads
-from palpo.services.push.unread import UnreadCounts
 from palpo.storage.sliding_sync import RoomSent
 from palpo.sync.filters import SyncFilter
 from palpo.sync.joined import Reader, wanted
 from palpo.sync.left import LeftRooms
+from palpo.sync.members import Client, SentMembers, member_pairs
 from palpo.sync.redacted_state import RedactedState
+from palpo.sync.room_news import RoomNews
 from palpo.sync.sliding.bumps import BumpStamps
-from palpo.sync.sliding.changes import GONE, Due
+from palpo.sync.sliding.changes import Due
 from palpo.sync.sliding.config import StateConfig, lazy_members, wants_state
-from palpo.sync.sliding.members import SentMembers
-from palpo.sync.summary import RoomSummary, Summaries
-from palpo.sync.timelines import TimelinePart, Timelines
+from palpo.sync.summary import GONE, Summaries
+from palpo.sync.timelines import Timelines
 from palpo.sync.window import Window
 
 WHOLE = 2**31
@@ -36,33 +34,19 @@ Text = str | UnsetType | None
 Diff = dict[StateKey, tuple[str | None, str | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """Whose connection it is, and whom the client knows."""
-
-    user_id: str
-    device_id: str | None
-    ignored: frozenset[str]
-    members: SentMembers
-
-
 @dataclass(slots=True, kw_only=True)
-class RoomNews:
-    """What is new in one room."""
+class SlidingRoomNews(RoomNews):
+    """What is new in one room, for one connection."""
 
     due: Due
-    timeline: TimelinePart | None = None
     expanded: bool = False
-    state: list[StoredEvent] = field(default_factory=list)
     unset: list[StateKey] = field(default_factory=list)
     """State that is gone."""
     name: Text = UNSET
     avatar: Text = UNSET
-    summary: RoomSummary | None = None
     heroes: list[Event] | None = None
     """Their member events."""
     bump_stamp: int | None = None
-    unread: UnreadCounts | None = None
     counted: bool = False
     """Whether the counts are news."""
     members: list[tuple[str, str]] = field(default_factory=list)
@@ -106,62 +90,69 @@ class SlidingRooms:
     def __init__(
         self,
         store: EventStore,
-        heads: RoomHeads,
         timelines: Timelines,
         left: LeftRooms,
         summaries: Summaries,
         redacted: RedactedState,
         bumps: BumpStamps,
+        sent: SentMembers,
     ) -> None:
         self._store = store
-        self._heads = heads
         self._timelines = timelines
         self._left = left
         self._summaries = summaries
         self._redacted = redacted
         self._bumps = bumps
+        self._sent = sent
 
-    async def collect(self, listener: Listener, due: Due, upto: int) -> RoomNews:
+    async def collect(self, reader: Reader, due: Due, window: Window) -> SlidingRoomNews:
         """What there is to tell of a room."""
-        news = RoomNews(
+        news = SlidingRoomNews(
+            room_id=due.room_id,
             due=due,
             limit=WHOLE if due.sent is None or due.initial else due.sent.limit,
             forgets=due.initial,
         )
         if due.room.membership in GONE:
-            await self._collect_left(listener, news, upto)
+            await self._collect_left(reader, news, window.upto)
         elif due.joined:
-            await self._collect_joined(listener, news, upto)
+            await self._collect_joined(reader, news, window)
         else:
             news.bump_stamp = due.room.row.position
         return news
 
-    async def _collect_joined(self, listener: Listener, news: RoomNews, upto: int) -> None:
-        due = news.due
-        await self._add_timeline(listener, news, upto)
-        end = await self._end_root(due.room_id, upto)
+    def note_members(self, client: Client, news: SlidingRoomNews, upto: int) -> None:
+        """Note that the members in ``news`` are in a response that leads to ``upto``."""
+        if news.forgets:
+            self._sent.forget(client, news.room_id)
+        self._sent.mark(client, news.room_id, news.members, upto=upto)
+
+    async def _collect_joined(self, reader: Reader, news: SlidingRoomNews, window: Window) -> None:
+        due, upto = news.due, window.upto
+        await self._add_timeline(reader, news, upto)
+        end = await self._timelines.end_root(due.room_id, upto)
         if due.initial:
             await self._add_initial_state(news, end)
         elif due.moved or due.new_state:
             known = await self._timelines.state_root(due.room_id, due.known) if due.moved else end
             await self._add_changed_state(news, known or EMPTY_ROOT, end, upto)
         if news.timeline is not None and lazy_members(due.match.config.state):
-            await self._add_lazy_members(listener, news, end)
+            await self._add_lazy_members(reader, news, end, window.after)
         if news.timeline is not None:
             news.bump_stamp = await self._bumps.get(due.room_id, upto)
 
-    async def _add_timeline(self, listener: Listener, news: RoomNews, upto: int) -> None:
+    async def _add_timeline(self, reader: Reader, news: SlidingRoomNews, upto: int) -> None:
         due, limit = news.due, news.due.match.config.limit
         whole = due.initial or due.expanded
         if not whole and not due.moved:
             return
         part = await self._timelines.latest(
             due.room_id,
-            listener.user_id,
+            reader.user_id,
             after=0 if whole else due.known,
             upto=upto,
             limit=limit,
-            wanted=wanted(_reader(listener, SyncFilter())),
+            wanted=wanted(reader),
         )
         if part.events or part.limited or whole:
             news.timeline = part
@@ -171,13 +162,7 @@ class SlidingRooms:
         elif whole:
             news.limit = WHOLE
 
-    async def _end_root(self, room_id: str, upto: int) -> bytes:
-        head = await self._heads.get(room_id)
-        if head.row.position <= upto:
-            return head.state_root
-        return await self._timelines.state_root(room_id, upto) or head.state_root
-
-    async def _add_initial_state(self, news: RoomNews, end: bytes) -> None:
+    async def _add_initial_state(self, news: SlidingRoomNews, end: bytes) -> None:
         due = news.due
         ids = await self._select(end, due.match.config.state)
         found = await self._store.get_many(ids.values())
@@ -187,7 +172,7 @@ class SlidingRooms:
         news.avatar = _text(named.get(AVATAR), "url") or UNSET
         await self._add_summary(news, end, named=news.name is not UNSET)
 
-    async def _add_changed_state(self, news: RoomNews, known: bytes, end: bytes, upto: int) -> None:
+    async def _add_changed_state(self, news: SlidingRoomNews, known: bytes, end: bytes, upto: int) -> None:
         due = news.due
         diff: Diff = await self._store.read_state(state_tree.diff(known, end))
         if due.moved:
@@ -201,7 +186,7 @@ class SlidingRooms:
         news.state = list((await self._store.get_many(ids.values())).values())
         await self._add_names(news, diff, end)
 
-    def _wanted_keys(self, news: RoomNews, diff: Diff) -> list[StateKey]:
+    def _wanted_keys(self, news: SlidingRoomNews, diff: Diff) -> list[StateKey]:
         """The changed state that is wanted; all members who changed too, if there is no gap."""
         config = news.due.match.config.state
         members = lazy_members(config) and not (news.timeline is not None and news.timeline.limited)
@@ -219,7 +204,7 @@ class SlidingRooms:
             found = await self._store.read_state(state_tree.items(root))
         return {key: event_id for key, event_id in found.items() if wants_state(config, key)}
 
-    async def _add_names(self, news: RoomNews, diff: Diff, end: bytes) -> None:
+    async def _add_names(self, news: SlidingRoomNews, diff: Diff, end: bytes) -> None:
         keys = [key for key in (NAME, AVATAR) if key in diff]
         found = await self._store.state_events(end, keys) if keys else {}
         if NAME in diff:
@@ -232,7 +217,7 @@ class SlidingRooms:
                 named = _text(await self._store.state_event(end, *NAME), "name")
             await self._add_summary(news, end, named=named is not None)
 
-    async def _add_summary(self, news: RoomNews, end: bytes, *, named: bool) -> None:
+    async def _add_summary(self, news: SlidingRoomNews, end: bytes, *, named: bool) -> None:
         """Counts, and the heroes of a room without a name; of its members now, so not for who has left."""
         due = news.due
         if not due.joined:
@@ -244,7 +229,7 @@ class SlidingRooms:
         members = await self._store.state_events(end, keys)
         news.heroes = [members[key].event for key in keys if key in members]
 
-    async def _add_lazy_members(self, listener: Listener, news: RoomNews, end: bytes) -> None:
+    async def _add_lazy_members(self, reader: Reader, news: SlidingRoomNews, end: bytes, since: int) -> None:
         """Those who appear in the timeline, if the connection does not know them yet."""
         due, timeline = news.due, news.timeline
         assert timeline is not None
@@ -257,17 +242,20 @@ class SlidingRooms:
         }
         members = await self._store.state_events(end, [(MEMBER, user_id) for user_id in sorted(shown)])
         there = {item.event_id for item in news.state}
-        for (_, user_id), item in members.items():
-            known = not news.forgets and listener.members.knows(due.room_id, user_id, item.event_id)
-            if item.event_id not in there and not known:
-                news.state.append(item)
-        news.members = _members(news.state)
+        pairs = member_pairs(members.values())
+        unsent = {user_id for user_id, _ in pairs}
+        if not news.forgets:
+            unsent = self._sent.unsent(reader.client, due.room_id, pairs, since=since)
+        news.state += [
+            item for (_, user_id), item in members.items() if item.event_id not in there and user_id in unsent
+        ]
+        news.members = member_pairs(news.state)
 
-    async def _collect_left(self, listener: Listener, news: RoomNews, upto: int) -> None:
+    async def _collect_left(self, reader: Reader, news: SlidingRoomNews, upto: int) -> None:
         """What happened until the user left."""
         due, config = news.due, news.due.match.config
         row = due.room.row
-        reader = _reader(listener, SyncFilter(timeline_limit=config.limit))
+        reader = replace(reader, filter=SyncFilter(timeline_limit=config.limit))
         window = Window(since=None if due.initial else due.known, upto=upto, changed=None)
         left = await self._left.departure(reader, window, row)
         news.timeline, news.bump_stamp = left.timeline, row.position
@@ -280,24 +268,6 @@ class SlidingRooms:
         if wants_state(config.state, key):
             news.state = [item for item in news.state if item.event.key != key]
             news.state.append(await self._store.get(row.event_id))
-
-
-def _reader(listener: Listener, filter_: SyncFilter) -> Reader:
-    return Reader(
-        user_id=listener.user_id,
-        device_id=listener.device_id,
-        filter=filter_,
-        state_after=True,
-        ignored=listener.ignored,
-    )
-
-
-def _members(events: Iterable[StoredEvent]) -> list[tuple[str, str]]:
-    return [
-        (item.event.state_key, item.event_id)
-        for item in events
-        if item.event.type == MEMBER and item.event.state_key is not None
-    ]
 
 
 def _text(item: StoredEvent | None, name: str) -> str | None:

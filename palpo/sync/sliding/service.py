@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import msgspec
 
-from palpo.db.topics import Topics
+from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.sessions import Requester
-from palpo.services.history.tokens import parse_stream_token
 from palpo.services.push.unread import Unread
 from palpo.services.reading.client_events import ClientEvents
-from palpo.services.reading.waiting import Waiting
-from palpo.services.server import Server
 from palpo.storage import memberships
 from palpo.storage.memberships import Membership
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
-from palpo.streams import topics
 from palpo.streams.task_group import task_group
 from palpo.sync.each import each
+from palpo.sync.feed import Feed, Look, deadline, followed, joined
+from palpo.sync.filters import SyncFilter
+from palpo.sync.joined import Reader
+from palpo.sync.room_news import render
 from palpo.sync.sections import sections
 from palpo.sync.sliding import assemble
-from palpo.sync.sliding.changes import GONE, Due, Plan, leaving, match_rooms, plan
+from palpo.sync.sliding.changes import Due, Plan, leaving, match_rooms, plan
 from palpo.sync.sliding.config import SlidingRequest
 from palpo.sync.sliding.connections import Connection, Connections, Pos, UnknownPos, parse_pos
 from palpo.sync.sliding.extensions import Coverage, ExtensionNews, Extensions, of_connection
-from palpo.sync.sliding.rooms import Listener, RoomNews, SlidingRooms
+from palpo.sync.sliding.rooms import SlidingRoomNews, SlidingRooms
 from palpo.sync.sliding.user_lists import UserList, UserLists
+from palpo.sync.summary import GONE
 from palpo.sync.window import Window
 from palpo.wire.client import sliding_sync as wire
 
-MAX_TIMEOUT_MS = 120_000
 MAX_ATTEMPTS = 3
 """How often a response is made anew because another process has moved the connection on."""
-"""Rooms that are read at the same time, where the database is another process."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
+class Answer(Look):
     """What is new to a connection."""
 
-    window: Window
-    counts: dict[str, int]
-    extensions: ExtensionNews
-    rooms: list[RoomNews] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    extensions: ExtensionNews = field(default_factory=ExtensionNews)
+    rooms: list[SlidingRoomNews] = field(default_factory=list)
     changes: dict[str, RoomSent | None] = field(default_factory=dict)
     settled: bool = True
     """Whether this is everything that was due."""
@@ -61,8 +59,8 @@ class SlidingSync:
 
     def __init__(
         self,
-        server: Server,
-        waiting: Waiting,
+        db: Database,
+        feed: Feed,
         connections: Connections,
         lists: UserLists,
         rooms: SlidingRooms,
@@ -70,10 +68,8 @@ class SlidingSync:
         client_events: ClientEvents,
         unread: Unread,
     ) -> None:
-        self._db = server.db
-        self._wakeups = server.wakeups
-        self._history = server.stream_history
-        self._waiting = waiting
+        self._db = db
+        self._feed = feed
         self._connections = connections
         self._lists = lists
         self._rooms = rooms
@@ -86,14 +82,16 @@ class SlidingSync:
 
         Raises UnknownPos, InvalidParam.
         """
-        deadline = time.monotonic() + min(request.timeout_ms, MAX_TIMEOUT_MS) / 1000
+        until = deadline(request.timeout_ms)
         request = await self._of_this_history(request)
         await self._extensions.acknowledge(requester, request)
         for _ in range(MAX_ATTEMPTS):
             connection, pos = await self._connections.open(requester, request.conn_id, request.pos)
             connection.requests += 1
             number = connection.requests
-            answer = await self._wait(requester, request, connection, pos, deadline)
+            answer = await self._feed.follow(
+                requester, until, partial(self._look, requester, request, connection, pos)
+            )
             if connection.requests != number:
                 return _superseded(pos)
             async with task_group() as group:
@@ -103,59 +101,35 @@ class SlidingSync:
             if generation is not None:
                 if answer.settled:
                     connection.settled = generation, request
-                _note_members(connection, answer, generation)
                 token = Pos(position=answer.window.upto, tag=connection.tag, generation=generation)
+                self._note_members(connection, answer, token)
                 return msgspec.structs.replace(made.result(), pos=str(token))
         raise UnknownPos("The connection is in use elsewhere")
 
     async def _of_this_history(self, request: SlidingRequest) -> SlidingRequest:
         """The request without what is ahead of the stream; raises UnknownPos."""
-        if request.pos is not None and await self._history.is_ahead(parse_pos(request.pos).position):
+        if request.pos is not None and (await self._feed.start(str(parse_pos(request.pos)))).since is None:
             raise UnknownPos("This pos is ahead of the server")
         config = request.extensions.to_device
-        if config is None or not config.since:
-            return request
-        if not await self._history.is_ahead(parse_stream_token(config.since)):
+        if config is None or not config.since or (await self._feed.start(config.since)).since is not None:
             return request
         to_device = msgspec.structs.replace(config, since=None)
         return replace(request, extensions=msgspec.structs.replace(request.extensions, to_device=to_device))
 
-    async def _wait(
-        self,
-        requester: Requester,
-        request: SlidingRequest,
-        connection: Connection,
-        pos: Pos | None,
-        deadline: float,
+    async def _look(
+        self, requester: Requester, request: SlidingRequest, connection: Connection, pos: Pos | None
     ) -> Answer:
-        while True:
-            window = self._window(pos)
-            of = await self._lists.get(requester.user_id, window.upto)
-            wanted = _topics(requester.user_id, of)
-            if self._nothing_new(request, connection, pos, window, wanted):
-                answer = await self._quiet(requester, request, window, of)
-            else:
-                answer = await self._collect(requester, request, connection, window, of)
-            remaining = deadline - time.monotonic()
-            if pos is None or not answer.empty:
-                return answer
-            if not await self._waiting.wait(requester, wanted, after=window.upto, timeout_s=remaining):
-                return answer
-
-    def _window(self, pos: Pos | None) -> Window:
-        upto = self._wakeups.position
-        if pos is None:
-            return Window(since=None, upto=upto, changed=None)
-        since = min(pos.position, upto)
-        return Window(since=since, upto=upto, changed=self._wakeups.changed_since(since))
+        window = self._feed.window(None if pos is None else pos.position)
+        of = await self._lists.get(requester.user_id, window.upto)
+        answer = Answer(window=window, followed=followed(requester.user_id, of.memberships))
+        if self._nothing_new(request, connection, pos, answer):
+            await self._quiet(requester, request, answer, of)
+        else:
+            await self._collect(requester, request, connection, answer, of)
+        return answer
 
     def _nothing_new(
-        self,
-        request: SlidingRequest,
-        connection: Connection,
-        pos: Pos | None,
-        window: Window,
-        wanted: Topics,
+        self, request: SlidingRequest, connection: Connection, pos: Pos | None, answer: Answer
     ) -> bool:
         """Whether the client wants what it wanted before, had all of it, and nothing has happened since."""
         settled = connection.settled
@@ -163,25 +137,26 @@ class SlidingSync:
             pos is not None
             and settled is not None
             and settled[0] == pos.generation
-            and window.is_quiet(wanted)
+            and answer.window.is_quiet(answer.followed)
             and settled[1].same_wishes(request)
         )
 
     async def _quiet(
-        self, requester: Requester, request: SlidingRequest, window: Window, of: UserList
-    ) -> Answer:
-        counts = {rule.name: len(await self._lists.view(of, rule.filter)) for rule in request.lists}
-        extensions = await self._extensions.quiet(requester, request, window)
-        return Answer(window=window, counts=counts, extensions=extensions)
+        self, requester: Requester, request: SlidingRequest, answer: Answer, of: UserList
+    ) -> None:
+        for rule in request.lists:
+            answer.counts[rule.name] = len(await self._lists.view(of, rule.filter))
+        answer.extensions = await self._extensions.quiet(requester, request, answer.window)
 
     async def _collect(
         self,
         requester: Requester,
         request: SlidingRequest,
         connection: Connection,
-        window: Window,
+        answer: Answer,
         of: UserList,
-    ) -> Answer:
+    ) -> None:
+        window = answer.window
         matches = await match_rooms(self._lists, of, request)
         todo = plan(
             connection,
@@ -190,30 +165,25 @@ class SlidingSync:
             since=window.after,
             extensions=Coverage(request).bits,
             counted=window.read_by(requester.user_id),
-            touched=_touched(requester.user_id, window),
+            touched=window.touched(requester.user_id),
         )
         due = [*todo.due, *await self._leaving(requester.user_id, connection, todo, of, window)]
         collected = await self._collect_rooms(requester, connection, window, of, due)
-        news = {item.due.room_id: item for item in collected}
+        news = {item.room_id: item for item in collected}
         _note_sent(connection, todo, news)
         known = connection.rooms.get(OF_CONNECTION)
-        extension_news = await self._extensions.collect(
+        answer.extensions = await self._extensions.collect(
             requester,
             request,
             window,
-            [room_id for room_id, room in of.rooms.items() if room.membership == "join"],
+            joined(of.memberships),
             (todo.followed, news),
             known=0 if known is None else known.extensions,
         )
         _note_global(connection, request, todo)
-        return Answer(
-            window=window,
-            counts=matches.counts,
-            extensions=extension_news,
-            rooms=[item for item in collected if not item.empty],
-            changes=todo.changes,
-            settled=not todo.cut,
-        )
+        answer.counts = matches.counts
+        answer.rooms = [item for item in collected if not item.empty]
+        answer.changes, answer.settled = todo.changes, not todo.cut
 
     async def _leaving(
         self, user_id: str, connection: Connection, todo: Plan, of: UserList, window: Window
@@ -244,15 +214,16 @@ class SlidingSync:
         window: Window,
         of: UserList,
         due: list[Due],
-    ) -> list[RoomNews]:
-        listener = Listener(
+    ) -> list[SlidingRoomNews]:
+        reader = Reader(
             user_id=requester.user_id,
-            device_id=requester.device_id,
+            client=connection.client,
+            filter=SyncFilter(),
+            state_after=True,
             ignored=of.personal.ignored,
-            members=connection.members,
         )
-        collected = await each(due, lambda item: self._rooms.collect(listener, item, window.upto))
-        joined = {item.due.room_id: item for item in collected if item.due.joined}
+        collected = await each(due, lambda item: self._rooms.collect(reader, item, window))
+        joined = {item.room_id: item for item in collected if item.due.joined}
         counts = await self._unread.counts_many(requester.user_id, list(joined), window.upto)
         counted = window.read_by(requester.user_id)
         for room_id, unread in counts.items():
@@ -262,25 +233,23 @@ class SlidingSync:
 
     async def _response(self, requester: Requester, answer: Answer) -> wire.SlidingSyncResponse:
         """The response, but for its ``pos``."""
-        events = [
-            item
-            for news in answer.rooms
-            for item in (*(news.timeline.events if news.timeline is not None else ()), *news.state)
-        ]
-        made = await self._client_events.render(
-            events, user_id=requester.user_id, device_id=requester.device_id, with_room_id=False
-        )
-        rendered = {item.event_id: form for item, form in zip(events, made, strict=True)}
+        rendered = await render(self._client_events, requester, answer.rooms)
         return wire.SlidingSyncResponse(
             pos="",
             lists={name: wire.SyncListResult(count=count) for name, count in answer.counts.items()},
             rooms=await sections(
                 answer.rooms,
-                lambda news: news.due.room_id,
+                lambda news: news.room_id,
                 lambda news: assemble.room_result(news, rendered, since=answer.window.since),
             ),
             extensions=answer.extensions.result,
         )
+
+    def _note_members(self, connection: Connection, answer: Answer, pos: Pos) -> None:
+        for news in answer.rooms:
+            if news.members:
+                self._rooms.note_members(connection.client, news, pos.position)
+                connection.newest = pos
 
 
 def _superseded(pos: Pos | None) -> wire.SlidingSyncResponse:
@@ -290,20 +259,7 @@ def _superseded(pos: Pos | None) -> wire.SlidingSyncResponse:
     return wire.SlidingSyncResponse(pos=str(pos), lists={}, rooms={}, extensions=wire.ExtensionResults())
 
 
-def _topics(user_id: str, of: UserList) -> Topics:
-    joined = {room_id for room_id, room in of.rooms.items() if room.membership == "join"}
-    return {topics.ROOM: joined, topics.USER: {user_id}}
-
-
-def _touched(user_id: str, window: Window) -> frozenset[str] | None:
-    """The rooms in which anything may have changed, None for all of them."""
-    changed = window.changed
-    if changed is None or user_id in changed.get(topics.ACCOUNT_DATA, ()):
-        return None
-    return frozenset().union(*(changed.get(kind, ()) for kind in (topics.ROOM, topics.RECEIPTS)))
-
-
-def _note_sent(connection: Connection, todo: Plan, news: dict[str, RoomNews]) -> None:
+def _note_sent(connection: Connection, todo: Plan, news: dict[str, SlidingRoomNews]) -> None:
     """What the connection knows once it has ``news``."""
     for due in todo.due:
         if due.joined or due.sent is None or due.initial:
@@ -313,13 +269,6 @@ def _note_sent(connection: Connection, todo: Plan, news: dict[str, RoomNews]) ->
         sent = news[due.room_id].sent(config)
         if sent != connection.rooms.get(due.room_id):
             todo.changes[due.room_id] = sent
-
-
-def _note_members(connection: Connection, answer: Answer, generation: int) -> None:
-    place = generation, answer.window.upto
-    for news in answer.rooms:
-        if news.members:
-            connection.members.mark(place, news.due.room_id, news.members, anew=news.forgets)
 
 
 def _note_global(connection: Connection, request: SlidingRequest, todo: Plan) -> None:

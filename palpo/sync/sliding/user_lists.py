@@ -7,14 +7,11 @@ from collections.abc import Collection, Iterable
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
-from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.topics import Topics
 from palpo.services.history import HistoryServices
-from palpo.services.personal.account_data import IGNORED_USERS, TAGS, AccountData
-from palpo.services.personal.invite_permissions import CONFIG as INVITE_CONFIG
-from palpo.services.personal.invite_permissions import LISTS as INVITE_LISTS
-from palpo.services.personal.invite_permissions import InvitePermissions
+from palpo.services.personal.account_data import DIRECT, TAGS, AccountData
+from palpo.services.personal.invite_permissions import DECIDING, InvitePermissions
 from palpo.services.rooms.user_rooms import UserRooms
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.memberships import Membership
@@ -24,9 +21,6 @@ from palpo.streams.wakeups import Wakeups
 from palpo.sync.sliding.facts import Facts
 from palpo.sync.sliding.listing import UNKNOWN, ListedRoom, Personal, RoomFilter, SortedRooms
 
-DIRECT = "m.direct"
-MAX_MOVES = 10
-"""Changes of a membership that are looked at to find out whether a user has ever been in a room."""
 MAX_VIEWS = 100
 """Filtered lists that are kept of one user."""
 
@@ -86,7 +80,7 @@ class UserLists:
     ) -> None:
         self._db = db
         self._wakeups = wakeups
-        self._store = history.events
+        self._access = history.room_access
         self._heads = history.room_heads
         self._user_rooms = user_rooms
         self._account_data = account_data
@@ -118,18 +112,8 @@ class UserLists:
         return view.rooms
 
     async def was_in(self, row: Membership) -> bool:
-        """Whether the user of ``row`` has been in the room, as their latest memberships tell."""
-        event_id: str | None = row.event_id
-        key = (MEMBER, row.user_id)
-        for _ in range(MAX_MOVES):
-            found = (await self._store.get_many([event_id])).get(event_id) if event_id else None
-            if found is None:
-                return False
-            if found.event.content.get("membership") == "join":
-                return True
-            before = await self._store.state_event(found.state_before, *key)
-            event_id = None if before is None else before.event_id
-        return False
+        """Whether the user of ``row``, who is not in the room, has been in it."""
+        return await self._access.left_by(row) is not None
 
     async def _bring_up(self, user_id: str, of: UserList, upto: int) -> None:
         try:
@@ -166,7 +150,7 @@ class UserLists:
             if room_id is None and type_ == DIRECT:
                 direct = _direct(content)
                 changed |= direct ^ of.personal.direct
-            elif room_id is None and type_ in (IGNORED_USERS, INVITE_CONFIG, INVITE_LISTS):
+            elif room_id is None and type_ in DECIDING:
                 ignored = await self._account_data.ignored_users(user_id)
                 changed |= {name for name, row in of.memberships.items() if row.membership == "invite"}
             elif room_id is not None and type_ == TAGS:
@@ -194,25 +178,19 @@ class UserLists:
     async def _list(self, of: UserList, room_ids: Iterable[str], positions: dict[str, int]) -> None:
         for room_id in room_ids:
             row = of.memberships.get(room_id)
-            if row is None or not await self._listed(of, row):
+            if row is None or not await self._listed(row):
                 of.rooms.pop(room_id, None)
             else:
                 activity = max(positions.get(room_id, 0), row.position)
                 of.rooms[room_id] = ListedRoom(row=row, activity=activity)
 
-    async def _listed(self, of: UserList, row: Membership) -> bool:
+    async def _listed(self, row: Membership) -> bool:
         """Whether a room is in the list: not one that the user has left by themselves."""
         if row.membership in ("join", "knock"):
             return True
         if row.membership == "invite":
-            return await self._shows_invite(of, row)
+            return await self._invite_permissions.shows(row.user_id, row.sender)
         return (row.membership == "ban" or row.sender != row.user_id) and await self.was_in(row)
-
-    async def _shows_invite(self, of: UserList, row: Membership) -> bool:
-        """Whether the user wants to be told of an invite (MSC4155)."""
-        if row.sender in of.personal.ignored:
-            return False
-        return await self._invite_permissions.shows(row.user_id, row.sender)
 
     async def _fill(self, of: UserList, view: _View, changed: Collection[str], *, spaces: bool) -> None:
         """Put the ``changed`` rooms into a view, or take them out."""
