@@ -1,5 +1,6 @@
 # make run            a homeserver on SQLite, in ./data
 # make test           every test
+# make test-postgresql, make test-yielding   the tests of the homeserver on other databases
 # make check          format, lint, types, import contracts
 # make conformance    the real Complement (ARGS="--package csapi --run TestLogin")
 # make bench          side by side with Synapse (ARGS="--rows whoami,send_16")
@@ -7,14 +8,18 @@
 PYTHON_ENV := .venv/bin
 DATA ?= data
 ARGS ?=
+HOMESERVER_TESTS := tests/api tests/sync tests/services
 
-.PHONY: run test check format conformance report bench services clean
+.PHONY: run test test-postgresql test-yielding check format conformance report bench services clean
 
 run: .venv/.run
 	$(PYTHON_ENV)/palpo start --data $(DATA) $(if $(OPEN),--open-registration) $(ARGS)
 
 test: .venv/.dev
 	$(PYTHON_ENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-postgresql test-yielding: test-%: .venv/.dev
+	PALPO_TEST_DATABASE=$* $(PYTHON_ENV)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),$(HOMESERVER_TESTS))
 
 check: .venv/.dev
 	$(PYTHON_ENV)/ruff format --check .

@@ -6,6 +6,8 @@ import pytest
 
 from palpo.api.client_addresses import Proxies, parse_address, parse_network
 
+pytestmark = pytest.mark.one_database
+
 PROXIES = Proxies(["127.0.0.1", "10.1.0.0/16", "2001:db8:1::/48"])
 
 

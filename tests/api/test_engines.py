@@ -21,6 +21,8 @@ from tests.support.engines import NAMES, Door, EnginesProcess
 from tests.support.process import free_port
 from tests.support.raw_http import SECONDS, Answer, Raw, unverified
 
+pytestmark = pytest.mark.one_database
+
 VERSIONS = "GET /_matrix/client/versions HTTP/1.1\nHost: x\n"
 UPLOAD = "/_matrix/media/v3/upload"
 MIB = 1 << 20

@@ -17,6 +17,8 @@ from palpo.wire.endpoint import DEFAULT_MAX_BODY, Auth, Stream
 from palpo.wire.registry import endpoints
 from tests.support.process import ServerProcess, free_port
 
+pytestmark = pytest.mark.one_database
+
 CONFIGURATION = """\
 server_name = "test.example"
 data = "{data}"

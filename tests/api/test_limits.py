@@ -7,6 +7,8 @@ from palpo.config.model import RateLimit, RateLimits
 from palpo.core.errors import LimitExceeded
 from palpo.wire.endpoint import Limit
 
+pytestmark = pytest.mark.one_database
+
 LIMITS = RateLimits(message=RateLimit(per_second=2, burst=3))
 
 

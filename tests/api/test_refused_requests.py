@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import palpo
 from palpo.core.errors import MatrixError
 from tests.support.homeserver import Client, Homeserver, homeserver
 
@@ -61,3 +63,48 @@ async def test_nothing_of_it_stays(refused, tmp_path: Path) -> None:  # type: ig
             await refused(server, alice, room_id)
             await alice.send(room_id, "the writer has gone on")
         assert not [item for item in garbage if isinstance(item, MatrixError)]
+
+
+def _puts(number: int, room_id: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """What a stranger of the room may not put: into it, into one that there is not, and for another user."""
+    user_id = f"@u{number}:test.example"
+    for room in (room_id, f"!none{number}:test.example"):
+        yield f"/rooms/{room}/send/m.room.message/t{number}", {"body": "x"}
+        yield f"/rooms/{room}/state/type{number}/key{number}", {"n": number}
+    yield f"/user/{user_id}/account_data/type{number}", {"n": number}
+    yield f"/profile/{user_id}/displayname", {"displayname": "x"}
+
+
+async def _refused(strangers: Sequence[Client], room_id: str, numbers: range) -> None:
+    for number in numbers:
+        for path, body in _puts(number, room_id):
+            answer = await strangers[number % len(strangers)].put(path, body, status=None)
+            assert "errcode" in answer
+
+
+def _kept() -> int:
+    """The bytes that our own code has made since tracing began, and that are still there."""
+    gc.collect()
+    ours = tracemalloc.Filter(True, f"{Path(palpo.__file__).parent}/*")
+    return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([ours]).traces)
+
+
+async def test_strangers_do_not_fill_the_memory(server: Homeserver, alice: Client) -> None:
+    """After 720 refused requests no cache has more than before, and nothing else a name of each."""
+    room_id = await alice.create_room(preset="private_chat")
+    strangers = [await server.register(f"stranger{number}") for number in range(5)]
+    await _refused(strangers, room_id, range(20))
+    caches = server.services.server.caches
+    entries, held = [len(cache) for cache in caches.caches], caches.bytes
+    tracemalloc.start()
+    try:
+        kept = []
+        for start in range(20, 140, 20):
+            await _refused(strangers, room_id, range(start, start + 20))
+            kept.append(_kept())
+    finally:
+        tracemalloc.stop()
+    assert [len(cache) for cache in caches.caches] == entries
+    assert caches.bytes == held
+    # Between the second round and the last are 480 requests; what they allocate comes and goes.
+    assert kept[-1] - kept[1] < 480 * 20, kept

@@ -10,6 +10,8 @@ from palpo.api.router import Router
 from palpo.core.errors import InvalidParam, Unrecognized
 from palpo.wire.registry import endpoints
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def router() -> Router[str]:

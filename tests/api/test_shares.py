@@ -8,6 +8,8 @@ import pytest
 
 from palpo.api.shares import AtOnce, Full, Shares
 
+pytestmark = pytest.mark.one_database
+
 
 async def test_each_has_a_share_and_one_large_thing() -> None:
     shares = Shares(total=100, each=10)

@@ -19,6 +19,8 @@ import pytest
 from tests.support.engines import NAMES, Door, EnginesProcess
 from tests.support.raw_http import SECONDS, Raw, unverified
 
+pytestmark = pytest.mark.one_database
+
 MIB = 1 << 20
 TIMES: dict[str, Any] = {
     "head_seconds": 2,

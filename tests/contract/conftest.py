@@ -28,22 +28,11 @@ from palpo.db.migrations.upgrade import upgrade
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables import metadata
 from palpo.db.transaction import WriteTransaction
+from tests.support.databases import administer, service_url
 
 BACKENDS = ("sqlite", "postgresql", "mysql")
 DELETES = [Statement(delete(table)) for table in reversed(metadata.sorted_tables)]
 INITIAL = [(insert_row(metadata.tables[name]), rows) for name, rows in INITIAL_ROWS.items()]
-
-
-def service_url(name: str) -> str:
-    """The URL of a service for tests, ``POSTGRESQL``, ``MYSQL`` or ``REDIS``; skips or fails without."""
-    variable = f"PALPO_TEST_{name}_URL"
-    url = os.environ.get(variable)
-    if url:
-        return url
-    reason = f"not run: {variable} is not set (scripts/services start)"
-    if os.environ.get("PALPO_REQUIRE_SERVICES") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 @dataclass(slots=True)
@@ -99,28 +88,6 @@ async def remake(base: str, name: str) -> None:
             await administer(base, icu)
             return
     await administer(base, f"CREATE DATABASE {name}")
-
-
-async def administer(url: str, *statements: str) -> None:
-    """Run statements that need no transaction on the server at ``url``."""
-    if url.startswith("postgres"):
-        import asyncpg
-
-        postgres = await asyncpg.connect(url)
-        try:
-            for statement in statements:
-                await postgres.execute(statement)
-        finally:
-            await postgres.close()
-        return
-    import asyncmy
-
-    from palpo.db.mysql import connect_options
-
-    mysql = await asyncmy.connect(**connect_options(url))
-    for statement in statements:
-        await mysql.query(statement)
-    await mysql.ensure_closed()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from palpo.db.transaction import WriteTransaction
 from palpo.db.wakeups import MAX_PARTS, Parts, ProcessWakeups, append, decode, encode, parts
 from palpo.streams import topics
 from palpo.streams.processes import create_wakeups
-from tests.contract.conftest import administer, service_url
+from tests.support.databases import administer, service_url
 
 CHANNEL = f"palpo_test_{os.getpid()}"
 Connect = Callable[[], Awaitable[Database]]

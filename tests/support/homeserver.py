@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -16,8 +13,8 @@ from palpo.api.app import PalpoApp
 from palpo.app import application
 from palpo.config.loader import convert
 from palpo.config.model import Config
-from palpo.db.migrations.upgrade import upgrade
 from palpo.streams.clock import FakeClock
+from tests.support import databases
 
 PASSWORD = "correct horse battery"
 
@@ -36,13 +33,6 @@ def config(data: Path, **overrides: Any) -> Config:
         known = values.get(name)
         values[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
     return convert(values)
-
-
-@cache
-def _template() -> Path:
-    path = Path(mkdtemp(prefix="palpo-test-")) / "template.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 class Client:
@@ -138,9 +128,11 @@ class Homeserver:
 async def homeserver(data: Path, **overrides: Any) -> AsyncIterator[Homeserver]:
     """Run a homeserver in the folder ``data``; a second time in the same folder is a restart."""
     clock = FakeClock()
-    if not (data / "palpo.db").exists() and "database" not in overrides:
-        shutil.copy(_template(), data / "palpo.db")
-    async with application(config(data, **overrides), clock=clock) as app:
-        server = Homeserver(app, clock)
-        async with server.http:
-            yield server
+    if "database" not in overrides:
+        url = await databases.prepare(data)
+        overrides = overrides if url is None else {**overrides, "database": {"url": url}}
+    with databases.turns():
+        async with application(config(data, **overrides), clock=clock) as app:
+            server = Homeserver(app, clock)
+            async with server.http:
+                yield server

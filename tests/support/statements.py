@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from palpo.db.server import ServerTransaction
 from palpo.db.sqlite import SqliteTransaction
 
 
 class Statements:
-    """Counts the statements that are run on SQLite while a test runs, those of background work too."""
+    """Counts the statements that are run while a test runs, those of background work too.
+
+    Of a server of databases, the round trips, but for the one that commits.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        run = SqliteTransaction._run
+        for kind, method in (
+            (SqliteTransaction, "_run"),
+            (SqliteTransaction, "many"),
+            (ServerTransaction, "_call"),
+        ):
+            monkeypatch.setattr(kind, method, self._counting(getattr(kind, method)))
 
-        def counting(transaction: SqliteTransaction, *args: Any) -> Any:
+    def _counting(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*args: Any) -> Any:
             self.count += 1
-            return run(transaction, *args)
+            return run(*args)
 
-        monkeypatch.setattr(SqliteTransaction, "_run", counting)
+        return counting
+
+    async def of(self, work: Awaitable[object]) -> int:
+        """How many ``work`` costs."""
+        before = self.count
+        await work
+        return self.count - before
+
+    async def least(self, work: Callable[[], Awaitable[object]], *, times: int = 5) -> int:
+        """How many ``work`` costs at the least of several times: background work may fall into one."""
+        return min([await self.of(work()) for _ in range(times)])

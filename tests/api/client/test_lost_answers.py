@@ -118,6 +118,7 @@ def database_bytes(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.glob("palpo.db*"))
 
 
+@pytest.mark.sqlite
 async def test_no_secret_is_on_the_disk(tmp_path: Path) -> None:
     async with homeserver(tmp_path) as server:
         client = server.client()

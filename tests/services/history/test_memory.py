@@ -202,6 +202,7 @@ async def _memberships(db: Database, caches: CacheBudget, rooms: list[str], user
     return user_rooms
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("loading", [_events, _heads, _rings, _memberships])
 async def test_entries_weigh_what_they_take(server: Homeserver, loading: Loading) -> None:
     users = [f"@user{number}:test.example" for number in range(20)]
