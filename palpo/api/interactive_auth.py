@@ -10,6 +10,7 @@ import msgspec
 
 from palpo.api.call import Call, Reply
 from palpo.api.codec import encode
+from palpo.core.errors import MatrixError
 from palpo.services.accounts.registration_stages import RECAPTCHA
 from palpo.services.accounts.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
 from palpo.wire.endpoint import Limit
@@ -62,7 +63,14 @@ def repeatable(
         found = await auth.result(session, request)
         if found is not None and found.body:
             return Reply(body=found.body)
-        result = await handler(call, params, body)
+        try:
+            result = await handler(call, params, body)
+        except MatrixError:
+            # It may have been refused for what the same request has done meanwhile.
+            found = await auth.result(session, request)
+            if found is None or not found.body:
+                raise
+            return Reply(body=found.body)
         if not isinstance(result, Reply):
             await auth.keep(session, request, encode(result))
         return result

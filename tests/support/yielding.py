@@ -20,7 +20,7 @@ from palpo.db.engine import Committed, Engine
 from palpo.db.transaction import Transaction, WriteTransaction
 
 T = TypeVar("T")
-TURNS = (0, 0, 1, 1, 2, 3, 5, 20)
+TURNS = (0, 1, 7, 40, 150)
 """How many turns of the event loop a wait may take, each as likely."""
 SEED = "PALPO_TEST_SEED"
 

@@ -7,7 +7,7 @@ from typing import Any
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, request_hash, session_in
-from palpo.core.errors import Forbidden, InvalidParam, MissingParam
+from palpo.core.errors import Forbidden, InvalidParam, MatrixError, MissingParam
 from palpo.services.accounts.logins import DeviceChoice, NewSession
 from palpo.services.accounts.registration import Proof
 from palpo.services.accounts.registration_stages import EMAIL, RECAPTCHA, TERMS
@@ -39,10 +39,25 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     if body.type == APPLICATION_SERVICE or (body.auth or {}).get("type") == APPLICATION_SERVICE:
         return await _register_for_appservice(call, body, wanted)
     request, session_id = request_hash(call), session_in(body.auth)
-    if session_id is not None:
+    if session_id is None:
+        return await _register(call, body, wanted, request)
+    made = await registration.repeated(session_id, request, wanted)
+    if made is not None:
+        return _made(call, *made)
+    try:
+        return await _register(call, body, wanted, request)
+    except MatrixError:
+        # It may have been refused for what the same request has done meanwhile.
         made = await registration.repeated(session_id, request, wanted)
-        if made is not None:
-            return _made(call, *made)
+        if made is None:
+            raise
+    return _made(call, *made)
+
+
+async def _register(
+    call: Call, body: wire.Register, choice: DeviceChoice | None, request: bytes
+) -> wire.Registered:
+    registration = call.services.accounts.registration
     flows = await _flows(call)
     if body.password is not None:
         registration.check_password(body.password)
@@ -50,12 +65,12 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
         guest = await call.services.accounts.sessions.authenticate(body.guest_access_token)
         registration.check_guest(guest, body.username)
         proof = await _authorised(call, body.auth, flows, request)
-        user_id, session = await registration.upgrade_guest(guest, body.password, wanted, proof)
+        user_id, session = await registration.upgrade_guest(guest, body.password, choice, proof)
     else:
         if body.username is not None:
             await registration.check_available(body.username)
         proof = await _authorised(call, body.auth, flows, request)
-        user_id, session = await registration.register(body.username, body.password, wanted, proof=proof)
+        user_id, session = await registration.register(body.username, body.password, choice, proof=proof)
     return _made(call, user_id, session)
 
 

@@ -62,9 +62,10 @@ async def test_registering_again_is_the_same_account(server: Homeserver, body: d
         await client.post("/refresh", {"refresh_token": again["refresh_token"]})
 
 
-async def test_registering_twice_at_once_is_one_account(server: Homeserver) -> None:
+@pytest.mark.parametrize("name", [{}, {"username": "alice"}])
+async def test_registering_twice_at_once_is_one_account(server: Homeserver, name: dict[str, str]) -> None:
     client = server.client()
-    body = {"password": PASSWORD}
+    body = {"password": PASSWORD, **name}
     session = await begun(client, "/register", body)
     answers = await asyncio.gather(*(client.post("/register", {**body, **proof(session)}) for _ in range(5)))
     assert len({answer["user_id"] for answer in answers}) == 1
