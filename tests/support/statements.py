@@ -38,7 +38,3 @@ class Statements:
         before = self.count
         await work
         return self.count - before
-
-    async def least(self, work: Callable[[], Awaitable[object]], *, times: int = 5) -> int:
-        """How many ``work`` costs at the least of several times: background work may fall into one."""
-        return min([await self.of(work()) for _ in range(times)])
