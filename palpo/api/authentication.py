@@ -10,7 +10,7 @@ from palpo.core.errors import Forbidden, MissingToken, UnknownToken
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.last_seen import LastSeen
 from palpo.services.accounts.logins import locked
-from palpo.services.accounts.sessions import Requester, Sessions
+from palpo.services.accounts.sessions import Requester, Sessions, refuse_suspended
 from palpo.wire.endpoint import Auth
 
 
@@ -68,12 +68,6 @@ def require_appservice(call: Call) -> Registration:
     if registration is None:
         raise UnknownToken("The access token is not an application service's")
     return registration
-
-
-def refuse_suspended(requester: Requester) -> None:
-    """Raises M_USER_SUSPENDED (403) where the account is suspended."""
-    if requester.suspended:
-        raise Forbidden("You cannot do this while your account is suspended", errcode="M_USER_SUSPENDED")
 
 
 def _asserted(call: Call) -> tuple[str | None, str | None]:

@@ -1,8 +1,8 @@
 """Sending message events and redactions."""
 
-from palpo.api.authentication import refuse_suspended
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
+from palpo.services.accounts.sessions import refuse_suspended
 from palpo.wire.client import sending as wire
 from palpo.wire.client.delayed_events import Scheduled
 from palpo.wire.endpoint import Json

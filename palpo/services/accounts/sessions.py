@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from palpo.core.errors import UnknownToken
+from palpo.core.errors import Forbidden, UnknownToken
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.storage import sessions as storage
@@ -30,6 +30,12 @@ class Requester:
     rate_limited: bool = True
     session: Session | None = None
     """The access token's own session; None for an application service."""
+
+
+def refuse_suspended(requester: Requester) -> None:
+    """Raises M_USER_SUSPENDED (403) where the account is suspended."""
+    if requester.suspended:
+        raise Forbidden("You cannot do this while your account is suspended", errcode="M_USER_SUSPENDED")
 
 
 class Sessions:
