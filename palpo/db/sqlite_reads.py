@@ -121,6 +121,7 @@ class _LoopTransaction(SqliteTransaction):
         try:
             return fetch(self._run(statement, params))
         except (sqlite3.Error, DatabaseError):
+            self.failure = None  # It is this read's, and there will be others.
             self._check()
             raise
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ def counting(rows: int) -> Statement:
 
 
 SHORT, LONG = counting(10), counting(2_000_000)
+MISSING = Statement(select(text("1")).select_from(text("nowhere")))
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ async def test_one_users_reads_leave_threads_to_others(database: Database) -> No
 async def test_an_error_is_the_callers_wherever_it_is_found(database: Database) -> None:
     async def unit(tx: Transaction) -> None:
         await tx.value(LONG)
-        await tx.value(Statement(select(text("1")).select_from(text("nowhere"))))
+        await tx.value(MISSING)
 
     with pytest.raises(DatabaseError, match="nowhere"):
         await database.read(unit)
@@ -107,3 +110,20 @@ async def test_an_error_is_the_callers_wherever_it_is_found(database: Database) 
 
 async def _divides(tx: Transaction) -> float:
     return await tx.value(SHORT) / 0
+
+
+async def test_nothing_of_a_read_that_failed_is_kept(database: Database) -> None:
+    class Large:
+        """What a request has in memory."""
+
+    large = Large()
+    gone = weakref.ref(large)
+
+    async def unit(tx: Transaction, large: Large = large) -> object:
+        return await tx.value(MISSING)
+
+    with pytest.raises(DatabaseError):
+        await database.read(unit)
+    del large, unit
+    gc.collect()
+    assert gone() is None
