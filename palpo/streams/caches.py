@@ -216,6 +216,8 @@ class Cache(Generic[K, V]):
         """
         for key, value in items.items():
             weight = self._size(key, value) + ENTRY_BYTES + (0 if self._group is None else GROUP_BYTES)
+            if self._group is not None:
+                self.pop(key)  # It may have been of another group.
             entry = self._young.get(key)
             if entry is not None:
                 more = weight - entry.weight

@@ -184,3 +184,14 @@ def test_a_cache_keeps_to_its_share() -> None:
     assert len(modest) == 100
     assert len(greedy) > 60
     assert all(number in greedy for number in range(4970, 5000))
+
+
+def test_what_is_kept_again_may_be_of_another_group() -> None:
+    budget = CacheBudget(10_000)
+    cache: Cache[str, int] = budget.cache("test", of_size, group=lambda key, value: value)
+    cache.keep({"a": 1, "b": 1})
+    cache.keep({"a": 2})
+    cache.forget([1])
+    assert (cache.touch("a"), cache.touch("b")) == (2, None)
+    cache.forget([2])
+    assert (len(cache), cache.bytes, budget.bytes, budget.young) == (0, 0, 0, 0)
