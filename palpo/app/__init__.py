@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from functools import partial
 
 import structlog
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from palpo.api.app import PalpoApp
 from palpo.api.authentication import Authenticator
@@ -30,6 +30,7 @@ from palpo.services.server.server_identity import ServerIdentity
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget
 from palpo.streams.clock import Clock, SystemClock
+from palpo.streams.consumers import Consumer
 from palpo.streams.fair_reads import FairReads
 from palpo.streams.loop_watch import Held, LoopWatch, heartbeat
 from palpo.streams.polling import read_position
@@ -116,10 +117,11 @@ async def application(config: Config, *, clock: Clock | None = None) -> AsyncIte
     limiter = Limiter(config.rate_limits, clock.elapsed_s)
     charges = (partial(limiter.charge, Limit.MESSAGE),)
     async with built(config, clock=clock, charges=charges) as services:
-        await start(services)
+        consumers = await start(services)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]
         registry.register(CacheMetrics(services.server.caches))
+        measure_consumers(consumers, registry)
         if config.log.requests:
             watching.append(RequestLog())
         accounts = services.accounts
@@ -133,6 +135,15 @@ async def application(config: Config, *, clock: Clock | None = None) -> AsyncIte
         )
         with watched_loop(services, registry, held_ms=config.log.held_ms):
             yield PalpoApp(dispatcher, services, registry)
+
+
+def measure_consumers(consumers: Iterable[Consumer], registry: CollectorRegistry) -> None:
+    """Have the metrics say where each consumer of the stream is."""
+    positions = Gauge("palpo_consumer_position", "What it has handled.", ["consumer"], registry=registry)
+    behind = Gauge("palpo_consumer_behind", "What it has not handled.", ["consumer"], registry=registry)
+    for one in consumers:
+        positions.labels(one.name).set_function(partial(getattr, one, "position"))
+        behind.labels(one.name).set_function(partial(getattr, one, "behind"))
 
 
 @contextmanager

@@ -3,46 +3,51 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator, Sequence
 
 from palpo.api.services import Services
 from palpo.db.connect import database_statistics
 from palpo.services.appservices.appservice_interests import Interests
 from palpo.services.appservices.appservice_transactions import AppserviceTransactions
-from palpo.storage.leases import DatabaseLeases
+from palpo.streams.consumers import Consumer
 from palpo.streams.leases import LeaseKeeper
 from palpo.workers.appservices import AppserviceSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
-from palpo.workers.search import SearchWorker
 from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 
 
-async def start(services: Services) -> None:
-    """Begin it all; it goes on as long as the services are there."""
-    server, personal, reading = services.server, services.personal, services.reading
+async def start(services: Services) -> Sequence[Consumer]:
+    """Begin it all, which goes on as long as the services are there; those that follow the stream."""
+    server, personal = services.server, services.personal
     background = server.background
-    keeper = LeaseKeeper(DatabaseLeases(server.db), server.clock, holder=secrets.token_hex(8))
-    await start_appservices(services, keeper)
+    keeper = LeaseKeeper(server.db, server.clock, holder=secrets.token_hex(8))
+    await services.accounts.appservices.ensure_senders()
+    consumers = [
+        *appservice_consumers(services),
+        push_consumer(services),
+        services.reading.search_index.consumer,
+    ]
+    for consumer in consumers:
+        await consumer.prepare()
+        background.start(consumer.name, keeper.run(consumer.name, consumer.run))
     background.start("deactivations", services.accounts.accounts.finish_deactivations())
     await services.rooms.server_notices.prepare()
     background.start("delayed-events", services.rooms.delayed_events.run())
     background.start("last-seen", services.accounts.last_seen.run())
     background.start("typing", personal.typing.run())
     background.start("presence", personal.presence.run())
-    await start_pushers(services, keeper)
-    search_worker = SearchWorker(reading.search_index, reading.user_directory, server.wakeups)
-    background.start("search", keeper.run("search", search_worker.work))
     statistics = database_statistics(server.config.database_url)
     if statistics is not None:
         background.start("statistics", StatisticsWorker(statistics).run())
     background.start("media", keeper.run("media", MediaSweeper(services.media.media_cleanup).run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
+    return consumers
 
 
-async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
-    """Make the application services' own users, and begin to send to those that want it."""
-    await services.accounts.appservices.ensure_senders()
+def appservice_consumers(services: Services) -> Iterator[Consumer]:
+    """Those that send to application services that want it."""
     server, appservices = services.server, services.appservices
     for registration in server.registrations:
         if registration.url is None:
@@ -65,14 +70,13 @@ async def start_appservices(services: Services, keeper: LeaseKeeper) -> None:
             appservices.appservice_queries.there[registration.id],
             random_prefix=lambda: secrets.token_hex(4),
         )
-        await sender.prepare()
-        server.background.start(sender.name, keeper.run(sender.name, sender.run))
+        yield sender.consumer
 
 
-async def start_pushers(services: Services, keeper: LeaseKeeper) -> None:
-    """Begin to tell pushers of what happens."""
+def push_consumer(services: Services) -> Consumer:
+    """The one that tells pushers of what happens."""
     server = services.server
-    worker = PushWorker(
+    return PushWorker(
         server.db,
         server.clock,
         server.wakeups,
@@ -80,6 +84,4 @@ async def start_pushers(services: Services, keeper: LeaseKeeper) -> None:
         services.push.push_judge,
         services.push.push_delivery,
         digest_delay_ms=server.config.email.digest_delay_seconds * 1000,
-    )
-    await worker.prepare()
-    server.background.start("pushers", keeper.run("pushers", worker.run))
+    ).consumer

@@ -9,38 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
 
+from palpo.db import leases
+from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
+from palpo.db.leases import Lease
 from palpo.streams.clock import Clock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """A name held by ``holder`` until ``until_ms``; ``fence`` is greater than every earlier holder's."""
-
-    name: str
-    holder: str
-    fence: int
-    until_ms: int
-
-
-class LeaseStore(Protocol):
-    """Where leases are kept; each call is one compare-and-swap."""
-
-    async def acquire(self, name: str, *, holder: str, now_ms: int, until_ms: int) -> Lease | None:
-        """The lease, or None where another holds it."""
-        ...
-
-    async def renew(self, lease: Lease, *, now_ms: int, until_ms: int) -> Lease | None:
-        """The lease with its new end, or None where it has been lost."""
-        ...
-
-    async def release(self, lease: Lease) -> bool:
-        """Give it back; whether it was still held."""
-        ...
-
 
 Work = Callable[[Lease], Awaitable[None]]
 
@@ -52,8 +26,8 @@ class LeaseKeeper:
     takes over; a lease is renewed after a third of that, and tried for as often by those without it.
     """
 
-    def __init__(self, store: LeaseStore, clock: Clock, *, holder: str, duration_ms: int = 15_000) -> None:
-        self._store = store
+    def __init__(self, db: Database, clock: Clock, *, holder: str, duration_ms: int = 15_000) -> None:
+        self._db = db
         self._clock = clock
         self._holder = holder
         self._duration_ms = duration_ms
@@ -74,10 +48,10 @@ class LeaseKeeper:
             await self._work(lease, work)
 
     async def _acquire(self, name: str) -> Lease | None:
-        now_ms = self._clock.now_ms()
+        now_ms, until_ms = self._term()
         with contextlib.suppress(DatabaseError):
-            return await self._store.acquire(
-                name, holder=self._holder, now_ms=now_ms, until_ms=now_ms + self._duration_ms
+            return await self._db.write(
+                lambda tx: leases.acquire(tx, name, holder=self._holder, now_ms=now_ms, until_ms=until_ms)
             )
         return None
 
@@ -96,14 +70,19 @@ class LeaseKeeper:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            if held is not None:
+            if (last := held) is not None:
                 with contextlib.suppress(DatabaseError):
-                    await self._store.release(held)
+                    await self._db.write(lambda tx: leases.release(tx, last))
 
     async def _renew(self, lease: Lease) -> Lease | None:
         """The lease renewed, or as it is while the database is away and it has not run out."""
-        now_ms = self._clock.now_ms()
+        now_ms, until_ms = self._term()
         try:
-            return await self._store.renew(lease, now_ms=now_ms, until_ms=now_ms + self._duration_ms)
+            return await self._db.write(lambda tx: leases.renew(tx, lease, now_ms=now_ms, until_ms=until_ms))
         except DatabaseError:
             return lease if now_ms + self._pause_s * 1000 < lease.until_ms else None
+
+    def _term(self) -> tuple[int, int]:
+        """From now on, until when a lease is held."""
+        now_ms = self._clock.now_ms()
+        return now_ms, now_ms + self._duration_ms

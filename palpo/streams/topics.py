@@ -78,7 +78,7 @@ USES: Mapping[Kind, Use] = {
         published="device_lists presence receipts room_group typing",
         heard="feed old_sync unread window",
     ),
-    HEAD: Use(published="room_group", heard="room_directory room_heads search user_lists"),
+    HEAD: Use(published="room_group", heard="room_directory room_heads search_index user_lists"),
     REDACTED: Use(published="events", heard="facts push_rooms redacted_state room_overviews summary"),
     EVENT: Use(published="events", heard="event_store"),
     RELATIONS: Use(published="events", heard="client_events"),

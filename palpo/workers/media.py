@@ -8,8 +8,8 @@ import structlog
 
 from palpo.core.errors import MatrixError
 from palpo.db.errors import DatabaseError
+from palpo.db.leases import Lease
 from palpo.services.media.media_cleanup import MediaCleanup
-from palpo.streams.leases import Lease
 
 log = structlog.get_logger("palpo.media")
 

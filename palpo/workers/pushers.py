@@ -8,8 +8,8 @@ gateway that is slow or away holds up no other.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence, Set
+from functools import partial
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -18,20 +18,19 @@ import structlog
 from palpo.core.canonical_json import to_json
 from palpo.core.push_rules import Actions
 from palpo.core.records.events import StoredEvent
-from palpo.db.engine import Commit, Database
+from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.push.push_delivery import PushDelivery
 from palpo.services.push.push_judge import PushJudge
-from palpo.storage import consumers
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage
 from palpo.storage.push_queue import State, Waiting
 from palpo.storage.pushers import Pusher
 from palpo.streams import topics
 from palpo.streams.clock import Clock
-from palpo.streams.leases import Lease
+from palpo.streams.consumers import LOOK_S, Consumer, Handler, Progress, Window
 from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.push")
@@ -42,18 +41,11 @@ BATCH = 200
 MAX_AGE_MS = 24 * 3600 * 1000
 """Events that are older when they arrive come from the room's past, and notify nobody."""
 GATHER_SECONDS = 0.02
-LOOK_SECONDS = 30.0
-"""How often the stream is looked at without news."""
 PAUSE_SECONDS = 1.0
-REMEMBER_EVERY = 1000
-"""Positions without anything to tell after which the consumer's position is stored all the same."""
+"""How long a pusher is left alone after the database has failed."""
 AT_ONCE, OF_USER_AT_ONCE = 50, 4
 """Pushers that are delivered to at the same time: all, and one user's, whose gateways may all be slow."""
 MAX_TASKS = 1000
-
-
-class Overtaken(Exception):
-    """Another process has moved the consumer on."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -65,7 +57,7 @@ class Told(msgspec.Struct, frozen=True):
     actions: Actions | None = None
 
 
-class PushWorker:
+class PushWorker(Handler):
     """Fills the pushers' queues from the stream, and has them emptied."""
 
     def __init__(
@@ -87,63 +79,23 @@ class PushWorker:
         self._judge = judge
         self._delivery = delivery
         self._digest_delay_ms = digest_delay_ms
-        self._news = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._slots_of_users: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._anybody: bool | None = None
-        self._since = 0
-        """The consumer's position as it is stored."""
-        self._seen = 0
-        """Up to here everything has been looked at."""
+        self.consumer = Consumer(NAME, self, db, wakeups, gather_s=GATHER_SECONDS)
         wakeups.listen(topics.PUSHERS, self._pushers_changed)
-        wakeups.subscribe(self._on_commit)
 
-    async def prepare(self) -> None:
-        """Begin, at the first start, with what happens from now on."""
-        position = self._wakeups.position
-        await self._db.write(lambda tx: consumers.register(tx, NAME, position=position))
+    async def begin(self, tx: WriteTransaction) -> int:
+        """With what happens from now on."""
+        return self._wakeups.position
 
-    async def run(self, lease: Lease) -> None:
-        """Push, until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._run()
-                except (DatabaseError, Overtaken):
-                    await asyncio.sleep(PAUSE_SECONDS)
-                except Exception:
-                    log.exception("push_worker_failed")
-                    await asyncio.sleep(LOOK_SECONDS)
-        finally:
-            await self._stop()
-
-    async def _run(self) -> None:
-        position = await self._db.read(lambda tx: consumers.position_of(tx, NAME))
-        self._since = self._seen = position or 0
-        while True:
-            self._news.clear()
-            while await self._gather():
-                pass
-            pause = await self._start_due() if await self._has_pushers() else LOOK_SECONDS
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._news.wait()
-            await asyncio.sleep(GATHER_SECONDS)
-
-    async def _gather(self) -> bool:
-        """Look at what comes next in the stream; whether there may be more."""
-        after, upto = self._seen, self._wakeups.position
-        if upto <= after:
-            return False
-        told: list[Told] = []
-        if await self._has_pushers():
-            upto, told = await self._look(after, upto)
-        if told or upto - self._since >= REMEMBER_EVERY:
-            await self._store(told, upto)
-            self._since = upto
-        self._seen = upto
-        return True
+    async def handle(self, window: Window) -> Progress:
+        """Find out who is to be told of what comes next."""
+        if window.after == window.upto or not await self._has_pushers():
+            return Progress(upto=window.upto)
+        upto, told = await self._look(window.after, window.upto)
+        return Progress(upto=upto, write=partial(self._store, told) if told else None)
 
     async def _look(self, after: int, upto: int) -> tuple[int, list[Told]]:
         """Who is to be told of what in ``(after, upto]``, and up to where that is all."""
@@ -190,30 +142,19 @@ class PushWorker:
             told.append(Told(stored.event.sender, stored.position))
         return told
 
-    async def _store(self, told: Sequence[Told], upto: int) -> None:
-        """Put what is to be told into the queues, and move the consumer on."""
-        users = list({item.user_id for item in told})
-        since, now = self._since, self._clock.now_ms()
-
-        async def unit(tx: WriteTransaction) -> bool:
-            if not await consumers.advance(tx, NAME, since=since, to=upto):
-                return False
-            by_user: dict[str, list[Pusher]] = {}
-            for pusher in await pushers_storage.of_users(tx, users) if users else []:
-                by_user.setdefault(pusher.user_id, []).append(pusher)
-            rows = await _without_idle_counts(tx, _rows(told, by_user, now))
-            for pusher in {
-                pusher.hash: pusher
-                for pushers in by_user.values()
-                for pusher in pushers
-                if pusher.kind == "email" and any(row.pusher_hash == pusher.hash for row in rows)
-            }.values():
+    async def _store(self, told: Sequence[Told], tx: WriteTransaction) -> None:
+        """Put what is to be told into the queues."""
+        now = self._clock.now_ms()
+        by_user: dict[str, list[Pusher]] = {}
+        pushers = await pushers_storage.of_users(tx, list({item.user_id for item in told}))
+        for pusher in pushers:
+            by_user.setdefault(pusher.user_id, []).append(pusher)
+        rows = await _without_idle_counts(tx, _rows(told, by_user, now))
+        waiting = {row.pusher_hash for row in rows}
+        for pusher in pushers:
+            if pusher.kind == "email" and pusher.hash in waiting:
                 await self._gather_digest(tx, pusher, now)
-            await storage.put(tx, rows)
-            return True
-
-        if not await self._db.write(unit):
-            raise Overtaken
+        await storage.put(tx, rows)
 
     async def _gather_digest(self, tx: WriteTransaction, pusher: Pusher, now: int) -> None:
         """Have what comes next wait for more, if it is the first."""
@@ -223,8 +164,10 @@ class PushWorker:
         later = max(state.retry_ts, now + self._digest_delay_ms)
         await storage.put_state(tx, pusher.hash, msgspec.structs.replace(state, retry_ts=later))
 
-    async def _start_due(self) -> float:
+    async def rest(self) -> float:
         """Begin to deliver wherever something waits; the seconds until there may be more to do."""
+        if not await self._has_pushers():
+            return LOOK_S
         now = self._clock.now_ms()
         due = await self._db.read(lambda tx: storage.due(tx, now, MAX_TASKS))
         for pusher_hash, user_id in due.items():
@@ -234,8 +177,8 @@ class PushWorker:
                 self._tasks[pusher_hash] = task
         retry_ts = await self._db.read(lambda tx: storage.next_retry(tx, now))
         if retry_ts is None:
-            return LOOK_SECONDS
-        return min(LOOK_SECONDS, max(0.1, (retry_ts - now) / 1000))
+            return LOOK_S
+        return min(LOOK_S, max(0.1, (retry_ts - now) / 1000))
 
     async def _deliver(self, pusher_hash: bytes, slots: asyncio.Semaphore) -> None:
         try:
@@ -245,12 +188,13 @@ class PushWorker:
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception:
             log.exception("push_delivery_failed")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LOOK_S)
         finally:
             self._tasks.pop(pusher_hash, None)
-            self._news.set()
+            self.consumer.wake()
 
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
+        """Deliver no more."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -268,10 +212,6 @@ class PushWorker:
 
     def _pushers_changed(self, user_ids: Set[str] | None, position: int) -> None:
         self._anybody = None
-
-    def _on_commit(self, commit: Commit) -> None:
-        if commit.position > self._seen or commit.all_topics:
-            self._news.set()
 
 
 async def _without_idle_counts(tx: WriteTransaction, rows: Sequence[Waiting]) -> list[Waiting]:

@@ -8,10 +8,10 @@ import structlog
 
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
+from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import events, uia
 from palpo.streams.clock import Clock
-from palpo.streams.leases import Lease
 
 log = structlog.get_logger("palpo.sweeps")
 

@@ -4,51 +4,58 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from palpo.db import consumers
 from palpo.db.engine import Database
-from palpo.storage import consumers
-from palpo.storage.leases import DatabaseLeases, find
+from palpo.db.leases import Lease, acquire, release, renew
 from palpo.streams.clock import FakeClock, SystemClock
-from palpo.streams.leases import Lease, LeaseKeeper
+from palpo.streams.leases import LeaseKeeper
 
 Connect = Callable[[], Awaitable[Database]]
 
 
+async def take(database: Database, name: str, holder: str, now_ms: int, until_ms: int) -> Lease | None:
+    return await database.write(lambda tx: acquire(tx, name, holder=holder, now_ms=now_ms, until_ms=until_ms))
+
+
+async def keep(database: Database, lease: Lease, now_ms: int, until_ms: int) -> Lease | None:
+    return await database.write(lambda tx: renew(tx, lease, now_ms=now_ms, until_ms=until_ms))
+
+
 async def test_one_holder_at_a_time(database: Database) -> None:
-    store, clock = DatabaseLeases(database), FakeClock(1000)
+    clock = FakeClock(1000)
 
-    async def acquire(holder: str) -> Lease | None:
+    async def taken(holder: str) -> Lease | None:
         now_ms = clock.now_ms()
-        return await store.acquire("sender:1", holder=holder, now_ms=now_ms, until_ms=now_ms + 100)
+        return await take(database, "sender:1", holder, now_ms, now_ms + 100)
 
-    first = await acquire("a")
+    first = await taken("a")
     assert first == Lease(name="sender:1", holder="a", fence=1, until_ms=1100)
-    assert await acquire("b") is None
+    assert await taken("b") is None
     clock.advance(50)
-    assert await acquire("a") == Lease(name="sender:1", holder="a", fence=1, until_ms=1150)
+    assert await taken("a") == Lease(name="sender:1", holder="a", fence=1, until_ms=1150)
     clock.advance(99)
-    assert await acquire("b") is None
+    assert await taken("b") is None
     clock.advance(1)
-    second = await acquire("b")
+    second = await taken("b")
     assert second == Lease(name="sender:1", holder="b", fence=2, until_ms=1250)
-    assert await store.renew(first, now_ms=1150, until_ms=9999) is None
-    assert await store.release(first) is False
-    assert await store.renew(second, now_ms=1249, until_ms=1300) is not None
-    assert await store.release(second) is True
-    assert await database.read(lambda tx: find(tx, "sender:1", now_ms=1250)) is None
-    assert await acquire("c") == Lease(name="sender:1", holder="c", fence=3, until_ms=1250)
+    assert await keep(database, first, 1150, 9999) is None
+    assert await database.write(partial(release, lease=first)) is False
+    assert await keep(database, second, 1249, 1300) is not None
+    assert await database.write(partial(release, lease=second)) is True
+    assert await taken("c") == Lease(name="sender:1", holder="c", fence=3, until_ms=1250)
 
 
 async def test_a_lease_that_ran_out_is_not_renewed(database: Database) -> None:
-    store = DatabaseLeases(database)
-    lease = await store.acquire("x", holder="a", now_ms=0, until_ms=10)
+    lease = await take(database, "x", "a", 0, 10)
     assert lease is not None
 
-    assert await store.renew(lease, now_ms=10, until_ms=20) is None
-    again = await store.acquire("x", holder="a", now_ms=10, until_ms=20)
+    assert await keep(database, lease, 10, 20) is None
+    again = await take(database, "x", "a", 10, 20)
     assert again == Lease(name="x", holder="a", fence=2, until_ms=20)
 
 
@@ -57,24 +64,20 @@ async def test_of_several_processes_one_gets_it(database: Database, connect: Con
 
     for turn in range(5):
         outcomes = await asyncio.gather(
-            *(
-                DatabaseLeases(other).acquire(f"x{turn}", holder=f"p{n}", now_ms=0, until_ms=10)
-                for n, other in enumerate(others)
-                for _ in range(3)
-            )
+            *(take(other, f"x{turn}", f"p{n}", 0, 10) for n, other in enumerate(others) for _ in range(3))
         )
         assert len({lease.holder for lease in outcomes if lease is not None}) == 1
 
 
 async def test_work_goes_to_the_next_when_its_holder_stops(database: Database) -> None:
-    store, started = DatabaseLeases(database), asyncio.Queue[str]()
+    started = asyncio.Queue[str]()
 
     def keeper(holder: str) -> asyncio.Task[None]:
         async def work(lease: Lease) -> None:
             started.put_nowait(lease.holder)
             await asyncio.sleep(60)
 
-        leases = LeaseKeeper(store, SystemClock(), holder=holder, duration_ms=1200)
+        leases = LeaseKeeper(database, SystemClock(), holder=holder, duration_ms=1200)
         return asyncio.create_task(leases.run("work", work))
 
     tasks = [keeper("a"), keeper("b")]
@@ -96,11 +99,11 @@ async def test_work_that_fails_is_not_hidden(database: Database) -> None:
     async def work(lease: Lease) -> None:
         raise LookupError("broken")
 
-    leases = LeaseKeeper(DatabaseLeases(database), SystemClock(), holder="a", duration_ms=90)
+    leases = LeaseKeeper(database, SystemClock(), holder="a", duration_ms=90)
     async with asyncio.timeout(10):
         with pytest.raises(LookupError):
             await leases.run("work", work)
-    assert await DatabaseLeases(database).acquire("work", holder="b", now_ms=0, until_ms=1) is not None
+    assert await take(database, "work", "b", 0, 1) is not None
 
 
 async def test_a_consumer_moves_from_where_it_is(database: Database) -> None:
@@ -112,9 +115,6 @@ async def test_a_consumer_moves_from_where_it_is(database: Database) -> None:
             await consumers.advance(tx, "pushers", since=5, to=7),
             await consumers.advance(tx, "pushers", since=5, to=8),
             await consumers.position_of(tx, "pushers"),
-            await consumers.positions(tx),
         ]
 
-    assert await database.write(moves) == [None, 5, 5, True, False, 7, {"pushers": 7}]
-    await database.write(lambda tx: consumers.forget(tx, "pushers"))
-    assert await database.read(consumers.positions) == {}
+    assert await database.write(moves) == [None, 5, 5, True, False, 7]

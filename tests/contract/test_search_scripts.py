@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from palpo.core.search_text import BODY, room_token
+from palpo.db import consumers
 from palpo.db.engine import Database
+from palpo.db.statements import Statement, in_list
+from palpo.db.tables.consumers import consumers as consumer_table
 from palpo.db.transaction import WriteTransaction
 from palpo.services.reading.search_index import CONSUMER, REBUILD
 from palpo.services.reading.user_directory import REBUILD as REBUILD_WORDS
-from palpo.storage import consumers, profiles
+from palpo.storage import profiles
 from palpo.storage import search as storage
 from palpo.storage.search import Entry
 from tests.contract.search_rows import NAMES, ROWS
 from tests.support.homeserver import Client, Homeserver, homeserver
+
+FORGET = Statement(delete(consumer_table).where(in_list(consumer_table.c.name, "names")))
 
 
 @pytest.fixture
@@ -100,8 +106,7 @@ async def test_entries_of_an_older_version_are_made_anew(
         """What an older version had stored."""
         position = (await storage.events_after(tx, 0, 1000))[-2][0]
         await storage.remove_range(tx, 0, stored)
-        await consumers.forget(tx, REBUILD)
-        await consumers.forget(tx, REBUILD_WORDS)
+        await tx.run(FORGET, names=[REBUILD, REBUILD_WORDS])
         entry = Entry(
             position=position,
             event_id=gone,

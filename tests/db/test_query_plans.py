@@ -19,7 +19,6 @@ from palpo.db.tables import metadata
 
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
-    "consumers._ALL": "one row for each kind of consumer",
     "media._OLDEST_THUMBNAILS": "in the order of an index, the first will do",
     "media._PREVIEW_SIZES": "previews are few, live for an hour, and cost a request elsewhere",
     "media_references._SIZE_OF_THUMBNAILS": "once a day, and when an administrator deletes",
@@ -44,11 +43,13 @@ WHOLE_TABLES = {
 
 def statements() -> Iterator[tuple[str, Statement]]:
     """Every statement of a module, by its module's last name and its own."""
+    names = ["palpo.db.consumers", "palpo.db.leases"]
     for package in (palpo.storage, palpo.services, palpo.sync, palpo.workers):
-        for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            for name, value in vars(importlib.import_module(found.name)).items():
-                if isinstance(value, Statement):
-                    yield f"{found.name.rpartition('.')[2]}.{name}", value
+        names += [found.name for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+    for module in names:
+        for name, value in vars(importlib.import_module(module)).items():
+            if isinstance(value, Statement):
+                yield f"{module.rpartition('.')[2]}.{name}", value
 
 
 def scanned(connection: sqlite3.Connection, statement: Statement) -> set[str]:

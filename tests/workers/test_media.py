@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from palpo.core.errors import Unavailable
+from palpo.db.leases import Lease
 from palpo.services.media.media_cleanup import MediaCleanup, Removed
 from palpo.storage import media
-from palpo.streams.leases import Lease
 from palpo.workers.media import MediaSweeper
 from tests.support.homeserver import Client, Homeserver
 

@@ -10,9 +10,9 @@ import pytest
 
 from palpo.core.search_terms import SearchTerm
 from palpo.core.search_text import KEY_OF_TYPE, room_token
+from palpo.db import consumers
 from palpo.db.transaction import Transaction
 from palpo.services.reading.search_index import BATCH, SearchIndex
-from palpo.storage import consumers
 from palpo.storage import search as storage
 from palpo.storage.search import Wanted
 from tests.support.homeserver import Homeserver, homeserver
@@ -61,9 +61,10 @@ async def test_several_processes_index_everything_once(server: Homeserver) -> No
     room_id = await alice.create_room()
     sent = [await alice.send(room_id, f"tea {number}") for number in range(BATCH * 2)]
     services = server.services
-    others = [SearchIndex(services.server.db, services.history.events) for _ in range(4)]
+    db, wakeups, events = services.server.db, services.server.wakeups, services.history.events
+    others = [SearchIndex(db, wakeups, events, services.reading.user_directory) for _ in range(4)]
 
-    await asyncio.gather(*(index.catch_up() for index in others))
+    await asyncio.gather(*(index.consumer.catch_up(batches=10) for index in others))
 
     assert await indexed(server, room_id, "tea") == sent[::-1]
     position = await services.server.db.read(lambda tx: consumers.position_of(tx, "search"))

@@ -32,7 +32,8 @@ def build_reading(
     events, heads, access = history.events, history.room_heads, history.room_access
     visibility, account_data = history.visibility, personal.account_data
     timeline = Timeline(db, events, heads, access, visibility, account_data)
-    search_index = SearchIndex(db, events)
+    user_directory = UserDirectory(db, heads)
+    search_index = SearchIndex(db, wakeups, events, user_directory)
     waiting = Waiting(wakeups, accounts.sessions, clock)
     return ReadingServices(
         client_events=ClientEvents(
@@ -54,6 +55,6 @@ def build_reading(
         search_context=SearchContext(events, access, timeline),
         search_index=search_index,
         timeline=timeline,
-        user_directory=UserDirectory(db, heads),
+        user_directory=user_directory,
         waiting=waiting,
     )

@@ -1,6 +1,6 @@
 """Searching what a user may see (spec: client-server API, "Server Side Search").
 
-    SearchIndex.catch_up ─▶ newest candidates in the user's rooms ─▶ visibility ─▶ text ─▶ order ─▶ page
+    Consumer.catch_up ─▶ newest candidates in the user's rooms ─▶ visibility ─▶ text ─▶ order ─▶ page
 
 The index finds candidates; whether one matches is read from its text (``core.search_terms``). Of one term, at
 most MAX_SCANNED of the newest candidates, or MAX_READ characters, are looked at in one request. By recency,
@@ -162,7 +162,7 @@ class Search:
         keys = _keys(query)
         if not term.groups or not rooms or not keys:
             return Found(count=0, highlights=term.highlights([]), hits=[], groups={}, next_batch=None)
-        await self._index.catch_up(batches=BATCHES)
+        await self._index.consumer.catch_up(batches=BATCHES)
         matching = _Matching(query, start, term, keys, rooms, self._threads)
         return _page(matching, await self._scan(matching))
 

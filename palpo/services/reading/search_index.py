@@ -1,10 +1,10 @@
-"""Keeps the search index up to the stream, a batch at a time, whoever asks for it.
+"""Keeps the search index up to the stream, a batch at a time.
 
-A worker asks after each commit, and a search asks before it looks, so that what has just been sent
-is found. Of several processes that index the same batch, one commits it.
+It follows soon after what is sent, and a search has it catch up before it looks, so that what has just been
+sent is found. Of several processes that index the same batch, one commits it.
 
-What an older version of Palpo has indexed by other tokens is indexed anew by the worker, beside that and
-from the beginning; until it gets there, an old event is found by what it was found by.
+What an older version of Palpo has indexed by other tokens is indexed anew, once nothing is missing and from
+the beginning; until it gets there, an old event is found by what it was found by.
 """
 
 from __future__ import annotations
@@ -12,19 +12,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from itertools import count
+from functools import partial
 from typing import Final
 
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import parse_event_id
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.search_text import KEY_OF_TYPE, LONG, VERSION, room_token, searchable_text, tokens
+from palpo.db import consumers
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import WriteTransaction
 from palpo.services.history.event_store import EventStore
-from palpo.storage import consumers
+from palpo.services.reading.user_directory import UserDirectory
 from palpo.storage import search as storage
 from palpo.storage.search import Entry
+from palpo.streams import topics
+from palpo.streams.consumers import LOOK_S, Consumer, Handler, Progress, Window
+from palpo.streams.wakeups import Wakeups
 
 CONSUMER: Final = "search"
 REBUILD: Final = f"search-rebuild-{VERSION}"
@@ -33,25 +37,50 @@ DONE: Final = 2**62
 """Where a rebuild is that has come to its end."""
 BATCH: Final = 200
 """Events that are looked at in one go."""
+REBUILT_BATCHES: Final = 5
+"""Of what is indexed anew, in one go."""
+GATHER_S: Final = 0.5
+"""How long events are gathered: a search does not wait for this, it indexes what is missing itself."""
 STRETCH_S: Final = 0.005
 """How long others wait at a time for texts to be cut into words."""
 
 
-class SearchIndex:
-    """Follows the stream into the index."""
+class SearchIndex(Handler):
+    """Follows the rooms' histories into the index."""
 
-    def __init__(self, db: Database, events: EventStore) -> None:
+    def __init__(
+        self, db: Database, wakeups: Wakeups, events: EventStore, user_directory: UserDirectory
+    ) -> None:
         self._db = db
         self._events = events
-        self._lock = asyncio.Lock()
+        self._user_directory = user_directory
         self._rebuilt = False
+        self.consumer = Consumer(CONSUMER, self, db, wakeups, gather_s=GATHER_S, kinds=[topics.HEAD])
 
-    async def catch_up(self, *, batches: int | None = None) -> None:
-        """Index what is not indexed yet, or the first so many batches of it."""
-        for _ in count() if batches is None else range(batches):
-            async with self._lock:
-                if await self._advance():
-                    return
+    async def begin(self, tx: WriteTransaction) -> int:
+        """With the first event; nothing is older than this version."""
+        await consumers.register(tx, REBUILD, position=DONE)
+        return 0
+
+    async def handle(self, window: Window) -> Progress:
+        """Index one batch."""
+        found = await self._db.read(lambda tx: storage.events_after(tx, window.after, BATCH))
+        upto = found[-1][0] if len(found) == BATCH else window.upto
+        names = [event_id for position, event_id in found if position <= upto]
+        if not names:
+            return Progress(upto=upto)
+        events = await self._events.get_list(names)
+        entries = await _entries(events)
+        redacted = [name for item in events if (name := item.event.redacts) and _is_event_id(name)]
+        return Progress(upto=upto, write=partial(_store, entries, redacted))
+
+    async def rest(self) -> float:
+        """Index some of what an older version has indexed anew."""
+        await self._user_directory.rebuild()
+        for _ in range(REBUILT_BATCHES):
+            if await self.rebuild():
+                return LOOK_S
+        return 0.0
 
     async def rebuild(self) -> bool:
         """Index one batch of what an older version has indexed anew; whether there is no more of it."""
@@ -59,40 +88,14 @@ class SearchIndex:
             self._rebuilt = await self._rebuild_batch()
         return self._rebuilt
 
-    async def _advance(self) -> bool:
-        """Index one batch; whether it was the last."""
-        since, found = await self._db.read(_next)
-        if since is None:
-            await self._db.write(_begin)
-            return False
-        if not found:
-            return True
-        to = found[-1][0]
-        events = await self._events.get_list([event_id for _, event_id in found])
-        entries = await _entries(events)
-        redacted = [name for item in events if (name := item.event.redacts) and _is_event_id(name)]
-
-        async def unit(tx: WriteTransaction) -> None:
-            if not await consumers.advance(tx, CONSUMER, since=since, to=to):
-                return
-            await storage.add(tx, entries)
-            if redacted:
-                await storage.remove_redacted(tx, redacted)
-
-        await self._db.write(unit)
-        return len(found) < BATCH
-
     async def _rebuild_batch(self) -> bool:
-        since, upto = await self._db.read(_rebuilding)
-        if upto is None:
-            # There is nothing at all yet, and so nothing old.
-            return False
+        since = await self._db.read(lambda tx: consumers.position_of(tx, REBUILD))
         if since is None:
             since = await self._db.write(lambda tx: consumers.register(tx, REBUILD, position=0))
         if since >= DONE:
             return True
         found = await self._db.read(lambda tx: storage.events_after(tx, since, BATCH))
-        found = [item for item in found if item[0] <= upto]
+        found = [item for item in found if item[0] <= self.consumer.position]
         names = [event_id for _, event_id in found]
         to = found[-1][0] if found else DONE
         entries = await _entries(await self._events.get_list(names))
@@ -109,19 +112,10 @@ class SearchIndex:
         return not found
 
 
-async def _next(tx: Transaction) -> tuple[int | None, list[tuple[int, str]]]:
-    since = await consumers.position_of(tx, CONSUMER)
-    return since, [] if since is None else await storage.events_after(tx, since, BATCH)
-
-
-async def _begin(tx: WriteTransaction) -> None:
-    await consumers.register(tx, CONSUMER, position=0)
-    await consumers.register(tx, REBUILD, position=DONE)
-
-
-async def _rebuilding(tx: Transaction) -> tuple[int | None, int | None]:
-    """How far the rebuild has come, and how far the index has."""
-    return await consumers.position_of(tx, REBUILD), await consumers.position_of(tx, CONSUMER)
+async def _store(entries: Sequence[Entry], redacted: Sequence[str], tx: WriteTransaction) -> None:
+    await storage.add(tx, entries)
+    if redacted:
+        await storage.remove_redacted(tx, redacted)
 
 
 async def _entries(events: Sequence[StoredEvent]) -> list[Entry]:

@@ -14,11 +14,12 @@ from palpo.core.errors import NotFound
 from palpo.core.folded_text import fold
 from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES
 from palpo.core.user_words import MAX_NAME, VERSION, Asked, asked, words_of_user
+from palpo.db import consumers
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.profiles import Profile
 from palpo.services.history.room_heads import RoomHeads
-from palpo.storage import accounts, consumers, memberships, shared_rooms
+from palpo.storage import accounts, memberships, shared_rooms
 from palpo.storage import profiles as storage
 
 MAX_LIMIT = 100

@@ -40,3 +40,6 @@ async def test_health_and_metrics(server: Homeserver) -> None:
     assert (await server.http.get("/_palpo/health")).json() == {"status": "ok"}
     metrics = (await server.http.get("/_palpo/metrics")).text
     assert 'palpo_http_requests_total{operation="getTokenOwner",status="401"} 1.0' in metrics
+    for consumer in ("pushers", "search"):
+        assert f'palpo_consumer_position{{consumer="{consumer}"}}' in metrics
+        assert f'palpo_consumer_behind{{consumer="{consumer}"}}' in metrics

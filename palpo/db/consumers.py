@@ -1,8 +1,8 @@
-"""How far each consumer of the stream has come."""
+"""How far each consumer of the stream has come: everything up to its position has been handled."""
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.consumers import consumers
@@ -16,8 +16,6 @@ _ADVANCE = Statement(
     .where(consumers.c.position == bindparam("since"))
     .values(position=bindparam("to"))
 )
-_FORGET = Statement(delete(consumers).where(consumers.c.name == bindparam("consumer")))
-_ALL = Statement(select(consumers.c.name, consumers.c.position).order_by(consumers.c.name))
 
 
 async def register(tx: WriteTransaction, name: str, *, position: int) -> int:
@@ -35,13 +33,3 @@ async def position_of(tx: Transaction, name: str) -> int | None:
 async def advance(tx: WriteTransaction, name: str, *, since: int, to: int) -> bool:
     """Move from ``since`` to ``to``; False where it is not at ``since``: another has moved it."""
     return await tx.run(_ADVANCE, consumer=name, since=since, to=to) > 0
-
-
-async def forget(tx: WriteTransaction, name: str) -> None:
-    """Remove the consumer ``name``."""
-    await tx.run(_FORGET, consumer=name)
-
-
-async def positions(tx: Transaction) -> dict[str, int]:
-    """Every consumer's position."""
-    return {row[0]: row[1] for row in await tx.all(_ALL)}

@@ -6,13 +6,24 @@ of several processes that try at once one succeeds.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from sqlalchemy import bindparam, select, update
 
-from palpo.db.engine import Database
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.leases import leases
-from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.streams.leases import Lease
+from palpo.db.transaction import WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A name held by ``holder`` until ``until_ms``; ``fence`` is greater than every earlier holder's."""
+
+    name: str
+    holder: str
+    fence: int
+    until_ms: int
+
 
 NOBODY = ""
 
@@ -54,12 +65,8 @@ async def acquire(
         row = (NOBODY, 0, 0)
     holding, expires_ts, fence = row
     if holding == holder and expires_ts > now_ms:
-        return await renew(
-            tx,
-            Lease(name=name, holder=holder, fence=fence, until_ms=expires_ts),
-            now_ms=now_ms,
-            until_ms=until_ms,
-        )
+        held = Lease(name=name, holder=holder, fence=fence, until_ms=expires_ts)
+        return await renew(tx, held, now_ms=now_ms, until_ms=until_ms)
     taken = await tx.run(_TAKE, lease=name, by=holder, fence=fence, now_ms=now_ms, until=until_ms)
     return Lease(name=name, holder=holder, fence=fence + 1, until_ms=until_ms) if taken else None
 
@@ -69,37 +76,9 @@ async def renew(tx: WriteTransaction, lease: Lease, *, now_ms: int, until_ms: in
     renewed = await tx.run(
         _RENEW, lease=lease.name, by=lease.holder, fence=lease.fence, now_ms=now_ms, until=until_ms
     )
-    if not renewed:
-        return None
-    return Lease(name=lease.name, holder=lease.holder, fence=lease.fence, until_ms=until_ms)
+    return replace(lease, until_ms=until_ms) if renewed else None
 
 
 async def release(tx: WriteTransaction, lease: Lease) -> bool:
     """Give ``lease`` back at once; whether it was still held."""
     return await tx.run(_RELEASE, lease=lease.name, by=lease.holder, fence=lease.fence) > 0
-
-
-async def find(tx: Transaction, name: str, *, now_ms: int) -> Lease | None:
-    """The lease ``name``, whoever holds it; None where nobody does."""
-    row = await tx.one(_FIND, lease=name)
-    if row is None or row[0] == NOBODY or row[1] <= now_ms:
-        return None
-    return Lease(name=name, holder=row[0], fence=row[2], until_ms=row[1])
-
-
-class DatabaseLeases:
-    """``palpo.streams.leases.LeaseStore`` in the database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def acquire(self, name: str, *, holder: str, now_ms: int, until_ms: int) -> Lease | None:
-        return await self._database.write(
-            lambda tx: acquire(tx, name, holder=holder, now_ms=now_ms, until_ms=until_ms)
-        )
-
-    async def renew(self, lease: Lease, *, now_ms: int, until_ms: int) -> Lease | None:
-        return await self._database.write(lambda tx: renew(tx, lease, now_ms=now_ms, until_ms=until_ms))
-
-    async def release(self, lease: Lease) -> bool:
-        return await self._database.write(lambda tx: release(tx, lease))
