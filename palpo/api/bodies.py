@@ -18,8 +18,10 @@ from typing import Any
 from palpo.api.shares import Full, Shares
 from palpo.config.model import HttpConfig
 from palpo.core.errors import LimitExceeded, MatrixError, TooLarge
+from palpo.streams.eager import within
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
 
 SMALL = 64 * 1024
 """Bytes of a body that needs no room of its own; also what one without an access token may have."""
@@ -75,17 +77,18 @@ class Body:
         while not self._ended:
             begun = self._size
             try:
-                async with asyncio.timeout(self._seconds):
-                    parts = [await self._next()]
-                    while not self._ended and self._size < begun + self.piece:
-                        parts.append(await self._next())
+                # What is small is there already, mostly, and then needs no timer.
+                parts = [self._take(await within(self._seconds, self._receive()))]
+                if not self._ended and self._size < begun + self.piece:
+                    async with asyncio.timeout(self._seconds):
+                        while not self._ended and self._size < begun + self.piece:
+                            parts.append(self._take(await self._receive()))
             except TimeoutError:
                 self._failed = True
                 raise MatrixError("The body came too slowly", status=408) from None
             yield parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _next(self) -> bytes:
-        message = await self._receive()
+    def _take(self, message: Message) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
@@ -112,7 +115,7 @@ class Body:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self._ended:
-                    await self._next()
+                    self._take(await self._receive())
         except (TimeoutError, TooLarge):
             return
 

@@ -257,15 +257,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> None:
-    headers = [
-        (b"content-type", reply.content_type.encode("latin-1", "replace")),
-        *CORS,
-        (b"x-request-id", request_id.encode()),
-        *(
-            (name.lower().encode(), value.encode("latin-1", "replace"))
-            for name, value in reply.headers.items()
-        ),
-    ]
+    headers = [*CORS, (b"x-request-id", request_id.encode())]
+    for name, value in {"content-type": reply.content_type, **reply.headers}.items():
+        headers.append((name.lower().encode(), value.encode("latin-1", "replace")))
     body = reply.body
     if isinstance(body, bytes):
         headers.append((b"content-length", str(len(body)).encode()))

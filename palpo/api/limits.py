@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
 from palpo.config.model import RateLimit, RateLimits
@@ -13,6 +14,7 @@ from palpo.wire.endpoint import Limit
 MAX_BUCKETS = 100_000
 
 
+@lru_cache(maxsize=4096)
 def origin(address: str) -> str:
     """Whom calls from an IP address are charged to: of IPv6, a network of the size that one customer has."""
     try:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from palpo.wire.endpoint import Endpoint
 
@@ -33,34 +39,55 @@ class Observer(Protocol):
     def __call__(self, exchange: Exchange, /) -> None: ...
 
 
-class Metrics:
-    """Requests by operation and status, and their durations."""
+BOUNDS = Histogram.DEFAULT_BUCKETS
+"""Seconds; the last is infinity."""
+
+
+@dataclass(slots=True)
+class _Durations:
+    """Those of one operation's responses."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * len(BOUNDS))
+    sum: float = 0.0
+
+
+class Metrics(Collector):
+    """Requests by operation and status, and their durations.
+
+    Counted here and told when asked: the library's own counters cost a sixth of a small request.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "palpo_http_requests",
-            "Requests by operation and status.",
-            ["operation", "status"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "palpo_http_request_seconds",
-            "Seconds to a response, by operation.",
-            ["operation"],
-            registry=registry,
-        )
-        self._children: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._seconds: dict[str, _Durations] = {}
+        registry.register(self)
 
     def __call__(self, exchange: Exchange) -> None:
         operation = exchange.endpoint.operation_id if exchange.endpoint else "unrecognized"
-        children = self._children.get((operation, exchange.status))
-        if children is None:
-            children = self._children[operation, exchange.status] = (
-                self._requests.labels(operation, str(exchange.status)).inc,
-                self._seconds.labels(operation).observe,
+        self._requests[operation, exchange.status] += 1
+        durations = self._seconds.get(operation)
+        if durations is None:
+            durations = self._seconds[operation] = _Durations()
+        durations.buckets[bisect_left(BOUNDS, exchange.seconds)] += 1
+        durations.sum += exchange.seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted so far."""
+        requests = CounterMetricFamily(
+            "palpo_http_requests", "Requests by operation and status.", labels=["operation", "status"]
+        )
+        for (operation, status), count in self._requests.items():
+            requests.add_metric([operation, str(status)], count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "palpo_http_request_seconds", "Seconds to a response, by operation.", labels=["operation"]
+        )
+        for operation, durations in self._seconds.items():
+            names = map(floatToGoString, BOUNDS)
+            seconds.add_metric(
+                [operation], [*zip(names, accumulate(durations.buckets), strict=True)], durations.sum
             )
-        children[0]()
-        children[1](exchange.seconds)
+        yield seconds
 
 
 class RequestLog:

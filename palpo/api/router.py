@@ -27,6 +27,8 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
+        self._literal: dict[bytes, _Node[T]] = {}
+        """Paths without a parameter, whole."""
 
     def add(self, method: str, template: str, target: T) -> None:
         """Serve ``method template`` by ``target``; raises ValueError where something does already."""
@@ -42,6 +44,8 @@ class Router(Generic[T]):
         if method in node.targets:
             raise ValueError(f"{method} {template} is routed already")
         node.targets[method] = (target, tuple(names))
+        if not names:
+            self._literal[template.encode()] = node
 
     def match(self, method: str, raw_path: bytes) -> tuple[T, dict[str, str]]:
         """The target of a request and its decoded path parameters.
@@ -59,6 +63,9 @@ class Router(Generic[T]):
         return target, {name: _decode(segment) for name, segment in zip(names, segments, strict=True)}
 
     def _find(self, raw_path: bytes) -> tuple[_Node[T] | None, list[str]]:
+        node = self._literal.get(raw_path)
+        if node is not None:
+            return node, []
         try:
             segments = raw_path.decode("ascii").split("/")
         except UnicodeDecodeError:

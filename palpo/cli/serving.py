@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from palpo.api.listeners import ListenerApp
 from palpo.app import application
-from palpo.cli.allocator import bound_allocator
 from palpo.cli.engines.listening import Listening
 from palpo.cli.lifetime import Lifetime
 from palpo.cli.log_writer import LogWriter
 from palpo.cli.logs import start_log_writer
+from palpo.cli.memory import bound_allocator, settle_collector
 from palpo.config.certificates import Certificates
 from palpo.config.model import Config
 
@@ -49,6 +49,7 @@ async def serve(config: Config, lifetime: Lifetime, certificates: Certificates, 
         async with application(config) as app:
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
+            settle_collector()
             await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)
     finally:
         listening.close()

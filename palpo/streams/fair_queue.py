@@ -13,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
@@ -122,21 +121,23 @@ class FairQueue:
         """How many work."""
         return self._busy
 
-    @asynccontextmanager
-    async def turn(self, key: str | None = None) -> AsyncIterator[None]:
-        """Wait for a worker, and have it within the block; ``key`` is who asks, by default ``behalf``."""
-        who = behalf.get() if key is None else key
-        if self._may_begin(who):
-            self._begin(who)
+    def turn(self, key: str | None = None) -> Turn:
+        """A context that waits for a worker and has it; ``key`` is who asks, by default ``behalf``."""
+        return Turn(self, behalf.get() if key is None else key)
+
+    async def begin(self, key: str) -> float:
+        """Wait for a worker; when it was had."""
+        if self._may_begin(key):
+            self._begin(key)
         else:
-            await self._wait(who)
-        began = self._now()
-        try:
-            yield
-        finally:
-            now = self._now()
-            self._used.add(who, now - began, now)
-            self._end(who)
+            await self._wait(key)
+        return self._now()
+
+    def end(self, key: str, began: float) -> None:
+        """Give back a worker that was had since ``began``."""
+        now = self._now()
+        self._used.add(key, now - began, now)
+        self._end(key)
 
     def _may_begin(self, key: str) -> bool:
         return self._busy < self._workers and self._running.get(key, 0) < self._each
@@ -177,6 +178,22 @@ class FairQueue:
             if not self._waiting.remove(key, future) and future.done() and not future.cancelled():
                 self._end(key)  # It was given a worker in the same turn of the loop.
             raise
+
+
+class Turn:
+    """A worker of a queue, had from the beginning of a block to its end."""
+
+    __slots__ = ("_began", "_key", "_queue")
+
+    def __init__(self, queue: FairQueue, key: str) -> None:
+        self._queue = queue
+        self._key = key
+
+    async def __aenter__(self) -> None:
+        self._began = await self._queue.begin(self._key)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._queue.end(self._key, self._began)
 
 
 class FairThreads:

@@ -31,30 +31,29 @@ class LastSeen:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
-        self._noted: dict[tuple[str, str], Seen] = {}
+        self._noted: dict[tuple[str, str], tuple[int, str, str | None]] = {}
+        """By user and device: when, from which address, by what program."""
 
     def note(self, requester: Requester, ip: str, user_agent: str | None) -> None:
         """A request of ``requester``'s came from the address ``ip``."""
         if requester.device_id is None:
             return
         key = (requester.user_id, requester.device_id)
-        if len(self._noted) >= MAX_NOTED and key not in self._noted:
-            return
-        self._noted[key] = Seen(
-            user_id=requester.user_id,
-            device_id=requester.device_id,
-            ts=self._clock.now_ms(),
-            ip=ip[:MAX_LENGTH],
-            user_agent=None if user_agent is None else user_agent.replace("\0", "")[:MAX_USER_AGENT],
-        )
+        if len(self._noted) < MAX_NOTED or key in self._noted:
+            self._noted[key] = (
+                self._clock.now_ms(),
+                ip[:MAX_LENGTH],
+                user_agent and user_agent[:MAX_USER_AGENT],
+            )
 
     def of(self, user_id: str, device_id: str) -> Seen | None:
         """What was noted and is not written yet."""
-        return self._noted.get((user_id, device_id))
+        noted = self._noted.get((user_id, device_id))
+        return None if noted is None else _seen((user_id, device_id), *noted)
 
     async def flush(self) -> None:
         """Write what was noted."""
-        noted, self._noted = list(self._noted.values()), {}
+        noted, self._noted = [_seen(key, *what) for key, what in self._noted.items()], {}
         for start in range(0, len(noted), FLUSH_BATCH):
             batch = noted[start : start + FLUSH_BATCH]
 
@@ -74,3 +73,9 @@ class LastSeen:
                     continue  # The devices' next requests are noted again.
         finally:
             await self.flush()
+
+
+def _seen(key: tuple[str, str], ts: int, ip: str, user_agent: str | None) -> Seen:
+    if user_agent is not None:
+        user_agent = user_agent.replace("\0", "")
+    return Seen(user_id=key[0], device_id=key[1], ts=ts, ip=ip, user_agent=user_agent)

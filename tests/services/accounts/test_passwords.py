@@ -26,10 +26,19 @@ async def test_verify() -> None:
     assert not await passwords.verify("x", "not a hash")
 
 
+async def test_hashes_of_the_reference_implementation_are_verified() -> None:
+    # By argon2-cffi, which the first versions used.
+    older = "$argon2id$v=19$m=8,t=1,p=1$UjBlkgOcEkw5w7sAmf4b4w$XlbSgCNPT+A1Ar9jHOU6rkcox+bXOy11WYjnhLpZJCs"
+    assert await Passwords(CHEAP).verify("an older password", older)
+    assert not await Passwords(CHEAP).verify("another password", older)
+    assert not Passwords(CHEAP).outdated(older)
+
+
 async def test_outdated() -> None:
     hash_ = await Passwords(CHEAP).hash("secret")
     assert not Passwords(CHEAP).outdated(hash_)
     assert Passwords(PasswordConfig(time_cost=2, memory_kib=8)).outdated(hash_)
+    assert Passwords(CHEAP).outdated("$2b$12$of.another.kind")
 
 
 def test_policy() -> None:

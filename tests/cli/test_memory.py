@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """\
 import sys
 from pathlib import Path
-from palpo.cli.allocator import bound_allocator
+from palpo.cli.memory import bound_allocator
 
 if sys.argv[1] == "bounded":
     bound_allocator()
@@ -31,3 +31,21 @@ def resident_mib(mode: str) -> float:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells it")
 def test_large_blocks_go_back_to_the_system() -> None:
     assert resident_mib("bounded") < 100 < resident_mib("left alone")
+
+
+SETTLED = """\
+import gc
+import palpo.app
+from palpo.cli.memory import settle_collector
+
+before = len(gc.get_objects())
+settle_collector()
+print(before, len(gc.get_objects()))
+"""
+
+
+def test_the_collector_leaves_alone_what_stays() -> None:
+    done = subprocess.run([sys.executable, "-c", SETTLED], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before > 50_000
+    assert after < 1_000

@@ -1,8 +1,9 @@
-"""What the C library keeps of memory that was freed."""
+"""What a serving process does about memory: what the C library keeps of it, when Python looks for cycles."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 from contextlib import suppress
 
 # Of glibc's malloc.h.
@@ -15,6 +16,9 @@ LARGE_BYTES = 48 * 1024
 FREE_BYTES = 1024 * 1024
 """What may be free at a heap's end before it is given back."""
 ARENAS = 2
+COLLECT_AFTER = (5_000, 20, 20)
+"""How many more objects there are before the youngest are looked through, and how often that is done before
+older ones are: little that a server makes is in a cycle."""
 
 
 def bound_allocator() -> None:
@@ -32,3 +36,10 @@ def bound_allocator() -> None:
             (M_ARENA_MAX, ARENAS),
         ):
             libc.mallopt(setting, value)
+
+
+def settle_collector() -> None:
+    """Have the garbage collector leave alone what is there now and stays: modules, declarations, services."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
