@@ -84,10 +84,10 @@ class Compiled:
             values = [params[name] for name in self._names]
         except KeyError as error:
             raise self._misfit(params) from error
-        if self._encode is not None:
-            encode = self._encode
-            return [encode(value) for value in values]
-        return values
+        encode = self._encode
+        if encode is None:
+            return values
+        return [encode(value) if type(value) in _ENCODED else value for value in values]
 
     @property
     def parameters(self) -> int:
@@ -155,11 +155,8 @@ def _without_nul(value: str) -> str:
 
 def _sqlite_value(value: Any) -> Any:
     """Text is checked, a list becomes a JSON array."""
-    kind = type(value)
-    if kind is str:
+    if type(value) is str:
         return _without_nul(value)
-    if kind is not list:
-        return value
     if value and type(value[0]) is bytes:
         value = [item.hex() for item in value]
     try:
@@ -174,14 +171,13 @@ def _sqlite_value(value: Any) -> Any:
 
 def _mysql_value(value: Any) -> Any:
     """Text is checked, a list becomes what the driver writes as ``(1, 2, 3)``, never empty."""
-    kind = type(value)
-    if kind is str:
+    if type(value) is str:
         return _without_nul(value)
-    if kind is not list:
-        return value
     return tuple(_without_nul(item) if type(item) is str else item for item in value) or (None,)
 
 
+_ENCODED = frozenset({str, list})
+"""The types of parameters that a database may want in another form."""
 _ENCODE: Mapping[str, Callable[[Any], Any] | None] = {
     "sqlite": _sqlite_value,
     "postgresql": None,

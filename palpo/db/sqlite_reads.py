@@ -117,17 +117,15 @@ class _LoopTransaction(SqliteTransaction):
     def _fetch(
         self, fetch: Callable[[sqlite3.Cursor], T], statement: Statement, params: Mapping[str, Any]
     ) -> T:
-        self._check()
+        if self._stretch.is_over():
+            raise _TooSlow
         try:
             return fetch(self._run(statement, params))
         except (sqlite3.Error, DatabaseError):
             self.failure = None  # It is this read's, and there will be others.
-            self._check()
+            if self._stretch.is_over():
+                raise _TooSlow from None
             raise
-
-    def _check(self) -> None:
-        if self._stretch.is_over():
-            raise _TooSlow
 
 
 class SqliteReads:

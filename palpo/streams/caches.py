@@ -172,6 +172,18 @@ class Cache(Generic[K, V]):
 
     get = touch
 
+    def touch_all(self, keys: Iterable[K]) -> dict[K, V]:
+        """The values of those keys that are here, which count as used."""
+        young, found = self._young, {}
+        for key in keys:
+            entry = young.get(key) or self._rejuvenated(key)
+            if entry is None:
+                self.misses += 1
+            else:
+                found[key] = entry.value
+        self.hits += len(found)
+        return found
+
     async def get_or_read(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         """The value of ``key``, which is read where it is not here."""
         found = self.touch(key)

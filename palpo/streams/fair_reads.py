@@ -33,7 +33,8 @@ class FairReads:
         if turns is None:
             turns = Turns()
             _turns.set(turns)
-        await turns.breathe()
+        elif turns.due():
+            await turns.wait()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """What ``work`` returns, from a thread; raises LimitExceeded where too much waits."""

@@ -111,15 +111,25 @@ class Turns:
 
     async def breathe(self) -> None:
         """Let others have their turn, if this task has held the loop for long."""
+        if self.due():
+            await self.wait()
+
+    def due(self) -> bool:
+        """Whether this task has held the loop for long."""
         number = self._loop.turn()
         if number != self._number:  # It has waited for something meanwhile.
             self._number = number
             self._began = self._now()
-        elif (held_s := (now := self._now()) - self._began) >= self._held_s:
-            self.taken += 1
-            await self._loop.wait(held_s, now)
-            self._number = self._loop.turn()
-            self._began = self._now()
+            return False
+        return self._now() - self._began >= self._held_s
+
+    async def wait(self) -> None:
+        """Let others have their turn."""
+        now = self._now()
+        self.taken += 1
+        await self._loop.wait(now - self._began, now)
+        self._number = self._loop.turn()
+        self._began = self._now()
 
     async def over(self, items: Iterable[T]) -> AsyncIterator[T]:
         """``items``, with a breath before each."""

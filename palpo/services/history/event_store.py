@@ -56,7 +56,7 @@ class EventStore:
         """Those of ``ids`` that are stored, in the order in which they are given."""
         cache = self._events
         wanted = list(ids)
-        found = {event_id: event for event_id in wanted if (event := cache.touch(event_id)) is not None}
+        found = cache.touch_all(wanted)
         # An event that a client names may be anything; with U+0000 in it no database would look it up.
         missing = [event_id for event_id in wanted if event_id not in found and "\0" not in event_id]
         if not missing:

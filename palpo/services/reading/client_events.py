@@ -8,6 +8,7 @@ for a whole batch at a time, and only where the answer is not already known to b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -79,18 +80,21 @@ class ClientEvents:
         ``bundle`` adds ``m.relations`` (spec: "Aggregations of child events"); without ``threads`` those
         of threads are left out. Of many events some are done at a time, so that others have their turn.
         """
+        render = partial(
+            self._render,
+            user_id=user_id,
+            device_id=device_id,
+            with_room_id=with_room_id,
+            bundle=bundle,
+            threads=threads,
+        )
+        if len(events) <= AT_ONCE:
+            return await render(events)
         turns = Turns()
         done: list[bytes] = []
         for start in range(0, len(events), AT_ONCE):
             await turns.breathe()
-            done += await self._render(
-                events[start : start + AT_ONCE],
-                user_id=user_id,
-                device_id=device_id,
-                with_room_id=with_room_id,
-                bundle=bundle,
-                threads=threads,
-            )
+            done += await render(events[start : start + AT_ONCE])
         return done
 
     async def _render(
@@ -137,11 +141,13 @@ class ClientEvents:
                 tail = tails[membership] = b',"membership":' + to_json(membership)
             extra = more.get(event.event_id)
             end = b"}}" if extra is None else _members(extra) + b"}}"
-            age = b"%d" % (now - event.origin_server_ts)
+            age = now - event.origin_server_ts
             client = item.client
             # Without its closing brace. Of a large event a view is quicker than a copy.
-            open_ended = client[:-1] if len(client) < VIEWED_BYTES else memoryview(client)[:-1]
-            result.append(b"".join((open_ended, head, age, tail, end)))
+            if len(client) < VIEWED_BYTES:
+                result.append(b"%b%b%d%b%b" % (client[:-1], head, age, tail, end))
+            else:
+                result.append(b"".join((memoryview(client)[:-1], head, b"%d" % age, tail, end)))
         return result
 
     async def _add_transactions(self, more: Unsigned, own: Sequence[str], device_id: str | None) -> None:
@@ -310,8 +316,10 @@ def _as_exchanged(item: StoredEvent, signed: SignedEvent) -> StoredEvent:
 def _members(members: Mapping[str, Any]) -> bytes:
     """Members of an object, each after a comma."""
     return b"".join(
-        b",%b:%b" % (to_json(name), value if type(value) is bytes else to_json(value))
-        for name, value in members.items()
+        [
+            b',"%b":%b' % (name.encode(), value if type(value) is bytes else to_json(value))
+            for name, value in members.items()
+        ]
     )
 
 

@@ -134,7 +134,9 @@ class Timeline:
             page = await self._page(query, at, asked)
             complete = len(page) < asked
             scanned += len(page)
-            inside = [item for item in page if _is_before_stop(item, stop, backwards=query.backwards)]
+            inside = page
+            if stop not in (BEGINNING, FOREVER):
+                inside = [item for item in page if _is_before_stop(item, stop, backwards=query.backwards)]
             complete = complete or len(inside) < len(page)
             if page:
                 at = place_after(page[-1], backwards=query.backwards)
