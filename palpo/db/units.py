@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import types
-from asyncio import _get_running_loop, _set_running_loop
+from asyncio import _set_running_loop
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar, cast
 
@@ -27,27 +28,23 @@ class Waiting(Protocol):
     """Whether it does, for its server."""
 
 
-class _OnLoop:
-    """What the event loop's thread does now."""
+class _Here(threading.local):
+    """What this thread does now. (To ask asyncio for the loop instead would be a system call.)"""
 
-    __slots__ = ("unit",)
+    unit: Unit[Any, Any] | None = None
+    """The unit of which it runs a step."""
+    loopless: bool = False
+    """Whether units find _NoLoop here."""
 
-    def __init__(self) -> None:
-        self.unit: Unit[Any, Any] | None = None
-        """The unit of which it runs a step."""
 
-
-_on_loop = _OnLoop()
+_here = _Here()
 
 
 class _NoLoop:
     """What a unit finds where it looks for its thread's event loop, and there is none."""
 
-    def __init__(self, unit: Unit[Any, Any]) -> None:
-        self.unit = unit
-
     def __getattr__(self, name: str) -> Any:
-        raise _error(self.unit, AWAITS)
+        raise _error(_here.unit, AWAITS)
 
 
 AWAITS = "awaits something else"
@@ -55,35 +52,36 @@ AWAITS = "awaits something else"
 
 def refuse_within_unit(call: str) -> None:
     """Raise UnitError where a unit of work is what makes this ``call``."""
-    loop: Any = _get_running_loop()
-    unit = loop.unit if type(loop) is _NoLoop else _on_loop.unit
-    if unit is not None:
-        raise _error(unit, f"calls {call}")
+    if _here.unit is not None:
+        raise _error(_here.unit, f"calls {call}")
 
 
 def refuse_outside_unit() -> None:
     """Raise UnitError where a task uses a transaction that is its unit's own."""
-    if _on_loop.unit is None:
+    if _here.unit is None:
         raise UnitError("a transaction is for its unit of work only, and for no task that this begins")
 
 
 def run_to_end(unit: Unit[X, T], transaction: X) -> T:
     """Run a unit over a transaction that never waits; raises UnitError if anything else does."""
     coroutine: Any = unit(transaction)
-    _on_loop.unit = unit
+    _here.unit = unit
     try:
         coroutine.send(None)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     finally:
-        _on_loop.unit = None
+        _here.unit = None
     raise _refused(unit, coroutine)
 
 
 def run_in_thread(unit: Unit[X, T], transaction: X) -> T:
     """``run_to_end`` in a thread that has no event loop."""
     coroutine: Any = unit(transaction)
-    _set_running_loop(cast("asyncio.AbstractEventLoop", _NoLoop(unit)))
+    if not _here.loopless:
+        _set_running_loop(cast("asyncio.AbstractEventLoop", _NoLoop()))
+        _here.loopless = True
+    _here.unit = unit
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -94,7 +92,7 @@ def run_in_thread(unit: Unit[X, T], transaction: X) -> T:
             raise _error(unit, AWAITS) from error
         raise
     finally:
-        _set_running_loop(None)
+        _here.unit = None
     raise _refused(unit, coroutine)
 
 
@@ -104,13 +102,13 @@ def run_on_loop(unit: Unit[Any, T], transaction: Waiting) -> Generator[Any, Any,
     coroutine: Any = unit(transaction)
     step, value = coroutine.send, None
     while True:
-        _on_loop.unit = unit
+        _here.unit = unit
         try:
             awaited = step(value)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         finally:
-            _on_loop.unit = None
+            _here.unit = None
         if not transaction.waits:
             raise _refused(unit, coroutine)
         try:
@@ -128,6 +126,6 @@ def _refused(unit: Unit[Any, Any], coroutine: Any) -> UnitError:
     return error
 
 
-def _error(unit: Unit[Any, Any], does: str) -> UnitError:
+def _error(unit: Unit[Any, Any] | None, does: str) -> UnitError:
     name = f"{unit.__module__}.{getattr(unit, '__qualname__', repr(unit))}"
     return UnitError(f"a unit of work awaits nothing but its transaction: {name} {does}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -36,10 +37,11 @@ HALVED_S = 10.0
 class _Loop:
     """The turns of one event loop, and who waits for one."""
 
-    __slots__ = ("_armed", "_serial", "_used", "_waiting", "_waiting_of", "loop", "number")
+    __slots__ = ("_armed", "_serial", "_used", "_waiting", "_waiting_of", "loop", "number", "thread")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.thread = threading.get_ident()
         self._armed = False
         self._used = Used(HALVED_S)
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -86,9 +88,9 @@ class _Loop:
 def _running_loop() -> _Loop:
     """That of the running event loop: a process has one, and tests have one after the other."""
     global _latest
-    loop = asyncio.get_running_loop()
-    if _latest is None or _latest.loop is not loop:
-        _latest = _Loop(loop)
+    # A thread runs one at a time. (To ask asyncio which it is would be a system call.)
+    if _latest is None or not _latest.loop.is_running() or _latest.thread != threading.get_ident():
+        _latest = _Loop(asyncio.get_running_loop())
     return _latest
 
 

@@ -50,15 +50,20 @@ class StateAt:
         known: dict[bytes, str] = {}
         pairs: list[Pair] = []
         type_, state_key = key
+        last: bytes | None = None
         for item in events:
             event = item.event
             before, after = item.state_before, item.state_after
+            if before == after == last:
+                pairs.append(pairs[-1])
+                continue
             if before == after or event.type != type_ or event.state_key != state_key:
                 value = known.get(after) or known.get(before) or self._values.touch((before, state_key))
                 if value is None:
                     value = await self._value(before, key)
                 known[before] = known[after] = value
                 pairs.append((value, value))
+                last = after
                 continue
             old = known.get(before)
             if old is None:
