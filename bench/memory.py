@@ -94,7 +94,11 @@ async def _large(port: int, points: list[int]) -> AsyncIterator[int]:
 async def _rooms(port: int, points: list[int]) -> AsyncIterator[int]:
     """Rooms of two members with a message in each; both members' clients sync."""
     (alice, bob), _ = await _crowd(port, 2, 1)
-    makers = [(User(port, alice.user_id, alice.token), User(port, bob.user_id, bob.token)) for _ in range(4)]
+    # By turns: a user may make 5,000.
+    makers = [
+        (User(port, maker.user_id, maker.token), User(port, other.user_id, other.token))
+        for maker, other in [(alice, bob), (bob, alice)] * 2
+    ]
     numbers = itertools.count(1)
     for point in points:
 

@@ -23,7 +23,7 @@ UNTHREADED: Final = ""
 """Stands for all threads of a room."""
 _SMALL: Final = (1 << 32) - 1
 """The largest position that takes 4 bytes."""
-MAX_UNREAD: Final = 10_000
+MAX_UNREAD: Final = 5_000
 """Unread events of a room that are counted: the newest that notify."""
 
 
