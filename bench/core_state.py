@@ -15,9 +15,10 @@ from timeit import repeat
 
 from palpo.core import auth_chains, state_tree
 from palpo.core.auth_rules import auth_types_for
+from palpo.core.driving import drive
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion, room_version
-from palpo.core.state_resolution import MemoryRoom, drive, resolve, split
+from palpo.core.state_resolution import MemoryRoom, resolve, split
 
 Results = dict[str, float]
 ALICE = "@alice:example.org"
@@ -35,19 +36,21 @@ def tree(entries: int) -> Results:
     state = {("m.room.member", f"@user{n}:example.org"): f"${n:x>43}" for n in range(entries)}
     built = state_tree.build(state)
     key = ("m.room.member", "@user77:example.org")
-    change = state_tree.drive(state_tree.update(built.root, {key: event_id}), built.new_nodes)
+    change = drive(state_tree.update(built.root, {key: event_id}), lambda names: built.new_nodes)
     nodes = built.new_nodes | change.new_nodes
     root = built.root
     return {
         "nodes written by a change": len(change.new_nodes),
         "bytes written by a change": sum(map(len, change.new_nodes.values())),
         "bytes an entry, whole tree": round(sum(map(len, built.new_nodes.values())) / entries, 1),
-        "look-up, µs": microseconds(lambda: state_tree.drive(state_tree.get(root, key), nodes)),
-        "change, µs": microseconds(lambda: state_tree.drive(state_tree.update(root, {key: event_id}), nodes)),
-        "difference of one key, µs": microseconds(
-            lambda: state_tree.drive(state_tree.diff(root, change.root), nodes)
+        "look-up, µs": microseconds(lambda: drive(state_tree.get(root, key), lambda names: nodes)),
+        "change, µs": microseconds(
+            lambda: drive(state_tree.update(root, {key: event_id}), lambda names: nodes)
         ),
-        "all entries, µs": microseconds(lambda: state_tree.drive(state_tree.items(root), nodes), 1),
+        "difference of one key, µs": microseconds(
+            lambda: drive(state_tree.diff(root, change.root), lambda names: nodes)
+        ),
+        "all entries, µs": microseconds(lambda: drive(state_tree.items(root), lambda names: nodes), 1),
     }
 
 
@@ -121,9 +124,11 @@ def aging(users: int) -> Results:
     return {
         f"links an event, {age}": round(sum(map(len, links.values())) / len(room.events), 2),
         f"auth difference, {age}, µs": microseconds(
-            lambda: auth_chains.drive(auth_chains.auth_difference(sets), links), 50
+            lambda: drive(auth_chains.auth_difference(sets), lambda blocks: links), 50
         ),
-        f"resolution, {age}, µs": microseconds(lambda: drive(resolve(room.rules, conflicts), memory), 20),
+        f"resolution, {age}, µs": microseconds(
+            lambda: drive(resolve(room.rules, conflicts), memory.answer), 20
+        ),
     }
 
 
@@ -143,7 +148,7 @@ class IndexedRoom(MemoryRoom):
 
     def auth_difference(self, state_sets: Sequence[Collection[str]]) -> set[str]:
         sets = [[self._positions[name] for name in state] for state in state_sets]
-        spans = auth_chains.drive(auth_chains.auth_difference(sets), self._links)
+        spans = drive(auth_chains.auth_difference(sets), lambda blocks: self._links)
         return {
             self._names[auth_chains.Position(chain, seq)]
             for chain, first, last in spans

@@ -15,10 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from palpo.core import state_tree
+from palpo.core.driving import drive, drive_async
 from palpo.core.events import StateKey
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
@@ -73,15 +75,7 @@ async def store_once(url: str, nodes: dict[bytes, bytes]) -> None:
 
 async def look_up_stored(tx: Transaction, root: bytes, wanted: StateKey) -> str | None:
     """``state_tree.get``, each node read from the database."""
-    operation = state_tree.get(root, wanted)
-    needed = next(operation)
-    while True:
-        nodes = await load_nodes(tx, needed)
-        try:
-            needed = operation.send(nodes)
-        except StopIteration as done:
-            found: str | None = done.value
-            return found
+    return await drive_async(state_tree.get(root, wanted), partial(load_nodes, tx))
 
 
 def mean_us(call: Callable[[], Any]) -> float:
@@ -108,7 +102,7 @@ async def measure(directory: Path, size: int, history: int) -> Row:
     for number in range(history):
         change = {key(random.randrange(size)): event_id(size + number)}
         began = time.perf_counter()
-        made = state_tree.drive(state_tree.update(roots[-1], change), nodes)
+        made = drive(state_tree.update(roots[-1], change), lambda names: nodes)
         seconds += time.perf_counter() - began
         count += len(made.new_nodes)
         total += sum(len(name) + len(node) for name, node in made.new_nodes.items())
@@ -134,7 +128,9 @@ async def measure(directory: Path, size: int, history: int) -> Row:
         change_bytes=total / history,
         file_bytes=(after - before) / history,
         look_up_us=mean_us(
-            lambda: state_tree.drive(state_tree.get(random.choice(roots), key(random.randrange(size))), nodes)
+            lambda: drive(
+                state_tree.get(random.choice(roots), key(random.randrange(size))), lambda names: nodes
+            )
         ),
         look_up_stored_us=look_up_stored_us,
         neighbours_us=mean_us(lambda: neighbours(roots, nodes)),
@@ -144,7 +140,7 @@ async def measure(directory: Path, size: int, history: int) -> Row:
 def neighbours(roots: list[bytes], nodes: dict[bytes, bytes]) -> None:
     """The difference that one change made, somewhere in the history."""
     at = random.randrange(len(roots) - 1)
-    changed = state_tree.drive(state_tree.diff(roots[at], roots[at + 1]), nodes)
+    changed = drive(state_tree.diff(roots[at], roots[at + 1]), lambda names: nodes)
     assert len(changed) == 1
 
 

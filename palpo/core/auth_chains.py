@@ -78,17 +78,6 @@ def block_of(position: Position) -> Block:
     return Block(position.chain, position.seq - position.seq % BLOCK)
 
 
-def drive(operation: Reading[_T], links: Mapping[int, Sequence[Link]]) -> _T:
-    """Run ``operation`` with all links in memory."""
-    try:
-        next(operation)
-        while True:
-            operation.send(links)
-    except StopIteration as done:
-        result: _T = done.value
-        return result
-
-
 def replaced(event: Event, auth_events: Iterable[Event]) -> str | None:
     """The auth event that ``event`` takes the place of in the room's state."""
     return next((auth.event_id for auth in auth_events if auth.is_state and auth.key == event.key), None)

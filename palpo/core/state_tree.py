@@ -9,9 +9,9 @@ entries is one leaf, a larger one is a branch. Leaves keep full keys, so keys wh
 meet in one leaf below the last level, which alone may grow past the capacity.
 
 Nodes live in storage, and this module does no I/O: each operation is a generator that yields the
-hashes of the nodes it needs next, as a tuple, and is sent a mapping that has at least those, encoded.
-A driver is a loop around ``send``; ``drive`` is the one over nodes already in memory. Values travel
-as encoded bytes because reading a branch in place is as fast as reading a decoded one.
+hashes of the nodes it needs next, as a tuple, and is sent a mapping that has at least those, encoded
+(``palpo.core.driving``). Values travel as encoded bytes because reading a branch in place is as fast as
+reading a decoded one.
 
     leaf     msgpack array of strings: type, state_key, event ID, and so on, sorted by key
     branch   0x01, bitmap of children (2 bytes), entries below (4 bytes), 16 bytes for each child
@@ -49,14 +49,6 @@ _Change = tuple[int, StateKey, str | None]
 _Changes = list[_Change]
 
 
-class MissingNodes(LookupError):
-    """Nodes that an operation needs are not among those at hand."""
-
-    def __init__(self, hashes: tuple[bytes, ...]) -> None:
-        super().__init__(f"{len(hashes)} state tree nodes are missing: {hashes[0].hex()} …")
-        self.hashes = hashes
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """A state made from another, and what to store so that it can be read."""
@@ -64,20 +56,6 @@ class Update:
     root: bytes
     new_nodes: dict[bytes, bytes]
     """Hash → encoded node; may hold nodes that storage has already."""
-
-
-def drive(operation: Reading[_T], nodes: Mapping[bytes, bytes]) -> _T:
-    """Run ``operation`` on nodes in memory; raises ``MissingNodes`` where ``nodes`` falls short."""
-    try:
-        needed = next(operation)
-        while True:
-            missing = tuple(node for node in needed if node not in nodes)
-            if missing:
-                raise MissingNodes(missing)
-            needed = operation.send(nodes)
-    except StopIteration as done:
-        result: _T = done.value
-        return result
 
 
 def get(root: bytes, key: StateKey) -> Reading[str | None]:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palpo.core import auth_chains
-from palpo.core.auth_chains import BLOCK, Block, Link, Placement, Placer, Position, Span, drive
+from palpo.core.auth_chains import BLOCK, Block, Link, Placement, Placer, Position, Span
+from palpo.core.driving import drive
 from tests.core.state_rooms import ALICE, BOB, Room
 
 Graph = dict[str, tuple[str, ...]]
@@ -25,13 +26,7 @@ class Reader:
         self.read = 0
 
     def run(self, operation: auth_chains.Reading[T]) -> T:
-        try:
-            needed = next(operation)
-            while True:
-                needed = operation.send(self.answer(needed))
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        return drive(operation, self.answer)
 
     def answer(self, needed: Iterable[Block]) -> dict[int, list[Link]]:
         answer: dict[int, list[Link]] = {}
@@ -123,7 +118,9 @@ def compare(graph: Graph, replaces: dict[str, str | None], data: st.DataObject) 
     state_sets = data.draw(st.lists(some, min_size=1, max_size=3))
     chains = [closure(graph, state_set) for state_set in state_sets]
     spans = Reader(index.links).run(auth_chains.auth_difference([index.at(s) for s in state_sets]))
-    assert spans == drive(auth_chains.auth_difference([index.at(s) for s in state_sets]), index.links)
+    assert spans == drive(
+        auth_chains.auth_difference([index.at(s) for s in state_sets]), lambda blocks: index.links
+    )
     assert index.names(spans) == set[str]().union(*chains) - chains[0].intersection(*chains)
     reach = Reader(index.links).run(auth_chains.reach(index.at(state_sets[0])))
     assert index.names([Span(chain, 1, last) for chain, last in reach.items()]) == chains[0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for
+from palpo.core.driving import drive
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import StateResolution
@@ -21,7 +22,6 @@ from palpo.core.state_resolution import (
     NeedState,
     NeedUnconflictedAncestors,
     Request,
-    drive,
     find_conflicts,
     resolve,
     resolve_states,
@@ -76,7 +76,7 @@ def recorded(*forks: Fork) -> tuple[dict[StateKey, str | None], list[Request]]:
     agreed, conflicts = split([fork.state for fork in forks])
     recorder = Recorder(room.events, agreed)
     recorder.requests = []
-    return drive(resolve(room.rules, conflicts), recorder), recorder.requests
+    return drive(resolve(room.rules, conflicts), recorder.answer), recorder.requests
 
 
 # Scenarios
@@ -342,11 +342,11 @@ def test_conflicts_of_trees_are_those_of_mappings(version: str) -> None:
     nodes = {name: node for update in updates for name, node in update.new_nodes.items()}
     roots = [update.root for update in updates]
     agreed, conflicts = split([fork.state for fork in forks])
-    assert state_tree.drive(find_conflicts([*roots, roots[0]]), nodes) == conflicts
-    assert state_tree.drive(find_conflicts(roots[:1]), nodes) == ({},)
-    changes = drive(resolve(main.room.rules, conflicts), MemoryRoom(main.room.events, agreed))
+    assert drive(find_conflicts([*roots, roots[0]]), lambda names: nodes) == conflicts
+    assert drive(find_conflicts(roots[:1]), lambda names: nodes) == ({},)
+    changes = drive(resolve(main.room.rules, conflicts), MemoryRoom(main.room.events, agreed).answer)
     expected = state_tree.build(resolved(*forks)).root
-    assert {state_tree.drive(state_tree.update(root, changes), nodes).root for root in roots} == {expected}
+    assert {drive(state_tree.update(root, changes), lambda names: nodes).root for root in roots} == {expected}
 
 
 # A literal reference: whole state maps and whole auth chains, each definition as it is written
@@ -499,8 +499,8 @@ def test_mainline_positions_off_and_far_down_the_mainline() -> None:
         main.topic("$middle", ALICE, auth=["$main2"], ts=99),
     ]
     room = MemoryRoom(main.room.events, {})
-    order = drive(mainline_order(Known(), main.room.events["$main5"], events), room)
+    order = drive(mainline_order(Known(), main.room.events["$main5"], events), room.answer)
     assert [event.event_id for event in order] == ["$off", "$nothing", "$oldest", "$middle", "$newest"]
     assert order == reference_mainline(main.room, main.room.events["$main5"], events)
-    order = drive(mainline_order(Known(), main.room.events["$main0"], events), room)
+    order = drive(mainline_order(Known(), main.room.events["$main0"], events), room.answer)
     assert order == reference_mainline(main.room, main.room.events["$main0"], events)

@@ -2,7 +2,7 @@
 
 ``resolve`` takes only what the state sets disagree on and is a generator: it yields requests, each
 naming the type of its answer, and is sent the answers. So it costs what the conflict costs, whatever
-the size of the room's state; one driver answers from memory (``drive`` with a ``MemoryRoom``), another
+the size of the room's state; they come from memory (``MemoryRoom``), or
 from the database and its index of auth chains.
 
     find_conflicts    the disagreement between state trees, by their difference
@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 
 from palpo.core import state_tree
+from palpo.core.driving import drive
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion, StateResolution
 from palpo.core.state_resolution import v1, v2
-from palpo.core.state_resolution.memory import MemoryRoom, drive
+from palpo.core.state_resolution.memory import MemoryRoom
 from palpo.core.state_resolution.requests import (
     Conflicts,
     NeedAuthDifference,
@@ -43,7 +44,6 @@ __all__ = [
     "NeedUnconflictedAncestors",
     "Request",
     "Resolving",
-    "drive",
     "find_conflicts",
     "resolve",
     "resolve_states",
@@ -96,6 +96,6 @@ def resolve_states(
 ) -> dict[StateKey, str]:
     """The resolution of state sets whose events, and their auth chains, are in memory."""
     agreed, conflicts = split(state_sets)
-    changes = drive(resolve(rules, conflicts), MemoryRoom(events, agreed, rejected))
+    changes = drive(resolve(rules, conflicts), MemoryRoom(events, agreed, rejected).answer)
     resolved = agreed | changes
     return {key: event_id for key, event_id in resolved.items() if event_id is not None}

@@ -1,9 +1,9 @@
-"""Drive a resolution from events in memory: for tests, and for states that come with their events."""
+"""Answers to a resolution from events in memory: for tests, and for states that come with their events."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Generator, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.state_resolution.requests import (
@@ -14,8 +14,6 @@ from palpo.core.state_resolution.requests import (
     NeedSubgraph,
     Request,
 )
-
-_T = TypeVar("_T")
 
 
 class MemoryRoom:
@@ -51,17 +49,6 @@ class MemoryRoom:
     def auth_difference(self, state_sets: Sequence[Collection[str]]) -> set[str]:
         """What ``NeedAuthDifference`` asks for; an index of auth chains can stand in here."""
         return auth_difference(self._events, state_sets)
-
-
-def drive(resolution: Generator[Request, Any, _T], room: MemoryRoom) -> _T:
-    """Run ``resolution`` to its end."""
-    try:
-        request = next(resolution)
-        while True:
-            request = resolution.send(room.answer(request))
-    except StopIteration as done:
-        result: _T = done.value
-        return result
 
 
 def auth_chain(events: Mapping[str, SignedEvent], event_ids: Iterable[str]) -> set[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from palpo.core import auth_chains
 from palpo.core.auth_chains import Position, Reading, Span
+from palpo.core.driving import drive_async
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.storage import auth_chains as storage
@@ -58,7 +60,8 @@ def _at(
     """The unit of work that runs ``operation`` on the positions of events."""
 
     async def unit(tx: Transaction) -> T:
-        return await _drive(tx, operation(await storage.positions(tx, event_ids)))
+        at = await storage.positions(tx, event_ids)
+        return await drive_async(operation(at), partial(storage.links, tx))
 
     return unit
 
@@ -73,13 +76,3 @@ def _named(
         return await storage.event_ids(tx, await spans(tx))
 
     return unit
-
-
-async def _drive(tx: Transaction, operation: Reading[T]) -> T:
-    try:
-        needed = next(operation)
-        while True:
-            needed = operation.send(await storage.links(tx, needed))
-    except StopIteration as done:
-        result: T = done.value
-        return result

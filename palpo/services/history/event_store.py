@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from palpo.core import state_tree
+from palpo.core.driving import drive_async, together
 from palpo.core.errors import NotFound
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.records.events import StoredEvent
@@ -45,12 +47,14 @@ class EventStore:
 
     async def get(self, event_id: str) -> StoredEvent:
         """One event; raises NotFound."""
-        found = self._events.touch(event_id)
-        if found is None:
-            found = (await self.get_many([event_id])).get(event_id)
+        found = await self.find(event_id)
         if found is None:
             raise NotFound("Event not found")
         return found
+
+    async def find(self, event_id: str) -> StoredEvent | None:
+        """One event, None where it is not stored."""
+        return self._events.touch(event_id) or (await self.get_many([event_id])).get(event_id)
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, StoredEvent]:
         """Those of ``ids`` that are stored, in the order in which they are given."""
@@ -84,24 +88,14 @@ class EventStore:
 
     async def read_state(self, operation: Reading[T], unsaved: Mapping[bytes, bytes] | None = None) -> T:
         """Run an operation of ``core.state_tree`` on the stored nodes, and those that are ``unsaved``."""
-        try:
-            needed = next(operation)
-            while True:
-                needed = operation.send(await self._read_nodes(needed, unsaved))
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        return await drive_async(operation, partial(self._read_nodes, unsaved or {}))
 
-    async def _read_nodes(
-        self, names: Iterable[bytes], unsaved: Mapping[bytes, bytes] | None = None
-    ) -> dict[bytes, bytes]:
+    async def _read_nodes(self, unsaved: Mapping[bytes, bytes], names: Iterable[bytes]) -> dict[bytes, bytes]:
         """The nodes of these names; what is held here stays, whatever the cache drops meanwhile."""
         nodes: dict[bytes, bytes] = {}
         missing: list[bytes] = []
         for name in names:
-            node = self._nodes.touch(name)
-            if node is None and unsaved is not None:
-                node = unsaved.get(name)
+            node = self._nodes.touch(name) or unsaved.get(name)
             if node is None:
                 missing.append(name)
             else:
@@ -112,17 +106,10 @@ class EventStore:
 
     async def read_states(self, operations: Sequence[Reading[T]]) -> list[T]:
         """The same for several operations, step by step together: what they need is loaded at once."""
-        results: dict[int, T] = {}
+        results: list[T] = []
         for start in range(0, len(operations), AT_ONCE):
-            waiting: dict[int, tuple[bytes, ...]] = {}
-            for number in range(start, min(start + AT_ONCE, len(operations))):
-                _step(operations[number], None, number, waiting, results)
-            while waiting:
-                nodes = await self._read_nodes({name for names in waiting.values() for name in names})
-                due, waiting = waiting, {}
-                for number in due:
-                    _step(operations[number], nodes, number, waiting, results)
-        return [results[number] for number in range(len(operations))]
+            results += await self.read_state(together(operations[start : start + AT_ONCE]))
+        return results
 
     async def _load_nodes(self, missing: Sequence[bytes]) -> dict[bytes, bytes]:
         loaded = await self._db.read(lambda tx: state_storage.load_nodes(tx, missing))
@@ -174,17 +161,3 @@ def event_bytes(event_id: str, item: StoredEvent) -> int:
 
 def _node_bytes(name: bytes, node: bytes) -> int:
     return NODE_BYTES + len(node)
-
-
-def _step(
-    operation: Reading[T],
-    nodes: Mapping[bytes, bytes] | None,
-    number: int,
-    waiting: dict[int, tuple[bytes, ...]],
-    results: dict[int, T],
-) -> None:
-    """Run an operation up to where it needs more nodes, or to its end."""
-    try:
-        waiting[number] = next(operation) if nodes is None else operation.send(nodes)
-    except StopIteration as done:
-        results[number] = done.value

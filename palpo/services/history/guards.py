@@ -22,7 +22,7 @@ def unless_same(heads: RoomHeads, draft: Draft) -> Guard:
     key: StateKey = (draft.type, draft.state_key)
 
     async def guard(head: RoomHead) -> None:
-        current = (await heads.state(head, [key])).get(key)
+        current = await heads.state_event(head, key)
         if current is not None and current.sender == draft.sender and current.content == draft.content:
             raise Same(current.event_id)
 

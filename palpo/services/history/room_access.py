@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from palpo.core.errors import Forbidden, NotFound
-from palpo.core.events import Event
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
@@ -29,10 +28,14 @@ class RoomAccess:
         """The user's latest membership of a room."""
         return await self._db.read(lambda tx: storage.get(tx, room_id, user_id))
 
+    async def is_joined(self, room_id: str, user_id: str) -> bool:
+        """Whether a user is in a room."""
+        member = await self.membership(room_id, user_id)
+        return member is not None and member.membership == "join"
+
     async def require_member(self, room_id: str, user_id: str) -> None:
         """Raises Forbidden for those who are not in the room."""
-        member = await self.membership(room_id, user_id)
-        if member is None or member.membership != "join":
+        if not await self.is_joined(room_id, user_id):
             raise Forbidden("You are not in the room")
 
     async def require_power(self, head: RoomHead, user_id: str, event_type: str) -> None:
@@ -72,7 +75,7 @@ class RoomAccess:
         """The same, in rooms that have been forgotten too; ``member`` is not in the room."""
         event_id = member.event_id
         for _ in range(MAX_WALK):
-            found = (await self._events.get_many([event_id])).get(event_id)
+            found = await self._events.find(event_id)
             if found is None:
                 return None
             before = await self._events.state_event(found.state_before, MEMBER, member.user_id)
@@ -86,20 +89,13 @@ class RoomAccess:
     async def current_or_world_readable(self, room_id: str, user_id: str) -> RoomHead:
         """The head of a room whose current state a user may see; raises Forbidden."""
         head = await self._known(room_id)
-        member = await self.membership(room_id, user_id)
-        joined = member is not None and member.membership == "join"
-        if not joined and not await self.world_readable(head):
+        if not await self.is_joined(room_id, user_id) and not await self.world_readable(head):
             raise Forbidden("You are not in the room")
         return head
 
     async def world_readable(self, head: RoomHead) -> bool:
         """Whether anybody may look into the room."""
-        state = await self._heads.state(head, [HISTORY_VISIBILITY])
-        return visibility_of(state.get(HISTORY_VISIBILITY)) == "world_readable"
-
-    async def state_event(self, head: RoomHead, type_: str, state_key: str = "") -> Event | None:
-        """One piece of the current state."""
-        return (await self._heads.state(head, [(type_, state_key)])).get((type_, state_key))
+        return visibility_of(await self._heads.state_event(head, HISTORY_VISIBILITY)) == "world_readable"
 
     async def _known(self, room_id: str) -> RoomHead:
         try:

@@ -16,8 +16,7 @@ from palpo.core.state_keys import CREATE, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT, Update
 from palpo.services.history.drafts import Draft
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.known_state import KnownState
-from palpo.services.history.room_heads import RoomHead, RoomHeads, Unsaved, hash_of
+from palpo.services.history.room_heads import RoomHead, RoomHeads, hash_of
 from palpo.storage.events import NewEvent
 from palpo.storage.memberships import Membership
 from palpo.storage.rooms import HeadRow
@@ -48,6 +47,14 @@ class Built:
     memberships: list[tuple[int, Membership]] = field(default_factory=list)
     """With the index of its event in ``events``."""
     new_room: bool = False
+
+    def append(self, event: SignedEvent, update: Update | None) -> None:
+        """Add an event, and what it does to the state; None for a message."""
+        before, self.head = self.head.state_root, self.head.advanced(event, update)
+        after = self.head.state_root
+        self.events.append(NewEvent(event=event, state_before=before, state_after=after, room_state=after))
+        if update is not None:
+            self.nodes.update(update.new_nodes)
 
 
 class RoomBuilder:
@@ -93,20 +100,14 @@ class RoomBuilder:
             room_id=event.room_id,
             version=rules.id,
             create_event_id=event.event_id,
-            head=0,
-            extremities=(event.event_id,),
-            depth=1,
-            state_root=update.root,
+            head=-1,
+            extremities=(),
+            depth=0,
+            state_root=EMPTY_ROOT,
         )
-        new = NewEvent(event=event, state_before=EMPTY_ROOT, state_after=update.root, room_state=update.root)
-        head = RoomHead(
-            row=row,
-            rules=rules,
-            known=KnownState().replaced(CREATE, event),
-            hashes=hash_of(rules, event),
-            unsaved=Unsaved(nodes=dict(update.new_nodes), events={event.event_id: event}),
-        )
-        return Built(head=head, events=[new], nodes=dict(update.new_nodes), new_room=True)
+        built = Built(head=RoomHead(row=row, rules=rules), events=[], new_room=True)
+        built.append(event, update)
+        return built
 
     async def _add(self, built: Built, draft: Draft) -> None:
         """Append the event that ``draft`` makes to ``built``. Raises AuthError."""
@@ -114,7 +115,7 @@ class RoomBuilder:
         keys = auth_types_for(
             rules, type=draft.type, sender=draft.sender, state_key=draft.state_key, content=draft.content
         )
-        auth_state = await self._heads.state(built.head, [*keys, CREATE])
+        auth_state = await self._heads.state(head, [*keys, CREATE])
         auth_events = [auth_state[key] for key in dict.fromkeys(keys) if key in auth_state]
         extremities = head.row.extremities
         event = self._sign(
@@ -127,22 +128,13 @@ class RoomBuilder:
             hashes_of=await self._hashes(head, auth_events),
         )
         check_auth(rules, event, auth_state)
-        root, nodes = head.state_root, None
-        if event.state_key is not None:
-            update = await self._change_state(built, event)
-            root, nodes = update.root, update.new_nodes
-        new = NewEvent(event=event, state_before=head.state_root, state_after=root, room_state=root)
         if event.type == MEMBER:
-            built.memberships.append((len(built.events), await self._membership(built, event)))
-        built.events.append(new)
-        built.head = head.advanced(event, root, nodes)
+            built.memberships.append((len(built.events), await self._membership(head, event)))
+        built.append(event, None if event.state_key is None else await self._change_state(head, event))
 
-    async def _change_state(self, built: Built, event: Event) -> Update:
-        operation = state_tree.update(built.head.state_root, {event.key: event.event_id})
-        unsaved = built.head.unsaved
-        update = await self._store.read_state(operation, None if unsaved is None else unsaved.nodes)
-        built.nodes.update(update.new_nodes)
-        return update
+    async def _change_state(self, head: RoomHead, event: Event) -> Update:
+        operation = state_tree.update(head.state_root, {event.key: event.event_id})
+        return await self._store.read_state(operation, None if head.unsaved is None else head.unsaved.nodes)
 
     async def _hashes(self, head: RoomHead, auth_events: Sequence[Event]) -> dict[str, str] | None:
         """The reference hashes of what an event refers to, where its version names them with the ID."""
@@ -194,14 +186,14 @@ class RoomBuilder:
             hashes_of=hashes_of,
         )
 
-    async def _membership(self, built: Built, event: Event) -> Membership:
+    async def _membership(self, head: RoomHead, event: Event) -> Membership:
         membership: str = event.content["membership"]
         shown: bytes | None = None
         if membership in ("invite", "knock"):
             keys = [(type_, "") for type_ in STRIPPED_TYPES]
             if membership == "invite":
                 keys.append((MEMBER, event.sender))
-            state = await self._heads.state(built.head, keys)
+            state = await self._heads.state(head, keys)
             shown = to_json([stripped(item) for item in (*state.values(), event)])
         return Membership(
             room_id=event.room_id,

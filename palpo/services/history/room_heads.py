@@ -1,8 +1,15 @@
-"""Where each room's history ends, as this process last saw it."""
+"""Where each room's history ends, as this process last saw it.
+
+    head ─▶ state root ─▶ [known: key → event ID] ─▶ [events]
+
+A head is only values. What is asked of its state goes by the root: what has been looked up of one is true for
+ever, and what is known of it is known of the next, but for what has changed (``RoomHeads.written``). So a
+message, which changes no state, costs look-ups in memory and nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from palpo.core import state_tree, unpadded_base64
@@ -10,7 +17,8 @@ from palpo.core.errors import NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, reference_hash
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import EventIdFormat, RoomVersion, room_version
-from palpo.core.state_keys import CREATE, POWER_LEVELS
+from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
+from palpo.core.state_tree import Update
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.known_state import KnownState
@@ -20,33 +28,39 @@ from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
-HEAD_BYTES = 900
-"""What a head takes beside its extremities and its known state."""
+HEAD_BYTES = 700
+"""What a head takes beside its extremities."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsaved:
-    """What has been built onto a room's head and is not stored yet."""
+    """How a state that is not stored yet differs from the one that it was built on."""
 
-    nodes: dict[bytes, bytes] = field(default_factory=dict)
-    """Of the state tree."""
-    events: dict[str, SignedEvent] = field(default_factory=dict)
-    """State events by ID."""
+    root: bytes
+    """The state that is stored."""
+    events: Mapping[StateKey, SignedEvent]
+    """What has been set since."""
+    nodes: Mapping[bytes, bytes]
+    """Of the state tree, those that have been made since."""
+
+    def including(self, event: SignedEvent, nodes: Mapping[bytes, bytes]) -> Unsaved:
+        """The same once ``event`` is set, by which ``nodes`` are made."""
+        return Unsaved(
+            root=self.root, events={**self.events, event.key: event}, nodes={**self.nodes, **nodes}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomHead:
-    """A room's end: its extremities, its current state, and the state that auth checks keep asking for."""
+    """A room's end: its extremities and its current state."""
 
     row: HeadRow
     rules: RoomVersion
-    known: KnownState = field(default_factory=KnownState)
-    """Pieces of the current state that have been looked up."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Extremity → its reference hash (``hash_of``), where the room version names events with both, and the
     extremity was made by this process: it need not be stored yet."""
     unsaved: Unsaved | None = None
-    """What storage does not have of the current state; shared by the heads that are built in a row."""
+    """What storage does not have of the current state."""
 
     @property
     def room_id(self) -> str:
@@ -58,28 +72,23 @@ class RoomHead:
         """The current state."""
         return self.row.state_root
 
-    def advanced(
-        self, event: SignedEvent, state_root: bytes, nodes: Mapping[bytes, bytes] | None = None
-    ) -> RoomHead:
+    def advanced(self, event: SignedEvent, update: Update | None) -> RoomHead:
         """The head once ``event``, which refers to every extremity, is the room's last.
 
-        ``nodes`` are those that it adds to the state tree.
+        ``update`` is what it does to the state, None for a message.
         """
         row = replace(
             self.row,
             head=self.row.head + 1,
             extremities=(event.event_id,),
             depth=event.depth,
-            state_root=state_root,
+            state_root=self.state_root if update is None else update.root,
         )
-        hashes = hash_of(self.rules, event)
-        if event.state_key is None:
-            return replace(self, row=row, hashes=hashes)
-        unsaved = self.unsaved or Unsaved()
-        unsaved.nodes.update(nodes or {})
-        unsaved.events[event.event_id] = event
-        known = self.known.replaced(event.key, event)
-        return replace(self, row=row, known=known, hashes=hashes, unsaved=unsaved)
+        unsaved = self.unsaved
+        if update is not None:
+            unsaved = unsaved or Unsaved(root=self.state_root, events={}, nodes={})
+            unsaved = unsaved.including(event, update.new_nodes)
+        return replace(self, row=row, hashes=hash_of(self.rules, event), unsaved=unsaved)
 
     def at(self, position: int) -> RoomHead:
         """The same once it is stored, with its last event's position."""
@@ -101,6 +110,7 @@ class RoomHeads:
         self._db = db
         self._store = store
         self._cache: Cache[str, RoomHead] = caches.cache("room_heads", _head_bytes)
+        self._states: Cache[bytes, KnownState] = caches.cache("known_states", _known_bytes)
         wakeups.listen(topics.HEAD, self._cache.forget)
 
     async def get(self, room_id: str) -> RoomHead:
@@ -113,45 +123,58 @@ class RoomHeads:
             raise NotFound("Room not found")
         return RoomHead(row=row, rules=room_version(row.version))
 
-    async def state(self, head: RoomHead, keys: Iterable[StateKey]) -> dict[StateKey, Event]:
+    async def state(self, head: RoomHead, keys: Collection[StateKey]) -> dict[StateKey, Event]:
         """Those of ``keys`` that are set in the room's current state."""
-        known = head.known
         found: dict[StateKey, Event] = {}
+        root = head.state_root
+        if head.unsaved is not None:
+            fresh, root = head.unsaved.events, head.unsaved.root
+            found = {key: fresh[key] for key in keys if key in fresh}
+            keys = [key for key in keys if key not in found]
+        ids = await self._ids(root, keys)
+        events = await self._store.get_many(ids.values())
+        return found | {key: events[name].event for key, name in ids.items() if name in events}
+
+    async def _ids(self, root: bytes, keys: Iterable[StateKey]) -> dict[StateKey, str]:
+        """The event IDs at those of ``keys`` that are set in a state that is stored."""
+        known = self._states.touch(root) or KnownState()
+        ids: dict[StateKey, str] = {}
         missing: list[StateKey] = []
         for key in keys:
-            event = known.events.get(key)
-            if event is not None:
-                found[key] = event
-            elif key not in known.absent:
+            if key not in known.ids:
                 missing.append(key)
+            elif (event_id := known.ids[key]) is not None:
+                ids[key] = event_id
         if missing:
-            found |= await self._look_up(head, missing)
-        return found
+            read = await self._store.read_state(state_tree.get_many(root, missing))
+            known = self._states.get(root) or known
+            self._states.keep({root: known.including({key: read.get(key) for key in missing})})
+            ids |= read
+        return ids
 
-    async def _look_up(self, head: RoomHead, keys: list[StateKey]) -> dict[StateKey, Event]:
-        unsaved = head.unsaved or Unsaved()
-        operation = state_tree.get_many(head.state_root, keys)
-        ids = await self._store.read_state(operation, unsaved.nodes)
-        events: dict[str, Event] = {
-            name: unsaved.events[name] for name in ids.values() if name in unsaved.events
-        }
-        stored = await self._store.get_many([name for name in ids.values() if name not in events])
-        events |= {name: item.event for name, item in stored.items()}
-        found = {key: events[name] for key, name in ids.items() if name in events}
-        for key in keys:
-            head.known.add(key, found.get(key))
-        if head.room_id in self._cache and self._cache.get(head.room_id) is head:
-            self._cache.keep({head.room_id: head})
-        return found
+    async def state_event(self, head: RoomHead, key: StateKey) -> Event | None:
+        """One piece of the current state."""
+        return (await self.state(head, (key,))).get(key)
+
+    async def membership(self, head: RoomHead, user_id: str) -> str | None:
+        """What a user is in the room; None for one who has never been anything there."""
+        member = await self.state_event(head, (MEMBER, user_id))
+        membership = None if member is None else member.content.get("membership")
+        return membership if isinstance(membership, str) else None
 
     async def power_levels(self, head: RoomHead) -> PowerLevels:
         """The power levels in force; raises AuthError where a room's are malformed."""
         state = await self.state(head, [CREATE, POWER_LEVELS])
         return PowerLevels.from_state(head.rules, state.get(CREATE), state.get(POWER_LEVELS))
 
-    def keep(self, heads: Mapping[str, RoomHead]) -> None:
-        """Remember heads that have just been written."""
-        self._cache.keep(heads)
+    def written(self, heads: Iterable[tuple[RoomHead, int]]) -> None:
+        """Keep heads that have just been stored, each with its last event's position."""
+        for head, position in heads:
+            if (unsaved := head.unsaved) is not None:
+                known = self._states.pop(unsaved.root) or KnownState()
+                changed = {key: event.event_id for key, event in unsaved.events.items()}
+                self._states.keep({head.state_root: known.including(changed)})
+            self._cache.keep({head.room_id: head.at(position)})
 
     def forget(self, room_ids: Iterable[str]) -> None:
         """Load these rooms' heads anew."""
@@ -159,4 +182,8 @@ class RoomHeads:
 
 
 def _head_bytes(room_id: str, head: RoomHead) -> int:
-    return HEAD_BYTES + 120 * len(head.row.extremities) + head.known.bytes
+    return HEAD_BYTES + 120 * len(head.row.extremities)
+
+
+def _known_bytes(root: bytes, known: KnownState) -> int:
+    return known.bytes

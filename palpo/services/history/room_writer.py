@@ -244,7 +244,7 @@ class RoomWriter:
         # Of another process's commit, which came after ours, the hint may have been here before us:
         # then what we wrote is no longer the newest.
         newest = self._wakeups.heard <= committed
-        ends: dict[str, int] = {}
+        ends: dict[str, tuple[RoomHead, int]] = {}
         outdated: set[str] = set()
         for item in items:
             built = item.built
@@ -253,14 +253,15 @@ class RoomWriter:
             position += len(results)
             if newest:
                 self._store.add(results, built.nodes)
-                self._recent.written(room_id, ends.get(room_id, built.head.row.position), results)
-                self._heads.keep({room_id: built.head.at(position - 1)})
-            ends[room_id] = position - 1
+                before = ends[room_id][1] if room_id in ends else built.head.row.position
+                self._recent.written(room_id, before, results)
+                ends[room_id] = built.head, position - 1
             if not newest or any(new.event.redacts is not None for new in built.events):
                 # Those that were built on it in this group know the state as it was, too.
                 outdated.add(room_id)
             if not item.submission.future.done():
                 item.submission.future.set_result(results)
+        self._heads.written(ends.values())
         self._heads.forget(outdated)
 
     async def _answer_repeated(self, items: Sequence[_Item], *, final: bool) -> None:

@@ -1,11 +1,13 @@
-"""State resolution over what is stored: the driver of ``core.state_resolution``."""
+"""State resolution over what is stored: the answers to ``core.state_resolution``."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from palpo.core import state_tree
+from palpo.core.driving import drive_async
 from palpo.core.events import StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import RoomVersion
@@ -47,17 +49,11 @@ class StateResolver:
         self, rules: RoomVersion, root: bytes, conflicts: Conflicts
     ) -> Mapping[StateKey, str | None]:
         """What to change in the state ``root``, one of those in conflict."""
-        resolution = resolve(rules, conflicts)
         conflicted = {key for state in conflicts for key in state}
-        try:
-            request = next(resolution)
-            while True:
-                request = resolution.send(await self._answer(request, root, conflicted))
-        except StopIteration as done:
-            result: Mapping[StateKey, str | None] = done.value
-            return result
+        answer = partial(self._answer, root, conflicted)
+        return await drive_async(resolve(rules, conflicts), answer)
 
-    async def _answer(self, request: Request, root: bytes, conflicted: Collection[StateKey]) -> Any:
+    async def _answer(self, root: bytes, conflicted: Collection[StateKey], request: Request) -> Any:
         """The answer of the type that the request names."""
         match request:
             case NeedEvents():

@@ -37,7 +37,7 @@ class Threads:
                 return MAIN
             if rel_type == "m.thread":
                 return target
-            found = (await self._events.get_many([target])).get(target)
+            found = await self._events.find(target)
             if found is None or found.event.room_id != room_id:
                 return MAIN
             event = found.event
@@ -50,7 +50,7 @@ class Threads:
             _, target = relation(event)
             if root in (event.event_id, target):
                 return True
-            found = None if target is None else (await self._events.get_many([target])).get(target)
+            found = None if target is None else await self._events.find(target)
             if found is None or found.event.room_id != room_id:
                 return False
             event = found.event

@@ -72,7 +72,7 @@ class Visibility:
 
     async def get(self, room_id: str, event_id: str, user_id: str) -> StoredEvent:
         """An event of a room that the user may see, and has not forgotten; raises NotFound."""
-        found = (await self._store.get_many([event_id])).get(event_id)
+        found = await self._store.find(event_id)
         if found is None or found.event.room_id != room_id:
             raise NotFound("Event not found")
         seen = await self.visible([found], user_id)
@@ -109,9 +109,7 @@ class Visibility:
 
     async def is_in(self, room_id: str, user_id: str) -> bool:
         """Whether a user is in a room now."""
-        key = (MEMBER, user_id)
-        current = (await self._heads.state(await self._heads.get(room_id), [key])).get(key)
-        return current is not None and current.content.get("membership") == "join"
+        return await self._heads.membership(await self._heads.get(room_id), user_id) == "join"
 
     async def sees_until(self, room_id: str, user_id: str) -> Order:
         """Where in a room's timeline the user last stopped being in it; after everything for members."""

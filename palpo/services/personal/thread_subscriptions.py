@@ -121,7 +121,7 @@ class ThreadSubscriptions:
         await self._quotas.settle(tx, user_id, {Kind.THREAD_SUBSCRIPTIONS: count})
 
     async def _position_in_thread(self, room_id: str, root_id: str, cause: str) -> int:
-        found = (await self._store.get_many([cause])).get(cause)
+        found = await self._store.find(cause)
         if found is None or found.event.room_id != room_id or relation(found.event) != ("m.thread", root_id):
             raise BadRequest("The event is not in the thread", errcode=NOT_IN_THREAD)
         return found.position

@@ -337,7 +337,7 @@ class Unread:
         """Forget what has been redacted."""
         if redaction.redacts is None or not state.size:
             return
-        found = (await self._events.get_many([redaction.redacts])).get(redaction.redacts)
+        found = await self._events.find(redaction.redacts)
         if found is not None and found.redacted_by is not None and found.event.room_id == redaction.room_id:
             state.forget(found.position)
 
@@ -363,7 +363,7 @@ class Unread:
             row = await self._db.read(lambda tx: memberships.get(tx, room_id, user_id))
             event_id = None if row is None else row.event_id
         for _ in range(10):
-            found = (await self._events.get_many([event_id])).get(event_id) if event_id else None
+            found = await self._events.find(event_id) if event_id else None
             if found is None:
                 return 0
             if await self._joins(user_id, found):

@@ -103,7 +103,7 @@ class EventRelationships:
         return await self._db.read(lambda tx: storage.summary(tx, room_id, event_id))
 
     async def _anchor(self, walk: Walk, user_id: str) -> StoredEvent:
-        found = (await self._store.get_many([walk.event_id])).get(walk.event_id)
+        found = await self._store.find(walk.event_id)
         if found is None:
             raise NotFound("Event not found")
         return await self._visibility.get(walk.room_id or found.event.room_id, walk.event_id, user_id)

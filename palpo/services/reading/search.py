@@ -244,7 +244,7 @@ class Search:
             except NotFound:
                 known[room_id] = True
             else:
-                known[room_id] = ENCRYPTION in await self._heads.state(head, [ENCRYPTION])
+                known[room_id] = await self._heads.state_event(head, ENCRYPTION) is not None
         return known[room_id]
 
 

@@ -209,7 +209,7 @@ class Aliases:
 
     async def _remove_from_state(self, room_id: str, user_id: str, alias: str) -> None:
         head = await self._heads.get(room_id)
-        current = (await self._heads.state(head, [(CANONICAL_ALIAS, "")])).get((CANONICAL_ALIAS, ""))
+        current = await self._heads.state_event(head, (CANONICAL_ALIAS, ""))
         if current is None or alias not in _listed(current.content):
             return
         draft = Draft(

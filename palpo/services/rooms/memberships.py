@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
-from palpo.core.events import Event
 from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
@@ -182,7 +181,7 @@ class Memberships:
             raise BadJson("There is no membership in the content")
         draft = await self._draft(requester, room_id, target, membership, content)
         draft = replace(draft, origin_server_ts=origin_server_ts)
-        before = await self._membership_in(await self._heads.get(room_id), target)
+        before = await self._heads.membership(await self._heads.get(room_id), target)
         guard = self._for_guests(requester, draft, unless_same(self._heads, draft))
         try:
             sent = await self._send(room_id, draft, guard, transaction)
@@ -274,8 +273,7 @@ class Memberships:
         profile = await self._profiles.get(user_id)
         for room_id in await self.joined_rooms(user_id):
             head = await self._heads.get(room_id)
-            member = (MEMBER, user_id)
-            current = (await self._heads.state(head, [member])).get(member)
+            current = await self._heads.state_event(head, (MEMBER, user_id))
             if current is None or current.content.get("membership") != "join":
                 continue
             kept = {name: value for name, value in current.content.items() if name != AUTHORISER}
@@ -308,7 +306,7 @@ class Memberships:
         return both
 
     async def _takes_guests(self, head: RoomHead) -> bool:
-        event = (await self._heads.state(head, [GUEST_ACCESS])).get(GUEST_ACCESS)
+        event = await self._heads.state_event(head, GUEST_ACCESS)
         return event is not None and event.content.get("guest_access") == "can_join"
 
     def _guard(self, target: str, expect: Expectation | None) -> Guard | None:
@@ -316,13 +314,9 @@ class Memberships:
             return None
 
         async def guard(head: RoomHead) -> None:
-            expect(await self._membership_in(head, target))
+            expect(await self._heads.membership(head, target))
 
         return guard
-
-    async def _membership_in(self, head: RoomHead, user_id: str) -> str | None:
-        key = (MEMBER, user_id)
-        return _membership_of((await self._heads.state(head, [key])).get(key))
 
     async def is_resident(self, room_id: str) -> bool:
         """Whether any local user is in the room."""
@@ -337,11 +331,6 @@ class Memberships:
         except NotFound:
             return False
         return self.remote is None or await self.is_resident(room_id)
-
-
-def _membership_of(event: Event | None) -> str | None:
-    value = None if event is None else event.content.get("membership")
-    return value if isinstance(value, str) else None
 
 
 def _reason(reason: str | None) -> dict[str, Any]:

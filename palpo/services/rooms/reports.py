@@ -52,9 +52,9 @@ class Reports:
     ) -> None:
         """Report an event of a room that the reporter is in; raises NotFound."""
         parse_room_id(room_id)
-        member = await self._access.membership(room_id, reporter)
-        found = (await self._events.get_many([event_id])).get(event_id) if "\0" not in event_id else None
-        if found is None or found.event.room_id != room_id or member is None or member.membership != "join":
+        joined = await self._access.is_joined(room_id, reporter)
+        found = await self._events.find(event_id)
+        if found is None or found.event.room_id != room_id or not joined:
             raise NotFound("The event was not found or you are not joined to the room")
         if score is not None and not -100 <= score <= 0:
             raise BadJson("score is not between -100 and 0")

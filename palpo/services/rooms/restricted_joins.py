@@ -56,8 +56,7 @@ class RestrictedJoins:
         """A local user in the room who may invite."""
         levels = await self._heads.power_levels(head)
         for user_id in self._candidates(levels):
-            member = await self._access.membership(head.room_id, user_id)
-            if member is not None and member.membership == "join":
+            if await self._access.is_joined(head.room_id, user_id):
                 return user_id
         if levels.user("") < levels.invite:
             return None

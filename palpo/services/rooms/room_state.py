@@ -108,7 +108,7 @@ class RoomState:
         if type_ == CANONICAL_ALIAS and not state_key:
             head = await self._heads.get(room_id)
             await self._access.require_power(head, requester.user_id, type_)
-            current = await self._access.state_event(head, type_)
+            current = await self._heads.state_event(head, (type_, ""))
             await self._aliases.check_canonical(room_id, content, current)
         draft = Draft(
             type=type_,

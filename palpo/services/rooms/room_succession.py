@@ -10,6 +10,7 @@ import structlog
 
 from palpo.core.errors import MatrixError
 from palpo.core.push_rules import PushRule
+from palpo.core.state_keys import CREATE
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.personal.account_data import DIRECT, AccountData
@@ -33,7 +34,7 @@ class RoomSuccession:
     async def joined(self, user_id: str, room_id: str) -> None:
         """A local user has joined a room."""
         head = await self._heads.get(room_id)
-        create = await self._access.state_event(head, "m.room.create")
+        create = await self._heads.state_event(head, CREATE)
         predecessor = create.content.get("predecessor") if create is not None else None
         old = predecessor.get("room_id") if isinstance(predecessor, dict) else None
         if not isinstance(old, str) or len(old.encode("utf-8", "replace")) > 255 or "\0" in old:

@@ -17,7 +17,7 @@ from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import parse_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
 from palpo.core.room_versions import RoomVersion, room_version
-from palpo.core.state_keys import MEMBER, POWER_LEVELS
+from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.drafts import Draft
 from palpo.services.history.event_store import EventStore
@@ -100,7 +100,7 @@ class RoomUpgrades:
 
     async def _successor(self, old: RoomHead) -> str | None:
         """The room that replaces ``old`` already, if it says so too."""
-        tombstone = await self._access.state_event(old, TOMBSTONE)
+        tombstone = await self._heads.state_event(old, (TOMBSTONE, ""))
         named = tombstone.content.get("replacement_room") if tombstone is not None else None
         if not isinstance(named, str) or "\0" in named:
             return None
@@ -108,7 +108,7 @@ class RoomUpgrades:
             head = await self._heads.get(named)
         except NotFound:
             return None
-        create = await self._access.state_event(head, "m.room.create")
+        create = await self._heads.state_event(head, CREATE)
         predecessor = create.content.get("predecessor") if create is not None else None
         says_so = isinstance(predecessor, dict) and predecessor.get("room_id") == old.room_id
         return named if says_so else None
@@ -171,7 +171,7 @@ class RoomUpgrades:
     async def _move_aliases(self, old: RoomHead, new_id: str, sender: str) -> None:
         """Move local aliases and the canonical alias, as far as the power for it is there."""
         await self._aliases.move(old.room_id, new_id)
-        current = await self._access.state_event(old, CANONICAL_ALIAS)
+        current = await self._heads.state_event(old, (CANONICAL_ALIAS, ""))
         if current is None or not current.content:
             return
         for room_id, content in ((old.room_id, {}), (new_id, current.content)):

@@ -129,7 +129,7 @@ class Sending:
             origin_server_ts=origin_server_ts,
         )
         redaction = await self._once(room_id, draft, transaction, may_redact)
-        redacted = (await self._store.get_many([event_id])).get(event_id)
+        redacted = await self._store.find(event_id)
         if redacted is not None and redacted.event.type == GUEST_ACCESS[0]:
             await self._memberships.remove_guests(room_id)
         return redaction
@@ -139,7 +139,7 @@ class Sending:
 
         Server administrators may redact the events of users of this server (spec: "Redactions").
         """
-        found = (await self._store.get_many([event_id])).get(event_id)
+        found = await self._store.find(event_id)
         if found is not None and found.event.room_id != head.room_id:
             raise NotFound("The event is not in this room")
         if found is not None and found.event.sender == requester.user_id:
@@ -156,14 +156,14 @@ class Sending:
 
     async def _check_thread(self, target: str) -> None:
         """Spec: "Validation of m.thread relationships"."""
-        root = (await self._store.get_many([target])).get(target)
+        root = await self._store.find(target)
         relates_to = root.event.content.get("m.relates_to") if root is not None else None
         if isinstance(relates_to, dict) and "rel_type" in relates_to:
             raise BadRequest("A thread cannot start off an event that relates to another")
 
     async def _check_here(self, head: RoomHead, target: str) -> None:
         """MSC2836: what an event has an ``m.relationship`` with is an event of the same room."""
-        found = (await self._store.get_many([target])).get(target)
+        found = await self._store.find(target)
         if found is None or found.event.room_id != head.room_id:
             raise InvalidParam("There is no such event in the room to have a relationship with")
 

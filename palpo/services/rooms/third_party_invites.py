@@ -167,8 +167,7 @@ class ThirdPartyInvites:
         """
         target = parse_user_id(signed["mxid"])
         head = await self._heads.get(room_id)
-        key = (THIRD_PARTY_INVITE, signed["token"])
-        pending = (await self._heads.state(head, [key])).get(key)
+        pending = await self._heads.state_event(head, (THIRD_PARTY_INVITE, signed["token"]))
         if pending is None:
             raise Forbidden("There is no such third-party invite in the room")
         if signed.get("sender", pending.sender) != pending.sender:
@@ -181,8 +180,7 @@ class ThirdPartyInvites:
         draft = Draft(type=MEMBER, sender=pending.sender, state_key=target, content=content)
 
         async def unless_settled(head: RoomHead) -> None:
-            member = (await self._heads.state(head, [(MEMBER, target)])).get((MEMBER, target))
-            if member is not None and member.content.get("membership") in ("invite", "join"):
+            if await self._heads.membership(head, target) in ("invite", "join"):
                 raise _Settled
 
         try:
@@ -214,9 +212,7 @@ class ThirdPartyInvites:
 
     async def _check_may_invite(self, head: RoomHead, user_id: str) -> None:
         """Before anybody writes to an address: the room would take the invite."""
-        key = (MEMBER, user_id)
-        member = (await self._heads.state(head, [key])).get(key)
-        if member is None or member.content.get("membership") != "join":
+        if await self._heads.membership(head, user_id) != "join":
             raise Forbidden("You are not in the room")
         levels = await self._heads.power_levels(head)
         if levels.user(user_id) < levels.invite:
