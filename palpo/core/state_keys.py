@@ -18,3 +18,19 @@ AVATAR: Final[StateKey] = ("m.room.avatar", "")
 TOPIC: Final[StateKey] = ("m.room.topic", "")
 CANONICAL_ALIAS: Final[StateKey] = ("m.room.canonical_alias", "")
 ENCRYPTION: Final[StateKey] = ("m.room.encryption", "")
+
+FIXED: Final = frozenset(
+    (
+        CREATE,
+        POWER_LEVELS,
+        JOIN_RULES,
+        HISTORY_VISIBILITY,
+        GUEST_ACCESS,
+        ENCRYPTION,
+        NAME,
+        TOPIC,
+        AVATAR,
+        CANONICAL_ALIAS,
+    )
+)
+"""State that every room may have once."""

@@ -44,12 +44,12 @@ def sight_of(event: Event, user_id: str, before: Mapping[StateKey, Event]) -> Si
     """
     visibilities: tuple[str, ...] = (visibility_of(before.get(HISTORY_VISIBILITY)),)
     member_key = ("m.room.member", user_id)
-    memberships: tuple[str | None, ...] = (_membership(before.get(member_key)),)
+    memberships: tuple[str | None, ...] = (membership_of(before.get(member_key)),)
     if event.state_key is not None:
         if event.key == HISTORY_VISIBILITY:
             visibilities = (*visibilities, visibility_of(event))
         elif event.key == member_key:
-            memberships = (*memberships, _membership(event))
+            memberships = (*memberships, membership_of(event))
     return Sight(visibilities, memberships)
 
 
@@ -80,6 +80,7 @@ def server_can_see(visibilities: Iterable[str], memberships: Iterable[str | None
     return not allowed.isdisjoint(memberships)
 
 
-def _membership(event: Event | None) -> str | None:
+def membership_of(event: Event | None) -> str | None:
+    """What a membership event makes its target; None for none, and where it does not say."""
     value = None if event is None else event.content.get("membership")
     return value if isinstance(value, str) else None

@@ -117,6 +117,7 @@ async def test_services_that_are_built_have_begun_nothing(tmp_path: Path) -> Non
     configuration = config(tmp_path)
     await asyncio.to_thread(upgrade, configuration.database_url)
     async with built(configuration) as services, AsyncExitStack() as closing:
+        await asyncio.sleep(0)  # The room writer begins.
         before = asyncio.all_tasks()
         again = build_services(services.server)
         closing.push_async_callback(again.appservices.appservice_client.close)

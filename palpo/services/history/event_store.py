@@ -52,9 +52,13 @@ class EventStore:
             raise NotFound("Event not found")
         return found
 
+    def kept(self, event_id: str) -> StoredEvent | None:
+        """One event, if it is in memory."""
+        return self._events.touch(event_id)
+
     async def find(self, event_id: str) -> StoredEvent | None:
         """One event, None where it is not stored."""
-        return self._events.touch(event_id) or (await self.get_many([event_id])).get(event_id)
+        return self.kept(event_id) or (await self.get_many([event_id])).get(event_id)
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, StoredEvent]:
         """Those of ``ids`` that are stored, in the order in which they are given."""

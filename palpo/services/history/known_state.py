@@ -7,39 +7,12 @@ from collections.abc import Mapping
 import msgspec
 
 from palpo.core.events import StateKey
-from palpo.core.state_keys import (
-    AVATAR,
-    CANONICAL_ALIAS,
-    CREATE,
-    ENCRYPTION,
-    GUEST_ACCESS,
-    HISTORY_VISIBILITY,
-    JOIN_RULES,
-    NAME,
-    POWER_LEVELS,
-    TOPIC,
-)
+from palpo.core.state_keys import FIXED
 
 MAX_KEYS = 256
 """Keys of a state that are known, those of the members who are heard of most among them."""
 KEY_BYTES = 250
 """What one takes beside its strings: the tuple, the ID, their place in a mapping."""
-
-FIXED = frozenset(
-    (
-        CREATE,
-        POWER_LEVELS,
-        JOIN_RULES,
-        HISTORY_VISIBILITY,
-        GUEST_ACCESS,
-        ENCRYPTION,
-        NAME,
-        TOPIC,
-        AVATAR,
-        CANONICAL_ALIAS,
-    )
-)
-"""State that every room may have once. What else is not set is looked up each time: anybody may name any."""
 
 
 class KnownState(msgspec.Struct, frozen=True):
@@ -57,6 +30,7 @@ class KnownState(msgspec.Struct, frozen=True):
             if key in ids:
                 del ids[key]
                 size -= _key_bytes(key)
+            # What else is not set is looked up each time: anybody may name any.
             if event_id is not None or key in FIXED:
                 ids[key] = event_id
                 size += _key_bytes(key)
@@ -66,6 +40,11 @@ class KnownState(msgspec.Struct, frozen=True):
                 del ids[key]
                 size -= _key_bytes(key)
         return KnownState(ids, size)
+
+
+NOTHING = KnownState()
+UNKNOWN = ""
+"""Instead of the event ID at a key that has not been looked up."""
 
 
 def _key_bytes(key: StateKey) -> int:

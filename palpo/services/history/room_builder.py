@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -44,17 +45,20 @@ class Built:
     events: list[NewEvent]
     nodes: dict[bytes, bytes] = field(default_factory=dict)
     """New nodes of the state tree."""
+    earlier: dict[bytes, bytes] = field(default_factory=dict)
+    """Those that the head came with: they are not stored yet."""
     memberships: list[tuple[int, Membership]] = field(default_factory=list)
     """With the index of its event in ``events``."""
     new_room: bool = False
 
     def append(self, event: SignedEvent, update: Update | None) -> None:
         """Add an event, and what it does to the state; None for a message."""
-        before, self.head = self.head.state_root, self.head.advanced(event, update)
-        after = self.head.state_root
-        self.events.append(NewEvent(event=event, state_before=before, state_after=after, room_state=after))
+        before = after = self.head.state_root
         if update is not None:
+            after = update.root
             self.nodes.update(update.new_nodes)
+        self.head = self.head.advanced(event, after)
+        self.events.append(NewEvent(event=event, state_before=before, state_after=after, room_state=after))
 
 
 class RoomBuilder:
@@ -77,9 +81,12 @@ class RoomBuilder:
         self._key = key
         self._random_id = random_id
 
-    async def extend(self, head: RoomHead, drafts: Iterable[Draft]) -> Built:
-        """The events that ``drafts`` make on ``head``. Raises AuthError, TooLarge, BadJson."""
-        return await self._add_all(Built(head=head, events=[]), drafts)
+    async def extend(self, head: RoomHead, drafts: Iterable[Draft], earlier: dict[bytes, bytes]) -> Built:
+        """The events that ``drafts`` make on ``head``. Raises AuthError, TooLarge, BadJson.
+
+        ``earlier`` has the nodes of its state that are not stored yet.
+        """
+        return await self._add_all(Built(head=head, events=[], earlier=earlier), drafts)
 
     async def create(self, rules: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> Built:
         """The same for a room that the first of ``drafts`` creates."""
@@ -130,11 +137,11 @@ class RoomBuilder:
         check_auth(rules, event, auth_state)
         if event.type == MEMBER:
             built.memberships.append((len(built.events), await self._membership(head, event)))
-        built.append(event, None if event.state_key is None else await self._change_state(head, event))
+        built.append(event, None if event.state_key is None else await self._change_state(built, event))
 
-    async def _change_state(self, head: RoomHead, event: Event) -> Update:
-        operation = state_tree.update(head.state_root, {event.key: event.event_id})
-        return await self._store.read_state(operation, None if head.unsaved is None else head.unsaved.nodes)
+    async def _change_state(self, built: Built, event: Event) -> Update:
+        operation = state_tree.update(built.head.state_root, {event.key: event.event_id})
+        return await self._store.read_state(operation, ChainMap(built.nodes, built.earlier))
 
     async def _hashes(self, head: RoomHead, auth_events: Sequence[Event]) -> dict[str, str] | None:
         """The reference hashes of what an event refers to, where its version names them with the ID."""

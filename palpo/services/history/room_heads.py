@@ -18,10 +18,10 @@ from palpo.core.events import Event, SignedEvent, StateKey, reference_hash
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import EventIdFormat, RoomVersion, room_version
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
-from palpo.core.state_tree import Update
+from palpo.core.visibility import membership_of
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.known_state import KnownState
+from palpo.services.history.known_state import NOTHING, UNKNOWN, KnownState
 from palpo.storage import rooms as rooms_storage
 from palpo.storage.rooms import HeadRow
 from palpo.streams import topics
@@ -40,14 +40,6 @@ class Unsaved:
     """The state that is stored."""
     events: Mapping[StateKey, SignedEvent]
     """What has been set since."""
-    nodes: Mapping[bytes, bytes]
-    """Of the state tree, those that have been made since."""
-
-    def including(self, event: SignedEvent, nodes: Mapping[bytes, bytes]) -> Unsaved:
-        """The same once ``event`` is set, by which ``nodes`` are made."""
-        return Unsaved(
-            root=self.root, events={**self.events, event.key: event}, nodes={**self.nodes, **nodes}
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +64,19 @@ class RoomHead:
         """The current state."""
         return self.row.state_root
 
-    def advanced(self, event: SignedEvent, update: Update | None) -> RoomHead:
-        """The head once ``event``, which refers to every extremity, is the room's last.
-
-        ``update`` is what it does to the state, None for a message.
-        """
+    def advanced(self, event: SignedEvent, state_root: bytes) -> RoomHead:
+        """The head once ``event``, which refers to every extremity, is the room's last."""
         row = replace(
             self.row,
             head=self.row.head + 1,
             extremities=(event.event_id,),
             depth=event.depth,
-            state_root=self.state_root if update is None else update.root,
+            state_root=state_root,
         )
         unsaved = self.unsaved
-        if update is not None:
-            unsaved = unsaved or Unsaved(root=self.state_root, events={}, nodes={})
-            unsaved = unsaved.including(event, update.new_nodes)
+        if event.state_key is not None:
+            unsaved = unsaved or Unsaved(root=self.state_root, events={})
+            unsaved = Unsaved(root=unsaved.root, events={**unsaved.events, event.key: event})
         return replace(self, row=row, hashes=hash_of(self.rules, event), unsaved=unsaved)
 
     def at(self, position: int) -> RoomHead:
@@ -110,7 +99,7 @@ class RoomHeads:
         self._db = db
         self._store = store
         self._cache: Cache[str, RoomHead] = caches.cache("room_heads", _head_bytes)
-        self._states: Cache[bytes, KnownState] = caches.cache("known_states", _known_bytes)
+        self._states: Cache[bytes, KnownState] = caches.cache("known_states", lambda root, known: known.bytes)
         wakeups.listen(topics.HEAD, self._cache.forget)
 
     async def get(self, room_id: str) -> RoomHead:
@@ -131,26 +120,24 @@ class RoomHeads:
             fresh, root = head.unsaved.events, head.unsaved.root
             found = {key: fresh[key] for key in keys if key in fresh}
             keys = [key for key in keys if key not in found]
-        ids = await self._ids(root, keys)
-        events = await self._store.get_many(ids.values())
-        return found | {key: events[name].event for key, name in ids.items() if name in events}
-
-    async def _ids(self, root: bytes, keys: Iterable[StateKey]) -> dict[StateKey, str]:
-        """The event IDs at those of ``keys`` that are set in a state that is stored."""
-        known = self._states.touch(root) or KnownState()
-        ids: dict[StateKey, str] = {}
+        known = self._states.touch(root) or NOTHING
         missing: list[StateKey] = []
         for key in keys:
-            if key not in known.ids:
+            event_id = known.ids.get(key, UNKNOWN)
+            if event_id is None:
+                continue
+            item = self._store.kept(event_id)
+            if item is None:
                 missing.append(key)
-            elif (event_id := known.ids[key]) is not None:
-                ids[key] = event_id
-        if missing:
-            read = await self._store.read_state(state_tree.get_many(root, missing))
-            known = self._states.get(root) or known
-            self._states.keep({root: known.including({key: read.get(key) for key in missing})})
-            ids |= read
-        return ids
+            else:
+                found[key] = item.event
+        return found | await self._look_up(root, missing) if missing else found
+
+    async def _look_up(self, root: bytes, keys: Collection[StateKey]) -> dict[StateKey, Event]:
+        ids = await self._store.read_state(state_tree.get_many(root, keys))
+        known = self._states.get(root) or NOTHING
+        self._states.keep({root: known.including({key: ids.get(key) for key in keys})})
+        return {key: item.event for key, item in (await self._store.events_of(ids)).items()}
 
     async def state_event(self, head: RoomHead, key: StateKey) -> Event | None:
         """One piece of the current state."""
@@ -158,9 +145,7 @@ class RoomHeads:
 
     async def membership(self, head: RoomHead, user_id: str) -> str | None:
         """What a user is in the room; None for one who has never been anything there."""
-        member = await self.state_event(head, (MEMBER, user_id))
-        membership = None if member is None else member.content.get("membership")
-        return membership if isinstance(membership, str) else None
+        return membership_of(await self.state_event(head, (MEMBER, user_id)))
 
     async def power_levels(self, head: RoomHead) -> PowerLevels:
         """The power levels in force; raises AuthError where a room's are malformed."""
@@ -171,7 +156,7 @@ class RoomHeads:
         """Keep heads that have just been stored, each with its last event's position."""
         for head, position in heads:
             if (unsaved := head.unsaved) is not None:
-                known = self._states.pop(unsaved.root) or KnownState()
+                known = self._states.pop(unsaved.root) or NOTHING
                 changed = {key: event.event_id for key, event in unsaved.events.items()}
                 self._states.keep({head.state_root: known.including(changed)})
             self._cache.keep({head.room_id: head.at(position)})
@@ -183,7 +168,3 @@ class RoomHeads:
 
 def _head_bytes(room_id: str, head: RoomHead) -> int:
     return HEAD_BYTES + 120 * len(head.row.extremities)
-
-
-def _known_bytes(root: bytes, known: KnownState) -> int:
-    return known.bytes

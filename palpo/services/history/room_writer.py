@@ -1,21 +1,27 @@
 """The one way into a room's history: drafts in, signed and authorized events out.
 
-    submit ─▶ [waiting] ─▶ build: chain onto the head, authorize, sign, new state root
-                             └▶ persist: one transaction for all that waited ─▶ futures
+    submit ─▶ [lines] ─▶ build: chain onto the head, authorize, sign, new state root
+                           └▶ [built] ─▶ persist: one transaction for all that is built ─▶ futures
 
-A process gathers what waits and writes it as one transaction: one room's events in order, many
-rooms together. Building needs only the room's head, which is in memory; persisting compares every
-head under the stream position's lock, and if another process has moved one, that room's drafts are
-built again on the new head. A new room is its maker's by the quotas, in the same transaction; one that is
-too many is refused, and the others are written without it. Nothing is acknowledged before it is committed.
+A process gathers what waits and writes it as one transaction: one room's events in order, many rooms
+together. Building needs only a room's head and its state, which are in memory mostly: one task builds room
+after room, and persists what is built. Where a room keeps it waiting (a guard does, or the database), another
+task goes on with the others, and that room is persisted when it is built. No room is built twice at once, nor
+while it is persisted.
+
+Persisting compares every head under the stream position's lock; if another process has moved one, all is
+built again, that room on its new head. A new room is its maker's by the quotas, in the same transaction; one
+that is too many is refused, and the others are written without it. Nothing is acknowledged before it is
+committed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 
 from palpo.core.errors import MatrixError
 from palpo.core.records.events import StoredEvent
@@ -26,6 +32,7 @@ from palpo.db.failures import detached, fail
 from palpo.db.transaction import Transaction
 from palpo.services.history.drafts import Draft, Guard, SendTransaction
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.lines import Lines
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_builder import Built, RoomBuilder
 from palpo.services.history.room_group import Entry, GroupWrite, HeadsMoved, RoomsRefused
@@ -37,11 +44,9 @@ from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
 ATTEMPTS = 50
-"""How often a group is built anew because other processes were quicker, which write to the same room."""
-
-
+"""How often something is built because other processes were quicker, which write to the same room."""
 AT_ONCE = 64
-"""Submissions that are written in one transaction."""
+"""Submissions that are built before they are written, in one transaction."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,18 +54,28 @@ class _Submission:
     room_id: str | None
     """None for a room that its first draft creates, where the event decides the ID."""
     drafts: Sequence[Draft]
-    creates: RoomVersion | None
-    transaction: SendTransaction | None
-    guard: Guard | None
-    future: asyncio.Future[list[StoredEvent]]
+    creates: RoomVersion | None = None
+    transaction: SendTransaction | None = None
+    guard: Guard | None = None
+    future: asyncio.Future[list[StoredEvent]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    attempts: int = 0
+    """How often it was built in vain."""
+
+    @property
+    def line(self) -> Hashable:
+        """Where it waits: behind others of the same room."""
+        return self.room_id or self.future
 
 
-@dataclass(slots=True, kw_only=True)
-class _Item:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item(Entry):
     """A submission and what was built for it."""
 
     submission: _Submission
-    built: Built
+    known_upto: int
+    """The stream position when the room's head was looked up."""
 
 
 class RoomWriter:
@@ -85,8 +100,12 @@ class RoomWriter:
         self._quotas = quotas
         self._wakeups = wakeups
         self._clock = clock
-        self._waiting: list[_Submission] = []
+        self._lines: Lines[_Submission] = Lines()
+        self._built: list[_Item] = []
+        self._leader: asyncio.Task[None] | None = None
+        """The task that goes on with what waits; there may be others, each kept waiting by a room."""
         self._wake = asyncio.Event()
+        self._stopping = False
 
     async def send(
         self,
@@ -111,7 +130,9 @@ class RoomWriter:
         guard: Guard | None = None,
     ) -> list[StoredEvent]:
         """Write several events to a room, all or none, with nothing between them."""
-        return await self._submit(room_id, drafts, None, transaction, guard)
+        return await self._queued(
+            _Submission(room_id=room_id, drafts=drafts, transaction=transaction, guard=guard)
+        )
 
     async def create(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> str:
         """Make a room of ``drafts``, the first being its create event; returns the room's ID.
@@ -119,7 +140,7 @@ class RoomWriter:
         ``room_id`` is None for versions in which the create event decides it. Raises UserLimitExceeded and
         ResourceLimitExceeded where the create event's sender, or all users, have made as many as they may.
         """
-        written = await self._submit(room_id, drafts, version, None, None)
+        written = await self._queued(_Submission(room_id=room_id, drafts=drafts, creates=version))
         return written[0].event.room_id
 
     async def find_transaction(self, transaction: SendTransaction) -> str | None:
@@ -131,113 +152,138 @@ class RoomWriter:
 
         return await self._db.read(find)
 
-    async def run(self) -> None:
-        """Write what waits until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                group, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                await self._write_group(group)
-                del group
-
-    async def _write_group(self, group: list[_Submission]) -> None:
-        try:
-            await self._write(group)
-        except Exception as error:  # noqa: BLE001 - the loop serves every room
-            if isinstance(error, Unreachable):
-                # What waits behind would only wait as long, one group after the other.
-                group, self._waiting = [*group, *self._waiting], []
-            failed = detached(error)
-            for submission in group:
-                fail(submission.future, failed)
-
-    async def _submit(
-        self,
-        room_id: str | None,
-        drafts: Sequence[Draft],
-        creates: RoomVersion | None,
-        transaction: SendTransaction | None,
-        guard: Guard | None,
-    ) -> list[StoredEvent]:
-        # No variable here may lead to the future: what it raises would lead to itself.
-        return await self._queued(
-            _Submission(
-                room_id=room_id,
-                drafts=drafts,
-                creates=creates,
-                transaction=transaction,
-                guard=guard,
-                future=asyncio.get_running_loop().create_future(),
-            )
-        )
-
     def _queued(self, submission: _Submission) -> asyncio.Future[list[StoredEvent]]:
-        self._waiting.append(submission)
+        """The outcome. No variable of who awaits it may lead to it: what it raises would lead to itself."""
+        self._lines.add(submission.line, submission)
         self._wake.set()
         return asyncio.shield(submission.future)
 
-    async def _write(self, group: list[_Submission]) -> None:
-        for attempt in range(ATTEMPTS):
-            known_upto = self._wakeups.position
-            items = await self._build_group(group)
-            if not items:
-                return
+    async def run(self) -> None:
+        """Write what waits until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._go_on(tasks)
             try:
-                await self._persist(items, known_upto)
-            except HeadsMoved as moved:
-                self._heads.forget(moved.room_ids)
-            except RoomsRefused as refused:
-                _refuse(items, refused)
-            except UniqueViolation:
-                self._heads.forget([item.built.head.room_id for item in items])
-                await self._answer_repeated(items, final=attempt > 0)
-            else:
-                return
-            group = [submission for submission in group if not submission.future.done()]
-        for submission in group:
-            fail(submission.future, MatrixError("The room is being written to; try again", status=503))
+                await asyncio.Event().wait()
+            finally:
+                # The group would wait for ever for a task that is begun while it cancels the others.
+                self._stopping = True
 
-    async def _build_group(self, group: list[_Submission]) -> list[_Item]:
-        heads: dict[str, RoomHead] = {}
+    def _go_on(self, tasks: asyncio.TaskGroup) -> None:
+        """Have another task go on, as the one that did is kept waiting."""
+        if self._stopping:
+            return
+        self._leader = tasks.create_task(self._lead(tasks), name="room-writer")
+        self._wake.set()
+
+    async def _lead(self, tasks: asyncio.TaskGroup) -> None:
+        """Build and persist, until a room keeps this task waiting."""
+        this = asyncio.current_task()
+        while self._leader is this:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._leader is this and (self._lines or self._built):
+                waits = asyncio.get_running_loop().call_soon(self._go_on, tasks)
+                try:
+                    while self._leader is this and self._lines and len(self._built) < AT_ONCE:
+                        await self._build_next()
+                finally:
+                    waits.cancel()
+                if self._leader is this and self._built:
+                    await self._persist_built()
+        self._wake.set()  # There is what this task has built.
+
+    async def _build_next(self) -> None:
+        """Build what waits in one room."""
+        line, batch = self._lines.take(AT_ONCE - len(self._built))
+        items: list[_Item] = []
+        try:
+            items = await self._build_all(batch, self._wakeups.position)
+        except Unreachable as error:
+            self._fail(batch, error)
+        self._built += items
+        if not items:
+            self._lines.done(line)
+
+    async def _build_all(self, batch: Sequence[_Submission], known_upto: int) -> list[_Item]:
+        head: RoomHead | None = None
+        nodes: dict[bytes, bytes] = {}
         made: dict[SendTransaction, _Submission] = {}
         items: list[_Item] = []
-        for submission in group:
-            if submission.transaction in made:
-                _follow(submission, made[submission.transaction])
+        for submission in batch:
+            transaction = submission.transaction
+            if transaction in made:
+                _follow(submission, made[transaction])
                 continue
             try:
-                built = await self._build(submission, heads)
+                built = await self._build(submission, head, nodes)
             except Unreachable:
                 raise
             except Exception as error:  # noqa: BLE001 - it is the submitter's, who awaits the future
                 fail(submission.future, detached(error))
                 continue
-            heads[built.head.room_id] = built.head
-            items.append(_Item(submission=submission, built=built))
-            if submission.transaction is not None:
-                made[submission.transaction] = submission
+            head = built.head
+            nodes = nodes | built.nodes
+            items.append(
+                _Item(built=built, transaction=transaction, submission=submission, known_upto=known_upto)
+            )
+            if transaction is not None:
+                made[transaction] = submission
         return items
 
-    async def _build(self, submission: _Submission, heads: Mapping[str, RoomHead]) -> Built:
+    async def _build(
+        self, submission: _Submission, head: RoomHead | None, nodes: dict[bytes, bytes]
+    ) -> Built:
         if submission.creates is not None:
             return await self._builder.create(submission.creates, submission.room_id, submission.drafts)
-        room_id = submission.room_id or ""
-        head = heads.get(room_id) or await self._heads.get(room_id)
+        head = head or await self._heads.get(submission.room_id or "")
         if submission.guard is not None:
             await submission.guard(head)
-        return await self._builder.extend(head, submission.drafts)
+        return await self._builder.extend(head, submission.drafts, nodes)
 
-    async def _persist(self, items: Sequence[_Item], known_upto: int) -> None:
-        entries = [Entry(built=item.built, transaction=item.submission.transaction) for item in items]
+    async def _persist_built(self) -> None:
+        """Persist what is built; what could not be is built again."""
+        items, self._built = self._built, []
+        try:
+            await self._persist(items)
+        except Exception as error:  # noqa: BLE001 - the writer serves every room
+            self._fail([item.submission for item in items], error)
+        for line, submissions in groupby((item.submission for item in items), key=lambda item: item.line):
+            self._lines.done(line, [item for item in submissions if not item.future.done()])
+
+    async def _persist(self, items: Sequence[_Item]) -> None:
         group = GroupWrite(
-            entries,
+            items,
             self._quotas,
             now_ms=self._clock.now_ms(),
-            known_upto=known_upto,
+            known_upto=min(item.known_upto for item in items),
             written=partial(self._written, items),
         )
-        await self._db.write(group.write)
+        try:
+            await self._db.write(group.write)
+        except HeadsMoved as moved:
+            self._heads.forget(moved.room_ids)
+        except RoomsRefused as refused:
+            for item in items:
+                if (error := refused.errors.get(item.built.head.room_id)) is not None:
+                    fail(item.submission.future, error)
+        except UniqueViolation:
+            self._heads.forget([item.built.head.room_id for item in items])
+            await self._answer_repeated(items)
+        for item in items:
+            item.submission.attempts += 1
+            if item.submission.attempts == ATTEMPTS:
+                fail(
+                    item.submission.future, MatrixError("The room is being written to; try again", status=503)
+                )
+
+    def _fail(self, submissions: Sequence[_Submission], error: Exception) -> None:
+        """Tell the submitters; called where ``error`` was caught."""
+        if isinstance(error, Unreachable):
+            # What waits behind would only wait as long, one after the other.
+            submissions = [*submissions, *self._lines.drain()]
+        failed = detached(error)
+        for submission in submissions:
+            fail(submission.future, failed)
 
     def _written(self, items: Sequence[_Item], position: int, committed: int) -> None:
         """Keep what has just been committed, before anyone looks for it, and answer those who wait."""
@@ -245,7 +291,6 @@ class RoomWriter:
         # then what we wrote is no longer the newest.
         newest = self._wakeups.heard <= committed
         ends: dict[str, tuple[RoomHead, int]] = {}
-        outdated: set[str] = set()
         for item in items:
             built = item.built
             room_id = built.head.room_id
@@ -255,26 +300,25 @@ class RoomWriter:
                 self._store.add(results, built.nodes)
                 before = ends[room_id][1] if room_id in ends else built.head.row.position
                 self._recent.written(room_id, before, results)
-                ends[room_id] = built.head, position - 1
-            if not newest or any(new.event.redacts is not None for new in built.events):
-                # Those that were built on it in this group know the state as it was, too.
-                outdated.add(room_id)
+            ends[room_id] = built.head, position - 1
             if not item.submission.future.done():
                 item.submission.future.set_result(results)
-        self._heads.written(ends.values())
-        self._heads.forget(outdated)
+        if newest:
+            self._heads.written(ends.values())
+        else:
+            self._heads.forget(ends)
 
-    async def _answer_repeated(self, items: Sequence[_Item], *, final: bool) -> None:
+    async def _answer_repeated(self, items: Sequence[_Item]) -> None:
         """Answer those whose request has made an event before; the rest are written again."""
-        repeated = {made.hash: item for item in items if (made := item.submission.transaction) is not None}
+        repeated = {made.hash: item for item in items if (made := item.transaction) is not None}
         names = list(repeated)
         found = await self._db.read(lambda tx: events_storage.find_transactions(tx, names))
         for name, event_id in found.items():
             event = await self._store.get(event_id)
             if not repeated[name].submission.future.done():
                 repeated[name].submission.future.set_result([event])
-        if not found and final:
-            for item in items:
+        for item in items:
+            if not found and item.submission.attempts:
                 fail(item.submission.future, MatrixError("The event is there already", status=409))
 
 
@@ -291,10 +335,3 @@ def _follow(submission: _Submission, leader: _Submission) -> None:
             submission.future.set_result(done.result())
 
     leader.future.add_done_callback(copy)
-
-
-def _refuse(items: Sequence[_Item], refused: RoomsRefused) -> None:
-    for item in items:
-        error = refused.errors.get(item.built.head.room_id)
-        if error is not None:
-            fail(item.submission.future, error)

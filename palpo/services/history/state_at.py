@@ -12,7 +12,7 @@ from typing import Final
 from palpo.core.events import StateKey
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
-from palpo.core.visibility import visibility_of
+from palpo.core.visibility import membership_of, visibility_of
 from palpo.services.history.event_store import EventStore
 from palpo.streams.caches import Cache, CacheBudget
 
@@ -86,7 +86,5 @@ def _value_bytes(name: tuple[bytes, str], value: str) -> int:
 
 
 def _read(item: StoredEvent | None, key: StateKey) -> str:
-    if key == HISTORY_VISIBILITY:
-        return visibility_of(None if item is None else item.event)
-    value = None if item is None else item.event.content.get("membership")
-    return value if isinstance(value, str) else NEVER
+    event = None if item is None else item.event
+    return visibility_of(event) if key == HISTORY_VISIBILITY else membership_of(event) or NEVER

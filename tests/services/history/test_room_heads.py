@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from palpo.core.state_keys import CREATE, JOIN_RULES, MEMBER, NAME, POWER_LEVELS
-from palpo.services.history.known_state import FIXED, MAX_KEYS, KnownState
+from palpo.core.state_keys import CREATE, FIXED, JOIN_RULES, MEMBER, NAME, POWER_LEVELS
+from palpo.services.history.known_state import MAX_KEYS, KnownState
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 

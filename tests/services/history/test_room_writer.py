@@ -15,9 +15,9 @@ from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from palpo.db.engine import Commit
 from palpo.services.history.drafts import Draft, SendTransaction
+from palpo.services.history.room_heads import RoomHead
 from palpo.streams import topics
 from tests.support.homeserver import Homeserver, homeserver
-from tests.support.statements import Statements
 
 ALICE = "@alice:test.example"
 BOB = "@bob:test.example"
@@ -38,6 +38,25 @@ def creation(version: RoomVersion) -> list[Draft]:
 async def create(server: Homeserver, version: RoomVersion = ROOM_VERSIONS["12"]) -> str:
     room_id = None if version.create_event_is_room_id else "!room:test.example"
     return await server.services.history.room_writer.create(version, room_id, creation(version))
+
+
+async def create_named(server: Homeserver, names: str) -> list[str]:
+    version = ROOM_VERSIONS["11"]
+    writer = server.services.history.room_writer
+    return [await writer.create(version, f"!{name}:test.example", creation(version)) for name in names]
+
+
+class Waiting:
+    """A guard that waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self.count = 0
+
+    async def __call__(self, head: RoomHead) -> None:
+        self.count += 1
+        self.begun.set()
+        await self.go_on.wait()
 
 
 def message(body: str, sender: str = ALICE) -> Draft:
@@ -147,6 +166,59 @@ async def test_a_head_that_another_process_moved(tmp_path: Path) -> None:
             assert (await signed(one, after)).prev_events == (before.event_id,)
 
 
+async def test_no_room_waits_for_the_guard_of_another(server: Homeserver) -> None:
+    slow, quick = await create_named(server, "ab")
+    writer, guard = server.services.history.room_writer, Waiting()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        held = tasks.create_task(writer.send(slow, message("held"), guard=guard))
+        await guard.begun.wait()
+        behind = tasks.create_task(writer.send(slow, message("behind")))
+        for number in range(3):
+            await writer.send(quick, message(str(number)))
+        assert not held.done()
+        assert not behind.done()
+        guard.go_on.set()
+    assert guard.count == 1
+    await check_chain(server, ROOM_VERSIONS["11"], [held.result(), behind.result()])
+    assert held.result().position < behind.result().position
+
+
+async def test_rooms_are_built_side_by_side(server: Homeserver) -> None:
+    rooms = await create_named(server, "abcdef")
+    writer, all_are_there = server.services.history.room_writer, asyncio.Barrier(len(rooms))
+
+    async def guard(head: RoomHead) -> None:
+        await all_are_there.wait()
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(writer.send(room_id, message("x"), guard=guard) for room_id in rooms))
+
+
+async def test_a_head_that_moved_while_the_guard_waited(tmp_path: Path) -> None:
+    async with homeserver(tmp_path) as one, homeserver(tmp_path) as two:
+        room_id, other = await create_named(one, "ab")
+        writer, guard = one.services.history.room_writer, Waiting()
+        held = asyncio.create_task(writer.send(room_id, message("held"), guard=guard))
+        await guard.begun.wait()
+        moved = await two.services.history.room_writer.send(room_id, message("moved"))
+        async with asyncio.timeout(20):
+            await writer.send(other, message("other"))
+        guard.go_on.set()
+        assert (await signed(one, await held)).prev_events == (moved.event_id,)
+
+
+async def test_a_guard_that_waits_does_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
+    guard = Waiting()
+    async with asyncio.timeout(20):
+        async with homeserver(tmp_path) as server:
+            (room_id,) = await create_named(server, "a")
+            held = asyncio.create_task(
+                server.services.history.room_writer.send(room_id, message("held"), guard=guard)
+            )
+            await guard.begun.wait()
+    held.cancel()
+
+
 async def test_an_invite_shows_the_room(server: Homeserver) -> None:
     from palpo.storage import memberships
 
@@ -161,9 +233,7 @@ async def test_an_invite_shows_the_room(server: Homeserver) -> None:
     assert b'"invite"' in row.stripped_state
 
 
-async def test_what_another_process_has_written_since_is_not_covered_by_our_own(
-    server: Homeserver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_another_process_has_written_since_is_not_covered_by_our_own(server: Homeserver) -> None:
     room_id = await create(server)
     services = server.services
 
@@ -175,6 +245,5 @@ async def test_what_another_process_has_written_since_is_not_covered_by_our_own(
 
     services.server.db.listen(overtaken)
     await services.history.room_writer.send(room_id, message("one"))
-    statements = Statements(monkeypatch)
-    await services.history.room_heads.get(room_id)
-    assert statements.count == 1
+    (heads,) = (cache for cache in services.server.caches.caches if cache.name == "room_heads")
+    assert room_id not in heads
