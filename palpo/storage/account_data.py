@@ -46,7 +46,6 @@ _DELETED = Statement(
 _FORGET_DELETED = Statement(
     delete(account_data).where(_USER, a.content.is_(None), a.position <= bindparam("upto"))
 )
-_DELETE_USER = Statement(delete(account_data).where(_USER))
 
 
 async def put(
@@ -60,12 +59,6 @@ async def put(
     """Store content, a JSON object, at a position of the stream; None deletes it."""
     await tx.run(_PUT, user_id=user_id, room_id=room_id or "", type=type_, content=content, position=position)
     tx.notify(topics.USER, user_id)
-    tx.notify(topics.ACCOUNT_DATA, user_id)
-
-
-async def delete_all(tx: WriteTransaction, user_id: str) -> None:
-    """Delete everything of a user's, who is not told."""
-    await tx.run(_DELETE_USER, user_id=user_id)
     tx.notify(topics.ACCOUNT_DATA, user_id)
 
 

@@ -49,7 +49,6 @@ _IDLE_DEVICES = Statement(
     .order_by(func.coalesce(devices.c.last_seen_ts, devices.c.created_ts), devices.c.device_id)
     .limit(bindparam("limit"))
 )
-_DELETE_DEVICE = Statement(delete(devices).where(_DEVICE))
 
 _INSERT_LOGIN_TOKEN = insert_row(login_tokens)
 _LOGIN_TOKEN = login_tokens.c.token_hash == bindparam("hash")
@@ -124,7 +123,6 @@ async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None
     """Forget the password and mark the account as gone for good, with more to be done about it."""
     await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
     await tx.run(_BEGIN_DEACTIVATION, user_id=user_id, erase=int(erase))
-    await delete_login_tokens(tx, user_id)
     tx.notify(topics.SESSION, user_id)
     tx.notify(topics.ERASURE, user_id)
 
@@ -166,11 +164,6 @@ async def device_ids(tx: Transaction, user_id: str) -> list[str]:
 async def idle_devices(tx: Transaction, user_id: str, *, besides: str, count: int) -> list[str]:
     """The ``count`` devices of a user, but for one, that were not used for longest."""
     return [row[0] for row in await tx.all(_IDLE_DEVICES, user=user_id, besides=besides, limit=count)]
-
-
-async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:
-    """Delete a device's own row, and nothing that belongs to it."""
-    await tx.run(_DELETE_DEVICE, user=user_id, device=device_id)
 
 
 async def insert_login_token(tx: WriteTransaction, token: str, user_id: str, *, expires_ts: int) -> None:

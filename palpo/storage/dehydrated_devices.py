@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
-from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.statements import Statement, upsert
 from palpo.db.tables.devices import dehydrated_devices
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
@@ -25,9 +24,6 @@ d = dehydrated_devices.c
 _RECORDS = Records(DehydratedDevice, dehydrated_devices)
 _PUT = upsert(dehydrated_devices, key=["user_id"])
 _FIND = Statement(select(*_RECORDS.columns).where(d.user_id == bindparam("user")))
-_DELETE = Statement(
-    delete(dehydrated_devices).where(d.user_id == bindparam("user"), in_list(d.device_id, "devices"))
-)
 
 
 async def find(tx: Transaction, user_id: str) -> DehydratedDevice | None:
@@ -38,8 +34,3 @@ async def find(tx: Transaction, user_id: str) -> DehydratedDevice | None:
 async def put(tx: WriteTransaction, user_id: str, device: DehydratedDevice) -> None:
     """Store a user's dehydrated device over the one before."""
     await tx.run(_PUT, user_id=user_id, **_RECORDS.values(device))
-
-
-async def delete_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
-    """Forget the dehydrated device, where it is one of ``device_ids``."""
-    await tx.run(_DELETE, user=user_id, devices=list(device_ids))

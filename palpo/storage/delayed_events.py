@@ -52,7 +52,6 @@ _LAST_KEPT = Statement(
     .limit(1)
     .offset(bindparam("keep"))
 )
-_REMOVE_ALL = Statement(delete(delayed_events).where(d.user_id == bindparam("user_id")))
 _TRIM = Statement(
     delete(delayed_events).where(d.user_id == bindparam("user_id"), d.finished_ts <= bindparam("upto"))
 )
@@ -120,11 +119,6 @@ async def restart(tx: WriteTransaction, delay_id: str, now_ms: int) -> bool:
 async def sweep(tx: WriteTransaction, before_ts: int) -> None:
     """Forget those that were final before a time."""
     await tx.run(_SWEEP, before=before_ts)
-
-
-async def remove_all(tx: WriteTransaction, user_id: str) -> None:
-    """Forget all of a user's, those that wait too."""
-    await tx.run(_REMOVE_ALL, user_id=user_id)
 
 
 async def trim(tx: WriteTransaction, user_id: str, keep: int) -> None:

@@ -24,9 +24,6 @@ _CURRENT = Statement(
     .order_by(b.version.desc())
     .limit(1)
 )
-_COUNT = Statement(
-    select(func.count()).select_from(key_backups).where(b.user_id == bindparam("user"), b.deleted == 0)
-)
 _OLD_DELETED = Statement(
     select(b.version)
     .where(b.user_id == bindparam("user"), b.deleted == 1)
@@ -37,8 +34,6 @@ _OLD_DELETED = Statement(
 _FORGET_DELETED = Statement(
     delete(key_backups).where(b.user_id == bindparam("user"), b.deleted == 1, b.version <= bindparam("upto"))
 )
-_VERSIONS = Statement(select(b.version).where(b.user_id == bindparam("user")))
-_FORGET = Statement(delete(key_backups).where(_BACKUP))
 _SET_AUTH_DATA = Statement(update(key_backups).where(_BACKUP).values(auth_data=bindparam("data")))
 _DELETE = Statement(update(key_backups).where(_BACKUP).values(deleted=1, count=0, auth_data=b"{}"))
 _LOCK = Statement(update(key_backups).where(_BACKUP).values(etag=b.etag))
@@ -102,11 +97,6 @@ async def find(tx: Transaction, user_id: str, version: int) -> Backup | None:
 async def current(tx: Transaction, user_id: str) -> Backup | None:
     """A user's latest version."""
     return _BACKUPS.one(await tx.one(_CURRENT, user=user_id))
-
-
-async def count_backups(tx: Transaction, user_id: str) -> int:
-    """How many versions a user has that were not deleted."""
-    return int(await tx.value(_COUNT, user=user_id))
 
 
 async def forget_deleted(tx: WriteTransaction, user_id: str, *, keep: int) -> None:
@@ -178,13 +168,6 @@ async def page(
     else:
         rows = await tx.all(_PAGE, version_=version, room=after[0], session=after[1], limit=limit)
     return _SESSIONS.all(rows)
-
-
-async def delete_all(tx: WriteTransaction, user_id: str) -> None:
-    """Delete every backup of a user's, with what is in it."""
-    for (version,) in await tx.all(_VERSIONS, user=user_id):
-        await tx.run(_DELETE_ALL, version_=version)
-        await tx.run(_FORGET, version_=version)
 
 
 async def delete_sessions(

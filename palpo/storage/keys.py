@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import bindparam, delete, func, select, union_all, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from palpo.core.device_keys import UploadedKey
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import devices
-from palpo.db.tables.keys import cross_signing_keys, device_keys, fallback_keys, one_time_keys
+from palpo.db.tables.keys import device_keys, fallback_keys, one_time_keys
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.streams import topics
 
@@ -28,9 +28,6 @@ _ALL_DEVICE_KEYS = Statement(
         device_keys.join(devices, (devices.c.user_id == d.user_id) & (devices.c.device_id == d.device_id))
     )
     .where(in_list(d.user_id, "users"))
-)
-_DELETE_DEVICE_KEYS = Statement(
-    delete(device_keys).where(d.user_id == bindparam("user"), d.device_id == bindparam("device"))
 )
 
 _OTK_DEVICE = (o.user_id == bindparam("user")) & (o.device_id == bindparam("device"))
@@ -62,7 +59,6 @@ _CLAIMED_BEYOND = Statement(
 _FORGET_CLAIMED = Statement(
     delete(one_time_keys).where(_OTK_DEVICE, o.algorithm == CLAIMED, o.position <= bindparam("upto"))
 )
-_DELETE_OTKS = Statement(delete(one_time_keys).where(_OTK_DEVICE))
 
 _FALLBACK_DEVICE = (f.user_id == bindparam("user")) & (f.device_id == bindparam("device"))
 _PUT_FALLBACK = upsert(fallback_keys, key=["user_id", "device_id", "algorithm"])
@@ -76,20 +72,6 @@ _USE_FALLBACK = Statement(
     .where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm_"), f.name == bindparam("name_"))
     .values(used=1)
 )
-_DELETE_FALLBACKS = Statement(delete(fallback_keys).where(_FALLBACK_DEVICE))
-_SIZES = Statement(
-    union_all(
-        *(
-            select(func.sum(func.length(table.c.json))).where(table.c.user_id == bindparam("user"))
-            for table in (device_keys, one_time_keys, fallback_keys, cross_signing_keys)
-        )
-    )
-)
-
-
-async def size_of_all(tx: Transaction, user_id: str) -> int:
-    """Bytes of all keys that a user has uploaded for any device, and for cross-signing."""
-    return sum(int(row[0] or 0) for row in await tx.all(_SIZES, user=user_id))
 
 
 async def find_device_keys(tx: Transaction, user_id: str, device_id: str) -> bytes | None:
@@ -224,14 +206,6 @@ async def use_fallback_key(
 async def unused_fallback_algorithms(tx: Transaction, user_id: str, device_id: str) -> list[str]:
     """The algorithms with a fallback key that nobody has been given."""
     return [row[0] for row in await tx.all(_UNUSED_FALLBACKS, user=user_id, device=device_id)]
-
-
-async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> bool:
-    """Delete all of a device's keys; whether it had identity keys."""
-    await tx.run(_DELETE_OTKS, user=user_id, device=device_id)
-    await tx.run(_DELETE_FALLBACKS, user=user_id, device=device_id)
-    tx.notify(topics.ONE_TIME_KEYS, user_id)
-    return await tx.run(_DELETE_DEVICE_KEYS, user=user_id, device=device_id) > 0
 
 
 def _hash(json: bytes) -> bytes:

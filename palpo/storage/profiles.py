@@ -16,7 +16,6 @@ _GET = Statement(select(profiles.c.fields).where(profiles.c.user_id == bindparam
 _GET_MANY = Statement(
     select(profiles.c.user_id, profiles.c.fields).where(in_list(profiles.c.user_id, "user_ids"))
 )
-_DELETE = Statement(delete(profiles).where(profiles.c.user_id == bindparam("user_id")))
 _INSERT_WORD = insert_row(user_words)
 _WORDS = Statement(select(user_words.c.word).where(user_words.c.user_id == bindparam("user_id")))
 _DELETE_WORDS = Statement(delete(user_words).where(user_words.c.user_id == bindparam("user_id")))
@@ -48,13 +47,6 @@ async def get_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, byte
 async def put(tx: WriteTransaction, user_id: str, fields: bytes, position: int) -> None:
     """Store a profile over the one before it."""
     await tx.run(_PUT, user_id=user_id, fields=fields, position=position)
-    tx.notify(topics.USER, user_id)
-
-
-async def delete_profile(tx: WriteTransaction, user_id: str) -> None:
-    """Forget a profile, and what the user is found by."""
-    await tx.run(_DELETE, user_id=user_id)
-    await tx.run(_DELETE_WORDS, user_id=user_id)
     tx.notify(topics.USER, user_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.push import push_rules
@@ -10,7 +10,6 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.streams import topics
 
 _PUT = upsert(push_rules, key=["user_id"])
-_DELETE = Statement(delete(push_rules).where(push_rules.c.user_id == bindparam("user_id")))
 _GET = Statement(
     select(push_rules.c.custom, push_rules.c.position).where(push_rules.c.user_id == bindparam("user_id"))
 )
@@ -21,12 +20,6 @@ async def put(tx: WriteTransaction, user_id: str, custom: bytes, position: int) 
     await tx.run(_PUT, user_id=user_id, custom=custom, position=position)
     tx.notify(topics.USER, user_id)
     tx.notify(topics.ACCOUNT_DATA, user_id)
-    tx.notify(topics.PUSH_RULES, user_id)
-
-
-async def delete_all(tx: WriteTransaction, user_id: str) -> None:
-    """Delete a user's customisation, who is not told."""
-    await tx.run(_DELETE, user_id=user_id)
     tx.notify(topics.PUSH_RULES, user_id)
 
 

@@ -53,10 +53,6 @@ _DELETE = Statement(delete(pushers).where(p.pusher_hash == bindparam("pusher_has
 _DELETE_OTHERS = Statement(
     delete(pushers).where(p.target_hash == bindparam("target_hash"), p.user_id != bindparam("user_id"))
 )
-_DELETE_ALL = Statement(delete(pushers).where(p.user_id == bindparam("user_id")))
-_DELETE_DEVICES = Statement(
-    delete(pushers).where(p.user_id == bindparam("user_id"), in_list(p.device_id, "device_ids"))
-)
 
 
 def pusher_hash(user_id: str, app_id: str, pushkey: str) -> bytes:
@@ -94,18 +90,6 @@ async def remove(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) 
 async def remove_others(tx: WriteTransaction, user_id: str, app_id: str, pushkey: str) -> None:
     """Delete the pushers with that app ID and pushkey of every other user."""
     await tx.run(_DELETE_OTHERS, target_hash=_hash(app_id, pushkey), user_id=user_id)
-
-
-async def remove_all(tx: WriteTransaction, user_id: str) -> None:
-    """Delete all of a user's pushers."""
-    await tx.run(_DELETE_ALL, user_id=user_id)
-    tx.notify(topics.PUSHERS, user_id)
-
-
-async def remove_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
-    """Delete the pushers that devices have set."""
-    await tx.run(_DELETE_DEVICES, user_id=user_id, device_ids=list(device_ids))
-    tx.notify(topics.PUSHERS, user_id)
 
 
 def _hash(*parts: str) -> bytes:

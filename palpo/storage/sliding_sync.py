@@ -171,14 +171,6 @@ async def remove(tx: WriteTransaction, connections: list[bytes]) -> None:
     await tx.run(_DELETE, connections=connections)
 
 
-async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: list[str]) -> None:
-    """Forget the connections of devices."""
-    for device_id in device_ids:
-        found = await tx.all(_OF_DEVICE, user_id=user_id, device_id=device_id)
-        if found:
-            await remove(tx, [bytes(row[0]) for row in found])
-
-
 def _encode(sent: RoomSent | None) -> bytes | None:
     return None if sent is None else _ENCODER.encode(sent)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.thread_subscriptions import thread_subscriptions
@@ -46,19 +46,11 @@ _CHANGED = Statement(
     .order_by(t.position.desc())
     .limit(bindparam("limit"))
 )
-_COUNT = Statement(
-    select(func.count()).select_from(thread_subscriptions).where(t.user_id == bindparam("user_id"))
-)
 _FOLLOWERS = Statement(
     select(t.user_id).where(
         t.root_id == bindparam("root_id"), t.room_id == bindparam("room_id"), t.subscribed == 1
     )
 )
-
-
-async def count(tx: Transaction, user_id: str) -> int:
-    """How many threads a user follows, or has followed."""
-    return int(await tx.value(_COUNT, user_id=user_id))
 
 
 async def put(tx: WriteTransaction, subscription: ThreadSubscription) -> None:

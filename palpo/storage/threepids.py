@@ -67,7 +67,6 @@ _OF_USER = Statement(
     select(*_THREEPIDS.columns).where(t.user_id == bindparam("user")).order_by(t.added_ts, t.address)
 )
 _DELETE = Statement(delete(threepids).where(*_ADDRESS, t.user_id == bindparam("user")))
-_DELETE_USER = Statement(delete(threepids).where(t.user_id == bindparam("user")))
 
 _BOUND = Records(Binding, threepid_bindings)
 _BIND = upsert(threepid_bindings, key=["binding_hash"], update=())
@@ -116,11 +115,6 @@ async def of_user(tx: Transaction, user_id: str) -> list[ThirdPartyId]:
 async def remove(tx: WriteTransaction, user_id: str, medium: str, address: str) -> None:
     """Take an identifier from an account, if it has it."""
     await tx.run(_DELETE, medium=medium, address=address, user=user_id)
-
-
-async def remove_all(tx: WriteTransaction, user_id: str) -> None:
-    """Take all identifiers from an account."""
-    await tx.run(_DELETE_USER, user=user_id)
 
 
 async def bind(tx: WriteTransaction, binding: Binding) -> None:

@@ -25,7 +25,6 @@ _PENDING = Statement(
 )
 _FIRST = Statement(select(func.min(m.position)).where(_QUEUE))
 _DELETE_UPTO = Statement(delete(to_device_messages).where(_QUEUE, m.position <= bindparam("upto")))
-_DELETE_DEVICE = Statement(delete(to_device_messages).where(_QUEUE))
 _SHARES = Statement(
     select(m.user_id, m.device_id, m.sender, func.count(), func.sum(func.length(m.event)))
     .where(in_list(m.user_id, "users"))
@@ -143,8 +142,3 @@ async def first_position(tx: Transaction, user_id: str, device_id: str) -> int |
 async def delete_up_to(tx: WriteTransaction, user_id: str, device_id: str, upto: int) -> None:
     """Delete the messages at positions up to and including ``upto``."""
     await tx.run(_DELETE_UPTO, user=user_id, device=device_id, upto=upto)
-
-
-async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> None:
-    """Delete a device's whole queue."""
-    await tx.run(_DELETE_DEVICE, user=user_id, device=device_id)

@@ -55,8 +55,6 @@ async def test_device_keys(database: Database) -> None:
     await database.write(write)
     found = await database.read(lambda tx: keys.all_device_keys(tx, [ALICE, BOB]))
     assert found == [(ALICE, "A", b"2", "Phone")]
-    assert await database.write(lambda tx: keys.delete_device(tx, ALICE, "A"))
-    assert not await database.write(lambda tx: keys.delete_device(tx, ALICE, "A"))
 
 
 async def test_one_time_keys(database: Database) -> None:
@@ -198,8 +196,6 @@ async def test_to_device(database: Database) -> None:
     assert await pending(1) == [b"3"]
     await database.write(lambda tx: to_device.delete_up_to(tx, ALICE, "A", 1))
     assert await database.read(lambda tx: to_device.first_position(tx, ALICE, "A")) == 3
-    await database.write(lambda tx: to_device.delete_device(tx, ALICE, "A"))
-    assert await database.read(lambda tx: to_device.first_position(tx, ALICE, "A")) is None
     assert await database.read(lambda tx: to_device.first_position(tx, ALICE, "B")) == 2
 
 

@@ -187,7 +187,7 @@ async def test_identifiers(database: Database) -> None:
     assert await database.read(lambda tx: threepids.of_user(tx, ALICE)) == [of_alice]
     await database.write(lambda tx: threepids.remove(tx, BOB, "email", "a@example.org"))
     assert await database.read(lambda tx: threepids.owner(tx, "email", "a@example.org")) == ALICE
-    await database.write(lambda tx: threepids.remove_all(tx, ALICE))
+    await database.write(lambda tx: threepids.remove(tx, ALICE, "email", "a@example.org"))
     assert await database.read(lambda tx: threepids.owner(tx, "email", "a@example.org")) is None
     binding = Binding(user_id=ALICE, medium="email", address="a@example.org", id_server="id.example")
     await database.write(lambda tx: threepids.bind(tx, binding))

@@ -76,10 +76,6 @@ async def test_waiting_and_final(database: Database) -> None:
         await storage.sweep(tx, 2004)
         assert await storage.get(tx, "d2") is None
         assert await storage.get(tx, "d3") == third
-        await storage.remove_all(tx, ALICE)
-        assert await storage.get(tx, "d3") == third
-        await storage.remove_all(tx, BOB)
-        assert await storage.get(tx, "d3") is None
 
     await database.write(finish)
 

@@ -16,6 +16,7 @@ import palpo.workers
 from palpo.db.migrations.upgrade import upgrade
 from palpo.db.statements import UNHEX, Statement
 from palpo.db.tables import metadata
+from palpo.storage import account_rows
 
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
@@ -50,6 +51,8 @@ def statements() -> Iterator[tuple[str, Statement]]:
         for name, value in vars(importlib.import_module(module)).items():
             if isinstance(value, Statement):
                 yield f"{module.rpartition('.')[2]}.{name}", value
+    for number, statement in enumerate(account_rows.statements()):
+        yield f"account_rows.{number}", statement
 
 
 def scanned(connection: sqlite3.Connection, statement: Statement) -> set[str]:

@@ -46,7 +46,7 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
         stages={uia.PASSWORD: uia.PasswordStage(logins, threepids), **_stages(server, tokens, threepids)},
     )
     return AccountServices(
-        accounts=Accounts(config, db, passwords, removal, hooks.deactivation),
+        accounts=Accounts(config, db, passwords, removal, server.quotas, hooks.deactivation),
         appservices=appservices,
         device_removal=removal,
         devices=Devices(db, clock, last_seen, removal),

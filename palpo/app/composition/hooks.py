@@ -14,7 +14,6 @@ from palpo.api.services import Services
 from palpo.services.accounts import accounts, appservices, device_removal, devices, profiles
 from palpo.services.personal import push_rules
 from palpo.services.rooms import memberships
-from palpo.storage import dehydrated_devices
 
 Listener = TypeVar("Listener")
 
@@ -54,24 +53,8 @@ class Hooks:
 
 def connect(hooks: Hooks, services: Services) -> None:
     """Fill all of them."""
-    account_data, pushers = services.personal.account_data, services.push.pushers
-    hooks.deactivation.fill(
-        services.accounts.profiles.user_gone,
-        services.accounts.threepids.user_gone,
-        pushers.user_gone,
-        services.rooms.delayed_events.user_gone,
-        account_data.user_gone,
-        services.encryption.key_backups.user_gone,
-        services.rooms.memberships.user_gone,
-    )
-    hooks.device_removal.fill(
-        services.accounts.appservices.forget_devices,
-        pushers.forget_devices,
-        account_data.forget_devices,
-        services.sync.connections.forget_devices,
-        devices.forget_devices,
-        dehydrated_devices.delete_devices,
-    )
+    hooks.deactivation.fill(services.rooms.memberships.user_gone)
+    hooks.device_removal.fill(services.personal.account_data.forget_devices, devices.tell_of_removal)
     hooks.profile_change.fill(
         services.rooms.memberships.refresh_profile, services.personal.presence.profile_changed
     )

@@ -1,7 +1,9 @@
 """Tables of accounts, their devices and their access tokens."""
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, func
 
+from palpo.core.records.quotas import Kind
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata, text
 
 users = Table(
@@ -17,6 +19,7 @@ users = Table(
     Column("erased", flag(), nullable=False),
     Column("locked", flag(), nullable=False),
     Column("suspended", flag(), nullable=False),
+    info=kept(Until.ALWAYS, why="The name is never given to anybody else"),
 )
 
 devices = Table(
@@ -29,6 +32,7 @@ devices = Table(
     Column("last_seen_ts", integer()),
     Column("last_seen_ip", identifier()),
     Column("user_agent", text()),
+    info=kept(Until.DEACTIVATION, device="device_id", counted={Kind.DEVICES: func.count()}),
 )
 
 access_tokens = Table(
@@ -43,6 +47,7 @@ access_tokens = Table(
     Column("used", flag(), nullable=False),
     Index("ix_access_tokens_user_id_device_id", "user_id", "device_id"),
     Index("ix_access_tokens_refresh_hash", "refresh_hash"),
+    info=kept(Until.DEACTIVATION, device="device_id"),
 )
 """Only hashes are kept: whoever reads the database learns no token that works.
 
@@ -70,6 +75,7 @@ uia_results = Table(
     Column("body", blob(), nullable=False),
     Column("created_ts", integer(), nullable=False),
     Index("ix_uia_results_created_ts", "created_ts"),
+    info=kept(Until.ALWAYS, why="It goes after an hour"),
 )
 """What came of the user-interactive auth sessions that are spent, for whose answer was lost: of a
 registration the account and its device, of the rest the response. Hashes are under the server's key."""
@@ -82,6 +88,7 @@ login_tokens = Table(
     Column("expires_ts", integer(), nullable=False),
     Index("ix_login_tokens_expires_ts", "expires_ts"),
     Index("ix_login_tokens_user_id", "user_id"),
+    info=kept(Until.DEACTIVATION),
 )
 """Single-use tokens for ``m.login.token``."""
 
@@ -99,5 +106,6 @@ deactivations = Table(
     metadata,
     Column("user_id", identifier(), primary_key=True),
     Column("erase", flag(), nullable=False),
+    info=kept(Until.ALWAYS, why="It goes when all is seen to"),
 )
 """Accounts that have ended, and whose rooms, identifiers and the like are still being seen to."""

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, identifier, integer, metadata, state_key
 
 delayed_events = Table(
@@ -25,6 +26,7 @@ delayed_events = Table(
     Index("ix_delayed_events_user_id_finished_ts", "user_id", "finished_ts"),
     Index("ix_delayed_events_finished_ts_send_ts", "finished_ts", "send_ts"),
     Index("ix_delayed_events_transaction_hash", "transaction_hash", unique=True),
+    info=kept(Until.DEACTIVATION),
 )
 """``transaction_hash`` is the request that scheduled it. Those with a ``finished_ts`` are final: sent, where
 there is an ``event_id``; failed, where there is an ``error`` (JSON); else cancelled."""

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
 
 device_list_changes = Table(
@@ -11,6 +12,7 @@ device_list_changes = Table(
     Column("observer", identifier(), primary_key=True),
     Column("position", integer(), nullable=False),
     Index("ix_device_list_changes_observer_position", "observer", "position"),
+    info=kept(Until.ALWAYS, why="Others are told that the devices are gone"),
 )
 """Where ``user_id``'s device or cross-signing keys last changed, as all can see (``observer`` is empty),
 or as ``observer`` alone can, who has signed one of them."""
@@ -24,6 +26,7 @@ to_device_messages = Table(
     Column("event", blob(), nullable=False),
     Column("sender", identifier(), nullable=False, server_default=""),
     Index("ix_to_device_messages_user_id_device_id_position", "user_id", "device_id", "position"),
+    info=kept(Until.DEACTIVATION, device="device_id"),
 )
 """What each device has not yet acknowledged. ``event`` is JSON as clients see it.
 ``sender`` is empty for what came before that was noted."""
@@ -43,5 +46,6 @@ dehydrated_devices = Table(
     Column("user_id", identifier(), primary_key=True),
     Column("device_id", identifier(), nullable=False),
     Column("device_data", blob(), nullable=False),
+    info=kept(Until.DEACTIVATION, device="device_id"),
 )
 """The one device of a user's that is kept encrypted on the server (MSC3814); ``device_data`` is JSON."""

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import flag, identifier, integer, metadata
 
 room_aliases = Table(
@@ -12,6 +13,7 @@ room_aliases = Table(
     Column("creator", identifier(), nullable=False),
     Column("created_ts", integer(), nullable=False),
     Index("ix_room_aliases_room_id", "room_id"),
+    info=kept(Until.ALWAYS, user="creator", why="It is the room's"),
 )
 """This server's aliases. ``room_id`` is empty while the room that the alias is for is being made."""
 

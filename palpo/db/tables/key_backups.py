@@ -1,7 +1,9 @@
 """Tables of the server-side backups of room keys."""
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, column, func
 
+from palpo.core.records.quotas import Kind
+from palpo.db.tables.kept import Until, kept, kept_with
 from palpo.db.tables.meta import blob, flag, identifier, integer, metadata, text
 
 key_backups = Table(
@@ -15,6 +17,13 @@ key_backups = Table(
     Column("count", integer(), nullable=False),
     Column("deleted", flag(), nullable=False),
     Index("ix_key_backups_user_id_version", "user_id", "version"),
+    info=kept(
+        Until.ERASURE,
+        counted={
+            Kind.BACKUP_KEYS: func.sum(column("count")),
+            Kind.BACKUP_VERSIONS: func.sum(1 - column("deleted")),
+        },
+    ),
 )
 """``version`` is a stream position, so that a later backup has a greater one. ``etag`` counts the
 writes that changed something, ``count`` the keys. Of a deleted backup only this row stays."""
@@ -29,4 +38,7 @@ key_backup_sessions = Table(
     Column("forwarded_count", integer(), nullable=False),
     Column("is_verified", flag(), nullable=False),
     Column("session_data", blob(), nullable=False),
+    info=kept_with(
+        key_backups, "version", counted={Kind.BACKUP_BYTES: func.sum(func.length(column("session_data")))}
+    ),
 )

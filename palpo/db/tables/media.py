@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata, text
 
 media = Table(
@@ -21,6 +22,7 @@ media = Table(
     Index("ix_media_user_id_expires_ts", "user_id", "expires_ts"),
     Index("ix_media_expires_ts", "expires_ts"),
     Index("ix_media_sha256", "sha256"),
+    info=kept(Until.ALWAYS, why="Rooms show it"),
 )
 """``mxc://origin/media_id``. ``sha256`` names the bytes; it is null where the URI was created ahead of its
 content. ``expires_ts`` is set for these, and for images of previews, which are not kept for ever.

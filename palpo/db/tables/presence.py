@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import flag, identifier, integer, metadata, text
 
 typing = Table(
@@ -15,6 +16,7 @@ typing = Table(
     Index("ix_typing_typing_expires_ts", "typing", "expires_ts"),
     Index("ix_typing_room_id_position", "room_id", "position"),
     Index("ix_typing_position", "position"),
+    info=kept(Until.ALWAYS, why="It expires"),
 )
 """``expires_ts`` is when the user stops typing unless they say so again, or when they stopped."""
 
@@ -31,5 +33,6 @@ presence = Table(
     Column("position", integer(), nullable=False),
     Index("ix_presence_position", "position"),
     Index("ix_presence_presence", "presence"),
+    info=kept(Until.ALWAYS, why="Others were told of it"),
 )
 """The presence that others were last told about."""

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
 
 profiles = Table(
@@ -10,6 +11,7 @@ profiles = Table(
     Column("user_id", identifier(), primary_key=True),
     Column("fields", blob(), nullable=False),
     Column("position", integer(), nullable=False),
+    info=kept(Until.ERASURE),
 )
 """``fields`` is a JSON object: every field of the profile by its name."""
 
@@ -19,6 +21,7 @@ user_words = Table(
     Column("word", digest(64), primary_key=True),
     Column("user_id", identifier(), primary_key=True),
     Index("ix_user_words_user_id", "user_id"),
+    info=kept(Until.DEACTIVATION),
 )
 """Words of users' display names and localparts, in UTF-8 and folded; bytes, so that a prefix is a range
 whatever the database's collation."""

@@ -1,7 +1,9 @@
 """Tables of push rules, pushers and what is to be pushed."""
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Index, Table, func
 
+from palpo.core.records.quotas import Kind
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, identifier, integer, metadata, text
 
 push_rules = Table(
@@ -10,6 +12,7 @@ push_rules = Table(
     Column("user_id", identifier(), primary_key=True),
     Column("custom", blob(), nullable=False),
     Column("position", integer(), nullable=False),
+    info=kept(Until.ERASURE),
 )
 """What of their rules is the users' own, as JSON (``core.push_rules.Customisation``)."""
 
@@ -32,6 +35,7 @@ pushers = Table(
     Column("position", integer(), nullable=False),
     Index("ix_pushers_user_id", "user_id"),
     Index("ix_pushers_target_hash", "target_hash"),
+    info=kept(Until.DEACTIVATION, device="device_id", counted={Kind.PUSHERS: func.count()}),
 )
 """``pusher_hash`` stands for user, app ID and pushkey, ``target_hash`` for app ID and pushkey, whoever's.
 ``position`` is where the stream was when the pusher was last set: it is told of what comes after."""

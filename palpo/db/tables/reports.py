@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import identifier, integer, metadata, text
 
 reports = Table(
@@ -16,5 +17,6 @@ reports = Table(
     Column("score", integer()),
     Column("received_ts", integer(), nullable=False),
     Index("ix_reports_room_id", "room_id"),
+    info=kept(Until.ALWAYS, user="reporter", why="It is about others"),
 )
 """A report is of an event in a room, of a room, or of a user: what it is not of is null."""

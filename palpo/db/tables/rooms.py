@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table, text
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata, state_key
 
 rooms = Table(
@@ -51,6 +52,7 @@ events = Table(
         sqlite_where=text("chain IS NOT NULL"),
         postgresql_where=text("chain IS NOT NULL"),
     ),
+    info=kept(Until.ALWAYS, user="sender", why="It is the room's history"),
 )
 """``state_before`` and ``state_after`` are the state at the event; ``room_state`` is the room's current
 state once the event was in, which differs from ``state_after`` where the room has forks. ``chain`` and
@@ -81,6 +83,7 @@ event_relations = Table(
     Column("position", integer(), nullable=False),
     Index("ix_event_relations_target_id_rel_type", "target_id", "rel_type"),
     Index("ix_event_relations_room_id_rel_type", "room_id", "rel_type"),
+    info=kept(Until.ALWAYS, user="sender", why="It is the room's history"),
 )
 
 event_transactions = Table(
@@ -120,6 +123,7 @@ memberships = Table(
     Index("ix_memberships_user_id_membership", "user_id", "membership"),
     Index("ix_memberships_user_id_position", "user_id", "position"),
     Index("ix_memberships_room_id_membership", "room_id", "membership"),
+    info=kept(Until.ALWAYS, why="It is the room's state"),
 )
 """Everyone's latest membership of each room: the current state's, turned into rows. ``stripped_state``
 is the JSON array that an invite or a knock shows."""

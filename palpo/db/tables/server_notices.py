@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import identifier, metadata
 
 server_notice_rooms = Table(
@@ -9,5 +10,6 @@ server_notice_rooms = Table(
     metadata,
     Column("user_id", identifier(), primary_key=True),
     Column("room_id", identifier(), nullable=False),
+    info=kept(Until.ALWAYS, why="It is the server's"),
 )
 """The one room in which a user is sent notices."""

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept, kept_with
 from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
 
 sliding_connections = Table(
@@ -16,6 +17,7 @@ sliding_connections = Table(
     Column("configs", blob(), nullable=False),
     Column("last_used_ts", integer(), nullable=False),
     Index("ix_sliding_connections_user_id_device_id", "user_id", "device_id"),
+    info=kept(Until.DEACTIVATION, device="device_id"),
 )
 """``connection`` is a hash of user, device and ``conn_id``; ``tag`` is in the connection's tokens. The
 client has come back with the generation ``confirmed``, and has been offered ``offered``. ``configs`` is
@@ -29,6 +31,7 @@ sliding_rooms = Table(
     Column("generation", integer(), nullable=False),
     Column("sent", blob()),
     Column("before", blob()),
+    info=kept_with(sliding_connections, "connection"),
 )
 """What a connection knows of a room as of ``generation``, and what it knew ``before``: a client that has
 not received the response goes on from there. Both are NULL where it knows nothing."""

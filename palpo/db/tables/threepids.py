@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
+from palpo.db.tables.kept import Until, kept
 from palpo.db.tables.meta import digest, identifier, integer, metadata, text
 
 threepids = Table(
@@ -13,6 +14,7 @@ threepids = Table(
     Column("validated_ts", integer(), nullable=False),
     Column("added_ts", integer(), nullable=False),
     Index("ix_threepids_user_id", "user_id"),
+    info=kept(Until.DEACTIVATION),
 )
 """Email addresses, in lower case, of accounts: each is of one account at most."""
 
@@ -25,6 +27,7 @@ threepid_bindings = Table(
     Column("address", identifier(), nullable=False),
     Column("id_server", identifier(), nullable=False),
     Index("ix_threepid_bindings_user_id", "user_id"),
+    info=kept(Until.ALWAYS, why="Who takes a binding back must know of it"),
 )
 """What identity servers were told through this server; ``binding_hash`` stands for the other columns."""
 

@@ -12,14 +12,17 @@ from palpo.core.identifiers import parse_user_id, server_name_of
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
+from palpo.db.tables.kept import Until
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.passwords import Passwords
+from palpo.services.server.quotas import Quotas
+from palpo.storage import account_rows
 from palpo.storage import accounts as storage
 
 RETRY_SECONDS = 10.0
-DeactivationHook = Callable[[str, bool], Awaitable[None]]
-"""``async def hook(user_id, erase)``, after a deactivation, and again where it was cut short.
+DeactivationHook = Callable[[str], Awaitable[None]]
+"""``async def hook(user_id)``, after a deactivation, and again where it was cut short.
 
 Hooks may do units of work of their own; each must be able to run again for the same user, since those
 that a stop or a crash has kept from running all run at the next start.
@@ -38,12 +41,14 @@ class Accounts:
         db: Database,
         passwords: Passwords,
         removal: DeviceRemoval,
+        quotas: Quotas,
         hooks: Iterable[DeactivationHook],
     ) -> None:
         self._config = config
         self._db = db
         self._passwords = passwords
         self._removal = removal
+        self._quotas = quotas
         self._hooks = hooks
 
     async def find(self, user_id: str) -> Account | None:
@@ -104,9 +109,15 @@ class Accounts:
                 return
 
     async def _see_to_deactivation(self, user_id: str, erase: bool) -> None:
+        for until in (Until.DEACTIVATION, Until.ERASURE) if erase else (Until.DEACTIVATION,):
+            await self._db.write(partial(self._delete, user_id, until))
         for hook in self._hooks:
-            await hook(user_id, erase)
+            await hook(user_id)
         await self._db.write(lambda tx: storage.end_deactivation(tx, user_id))
+
+    async def _delete(self, user_id: str, until: Until, tx: WriteTransaction) -> None:
+        await account_rows.delete_user(tx, user_id, until)
+        await self._quotas.recount(tx, user_id, *account_rows.COUNTED_UNTIL[until])
 
     async def moderated(self, user_id: str) -> Account:
         """The account that an administrator wants to look at or act on.

@@ -148,10 +148,6 @@ class AppServices:
             except UniqueViolation:
                 continue  # Another process starts at the same time.
 
-    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
-        """Devices are being removed: nobody may act with them any more."""
-        tx.notify(topics.SESSION, user_id)
-
 
 def _exclusive(message: str) -> BadRequest:
     return BadRequest(message, errcode="M_EXCLUSIVE")

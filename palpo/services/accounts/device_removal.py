@@ -1,7 +1,7 @@
 """Removing devices, and everything that belongs to one.
 
-Whatever keeps rows of a device's (keys, to-device messages, pushers) is told through a hook. Hooks run
-inside the unit of work that removes the devices, in their order, before the devices' own rows go.
+What goes is said by the tables (``db.tables.kept``). Who tells others of it does so through a hook, within
+the unit of work that removes the devices, and before anything is gone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
-from palpo.storage import accounts, keys, sessions
+from palpo.storage import account_rows, accounts, sessions
 
 Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
-"""``async def forget_devices(tx, user_id, device_ids)``."""
+"""``async def hook(tx, user_id, device_ids)``."""
 
 
 class DeviceRemoval:
@@ -30,12 +30,8 @@ class DeviceRemoval:
             return
         for hook in self._hooks:
             await hook(tx, user_id, device_ids)
-        for device_id in device_ids:
-            await sessions.delete_device(tx, user_id, device_id)
-            await accounts.delete_device(tx, user_id, device_id)
-        left = len(await accounts.device_ids(tx, user_id))
-        key_bytes = await keys.size_of_all(tx, user_id)
-        await self._quotas.settle(tx, user_id, {Kind.DEVICES: left, Kind.KEY_BYTES: key_bytes})
+        await account_rows.delete_devices(tx, user_id, device_ids)
+        await self._quotas.recount(tx, user_id, *account_rows.COUNTED_OF_DEVICES)
 
     async def make_room(self, tx: WriteTransaction, user_id: str, device_id: str) -> None:
         """Count the user's new device; those that were not used for longest go where they are too many.

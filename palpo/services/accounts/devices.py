@@ -10,7 +10,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.last_seen import LastSeen
-from palpo.storage import accounts, cross_signing, device_lists, keys, to_device
+from palpo.storage import accounts, cross_signing, device_lists, keys
 from palpo.storage import devices as storage
 from palpo.storage.devices import Device
 from palpo.streams.clock import Clock
@@ -103,14 +103,10 @@ def check_display_name(display_name: str | None) -> None:
         raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters, and no NUL")
 
 
-async def forget_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
-    """Forget the keys and messages of devices that are being removed."""
-    had_keys = False
-    for device_id in device_ids:
-        await to_device.delete_device(tx, user_id, device_id)
-        await cross_signing.delete_signatures(tx, user_id, device_id)
-        had_keys |= await keys.delete_device(tx, user_id, device_id)
-    await _tell(tx, user_id, with_keys=had_keys)
+async def tell_of_removal(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+    """Tell of devices that are being removed."""
+    found = [await keys.find_device_keys(tx, user_id, device_id) for device_id in device_ids]
+    await _tell(tx, user_id, with_keys=any(found))
 
 
 async def _tell(tx: WriteTransaction, user_id: str, *, with_keys: bool) -> None:

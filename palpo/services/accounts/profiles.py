@@ -138,17 +138,6 @@ class Profiles:
         check_key(key)
         await self._change(user_id, key, None)
 
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """The account was deactivated: it is found no more, and with ``erase`` the profile goes too."""
-
-        async def unit(tx: WriteTransaction) -> None:
-            if erase:
-                await storage.delete_profile(tx, user_id)
-            else:
-                await storage.set_words(tx, user_id, [])
-
-        await self._db.write(unit)
-
     async def _change(self, user_id: str, key: str, new: dict[str, Any] | None) -> None:
         async def unit(tx: WriteTransaction) -> None:
             # The position comes first: its lock keeps two changes of one profile apart.

@@ -223,10 +223,6 @@ class ThirdPartyIds:
 
         await self._db.write(unit)
 
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """Forget the identifiers of an account that was deactivated."""
-        await self._db.write(lambda tx: storage.remove_all(tx, user_id))
-
     async def _session(self, session_id: str) -> Session | None:
         if len(session_id) > 255 or "\0" in session_id:
             return None

@@ -16,10 +16,10 @@ from palpo.core.device_keys import (
     without_signatures,
 )
 from palpo.core.errors import BadJson, BadRequest, Forbidden, MatrixError, MissingParam, NotFound
+from palpo.core.records.quotas import Kind
 from palpo.core.signing import SignatureError, signature_key_ids, verify_json
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.encryption.keys import count_keys
 from palpo.services.server.quotas import Quotas
 from palpo.storage import cross_signing as storage
 from palpo.storage import device_lists, devices
@@ -112,7 +112,7 @@ class CrossSigning:
                     await storage.delete_signatures(tx, key.user_id, replaced.key_id)
                 await storage.put(tx, key)
             if changed:
-                await count_keys(tx, self._quotas, upload.user_id)
+                await self._quotas.recount(tx, upload.user_id, Kind.KEY_BYTES)
                 # A user-signing key is shown to nobody else.
                 private = all(key.usage == "user_signing" for key in changed)
                 observer = upload.user_id if private else device_lists.EVERYONE

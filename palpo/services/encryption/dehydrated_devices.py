@@ -14,11 +14,12 @@ import msgspec
 
 from palpo.core import canonical_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
+from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.devices import refuse_device_id
-from palpo.services.encryption.keys import KeyUpload, count_keys, store_keys
+from palpo.services.encryption.keys import KeyUpload, store_keys
 from palpo.services.server.quotas import Quotas
 from palpo.storage import accounts, to_device
 from palpo.storage import dehydrated_devices as storage
@@ -72,7 +73,7 @@ class DehydratedDevices:
                 raise InvalidParam("There is a device with that ID, and it is not dehydrated")
             await self._removal.make_room(tx, user_id, device_id)
             await store_keys(tx, upload)
-            await count_keys(tx, self._quotas, user_id)
+            await self._quotas.recount(tx, user_id, Kind.KEY_BYTES)
             await storage.put(tx, user_id, device)
 
         await self._db.write(unit)

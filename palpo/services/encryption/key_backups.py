@@ -88,7 +88,7 @@ class KeyBackups:
 
         async def unit(tx: WriteTransaction) -> str:
             version = await storage.insert(tx, user_id, algorithm, encoded)
-            await self._count_versions(tx, user_id)
+            await self._quotas.recount(tx, user_id, Kind.BACKUP_VERSIONS)
             return str(version)
 
         return await self._db.write(unit)
@@ -140,7 +140,7 @@ class KeyBackups:
                 keys, size = await storage.size(tx, backup.version)
                 await storage.delete_backup(tx, backup.version)
                 await self._charge(tx, user_id, -keys, -size)
-                await self._count_versions(tx, user_id)
+                await self._quotas.recount(tx, user_id, Kind.BACKUP_VERSIONS)
                 await storage.forget_deleted(tx, user_id, keep=KEPT_DELETED)
 
         await self._db.write(unit)
@@ -240,23 +240,8 @@ class KeyBackups:
 
         return await self._db.write(unit)
 
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """The account was deactivated: with ``erase``, its backups go too."""
-
-        async def unit(tx: WriteTransaction) -> None:
-            await storage.delete_all(tx, user_id)
-            kinds = (Kind.BACKUP_KEYS, Kind.BACKUP_BYTES, Kind.BACKUP_VERSIONS)
-            await self._quotas.settle(tx, user_id, dict.fromkeys(kinds, 0))
-
-        if erase:
-            await self._db.write(unit)
-
     async def _charge(self, tx: WriteTransaction, user_id: str, keys: int, size: int) -> None:
         await self._quotas.charge(tx, user_id, {Kind.BACKUP_KEYS: keys, Kind.BACKUP_BYTES: size})
-
-    async def _count_versions(self, tx: WriteTransaction, user_id: str) -> None:
-        count = await storage.count_backups(tx, user_id)
-        await self._quotas.settle(tx, user_id, {Kind.BACKUP_VERSIONS: count})
 
 
 def _auth_data(auth_data: Mapping[str, Any]) -> bytes:

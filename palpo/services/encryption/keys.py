@@ -131,7 +131,7 @@ class Keys:
                 raise UnknownToken("The device has been removed")
             await tx.positions()
             counts = await store_keys(tx, upload)
-            await count_keys(tx, self._quotas, user_id)
+            await self._quotas.recount(tx, user_id, Kind.KEY_BYTES)
             return counts
 
         return await self._db.write(unit)
@@ -237,14 +237,6 @@ def check_key_upload(
         one_time=check_uploaded_keys(one_time_keys),
         fallback=fallback,
     )
-
-
-async def count_keys(tx: WriteTransaction, quotas: Quotas, user_id: str) -> None:
-    """See to the quota of a user whose keys of any kind have changed within the unit of work.
-
-    There are few enough of a user's to be added up each time. Raises what quotas do.
-    """
-    await quotas.settle(tx, user_id, {Kind.KEY_BYTES: await storage.size_of_all(tx, user_id)})
 
 
 async def store_keys(tx: WriteTransaction, upload: KeyUpload) -> dict[str, int]:

@@ -25,7 +25,6 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.personal.push_rules import PushRules
 from palpo.services.server.quotas import Quotas
 from palpo.storage import account_data as storage
-from palpo.storage import push_rules
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.last_changes import LastChanges
@@ -162,17 +161,6 @@ class AccountData:
                 type_ = f"{prefix}{device_id}"
                 if len(type_.encode()) <= 255:
                     await self._put(tx, user_id, None, type_, None, await tx.positions())
-
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """The account was deactivated: with ``erase``, its data and push rules go too."""
-
-        async def unit(tx: WriteTransaction) -> None:
-            await storage.delete_all(tx, user_id)
-            await self._quotas.settle(tx, user_id, {Kind.ACCOUNT_DATA: 0, Kind.ACCOUNT_DATA_BYTES: 0})
-            await push_rules.delete_all(tx, user_id)
-
-        if erase:
-            await self._db.write(unit)
 
     async def _change_tags(
         self, user_id: str, room_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]

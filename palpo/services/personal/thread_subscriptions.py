@@ -117,8 +117,7 @@ class ThreadSubscriptions:
             position=await tx.positions(),
         )
         await storage.put(tx, subscription)
-        count = await storage.count(tx, user_id)
-        await self._quotas.settle(tx, user_id, {Kind.THREAD_SUBSCRIPTIONS: count})
+        await self._quotas.recount(tx, user_id, Kind.THREAD_SUBSCRIPTIONS)
 
     async def _position_in_thread(self, room_id: str, root_id: str, cause: str) -> int:
         found = await self._store.find(cause)

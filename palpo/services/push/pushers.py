@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,28 +107,9 @@ class Pushers:
 
         async def unit(tx: WriteTransaction) -> None:
             await storage.remove(tx, user_id, app_id, pushkey)
-            await self._count(tx, user_id)
+            await self._quotas.recount(tx, user_id, Kind.PUSHERS)
 
         await self._db.write(unit)
-
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """Delete the pushers of an account that was deactivated, those too that no device has set."""
-
-        async def unit(tx: WriteTransaction) -> None:
-            await storage.remove_all(tx, user_id)
-            await self._count(tx, user_id)
-
-        await self._db.write(unit)
-
-    async def _count(self, tx: WriteTransaction, user_id: str) -> None:
-        await tx.positions()
-        left = await storage.of_users(tx, [user_id])
-        await self._quotas.settle(tx, user_id, {Kind.PUSHERS: len(left)})
-
-    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
-        """Delete what devices have set, within the unit that removes them."""
-        await storage.remove_devices(tx, user_id, device_ids)
-        await self._count(tx, user_id)
 
     def _check(self, new: NewPusher) -> None:
         _check_target(new.app_id, new.pushkey)

@@ -180,10 +180,6 @@ class DelayedEvents:
                 now = self._clock.now_ms()
                 await self._db.write(lambda tx: storage.restart(tx, delay_id, now))
 
-    async def user_gone(self, user_id: str, erase: bool) -> None:
-        """The account was deactivated: nothing is sent in its name any more."""
-        await self._db.write(lambda tx: storage.remove_all(tx, user_id))
-
     async def run(self) -> None:
         """Send what falls due, until cancelled."""
         while True:

@@ -256,7 +256,7 @@ class Memberships:
             except _Unchanged:
                 continue
 
-    async def user_gone(self, user_id: str, erase: bool) -> None:
+    async def user_gone(self, user_id: str) -> None:
         """Let a user whose account was deactivated leave every room, decline invites, take knocks back."""
         for row in await self._db.read(lambda tx: storage.of_user(tx, user_id)):
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})

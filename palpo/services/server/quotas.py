@@ -5,8 +5,9 @@ unit of work, before or after the write itself:
 
     await quotas.charge(tx, user_id, {Kind.MEDIA: 1, Kind.MEDIA_BYTES: size})    # so much more, or less
     await quotas.settle(tx, user_id, {Kind.DEVICES: len(devices)})               # so much it is now
+    await quotas.recount(tx, user_id, Kind.DEVICES)                              # so much as there is now
 
-Both raise, and so undo the unit, where it would be more than the user or the server may have:
+All raise, and so undo the unit, where it would be more than the user or the server may have:
 
 - ``UserLimitExceeded`` (403, M_USER_LIMIT_EXCEEDED, MSC4335) is for the user's own bound. The spec has
   M_LIMIT_EXCEEDED (429) for what passes with time, which a client repeats, and M_TOO_LARGE (413) for one
@@ -16,7 +17,7 @@ Both raise, and so undo the unit, where it would be more than the user or the se
 To have less is never refused, nor is having more of nothing, so a user who is over a bound (that was
 lowered, say) can still delete. What is counted is counted whether or not there are bounds.
 
-Amounts are exact, however many write at once and in however many processes: both calls take a stream
+Amounts are exact, however many write at once and in however many processes: the calls take a stream
 position first, and nobody else has one until the transaction ends.
 """
 
@@ -30,6 +31,7 @@ from palpo.core.errors import Forbidden, ResourceLimitExceeded, UserLimitExceede
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.storage import account_rows
 from palpo.storage import quotas as storage
 from palpo.storage.quotas import SERVER
 
@@ -68,6 +70,14 @@ class Quotas:
         await tx.positions()
         known = await storage.amounts(tx, amounts, user_id)
         await self._store(tx, user_id, known, amounts)
+
+    async def recount(self, tx: WriteTransaction, user_id: str, *kinds: Kind) -> None:
+        """A user has so much of some kinds now as their rows say (``db.tables.kept``); see the module.
+
+        It is for what a user has few of, or has all of deleted.
+        """
+        await tx.positions()
+        await self.settle(tx, user_id, await account_rows.counted(tx, user_id, kinds))
 
     async def left(self, user_id: str, kind: Kind) -> int | None:
         """How much more a user may have by their own bound at the moment; None for any amount."""

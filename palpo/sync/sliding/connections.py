@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -187,10 +187,6 @@ class Connections:
         self._of_device.move_to_end(device)
         if len(self._of_device) > DEVICES:
             self._of_device.popitem(last=False)
-
-    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
-        """Forget the connections of devices, within the unit that removes them."""
-        await storage.forget_devices(tx, user_id, list(device_ids))
 
     def _new(self, key: bytes, requester: Requester) -> Connection:
         before = self._cache.get(key)

@@ -64,10 +64,10 @@ async def test_change_password_needs_a_token(server: Homeserver) -> None:
 
 async def test_deactivate(server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     other = await server.login("alice")
-    gone: list[tuple[str, bool]] = []
+    gone: list[str] = []
 
-    async def hook(user_id: str, erase: bool) -> None:
-        gone.append((user_id, erase))
+    async def hook(user_id: str) -> None:
+        gone.append(user_id)
 
     service = server.services.accounts.accounts
     monkeypatch.setattr(service, "_hooks", (*service._hooks, hook))
@@ -75,7 +75,7 @@ async def test_deactivate(server: Homeserver, alice: Client, monkeypatch: pytest
     assert failed["errcode"] == "M_FORBIDDEN"
     answer = await alice.post("/account/deactivate", {"auth": auth(), "erase": True})
     assert answer == {"id_server_unbind_result": "success"}
-    assert gone == [(alice.user_id, True)]
+    assert gone == [alice.user_id]
     for client in (alice, other):
         await client.get("/account/whoami", status=401)
     assert (await log_in(server, PASSWORD, 403))["errcode"] == "M_USER_DEACTIVATED"
