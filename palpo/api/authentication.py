@@ -9,8 +9,7 @@ from palpo.config.appservices import Registration
 from palpo.core.errors import Forbidden, MissingToken, UnknownToken
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.last_seen import LastSeen
-from palpo.services.accounts.logins import locked
-from palpo.services.accounts.sessions import Requester, Sessions, refuse_suspended
+from palpo.services.accounts.sessions import Requester, Sessions
 from palpo.wire.endpoint import Auth
 
 
@@ -41,7 +40,9 @@ class Authenticator:
             requester = await self._sessions.authenticate(token)
         else:
             requester = await self._appservices.act_as(appservice, *_asserted(call))
-        _check(call, auth, requester)
+        call.endpoint.admit(requester)
+        if auth is Auth.APPSERVICE and requester.appservice_id is None:
+            raise Forbidden("Only application services may do this")
         self._last_seen.note(requester, call.client_address, call.user_agent)
         return requester
 
@@ -77,16 +78,3 @@ def _asserted(call: Call) -> tuple[str | None, str | None]:
     query = parse_qs(call.query)
     devices = query.get("device_id") or query.get("org.matrix.msc3202.device_id")
     return query.get("user_id", [None])[-1], devices[-1] if devices else None
-
-
-def _check(call: Call, auth: Auth, requester: Requester) -> None:
-    if requester.locked and not call.endpoint.while_locked:
-        raise locked()
-    if not call.endpoint.while_suspended:
-        refuse_suspended(requester)
-    if requester.is_guest and auth not in (Auth.GUEST, Auth.OPTIONAL):
-        raise Forbidden("Guests may not do this", errcode="M_GUEST_ACCESS_FORBIDDEN")
-    if auth is Auth.ADMIN and not requester.is_admin:
-        raise Forbidden("Only administrators may do this")
-    if auth is Auth.APPSERVICE and requester.appservice_id is None:
-        raise Forbidden("Only application services may do this")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, func, null, select, update
 
-from palpo.core.records.accounts import Account
+from palpo.core.records.accounts import FLAGS, Account
 from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.accounts import deactivations, devices, login_tokens, registration_nonces, users
@@ -26,9 +26,7 @@ _ACTIVE_AFTER = Statement(
 )
 _INSERT = insert_row(users)
 _SET_PASSWORD = Statement(update(users).where(_USER).values(password_hash=bindparam("hash")))
-_SET_LOCKED = Statement(update(users).where(_USER).values(locked=bindparam("value")))
-_SET_SUSPENDED = Statement(update(users).where(_USER).values(suspended=bindparam("value")))
-_SET_ADMIN = Statement(update(users).where(_USER).values(is_admin=bindparam("value")))
+_SET_FLAG = {name: Statement(update(users).where(_USER).values({name: bindparam("value")})) for name in FLAGS}
 _UPGRADE_GUEST = Statement(
     update(users).where(_USER, users.c.is_guest == 1).values(is_guest=0, password_hash=bindparam("hash"))
 )
@@ -73,7 +71,7 @@ async def find(tx: Transaction, user_id: str) -> Account | None:
 
 async def find_all(tx: Transaction, user_ids: list[str]) -> dict[str, Account]:
     """The accounts that there are among ``user_ids``."""
-    return {row[0]: _RECORDS.of(row) for row in await tx.all(_FIND_ANY, users=user_ids)}
+    return {found.user_id: found for found in _RECORDS.all(await tx.all(_FIND_ANY, users=user_ids))}
 
 
 async def active_after(tx: Transaction, after: str, limit: int) -> list[str]:
@@ -94,21 +92,10 @@ async def set_password(tx: WriteTransaction, user_id: str, password_hash: str | 
     await tx.run(_SET_PASSWORD, user=user_id, hash=password_hash)
 
 
-async def set_locked(tx: WriteTransaction, user_id: str, locked: bool) -> None:
-    """Lock or unlock an account."""
-    await tx.run(_SET_LOCKED, user=user_id, value=int(locked))
-    tx.notify(topics.SESSION, user_id)
-
-
-async def set_suspended(tx: WriteTransaction, user_id: str, suspended: bool) -> None:
-    """Suspend an account, or end that."""
-    await tx.run(_SET_SUSPENDED, user=user_id, value=int(suspended))
-    tx.notify(topics.SESSION, user_id)
-
-
-async def set_admin(tx: WriteTransaction, user_id: str, is_admin: bool) -> None:
-    """Make someone a server administrator, or end that."""
-    await tx.run(_SET_ADMIN, user=user_id, value=int(is_admin))
+async def set_flags(tx: WriteTransaction, user_id: str, **flags: bool) -> None:
+    """Set some of an account's flags; raises KeyError for what is none."""
+    for name, value in flags.items():
+        await tx.run(_SET_FLAG[name], user=user_id, value=int(value))
     tx.notify(topics.SESSION, user_id)
 
 

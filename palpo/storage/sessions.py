@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from sqlalchemy import bindparam, delete, select, update
 
+from palpo.core.records.accounts import FLAGS, Flags
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.accounts import access_tokens, users
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -20,7 +21,7 @@ def token_hash(token: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(Flags):
     """What an access token stands for. Times are milliseconds since the Unix epoch."""
 
     token_hash: bytes
@@ -28,20 +29,9 @@ class Session:
     device_id: str | None
     expires_ts: int | None
     used: bool
-    is_guest: bool
-    is_admin: bool
-    locked: bool
-    suspended: bool
 
 
-_SESSIONS = Records(
-    Session,
-    access_tokens,
-    is_guest=users.c.is_guest,
-    is_admin=users.c.is_admin,
-    locked=users.c.locked,
-    suspended=users.c.suspended,
-)
+_SESSIONS = Records(Session, access_tokens, **{name: users.c[name] for name in FLAGS})
 _FIND = Statement(
     select(*_SESSIONS.columns)
     .join(users, users.c.user_id == access_tokens.c.user_id)

@@ -25,6 +25,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from palpo.core.errors import Forbidden
+from palpo.core.records.accounts import Flags
+
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
     """Path and query parameters; a ``list`` field collects a query parameter that is repeated."""
@@ -179,6 +182,17 @@ class Endpoint(Generic[P, B, R]):
             for name in places - names:
                 if fields.get(name):
                     raise ValueError(f"{self.operation_id}: {path} has no {{{name}}}, which it requires")
+
+    def admit(self, caller: Flags) -> None:
+        """Raises M_USER_LOCKED (401), M_USER_SUSPENDED and other Forbidden for who may not call it."""
+        if not self.while_locked:
+            caller.refuse_locked()
+        if not self.while_suspended:
+            caller.refuse_suspended()
+        if caller.is_guest and self.auth not in (Auth.GUEST, Auth.OPTIONAL):
+            raise Forbidden("Guests may not do this", errcode="M_GUEST_ACCESS_FORBIDDEN")
+        if self.auth is Auth.ADMIN and not caller.is_admin:
+            raise Forbidden("Only administrators may do this")
 
     @property
     def operation_ids(self) -> tuple[str, ...]:

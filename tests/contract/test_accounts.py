@@ -2,7 +2,7 @@
 
 import pytest
 
-from palpo.core.records.accounts import Account
+from palpo.core.records.accounts import FLAGS, Account
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -23,6 +23,25 @@ async def test_accounts(database: Database) -> None:
     assert found == {ALICE: alice}
     with pytest.raises(UniqueViolation):
         await add(database, alice)
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+async def test_flags(database: Database, flag: str) -> None:
+    """Whoever acts for an account has its flags."""
+    await add(database, Account(user_id=ALICE))
+    await new_token(database, "t", used=True)
+    for value in (True, False):
+        await database.write(lambda tx, value=value: accounts.set_flags(tx, ALICE, **{flag: value}))  # type: ignore[misc]
+        account = await database.read(lambda tx: accounts.find(tx, ALICE))
+        session = await database.read(lambda tx: sessions.find(tx, sessions.token_hash("t")))
+        assert account is not None
+        assert session is not None
+        assert account.flags() == session.flags() == {**dict.fromkeys(FLAGS, False), flag: value}
+
+
+async def test_no_flag(database: Database) -> None:
+    with pytest.raises(KeyError):
+        await database.write(lambda tx: accounts.set_flags(tx, ALICE, erased=True))
 
 
 async def test_deactivated(database: Database) -> None:

@@ -219,7 +219,7 @@ def test_every_command_has_its_effect_on_a_running_server(shell: Shell) -> None:
 
 
 async def lock(tx: WriteTransaction) -> None:
-    await accounts.set_locked(tx, "@user1:test.example", True)
+    await accounts.set_flags(tx, "@user1:test.example", locked=True)
 
 
 def test_what_nobody_tells_of_is_found(shell: Shell) -> None:

@@ -74,7 +74,7 @@ async def deactivate(scene: Scene) -> None:
 
 
 async def lock(scene: Scene) -> None:
-    await scene.server.services.accounts.accounts.set_locked(scene.alice.user_id, True)
+    await scene.server.services.accounts.accounts.set_flags(scene.alice.user_id, locked=True)
 
 
 ENDINGS = {

@@ -1,5 +1,7 @@
 """Locking and suspending accounts, and who is who."""
 
+from typing import Any
+
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.identifiers import parse_user_id
@@ -9,34 +11,25 @@ from palpo.wire.endpoint import NoBody
 handlers = Handlers()
 
 
-@handlers.serves(wire.get_lock)
-async def get_lock(call: Call, params: wire.UserParams, body: NoBody) -> wire.Locked:
-    """GET /admin/lock/{userId}."""
-    return wire.Locked(locked=(await call.services.accounts.accounts.moderated(params.user_id)).locked)
+def serve(endpoints: wire.Moderation[Any]) -> None:
+    """GET and PUT /admin/{verb}/{userId}: of a flag of an account's."""
+    get, put = endpoints
+    (flag,) = get.response.__struct_fields__
+
+    @handlers.serves(get)
+    async def see(call: Call, params: wire.UserParams, body: NoBody) -> Any:
+        account = await call.services.accounts.accounts.moderated(params.user_id)
+        return get.response(**{flag: getattr(account, flag)})
+
+    @handlers.serves(put)
+    async def set_(call: Call, params: wire.UserParams, body: Any) -> Any:
+        account = await call.services.accounts.accounts.moderated(params.user_id)
+        await call.services.accounts.accounts.set_flags(account.user_id, **{flag: getattr(body, flag)})
+        return body
 
 
-@handlers.serves(wire.set_lock)
-async def set_lock(call: Call, params: wire.UserParams, body: wire.Lock) -> wire.Locked:
-    """PUT /admin/lock/{userId}."""
-    account = await call.services.accounts.accounts.moderated(params.user_id)
-    await call.services.accounts.accounts.set_locked(account.user_id, body.locked)
-    return wire.Locked(locked=body.locked)
-
-
-@handlers.serves(wire.get_suspension)
-async def get_suspension(call: Call, params: wire.UserParams, body: NoBody) -> wire.Suspended:
-    """GET /admin/suspend/{userId}."""
-    return wire.Suspended(
-        suspended=(await call.services.accounts.accounts.moderated(params.user_id)).suspended
-    )
-
-
-@handlers.serves(wire.set_suspension)
-async def set_suspension(call: Call, params: wire.UserParams, body: wire.Suspend) -> wire.Suspended:
-    """PUT /admin/suspend/{userId}."""
-    account = await call.services.accounts.accounts.moderated(params.user_id)
-    await call.services.accounts.accounts.set_suspended(account.user_id, body.suspended)
-    return wire.Suspended(suspended=body.suspended)
+for moderation in wire.MODERATIONS:
+    serve(moderation)
 
 
 @handlers.serves(wire.who_is)

@@ -2,7 +2,6 @@
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
-from palpo.services.accounts.sessions import refuse_suspended
 from palpo.wire.client import sending as wire
 from palpo.wire.client.delayed_events import Scheduled
 from palpo.wire.endpoint import Json
@@ -22,7 +21,7 @@ async def scheduled(
 ) -> Reply:
     """Have an event sent later (MSC4140)."""
     # Sending is for suspended users too, who may redact; this is not.
-    refuse_suspended(call.requester)
+    call.requester.refuse_suspended()
     delay_id = await call.services.rooms.delayed_events.schedule(
         call.requester,
         room_id,

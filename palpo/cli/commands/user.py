@@ -12,6 +12,9 @@ from palpo.cli.actions import Action, add_action
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.records.accounts import Account
 
+WORDS = {"is_admin": "administrator", "is_guest": "guest"}
+"""What flags of accounts are called, where not by their names."""
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
@@ -60,7 +63,7 @@ async def _password(services: Services, options: argparse.Namespace) -> str:
 
 async def _admin(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_admin(user_id, not options.revoke)
+    await services.accounts.accounts.set_flags(user_id, is_admin=not options.revoke)
     if options.revoke and user_id in services.server.config.admins:
         raise InvalidParam(
             f"{user_id} is an administrator by the setting admins: take it out there, and restart the server"
@@ -70,13 +73,13 @@ async def _admin(services: Services, options: argparse.Namespace) -> str:
 
 async def _lock(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_locked(user_id, True)
+    await services.accounts.accounts.set_flags(user_id, locked=True)
     return f"{user_id} is locked"
 
 
 async def _unlock(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_locked(user_id, False)
+    await services.accounts.accounts.set_flags(user_id, locked=False)
     return f"{user_id} is not locked"
 
 
@@ -88,13 +91,9 @@ async def _list(services: Services, options: argparse.Namespace) -> str:
 
 
 def _line(account: Account, admins: tuple[str, ...]) -> str:
-    kinds = {
-        "administrator": account.is_admin or account.user_id in admins,
-        "guest": account.is_guest,
-        "locked": account.locked,
-        "suspended": account.suspended,
-        f"of {account.appservice_id}": account.appservice_id is not None,
-    }
+    flags = {**account.flags(), "is_admin": account.is_admin or account.user_id in admins}
+    kinds = {WORDS.get(flag, flag): is_so for flag, is_so in flags.items()}
+    kinds[f"of {account.appservice_id}"] = account.appservice_id is not None
     return "  ".join((account.user_id, ", ".join(kind for kind, is_so in kinds.items() if is_so))).rstrip()
 
 

@@ -83,9 +83,9 @@ class Accounts:
 
         await self._db.write(unit)
 
-    async def set_admin(self, user_id: str, is_admin: bool) -> None:
-        """Make someone a server administrator, or end that."""
-        await self._db.write(lambda tx: storage.set_admin(tx, user_id, is_admin))
+    async def set_flags(self, user_id: str, **flags: bool) -> None:
+        """Set some of an account's ``Flags``, by name."""
+        await self._db.write(lambda tx: storage.set_flags(tx, user_id, **flags))
 
     async def deactivate(self, user_id: str, *, erase: bool) -> None:
         """End an account for good: no login any more, no devices, no name free to register."""
@@ -132,11 +132,3 @@ class Accounts:
         if account.is_admin or user_id in self._config.admins:
             raise Forbidden("The user is an administrator")
         return account
-
-    async def set_locked(self, user_id: str, locked: bool) -> None:
-        """Lock or unlock an account that ``moderated`` let through."""
-        await self._db.write(lambda tx: storage.set_locked(tx, user_id, locked))
-
-    async def set_suspended(self, user_id: str, suspended: bool) -> None:
-        """Suspend an account that ``moderated`` let through, or end that."""
-        await self._db.write(lambda tx: storage.set_suspended(tx, user_id, suspended))

@@ -98,11 +98,9 @@ class AppServices:
         if not device_known:
             raise _unknown_device()
         return Requester(
+            **{**account.flags(), "is_admin": account.is_admin or user_id in self._admins, "is_guest": False},
             user_id=user_id,
             device_id=device_id,
-            is_admin=account.is_admin or user_id in self._admins,
-            locked=account.locked,
-            suspended=account.suspended,
             appservice_id=registration.id,
             rate_limited=registration.rate_limited and user_id != registration.sender,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
 from palpo.core.identifiers import MAX_LENGTH, make_user_id, server_name_of
-from palpo.core.records.accounts import Account
+from palpo.core.records.accounts import Account, locked
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
@@ -262,8 +262,7 @@ async def _check_still(tx: Transaction, proved: Account) -> None:
     account = await storage.find(tx, proved.user_id)
     if account is None or account.deactivated:
         raise deactivated()
-    if account.locked:
-        raise locked()
+    account.refuse_locked()
     if account.password_hash != proved.password_hash:
         raise Forbidden("The password has been changed")
 
@@ -271,10 +270,3 @@ async def _check_still(tx: Transaction, proved: Account) -> None:
 def deactivated() -> Forbidden:
     """What is said of an account that is gone."""
     return Forbidden("This account has been deactivated", errcode="M_USER_DEACTIVATED")
-
-
-def locked() -> MatrixError:
-    """What a locked account is told (spec: "Account locking")."""
-    return MatrixError(
-        "This account is locked", status=401, errcode="M_USER_LOCKED", fields={"soft_logout": True}
-    )

@@ -14,7 +14,7 @@ from palpo.core.records.accounts import Account
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.appservices import AppServices
-from palpo.services.accounts.logins import DeviceChoice, Logins, NewSession, locked
+from palpo.services.accounts.logins import DeviceChoice, Logins, NewSession
 from palpo.services.accounts.passwords import Passwords
 from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.registration_tokens import RegistrationTokens
@@ -151,8 +151,7 @@ class Registration:
 
     def check_guest(self, guest: Requester, username: str | None) -> None:
         """Raises Forbidden where ``guest`` is none, or ``username`` not theirs; M_USER_LOCKED (401)."""
-        if guest.locked:
-            raise locked()
+        guest.refuse_locked()
         if not guest.is_guest or username != identifiers.localpart_of(guest.user_id):
             raise Forbidden("That is not a guest's access token and username")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from palpo.core.errors import Forbidden, UnknownToken
+from palpo.core.errors import UnknownToken
+from palpo.core.records.accounts import Flags
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.storage import sessions as storage
@@ -17,25 +18,15 @@ from palpo.streams.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requester:
+class Requester(Flags):
     """The account, and the device, on whose behalf a request is carried out."""
 
     user_id: str
     device_id: str | None = None
-    is_guest: bool = False
-    is_admin: bool = False
-    locked: bool = False
-    suspended: bool = False
     appservice_id: str | None = None
     rate_limited: bool = True
     session: Session | None = None
     """The access token's own session; None for an application service."""
-
-
-def refuse_suspended(requester: Requester) -> None:
-    """Raises M_USER_SUSPENDED (403) where the account is suspended."""
-    if requester.suspended:
-        raise Forbidden("You cannot do this while your account is suspended", errcode="M_USER_SUSPENDED")
 
 
 class Sessions:
@@ -101,12 +92,9 @@ class Sessions:
             raise UnknownToken("The access token is not known")
         self._check_expired(session)
         return Requester(
+            **{**session.flags(), "is_admin": session.is_admin or session.user_id in self._admins},
             user_id=session.user_id,
             device_id=session.device_id,
-            is_guest=session.is_guest,
-            is_admin=session.is_admin or session.user_id in self._admins,
-            locked=session.locked,
-            suspended=session.suspended,
             session=session,
         )
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from palpo.db.topics import Topics
-from palpo.services.accounts.logins import locked
 from palpo.services.accounts.sessions import Requester, Sessions
 from palpo.streams import topics
 from palpo.streams.clock import Clock
@@ -87,5 +86,4 @@ class Waiting:
 
     async def confirm(self, requester: Requester) -> None:
         """Raises, as ``wait`` does, where ``requester`` may no longer act."""
-        if (await self._sessions.confirm(requester)).locked:
-            raise locked()
+        (await self._sessions.confirm(requester)).refuse_locked()

@@ -286,10 +286,9 @@ class DelayedEvents:
         if account.suspended and event.state_key is not None:
             raise Forbidden("The account is suspended", errcode="M_USER_SUSPENDED")
         return Requester(
+            **account.flags(),
             user_id=event.user_id,
             device_id=event.device_id,
-            is_guest=account.is_guest,
-            suspended=account.suspended,
             appservice_id=account.appservice_id,
             rate_limited=account.appservice_id is None,
         )

@@ -8,7 +8,7 @@ from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, Matr
 from palpo.core.identifiers import parse_event_id, parse_room_id, server_name_of
 from palpo.core.state_keys import GUEST_ACCESS
 from palpo.db.engine import Database
-from palpo.services.accounts.sessions import Requester, refuse_suspended
+from palpo.services.accounts.sessions import Requester
 from palpo.services.history.drafts import Draft, Guard, SendTransaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
@@ -67,7 +67,7 @@ class Sending:
             target = content["redacts"]
             rest = {name: value for name, value in content.items() if name != "redacts"}
             return await self._redact(requester, room_id, target, rest, transaction, origin_server_ts)
-        refuse_suspended(requester)
+        requester.refuse_suspended()
         draft = Draft(
             type=event_type,
             sender=requester.user_id,
@@ -144,7 +144,7 @@ class Sending:
             raise NotFound("The event is not in this room")
         if found is not None and found.event.sender == requester.user_id:
             return
-        refuse_suspended(requester)
+        requester.refuse_suspended()
         if requester.is_admin and found is not None and _same_server(found.event.sender, requester.user_id):
             return
         levels = await self._heads.power_levels(head)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, NoBody, Params, Response, client
+from typing import Any
+
+from palpo.wire.endpoint import Auth, B, Body, Endpoint, NoBody, Params, Response, client
 
 UNSTABLE = ("uk.timedout.msc4323",)
 
@@ -14,26 +16,14 @@ class UserParams(Params, frozen=True):
     user_id: str
 
 
-class Locked(Response, frozen=True):
-    """Whether the account is locked."""
+class Locked(Body, frozen=True):
+    """Whether the account is locked, or is to be."""
 
     locked: bool
 
 
-class Lock(Body, frozen=True):
-    """Whether it is to be."""
-
-    locked: bool
-
-
-class Suspended(Response, frozen=True):
-    """Whether the account is suspended."""
-
-    suspended: bool
-
-
-class Suspend(Body, frozen=True):
-    """Whether it is to be."""
+class Suspended(Body, frozen=True):
+    """Whether the account is suspended, or is to be."""
 
     suspended: bool
 
@@ -65,43 +55,37 @@ class WhoIs(Response, frozen=True):
     devices: dict[str, DeviceSessions]
 
 
-get_lock: Endpoint[UserParams, NoBody, Locked] = Endpoint(
-    operation_id="getAdminLockUser",
-    method="GET",
-    paths=client("/admin/lock/{user_id}", "v1", unstable=UNSTABLE),
-    auth=Auth.ADMIN,
-    params=UserParams,
-    response=Locked,
-)
+Moderation = tuple[Endpoint[UserParams, NoBody, B], Endpoint[UserParams, B, B]]
+"""To see whether an account has a flag, and to set it."""
 
-set_lock: Endpoint[UserParams, Lock, Locked] = Endpoint(
-    operation_id="setAdminLockUser",
-    method="PUT",
-    paths=client("/admin/lock/{user_id}", "v1", unstable=UNSTABLE),
-    auth=Auth.ADMIN,
-    params=UserParams,
-    body=Lock,
-    response=Locked,
-)
 
-get_suspension: Endpoint[UserParams, NoBody, Suspended] = Endpoint(
-    operation_id="getAdminSuspendUser",
-    method="GET",
-    paths=client("/admin/suspend/{user_id}", "v1", unstable=UNSTABLE),
-    auth=Auth.ADMIN,
-    params=UserParams,
-    response=Suspended,
-)
+def moderation(verb: str, flag: type[B]) -> Moderation[B]:
+    """The endpoints of one of the ``core.records.accounts.Flags``: the one field of the struct ``flag``."""
+    paths = client(f"/admin/{verb.lower()}/{{user_id}}", "v1", unstable=UNSTABLE)
+    return (
+        Endpoint(
+            operation_id=f"getAdmin{verb}User",
+            method="GET",
+            paths=paths,
+            auth=Auth.ADMIN,
+            params=UserParams,
+            response=flag,
+        ),
+        Endpoint(
+            operation_id=f"setAdmin{verb}User",
+            method="PUT",
+            paths=paths,
+            auth=Auth.ADMIN,
+            params=UserParams,
+            body=flag,
+            response=flag,
+        ),
+    )
 
-set_suspension: Endpoint[UserParams, Suspend, Suspended] = Endpoint(
-    operation_id="setAdminSuspendUser",
-    method="PUT",
-    paths=client("/admin/suspend/{user_id}", "v1", unstable=UNSTABLE),
-    auth=Auth.ADMIN,
-    params=UserParams,
-    body=Suspend,
-    response=Suspended,
-)
+
+get_lock, set_lock = moderation("Lock", Locked)
+get_suspension, set_suspension = moderation("Suspend", Suspended)
+MODERATIONS: tuple[Moderation[Any], ...] = ((get_lock, set_lock), (get_suspension, set_suspension))
 
 who_is: Endpoint[UserParams, NoBody, WhoIs] = Endpoint(
     operation_id="getWhoIs",

@@ -132,10 +132,10 @@ async def test_openid_tokens_of_who_is_locked_or_gone(server: Homeserver, alice:
     token = (await alice.post(f"/user/{alice.user_id}/openid/request_token"))["access_token"]
     services = server.services
     assert await services.accounts.openid.user_of(token) == alice.user_id
-    await services.accounts.accounts.set_locked(alice.user_id, True)
+    await services.accounts.accounts.set_flags(alice.user_id, locked=True)
     with pytest.raises(UnknownToken):
         await services.accounts.openid.user_of(token)
-    await services.accounts.accounts.set_locked(alice.user_id, False)
+    await services.accounts.accounts.set_flags(alice.user_id, locked=False)
     await services.accounts.accounts.deactivate(alice.user_id, erase=False)
     with pytest.raises(UnknownToken):
         await services.accounts.openid.user_of(token)
@@ -195,7 +195,7 @@ async def test_no_third_party_identifiers(alice: Client) -> None:
 @pytest.fixture
 async def admin(server: Homeserver) -> Client:
     root = await server.register("root")
-    await server.services.accounts.accounts.set_admin(root.user_id, True)
+    await server.services.accounts.accounts.set_flags(root.user_id, is_admin=True)
     return root
 
 

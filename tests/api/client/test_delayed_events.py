@@ -301,11 +301,11 @@ async def test_nothing_is_sent_for_accounts_that_are_gone_or_locked(
     message = (await delayed(alice, f"/rooms/{room_id}/send/org.example/1", 1000))["delay_id"]
     auth = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "bob"}}
     await bob.post("/account/deactivate", {"auth": {**auth, "password": PASSWORD}})
-    await server.services.server.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, True))
+    await server.services.server.db.write(lambda tx: accounts.set_flags(tx, alice.user_id, locked=True))
     server.clock.advance(1000)
     await server.services.rooms.delayed_events.send_due()
     await server.client().request("POST", f"{ROOT}/{join}/send", {}, status=404)
-    await server.services.server.db.write(lambda tx: accounts.set_locked(tx, alice.user_id, False))
+    await server.services.server.db.write(lambda tx: accounts.set_flags(tx, alice.user_id, locked=False))
     failed = await server.services.rooms.delayed_events.one(message, alice.user_id)
     assert failed.error is not None
     assert b"M_USER_LOCKED" in failed.error

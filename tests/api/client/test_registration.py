@@ -100,10 +100,10 @@ async def test_guest_becomes_user(server: Homeserver, alice: Client) -> None:
     body = {"username": localpart, "password": PASSWORD, "auth": DUMMY}
     theirs = {**body, "guest_access_token": alice.token}
     assert (await server.client().post("/register", theirs, status=403))["errcode"] == "M_FORBIDDEN"
-    await server.services.accounts.accounts.set_locked(guest["user_id"], True)
+    await server.services.accounts.accounts.set_flags(guest["user_id"], locked=True)
     locked = {**body, "guest_access_token": guest["access_token"]}
     assert (await server.client().post("/register", locked, status=401))["errcode"] == "M_USER_LOCKED"
-    await server.services.accounts.accounts.set_locked(guest["user_id"], False)
+    await server.services.accounts.accounts.set_flags(guest["user_id"], locked=False)
     # That is found before anybody goes through user-interactive auth.
     other = {"username": "x" + localpart, "guest_access_token": guest["access_token"]}
     assert (await server.client().post("/register", other, status=403))["errcode"] == "M_FORBIDDEN"

@@ -59,7 +59,7 @@ async def scene(server: Homeserver, alice: Client, bob: Client) -> Scene:
         public=await bob.create_room(preset="public_chat"),
         invited=await bob.create_room(invite=[alice.user_id]),
     )
-    await server.services.accounts.accounts.set_suspended(alice.user_id, True)
+    await server.services.accounts.accounts.set_flags(alice.user_id, suspended=True)
     return made
 
 
@@ -105,7 +105,7 @@ async def test_forbidden(scene: Scene, name: str) -> None:
     path = f"/client/v3{scene.filled(path)}"
     error = await scene.alice.request(method, path, scene.filled(body), status=403)
     assert error["errcode"] == "M_USER_SUSPENDED"
-    await scene.server.services.accounts.accounts.set_suspended(scene.alice.user_id, False)
+    await scene.server.services.accounts.accounts.set_flags(scene.alice.user_id, suspended=False)
     answer = await scene.alice.request(method, path, scene.filled(body), status=None)
     assert answer.get("errcode") != "M_USER_SUSPENDED"
 
@@ -125,9 +125,9 @@ async def test_new_sessions_are_suspended_too(scene: Scene) -> None:
 @pytest.mark.parametrize("path", ["send/org.example/2", "state/org.example"])
 async def test_what_was_to_be_sent_later_is_not(scene: Scene, path: str) -> None:
     services = scene.server.services
-    await services.accounts.accounts.set_suspended(scene.alice.user_id, False)
+    await services.accounts.accounts.set_flags(scene.alice.user_id, suspended=False)
     await scene.alice.put(f"/rooms/{scene.room_id}/{path}", {"n": 1}, params={DELAY: 1000})
-    await services.accounts.accounts.set_suspended(scene.alice.user_id, True)
+    await services.accounts.accounts.set_flags(scene.alice.user_id, suspended=True)
     scene.server.clock.advance(1000)
     await services.rooms.delayed_events.send_due()
     page = await scene.bob.get(f"/rooms/{scene.room_id}/messages", params={"dir": "b"})

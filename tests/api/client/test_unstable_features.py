@@ -102,7 +102,7 @@ async def shared_rooms(alice: Client, bob: Client, path: str) -> None:
 
 
 async def moderation(server: Homeserver, alice: Client, bob: Client) -> None:
-    await server.services.accounts.accounts.set_admin(alice.user_id, True)
+    await server.services.accounts.accounts.set_flags(alice.user_id, is_admin=True)
     for action, state in (("suspend", "suspended"), ("lock", "locked")):
         path = f"{UNSTABLE}uk.timedout.msc4323/admin/{action}/{bob.user_id}"
         assert await alice.request("PUT", path, {state: True}) == {state: True}
