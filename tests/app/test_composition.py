@@ -6,8 +6,9 @@ import ast
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -15,6 +16,7 @@ import palpo
 from palpo.api.services import Services
 from palpo.app import built
 from palpo.app.composition import build_services
+from palpo.app.composition.assembly import assemble
 from palpo.app.composition.hooks import Listeners
 from palpo.db.migrations.upgrade import upgrade
 from tests.support.homeserver import config
@@ -86,6 +88,60 @@ def module_of(path: Path) -> str:
     return ".".join(("palpo", *path.with_suffix("").parts)).removesuffix(".__init__")
 
 
+def assembled() -> set[tuple[str, str]]:
+    """The services that are fields of their areas."""
+    areas = [get_type_hints(area).values() for area in get_type_hints(Services).values()]
+    return {
+        (kind.__module__, kind.__qualname__) for kinds in areas for kind in kinds if isinstance(kind, type)
+    }
+
+
+@dataclass
+class Foundation:
+    number: int
+    place: Path
+
+
+class Above:
+    def __init__(self, below: Below, foundation: Foundation, *, limit: int = 8) -> None:
+        self.made_of = (below, foundation, limit)
+
+
+class Below:
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+
+class Odd:
+    def __init__(self, below: Below, unknown: int) -> None: ...
+
+
+@dataclass
+class Area:
+    above: Above
+    below: Below
+
+
+@dataclass
+class OddArea:
+    below: Below
+    odd: Odd
+
+
+def test_a_service_is_made_of_what_its_constructor_asks_for() -> None:
+    foundation = Foundation(3, HOME)
+    area = assemble(Area, foundation)
+    assert area.above.made_of == (area.below, foundation, 8)
+    assert area.below.place == HOME
+    below = Below(HOME.parent)
+    assert assemble(Area, foundation, below=below).above.made_of == (below, foundation, 8)
+
+
+def test_what_is_not_there_is_named() -> None:
+    with pytest.raises(TypeError, match=r"Odd takes <class 'int'>, which OddArea has not"):
+        assemble(OddArea, Foundation(3, HOME))
+
+
 def test_services_are_constructed_by_the_composition_root_and_by_nobody_else() -> None:
     services = {
         (module_of(path), name)
@@ -93,7 +149,7 @@ def test_services_are_constructed_by_the_composition_root_and_by_nobody_else() -
         for name in services_of(tree)
     }
     constructed = {(path, of) for path, tree in trees("") for of in called(tree, module_of(path))}
-    by_app = {of for path, of in constructed if path.parts[0] == "app"}
+    by_app = {of for path, of in constructed if path.parts[0] == "app"} | assembled()
     by_others = [(str(path), of) for path, of in constructed if path.parts[0] != "app" and of in services]
     assert services - by_app <= NOT_IN_USE
     assert by_others == []

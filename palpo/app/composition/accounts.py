@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palpo.app.composition.assembly import assemble
 from palpo.app.composition.hooks import Hooks
 from palpo.app.composition.remotes import Remotes
 from palpo.services.accounts import AccountServices
@@ -10,11 +11,8 @@ from palpo.services.accounts import user_interactive_auth as uia
 from palpo.services.accounts.accounts import Accounts
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.device_removal import DeviceRemoval
-from palpo.services.accounts.devices import Devices
 from palpo.services.accounts.identity_servers import IdentityServers
-from palpo.services.accounts.last_seen import LastSeen
 from palpo.services.accounts.logins import Logins
-from palpo.services.accounts.openid import OpenId
 from palpo.services.accounts.passwords import FailedLogins, Passwords
 from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.registration import Registration
@@ -29,7 +27,6 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
     config, db, clock = server.config, server.db, server.clock
     passwords = Passwords(config.password)
     removal = DeviceRemoval(server.quotas, hooks.device_removal)
-    last_seen = LastSeen(db, clock)
     logins = Logins(config, db, clock, passwords, FailedLogins(config.rate_limits, clock), removal)
     profiles = Profiles(
         db, hooks.profile_change, hooks.unknown_user, server_name=server.name, remote=remotes.profiles
@@ -45,18 +42,17 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
         secret=server.key.seed,
         stages={uia.PASSWORD: uia.PasswordStage(logins, threepids), **_stages(server, tokens, threepids)},
     )
-    return AccountServices(
+    return assemble(
+        AccountServices,
+        server,
         accounts=Accounts(config, db, passwords, removal, server.quotas, hooks.deactivation),
         appservices=appservices,
         device_removal=removal,
-        devices=Devices(db, clock, last_seen, removal),
         identity_servers=IdentityServers(
             config.identity_servers, db, server.http, server_name=server.name, key=server.key
         ),
         interactive_auth=interactive_auth,
-        last_seen=last_seen,
         logins=logins,
-        openid=OpenId(db, clock),
         profiles=profiles,
         registration=Registration(
             server, passwords, logins, profiles, appservices, tokens, threepids, interactive_auth

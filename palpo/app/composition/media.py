@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from palpo.app.composition.assembly import assemble
 from palpo.app.composition.remotes import Remotes
 from palpo.media.images import ImageWorkers
 from palpo.services.media import MediaServices
 from palpo.services.media.media import Media
-from palpo.services.media.media_cleanup import MediaCleanup
 from palpo.services.media.url_previews import UrlPreviews
 from palpo.services.server import Server
 
@@ -14,10 +14,11 @@ from palpo.services.server import Server
 def build_media(server: Server, remotes: Remotes) -> MediaServices:
     """The media repository."""
     images = ImageWorkers(max_pixels=server.config.media.max_pixels)
-    return MediaServices(
+    return assemble(
+        MediaServices,
+        server,
         images=images,
         media=Media(server, images, remote=remotes.media),
-        media_cleanup=MediaCleanup(server.db, server.clock, server.blobs, server.quotas),
         url_previews=UrlPreviews(
             server.config.media,
             server.db,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from palpo.app.composition.assembly import assemble
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
 from palpo.services.push import PushServices
-from palpo.services.push.notifications import Notifications
 from palpo.services.push.push_delivery import PushDelivery
 from palpo.services.push.push_emails import EmailDigests
 from palpo.services.push.push_gateways import PushGateways
@@ -21,16 +21,18 @@ def build_push(server: Server, history: HistoryServices, personal: PersonalServi
     """What is unread, and who is told of it."""
     config, db, clock = server.config, server.db, server.clock
     wakeups, caches = server.wakeups, server.caches
-    events, heads, threads = history.events, history.room_heads, history.threads
+    heads = history.room_heads
     push_rules, account_data = personal.push_rules, personal.account_data
-    rooms = PushRooms(db, wakeups, events, heads, caches)
-    followers = ThreadFollowers(db, wakeups, threads, caches)
+    rooms = PushRooms(db, wakeups, history.events, heads, caches)
+    followers = ThreadFollowers(db, wakeups, history.threads, caches)
     judge = PushJudge(
         history.state_at, rooms, push_rules, account_data, personal.invite_permissions, followers
     )
     unread = Unread(db, wakeups, history, rooms, push_rules, account_data, followers, caches)
-    return PushServices(
-        notifications=Notifications(db, wakeups, events, judge, unread, threads),
+    return assemble(
+        PushServices,
+        server,
+        history,
         push_delivery=PushDelivery(
             db,
             clock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from palpo.app.composition.assembly import assemble
 from palpo.app.composition.hooks import Hooks
 from palpo.app.composition.remotes import Remotes
 from palpo.services.accounts import AccountServices
@@ -20,12 +21,8 @@ from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.services.rooms.room_overviews import Overviews
 from palpo.services.rooms.room_state import RoomState
 from palpo.services.rooms.room_succession import RoomSuccession, carry_over
-from palpo.services.rooms.room_summaries import RoomSummaries
-from palpo.services.rooms.room_upgrades import RoomUpgrades
 from palpo.services.rooms.sending import Sending
-from palpo.services.rooms.server_notices import ServerNotices
 from palpo.services.rooms.third_party_invites import ThirdPartyInvites
-from palpo.services.rooms.user_rooms import UserRooms
 from palpo.services.server import Server
 
 
@@ -82,8 +79,13 @@ def build_rooms(
     )
     state = RoomState(db, events, heads, access, writer, memberships, aliases, appservices)
     sending = Sending(db, events, heads, writer, memberships)
-    user_rooms = UserRooms(db, wakeups, caches)
-    return RoomServices(
+    return assemble(
+        RoomServices,
+        server,
+        accounts,
+        history,
+        personal,
+        overviews,
         aliases=aliases,
         delayed_events=DelayedEvents(
             db, wakeups, clock, access, sending, state, charges, random_id=server.random_id
@@ -93,10 +95,7 @@ def build_rooms(
         room_creation=creation,
         room_directory=directory,
         room_state=state,
-        room_summaries=RoomSummaries(db, events, heads, overviews, user_rooms, wakeups),
-        room_upgrades=RoomUpgrades(events, heads, access, writer, creation, aliases, directory),
         sending=sending,
-        server_notices=ServerNotices(server, history, profiles, creation, personal.account_data),
         third_party_invites=ThirdPartyInvites(
             heads,
             writer,
@@ -106,5 +105,4 @@ def build_rooms(
             server.http,
             server_name=server.name,
         ),
-        user_rooms=user_rooms,
     )
