@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, MetaData
+from sqlalchemy import Column, MetaData, Table
 
 from palpo.db import migrations
 from palpo.db.migrations import HEAD, declared, revise, revisions
 from palpo.db.tables import metadata
-from palpo.db.tables.meta import identifier, integer
+from palpo.db.tables.kept import Until, kept
+from palpo.db.tables.meta import identifier, integer, text
 
 
 def test_they_follow_one_another() -> None:
@@ -62,6 +63,21 @@ def test_a_new_column_becomes_a_revision(changed: MetaData, tmp_path: Path) -> N
         in source
     )
     assert "full_text" not in source
+
+
+def test_a_new_table_becomes_a_revision(changed: MetaData, tmp_path: Path) -> None:
+    Table(
+        "notes",
+        changed,
+        Column("user_id", identifier(), primary_key=True),
+        Column("text", text(), nullable=False),
+        info=kept(Until.ERASURE),
+    )
+
+    source = revise.revise("notes: new", tmp_path).read_text(encoding="utf-8")
+
+    assert "op.create_table(" in source
+    assert "info" not in source
 
 
 def test_a_column_without_null_needs_a_value_for_what_is_there(changed: MetaData, tmp_path: Path) -> None:

@@ -102,14 +102,16 @@ def _body() -> str:
         _refuse_without_default(found)
         remade = [index for index in full_text.DECLARED if _is_to_be_made(index, connection, found)]
         dropped = [index for index in remade if index.exists(connection)]
-        tables = [op.table_name for op in found.ops if isinstance(op, ops.CreateTableOp)]
+        made = [op for op in found.ops if isinstance(op, ops.CreateTableOp)]
+        for op in made:
+            op.info.clear()  # How long what is in it is kept is no part of the schema.
     engine.dispose()
     lines = [f"drop_full_text(op.get_bind(), {item.name!r}, {item.table.name!r})" for item in dropped]
     lines += _rendered(found)
     for item in remade:
-        made = {dialect: list(statements) for dialect, statements in item.statements().items()}
-        lines.append(f"create_full_text(op.get_bind(), {item.name!r}, {item.table.name!r}, {made!r})")
-    lines += [_insert(name) for name in tables if name in INITIAL_ROWS]
+        statements = {dialect: list(each) for dialect, each in item.statements().items()}
+        lines.append(f"create_full_text(op.get_bind(), {item.name!r}, {item.table.name!r}, {statements!r})")
+    lines += [_insert(op.table_name) for op in made if op.table_name in INITIAL_ROWS]
     return "\n".join(lines) or "# Nothing that SQLite can see: write it by hand.\npass"
 
 
