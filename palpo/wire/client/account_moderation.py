@@ -59,12 +59,15 @@ Moderation = tuple[Endpoint[UserParams, NoBody, B], Endpoint[UserParams, B, B]]
 """To see whether an account has a flag, and to set it."""
 
 
-def moderation(verb: str, flag: type[B]) -> Moderation[B]:
-    """The endpoints of one of the ``core.records.accounts.Flags``: the one field of the struct ``flag``."""
-    paths = client(f"/admin/{verb.lower()}/{{user_id}}", "v1", unstable=UNSTABLE)
+def moderation(verb: str, flag: type[B], *, see: str, change: str) -> Moderation[B]:
+    """The endpoints of one of the ``core.records.accounts.Flags``: the one field of the struct ``flag``.
+
+    ``see`` and ``change`` are their operation IDs.
+    """
+    paths = client(f"/admin/{verb}/{{user_id}}", "v1", unstable=UNSTABLE)
     return (
         Endpoint(
-            operation_id=f"getAdmin{verb}User",
+            operation_id=see,
             method="GET",
             paths=paths,
             auth=Auth.ADMIN,
@@ -72,7 +75,7 @@ def moderation(verb: str, flag: type[B]) -> Moderation[B]:
             response=flag,
         ),
         Endpoint(
-            operation_id=f"setAdmin{verb}User",
+            operation_id=change,
             method="PUT",
             paths=paths,
             auth=Auth.ADMIN,
@@ -83,8 +86,10 @@ def moderation(verb: str, flag: type[B]) -> Moderation[B]:
     )
 
 
-get_lock, set_lock = moderation("Lock", Locked)
-get_suspension, set_suspension = moderation("Suspend", Suspended)
+get_lock, set_lock = moderation("lock", Locked, see="getAdminLockUser", change="setAdminLockUser")
+get_suspension, set_suspension = moderation(
+    "suspend", Suspended, see="getAdminSuspendUser", change="setAdminSuspendUser"
+)
 MODERATIONS: tuple[Moderation[Any], ...] = ((get_lock, set_lock), (get_suspension, set_suspension))
 
 who_is: Endpoint[UserParams, NoBody, WhoIs] = Endpoint(
