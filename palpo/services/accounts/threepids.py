@@ -25,6 +25,7 @@ from palpo.core.errors import BadRequest, Forbidden, InvalidParam, LimitExceeded
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.net.email import EmailError, Mailer
+from palpo.services.server.emails import Emails
 from palpo.storage import pushers as pushers_storage
 from palpo.storage import threepids as storage
 from palpo.storage.sessions import token_hash
@@ -43,33 +44,7 @@ MAX_SENT = 5
 _ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}")
 _CLIENT_SECRET = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
 
-_LINK = """\
-Somebody, you we hope, {wish} on {server}.
-If it was you, open this page:
-
-{link}
-
-If it was not, leave this message alone: nothing happens.
-"""
-_WISHES = {
-    REGISTER: "wants to register an account with this address",
-    RESET_PASSWORD: "wants a new password for the account with this address",
-    ADD: "wants to add this address to an account",
-}
-_SUBJECTS = {
-    REGISTER: "Confirm your address for {server}",
-    RESET_PASSWORD: "Reset your password on {server}",
-    ADD: "Confirm your address for {server}",
-}
-_IN_USE = """\
-Somebody, you we hope, {wish} on {server}.
-There is an account with this address already. You can log in to it with the address, and if you do not
-know its password, your application can have it reset.
-"""
-_UNKNOWN = """\
-Somebody, you we hope, {wish} on {server}.
-There is no account with this address. You may have registered with another.
-"""
+_EMAILS = Emails("palpo.services.accounts")
 
 
 class ThirdPartyIds:
@@ -230,16 +205,18 @@ class ThirdPartyIds:
 
     async def _send(self, session: Session, token: str, owner: str | None) -> None:
         """Write to the address: with the link, or why there is none."""
-        wants_account = session.purpose == RESET_PASSWORD
-        wrong = _UNKNOWN if wants_account else _IN_USE
-        text = _LINK if (owner is not None) == wants_account else wrong
-        server = self._config.server_name
+        is_good = (owner is not None) == (session.purpose == RESET_PASSWORD)
         link = f"{self._config.base_url}{SUBMIT_PATH}?sid={quote(session.session_id)}&token={quote(token)}"
-        text = text.format(wish=_WISHES[session.purpose], server=server, link=link)
+        subject, text = _EMAILS.write(
+            "confirm_address",
+            purpose=session.purpose,
+            server=self._config.server_name,
+            link=link if is_good else None,
+        )
         try:
             if self._mailer is None:
                 raise EmailError("this server sends no email", permanent=True)
-            await self._mailer.send(session.address, _SUBJECTS[session.purpose].format(server=server), text)
+            await self._mailer.send(session.address, subject, text)
         except EmailError as error:
             unknown = error.unknown
             await self._db.write(lambda tx: _not_sent(tx, session, is_unknown=unknown))
