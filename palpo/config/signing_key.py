@@ -6,9 +6,10 @@ import os
 import secrets
 from pathlib import Path
 
+import signedjson.key
+
 from palpo.config.errors import ConfigError
-from palpo.core import unpadded_base64
-from palpo.core.signing import SEED_BYTES, SigningKey
+from palpo.core.signing import SigningKey
 
 FILE_NAME = "signing.key"
 
@@ -23,8 +24,8 @@ def load(folder: Path) -> SigningKey | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     try:
-        algorithm, version, seed = text.split()
-        return SigningKey(key_id=f"{algorithm}:{version}", seed=unpadded_base64.decode(seed))
+        (key,) = signedjson.key.read_signing_keys(text.splitlines())
+        return SigningKey(key_id=f"{key.alg}:{key.version}", seed=bytes(key))
     except Exception as error:
         raise ConfigError(f"{path}: not a signing key (ed25519 VERSION SEED)") from error
 
@@ -61,14 +62,14 @@ def replace(folder: Path) -> SigningKey:
 
 def _create(path: Path) -> SigningKey:
     """A new key, whole in ``path`` at once: neither a crash nor another process finds half of it."""
-    key = SigningKey.generate(secrets.token_bytes(SEED_BYTES), f"a_{secrets.token_hex(3)}")
+    key = signedjson.key.generate_signing_key(f"a_{secrets.token_hex(3)}")
     written = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"ed25519 {key.key_id.partition(':')[2]} {unpadded_base64.encode(key.seed)}\n")
+        signedjson.key.write_signing_keys(file, [key])
         file.flush()
         os.fsync(file.fileno())
     try:
         os.link(written, path)
     finally:
         written.unlink()
-    return key
+    return SigningKey(key_id=f"{key.alg}:{key.version}", seed=bytes(key))

@@ -49,7 +49,7 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
         appservices=appservices,
         device_removal=removal,
         identity_servers=IdentityServers(
-            config.identity_servers, db, server.http, server_name=server.name, key=server.key
+            config.identity_servers, db, server.http, server_name=server.name, keys=server.server_keys
         ),
         interactive_auth=interactive_auth,
         logins=logins,

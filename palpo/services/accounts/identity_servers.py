@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from palpo.config.model import IdentityServer
-from palpo.core import canonical_json
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.core.identifiers import parse_user_id
-from palpo.core.signing import SigningKey
 from palpo.db.engine import Database
 from palpo.net.http_client import HttpClient, HttpError
+from palpo.services.server.server_keys import ServerKeys
 from palpo.storage import threepids as storage
 from palpo.storage.threepids import Binding
 
@@ -81,13 +80,13 @@ class IdentityServers:
         http: HttpClient,
         *,
         server_name: str,
-        key: SigningKey,
+        keys: ServerKeys,
     ) -> None:
         self._urls = {server.name: server.url.rstrip("/") for server in servers}
         self._db = db
         self._http = http
         self._server_name = server_name
-        self._key = key
+        self._keys = keys
 
     async def bind(
         self, user_id: str, id_server: str, access_token: str, session_id: str, client_secret: str
@@ -206,16 +205,16 @@ class IdentityServers:
 
     def _authorization(self, destination: str, path: str, content: dict[str, Any]) -> str:
         """The request's signature (spec: server-server API, "Request Authentication")."""
-        origin, key = self._server_name, self._key
-        signed = {
+        origin = self._server_name
+        request = {
             "method": "POST",
             "uri": path,
             "origin": origin,
             "destination": destination,
             "content": content,
         }
-        signature = key.sign(canonical_json.encode_lax(signed))
-        return f'X-Matrix origin="{origin}",destination="{destination}",key="{key.key_id}",sig="{signature}"'
+        ((key_id, signature),) = self._keys.sign(request)["signatures"][origin].items()
+        return f'X-Matrix origin="{origin}",destination="{destination}",key="{key_id}",sig="{signature}"'
 
 
 def _hash(query: str) -> str:

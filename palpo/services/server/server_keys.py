@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
-from palpo.core import canonical_json
-from palpo.core.signing import SigningKey, sign_json
+import canonicaljson
+import signedjson.key
+import signedjson.sign
+
+from palpo.core import unpadded_base64
+from palpo.core.signing import SigningKey
 from palpo.streams.clock import Clock
 
 VALIDITY_MS = 24 * 3600 * 1000
@@ -18,23 +23,35 @@ class ServerKeys:
 
     def __init__(self, server_name: str, key: SigningKey, clock: Clock) -> None:
         self._server_name = server_name
-        self._key = key
+        algorithm, _, version = key.key_id.partition(":")
+        self._key = signedjson.key.decode_signing_key_base64(
+            algorithm, version, unpadded_base64.encode(key.seed)
+        )
         self._clock = clock
         self._published: dict[str, Any] | None = None
+
+    def sign(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """``obj``, which gets the server's signature, in canonical order.
+
+        So a signature can be verified over what is sent as it is, as some do.
+        """
+        signed = signedjson.sign.sign_json(obj, self._server_name, self._key)
+        ordered: dict[str, Any] = json.loads(canonicaljson.encode_canonical_json(signed))
+        return ordered
 
     def published(self) -> dict[str, Any]:
         """The signed Server Keys object."""
         now = self._clock.now_ms()
         if self._published is None or self._published["valid_until_ts"] < now + VALIDITY_MS // 2:
-            keys = {
-                "server_name": self._server_name,
-                "verify_keys": {self._key.key_id: {"key": self._key.verify_key_base64}},
-                "old_verify_keys": {},
-                "valid_until_ts": now + VALIDITY_MS,
-            }
-            signed = sign_json(keys, self._server_name, self._key)
-            # In canonical order: some verify the signature over the response as it came.
-            self._published = canonical_json.decode_object(canonical_json.encode(signed))
+            verify_key = signedjson.key.encode_verify_key_base64(signedjson.key.get_verify_key(self._key))
+            self._published = self.sign(
+                {
+                    "server_name": self._server_name,
+                    "verify_keys": {f"{self._key.alg}:{self._key.version}": {"key": verify_key}},
+                    "old_verify_keys": {},
+                    "valid_until_ts": now + VALIDITY_MS,
+                }
+            )
         return self._published
 
     def of_servers(self, server_names: Iterable[str]) -> list[dict[str, Any]]:
