@@ -37,6 +37,7 @@ from palpo.streams.polling import read_position
 from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
 from palpo.wire.endpoint import Limit
+from palpo.workers.appservices import DELIVERY, Delivery
 
 log = structlog.get_logger("palpo.app")
 
@@ -111,13 +112,15 @@ async def built(
 
 
 @asynccontextmanager
-async def application(config: Config, *, clock: Clock | None = None) -> AsyncIterator[PalpoApp]:
+async def application(
+    config: Config, *, clock: Clock | None = None, delivery: Delivery = DELIVERY
+) -> AsyncIterator[PalpoApp]:
     """The running application: what is built, its work in the background, and who answers requests."""
     clock = clock or SystemClock()
     limiter = Limiter(config.rate_limits, clock.elapsed_s)
     charges = (partial(limiter.charge, Limit.MESSAGE),)
     async with built(config, clock=clock, charges=charges) as services:
-        consumers = await start(services)
+        consumers = await start(services, delivery)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]
         registry.register(CacheMetrics(services.server.caches))

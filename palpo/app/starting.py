@@ -11,21 +11,21 @@ from palpo.services.appservices.appservice_interests import Interests
 from palpo.services.appservices.appservice_transactions import AppserviceTransactions
 from palpo.streams.consumers import Consumer
 from palpo.streams.leases import LeaseKeeper
-from palpo.workers.appservices import AppserviceSender
+from palpo.workers.appservices import DELIVERY, AppserviceSender, Delivery
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 
 
-async def start(services: Services) -> Sequence[Consumer]:
+async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[Consumer]:
     """Begin it all, which goes on as long as the services are there; those that follow the stream."""
     server, personal = services.server, services.personal
     background = server.background
     keeper = LeaseKeeper(server.db, server.clock, holder=secrets.token_hex(8))
     await services.accounts.appservices.ensure_senders()
     consumers = [
-        *appservice_consumers(services),
+        *appservice_consumers(services, delivery),
         push_consumer(services),
         services.reading.search_index.consumer,
     ]
@@ -46,7 +46,7 @@ async def start(services: Services) -> Sequence[Consumer]:
     return consumers
 
 
-def appservice_consumers(services: Services) -> Iterator[Consumer]:
+def appservice_consumers(services: Services, delivery: Delivery) -> Iterator[Consumer]:
     """Those that send to application services that want it."""
     server, appservices = services.server, services.appservices
     for registration in server.registrations:
@@ -58,17 +58,18 @@ def appservice_consumers(services: Services) -> Iterator[Consumer]:
             server.wakeups,
             AppserviceTransactions(
                 registration,
-                server.db,
+                server,
                 services.history.events,
                 services.reading.client_events,
                 services.personal,
                 services.encryption.keys,
                 Interests(registration, server.db, services.history.events, server.caches),
-                server.caches,
+                max_users=delivery.max_users,
             ),
             appservices.appservice_client,
             appservices.appservice_queries.there[registration.id],
             random_prefix=lambda: secrets.token_hex(4),
+            delivery=delivery,
         )
         yield sender.consumer
 

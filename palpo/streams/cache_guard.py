@@ -11,9 +11,10 @@ MAX_CHANGES = 10_000
 class CacheGuard:
     """Remembers what has changed since the oldest read that goes on began, by key."""
 
-    __slots__ = ("_all_changed", "_changed", "_moment", "_reads")
+    __slots__ = ("_all_changed", "_changed", "_max_changes", "_moment", "_reads")
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_changes: int = MAX_CHANGES) -> None:
+        self._max_changes = max_changes
         self._moment = 0
         self._reads = 0
         self._changed: dict[Hashable, int] = {}
@@ -38,7 +39,7 @@ class CacheGuard:
         self._moment += 1
         if keys is not None:
             self._changed.update(dict.fromkeys(keys, self._moment))
-        if keys is None or len(self._changed) > MAX_CHANGES:
+        if keys is None or len(self._changed) > self._max_changes:
             self._all_changed = self._moment
             self._changed.clear()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,10 +34,20 @@ log = structlog.get_logger("palpo.consumers")
 
 LOOK_S = 30.0
 """How often the stream is looked at without news."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_AWAY_S = 1.0, 30.0, 5.0
-"""Between the first two attempts after a failure, at most, and at most where the database has failed."""
 REMEMBER_EVERY = 1000
 """Positions with nothing to write after which the consumer's position is stored all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pauses:
+    """Seconds between attempts after a failure: the first two, at most, and where the database has failed."""
+
+    first_s: float = 1.0
+    longest_s: float = 30.0
+    longest_away_s: float = 5.0
+
+
+PAUSES = Pauses()
 
 
 class Overtaken(Exception):
@@ -94,6 +104,7 @@ class Consumer:
         *,
         gather_s: float,
         kinds: Collection[Kind] = (),
+        after_failure: Pauses = PAUSES,
     ) -> None:
         """``kinds`` of topics wake it, or any commit; what comes within ``gather_s`` is handled together."""
         self.name = name
@@ -108,6 +119,7 @@ class Consumer:
         self._db = db
         self._wakeups = wakeups
         self._gather_s = gather_s
+        self._pauses = after_failure
         self._kinds = frozenset(kinds)
         self._news = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -131,19 +143,22 @@ class Consumer:
 
     async def run(self, lease: Lease) -> None:
         """Follow the stream, until cancelled."""
-        backoff = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        backoff = self._backoff()
         self._anew = self._running = True
         try:
             while True:
                 try:
                     pause_s = await self._round()
-                    backoff = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+                    backoff = self._backoff()
                     await self._wait(pause_s)
                 except Exception as error:  # noqa: BLE001 - it is said, and tried again
                     await asyncio.sleep(self._failed(error, next(backoff)))
         finally:
             self._running = False
             await self._handler.stop()
+
+    def _backoff(self) -> Iterator[float]:
+        return pauses(self._pauses.first_s, self._pauses.longest_s)
 
     async def catch_up(self, *, batches: int) -> None:
         """Handle what is there, or so many batches of it, whoever has the lease; raises DatabaseError."""
@@ -198,7 +213,7 @@ class Consumer:
     def _failed(self, error: Exception, pause_s: float) -> float:
         """Say that it failed; the pause, which is short where the database was away."""
         if isinstance(error, DatabaseError | Overtaken):
-            pause_s = min(pause_s, LONGEST_AWAY_S)
+            pause_s = min(pause_s, self._pauses.longest_away_s)
         say = log.debug if isinstance(error, (*AWAY, Overtaken)) else log.exception
         say("consumer_failed", **self._where(), error=str(error), retry_s=round(pause_s, 2))
         return pause_s

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from asyncio import TaskGroup
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -15,3 +18,10 @@ async def task_group() -> AsyncIterator[TaskGroup]:
             yield group
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each has come to, in order; the first that fails ends the others, and is raised."""
+    async with task_group() as group:
+        tasks = [group.create_task(item) for item in work]
+    return [task.result() for task in tasks]

@@ -40,7 +40,11 @@ _Logged = Mapping[Kind, tuple[str, ...]]
 class Wakeups:
     """The waiters of this process, by topic."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, log_length: int = LOG_LENGTH, log_bytes: int = LOG_BYTES, max_ahead: int = MAX_AHEAD
+    ) -> None:
+        self._max_log = log_length, log_bytes
+        self._max_ahead = max_ahead
         self.position = 0
         """The highest stream position that this process knows to be visible, with all before it heard of."""
         self.heard = 0
@@ -92,7 +96,7 @@ class Wakeups:
         visible = self._remember(commit)
         self._tell(commit)
         self._wake(visible)
-        if len(self._ahead) > MAX_AHEAD or self._ahead_bytes > AHEAD_BYTES:
+        if len(self._ahead) > self._max_ahead or self._ahead_bytes > AHEAD_BYTES:
             # Whatever was committed before what we have heard of is there to be read.
             self.on_commit(Commit(position=self.heard, all_topics=True))
 
@@ -152,7 +156,8 @@ class Wakeups:
         self.position = commit.position
         self._log.append((commit.position, {kind: tuple(keys) for kind, keys in commit.topics.items()}))
         self._log_bytes += _size(commit.topics)
-        while len(self._log) > LOG_LENGTH or self._log_bytes > LOG_BYTES:
+        length, size = self._max_log
+        while len(self._log) > length or self._log_bytes > size:
             self._log_start, dropped = self._log.popleft()
             self._log_bytes -= _size(dropped)
 

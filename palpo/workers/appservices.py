@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Set
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -19,7 +20,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.net.http_client import HttpError
 from palpo.services.appservices.appservice_client import AppserviceClient
-from palpo.services.appservices.appservice_transactions import AppserviceTransactions, Batch
+from palpo.services.appservices.appservice_transactions import MAX_USERS, AppserviceTransactions, Batch
 from palpo.storage import appservices as storage
 from palpo.streams import topics
 from palpo.streams.backoff import pauses
@@ -31,10 +32,22 @@ log = structlog.get_logger("palpo.appservices")
 
 SEND_SECONDS = 60.0
 """How long an application service may take over a transaction."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
-"""Seconds between the first two attempts, and at most; each pause is twice the one before."""
-GATHER_SECONDS = 0.02
-"""What happens within this time of the first news goes into the same transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How application services are told."""
+
+    first_pause_s: float = 1.0
+    """Between the first two attempts; each pause is twice the one before."""
+    longest_pause_s: float = 300.0
+    gather_s: float = 0.02
+    """What happens within this time of the first news goes into the same transaction."""
+    max_users: int = MAX_USERS
+    """Users of whose keys one transaction tells."""
+
+
+DELIVERY = Delivery()
 
 
 class AppserviceSender(Handler):
@@ -49,6 +62,7 @@ class AppserviceSender(Handler):
         client: AppserviceClient,
         there: asyncio.Event,
         random_prefix: Callable[[], str],
+        delivery: Delivery = DELIVERY,
     ) -> None:
         """``there`` is set when the service has answered something: the next attempt need not wait."""
         self.registration = registration
@@ -57,9 +71,12 @@ class AppserviceSender(Handler):
         self._transactions = transactions
         self._client = client
         self._random_prefix = random_prefix
+        self._delivery = delivery
         self._there = there
         self._changed_keys: set[str] = set()
-        self.consumer = Consumer(f"appservice:{registration.id}", self, db, wakeups, gather_s=GATHER_SECONDS)
+        self.consumer = Consumer(
+            f"appservice:{registration.id}", self, db, wakeups, gather_s=delivery.gather_s
+        )
         if registration.encryption:
             wakeups.listen(topics.ONE_TIME_KEYS, self._keys_changed)
 
@@ -97,7 +114,7 @@ class AppserviceSender(Handler):
             raise Overtaken
         if queue.body is None:
             return queue.number
-        backoff = pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        backoff = pauses(self._delivery.first_pause_s, self._delivery.longest_pause_s)
         self._there.clear()
         while not await self._send(queue.transaction_id, queue.body):
             with contextlib.suppress(TimeoutError):

@@ -22,10 +22,9 @@ from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.reports import reports
 from palpo.db.topics import Kind
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.streams import consumers as module
 from palpo.streams import topics
 from palpo.streams.clock import FakeClock
-from palpo.streams.consumers import REMEMBER_EVERY, Consumer, Handler, Overtaken, Progress, Window
+from palpo.streams.consumers import REMEMBER_EVERY, Consumer, Handler, Overtaken, Pauses, Progress, Window
 from palpo.streams.leases import LeaseKeeper
 from palpo.streams.polling import read_position
 from palpo.streams.wakeups import Wakeups
@@ -33,6 +32,7 @@ from tests.support.line import Line
 
 Connect = Callable[[], Awaitable[Database]]
 BATCH = 3
+HURRY = Pauses(first_s=0.01, longest_s=0.08, longest_away_s=0.02)
 
 NAME = "copying"
 
@@ -112,7 +112,9 @@ class Process:
         self.db = db
         self.wakeups = Wakeups()
         self.copying = Copying(db)
-        self.consumer = Consumer(NAME, self.copying, db, self.wakeups, gather_s=0.001, kinds=kinds)
+        self.consumer = Consumer(
+            NAME, self.copying, db, self.wakeups, gather_s=0.001, kinds=kinds, after_failure=HURRY
+        )
 
     async def start(self) -> None:
         self.db.listen(self.wakeups.on_commit)
@@ -170,13 +172,6 @@ async def process(database: Database) -> Process:
     process = Process(database)
     await process.start()
     return process
-
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.08)
-    monkeypatch.setattr(module, "LONGEST_AWAY_S", 0.02)
 
 
 async def test_everything_once_in_bounded_batches(process: Process) -> None:

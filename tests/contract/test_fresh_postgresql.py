@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
+from palpo.app import starting
 from palpo.db.migrations.upgrade import upgrade
 from palpo.db.postgresql_statistics import PostgresStatistics
-from palpo.workers import statistics
 from tests.contract.conftest import Servers, remake
 from tests.support.homeserver import Client, homeserver
 
@@ -29,7 +29,7 @@ SMALL = {"alembic_version", "server_meta", "stream_position", "leases", "consume
 
 @pytest.fixture(autouse=True)
 def _the_server_tells_the_planner_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "FIRST_PAUSE", 3600.0)
+    monkeypatch.setattr(starting, "database_statistics", lambda url: None)
 
 
 @pytest.fixture

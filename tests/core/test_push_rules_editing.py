@@ -24,6 +24,8 @@ from palpo.core.push_rules import (
     set_actions,
     set_enabled,
 )
+from palpo.core.push_rules.editing import MAX_ALL_CONDITIONS, MAX_GLOBS
+from palpo.core.push_rules.model import MAX_CONDITIONS, MAX_PATTERN
 from tests.core.auth_room import ALICE
 
 DEFAULTS = default_rules(ALICE, legacy_mentions=True)
@@ -254,28 +256,30 @@ def test_what_is_stored_makes_the_ruleset_whole_again(edits: list[tuple[str, str
     assert merge(DEFAULTS, msgspec.json.decode(stored, type=Customisation)) == ruleset
 
 
-def test_conditions_are_bounded_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(editing, "MAX_ALL_CONDITIONS", 5)
-    two = {"conditions": [{"kind": "contains_display_name"}] * 2, "actions": []}
-    bare = merge(Ruleset(), Customisation())
-    rules = add_rule(bare, "override", parse_rule("override", "a", two))
-    rules = add_rule(rules, "underride", parse_rule("underride", "b", two))
+def test_conditions_are_bounded_altogether() -> None:
+    most = {"conditions": [{"kind": "contains_display_name"}] * MAX_CONDITIONS, "actions": []}
+    rules = merge(Ruleset(), Customisation())
+    for number in range(MAX_ALL_CONDITIONS // MAX_CONDITIONS - 1):
+        rules = add_rule(rules, "override", parse_rule("override", f"a{number}", most))
+    rules = add_rule(rules, "underride", parse_rule("underride", "b", most))
     with pytest.raises(BadRequest):
-        add_rule(rules, "override", parse_rule("override", "c", two))
-    rules = add_rule(rules, "override", parse_rule("override", "a", {"conditions": [], "actions": []}))
-    assert own(add_rule(rules, "override", parse_rule("override", "c", two))) == ["c", "a"]
+        add_rule(rules, "override", parse_rule("override", "c", most))
+    rules = add_rule(rules, "override", parse_rule("override", "a0", {"conditions": [], "actions": []}))
+    assert own(add_rule(rules, "override", parse_rule("override", "c", most)))[0] == "c"
 
 
-def test_wildcards_are_bounded_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(editing, "MAX_GLOBS", 10)
+def test_wildcards_are_bounded_altogether() -> None:
     condition = {"kind": "event_match", "key": "content.topic", "pattern": "*b??"}
     rules = add_rule(
         DEFAULTS, "override", parse_rule("override", "a", {"conditions": [condition], "actions": []})
     )
-    rules = add_rule(rules, "content", parse_rule("content", "b", {"pattern": "caf?*", "actions": []}))
+    whole, rest = divmod(MAX_GLOBS - 4, MAX_PATTERN)
+    for number, length in enumerate([*[MAX_PATTERN] * whole, rest]):
+        pattern = {"pattern": "*".rjust(length, "x"), "actions": []}
+        rules = add_rule(rules, "content", parse_rule("content", str(number), pattern))
     rules = add_rule(rules, "content", parse_rule("content", "c", {"pattern": "plain words", "actions": []}))
-    longer = parse_rule("content", "b", {"pattern": "caffein*", "actions": []})
+    longer = parse_rule("content", str(whole), {"pattern": "*".rjust(rest + 1, "x"), "actions": []})
     with pytest.raises(BadRequest):
         add_rule(rules, "content", longer)
     rules = delete_rule(rules, "override", "a")
-    assert get_rule(add_rule(rules, "content", longer), "content", "b").pattern == "caffein*"
+    assert get_rule(add_rule(rules, "content", longer), "content", str(whole)).pattern == longer.pattern

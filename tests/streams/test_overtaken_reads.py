@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from palpo.db.engine import Commit
-from palpo.streams import cache_guard, topics
+from palpo.streams import topics
+from palpo.streams.cache_guard import CacheGuard
 from palpo.streams.caches import Cache, CacheBudget, Reading
 from palpo.streams.wakeups import Wakeups
 
@@ -67,9 +68,9 @@ def test_a_read_that_failed_is_forgotten() -> None:
     assert cache._guard._changed == {}
 
 
-def test_of_too_many_changes_none_is_told_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_guard, "MAX_CHANGES", 10)
+def test_of_too_many_changes_none_is_told_from_another() -> None:
     cache: Cache[int, int] = CacheBudget().cache("numbers")
+    cache._guard = CacheGuard(max_changes=10)
     with cache.reading() as reading:
         for number in range(100):
             cache.forget({number})

@@ -7,7 +7,12 @@ import asyncio
 import pytest
 
 from palpo.core.errors import NotFound
-from palpo.streams.task_group import task_group
+from palpo.streams.task_group import task_group, together
+
+
+async def test_together() -> None:
+    assert await together(asyncio.sleep(0, number) for number in range(3)) == [0, 1, 2]
+    assert await together([]) == []
 
 
 async def test_results() -> None:

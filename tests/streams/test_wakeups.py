@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from palpo.db.engine import Commit
 from palpo.db.topics import Topics
 from palpo.streams import topics
-from palpo.streams import wakeups as module
 from palpo.streams.wakeups import Wakeups
 
 
@@ -85,9 +83,8 @@ def test_a_gap_is_not_stepped_over() -> None:
     assert wakeups.position == 20
 
 
-def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOG_LENGTH", 3)
-    wakeups = Wakeups()
+def test_the_log_is_bounded() -> None:
+    wakeups = Wakeups(log_length=3)
     for position in range(1, 6):
         wakeups.on_commit(commit(position, f"{position}"))
     assert wakeups.changed_since(2) == rooms("3", "4", "5")
@@ -120,9 +117,8 @@ async def test_our_own_commit_waits_for_the_hint_before_it_and_for_nothing_else(
     assert wakeups.changed_since(8) == rooms("a", "b", "c")
 
 
-def test_what_is_missing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AHEAD", 3)
-    wakeups, heard = Wakeups(), []
+def test_what_is_missing_is_not_waited_for_without_end() -> None:
+    wakeups, heard = Wakeups(max_ahead=3), []
     wakeups.start(1)
     wakeups.subscribe(heard.append)
     for position in range(4, 8):
@@ -132,9 +128,8 @@ def test_what_is_missing_is_not_waited_for_without_end(monkeypatch: pytest.Monke
     assert heard[-1].all_topics
 
 
-def test_the_log_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOG_BYTES", 100_000)
-    wakeups = Wakeups()
+def test_the_log_is_bounded_in_bytes_too() -> None:
+    wakeups = Wakeups(log_bytes=100_000)
     for position in range(1, 101):
         wakeups.on_commit(commit(position, *(f"{position}-{n}" for n in range(100))))
     kept = wakeups.changed_since(99)

@@ -14,6 +14,7 @@ from palpo.app import application
 from palpo.config.loader import convert
 from palpo.config.model import Config
 from palpo.streams.clock import FakeClock
+from palpo.workers.appservices import DELIVERY, Delivery
 from tests.support import databases
 
 PASSWORD = "correct horse battery"
@@ -125,14 +126,16 @@ class Homeserver:
 
 
 @asynccontextmanager
-async def homeserver(data: Path, **overrides: Any) -> AsyncIterator[Homeserver]:
+async def homeserver(
+    data: Path, *, delivery: Delivery = DELIVERY, **overrides: Any
+) -> AsyncIterator[Homeserver]:
     """Run a homeserver in the folder ``data``; a second time in the same folder is a restart."""
     clock = FakeClock()
     if "database" not in overrides:
         url = await databases.prepare(data)
         overrides = overrides if url is None else {**overrides, "database": {"url": url}}
     with databases.turns():
-        async with application(config(data, **overrides), clock=clock) as app:
+        async with application(config(data, **overrides), clock=clock, delivery=delivery) as app:
             server = Homeserver(app, clock)
             async with server.http:
                 yield server

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from palpo.services.appservices import appservice_transactions
-from palpo.workers import appservices as worker
+from palpo.workers.appservices import Delivery
 from tests.support import encryption
 from tests.support.appservices import HS_TOKEN, Appservice, AppserviceUser, make_user, registration
 from tests.support.homeserver import homeserver
 
-
-@pytest.fixture(autouse=True)
-def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.2)
+HURRY = Delivery(first_pause_s=0.05, longest_pause_s=0.2)
 
 
 def bodies(events: list[dict[str, Any]]) -> list[str]:
@@ -30,7 +24,7 @@ async def test_events_of_interest_in_order(tmp_path: Path) -> None:
     bridge = Appservice()
     async with (
         bridge.running(),
-        homeserver(tmp_path, appservices=[registration(tmp_path, url=bridge.url)]) as server,
+        homeserver(tmp_path, delivery=HURRY, appservices=[registration(tmp_path, url=bridge.url)]) as server,
     ):
         alice = await server.register("alice")
         elsewhere = await alice.create_room()
@@ -78,7 +72,11 @@ async def test_rooms_and_aliases_of_its_namespaces(tmp_path: Path) -> None:
             namespaces={"rooms": spaces["rooms"]},
         )
     )
-    async with bridge.running(), every.running(), homeserver(tmp_path, appservices=files) as server:
+    async with (
+        bridge.running(),
+        every.running(),
+        homeserver(tmp_path, delivery=HURRY, appservices=files) as server,
+    ):
         alice = await server.register("alice")
         plain = await alice.create_room()
         named = await alice.create_room(room_alias_name="logged_1")
@@ -100,7 +98,7 @@ async def test_it_is_told_again_until_it_has_heard(tmp_path: Path) -> None:
     bridge.answer = refuse
     async with (
         bridge.running(),
-        homeserver(tmp_path, appservices=[registration(tmp_path, url=bridge.url)]) as server,
+        homeserver(tmp_path, delivery=HURRY, appservices=[registration(tmp_path, url=bridge.url)]) as server,
     ):
         user = await make_user(server, "_irc_ann")
         room = await user.create_room()
@@ -118,7 +116,7 @@ async def test_it_is_told_again_until_it_has_heard(tmp_path: Path) -> None:
 async def test_restarts_of_both_sides(tmp_path: Path) -> None:
     bridge = Appservice()
     files = [registration(tmp_path, url=bridge.url)]
-    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+    async with bridge.running(), homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         user = await make_user(server, "_irc_ann")
         room = await user.create_room()
         await user.send(room, "heard")
@@ -129,14 +127,14 @@ async def test_restarts_of_both_sides(tmp_path: Path) -> None:
         refused.append(asked)
         return 503, {"errcode": "M_UNKNOWN"}
 
-    async with homeserver(tmp_path, appservices=files) as server:
+    async with homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         user = AppserviceUser(server, user.user_id)
         async with bridge.running():
             bridge.answer = refuse
             await user.put(f"/rooms/{room}/send/m.room.message/a", {"body": "refused"})
             await bridge.until(lambda: refused)
         await user.put(f"/rooms/{room}/send/m.room.message/b", {"body": "unheard"})
-    async with homeserver(tmp_path, appservices=files) as server:
+    async with homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         user = AppserviceUser(server, user.user_id)
         await user.put(f"/rooms/{room}/send/m.room.message/c", {"body": "after the restart"})
         await asyncio.sleep(0.2)
@@ -170,7 +168,7 @@ async def test_one_that_never_answers_slows_nobody_down(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bridge.running())
         await stack.enter_async_context(stuck.running())
-        server = await stack.enter_async_context(homeserver(tmp_path, appservices=files))
+        server = await stack.enter_async_context(homeserver(tmp_path, delivery=HURRY, appservices=files))
         user = await make_user(server, "_irc_ann")
         async with asyncio.timeout(10):
             room = await user.create_room()
@@ -183,7 +181,7 @@ async def test_one_that_never_answers_slows_nobody_down(tmp_path: Path) -> None:
 async def test_ephemeral_data(tmp_path: Path) -> None:
     bridge = Appservice()
     files = [registration(tmp_path, url=bridge.url, receive_ephemeral=True)]
-    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+    async with bridge.running(), homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         alice = await server.register("alice")
         user = await make_user(server, "_irc_ann")
         room = await alice.create_room(preset="public_chat")
@@ -221,7 +219,7 @@ async def test_ephemeral_data(tmp_path: Path) -> None:
 async def test_nothing_ephemeral_unless_wanted(tmp_path: Path) -> None:
     bridge = Appservice()
     files = [registration(tmp_path, url=bridge.url)]
-    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+    async with bridge.running(), homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         user = await make_user(server, "_irc_ann")
         room = await user.create_room()
         await user.put(f"/rooms/{room}/typing/{user.user_id}", {"typing": True, "timeout": 5000})
@@ -234,7 +232,7 @@ async def test_what_encryption_needs(tmp_path: Path) -> None:
     bridge = Appservice()
     settings: dict[str, Any] = {"org.matrix.msc3202": True, "de.sorunome.msc2409.push_ephemeral": True}
     files = [registration(tmp_path, url=bridge.url, **settings)]
-    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+    async with bridge.running(), homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         alice = await server.register("alice")
         user = await make_user(server, "_irc_ann")
         await user.put("/devices/DEV", {}, status=201)
@@ -290,12 +288,11 @@ async def test_what_encryption_needs(tmp_path: Path) -> None:
         await bridge.until(lambda: alice.user_id in told_of("left"))
 
 
-async def test_key_counts_of_many_users_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(appservice_transactions, "MAX_USERS", 2)
-    monkeypatch.setattr(worker, "GATHER_SECONDS", 0.3)
+async def test_key_counts_of_many_users_at_once(tmp_path: Path) -> None:
+    few = replace(HURRY, max_users=2, gather_s=0.3)
     bridge = Appservice()
     files = [registration(tmp_path, url=bridge.url, **{"org.matrix.msc3202": True})]
-    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+    async with bridge.running(), homeserver(tmp_path, delivery=few, appservices=files) as server:
         alice = await server.register("alice")
         users = [await make_user(server, f"_irc_{number}") for number in range(5)]
         for user in users:
@@ -327,7 +324,7 @@ async def test_a_new_service_is_not_told_of_the_past(tmp_path: Path) -> None:
         token = alice.token
     bridge = Appservice()
     files = [registration(tmp_path, url=bridge.url, namespaces=everything)]
-    async with bridge.running(), homeserver(tmp_path, appservices=files) as server:
+    async with bridge.running(), homeserver(tmp_path, delivery=HURRY, appservices=files) as server:
         alice = server.client()
         alice.token = token
         await alice.put(f"/rooms/{room}/send/m.room.message/now", {"body": "now"})
@@ -340,8 +337,8 @@ async def test_one_of_two_processes_sends_and_the_other_takes_over(tmp_path: Pat
     files = [registration(tmp_path, url=bridge.url)]
     async with bridge.running(), AsyncExitStack() as stack:
         first = AsyncExitStack()
-        server = await first.enter_async_context(homeserver(tmp_path, appservices=files))
-        other = await stack.enter_async_context(homeserver(tmp_path, appservices=files))
+        server = await first.enter_async_context(homeserver(tmp_path, delivery=HURRY, appservices=files))
+        other = await stack.enter_async_context(homeserver(tmp_path, delivery=HURRY, appservices=files))
         user = await make_user(server, "_irc_ann")
         room = await user.create_room()
         elsewhere = AppserviceUser(other, user.user_id)
@@ -355,11 +352,11 @@ async def test_one_of_two_processes_sends_and_the_other_takes_over(tmp_path: Pat
         assert len({item.path for item in bridge.transactions}) == len(bridge.transactions)
 
 
-async def test_a_ping_that_succeeds_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "FIRST_PAUSE", 60.0)
+async def test_a_ping_that_succeeds_ends_the_wait(tmp_path: Path) -> None:
+    patient = Delivery(first_pause_s=60.0)
     bridge = Appservice()
     files = [registration(tmp_path, url=bridge.url)]
-    async with homeserver(tmp_path, appservices=files) as server:
+    async with homeserver(tmp_path, delivery=patient, appservices=files) as server:
         user = await make_user(server, "_irc_ann")
         room = await user.create_room()
         await user.send(room, "while it was away")

@@ -28,7 +28,7 @@ def build_push(server: Server, history: HistoryServices, personal: PersonalServi
     judge = PushJudge(
         history.state_at, rooms, push_rules, account_data, personal.invite_permissions, followers
     )
-    unread = Unread(db, wakeups, history, rooms, push_rules, account_data, followers, caches)
+    unread = Unread(server, history, rooms, push_rules, account_data, followers)
     return assemble(
         PushServices,
         server,

@@ -87,9 +87,7 @@ def build_rooms(
         personal,
         overviews,
         aliases=aliases,
-        delayed_events=DelayedEvents(
-            db, wakeups, clock, access, sending, state, charges, random_id=server.random_id
-        ),
+        delayed_events=DelayedEvents(server, access, sending, state, charges),
         memberships=memberships,
         reports=Reports(db, clock, events, heads, access, server.quotas, server_name=server.name),
         room_creation=creation,

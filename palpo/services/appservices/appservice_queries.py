@@ -21,6 +21,7 @@ from palpo.core.identifiers import parse_room_alias, parse_user_id
 from palpo.net.http_client import HttpError, TimedOut
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.appservices.appservice_client import AppserviceClient, NoUrl
+from palpo.streams.task_group import together
 from palpo.wire.appservice import calls
 from palpo.wire.appservice.calls import AppserviceCall
 
@@ -69,8 +70,14 @@ class AppserviceQueries:
     """Asks application services."""
 
     def __init__(
-        self, appservices: AppServices, client: AppserviceClient, monotonic: Callable[[], float]
+        self,
+        appservices: AppServices,
+        client: AppserviceClient,
+        monotonic: Callable[[], float],
+        *,
+        query_s: float = QUERY_SECONDS,
     ) -> None:
+        self._query_s = query_s
         self._appservices = appservices
         self._client = client
         self._now = monotonic
@@ -114,7 +121,7 @@ class AppserviceQueries:
     async def _try(self, registration: Registration, call: AppserviceCall, path: dict[str, str]) -> bool:
         for _ in range(ATTEMPTS):
             try:
-                answer = await self._client.call(registration, call, path=path, timeout_s=QUERY_SECONDS)
+                answer = await self._client.call(registration, call, path=path, timeout_s=self._query_s)
             except TimedOut:
                 continue
             except HttpError as error:
@@ -138,7 +145,7 @@ class AppserviceQueries:
         started = self._now()
         try:
             answer = await self._client.call(
-                registration, calls.ping, body=body, timeout_s=ATTEMPTS * QUERY_SECONDS
+                registration, calls.ping, body=body, timeout_s=ATTEMPTS * self._query_s
             )
         except NoUrl:
             raise BadRequest("The registration has no url", errcode="M_URL_NOT_SET") from None
@@ -166,7 +173,7 @@ class AppserviceQueries:
     async def protocols(self) -> dict[str, Protocol]:
         """Every protocol that some service knows, by name."""
         names = sorted({name for item in self._appservices.registrations for name in item.protocols})
-        found = await asyncio.gather(*(self._merged(name) for name in names[:MAX_PROTOCOLS]))
+        found = await together(self._merged(name) for name in names[:MAX_PROTOCOLS])
         return {name: protocol for name, protocol in zip(names, found, strict=False) if protocol is not None}
 
     async def protocol(self, name: str) -> Protocol:
@@ -219,7 +226,7 @@ class AppserviceQueries:
         query: Sequence[tuple[str, str]],
         kind: type[list[T]],
     ) -> list[T]:
-        answers = await asyncio.gather(*(self._ask(item, call, path, query, kind) for item in asked))
+        answers = await together(self._ask(item, call, path, query, kind) for item in asked)
         found = [entry for answer in answers if answer is not None for entry in answer]
         if not found:
             raise NotFound("Nothing was found")
@@ -228,7 +235,7 @@ class AppserviceQueries:
     async def _merged(self, name: str) -> Protocol | None:
         """What all services that speak a protocol say of it: the first's description, every instance."""
         speakers = self._speakers(name)
-        answers = await asyncio.gather(*(self._protocol_of(item, name) for item in speakers))
+        answers = await together(self._protocol_of(item, name) for item in speakers)
         known = [answer for answer in answers if answer is not None]
         if not known:
             return None
@@ -264,7 +271,7 @@ class AppserviceQueries:
             return None
         try:
             answer = await self._client.call(
-                registration, call, path=path, query=query, timeout_s=QUERY_SECONDS
+                registration, call, path=path, query=query, timeout_s=self._query_s
             )
         except HttpError as error:
             self._note_away(registration, error)

@@ -15,7 +15,6 @@ import msgspec
 from palpo.config.appservices import Registration
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.records.events import StoredEvent
-from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.appservices.appservice_interests import Interests
 from palpo.services.encryption.keys import KeyCounts, Keys
@@ -23,13 +22,14 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.personal import PersonalServices
 from palpo.services.personal.receipts import receipt_content
 from palpo.services.reading.client_events import ClientEvents
+from palpo.services.server import Server
 from palpo.storage import accounts
 from palpo.storage import appservices as storage
 from palpo.storage import keys as keys_storage
 from palpo.storage import presence as presence_storage
 from palpo.storage.presence import Presence
 from palpo.storage.receipts import Receipt
-from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.caches import Cache
 
 TO_DEVICE = "de.sorunome.msc2409.to_device"
 DEVICE_LISTS = "org.matrix.msc3202.device_lists"
@@ -78,23 +78,25 @@ class AppserviceTransactions:
     def __init__(
         self,
         registration: Registration,
-        db: Database,
+        server: Server,
         events: EventStore,
         client_events: ClientEvents,
         personal: PersonalServices,
         keys: Keys,
         interests: Interests,
-        caches: CacheBudget,
+        *,
+        max_users: int = MAX_USERS,
     ) -> None:
         self._registration = registration
-        self._db = db
+        self._db = server.db
+        self._max_users = max_users
         self._events = events
         self._client_events = client_events
         self._typing = personal.typing
         self._presence = personal.presence
         self._keys = keys
         self._interests = interests
-        self._told: Cache[tuple[str, str], KeyCounts] = caches.cache("appservice_key_counts")
+        self._told: Cache[tuple[str, str], KeyCounts] = server.caches.cache("appservice_key_counts")
 
     def begin(self) -> None:
         """What was made last may not have been stored: forget what came of it."""
@@ -118,13 +120,13 @@ class AppserviceTransactions:
         delivered: list[int] = []
         own_changed = sorted(filter(self._interests.has_user, changed_keys))
         if self._registration.encryption:
-            delivered = await self._add_encryption(body, rows, wanted, own_changed[:MAX_USERS])
+            delivered = await self._add_encryption(body, rows, wanted, own_changed[: self._max_users])
         empty = not body["events"] and len(body) == 1
         return Batch(
             upto=upto,
             body=None if empty else msgspec.json.encode(body),
             delivered=delivered,
-            untold=own_changed[MAX_USERS:],
+            untold=own_changed[self._max_users :],
         )
 
     async def _rows(self, tx: Transaction, after: int, upto: int) -> _Rows:
@@ -199,7 +201,7 @@ class AppserviceTransactions:
         users = dict.fromkeys((*changed_keys, *(user_id for _, user_id, _, _ in messages)))
         for room_id in {item.event.room_id for item in wanted if item.event.type == "m.room.encrypted"}:
             users.update(dict.fromkeys(sorted(await self._interests.users_in(room_id))))
-        await self._add_key_counts(body, list(users)[:MAX_USERS])
+        await self._add_key_counts(body, list(users)[: self._max_users])
         own = await self._own({item[1] for item in messages})
         return [position for position, user_id, _, _ in messages if user_id in own]
 

@@ -76,8 +76,11 @@ class ToDevice:
         backlogs: ToDeviceBacklogs,
         *,
         server_name: str,
+        max_copies: int = MAX_COPIES,
+        max_copied: int = MAX_COPIED,
     ) -> None:
         self._db = db
+        self._max_copies, self._max_copied = max_copies, max_copied
         self._backlogs = backlogs
         self._clock = clock
         self._server_name = server_name
@@ -146,7 +149,7 @@ class ToDevice:
                 elif device_id in theirs:
                     rows.append((user_id, device_id, event))
         size = sum(len(event) for *_, event in rows)
-        if len(rows) > MAX_COPIES or size > MAX_COPIED:
+        if len(rows) > self._max_copies or size > self._max_copied:
             raise TooLarge("Too many or too large messages in one request")
         if rows:
             await storage.enqueue(tx, rows, sender=sender)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -85,8 +85,12 @@ class PresenceTracker:
         caches: CacheBudget,
         *,
         server_name: str,
+        max_changes: int = MAX_CHANGES,
+        turns: Callable[[], Turns] = Turns,
     ) -> None:
         self._db = db
+        self._max_changes = max_changes
+        self._turns = turns
         self._clock = clock
         self.enabled = config.enabled
         self._idle_ms = int(config.idle_seconds * 1000)
@@ -164,8 +168,8 @@ class PresenceTracker:
             return []
         if not after:
             return await self._of_known(user_id, after)
-        rows = await self._db.read(lambda tx: storage.changed(tx, after, upto, MAX_CHANGES))
-        if len(rows) == MAX_CHANGES:
+        rows = await self._db.read(lambda tx: storage.changed(tx, after, upto, self._max_changes))
+        if len(rows) == self._max_changes:
             known = await self._of_known(user_id, after)
             return [row for row in known if after < row.position <= upto]
         others = [row.user_id for row in rows if row.user_id != user_id]
@@ -241,7 +245,7 @@ class PresenceTracker:
     async def look(self) -> None:
         """Tell everyone whose presence is not what others were told, and forget who is offline."""
         now = self._clock.now_ms()
-        turns = Turns()
+        turns = self._turns()
         for user_id in list(self._users):
             await turns.breathe()
             user = await self._user(user_id)
@@ -255,7 +259,7 @@ class PresenceTracker:
     async def _restore(self) -> None:
         """Give those who were there before this process started the time to come back."""
         until_ms = self._clock.now_ms() + self._offline_ms
-        turns = Turns()
+        turns = self._turns()
         for row in await self._db.read(lambda tx: storage.not_offline(tx, MAX_RESTORED)):
             await turns.breathe()
             if server_name_of(row.user_id) == self._server_name and row.user_id not in self._users:

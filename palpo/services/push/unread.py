@@ -23,7 +23,6 @@ from palpo.core.events import Event
 from palpo.core.push_rules import Evaluator
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
-from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history import HistoryServices
 from palpo.services.history.threads import MAIN
@@ -32,15 +31,16 @@ from palpo.services.personal.push_rules import PushRules
 from palpo.services.push.push_rooms import PushRoom, PushRooms
 from palpo.services.push.thread_followers import ThreadFollowers
 from palpo.services.push.unread_state import UNTHREADED, UnreadState, decoded
+from palpo.services.server import Server
 from palpo.storage import events as events_storage
 from palpo.storage import memberships
 from palpo.storage import receipts as storage
 from palpo.storage import rooms as rooms_storage
 from palpo.streams import topics
-from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.caches import Cache
 from palpo.streams.last_changes import LastChanges
+from palpo.streams.task_group import together
 from palpo.streams.turns import Turns
-from palpo.streams.wakeups import Wakeups
 
 MAX_SCAN = 10_000
 """New events of a room that are judged: the newest. What came before them since the last time is not counted,
@@ -112,17 +112,20 @@ class Unread:
 
     def __init__(
         self,
-        db: Database,
-        wakeups: Wakeups,
+        server: Server,
         history: HistoryServices,
         push_rooms: PushRooms,
         push_rules: PushRules,
         account_data: AccountData,
         followers: ThreadFollowers,
-        caches: CacheBudget,
+        *,
+        max_scan: int = MAX_SCAN,
+        batch: int = BATCH,
     ) -> None:
-        self._db = db
-        self._wakeups = wakeups
+        self._db = server.db
+        self._wakeups = wakeups = server.wakeups
+        self._max_scan = max_scan
+        self._batch = batch
         self._events = history.events
         self._recent = history.recent_events
         self._push_rooms = push_rooms
@@ -131,9 +134,11 @@ class Unread:
         self._account_data = account_data
         self._followers = followers
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
-        self._states: Cache[tuple[str, str], UnreadState] = caches.cache("unread", _state_bytes, share=SHARE)
-        self._rooms = LastChanges(wakeups, topics.ROOM, caches)
-        self._reads = LastChanges(wakeups, topics.READ, caches)
+        self._states: Cache[tuple[str, str], UnreadState] = server.caches.cache(
+            "unread", _state_bytes, share=SHARE
+        )
+        self._rooms = LastChanges(wakeups, topics.ROOM, server.caches)
+        self._reads = LastChanges(wakeups, topics.READ, server.caches)
 
     async def counts(self, user_id: str, room_id: str, upto: int) -> UnreadCounts:
         """The counts of one room that the user is in, at or after the position ``upto``."""
@@ -190,7 +195,7 @@ class Unread:
         fresh: dict[str, UnreadState] = {}
         for start in range(0, len(room_ids), AT_ONCE):
             chunk = room_ids[start : start + AT_ONCE]
-            states = await asyncio.gather(*(self._brought_up(asked, room_id) for room_id in chunk))
+            states = await together(self._brought_up(asked, room_id) for room_id in chunk)
             # At once, so that it is not lost if the client does not wait for the rest.
             await self._keep(user_id, dict(zip(chunk, states, strict=True)))
             fresh.update(zip(chunk, states, strict=True))
@@ -260,24 +265,24 @@ class Unread:
         if known is None:
             state.mark(UNTHREADED, await self._joined_at(asked.user_id, room_id, asked.members.get(room_id)))
             state.upto = min(state.marks.get(UNTHREADED, 0), asked.upto)
-        ids = await self._new_ids(asked, room_id, state.upto, min(BATCH + 1, MAX_SCAN))
-        if len(ids) <= BATCH and len(ids) < MAX_SCAN:
+        ids = await self._new_ids(asked, room_id, state.upto, min(self._batch + 1, self._max_scan))
+        if len(ids) <= self._batch and len(ids) < self._max_scan:
             await self._judge_all(asked, room_id, ids, state)
         else:
             async with self._long:
-                ids = await self._new_ids(asked, room_id, state.upto, MAX_SCAN)
+                ids = await self._new_ids(asked, room_id, state.upto, self._max_scan)
                 await self._judge_all(asked, room_id, ids, state)
         state.upto = max(state.upto, asked.upto)
         return state
 
     async def _judge_all(self, asked: _Asked, room_id: str, ids: list[str], state: UnreadState) -> None:
         """Judge the new events of a room, the oldest first."""
-        if len(ids) == MAX_SCAN and state.size:
+        if len(ids) == self._max_scan and state.size:
             await self._skip(asked.user_id, room_id, state, upto=asked.upto)
         # What a user's rules take is not up to this server, so others have their turns.
         turns, room = Turns(), None
-        for start in range(0, len(ids), BATCH):
-            for stored in await self._events.get_list(ids[start : start + BATCH]):
+        for start in range(0, len(ids), self._batch):
+            for stored in await self._events.get_list(ids[start : start + self._batch]):
                 await turns.breathe()
                 room = await self._judge(asked, stored, state, room)
         state.judged += len(ids)

@@ -36,7 +36,10 @@ class _User:
 class Waiting:
     """Waits for topics on behalf of a requester, until the access token is no longer good."""
 
-    def __init__(self, wakeups: Wakeups, sessions: Sessions, clock: Clock) -> None:
+    def __init__(
+        self, wakeups: Wakeups, sessions: Sessions, clock: Clock, *, max_requests: int = MAX_REQUESTS
+    ) -> None:
+        self._max_requests = max_requests
         self._wakeups = wakeups
         self._sessions = sessions
         self._clock = clock
@@ -70,7 +73,9 @@ class Waiting:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         user.requests[waiter] = topics
         user.topics += topics
-        while len(user.requests) > MAX_REQUESTS or (user.topics > MAX_TOPICS and len(user.requests) > 1):
+        while len(user.requests) > self._max_requests or (
+            user.topics > MAX_TOPICS and len(user.requests) > 1
+        ):
             self._leave(user, next(iter(user.requests)))
         try:
             yield user, waiter

@@ -28,7 +28,6 @@ from palpo.core.errors import (
 from palpo.core.event_format import MAX_OWNED_STATE_KEY
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.core.records.delayed_events import DelayedEvent
-from palpo.db.engine import Database
 from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.sessions import Requester
@@ -36,12 +35,11 @@ from palpo.services.history.drafts import SendTransaction
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.rooms.room_state import RoomState
 from palpo.services.rooms.sending import Sending, check_ts
+from palpo.services.server import Server
 from palpo.storage import accounts
 from palpo.storage import delayed_events as storage
 from palpo.streams import topics
-from palpo.streams.clock import Clock
 from palpo.streams.keyed_locks import KeyedLocks
-from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.delayed_events")
 
@@ -65,27 +63,26 @@ class DelayedEvents:
 
     def __init__(
         self,
-        db: Database,
-        wakeups: Wakeups,
-        clock: Clock,
+        server: Server,
         access: RoomAccess,
         sending: Sending,
         room_state: RoomState,
         charges: Iterable[Charge],
         *,
-        random_id: Callable[[], str],
+        keep_per_user: int = KEEP_PER_USER,
     ) -> None:
         """``charges`` take each event from its user's budget, and raise LimitExceeded."""
-        self._db = db
-        self._clock = clock
+        self._db = server.db
+        self._clock = server.clock
         self._access = access
         self._sending = sending
         self._room_state = room_state
-        self._random_id = random_id
+        self._random_id = server.random_id
+        self._keep_per_user = keep_per_user
         self._locks = KeyedLocks()
         self._charges = charges
         self._scheduled = asyncio.Event()
-        wakeups.listen(topics.DELAYED_EVENTS, lambda keys, position: self._scheduled.set())
+        server.wakeups.listen(topics.DELAYED_EVENTS, lambda keys, position: self._scheduled.set())
 
     async def schedule(
         self,
@@ -300,7 +297,7 @@ class DelayedEvents:
 
         async def unit(tx: WriteTransaction) -> None:
             await storage.finish(tx, event.delay_id, now, event_id=event_id, error=error)
-            await storage.trim(tx, event.user_id, KEEP_PER_USER)
+            await storage.trim(tx, event.user_id, self._keep_per_user)
 
         await self._db.write(unit)
 

@@ -16,6 +16,7 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.media.blobs import BlobStore
 from palpo.storage import probe
+from palpo.streams.task_group import together
 
 PATIENCE_S = 3.0
 """What takes longer does not work."""
@@ -38,7 +39,7 @@ class Health:
             self._look(self._db.writing, self._write),
             self._look(self._blobs.condition, self._blobs.probe),
         )
-        found = await asyncio.gather(*parts)
+        found = await together(parts)
         return {name: error for name, error in found if error is not None}
 
     async def _read(self) -> None:

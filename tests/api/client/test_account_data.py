@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from palpo.services.personal.account_data import MAX_TAGS_BYTES
 from tests.support.homeserver import Client, Homeserver
 
 ROOM = "!somewhere:test.example"
@@ -116,10 +117,9 @@ async def test_a_tag_without_an_order(alice: Client) -> None:
     assert await alice.get(path) == {"tags": {"u.work": {}}}
 
 
-async def test_the_tags_of_a_room_are_bounded(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palpo.services.personal.account_data.MAX_TAGS_BYTES", 100)
+async def test_the_tags_of_a_room_are_bounded(alice: Client) -> None:
     path = f"{base(alice)}/rooms/{ROOM}/tags"
-    await alice.put(f"{path}/u.work", {"extra": "x" * 50})
-    answer = await alice.put(f"{path}/u.more", {"extra": "x" * 50}, status=413)
+    await alice.put(f"{path}/u.work", {"extra": "x" * (MAX_TAGS_BYTES // 2)})
+    answer = await alice.put(f"{path}/u.more", {"extra": "x" * (MAX_TAGS_BYTES // 2)}, status=413)
     assert answer["errcode"] == "M_TOO_LARGE"
     assert list((await alice.get(path))["tags"]) == ["u.work"]

@@ -304,7 +304,7 @@ async def test_a_ping_into_the_void(tmp_path: Path) -> None:
 async def test_one_that_does_not_answer_lets_others_wait_once(
     server: Homeserver, bridge: Appservice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appservice_queries, "QUERY_SECONDS", 0.1)
+    monkeypatch.setattr(server.services.appservices.appservice_queries, "_query_s", 0.1)
 
     async def never(asked: Any) -> tuple[int, Any]:
         await asyncio.sleep(3600)

@@ -277,7 +277,7 @@ async def test_final_ones_are_forgotten_after_a_time_or_when_there_are_many(
     server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room_id = await make_room(server, alice)
-    monkeypatch.setattr(delayed_events, "KEEP_PER_USER", 2)
+    monkeypatch.setattr(server.services.rooms.delayed_events, "_keep_per_user", 2)
     ids = []
     for number in range(4):
         made = await delayed(alice, f"/rooms/{room_id}/send/org.example/{number}", 10)

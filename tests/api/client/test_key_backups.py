@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from palpo.services.encryption.key_backups import MAX_SESSIONS
 from tests.support.homeserver import Client
 from tests.support.loop_turns import with_turns
 
@@ -188,12 +189,11 @@ async def test_bad_sessions(
     assert answer["errcode"] == errcode
 
 
-async def test_too_much_at_once(alice: Client, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_much_at_once(alice: Client, version: str) -> None:
     path = f"/room_keys/keys/{ROOM}"
     body = {"sessions": {"a": session(), "b": session(data="x" * 66_000)}}
     assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
-    monkeypatch.setattr("palpo.services.encryption.key_backups.MAX_SESSIONS", 1)
-    body = {"sessions": {"a": session(), "b": session()}}
+    body = {"sessions": {str(number): session() for number in range(MAX_SESSIONS + 1)}}
     assert (await alice.put(f"{path}?version={version}", body, status=413))["errcode"] == "M_TOO_LARGE"
     assert (await alice.get(f"{path}?version={version}"))["sessions"] == {}
 

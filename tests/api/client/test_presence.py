@@ -134,8 +134,8 @@ async def test_who_is_offline_is_forgotten(server: Homeserver, alice: Client, bo
 async def test_a_look_at_many_lets_others_have_their_turn(
     server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("palpo.services.personal.presence.Turns", partial(Turns, held_s=0))
     presence = server.services.personal.presence
+    monkeypatch.setattr(presence, "_turns", partial(Turns, held_s=0))
     for number in range(50):
         await presence.touch(f"@u{number}:test.example", "D", "online")
     _, turns = await with_turns(presence.look())
@@ -189,8 +189,8 @@ async def test_a_new_profile_is_told(server: Homeserver, alice: Client, bob: Cli
 async def test_more_changes_than_are_gone_through(
     server: Homeserver, alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("palpo.services.personal.presence.MAX_CHANGES", 2)
     presence = server.services.personal.presence
+    monkeypatch.setattr(presence, "_max_changes", 2)
     await room_of_two(alice, bob)
     before = server.services.server.wakeups.position
     for name in ("carol", "dave"):

@@ -136,9 +136,9 @@ async def test_too_large_messages(
     larger = {"messages": {bob.user_id: {bob.device_id: {"x": "x" * 65_600}}}}
     assert (await alice.put(path + "2", larger, status=413))["errcode"] == "M_TOO_LARGE"
     await server.login("bob")
-    for bound, value in (("MAX_COPIED", 100_000), ("MAX_COPIES", 1)):
+    for bound, value in (("_max_copied", 100_000), ("_max_copies", 1)):
         with monkeypatch.context() as patch:
-            patch.setattr(f"palpo.services.encryption.to_device.{bound}", value)
+            patch.setattr(server.services.encryption.to_device, bound, value)
             copied = {"messages": {bob.user_id: {"*": {"x": "x" * 60_000}}}}
             assert (await alice.put(path + "3", copied, status=413))["errcode"] == "M_TOO_LARGE"
     await alice.put(path + "3", copied)

@@ -168,8 +168,8 @@ async def test_redactions_wherever_the_event_is(tmp_path: Path) -> None:
 
 
 async def test_more_than_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_SCAN", 20)
-    async with three(tmp_path) as (_, alice, bob, carol):
+    async with three(tmp_path) as (server, alice, bob, carol):
+        monkeypatch.setattr(server.services.push.unread, "_max_scan", 20)
         room_id = await shared_room(alice, bob, carol)
         sent = [await send(alice, room_id, str(number)) for number in range(10)]
         assert await counts(bob, room_id) == (10, 0)
@@ -203,19 +203,20 @@ async def test_coming_back_reads_what_came_before(tmp_path: Path) -> None:
 async def test_long_absences_are_judged_a_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "BATCH", 5)
+    batch = 5
     under_way, most, judge_all = 0, 0, service.Unread._judge_all
 
     async def counted(self: service.Unread, asked: Any, room_id: str, ids: list[str], state: Any) -> None:
         nonlocal under_way, most
-        long = len(ids) > service.BATCH
+        long = len(ids) > batch
         under_way += long
         most = max(most, under_way)
         await asyncio.sleep(0.01)
         await judge_all(self, asked, room_id, ids, state)
         under_way -= long
 
-    async with three(tmp_path) as (_, alice, bob, carol):
+    async with three(tmp_path) as (server, alice, bob, carol):
+        monkeypatch.setattr(server.services.push.unread, "_batch", batch)
         rooms = [await shared_room(alice, bob, carol) for _ in range(4)]
         for room_id in rooms:
             for number in range(12):
