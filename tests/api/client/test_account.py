@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from palpo.core.errors import UnknownToken
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import account_data, accounts, key_backups, profiles, push_rules
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
@@ -126,19 +125,6 @@ async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: 
         await services.server.db.read(lambda tx: profiles.get(tx, alice.user_id)),
     ]
     assert [found is None for found in kept] == [erase] * 4
-
-
-async def test_openid_tokens_of_who_is_locked_or_gone(server: Homeserver, alice: Client) -> None:
-    token = (await alice.post(f"/user/{alice.user_id}/openid/request_token"))["access_token"]
-    services = server.services
-    assert await services.accounts.openid.user_of(token) == alice.user_id
-    await services.accounts.accounts.set_flags(alice.user_id, locked=True)
-    with pytest.raises(UnknownToken):
-        await services.accounts.openid.user_of(token)
-    await services.accounts.accounts.set_flags(alice.user_id, locked=False)
-    await services.accounts.accounts.deactivate(alice.user_id, erase=False)
-    with pytest.raises(UnknownToken):
-        await services.accounts.openid.user_of(token)
 
 
 async def test_login_token_of_deactivated(server: Homeserver, alice: Client) -> None:

@@ -1,4 +1,4 @@
-"""The user directory, and OpenID tokens."""
+"""The user directory."""
 
 from __future__ import annotations
 
@@ -45,17 +45,3 @@ async def test_limit_and_order(server: Homeserver, alice: Client, bob: Client) -
     assert answer["limited"] is False
     assert answer["results"][0] == {"user_id": users[3].user_id, "display_name": "User"}
     await alice.post("/user_directory/search", {}, status=400)
-
-
-async def test_openid(server: Homeserver, alice: Client, bob: Client) -> None:
-    path = f"/user/{alice.user_id}/openid/request_token"
-    token = await alice.post(path)
-    assert (token["token_type"], token["matrix_server_name"]) == ("Bearer", "test.example")
-    url = f"/federation/v1/openid/userinfo?access_token={token['access_token']}"
-    nobody = server.client()
-    assert await nobody.request("GET", url) == {"sub": alice.user_id}
-    await bob.post(path, status=403)
-    await Client(server.http, token=token["access_token"]).get("/account/whoami", status=401)
-    server.clock.advance(token["expires_in"] * 1000)
-    assert (await nobody.request("GET", url, status=401))["errcode"] == "M_UNKNOWN_TOKEN"
-    await nobody.request("GET", "/federation/v1/openid/userinfo", status=400)
