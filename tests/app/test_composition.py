@@ -89,11 +89,16 @@ def module_of(path: Path) -> str:
 
 
 def assembled() -> set[tuple[str, str]]:
-    """The services that are fields of their areas."""
-    areas = [get_type_hints(area).values() for area in get_type_hints(Services).values()]
-    return {
-        (kind.__module__, kind.__qualname__) for kinds in areas for kind in kinds if isinstance(kind, type)
-    }
+    """The services that are fields of their areas, and those of the same areas that these ask for."""
+    found: set[type] = set()
+    for area in get_type_hints(Services).values():
+        waiting = list(get_type_hints(area).values())
+        while waiting:
+            kind = waiting.pop()
+            if isinstance(kind, type) and kind.__module__.startswith(area.__module__) and kind not in found:
+                found.add(kind)
+                waiting += get_type_hints(kind.__init__).values()
+    return {(kind.__module__, kind.__qualname__) for kind in found}
 
 
 @dataclass

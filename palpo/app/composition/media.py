@@ -6,27 +6,10 @@ from palpo.app.composition.assembly import assemble
 from palpo.app.composition.remotes import Remotes
 from palpo.media.images import ImageWorkers
 from palpo.services.media import MediaServices
-from palpo.services.media.media import Media
-from palpo.services.media.url_previews import UrlPreviews
 from palpo.services.server import Server
 
 
 def build_media(server: Server, remotes: Remotes) -> MediaServices:
     """The media repository."""
     images = ImageWorkers(max_pixels=server.config.media.max_pixels)
-    return assemble(
-        MediaServices,
-        server,
-        images=images,
-        media=Media(server, images, remote=remotes.media),
-        url_previews=UrlPreviews(
-            server.config.media,
-            server.db,
-            server.clock,
-            server.http,
-            server.blobs,
-            images,
-            server.quotas,
-            server_name=server.name,
-        ),
-    )
+    return assemble(MediaServices, server, server.config, remotes, images=images)

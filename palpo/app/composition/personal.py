@@ -6,7 +6,6 @@ from palpo.app.composition.assembly import assemble
 from palpo.app.composition.hooks import Hooks
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
-from palpo.services.personal.presence import PresenceTracker
 from palpo.services.personal.push_rules import PushRules
 from palpo.services.personal.thread_subscriptions import ThreadSubscriptions
 from palpo.services.server import Server
@@ -14,26 +13,19 @@ from palpo.services.server import Server
 
 def build_personal(server: Server, history: HistoryServices, hooks: Hooks) -> PersonalServices:
     """What users keep, and tell each other beside events."""
-    push, quotas = server.config.push, server.quotas
+    push = server.config.push
     return assemble(
         PersonalServices,
         server,
+        server.config,
         history,
-        presence=PresenceTracker(
-            server.db,
-            server.wakeups,
-            server.clock,
-            server.config.presence,
-            server.caches,
-            server_name=server.name,
-        ),
         push_rules=PushRules(server.db, server.wakeups, push, server.caches, hooks.push_change),
         thread_subscriptions=ThreadSubscriptions(
             server.db,
             history.events,
             history.visibility,
             server.wakeups,
-            quotas,
+            server.quotas,
             hooks.push_change if push.thread_subscriptions else (),
         ),
     )

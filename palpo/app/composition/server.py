@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from palpo import __version__
 from palpo.config.appservices import Registration, load_registrations
 from palpo.config.model import Config, EmailConfig
-from palpo.core.identifiers import make_user_id
+from palpo.core.identifiers import ServerName, make_user_id
 from palpo.db.engine import Database
 from palpo.media.stores import open_store
 from palpo.net.addresses import AddressPolicy
@@ -42,7 +42,7 @@ def build_server(
     blobs = open_store(config.media, config.data / "media")
     return Server(
         config=config,
-        name=config.server_name,
+        name=ServerName(config.server_name),
         key=identity.key,
         registrations=registrations,
         clock=clock,

@@ -20,7 +20,7 @@ import orjson
 
 from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys
 from palpo.core.errors import InvalidParam, UnknownToken
-from palpo.core.identifiers import server_name_of
+from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -92,7 +92,7 @@ class Keys:
     """Keeps devices' public keys, and gives them to those who ask."""
 
     def __init__(
-        self, db: Database, wakeups: Wakeups, caches: CacheBudget, quotas: Quotas, *, server_name: str
+        self, db: Database, wakeups: Wakeups, caches: CacheBudget, quotas: Quotas, *, server_name: ServerName
     ) -> None:
         self._db = db
         self._quotas = quotas

@@ -23,7 +23,7 @@ import msgspec
 from palpo.core import canonical_json
 from palpo.core.device_keys import storable
 from palpo.core.errors import InvalidParam, TooLarge
-from palpo.core.identifiers import server_name_of
+from palpo.core.identifiers import ServerName, server_name_of
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -75,7 +75,7 @@ class ToDevice:
         caches: CacheBudget,
         backlogs: ToDeviceBacklogs,
         *,
-        server_name: str,
+        server_name: ServerName,
         max_copies: int = MAX_COPIES,
         max_copied: int = MAX_COPIED,
     ) -> None:

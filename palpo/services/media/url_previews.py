@@ -69,7 +69,7 @@ class UrlPreviews:
         images: ImageWorkers,
         quotas: Quotas,
         *,
-        server_name: str,
+        server_name: ServerName,
     ) -> None:
         self._config = config.previews
         self._legacy = config.legacy

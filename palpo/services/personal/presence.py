@@ -28,7 +28,7 @@ from palpo.config.model import PresenceConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
-from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.core.identifiers import ServerName, parse_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -84,7 +84,7 @@ class PresenceTracker:
         config: PresenceConfig,
         caches: CacheBudget,
         *,
-        server_name: str,
+        server_name: ServerName,
         max_changes: int = MAX_CHANGES,
         turns: Callable[[], Turns] = Turns,
     ) -> None:

@@ -7,15 +7,18 @@ twice, and knows by the event ID. What the user has read meanwhile is not told a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
 
+from palpo.config.model import EmailConfig
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.net.email import EmailError
 from palpo.services.history import HistoryServices
+from palpo.services.push.push_emails import EmailDigests
 from palpo.services.push.push_gateways import GatewayFailed, PushGateways
 from palpo.services.push.unread import Unread, total
 from palpo.services.push.unread_state import UNTHREADED
@@ -39,18 +42,6 @@ GIVE_UP_MS = 24 * 3600 * 1000
 _ACTIONS = msgspec.json.Decoder(list[Any])
 
 
-class Digests(Protocol):
-    """Delivers to pushers that gather events instead of telling of each (``kind`` ``email``)."""
-
-    async def deliver(self, pusher: Pusher, rows: list[Waiting], events: list[StoredEvent]) -> None:
-        """Tell of ``events``, unread, which are those of ``rows`` that still matter; raises DigestFailed."""
-        ...
-
-
-class DigestFailed(Exception):
-    """A digest could not be sent; it may be later."""
-
-
 class PushDelivery:
     """Empties pushers' queues."""
 
@@ -62,11 +53,9 @@ class PushDelivery:
         history: HistoryServices,
         unread: Unread,
         gateways: PushGateways,
-        digests: Digests,
-        *,
-        digest_interval_ms: int,
+        digests: EmailDigests,
+        config: EmailConfig,
     ) -> None:
-        """``digest_interval_ms`` is the time between two digests to one pusher."""
         self._db = db
         self._clock = clock
         self._wakeups = wakeups
@@ -75,7 +64,7 @@ class PushDelivery:
         self._unread = unread
         self._gateways = gateways
         self._digests = digests
-        self._digest_interval_ms = digest_interval_ms
+        self._digest_interval_ms = config.digest_interval_seconds * 1000
 
     async def deliver(self, pusher_hash: bytes) -> None:
         """Deliver what waits, until nothing does or it fails."""
@@ -143,7 +132,7 @@ class PushDelivery:
         if events:
             try:
                 await self._digests.deliver(pusher, rows, events)
-            except DigestFailed as error:
+            except EmailError as error:
                 await self._failed(pusher, state, str(error))
                 return False
             pause = self._clock.now_ms() + self._digest_interval_ms

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palpo.core.events import StateKey
+from palpo.core.identifiers import ServerName
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.email import EmailError, Mailer
 from palpo.services.history.room_heads import RoomHeads
-from palpo.services.push.push_delivery import DigestFailed
 from palpo.services.push.push_judge import invites
 from palpo.storage.push_queue import Waiting
 from palpo.storage.pushers import Pusher
@@ -23,25 +23,22 @@ MAX_LINE = 200
 class EmailDigests:
     """Writes to users about what they have not read."""
 
-    def __init__(self, mailer: Mailer | None, heads: RoomHeads, *, server_name: str) -> None:
+    def __init__(self, mailer: Mailer | None, heads: RoomHeads, *, server_name: ServerName) -> None:
         self._mailer = mailer
         self._heads = heads
         self._server_name = server_name
 
     async def deliver(self, pusher: Pusher, rows: list[Waiting], events: list[StoredEvent]) -> None:
-        """Write about ``events``; raises DigestFailed."""
+        """Write about ``events``, which are those of ``rows`` that still matter; raises EmailError."""
         rooms: dict[str, list[StoredEvent]] = {}
         for item in events:
             rooms.setdefault(item.event.room_id, []).append(item)
         parts = [await self._room(room_id, items, pusher.user_id) for room_id, items in rooms.items()]
         many = "message" if len(events) == 1 else "messages"
         subject = f"{len(events)} unread {many} on {self._server_name}"
-        try:
-            if self._mailer is None:
-                raise EmailError("this server sends no email")
-            await self._mailer.send(pusher.pushkey, subject, "\n".join(parts))
-        except EmailError as error:
-            raise DigestFailed(str(error)) from error
+        if self._mailer is None:
+            raise EmailError("this server sends no email")
+        await self._mailer.send(pusher.pushkey, subject, "\n".join(parts))
 
     async def _room(self, room_id: str, items: Sequence[StoredEvent], user_id: str) -> str:
         """What is unread in one room."""

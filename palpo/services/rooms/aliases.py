@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from palpo.core.errors import AuthError, BadRequest, Conflict, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
-from palpo.core.identifiers import parse_room_alias, parse_room_id, server_name_of
+from palpo.core.identifiers import ServerName, parse_room_alias, parse_room_id, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -47,7 +47,7 @@ class Aliases:
         quotas: Quotas,
         offers: Iterable[Offer],
         *,
-        server_name: str,
+        server_name: ServerName,
         remote: RemoteAliases | None = None,
     ) -> None:
         """``offers`` may make an alias of this server before it is said not to exist."""

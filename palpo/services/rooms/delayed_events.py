@@ -9,7 +9,7 @@ one that was cancelled is not being sent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 import structlog
@@ -46,6 +46,14 @@ log = structlog.get_logger("palpo.delayed_events")
 Action = Literal["cancel", "restart", "send"]
 Charge = Callable[[str], None]
 """``def charge(user_id)``."""
+
+
+class Charges(tuple[Charge, ...]):
+    """Who takes each event from its user's budget, and raises LimitExceeded."""
+
+    __slots__ = ()
+
+
 MAX_DELAY_MS = 24 * 60 * 60 * 1000
 MAX_PER_USER = 100
 MAX_CONTENT = 65_536
@@ -67,11 +75,10 @@ class DelayedEvents:
         access: RoomAccess,
         sending: Sending,
         room_state: RoomState,
-        charges: Iterable[Charge],
+        charges: Charges,
         *,
         keep_per_user: int = KEEP_PER_USER,
     ) -> None:
-        """``charges`` take each event from its user's budget, and raise LimitExceeded."""
         self._db = server.db
         self._clock = server.clock
         self._access = access

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.errors import BadJson, NotFound
-from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.identifiers import ServerName, parse_room_id, parse_user_id, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -32,7 +32,7 @@ class Reports:
         access: RoomAccess,
         quotas: Quotas,
         *,
-        server_name: str,
+        server_name: ServerName,
     ) -> None:
         self._db = db
         self._clock = clock

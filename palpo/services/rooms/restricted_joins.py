@@ -7,7 +7,7 @@ from typing import Any
 
 from palpo.core.errors import Forbidden
 from palpo.core.events import Event
-from palpo.core.identifiers import server_name_of
+from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import JOIN_RULES, MEMBER
@@ -25,7 +25,9 @@ MAX_ALLOWED = 1000
 class RestrictedJoins:
     """Decides whether a restricted join rule lets somebody in, and in whose name."""
 
-    def __init__(self, db: Database, heads: RoomHeads, access: RoomAccess, *, server_name: str) -> None:
+    def __init__(
+        self, db: Database, heads: RoomHeads, access: RoomAccess, *, server_name: ServerName
+    ) -> None:
         self._db = db
         self._heads = heads
         self._access = access

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.folded_text import fold
-from palpo.core.identifiers import parse_room_id, parse_server_name
+from palpo.core.identifiers import ServerName, parse_room_id, parse_server_name
 from palpo.db.engine import Database
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.room_access import RoomAccess
@@ -80,7 +80,7 @@ class RoomDirectory:
         wakeups: Wakeups,
         caches: CacheBudget,
         *,
-        server_name: str,
+        server_name: ServerName,
         remote: RemoteDirectory | None = None,
     ) -> None:
         self._db = db

@@ -20,7 +20,7 @@ from palpo.core.auth_rules.third_party import signing_keys
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadJson, Forbidden, InvalidParam, MatrixError
 from palpo.core.events import Event, StateKey
-from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.identifiers import ServerName, parse_room_id, parse_user_id, server_name_of
 from palpo.core.state_keys import CREATE, MEMBER
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.accounts.identity_servers import IdentityServers, StoredInvite
@@ -85,7 +85,7 @@ class ThirdPartyInvites:
         identity_servers: IdentityServers,
         http: HttpClient,
         *,
-        server_name: str,
+        server_name: ServerName,
     ) -> None:
         self._heads = heads
         self._writer = writer

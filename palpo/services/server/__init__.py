@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from palpo.config.appservices import Registration
 from palpo.config.model import Config
+from palpo.core.identifiers import ServerName
 from palpo.core.signing import SigningKey
 from palpo.db.engine import Database
 from palpo.media.blobs import BlobStore
@@ -27,7 +28,7 @@ class Server:
     """The foundation of all other areas, which ``palpo.app`` hands to each."""
 
     config: Config
-    name: str
+    name: ServerName
     """The server's name, as in the IDs of its users."""
     key: SigningKey
     registrations: tuple[Registration, ...]
