@@ -14,7 +14,6 @@ from palpo.db.tables.sliding_sync import sliding_connections
 from palpo.services.accounts.sessions import Requester
 from palpo.storage.sliding_sync import RoomSent
 from palpo.streams.caches import CacheBudget
-from palpo.sync.sliding import changes
 from palpo.sync.sliding.config import parse_request
 from palpo.sync.sliding.connections import Connections, UnknownPos
 from palpo.wire.client.sliding_sync import SlidingSyncBody, SlidingSyncParams
@@ -197,9 +196,9 @@ async def test_a_pos_pages_through_messages(alice: Client) -> None:
 
 
 async def test_what_one_response_does_not_hold_comes_with_the_next(
-    alice: Client, monkeypatch: pytest.MonkeyPatch
+    server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "MAX_ROOMS", 2)
+    monkeypatch.setattr(server.services.sync.connections, "max_rooms", 2)
     rooms = await make_rooms(alice, 5)
     connection = all_rooms(alice)
     got = [set(await connection.rooms(timeout=30_000)) for _ in range(3)]

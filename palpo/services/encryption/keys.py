@@ -92,8 +92,16 @@ class Keys:
     """Keeps devices' public keys, and gives them to those who ask."""
 
     def __init__(
-        self, db: Database, wakeups: Wakeups, caches: CacheBudget, quotas: Quotas, *, server_name: ServerName
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        caches: CacheBudget,
+        quotas: Quotas,
+        *,
+        server_name: ServerName,
+        keep_claimed: int = MAX_CLAIMED,
     ) -> None:
+        self._keep_claimed = keep_claimed
         self._db = db
         self._quotas = quotas
         self._server_name = server_name
@@ -130,7 +138,7 @@ class Keys:
             if await devices.find(tx, user_id, device_id) is None:
                 raise UnknownToken("The device has been removed")
             await tx.positions()
-            counts = await store_keys(tx, upload)
+            counts = await store_keys(tx, upload, keep_claimed=self._keep_claimed)
             await self._quotas.recount(tx, user_id, Kind.KEY_BYTES)
             return counts
 
@@ -239,12 +247,14 @@ def check_key_upload(
     )
 
 
-async def store_keys(tx: WriteTransaction, upload: KeyUpload) -> dict[str, int]:
+async def store_keys(
+    tx: WriteTransaction, upload: KeyUpload, *, keep_claimed: int = MAX_CLAIMED
+) -> dict[str, int]:
     """Store keys within a unit of work; how many one-time keys there are then, by algorithm."""
     user_id, device_id = upload.user_id, upload.device_id
     if upload.identity is not None:
         await _store_device_keys(tx, user_id, device_id, upload.identity)
-    await _store_one_time_keys(tx, user_id, device_id, upload.one_time)
+    await _store_one_time_keys(tx, user_id, device_id, upload.one_time, keep_claimed)
     await _store_fallback_keys(tx, user_id, device_id, upload.fallback)
     return await _count(tx, user_id, device_id)
 
@@ -265,12 +275,12 @@ async def _store_device_keys(tx: WriteTransaction, user_id: str, device_id: str,
 
 
 async def _store_one_time_keys(
-    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey], keep_claimed: int
 ) -> None:
     """Add the keys that are new; raises InvalidParam where one differs from the one of its name.
 
     An upload is repeated if its answer was lost, and may arrive after later ones. What was claimed
-    meanwhile is not to be claimed again: the last MAX_CLAIMED claimed keys are remembered.
+    meanwhile is not to be claimed again: the last ``keep_claimed`` claimed keys are remembered.
     """
     if not keys:
         return
@@ -289,7 +299,7 @@ async def _store_one_time_keys(
     if sum((await storage.count_one_time_keys(tx, user_id, device_id)).values()) + len(new) > MAX_STORED:
         raise InvalidParam(f"A device has at most {MAX_STORED} one-time keys")
     await storage.add_one_time_keys(tx, user_id, device_id, new)
-    await storage.forget_claimed(tx, user_id, device_id, keep=MAX_CLAIMED)
+    await storage.forget_claimed(tx, user_id, device_id, keep=keep_claimed)
 
 
 async def _store_fallback_keys(

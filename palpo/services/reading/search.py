@@ -142,7 +142,10 @@ class Search:
         heads: RoomHeads,
         visibility: Visibility,
         timeline: Timeline,
+        *,
+        max_read: int = MAX_READ,
     ) -> None:
+        self._max_read = max_read
         self._db = db
         self._index = index
         self._events = events
@@ -184,14 +187,16 @@ class Search:
         encrypted: dict[str, bool] = {}
         turns = Turns()
         at, scanned, read, complete = matching.before, 0, 0, False
-        while not complete and scanned < MAX_SCANNED and read < MAX_READ and len(hits) < matching.enough:
+        while (
+            not complete and scanned < MAX_SCANNED and read < self._max_read and len(hits) < matching.enough
+        ):
             page = await self._matches(matching, at)
             complete = len(page) < PAGE
             scanned += len(page)
             if page:
                 at = page[-1][0]
                 visible = await self._visible(matching, [event_id for _, event_id in page], encrypted)
-                found, read = _within(visible, read)
+                found, read = _within(visible, read, self._max_read)
                 if len(found) < len(visible):
                     at, complete = found[-1].position, False
                 hits += await matching.hits(found)
@@ -316,11 +321,11 @@ class _Matching:
         return (hit.rank, hit.event.position) < (start.rank, start.position)
 
 
-def _within(found: Sequence[StoredEvent], read: int) -> tuple[Sequence[StoredEvent], int]:
+def _within(found: Sequence[StoredEvent], read: int, max_read: int) -> tuple[Sequence[StoredEvent], int]:
     """The first of ``found``, one at least, that are not too much to read; what has been read by then."""
     for number, item in enumerate(found, 1):
         read += min(len(_text(item) or ""), MAX_TEXT)
-        if read >= MAX_READ:
+        if read >= max_read:
             return found[:number], read
     return found, read
 

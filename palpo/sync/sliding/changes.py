@@ -15,8 +15,6 @@ from palpo.sync.sliding.listing import ListedRoom
 from palpo.sync.sliding.user_lists import UserList, UserLists
 from palpo.sync.summary import GONE
 
-MAX_ROOMS = 500
-"""Rooms in one response; what is due beyond comes with the next one, at once."""
 LEAVING_LIMIT = 20
 PENDING = ("invite", "knock")
 
@@ -142,11 +140,12 @@ def plan(
     extensions: Callable[[str, Match], int],
     counted: frozenset[str],
     touched: frozenset[str] | None,
+    max_rooms: int,
 ) -> Plan:
     """What is due of the rooms that match, and what becomes of those that do not any more.
 
     ``extensions`` says which extensions cover a room, ``counted`` whose unread counts may have changed,
-    ``touched`` in which rooms anything may have, None for all of them.
+    ``touched`` in which rooms anything may have, None for all of them. No more than ``max_rooms`` are due.
     """
     result = Plan()
     configs: dict[int, int] = {}
@@ -169,7 +168,7 @@ def plan(
         if not _is_due(due) and room_id not in counted:
             result.followed.append(due)
             _follow(connection, due, result)
-        elif len(result.due) < MAX_ROOMS:
+        elif len(result.due) < max_rooms:
             result.due.append(due)
             result.followed.append(due)
         else:

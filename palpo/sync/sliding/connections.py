@@ -131,8 +131,16 @@ class Connections:
     """Opens connections and moves them on."""
 
     def __init__(
-        self, db: Database, clock: Clock, caches: CacheBudget, *, random_tag: Callable[[], str]
+        self,
+        db: Database,
+        clock: Clock,
+        caches: CacheBudget,
+        *,
+        random_tag: Callable[[], str],
+        max_rooms: int = 500,
     ) -> None:
+        self.max_rooms = max_rooms
+        """In one response; what is due beyond comes with the next one, at once."""
         self._db = db
         self._clock = clock
         self._random_tag = random_tag

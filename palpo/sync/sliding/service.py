@@ -166,6 +166,7 @@ class SlidingSync:
             extensions=Coverage(request).bits,
             counted=window.read_by(requester.user_id),
             touched=window.touched(requester.user_id),
+            max_rooms=self._connections.max_rooms,
         )
         due = [*todo.due, *await self._leaving(requester.user_id, connection, todo, of, window)]
         collected = await self._collect_rooms(requester, connection, window, of, due)

@@ -176,7 +176,7 @@ async def test_an_upload_that_arrives_after_later_ones(
         await claim(bob, alice)
     left = await upload(alice, 1, 2)
     assert left == {"one_time_key_counts": {"signed_curve25519": 1}}
-    monkeypatch.setattr("palpo.services.encryption.keys.MAX_CLAIMED", 2)
+    monkeypatch.setattr(server.services.encryption.keys, "_keep_claimed", 2)
     await upload(alice, 100)
     known = await server.services.server.db.read(
         lambda tx: storage.named_one_time_keys(

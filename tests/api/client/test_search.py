@@ -351,9 +351,9 @@ async def test_history_from_before_the_index_is_found(tmp_path: Path) -> None:
 
 
 async def test_what_is_looked_through_in_one_request_is_bounded(
-    alice: Client, monkeypatch: pytest.MonkeyPatch
+    server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("palpo.services.reading.search.MAX_READ", 100)
+    monkeypatch.setattr(server.services.reading.search, "_max_read", 100)
     room_id = await alice.create_room()
     sent = [await alice.send(room_id, f"needle {number} " + "x" * 60) for number in range(7)]
     found, pages, token = [], 0, None
