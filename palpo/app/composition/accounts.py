@@ -15,7 +15,6 @@ from palpo.services.accounts.identity_servers import IdentityServers
 from palpo.services.accounts.logins import Logins
 from palpo.services.accounts.passwords import FailedLogins, Passwords
 from palpo.services.accounts.profiles import Profiles
-from palpo.services.accounts.registration import Registration
 from palpo.services.accounts.registration_tokens import RegistrationTokens
 from palpo.services.accounts.sessions import Sessions
 from palpo.services.accounts.threepids import ThirdPartyIds
@@ -45,6 +44,7 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
     return assemble(
         AccountServices,
         server,
+        passwords,
         accounts=Accounts(config, db, passwords, removal, server.quotas, hooks.deactivation),
         appservices=appservices,
         device_removal=removal,
@@ -54,9 +54,6 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
         interactive_auth=interactive_auth,
         logins=logins,
         profiles=profiles,
-        registration=Registration(
-            server, passwords, logins, profiles, appservices, tokens, threepids, interactive_auth
-        ),
         registration_tokens=tokens,
         sessions=Sessions(db, clock, server.wakeups, server.caches, admins=config.admins),
         threepids=threepids,
