@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import orjson
 from sqlalchemy import bindparam, select, update
 
@@ -13,8 +13,7 @@ from palpo.db.tables.rooms import rooms
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadRow:
+class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """Where a room's history ends."""
 
     room_id: str

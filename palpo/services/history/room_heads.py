@@ -10,7 +10,9 @@ message, which changes no state, costs look-ups in memory and nothing else.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from palpo.core import state_tree, unpadded_base64
 from palpo.core.errors import NotFound
@@ -32,8 +34,7 @@ HEAD_BYTES = 700
 """What a head takes beside its extremities."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsaved:
+class Unsaved(msgspec.Struct, frozen=True, kw_only=True):
     """How a state that is not stored yet differs from the one that it was built on."""
 
     root: bytes
@@ -42,13 +43,12 @@ class Unsaved:
     """What has been set since."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomHead:
+class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
     """A room's end: its extremities and its current state."""
 
     row: HeadRow
     rules: RoomVersion
-    hashes: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = {}
     """Extremity → its reference hash (``hash_of``), where the room version names events with both, and the
     extremity was made by this process: it need not be stored yet."""
     unsaved: Unsaved | None = None
