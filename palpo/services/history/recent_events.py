@@ -25,18 +25,17 @@ LENGTH = 100
 class _Ring:
     positions: deque[int]
     ids: deque[str]
-    """Oldest first."""
+    """Oldest first, and as many as there may be."""
     floor: int
     """Every event of the room above this position is here."""
     upto: int
     """The position of the room's head that this is true for."""
 
     def append(self, position: int, event_id: str) -> None:
+        if len(self.positions) == self.positions.maxlen:
+            self.floor = self.positions[0]
         self.positions.append(position)
         self.ids.append(event_id)
-        if len(self.ids) > LENGTH:
-            self.floor = self.positions.popleft()
-            self.ids.popleft()
 
     def latest(self, after: int, upto: int, limit: int) -> list[str] | None:
         """The answer, None where it is not all here."""
@@ -51,7 +50,8 @@ class _Ring:
 class RecentEvents:
     """Answers what ``storage.events.latest_ids`` does, from memory where it can."""
 
-    def __init__(self, db: Database, heads: RoomHeads, caches: CacheBudget) -> None:
+    def __init__(self, db: Database, heads: RoomHeads, caches: CacheBudget, *, length: int = LENGTH) -> None:
+        self._length = length
         self._db = db
         self._heads = heads
         self._rings: Cache[str, _Ring] = caches.cache("recent_events", _ring_bytes)
@@ -75,12 +75,13 @@ class RecentEvents:
         ring = self._rings.touch(room_id)
         if ring is not None and ring.upto == head:
             return ring
-        rows = await self._db.read(lambda tx: storage.latest_positions(tx, room_id, upto=head, limit=LENGTH))
+        length = self._length
+        rows = await self._db.read(lambda tx: storage.latest_positions(tx, room_id, upto=head, limit=length))
         rows.reverse()
         ring = _Ring(
-            positions=deque(position for _, position in rows),
-            ids=deque(event_id for event_id, _ in rows),
-            floor=rows[0][1] - 1 if len(rows) == LENGTH else 0,
+            positions=deque((position for _, position in rows), length),
+            ids=deque((event_id for event_id, _ in rows), length),
+            floor=rows[0][1] - 1 if len(rows) == length else 0,
             upto=head,
         )
         self._rings.keep({room_id: ring})

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from palpo.services.history import recent_events
 from palpo.services.history.recent_events import RecentEvents
 from palpo.storage import events as storage
 from palpo.streams.polling import read_position
@@ -31,10 +30,11 @@ async def check(recent: RecentEvents, server: Homeserver, room_id: str) -> None:
 
 
 async def test_two_processes_and_a_short_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recent_events, "LENGTH", 5)
     async with homeserver(tmp_path) as one, homeserver(tmp_path) as two:
         room_id = await create(one)
         recents = [server.services.history.recent_events for server in (one, two)]
+        for recent in recents:
+            monkeypatch.setattr(recent, "_length", 5)
         for number in range(14):
             writer = (one, two)[number % 3 == 2].services.history.room_writer
             await writer.send(room_id, message(str(number)))
