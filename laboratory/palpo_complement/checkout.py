@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import NotRun
+
 UPSTREAM = "https://github.com/matrix-org/complement"
 MODULE = "github.com/matrix-org/complement"
 CLONE_TIMEOUT = 180
@@ -16,7 +18,7 @@ CLONE_TIMEOUT = 180
 _TEST = re.compile(r"^func (Test[A-Z0-9_]\w*)\(\w+ \*testing\.T\)", re.MULTILINE)
 
 
-class CheckoutMissing(RuntimeError):
+class CheckoutMissing(NotRun):
     """No checkout of the suite could be had; the text says what was tried."""
 
 

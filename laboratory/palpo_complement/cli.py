@@ -16,18 +16,13 @@ from pathlib import Path
 
 import uvloop
 from palpo_conformance import cli as laboratory
-from palpo_conformance.files import PartialRun, log_path
+from palpo_conformance.files import log_path
 from palpo_conformance.results import Run, Status, status_counts
 from palpo_conformance.suite import load_suite
 
-from .checkout import CheckoutMissing
-from .docker.images import ImageFailed
-from .environment import InstallFailed
-from .go import BuildFailed, GoMissing
+from .errors import NotRun, SetupFailed
 from .options import RunOptions
-from .process.launch import LaunchError
-from .process.subnets import NoFreeSlot
-from .recipe import BadRecipe, shipped
+from .recipe import shipped
 from .run import conformance_run
 from .selection import UnknownPackage, resolve_packages
 
@@ -140,20 +135,10 @@ def options_of(parsed: argparse.Namespace) -> RunOptions:
 def _run(parsed: argparse.Namespace) -> int:
     try:
         run = uvloop.run(_until_stopped(options_of(parsed)))
-    except (CheckoutMissing, GoMissing) as error:
+    except NotRun as error:
         print(f"Complement was not run: {error}")
         return 0 if parsed.allow_missing else NOT_RUN
-    except (
-        BuildFailed,
-        LaunchError,
-        InstallFailed,
-        ImageFailed,
-        NoFreeSlot,
-        UnknownPackage,
-        BadRecipe,
-        PartialRun,
-        ValueError,
-    ) as error:
+    except (SetupFailed, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):

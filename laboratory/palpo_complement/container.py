@@ -11,8 +11,10 @@ import os
 import signal
 import socket
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import uvloop
 
@@ -21,13 +23,22 @@ from .process.launch import Launch, Launcher, launcher_of
 from .process.model import Process
 from .recipe import UNNAMED, Place, load
 from .recording.gate import FEDERATION_PORT, HTTP_PORT, Gate, Records
-from .recording.recorder import schema_process
-from .records import ACCESS, VIOLATIONS
+from .records import ACCESS, INSIDE, VIOLATIONS
 
-RECORDS = Path("/complement/records")
-"""Where the records are, below the server's folder."""
-INSIDE = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 LOG = Path("/dev/stdout")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AtOnce(Executor):
+    """Does its work before it answers: where all is killed at once, nothing may be left to do."""
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        done: Future[T] = Future()
+        done.set_result(work(*args, **kwargs))
+        return done
 
 
 async def prepare(launcher: Launcher, root: Path) -> int:
@@ -44,26 +55,24 @@ async def serve(launcher: Launcher, root: Path, outside: str) -> int:
 
     `outside` is the address at which the gate listens.
     """
-    records = root / RECORDS.relative_to("/")
+    records = root / INSIDE.relative_to("/")
     records.mkdir(parents=True, exist_ok=True)
-    checked = bool(os.environ.get("CONFORMANCE_CHECK"))
-    with schema_process() if checked else nullcontext() as schemas:
-        gate = Gate(
-            INSIDE,
-            (outside, HTTP_PORT),
-            (outside, FEDERATION_PORT),
-            Records(access=records / ACCESS, violations=records / VIOLATIONS),
-            schemas,
-        )
-        try:
-            await launcher.open()
-            process = await launcher.spawn(_launch(root))
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end, process)
-            await gate.open()
-            return await process.exited
-        finally:
-            await gate.close()
-            await launcher.close()
+    gate = Gate(
+        LOOPBACK,
+        (outside, HTTP_PORT),
+        (outside, FEDERATION_PORT),
+        Records(access=records / ACCESS, violations=records / VIOLATIONS),
+        AtOnce() if os.environ.get("CONFORMANCE_CHECK") else None,
+    )
+    try:
+        await launcher.open()
+        process = await launcher.spawn(_launch(root))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end, process)
+        await gate.open()
+        return await process.exited
+    finally:
+        await gate.close()
+        await launcher.close()
 
 
 def _end(process: Process) -> None:
@@ -74,7 +83,7 @@ def _launch(root: Path) -> Launch:
     place = Place(
         root=root,
         name=os.environ.get("SERVER_NAME", UNNAMED),
-        address=INSIDE,
+        address=LOOPBACK,
         database_url=SQLite().url(None, root),
     )
     return Launch(place=place, log=LOG, env=dict(os.environ))

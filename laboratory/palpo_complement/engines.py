@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from .commands import run
-from .docker import images
+from .docker import images, leftovers
+from .docker.client import DockerFailed
 from .environment import search_path
-from .options import RunOptions
+from .options import RECIPE, RunOptions
 from .process.databases import databases_for
 from .process.engine import Engine, Settings, state_directory
 from .process.launch import launcher_of
@@ -49,12 +50,9 @@ class Serving:
 async def serving(options: RunOptions) -> AsyncIterator[Serving]:
     """Open the engine that the options name.
 
-    Raises BadRecipe, InstallFailed, LaunchError, ImageFailed or NoFreeSlot.
+    Raises SetupFailed.
     """
-    if options.engine == "docker":
-        yield await _docker(options)
-        return
-    async with _process(options) as value:
+    async with (_docker if options.engine == "docker" else _process)(options) as value:
         yield value
 
 
@@ -93,16 +91,21 @@ async def _process(options: RunOptions) -> AsyncIterator[Serving]:
         remove_tree(base)
 
 
-async def _docker(options: RunOptions) -> Serving:
+@asynccontextmanager
+async def _docker(options: RunOptions) -> AsyncIterator[Serving]:
+    if options.image is None and options.recipe != RECIPE:
+        raise DockerFailed(f"the image that is built is {RECIPE}'s: name another with --image")
     image = options.image or await images.built(database=options.database)
-    return Serving(
-        name=options.server_name or load(options.recipe).name,
-        version=options.server_commit or await _commit(),
-        image=image,
-        others=dict(options.images),
-        env={f"{SHARE_PREFIX}CONFORMANCE_CHECK": "1" if options.schema_check else ""},
-        post_test=DOCKER_POST_TEST,
-    )
+    version = await (_commit() if options.image is None else images.identity(image))
+    async with leftovers.removed():
+        yield Serving(
+            name=options.server_name or options.image or RECIPE,
+            version=options.server_commit or version,
+            image=image,
+            others=dict(options.images),
+            env={f"{SHARE_PREFIX}CONFORMANCE_CHECK": "1" if options.schema_check else ""},
+            post_test=DOCKER_POST_TEST,
+        )
 
 
 async def _version(recipe: Recipe) -> str:

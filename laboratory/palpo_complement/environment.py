@@ -12,12 +12,13 @@ from pathlib import Path
 
 from .checkout import cache_directory
 from .commands import run
+from .errors import SetupFailed
 from .recipe import Recipe
 
 COMPLETE = "complete"
 
 
-class InstallFailed(RuntimeError):
+class InstallFailed(SetupFailed):
     """A recipe's packages could not be installed; the text is pip's."""
 
 

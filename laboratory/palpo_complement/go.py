@@ -12,15 +12,16 @@ from pathlib import Path
 
 from .checkout import Checkout
 from .commands import run
+from .errors import NotRun, SetupFailed
 
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-class GoMissing(RuntimeError):
+class GoMissing(NotRun):
     """No Go that is new enough."""
 
 
-class BuildFailed(RuntimeError):
+class BuildFailed(SetupFailed):
     """The suite did not compile; the text is the compiler's."""
 
 

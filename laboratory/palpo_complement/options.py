@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RECIPE = "palpo"
+"""The recipe of a run that names none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -23,7 +26,7 @@ class RunOptions:
     database_url: str | None = None
     jobs: int = 1
     timeout: int = 1800
-    recipe: str = "palpo"
+    recipe: str = RECIPE
     image: str | None = None
     images: tuple[tuple[str, str], ...] = ()
     server_name: str | None = None

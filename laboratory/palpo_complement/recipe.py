@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import certificates
+from .errors import SetupFailed
 
 SHIPPED = Path(__file__).parent / "recipes"
 FILE = "recipe.toml"
@@ -22,7 +23,7 @@ UNNAMED = "unnamed"
 """A server's name while the folder that all servers start from is prepared."""
 
 
-class BadRecipe(ValueError):
+class BadRecipe(SetupFailed):
     """A recipe that cannot be used; the text says why."""
 
 

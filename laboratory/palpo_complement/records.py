@@ -18,6 +18,8 @@ from palpo_conformance.violations import read_records
 SERVERS = "servers"
 ACCESS = "access.jsonl"
 VIOLATIONS = "violations.jsonl"
+INSIDE = Path("/complement/records")
+"""Where an image keeps what its gate records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

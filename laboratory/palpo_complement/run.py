@@ -65,8 +65,7 @@ def clean_output(path: Path) -> None:
 async def conformance_run(options: RunOptions) -> Run:
     """Run what the options ask for and write `run.jsonl`, logs and records into the output folder.
 
-    Raises CheckoutMissing, GoMissing, BuildFailed, BadRecipe, InstallFailed, LaunchError, ImageFailed and
-    UnknownPackage.
+    Raises NotRun, SetupFailed, and ValueError where there are no results to update.
     """
     suite = load_suite()
     asked = resolve_packages(options.packages, suite.packages())

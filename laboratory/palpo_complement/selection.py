@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 from palpo_conformance.suite import Key, Suite, SuiteTest
 
+from .errors import SetupFailed
+
 # The longest first, so that with several jobs no long package starts last.
 LONGEST = ("tests/csapi", "tests", "tests/msc3902", "tests/msc4140")
 
 
-class UnknownPackage(ValueError):
+class UnknownPackage(SetupFailed):
     """A package that the suite does not have."""
 
 

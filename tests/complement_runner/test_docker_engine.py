@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from palpo_complement.docker import collect, images
+from palpo_complement.docker.client import DockerFailed
+from palpo_complement.engines import serving
+from palpo_complement.options import RunOptions
 
 from tests.complement_runner.test_docker_api import Docker, docker
 from tests.support.process import free_port
@@ -28,10 +31,16 @@ async def test_the_log_of_a_container_is_kept(
 
 async def test_no_daemon_is_said_in_dockers_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
-    with pytest.raises(images.ImageFailed, match=r"^Docker: "):
+    with pytest.raises(DockerFailed, match=r"^Docker: "):
         await images.built()
 
 
 async def test_the_image_is_for_sqlite() -> None:
-    with pytest.raises(images.ImageFailed, match="--engine process"):
+    with pytest.raises(DockerFailed, match="--engine process"):
         await images.built(database="postgresql")
+
+
+async def test_only_palpos_image_is_built() -> None:
+    with pytest.raises(DockerFailed, match="--image"):
+        async with serving(RunOptions(engine="docker", recipe="synapse")):
+            pass

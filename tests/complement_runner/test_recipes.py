@@ -147,19 +147,27 @@ async def answered(url: str, context: ssl.SSLContext | bool = True) -> Any:
                 await asyncio.sleep(0.02)
 
 
-async def test_a_container_serves_behind_a_gate_and_keeps_records(tmp_path: Path) -> None:
+async def test_a_container_serves_behind_a_gate_and_keeps_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = Recipe(
         name="dummy", folder=tmp_path, fork=Fork(entry=DUMMY, prepare=("prepare",), start=("start",))
     )
+    monkeypatch.setenv("CONFORMANCE_CHECK", "1")
+    records = tmp_path / "complement/records"
     assert await container.prepare(launcher_of(recipe), tmp_path) == 0
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         serving = group.create_task(container.serve(launcher_of(recipe), tmp_path, "127.93.0.3"))
         assert (await answered("http://127.93.0.3:8008/_matrix/client/versions"))["starts"] == 1
+        await answered("http://127.93.0.3:8008/_matrix/client/v3/account/whoami")
+        # A container is killed without a word, so what was wrong is written as soon as it is answered.
+        (violation,) = (records / "violations.jsonl").read_text().splitlines()
         os.kill(os.getpid(), signal.SIGTERM)
     assert serving.result() == 0
     assert (tmp_path / "data/stopped").read_text() == "clean"
-    (line,) = (tmp_path / "complement/records/access.jsonl").read_text().splitlines()
+    line, _ = (records / "access.jsonl").read_text().splitlines()
     assert json.loads(line)["operation"] == "client-server/getVersions"
+    assert json.loads(violation)["pointer"] == ""
 
 
 def wheel(folder: Path) -> Path:

@@ -15,8 +15,7 @@ from docker import from_env
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from palpo_complement.container import RECORDS
-from palpo_complement.records import ACCESS, VIOLATIONS
+from palpo_complement.records import ACCESS, INSIDE, VIOLATIONS
 
 
 def main(identifier: str, folder: Path) -> None:
@@ -25,7 +24,7 @@ def main(identifier: str, folder: Path) -> None:
         container = client.containers.get(identifier)
         (folder / f"{identifier}.log").write_bytes(container.logs())
         for name in (ACCESS, VIOLATIONS):
-            content = _file(container, RECORDS / name)
+            content = _file(container, INSIDE / name)
             if content is not None:
                 (folder / f"{identifier}.{name}").write_bytes(content)
 

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
-from docker import DockerClient, from_env
-from docker.errors import BuildError, DockerException, ImageNotFound
+from docker import DockerClient
+from docker.errors import BuildError, ImageNotFound
+
+from .client import DockerFailed, connected
 
 IMAGE = "localhost/palpo-complement:latest"
 LOCAL_BASE = "localhost/palpo-complement-base:latest"
 DOCKERFILE = Path("laboratory", "Dockerfile")
 LABELS = {"palpo-conformance": "image"}
-"""By these, what the laboratory has built is found again, and removed."""
-
-
-class ImageFailed(RuntimeError):
-    """Docker is missing, or the image could not be built; the text is Docker's."""
+"""By these, what was built before is found, and removed."""
 
 
 async def built(*, database: str = "sqlite", say: Callable[[str], None] = print) -> str:
-    """Build the image from the source at hand; Docker's cache makes a second build quick. Raises ImageFailed.
+    """Build the image from the source at hand; Docker's cache makes a second build quick.
 
-    `say` gets a line for each step of the build.
+    `say` gets a line for each step of the build. Raises DockerFailed.
     """
     source = _source()
     if database != "sqlite":
-        raise ImageFailed("the image runs on SQLite; use --engine process for other databases")
+        raise DockerFailed("the image runs on SQLite; use --engine process for other databases")
     return await asyncio.to_thread(_built, source, say)
+
+
+async def identity(image: str) -> str:
+    """The ID of an image. Raises DockerFailed where there is none of that name."""
+    return await asyncio.to_thread(_identity, image)
+
+
+def _identity(image: str) -> str:
+    with connected() as client:
+        found: str = client.images.get(image).id
+        return found
 
 
 def _source() -> Path:
@@ -37,15 +45,17 @@ def _source() -> Path:
     for parent in Path(__file__).resolve().parents:
         if (parent / DOCKERFILE).is_file():
             return parent
-    raise ImageFailed("the image is built from the repository: name one with --image, or run from a checkout")
+    raise DockerFailed(
+        "the image is built from the repository: name one with --image, or run from a checkout"
+    )
 
 
 def _built(source: Path, say: Callable[[str], None]) -> str:
-    try:
-        with closing(from_env()) as client:
-            _build(client, source, say)
-    except (DockerException, OSError) as error:
-        raise ImageFailed(f"Docker: {error}") from error
+    with connected() as client:
+        _build(client, source, say)
+        # The image that had the name until now has none any more.
+        labels = [f"{name}={value}" for name, value in LABELS.items()]
+        client.images.prune(filters={"dangling": True, "label": labels})
     return IMAGE
 
 
@@ -59,7 +69,7 @@ def _build(client: DockerClient, source: Path, say: Callable[[str], None]) -> No
         buildargs=_base(client),
         network_mode="host",
         labels=LABELS,
-        rm=True,
+        forcerm=True,
         decode=True,
     )
     for step in steps:

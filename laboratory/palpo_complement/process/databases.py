@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from palpo_complement.errors import SetupFailed
+
 
 class Databases(Protocol):
     """Makes, copies and drops databases. A name of None stands for "a file in the state directory"."""
@@ -181,11 +183,11 @@ class MySQL:
 
 
 def databases_for(kind: str, url: str | None, directory: Path) -> Databases:
-    """The databases of `--database KIND`. Raises ValueError for MySQL without a URL."""
+    """The databases of `--database KIND`. Raises SetupFailed for MySQL without a URL."""
     if kind == "sqlite":
         return SQLite()
     if kind == "postgresql":
         return PostgreSQL(url, directory)
     if url is None:
-        raise ValueError("--database mysql needs --database-url mysql://user:password@host:port/")
+        raise SetupFailed("--database mysql needs --database-url mysql://user:password@host:port/")
     return MySQL(url)

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from palpo_complement.environment import search_path
+from palpo_complement.errors import SetupFailed
 from palpo_complement.recipe import Fork, Place, Recipe, arrange
 
 from .model import Process
 
 
-class LaunchError(RuntimeError):
+class LaunchError(SetupFailed):
     """A server could not be started at all; the text holds the reason or the traceback."""
 
 

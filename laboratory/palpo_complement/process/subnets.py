@@ -16,12 +16,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from palpo_complement.errors import SetupFailed
+
 SLOTS = 10
 FIRST_PORT = 20_000
 PORTS_PER_SLOT = 1_000
 
 
-class NoFreeSlot(RuntimeError):
+class NoFreeSlot(SetupFailed):
     """Every slot is held by another runner."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Gate:
         http: tuple[str, int],
         federation: tuple[str, int],
         records: Records,
-        schemas: ProcessPoolExecutor | None,
+        schemas: Executor | None,
     ) -> None:
         recorder = self._recorder = Recorder(records.access, records.violations, schemas)
         self._relays = (

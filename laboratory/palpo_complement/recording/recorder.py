@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import cache
 from multiprocessing import get_context
@@ -57,7 +57,7 @@ class Recorder:
     `schemas` is the process that checks, or None where nothing is checked.
     """
 
-    def __init__(self, access: Path, violations: Path, schemas: ProcessPoolExecutor | None) -> None:
+    def __init__(self, access: Path, violations: Path, schemas: Executor | None) -> None:
         self._access = access.open("a", buffering=1, encoding="utf-8")
         self._violations = violations.open("a", buffering=1, encoding="utf-8")
         self._schemas = schemas
