@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 from palpo_conformance import cli as laboratory
 from palpo_conformance.files import log_path
-from palpo_conformance.results import Run, Status, status_counts
+from palpo_conformance.model import Run, Status, status_counts
 from palpo_conformance.suite import load_suite
 
 from .errors import NotRun, SetupFailed

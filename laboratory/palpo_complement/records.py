@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from palpo_conformance.files import log_path
-from palpo_conformance.results import TestResult
+from palpo_conformance.model import TestResult
 from palpo_conformance.violations import read_records
 
 SERVERS = "servers"
@@ -89,14 +89,11 @@ def _records(output: Path, server: Server, kind: str, timeline: Timeline) -> Ite
     if not path.exists():
         return
     for record in read_records([path]):
-        moment = record.pop("t", record.get("time"))
-        timed = isinstance(moment, int | float)
-        if timed:
-            record["time"] = moment
+        moment = record["time"]
         # In Docker the file is part of the image's commit, so that a container begins with its blueprint's.
-        if timed and server.test and moment < timeline.began(server.package, server.test):
+        if server.test and moment < timeline.began(server.package, server.test):
             continue
-        test = server.test or (timeline.at(server.package, moment) if timed else "")
+        test = server.test or timeline.at(server.package, moment)
         yield {**record, "package": server.package, "test": test, "server": server.name}
 
 

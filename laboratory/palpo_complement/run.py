@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from palpo_conformance.results import (
-    GoOutcome,
+from palpo_conformance.files import write_results, write_run
+from palpo_conformance.go_events import GoOutcome, parse_go_stream
+from palpo_conformance.model import (
     Run,
     RunHeader,
     Status,
@@ -22,9 +23,6 @@ from palpo_conformance.results import (
     attribute_operations,
     build_run,
     merge_rerun,
-    parse_go_stream,
-    write_results,
-    write_run,
 )
 from palpo_conformance.suite import Suite, load_suite
 from palpo_conformance.violations import operation_calls

@@ -38,7 +38,6 @@ class Catalogue:
     features: tuple[Feature, ...]
     homes: Mapping[tuple[str, str], str]
     also: tuple[tuple[re.Pattern[str], str], ...]
-    by_operation: Mapping[str, tuple[str, ...]]
 
     def test_features(self, package: str, test: str) -> tuple[str, ...]:
         """Return a row's features, its home first; empty for a test that the catalogue lacks."""
@@ -46,16 +45,6 @@ class Catalogue:
         name = f"{package}:{test}"
         others = [feature for pattern, feature in self.also if pattern.fullmatch(name)]
         return tuple(dict.fromkeys([home, *others] if home else others))
-
-    def operation_features(self, operation: str) -> tuple[str, ...]:
-        """Return the features of an ``api/operationId`` key; empty when the catalogue lacks it."""
-        return self.by_operation.get(operation, ())
-
-    def resolve_operation(self, operation_id: str) -> tuple[str, ...]:
-        """Return every ``api/operationId`` key that a bare operation ID may mean."""
-        if operation_id in self.by_operation:
-            return (operation_id,)
-        return tuple(key for key in self.by_operation if key.split("/", 1)[1] == operation_id)
 
     def title(self, name: str) -> str:
         """Return a feature's title, or its name when the catalogue lacks it."""
@@ -73,15 +62,12 @@ def parse_catalogue(document: Mapping[str, Any]) -> Catalogue:
     """
     features = tuple(_feature(name, table) for name, table in sorted(document.items()))
     homes: dict[tuple[str, str], str] = {}
-    by_operation: dict[str, tuple[str, ...]] = {}
     for feature in features:
         for test in feature.tests:
             if homes.setdefault(test, feature.name) != feature.name:
                 raise BadCatalogue(f"{test} is at home in {homes[test]} and in {feature.name}")
-        for operation in feature.operations:
-            by_operation[operation] = (*by_operation.get(operation, ()), feature.name)
     also = tuple((_compile(pattern), feature.name) for feature in features for pattern in feature.also)
-    return Catalogue(features=features, homes=homes, also=also, by_operation=by_operation)
+    return Catalogue(features=features, homes=homes, also=also)
 
 
 def _feature(name: str, table: Mapping[str, Any]) -> Feature:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .files import read_run
-from .model import Run, Status, Tally, TestResult
+from .model import Run, Status, Tally, tally_by
 from .suite import Key, Suite, load_suite
 from .violations import read_records
 
@@ -70,16 +70,8 @@ def _match(name: str, records: Iterable[Mapping[str, Any]], suite: Suite) -> Oth
 
 def tally_other(other: OtherResults, run: Run, *, suite: Suite | None = None) -> dict[str, Tally]:
     """Return a tally for each feature of the run, of what the other server did; "" holds the whole."""
-    suite = suite or load_suite()
-    exempt = suite.self_skips()
-    tallies: dict[str, Tally] = {"": Tally()}
-    for result in run.results:
-        if result.key in exempt:
-            continue
-        theirs = TestResult(package=result.package, test=result.test, status=other.status(result.key))
-        for feature in ("", *result.features):
-            tallies.setdefault(feature, Tally()).add(theirs)
-    return tallies
+    theirs = (replace(result, status=other.status(result.key), flaky=False) for result in run.results)
+    return {"": Tally(), **tally_by(theirs, lambda result: ("", *result.features), suite)}
 
 
 def differences(run: Run, other: OtherResults, *, suite: Suite | None = None) -> tuple[list[Key], list[Key]]:

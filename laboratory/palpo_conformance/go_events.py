@@ -1,4 +1,4 @@
-"""Reads what ``go test -json`` prints (the events of Go's ``cmd/test2json``)."""
+"""Reads the events of Go's ``cmd/test2json``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _TAIL = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageOutcome:
-    """How a package ended. ``built`` is False when it did not compile; ``tail`` is the end of its output."""
+    """How a package ended. ``tail`` is the end of its output."""
 
     package: str
     status: Status
-    built: bool
     tail: tuple[str, ...]
 
 
@@ -49,9 +48,7 @@ class _Reader:
     suite: Suite
     tests: dict[Key, _Open] = field(default_factory=dict)
     packages: dict[str, Status | None] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
     output: dict[str, deque[str]] = field(default_factory=dict)
-    build_output: dict[str, deque[str]] = field(default_factory=dict)
     noise: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
 
     def feed(self, line: str) -> None:
@@ -61,9 +58,7 @@ class _Reader:
                 self.noise.append(line.rstrip("\n"))
             return
         action = str(event.get("Action", ""))
-        if "ImportPath" in event:
-            self._build(event, action)
-        elif isinstance(event.get("Package"), str):
+        if isinstance(event.get("Package"), str):
             package = self.suite.short_package(event["Package"])
             test = event.get("Test")
             if isinstance(test, str) and test:
@@ -71,26 +66,12 @@ class _Reader:
             else:
                 self._package(package, action, event)
 
-    def _build(self, event: dict[str, Any], action: str) -> None:
-        # "tests/csapi [tests/csapi.test]" is how Go names a package built for its tests.
-        package = self.suite.short_package(str(event["ImportPath"]).split(" ", 1)[0])
-        if action == "build-fail":
-            self.broken.add(package)
-        elif action == "build-output":
-            tail = self.build_output.setdefault(package, deque(maxlen=_TAIL))
-            tail.append(str(event.get("Output", "")).rstrip("\n"))
-
     def _package(self, package: str, action: str, event: dict[str, Any]) -> None:
         self.packages.setdefault(package, None)
         if action in _ENDS:
             self.packages[package] = _ENDS[action]
-            if event.get("FailedBuild"):
-                self.broken.add(package)
         elif action == "output":
-            text = str(event.get("Output", ""))
-            if "[build failed]" in text or "[setup failed]" in text:
-                self.broken.add(package)
-            self._keep(package, text)
+            self._keep(package, str(event.get("Output", "")))
 
     def _test(self, key: Key, action: str, event: dict[str, Any]) -> None:
         self.packages.setdefault(key[0], None)
@@ -113,19 +94,17 @@ class _Reader:
         self.output.setdefault(package, deque(maxlen=_TAIL)).append(text.rstrip("\n"))
 
     def outcome(self) -> GoOutcome:
-        results = [_result(key, entry) for key, entry in sorted(self.tests.items())]
-        names = sorted(self.packages.keys() | self.broken)
         return GoOutcome(
-            results=results, packages=[self._outcome_of(name) for name in names], noise=tuple(self.noise)
+            results=[_result(key, entry) for key, entry in sorted(self.tests.items())],
+            packages=[self._outcome_of(name) for name in sorted(self.packages)],
+            noise=tuple(self.noise),
         )
 
     def _outcome_of(self, package: str) -> PackageOutcome:
         # A package that never ended was killed with its process: that is a failure.
-        status = self.packages.get(package) or Status.FAIL
-        built = package not in self.broken
-        kept = self.output if built else {**self.output, **self.build_output}
+        status = self.packages[package] or Status.FAIL
         return PackageOutcome(
-            package=package, status=status, built=built, tail=tuple(kept.get(package, self.noise))
+            package=package, status=status, tail=tuple(self.output.get(package, self.noise))
         )
 
 
@@ -161,17 +140,11 @@ def _unix(time: object) -> float | None:
 
 
 def parse_go_stream(lines: Iterable[str | bytes], *, suite: Suite | None = None) -> GoOutcome:
-    """Read an event stream of one or more packages. Lines that are no events are kept as noise."""
+    """Read an event stream of one or more packages. Lines that are no events are kept as noise.
+
+    A test that never ended failed; one that never started is absent (``build_run`` adds it as not run).
+    """
     reader = _Reader(suite=suite or load_suite())
     for line in lines:
         reader.feed(line.decode("utf-8", "replace") if isinstance(line, bytes) else line)
     return reader.outcome()
-
-
-def parse_go_events(lines: Iterable[str | bytes], *, suite: Suite | None = None) -> list[TestResult]:
-    """Return the tests that started, sorted by (package, test).
-
-    A test that never ended failed; one that never started is absent (``build_run`` adds it as not run), as
-    are all tests of a package that did not build.
-    """
-    return parse_go_stream(lines, suite=suite).results

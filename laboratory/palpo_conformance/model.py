@@ -7,9 +7,9 @@ list of tests less those that skip themselves, so leaving out a package shows.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, nextafter
 from typing import ClassVar
@@ -128,7 +128,6 @@ class Tally:
     skipped: int = 0
     not_run: int = 0
     flaky: int = 0
-    operations: set[str] = field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -147,7 +146,6 @@ class Tally:
             case Status.NOT_RUN:
                 self.not_run += 1
         self.flaky += result.flaky
-        self.operations.update(result.operations)
 
 
 def build_run(
@@ -198,26 +196,28 @@ def count(results: Iterable[TestResult], suite: Suite) -> RunFooter:
     )
 
 
-def summarise(run: Run, *, suite: Suite | None = None) -> dict[str, Tally]:
-    """Return a tally for each feature, in order of name. A test counts under every feature it has."""
+def tally_by(
+    results: Iterable[TestResult],
+    groups: Callable[[TestResult], Iterable[str]],
+    suite: Suite | None = None,
+) -> dict[str, Tally]:
+    """Return a tally for each group, in order of name, without the tests that skip themselves."""
     exempt = (suite or load_suite()).self_skips()
-    tallies: dict[str, Tally] = {}
-    for result in run.results:
-        if result.key in exempt:
-            continue
-        for feature in result.features:
-            tallies.setdefault(feature, Tally()).add(result)
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    for result in results:
+        for group in () if result.key in exempt else groups(result):
+            tallies[group].add(result)
     return dict(sorted(tallies.items()))
+
+
+def summarise(run: Run, *, suite: Suite | None = None) -> dict[str, Tally]:
+    """Return a tally for each feature. A test counts under every feature it has."""
+    return tally_by(run.results, lambda result: result.features, suite)
 
 
 def summarise_packages(run: Run, *, suite: Suite | None = None) -> dict[str, Tally]:
-    """Return a tally for each package, in order of name."""
-    exempt = (suite or load_suite()).self_skips()
-    tallies: dict[str, Tally] = {}
-    for result in run.results:
-        if result.key not in exempt:
-            tallies.setdefault(result.package, Tally()).add(result)
-    return dict(sorted(tallies.items()))
+    """Return a tally for each package."""
+    return tally_by(run.results, lambda result: (result.package,), suite)
 
 
 def merge_rerun(first: Run, rerun: Run) -> Run:

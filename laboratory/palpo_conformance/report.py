@@ -15,7 +15,7 @@ from .compare import OtherResults, tally_other
 from .files import log_path, write_atomically
 from .model import Run, RunHeader, Status, Tally, TestResult, count, summarise, summarise_packages
 from .suite import Suite, load_suite
-from .violations import ServerErrorGroup, ViolationGroup
+from .violations import Group
 
 PAGE_FILE = "index.html"
 DATA_FILE = "data.json"
@@ -31,8 +31,8 @@ class ReportInput:
 
     run: Run
     others: Sequence[OtherResults] = ()
-    violations: Sequence[ViolationGroup] = ()
-    server_errors: Sequence[ServerErrorGroup] = ()
+    violations: Sequence[Group] = ()
+    server_errors: Sequence[Group] = ()
     expected_flaky: dict[tuple[str, str], str] = field(default_factory=dict)
     kept_logs: frozenset[str] = frozenset()
     logs: str = ""
@@ -70,7 +70,7 @@ def build_report(
     }
 
 
-def _plain(record: RunHeader | ViolationGroup | ServerErrorGroup) -> dict[str, Any]:
+def _plain(record: RunHeader | Group) -> dict[str, Any]:
     """Return a record as JSON has it, with lists for tuples."""
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(record).items()

@@ -38,10 +38,10 @@ CHALLENGES_LIKE = {("uploadCrossSigningKeys", 401): lookup("deleteDevice")}
 class Violation:
     """One place in one response that the specification doesn't allow.
 
-    `path` is the operation's template, `pointer` a JSON pointer into the body ("" is the whole of it).
+    `operation` is its key, `path` its template, `pointer` a JSON pointer into the body ("" is all of it).
     """
 
-    operation_id: str
+    operation: str
     method: str
     path: str
     status: int
@@ -87,7 +87,7 @@ def _parsed(body: bytes) -> Any:
 class SchemaChecker:
     """Checks responses one by one; validators are built once for each operation and status."""
 
-    _validators: dict[tuple[str, str, str], Draft202012Validator | None] = field(default_factory=dict)
+    _validators: dict[tuple[str, int], Draft202012Validator | None] = field(default_factory=dict)
     _error: Draft202012Validator = field(default_factory=lambda: Draft202012Validator(_ERROR_SCHEMA))
 
     def check(self, method: str, raw_path: str, status: int, body: bytes) -> list[Violation]:
@@ -102,7 +102,7 @@ class SchemaChecker:
         problems = islice(self._problems(operation, status, body), MAX_VIOLATIONS)
         return [
             Violation(
-                operation_id=operation.operation_id,
+                operation=operation.key,
                 method=operation.method,
                 path=operation.path,
                 status=status,
@@ -113,7 +113,7 @@ class SchemaChecker:
         ]
 
     def _validator(self, operation: Operation, status: int) -> Draft202012Validator | None:
-        key = (operation.api, operation.operation_id, str(status))
+        key = (operation.key, status)
         if key not in self._validators:
             schema = response_schema(operation, status)
             self._validators[key] = None if schema is None else Draft202012Validator(schema)

@@ -57,6 +57,11 @@ class Operation:
     responses: dict[str, Body]
 
     @property
+    def key(self) -> str:
+        """Its API and its ID, such as `client-server/login`: an ID alone may be in several APIs."""
+        return f"{self.api}/{self.operation_id}"
+
+    @property
     def statuses(self) -> tuple[str, ...]:
         """The documented statuses, sorted."""
         return tuple(sorted(self.responses))

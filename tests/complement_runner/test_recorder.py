@@ -68,7 +68,7 @@ async def test_each_answer_is_a_line_with_its_operation(tmp_path: Path) -> None:
 async def test_violations_name_the_place(tmp_path: Path, schemas: ProcessPoolExecutor) -> None:
     _, violations = await recorded(tmp_path, schemas, WHOAMI, BROKEN)
     (violation,) = violations
-    assert (violation["operation"], violation["pointer"]) == ("getTokenOwner", "/user_id")
+    assert (violation["operation"], violation["pointer"]) == ("client-server/getTokenOwner", "/user_id")
     assert (violation["status"], violation["time"]) == (200, 12.5)
 
 
@@ -82,7 +82,7 @@ async def test_what_is_no_json_and_delayed_events_are_not_checked(
     )
     sent = replace(delayed, target=delayed.target.partition("?")[0])
     _, violations = await recorded(tmp_path, schemas, replace(BROKEN, body=None), delayed, sent)
-    assert [violation["operation"] for violation in violations] == ["sendMessage"]
+    assert [violation["operation"] for violation in violations] == ["client-server/sendMessage"]
 
 
 async def test_a_last_answer_after_the_end_is_left_out(tmp_path: Path) -> None:

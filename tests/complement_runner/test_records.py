@@ -7,7 +7,7 @@ from pathlib import Path
 
 from palpo_complement import records
 from palpo_complement.records import Server, Timeline
-from palpo_conformance.results import Status, TestResult
+from palpo_conformance.model import Status, TestResult
 
 FIRST = Server(id="a" * 64, package="tests/csapi", name="hs1", test="TestOne")
 SETUP = Server(id="b" * 64, package="tests/csapi", name="hs1", test="")
@@ -47,8 +47,8 @@ def test_timeline_knows_the_running_test() -> None:
 
 
 def test_records_are_merged_with_their_test(tmp_path: Path) -> None:
-    call = {"t": 15.5, "method": "GET", "path": "/x", "operation": "getX", "status": 200}
-    write(tmp_path, FIRST, records.ACCESS, {**call, "t": 99.0}, '{"t": 1, "meth')
+    call = {"time": 15.5, "method": "GET", "path": "/x", "operation": "getX", "status": 200}
+    write(tmp_path, FIRST, records.ACCESS, {**call, "time": 99.0}, '{"time": 1, "meth')
     write(tmp_path, SETUP, records.ACCESS, call)
     write(tmp_path, SETUP, records.VIOLATIONS, {"time": 15.0, "operation": "getX", "message": "no"})
     timeline = Timeline([result("TestTwo", 10, 20)])
@@ -64,7 +64,7 @@ def test_records_are_merged_with_their_test(tmp_path: Path) -> None:
 
 
 def test_records_from_before_a_servers_test_are_its_blueprints(tmp_path: Path) -> None:
-    write(tmp_path, FIRST, records.ACCESS, {"t": 5.0, "path": "/old"}, {"t": 11.0, "path": "/own"})
+    write(tmp_path, FIRST, records.ACCESS, {"time": 5.0, "path": "/old"}, {"time": 11.0, "path": "/own"})
     calls = records.merge(tmp_path, tmp_path, [FIRST], Timeline([result("TestOne", 10, 20)]))
     assert [record["path"] for record in calls["tests/csapi"]] == ["/own"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo_conformance.catalogue import Catalogue, parse_catalogue
-from palpo_conformance.results import Run, RunHeader, Status, TestResult, build_run
+from palpo_conformance.model import Run, RunHeader, Status, TestResult, build_run
 from palpo_conformance.suite import Suite, parse_suite
 
 SUITE_COMMIT = "c0ffee"

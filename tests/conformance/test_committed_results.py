@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from palpo_conformance.files import EXPECTATIONS_FILE, load_results
+from palpo_conformance.model import Run, count
 from palpo_conformance.ratchet import check, load_expectations
-from palpo_conformance.results import EXPECTATIONS_FILE, Run, count, load_results
 from palpo_conformance.suite import load_suite
 
 RESULTS = Path(__file__).parents[2] / "results"

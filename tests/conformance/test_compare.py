@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from palpo_conformance.compare import differences, read_other, tally_other
-from palpo_conformance.results import Status, write_run
+from palpo_conformance.files import write_run
+from palpo_conformance.model import Status
 
 from tests.conformance.conformance_builders import ALL_PASS, run_of, small_suite
 

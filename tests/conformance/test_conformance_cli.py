@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from palpo_conformance.cli import add_subcommands
+from palpo_conformance.files import write_results, write_run
+from palpo_conformance.model import Run, RunHeader, Status, TestResult, build_run
 from palpo_conformance.ratchet import load_expectations
-from palpo_conformance.results import Run, RunHeader, Status, TestResult, build_run, write_results, write_run
 from palpo_conformance.suite import load_suite
 
 
@@ -122,7 +123,7 @@ def test_report_links_logs_from_where_the_page_is(tmp_path: Path) -> None:
     (tmp_path / "logs/tests.csapi").mkdir(parents=True)
     (tmp_path / "logs/tests.csapi/TestSearch.log").write_text("log\n")
     (tmp_path / "violations.jsonl").write_text(
-        '{"operation":"sync","path":"/_matrix/client/v3/sync","status":200,"pointer":"/x","message":"odd"}\n'
+        '{"operation":"client-server/sync","path":"/x","status":200,"pointer":"/x","message":"odd"}\n'
     )
     assert command(tmp_path, "report", "--out", str(tmp_path / "pages/report")) == 0
     page = (tmp_path / "pages/report/index.html").read_text(encoding="utf-8")

@@ -7,21 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from palpo_conformance.results import (
+from palpo_conformance.files import (
     BadResults,
     IncompleteRun,
     PartialRun,
-    Status,
-    attribute_operations,
     load_results,
     log_path,
-    merge_rerun,
     read_run,
+    write_results,
+    write_run,
+)
+from palpo_conformance.model import (
+    Status,
+    attribute_operations,
+    merge_rerun,
     status_counts,
     summarise,
     summarise_packages,
-    write_results,
-    write_run,
 )
 
 from tests.conformance.conformance_builders import ALL_PASS, header, results, run_of, small_suite

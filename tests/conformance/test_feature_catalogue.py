@@ -20,8 +20,8 @@ def test_every_home_is_of_a_test_in_the_suite() -> None:
 
 
 def test_every_operation_of_the_specification_has_a_feature_and_no_other_has() -> None:
-    specified = {f"{operation.api}/{operation.operation_id}" for operation in operations()}
-    assert specified == set(load_catalogue().by_operation)
+    named = {operation for feature in load_catalogue().features for operation in feature.operations}
+    assert named == {operation.key for operation in operations()}
 
 
 def test_every_pattern_matches_a_row() -> None:
@@ -54,14 +54,6 @@ def test_a_pattern_may_name_a_subtest_only() -> None:
     )
     assert "typing" not in top
     assert "typing" in typing
-
-
-def test_the_same_operation_id_in_two_apis_is_told_apart() -> None:
-    catalogue = load_catalogue()
-    assert catalogue.operation_features("server-server/getPublicRooms") == ("room_directory",)
-    assert set(catalogue.resolve_operation("logout")) == {"client-server/logout", "identity/logout"}
-    assert catalogue.resolve_operation("client-server/logout") == ("client-server/logout",)
-    assert catalogue.operation_features("client-server/no_such_operation") == ()
 
 
 def test_two_homes_are_refused() -> None:

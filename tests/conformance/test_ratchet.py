@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from palpo_conformance.files import BadResults
+from palpo_conformance.model import Run, Status, merge_rerun
 from palpo_conformance.ratchet import (
     Expectations,
     ProblemKind,
     check,
     load_expectations,
-    merge_rerun,
     update,
     write_expectations,
 )
-from palpo_conformance.results import BadResults, Run, Status
 
 from tests.conformance.conformance_builders import ALL_PASS, header, run_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from palpo_conformance.compare import OtherResults
+from palpo_conformance.model import Run, Status
 from palpo_conformance.report import ReportInput, build_report, render_page, write_report
-from palpo_conformance.results import Run, Status
 from palpo_conformance.violations import group_server_errors, group_violations
 
 from tests.conformance.conformance_builders import ALL_PASS, header, run_of, small_catalogue, small_suite

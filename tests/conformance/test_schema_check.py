@@ -195,7 +195,7 @@ def test_wrong_responses_are_named(method: str, path: str, value: Any, pointer: 
 def test_a_violation_says_where_and_what() -> None:
     (violation,) = check("POST", f"{V3}/createRoom", 200, {})
     assert violation == Violation(
-        operation_id="createRoom",
+        operation="client-server/createRoom",
         method="POST",
         path=f"{V3}/createRoom",
         status=200,

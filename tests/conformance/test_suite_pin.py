@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from palpo_conformance.model import Run, build_run
 from palpo_conformance.pin import compare_suites, compile_suite, write_suite
-from palpo_conformance.results import Run, build_run
 from palpo_conformance.suite import parse_suite
 
 from tests.conformance.conformance_builders import header, results, small_suite

@@ -45,10 +45,7 @@ def broken(exchange: Exchange) -> list[dict[str, Any]]:
     """What the spec does not allow in a response, as records."""
     assert exchange.body is not None
     found = _checker().check(exchange.method, exchange.target, exchange.status, exchange.body)
-    return [
-        {"operation": record.pop("operation_id"), **record, "time": exchange.ended}
-        for record in map(asdict, found)
-    ]
+    return [{**asdict(violation), "time": exchange.ended} for violation in found]
 
 
 class Recorder:
@@ -68,7 +65,7 @@ class Recorder:
             return
         found = match(exchange.method, exchange.target)
         record = {
-            "operation": f"{found[0].api}/{found[0].operation_id}" if found else None,
+            "operation": found[0].key if found else None,
             "method": exchange.method,
             "path": exchange.target.partition("?")[0],
             "status": exchange.status,
