@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import uvloop
@@ -28,6 +29,7 @@ from .selection import UnknownPackage, resolve_packages
 
 NOT_RUN = 3
 FEW = 5
+WIDTH = 300
 
 # The suite puts a fatal error, of one line or many, between these codes for red and for the default colour.
 _FAILURE = re.compile(r"^ *--- FAIL.*$|^ *\w+\.go:\d+: \x1b\[31m[^\x1b]*", re.MULTILINE)
@@ -59,8 +61,12 @@ def parser() -> argparse.ArgumentParser:
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.set_defaults(handler=_run)
     what = run.add_argument_group("what to run")
-    what.add_argument("--run", metavar="REGEX", help="only tests that match, as for go test -run")
-    what.add_argument("--package", type=_names, default=(), metavar="NAMES", help="such as csapi,msc3902")
+    what.add_argument(
+        "--run", dest="pattern", metavar="REGEX", help="only tests that match, as for go test -run"
+    )
+    what.add_argument(
+        "--package", dest="packages", type=_names, default=(), metavar="NAMES", help="such as csapi,msc3902"
+    )
     what.add_argument("--complement", type=Path, metavar="DIR", help="a checkout of the suite")
     what.add_argument("--allow-missing", action="store_true", help="exit with 0 where there is no checkout")
     what.add_argument(
@@ -80,6 +86,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     server.add_argument("--image", help="the Docker image under test, instead of building the recipe's")
     server.add_argument(
         "--hs-image",
+        dest="images",
         type=_pair,
         action="append",
         default=[],
@@ -108,28 +115,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def options_of(parsed: argparse.Namespace) -> RunOptions:
-    """The options of a parsed `run`."""
-    return RunOptions(
-        complement=parsed.complement,
-        pattern=parsed.run,
-        packages=parsed.package,
-        engine=parsed.engine,
-        database=parsed.database,
-        database_url=parsed.database_url,
-        jobs=parsed.jobs,
-        timeout=parsed.timeout,
-        recipe=parsed.recipe,
-        image=parsed.image,
-        images=tuple(parsed.hs_image),
-        server_name=parsed.server_name,
-        server_commit=parsed.server_commit,
-        schema_check=parsed.schema_check,
-        keep_logs=parsed.keep_logs,
-        rerun_failures=parsed.rerun_failures,
-        debug=parsed.debug,
-        output=parsed.output,
-        results=parsed.results if parsed.update_results else None,
-    )
+    """The options of a parsed `run`, whose arguments are named after them."""
+    given = {field.name: getattr(parsed, field.name) for field in fields(RunOptions)}
+    kept = parsed.results if parsed.update_results else None
+    return RunOptions(**{**given, "images": tuple(parsed.images), "results": kept})
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -161,7 +150,8 @@ def _conclude(run: Run, output: Path) -> int:
         path = output / log_path(package, test)
         # Of a few failures the reasons are shown; of many only where to find them.
         if len(failed) <= FEW and path.exists():
-            print("\n".join(reasons(path.read_text(encoding="utf-8", errors="replace"))))
+            for line in reasons(path.read_text(encoding="utf-8", errors="replace")):
+                print(line)
         print(path)
     counts = status_counts(run.results)
     print(", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items()))
@@ -169,9 +159,13 @@ def _conclude(run: Run, output: Path) -> int:
 
 
 def reasons(log: str) -> list[str]:
-    """What a failed test's log says of its failures: what the suite printed in red, and each `--- FAIL`."""
-    found = [match.group(0).replace("\x1b[31m", "") for match in _FAILURE.finditer(log)]
-    return found or [line for line in log.splitlines() if _SAID.match(line)][-10:]
+    """What a failed test's log says of its failures: what the suite printed in red, and each `--- FAIL`.
+
+    Lines are cut to 300 characters, since the suite prints whole responses.
+    """
+    found = "\n".join(match.group(0).replace("\x1b[31m", "") for match in _FAILURE.finditer(log)).splitlines()
+    lines = found or [line for line in log.splitlines() if _SAID.match(line)][-10:]
+    return [line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in lines]
 
 
 def _list(parsed: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,11 @@ def build_report(
     catalogue = catalogue or load_catalogue()
     run = source.run
     others = [(other, tally_other(other, run, suite=suite)) for other in source.others]
+    called = {operation for result in run.results for operation in result.operations}
+    operations = {feature.name: feature.operations for feature in catalogue.features}
     return {
         "header": _plain(run.header),
+        "operations": _called(called, {name for names in operations.values() for name in names}),
         "complete": run.complete,
         "footer": asdict(run.footer or count(run.results, suite)),
         "others": [_other(other, tallies[""]) for other, tallies in others],
@@ -56,6 +59,7 @@ def build_report(
                 "name": name,
                 "title": catalogue.title(name),
                 **_tally(tally),
+                "operations": _called(called, operations.get(name, ())),
                 "others": [_tally(tallies.get(name, Tally())) for _, tallies in others],
             }
             for name, tally in summarise(run, suite=suite).items()
@@ -80,6 +84,11 @@ def _plain(record: RunHeader | Group) -> dict[str, Any]:
 def _tally(tally: Tally) -> dict[str, Any]:
     names = ("passed", "failed", "skipped", "not_run", "flaky", "total")
     return {name: getattr(tally, name) for name in names}
+
+
+def _called(called: Set[str], operations: Collection[str]) -> dict[str, int]:
+    """Return how many of some operations the tests called, and how many there are."""
+    return {"called": len(called & set(operations)), "total": len(operations)}
 
 
 def _other(other: OtherResults, tally: Tally) -> dict[str, Any]:

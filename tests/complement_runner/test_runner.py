@@ -117,10 +117,13 @@ def test_reasons_are_what_go_printed_in_red() -> None:
         ]
     )
     assert cli.reasons(log) == [
-        "    a_test.go:12: register returned 404\n        and more",
+        "    a_test.go:12: register returned 404",
+        "        and more",
         "    --- FAIL: TestA/sub (0.00s)",
     ]
     assert cli.reasons("    a_test.go:12: plain\n") == ["    a_test.go:12: plain"]
+    (long,) = cli.reasons(f"    a_test.go:12: \x1b[31m{'x' * 5_000}\x1b[39m")
+    assert len(long) == cli.WIDTH + 1
 
 
 def test_progress_counts_ends_and_names_failures() -> None:

@@ -54,10 +54,14 @@ def report_of(run: Run, **more: Any) -> dict[str, Any]:
 def test_the_data_has_features_packages_tests_and_overlays() -> None:
     other = OtherResults(name="other", statuses={("tests", "TestSync"): Status.PASS})
     run = run_of({**ALL_PASS, "tests/csapi:TestLogin/good_password": "fail"})
+    calls = ("client-server/login", "client-server/unknown")
+    run = replace(run, results=(replace(run.results[0], operations=calls), *run.results[1:]))
     report = report_of(run, others=[other], logs="../")
     login, sync = report["features"]
     assert (login["title"], login["passed"], login["total"]) == ("Login", 2, 3)
     assert sync["others"][0]["passed"] == 1
+    assert login["operations"] == {"called": 1, "total": 2}
+    assert report["operations"] == {"called": 1, "total": 4}
     assert report["uncovered"] == [{"name": "voip", "title": "Voice over IP"}]
     assert [(p["name"], p["passed"], p["total"]) for p in report["packages"]] == [
         ("tests", 1, 1),
