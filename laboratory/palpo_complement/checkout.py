@@ -13,7 +13,7 @@ from .errors import NotRun
 
 UPSTREAM = "https://github.com/matrix-org/complement"
 MODULE = "github.com/matrix-org/complement"
-CLONE_TIMEOUT = 180
+TIMEOUT = 180
 
 _TEST = re.compile(r"^func (Test[A-Z0-9_]\w*)\(\w+ \*testing\.T\)", re.MULTILINE)
 
@@ -81,40 +81,38 @@ def is_checkout(path: Path) -> bool:
 
 def describe(path: Path) -> Checkout:
     """The checkout at `path`; its commit is `unknown` where git doesn't know it."""
-    commit = _git(path, "rev-parse", "HEAD")
-    status = _git(path, "status", "--porcelain", "--untracked-files=no")
-    return Checkout(path=path.resolve(), commit=commit or "unknown", modified=bool(status))
+    code, commit = _git(path, "rev-parse", "HEAD")
+    if code:
+        return Checkout(path=path.resolve(), commit="unknown")
+    _, changes = _git(path, "status", "--porcelain", "--untracked-files=no")
+    return Checkout(path=path.resolve(), commit=commit, modified=bool(changes))
 
 
 def clone(target: Path, pin: str, upstream: str = UPSTREAM) -> None:
     """Fetch one commit of the upstream repository. Raises CheckoutMissing with git's words."""
     target.mkdir(parents=True, exist_ok=True)
-    steps = (
+    for step in (
         ("init", "--quiet"),
         ("fetch", "--quiet", "--depth=1", upstream, pin),
         ("checkout", "--quiet", "FETCH_HEAD"),
-    )
-    for step in steps:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(target), *step],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=CLONE_TIMEOUT,
-                env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise CheckoutMissing(f"cannot clone {upstream}: {error}") from error
-        if done.returncode:
-            raise CheckoutMissing(f"cannot clone {upstream} at {pin[:12]}: {done.stderr.strip()}")
+    ):
+        code, words = _git(target, *step)
+        if code:
+            raise CheckoutMissing(f"cannot clone {upstream} at {pin[:12]}: {words}")
 
 
-def _git(path: Path, *arguments: str) -> str:
+def _git(path: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code (1 where git cannot be run, or does not end), and what was printed."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(path), *arguments], check=False, capture_output=True, text=True, timeout=60
+            ["git", "-C", str(path), *arguments],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT,
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return done.returncode, done.stdout.strip()

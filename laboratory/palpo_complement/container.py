@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 import uvloop
 
-from .process.databases import SQLite
+from .process.databases import Databases
 from .process.launch import Launch, Launcher, launcher_of
 from .process.model import Process
 from .recipe import UNNAMED, Place, load
@@ -84,7 +84,7 @@ def _launch(root: Path) -> Launch:
         root=root,
         name=os.environ.get("SERVER_NAME", UNNAMED),
         address=LOOPBACK,
-        database_url=SQLite().url(None, root),
+        database_url=Databases().url(None, root),
     )
     return Launch(place=place, log=LOG, env=dict(os.environ))
 

@@ -17,7 +17,6 @@ from .options import RECIPE, RunOptions
 from .process.databases import databases_for
 from .process.engine import Engine, Settings, state_directory
 from .process.launch import launcher_of
-from .process.model import Container
 from .process.server import docker_socket
 from .process.store import remove_tree
 from .process.subnets import Slot
@@ -32,9 +31,8 @@ PACKAGE_VARIABLE = "PALPO_COMPLEMENT_PACKAGE"
 class Serving:
     """What a package's tests need in their environment, and which containers there were.
 
-    `name` and `version` say what is tested. `others` maps homeserver names to images of their own. `history`
-    maps container IDs to (package, homeserver name); the docker engine learns of its containers from the
-    post-test script alone.
+    `name` and `version` say what is tested. `others` maps homeserver names to images of their own, and
+    `containers` IDs to environments; in Docker the post-test script alone tells of containers.
     """
 
     name: str
@@ -42,7 +40,7 @@ class Serving:
     image: str
     others: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
-    history: dict[str, tuple[str, str]] = field(default_factory=dict)
+    containers: dict[str, dict[str, str]] = field(default_factory=dict)
     post_test: str = ""
 
 
@@ -72,21 +70,15 @@ async def _process(options: RunOptions) -> AsyncIterator[Serving]:
     engine = Engine(settings, Slot.acquire(), databases, launchers)
     try:
         async with docker_socket(engine, base / "docker.sock") as host:
-            value = Serving(
+            yield Serving(
                 name=options.server_name or recipe.name,
                 version=options.server_commit or await _version(recipe),
                 image=recipe.name,
                 others={name: other.name for name, other in others.items()},
                 env={"DOCKER_HOST": host, "COMPLEMENT_HOSTNAME_RUNNING_COMPLEMENT": "localhost"},
+                containers=engine.environments,
                 post_test=POST_TEST,
             )
-
-            def remember(container: Container) -> None:
-                env = container.env
-                value.history[container.id] = (env.get(PACKAGE_VARIABLE, ""), env.get("SERVER_NAME", ""))
-
-            engine.on_create = remember
-            yield value
     finally:
         remove_tree(base)
 

@@ -133,12 +133,12 @@ def keep_logs(
                 (output / SERVERS / f"{server.id}.{kind}").unlink(missing_ok=True)
 
 
-def test_outputs(raw: Iterable[Path], packages: Mapping[Path, str]) -> dict[tuple[str, str], str]:
-    """Go's output of each top-level test with its subtests', from the raw event files."""
+def test_outputs(raw: Mapping[Path, str]) -> dict[tuple[str, str], str]:
+    """Go's output of each top-level test with its subtests', from the packages' files of events."""
     texts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for path in raw:
+    for path, package in raw.items():
         for event in read_records([path]):
             if event.get("Action") == "output" and event.get("Test"):
                 top = str(event["Test"]).split("/", 1)[0]
-                texts[(packages[path], top)].append(str(event.get("Output", "")))
+                texts[(package, top)].append(str(event.get("Output", "")))
     return {key: "".join(parts) for key, parts in texts.items()}

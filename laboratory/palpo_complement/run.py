@@ -46,11 +46,24 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One pass over some packages: where it writes, and which tests it asks for."""
+    """One pass over some packages: where it writes, which tests it asks for, and all that it needs."""
 
     directory: Path
     packages: tuple[str, ...]
     pattern: str | None
+    options: RunOptions
+    tools: Tools
+    servers: Serving
+    header: RunHeader
+    progress: Progress
+
+    def raw(self, package: str) -> Path:
+        """The events of a package's tests."""
+        return self.directory / "raw" / f"{package.replace('/', '.')}.jsonl"
+
+    def post_log(self, package: str) -> Path:
+        """What the post-test script writes of a package's containers."""
+        return self.raw(package).with_suffix(".containers")
 
 
 def clean_output(path: Path) -> None:
@@ -73,7 +86,6 @@ async def conformance_run(options: RunOptions) -> Run:
     progress = Progress(expected_rows(suite, packages, options.pattern))
     for line in unlisted(tools.checkout, suite):
         progress.say(line)
-    attempt = Attempt(directory=options.output, packages=packages, pattern=options.pattern)
     async with serving(options) as servers:
         header = RunHeader(
             suite_commit=tools.checkout.label,
@@ -84,10 +96,20 @@ async def conformance_run(options: RunOptions) -> Run:
             packages=asked,
             filter=options.pattern,
         )
-        run = await _attempt(attempt, options, tools, servers, header, progress)
+        attempt = Attempt(
+            directory=options.output,
+            packages=packages,
+            pattern=options.pattern,
+            options=options,
+            tools=tools,
+            servers=servers,
+            header=header,
+            progress=progress,
+        )
+        run = await _attempt(attempt)
         failures = [result for result in run.results if result.status is Status.FAIL]
         if options.rerun_failures and failures:
-            run = await _rerun(failures, run, options, tools, servers, header)
+            run = await _rerun(failures, run, attempt)
     progress.finish()
     write_run(options.output / "run.jsonl", run)
     if options.results is not None:
@@ -114,33 +136,27 @@ async def _tools(options: RunOptions, suite: Suite, packages: tuple[str, ...]) -
     return Tools(checkout=checkout, binaries=binaries, test2json=await go.test2json(compiler))
 
 
-async def _rerun(
-    failures: list[TestResult],
-    run: Run,
-    options: RunOptions,
-    tools: Tools,
-    servers: Serving,
-    header: RunHeader,
-) -> Run:
+async def _rerun(failures: list[TestResult], run: Run, first: Attempt) -> Run:
     """Run the failed top-level tests once more, alone; what passes then is flaky."""
     packages = tuple(sorted({result.package for result in failures}))
     pattern = rerun_pattern(result.key for result in failures)
     progress = Progress(expected_rows(load_suite(), packages, pattern))
     progress.say(f"Running {len({(r.package, r.top) for r in failures})} failed tests again")
-    attempt = Attempt(directory=options.output / "rerun", packages=packages, pattern=pattern)
-    again = await _attempt(attempt, replace(options, jobs=1), tools, servers, header, progress)
+    attempt = replace(
+        first,
+        directory=first.directory / "rerun",
+        packages=packages,
+        pattern=pattern,
+        options=replace(first.options, jobs=1),
+        progress=progress,
+    )
+    again = await _attempt(attempt)
     progress.finish()
     return merge_rerun(run, again)
 
 
-async def _attempt(
-    attempt: Attempt,
-    options: RunOptions,
-    tools: Tools,
-    servers: Serving,
-    header: RunHeader,
-    progress: Progress,
-) -> Run:
+async def _attempt(attempt: Attempt) -> Run:
+    options = attempt.options
     (attempt.directory / "raw").mkdir(parents=True, exist_ok=True)
     (options.output / records.SERVERS).mkdir(parents=True, exist_ok=True)
     limit = asyncio.Semaphore(max(1, options.jobs))
@@ -148,41 +164,28 @@ async def _attempt(
     try:
         async with asyncio.TaskGroup() as group:
             for package in attempt.packages:
-                group.create_task(_package(package, attempt, options, tools, servers, progress, limit))
+                group.create_task(_package(package, attempt, limit))
         finished = True
     finally:
-        run = _gather(attempt, options, servers, header, progress, finished=finished)
+        run = _gather(attempt, finished=finished)
         if not finished:
             write_run(options.output / "run.jsonl", run)
     return run
 
 
-async def _package(
-    package: str,
-    attempt: Attempt,
-    options: RunOptions,
-    tools: Tools,
-    servers: Serving,
-    progress: Progress,
-    limit: asyncio.Semaphore,
-) -> None:
+async def _package(package: str, attempt: Attempt, limit: asyncio.Semaphore) -> None:
     """Run one package's tests, writing their events as they come."""
-    raw = _raw(attempt.directory, package)
-    arguments = [f"-test.timeout={options.timeout}s"]
+    tools, timeout = attempt.tools, attempt.options.timeout
+    arguments = [f"-test.timeout={timeout}s"]
     if attempt.pattern is not None:
         arguments.append(f"-test.run={attempt.pattern}")
     async with limit:
         with tempfile.TemporaryDirectory(prefix="complement-") as scratch:
             process = await asyncio.create_subprocess_exec(
-                tools.test2json,
-                "-t",
-                "-p",
-                package,
-                str(tools.binaries[package]),
-                "-test.v=test2json",
-                *arguments,
+                *(tools.test2json, "-t", "-p", package),
+                *(str(tools.binaries[package]), "-test.v=test2json", *arguments),
                 cwd=tools.checkout.path / package,
-                env=_environment(package, attempt, options, servers, Path(scratch)),
+                env=_environment(package, attempt, Path(scratch)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -190,7 +193,7 @@ async def _package(
                 limit=16 << 20,
             )
             try:
-                await _follow(process, raw, package, progress, options.timeout + 60)
+                await _follow(process, package, attempt, timeout + 60)
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -198,22 +201,21 @@ async def _package(
 
 
 async def _follow(
-    process: asyncio.subprocess.Process, raw: Path, package: str, progress: Progress, timeout: float
+    process: asyncio.subprocess.Process, package: str, attempt: Attempt, timeout: float
 ) -> None:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(timeout):
-            with raw.open("wb") as file:
+            with attempt.raw(package).open("wb") as file:
                 async for line in process.stdout:
                     file.write(line)
-                    progress.event(package, line.decode(errors="replace"))
+                    attempt.progress.event(package, line.decode(errors="replace"))
     except TimeoutError:
-        progress.say(f"{package} did not end in {timeout:.0f} seconds and was killed")
+        attempt.progress.say(f"{package} did not end in {timeout:.0f} seconds and was killed")
 
 
-def _environment(
-    package: str, attempt: Attempt, options: RunOptions, servers: Serving, scratch: Path
-) -> dict[str, str]:
+def _environment(package: str, attempt: Attempt, scratch: Path) -> dict[str, str]:
+    servers, options = attempt.servers, attempt.options
     script = scratch / "post-test.sh"
     script.write_text(servers.post_test)
     script.chmod(0o755)
@@ -228,49 +230,31 @@ def _environment(
         "COMPLEMENT_SHARE_ENV_PREFIX": SHARE_PREFIX,
         f"{SHARE_PREFIX}{PACKAGE_VARIABLE}": package,
         "COMPLEMENT_POST_TEST_SCRIPT": str(script),
-        "PALPO_POST_TEST_LOG": str(_post_log(attempt.directory, package).resolve()),
+        "PALPO_POST_TEST_LOG": str(attempt.post_log(package).resolve()),
         "PALPO_SERVERS": str((options.output / records.SERVERS).resolve()),
     }
 
 
-def _raw(directory: Path, package: str) -> Path:
-    return directory / "raw" / f"{package.replace('/', '.')}.jsonl"
-
-
-def _post_log(directory: Path, package: str) -> Path:
-    return directory / "raw" / f"{package.replace('/', '.')}.containers"
-
-
-def _gather(
-    attempt: Attempt,
-    options: RunOptions,
-    servers: Serving,
-    header: RunHeader,
-    progress: Progress,
-    *,
-    finished: bool,
-) -> Run:
+def _gather(attempt: Attempt, *, finished: bool) -> Run:
     """Results from the events, operations from the servers' records, and the logs of what failed."""
-    raw = {_raw(attempt.directory, package): package for package in attempt.packages}
+    raw = {path: package for package in attempt.packages if (path := attempt.raw(package)).exists()}
     results: list[TestResult] = []
     for path in raw:
-        if path.exists():
-            results += (outcome := _outcome(path)).results
-            for line in _trouble(outcome):
-                progress.say(line)
-    listed = list(_servers(attempt, servers))
-    calls = records.merge(attempt.directory, options.output, listed, records.Timeline(results))
+        results += (outcome := _outcome(path)).results
+        for line in _trouble(outcome):
+            attempt.progress.say(line)
+    output, listed = attempt.options.output, list(_servers(attempt))
+    calls = records.merge(attempt.directory, output, listed, records.Timeline(results))
     operations = {package: operation_calls(entries) for package, entries in calls.items()}
-    failed = {(result.package, result.top) for result in results if result.status is Status.FAIL}
     records.keep_logs(
         attempt.directory,
-        options.output,
+        output,
         listed,
-        failed,
-        records.test_outputs((path for path in raw if path.exists()), raw),
-        everything=options.keep_logs,
+        {(result.package, result.top) for result in results if result.status is Status.FAIL},
+        records.test_outputs(raw),
+        everything=attempt.options.keep_logs,
     )
-    return build_run(header, attribute_operations(results, operations), finished=finished)
+    return build_run(attempt.header, attribute_operations(results, operations), finished=finished)
 
 
 def _outcome(path: Path) -> GoOutcome:
@@ -286,11 +270,14 @@ def _trouble(outcome: GoOutcome) -> list[str]:
     return lines if ran or silent else list(outcome.noise)
 
 
-def _servers(attempt: Attempt, servers: Serving) -> Iterable[records.Server]:
+def _servers(attempt: Attempt) -> Iterable[records.Server]:
+    containers = attempt.servers.containers
     for package in attempt.packages:
-        tests = records.read_post_log(_post_log(attempt.directory, package))
+        tests = records.read_post_log(attempt.post_log(package))
         known = {
-            identifier: name for identifier, (owner, name) in servers.history.items() if owner == package
+            identifier: env.get("SERVER_NAME", "")
+            for identifier, env in containers.items()
+            if env.get(PACKAGE_VARIABLE) == package
         }
         for identifier in (*known, *(other for other in tests if other not in known)):
             yield records.Server(
@@ -299,4 +286,4 @@ def _servers(attempt: Attempt, servers: Serving) -> Iterable[records.Server]:
                 name=known.get(identifier, "homeserver"),
                 test=tests.get(identifier, ""),
             )
-    servers.history.clear()
+    containers.clear()

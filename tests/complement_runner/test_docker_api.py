@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
-from palpo_complement.process.databases import SQLite
+from palpo_complement.process.databases import Databases
 from palpo_complement.process.engine import Engine, Settings
 from palpo_complement.process.launch import Launch, LaunchError, launcher_of
 from palpo_complement.process.server import docker_socket
@@ -89,7 +89,7 @@ async def docker(tmp_path: Path) -> AsyncIterator[Docker]:
     }
     slot = Slot.acquire(tmp_path / "locks")
     settings = Settings(state=tmp_path / "state", logs=tmp_path / "logs", schema_check=True)
-    engine = Engine(settings, slot, SQLite(), launchers)
+    engine = Engine(settings, slot, Databases(), launchers)
     path = tmp_path / "docker.sock"
     async with docker_socket(engine, path) as host:
         assert host == f"unix://{path}"

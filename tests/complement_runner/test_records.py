@@ -100,4 +100,4 @@ def test_output_is_gathered_by_top_level_test(tmp_path: Path) -> None:
         {"Action": "pass", "Test": "TestOne"},
     ]
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
-    assert records.test_outputs([path], {path: "tests"}) == {("tests", "TestOne"): "one\nsub\n"}
+    assert records.test_outputs({path: "tests"}) == {("tests", "TestOne"): "one\nsub\n"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from palpo_complement.recording.exchanges import Exchange, HttpReader
+from palpo_complement.recording.exchanges import Exchange
 from palpo_complement.recording.relay import Relay
 
 from tests.support.process import free_port
@@ -54,7 +54,7 @@ async def relayed(handler: Handler) -> AsyncIterator[Relayed]:
     behind = server.sockets[0].getsockname()[1]
     exchanges: list[Exchange] = []
     port = free_port()
-    relay = Relay((HOST, port), (HOST, behind), lambda: HttpReader(exchanges.append))
+    relay = Relay((HOST, port), (HOST, behind), exchanges.append)
     await relay.open()
     try:
         yield Relayed(port, exchanges)
@@ -265,7 +265,7 @@ async def test_a_client_that_goes_away_takes_its_other_end_with_it() -> None:
 
 @on_the_real_loop
 async def test_where_no_server_listens_the_connection_ends() -> None:
-    relay = Relay((HOST, port := free_port()), (HOST, free_port()), lambda: HttpReader(print))
+    relay = Relay((HOST, port := free_port()), (HOST, free_port()), print)
     await relay.open()
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(GET)

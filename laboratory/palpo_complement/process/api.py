@@ -21,7 +21,6 @@ from .engine import Creation, Engine
 from .model import Container, EngineError, Image, Network
 
 API_VERSION = "1.41"
-MAX_BODY = 64 << 20
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -260,9 +259,7 @@ class DockerApi:
             response = Response(500, {"message": f"{type(error).__name__}: {error}"})
         await _respond(response, scope["method"] == "HEAD", send)
 
-    async def _dispatch(self, scope: MutableMapping[str, Any], body: bytes | None) -> Response:
-        if body is None:
-            raise EngineError(413, f"the body is over {MAX_BODY} bytes")
+    async def _dispatch(self, scope: MutableMapping[str, Any], body: bytes) -> Response:
         for methods, pattern, handler in ROUTES:
             match = pattern.fullmatch(scope["path"])
             if match and scope["method"] in methods:
@@ -280,19 +277,13 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes:
     parts: list[bytes] = []
-    size = 0
     while True:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            return b"".join(parts)
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= MAX_BODY:
-            parts.append(part)
+        parts.append(message.get("body", b""))
         if not message.get("more_body"):
-            return b"".join(parts) if size <= MAX_BODY else None
+            return b"".join(parts)
 
 
 async def _respond(response: Response, head: bool, send: Send) -> None:

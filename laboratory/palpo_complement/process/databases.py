@@ -9,54 +9,38 @@ import asyncio
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from palpo_complement.errors import SetupFailed
 
 
-class Databases(Protocol):
-    """Makes, copies and drops databases. A name of None stands for "a file in the state directory"."""
+class Databases:
+    """A file in each server's folder, which the engine copies anyway; the name of such a one is None.
 
-    async def open(self) -> None: ...
+    On a server, a database has a name, which the calls that make one give back.
+    """
+
+    async def open(self) -> None:
+        """Reach the server."""
 
     async def create(self, name: str) -> str | None:
-        """Make an empty database; returns its handle."""
-        ...
+        """Make an empty database."""
+        return None
 
     async def copy(self, source: str | None, name: str) -> str | None:
         """Make a database with the content of `source`, which nobody uses now."""
-        ...
-
-    async def drop(self, name: str | None) -> None: ...
-
-    def url(self, name: str | None, root: Path) -> str:
-        """What the server gets as its database's URL."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class SQLite:
-    """A file in the state directory, which the engine copies anyway."""
-
-    async def open(self) -> None:
-        return
-
-    async def create(self, name: str) -> str | None:
-        return None
-
-    async def copy(self, source: str | None, name: str) -> str | None:
         return None
 
     async def drop(self, name: str | None) -> None:
-        return
+        """Remove a database."""
 
     def url(self, name: str | None, root: Path) -> str:
+        """What the homeserver with the folder `root` gets as its database's URL."""
         return f"sqlite:///{root / 'data' / 'homeserver.db'}"
 
     async def close(self) -> None:
-        return
+        """Leave the server."""
 
 
 def with_database(url: str, name: str) -> str:
@@ -64,7 +48,7 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-class PostgreSQL:
+class PostgreSQL(Databases):
     """Databases copied with CREATE DATABASE ... TEMPLATE on a given server, or on one started for the run.
 
     `url` names the server and a database to connect to for administration; without it, the package
@@ -127,7 +111,7 @@ class PostgreSQL:
                 await connection.close()
 
 
-class MySQL:
+class MySQL(Databases):
     """Databases on a given server, copied through `mariadb-dump` (or `mysqldump`) and the client."""
 
     def __init__(self, url: str) -> None:
@@ -160,9 +144,6 @@ class MySQL:
     def url(self, name: str | None, root: Path) -> str:
         return with_database(self._url, name or "mysql")
 
-    async def close(self) -> None:
-        return
-
     async def _client(self, statement: str) -> None:
         process = await asyncio.create_subprocess_exec(
             "mysql", *self._options, "-e", statement, env=self._env, stdout=subprocess.DEVNULL
@@ -185,7 +166,7 @@ class MySQL:
 def databases_for(kind: str, url: str | None, directory: Path) -> Databases:
     """The databases of `--database KIND`. Raises SetupFailed for MySQL without a URL."""
     if kind == "sqlite":
-        return SQLite()
+        return Databases()
     if kind == "postgresql":
         return PostgreSQL(url, directory)
     if url is None:

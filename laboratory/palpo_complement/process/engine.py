@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -77,7 +77,8 @@ class Engine:
         self._networks: dict[str, Network] = {}
         self._containers: dict[str, Container] = {}
         self._schemas: ProcessPoolExecutor | None = None
-        self.on_create: Callable[[Container], None] = lambda container: None
+        self.environments: dict[str, dict[str, str]] = {}
+        """By container ID; it stays when the container goes."""
 
     async def open(self) -> None:
         """Start the launchers and prepare one image for each. Raises LaunchError."""
@@ -249,7 +250,7 @@ class Engine:
         )
         # Registered before the first await, so that nobody else is given its name, address or ports.
         self._containers[identifier] = container
-        self.on_create(container)
+        self.environments[identifier] = request.env
         async with container.lock:
             await asyncio.to_thread(store.copy_tree, image.root, container.root)
             container.database = await self._databases.copy(image.database, f"container_{identifier[:12]}")

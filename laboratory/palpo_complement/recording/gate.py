@@ -1,4 +1,4 @@
-"""The way in to one server: recorded where it is in the clear, untouched where it is encrypted."""
+"""The way in to one server. What is encrypted passes unread, and what is in the clear is recorded."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .exchanges import HttpReader
 from .recorder import Recorder
-from .relay import Relay, Unread
+from .relay import Relay
 
 HTTP_PORT = 8008
 FEDERATION_PORT = 8448
@@ -35,8 +34,8 @@ class Gate:
     ) -> None:
         recorder = self._recorder = Recorder(records.access, records.violations, schemas)
         self._relays = (
-            Relay(http, (server, HTTP_PORT), lambda: HttpReader(recorder)),
-            Relay(federation, (server, FEDERATION_PORT), Unread),
+            Relay(http, (server, HTTP_PORT), recorder),
+            Relay(federation, (server, FEDERATION_PORT), recorder),
         )
 
     async def open(self) -> None:

@@ -1,4 +1,4 @@
-"""Passes bytes on between clients and a server, each as it came, and lets somebody read along.
+"""Passes bytes on between clients and a server, each as it came, and reads along.
 
 Each connection from a client has one of its own to the server. Nothing is parsed on the way: what streams,
 streams; who is slow slows the other down; an end in one direction leaves the other open.
@@ -9,30 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import cast
 
-
-class Reader(Protocol):
-    """Reads along on one connection. It sees bytes before they are passed on."""
-
-    def request(self, data: bytes) -> None: ...
-
-    def response(self, data: bytes) -> None: ...
-
-    def response_ended(self) -> None: ...
-
-
-class Unread:
-    """Looks at nothing: for what is encrypted."""
-
-    def request(self, data: bytes) -> None:
-        return
-
-    def response(self, data: bytes) -> None:
-        return
-
-    def response_ended(self) -> None:
-        return
+from .exchanges import Exchange, HttpReader
 
 
 class _Side(asyncio.Protocol):
@@ -107,7 +86,7 @@ class _Side(asyncio.Protocol):
 class _Client(_Side):
     """The end towards a client, which asks for its other end itself."""
 
-    def __init__(self, relay: Relay, reader: Reader) -> None:
+    def __init__(self, relay: Relay, reader: HttpReader) -> None:
         super().__init__(reader.request, lambda: None)
         self._relay = relay
         self._reader = reader
@@ -118,19 +97,21 @@ class _Client(_Side):
 
 
 class Relay:
-    """Listens at `(host, port)` addresses of its own, and passes on to the server's."""
+    """Listens at a `(host, port)` of its own, and passes on to the server's. It tells of each exchange."""
 
-    def __init__(self, listen: tuple[str, int], server: tuple[str, int], reads: Callable[[], Reader]) -> None:
+    def __init__(
+        self, listen: tuple[str, int], server: tuple[str, int], on_exchange: Callable[[Exchange], None]
+    ) -> None:
         self._listen = listen
         self._server = server
-        self._reads = reads
+        self._on_exchange = on_exchange
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
     async def open(self) -> None:
         """Begin to listen. Raises OSError where the address is in use."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: _Client(self, self._reads()), *self._listen)
+        self._listener = await loop.create_server(self._client, *self._listen)
 
     def close(self) -> None:
         """Take no more connections. Those that are open end when the server or the client ends them."""
@@ -138,13 +119,16 @@ class Relay:
             self._listener.close()
             self._listener = None
 
-    def connect(self, client: _Client, reader: Reader) -> None:
+    def _client(self) -> _Client:
+        return _Client(self, HttpReader(self._on_exchange))
+
+    def connect(self, client: _Client, reader: HttpReader) -> None:
         """Give a client's connection its other end."""
         task = asyncio.create_task(self._connect(client, reader))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, client: _Client, reader: Reader) -> None:
+    async def _connect(self, client: _Client, reader: HttpReader) -> None:
         server = _Side(reader.response, reader.response_ended)
         with suppress(RuntimeError):
             client.transport.pause_reading()
