@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from .files import read_run
+from .go_events import ENDS
 from .model import Run, Status, Tally, tally_by
 from .suite import Key, Suite, load_suite
 from .violations import read_records
-
-_ENDS = {"pass": Status.PASS, "fail": Status.FAIL, "skip": Status.SKIP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ def _match(name: str, records: Iterable[Mapping[str, Any]], suite: Suite) -> Oth
     statuses: dict[Key, Status] = {}
     unlisted = ambiguous = 0
     for record in records:
-        test, status = str(record.get("Test") or ""), _ENDS.get(str(record.get("Action")))
+        test, status = str(record.get("Test") or ""), ENDS.get(str(record.get("Action")))
         if not test or status is None:
             continue
         homes = packages.get(test, [])

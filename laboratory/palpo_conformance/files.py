@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .model import Run, RunFooter, RunHeader, Status, TestResult, count
 from .suite import Suite, load_suite
@@ -21,6 +21,8 @@ from .suite import Suite, load_suite
 RUN_FILE = "run.json"
 EXPECTATIONS_FILE = "expectations.jsonl"
 _NO_FEATURE = "uncatalogued"
+
+T = TypeVar("T")
 
 
 class PartialRun(ValueError):
@@ -48,19 +50,22 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Return (line number, object) of each line of a JSONL file; raise ``BadResults`` for any other line."""
+def read_lines(path: Path, parse: Callable[[dict[str, Any]], T]) -> list[T]:
+    """Return what ``parse`` makes of the object in each line of a JSONL file.
+
+    Raises ``BadResults`` for any other line, and where ``parse`` finds a field missing or wrong.
+    """
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+            if not isinstance(record, dict):
+                raise ValueError("not an object")
+            found.append(parse(record))
+        except (KeyError, TypeError, ValueError) as error:
             raise BadResults(f"{path}:{number}: {error}") from error
-        if not isinstance(record, dict):
-            raise BadResults(f"{path}:{number}: not an object")
-        found.append((number, record))
     return found
 
 
@@ -124,22 +129,29 @@ def read_run(path: Path) -> Run:
     header: RunHeader | None = None
     footer: RunFooter | None = None
     results: list[TestResult] = []
-    for number, record in read_lines(path):
-        try:
-            match record.get("type"):
-                case "header":
-                    header = _header_of(record)
-                case "test":
-                    results.append(result_of(record))
-                case "footer":
-                    footer = _footer_of(record)
-                case other:
-                    raise ValueError(f"a line of type {other!r}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadResults(f"{path}:{number}: {error}") from error
+    for part in read_lines(path, _part_of):
+        match part:
+            case RunHeader():
+                header = part
+            case RunFooter():
+                footer = part
+            case TestResult():
+                results.append(part)
     if header is None:
         raise BadResults(f"{path}: no header")
     return Run(header=header, results=tuple(results), footer=footer)
+
+
+def _part_of(record: Mapping[str, Any]) -> RunHeader | TestResult | RunFooter:
+    match record.get("type"):
+        case "header":
+            return _header_of(record)
+        case "test":
+            return result_of(record)
+        case "footer":
+            return _footer_of(record)
+        case other:
+            raise ValueError(f"a line of type {other!r}")
 
 
 def write_results(directory: Path, run: Run, *, merge: bool = False, suite: Suite | None = None) -> Run:
@@ -214,11 +226,5 @@ def load_results(directory: Path) -> Run:
         footer = _footer_of(document["footer"]) if document.get("footer") else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadResults(f"{path}: {error}") from error
-    results = []
-    for file in feature_files(directory):
-        for number, record in read_lines(file):
-            try:
-                results.append(result_of(record))
-            except (KeyError, TypeError, ValueError) as error:
-                raise BadResults(f"{file}:{number}: {error}") from error
+    results = [result for file in feature_files(directory) for result in read_lines(file, result_of)]
     return Run(header=header, results=tuple(sorted(results, key=lambda r: r.key)), footer=footer)

@@ -12,7 +12,7 @@ from typing import Any
 from .model import Status, TestResult
 from .suite import Key, Suite, load_suite
 
-_ENDS = {"pass": Status.PASS, "fail": Status.FAIL, "skip": Status.SKIP}
+ENDS = {"pass": Status.PASS, "fail": Status.FAIL, "skip": Status.SKIP}
 _STARTS = frozenset({"run", "output", "pause", "cont"})
 _TAIL = 40
 
@@ -68,14 +68,14 @@ class _Reader:
 
     def _package(self, package: str, action: str, event: dict[str, Any]) -> None:
         self.packages.setdefault(package, None)
-        if action in _ENDS:
-            self.packages[package] = _ENDS[action]
+        if action in ENDS:
+            self.packages[package] = ENDS[action]
         elif action == "output":
             self._keep(package, str(event.get("Output", "")))
 
     def _test(self, key: Key, action: str, event: dict[str, Any]) -> None:
         self.packages.setdefault(key[0], None)
-        if action not in _STARTS and action not in _ENDS:
+        if action not in _STARTS and action not in ENDS:
             return
         time = _unix(event.get("Time"))
         if action == "run" or key not in self.tests:
@@ -83,9 +83,9 @@ class _Reader:
             self.tests[key] = _Open(started=time)
         entry = self.tests[key]
         entry.last = time if time is not None else entry.last
-        if action in _ENDS:
+        if action in ENDS:
             elapsed = event.get("Elapsed")
-            entry.status = _ENDS[action]
+            entry.status = ENDS[action]
             entry.duration = float(elapsed) if isinstance(elapsed, int | float) else None
         elif action == "output":
             self._keep(key[0], str(event.get("Output", "")))

@@ -164,29 +164,26 @@ def _records(expectations: Expectations) -> Iterable[dict[str, Any]]:
 
 def load_expectations(path: Path) -> Expectations:
     """Read the file; raise ``BadResults`` for a wrong line and for a flaky test that names no cause."""
-    lines = read_lines(path)
-    if not lines or "suite_commit" not in lines[0][1]:
-        raise BadResults(f"{path}: the first line has no suite_commit")
-    head = lines[0][1]
+    head: dict[str, Any] = {}
     tests: dict[Key, Status] = {}
     flaky: dict[Key, str] = {}
-    for number, record in lines[1:]:
-        try:
-            key = (record["package"], record["test"])
-            tests[key] = Status(record["expected"])
-        except (KeyError, ValueError) as error:
-            raise BadResults(f"{path}:{number}: {error}") from error
+
+    def take(record: dict[str, Any]) -> None:
+        if not head:
+            head.update(suite_commit=record["suite_commit"], flaky_bound=int(record.get("flaky_bound", 0)))
+            return
+        key = (record["package"], record["test"])
+        tests[key] = Status(record["expected"])
         if "flaky" in record:
-            flaky[key] = _cause(record["flaky"], f"{path}:{number}")
-    return Expectations(
-        suite_commit=head["suite_commit"],
-        tests=tests,
-        flaky=flaky,
-        flaky_bound=int(head.get("flaky_bound", 0)),
-    )
+            flaky[key] = _cause(record["flaky"])
+
+    read_lines(path, take)
+    if not head:
+        raise BadResults(f"{path}: no suite_commit")
+    return Expectations(tests=tests, flaky=flaky, **head)
 
 
-def _cause(value: object, where: str) -> str:
+def _cause(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise BadResults(f"{where}: a flaky test needs its cause")
+        raise ValueError("a flaky test needs its cause")
     return value

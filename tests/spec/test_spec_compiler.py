@@ -10,7 +10,7 @@ import pytest
 from palpo_spec.compiler import source as source_module
 from palpo_spec.compiler.__main__ import main
 from palpo_spec.compiler.corrections import Correction, StaleCorrection, apply_corrections
-from palpo_spec.compiler.output import compile_source, differences
+from palpo_spec.compiler.output import compile_source
 from palpo_spec.compiler.source import SourceError, resolve
 
 THINGS = """
@@ -207,15 +207,9 @@ def test_the_command_writes_and_checks(
     rewrite(checkout, '"1.2"', '"1.3"')
     capsys.readouterr()
     assert main([*arguments, "--check"]) == 1
-    assert '/added: "1.2" -> "1.3"' in capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
+    assert {line.strip() for line in printed if line.startswith("+ ")} == {'+  "added": "1.3",'}
     assert main([str(tmp_path)]) == 2
-
-
-def test_differences_name_what_came_went_and_changed() -> None:
-    old: dict[str, Any] = {"a": {"x": 1, "gone": 2}, "list": [1, 2]}
-    new: dict[str, Any] = {"a": {"x": 3, "new": 2}, "list": [1, 5]}
-    found = ["- /a/gone", "+ /a/new", "~ /a/x: 1 -> 3", "~ /list/1: 2 -> 5"]
-    assert list(differences(old, new)) == found
 
 
 def test_references_resolve_against_their_file() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
 from palpo_spec.compiler.corrections import StaleCorrection
-from palpo_spec.compiler.output import DATA, compile_source, differences, keyed, render
+from palpo_spec.compiler.output import DATA, compile_source, render
 from palpo_spec.compiler.source import SourceError
 
 REPOSITORY = "https://github.com/matrix-org/matrix-spec"
@@ -33,19 +33,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _check(compiled: dict[str, Any], folder: Path) -> int:
-    """Print differences from the files in `folder`; 1 when there are any."""
-    lines: list[str] = []
+    """Print how the files in `folder` would change; 1 when any would."""
+    changes: list[str] = []
     for name, value in compiled.items():
         file = folder / name
-        if not file.is_file():
-            lines.append(f"+ {name}")
-            continue
-        text = file.read_text(encoding="utf-8")
-        old, new = keyed(name, json.loads(text)), keyed(name, json.loads(render(value)))
-        found = list(differences(old, new, name))
-        lines += found or ([f"~ {name}: not in the compiler's form"] if text != render(value) else [])
-    print("\n".join(lines) if lines else "no differences")
-    return 1 if lines else 0
+        old = file.read_text(encoding="utf-8") if file.is_file() else ""
+        changes += unified_diff(old.splitlines(), render(value).splitlines(), name, name, lineterm="")
+    print("\n".join(changes) or "no differences")
+    return 1 if changes else 0
 
 
 def _write(compiled: dict[str, Any], arguments: argparse.Namespace) -> None:

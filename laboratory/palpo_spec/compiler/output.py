@@ -1,9 +1,8 @@
-"""What the compiler writes: names, form and comparison of the files under `palpo_spec/data/`."""
+"""What the compiler writes: names and form of the files under `palpo_spec/data/`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,33 +36,3 @@ def compile_source(root: Path) -> dict[str, Any]:
 def render(value: Any) -> str:
     """The committed form: keys sorted, one value a line, so that a new version shows as a readable diff."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    """One line for each value that was added, removed or changed between two JSON values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            inner = f"{place}/{key}"
-            if key not in new:
-                yield f"- {inner}"
-            elif key not in old:
-                yield f"+ {inner}"
-            else:
-                yield from differences(old[key], new[key], inner)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from differences(before, after, f"{place}/{index}")
-    elif old != new:
-        yield f"~ {place}: {_short(old)} -> {_short(new)}"
-
-
-def keyed(name: str, value: Any) -> Any:
-    """Operations by API, method, path and ID, so that one that moved in the list compares with itself."""
-    if name != "operations.json":
-        return value
-    return {f"{o['api']} {o['method']} {o['path']} {o['id']}": o for o in value}
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 60 else f"{text[:57]}..."
