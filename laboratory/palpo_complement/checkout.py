@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ from .errors import NotRun
 UPSTREAM = "https://github.com/matrix-org/complement"
 MODULE = "github.com/matrix-org/complement"
 TIMEOUT = 180
-
-_TEST = re.compile(r"^func (Test[A-Z0-9_]\w*)\(\w+ \*testing\.T\)", re.MULTILINE)
 
 
 class CheckoutMissing(NotRun):
@@ -33,20 +30,6 @@ class Checkout:
     @property
     def label(self) -> str:
         return f"{self.commit}-modified" if self.modified else self.commit
-
-    def packages(self) -> tuple[str, ...]:
-        """Every package with tests, as a path below the checkout."""
-        found = {
-            path.parent.relative_to(self.path).as_posix() for path in self.path.glob("tests/**/*_test.go")
-        }
-        return tuple(sorted(found))
-
-    def top_level_tests(self, package: str) -> frozenset[str]:
-        """The names of a package's test functions, as its source declares them."""
-        names: set[str] = set()
-        for path in (self.path / package).glob("*_test.go"):
-            names.update(_TEST.findall(path.read_text(encoding="utf-8")))
-        return frozenset(names - {"TestMain"})
 
 
 def cache_directory(env: Mapping[str, str]) -> Path:

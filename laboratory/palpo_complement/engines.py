@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from .checkout import describe
 from .commands import run
 from .docker import images, leftovers
 from .docker.client import DockerFailed
@@ -111,11 +114,7 @@ async def _version(recipe: Recipe) -> str:
 
 async def _commit() -> str:
     """The commit of the repository in the working directory, with `-modified` where it has changes."""
-    code, commit = await run("git", "rev-parse", "HEAD")
-    if code:
-        return "unknown"
-    _, changes = await run("git", "status", "--porcelain", "--untracked-files=no")
-    return f"{commit.strip()}-modified" if changes.strip() else commit.strip()
+    return (await asyncio.to_thread(describe, Path())).label
 
 
 # Complement calls this with the container, the test's name and whether it failed, and removes the container.

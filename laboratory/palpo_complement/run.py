@@ -24,6 +24,7 @@ from palpo_conformance.model import (
     build_run,
     merge_rerun,
 )
+from palpo_conformance.pin import read_tests
 from palpo_conformance.suite import Suite, load_suite
 from palpo_conformance.violations import operation_calls
 
@@ -84,7 +85,7 @@ async def conformance_run(options: RunOptions) -> Run:
     tools = await _tools(options, suite, packages)
     clean_output(options.output)
     progress = Progress(expected_rows(suite, packages, options.pattern))
-    for line in unlisted(tools.checkout, suite):
+    for line in unlisted(tools.checkout.path, suite):
         progress.say(line)
     async with serving(options) as servers:
         header = RunHeader(
@@ -117,16 +118,14 @@ async def conformance_run(options: RunOptions) -> Run:
     return run
 
 
-def unlisted(checkout: Checkout, suite: Suite) -> list[str]:
-    """In what the checkout's packages and top-level tests differ from the suite's list, as lines to print."""
-    lines = []
-    packages = checkout.packages()
-    for package in sorted({*packages, *suite.packages()}):
-        known = {test.test for test in suite.tests if test.package == package}
-        found = checkout.top_level_tests(package) if package in packages else frozenset()
-        lines += [f"{package} {name} is not in the suite's list" for name in sorted(found - known)]
-        lines += [f"{package} {name} is in the suite's list only" for name in sorted(known - found)]
-    return lines
+def unlisted(checkout: Path, suite: Suite) -> list[str]:
+    """In what the checkout's top-level tests differ from the suite's list, as lines to print."""
+    found = {(package, test) for package, tests in read_tests(checkout).items() for test in tests}
+    known = {(test.package, test.test) for test in suite.tests}
+    lines = [f"{package} {test} is not in the suite's list" for package, test in sorted(found - known)]
+    return lines + [
+        f"{package} {test} is in the suite's list only" for package, test in sorted(known - found)
+    ]
 
 
 async def _tools(options: RunOptions, suite: Suite, packages: tuple[str, ...]) -> Tools:

@@ -59,6 +59,12 @@ def read_functions(checkout: Path) -> dict[str, dict[str, Function]]:
     return dict(packages)
 
 
+def read_tests(checkout: Path) -> dict[str, list[str]]:
+    """Return the names of the top-level tests of each package of a checkout, in order."""
+    functions = read_functions(checkout)
+    return {package: sorted(filter(_TEST.fullmatch, functions[package])) for package in sorted(functions)}
+
+
 def read_blueprints(checkout: Path) -> dict[str, int]:
     """Return how many homeservers each of the suite's ready-made deployments has."""
     texts = [path.read_text(encoding="utf-8") for path in sorted((checkout / "b").glob("*.go"))]
@@ -93,20 +99,19 @@ def compile_suite(checkout: Path, commit: str, run: Run, old: Suite, self_skips:
     for result in run.results:
         if "/" in result.test and result.status is not Status.NOT_RUN:
             rows[(result.package, result.top)].append(result.test)
-    blueprints = read_blueprints(checkout)
+    functions, blueprints = read_functions(checkout), read_blueprints(checkout)
     tests = [
         SuiteTest(
             package=package,
             test=name,
-            file=functions[name].file,
-            line=functions[name].line,
-            homeservers=count_homeservers(name, functions, blueprints),
+            file=functions[package][name].file,
+            line=functions[package][name].line,
+            homeservers=count_homeservers(name, functions[package], blueprints),
             subtests=tuple(sorted(_below(row) for row in rows[(package, name)])),
             self_skips=tuple(sorted(_below(row) for row in rows[(package, name)] if (package, row) in skips)),
         )
-        for package, functions in sorted(read_functions(checkout).items())
-        for name in sorted(functions)
-        if _TEST.fullmatch(name)
+        for package, names in read_tests(checkout).items()
+        for name in names
     ]
     return Suite(name=old.name, commit=commit, module=old.module, tests=tuple(tests))
 

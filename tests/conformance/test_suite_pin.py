@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from palpo_conformance.model import Run, build_run
-from palpo_conformance.pin import compare_suites, compile_suite, write_suite
+from palpo_conformance.pin import compare_suites, compile_suite, read_tests, write_suite
 from palpo_conformance.suite import parse_suite
 
 from tests.conformance.conformance_builders import header, results, small_suite
@@ -73,6 +73,7 @@ def a_run(*, finished: bool = True) -> Run:
 
 
 def test_tests_come_from_the_source_and_subtests_from_the_run(checkout: Path) -> None:
+    assert read_tests(checkout) == {"tests/csapi": ["TestLogin", "TestSync"]}
     suite = compile_suite(checkout, "new", a_run(), small_suite())
     login, sync = suite.tests
     assert (login.test, login.file, login.line) == ("TestLogin", "tests/csapi/login_test.go", 6)
