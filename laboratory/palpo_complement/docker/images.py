@@ -14,8 +14,8 @@ from .client import DockerFailed, connected
 IMAGE = "localhost/palpo-complement:latest"
 LOCAL_BASE = "localhost/palpo-complement-base:latest"
 DOCKERFILE = Path("laboratory", "Dockerfile")
-LABELS = {"palpo-conformance": "image"}
-"""By these, what was built before is found, and removed."""
+LABEL = "palpo-conformance=image"
+"""The Dockerfile's: what was built before is found by it, and removed."""
 
 
 async def built(*, database: str = "sqlite", say: Callable[[str], None] = print) -> str:
@@ -53,9 +53,8 @@ def _source() -> Path:
 def _built(source: Path, say: Callable[[str], None]) -> str:
     with connected() as client:
         _build(client, source, say)
-        # The image that had the name until now has none any more.
-        labels = [f"{name}={value}" for name, value in LABELS.items()]
-        client.images.prune(filters={"dangling": True, "label": labels})
+        # The image that had the name until now, and what builds that failed came to, have none.
+        client.images.prune(filters={"dangling": True, "label": LABEL})
     return IMAGE
 
 
@@ -68,7 +67,6 @@ def _build(client: DockerClient, source: Path, say: Callable[[str], None]) -> No
         tag=IMAGE,
         buildargs=_base(client),
         network_mode="host",
-        labels=LABELS,
         forcerm=True,
         decode=True,
     )
