@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_INDEX = re.compile(r"/\d+(?=/|$)")
+_ITEM = re.compile(r"/(?:\d+|[@!#$][^/]*)(?=/|$)")
+"""A list index, or the ID of a user, a room, an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Records of one operation (or method and path, where it is unknown), status and place.
 
-    ``pointer`` has ``*`` for list indices, and is empty for server errors. ``message`` and ``path`` are the
-    first record's.
+    ``pointer`` has ``*`` for list indices and IDs, and is empty for server errors. ``message`` and ``path``
+    are the first record's.
     """
 
     operation: str
@@ -56,7 +57,7 @@ def group_violations(records: Iterable[Mapping[str, Any]]) -> list[Group]:
     """Return the violations by operation, status and pointer, the most frequent first."""
     members: defaultdict[tuple[str, int, str], list[Mapping[str, Any]]] = defaultdict(list)
     for record in records:
-        pointer = _INDEX.sub("/*", str(record.get("pointer", "")))
+        pointer = _ITEM.sub("/*", str(record.get("pointer", "")))
         members[(_name(record), _status(record), pointer)].append(record)
     groups = [_group(*place, found) for place, found in members.items()]
     return sorted(groups, key=lambda group: (-group.count, group.operation, group.status, group.pointer))

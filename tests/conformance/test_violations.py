@@ -25,17 +25,17 @@ def violation(pointer: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_violations_are_grouped_without_their_list_indices() -> None:
+def test_violations_are_grouped_without_their_list_indices_and_ids() -> None:
     groups = group_violations(
         [
-            violation("/rooms", message="other"),
+            violation("/rooms/!a:b/name", message="other"),
             violation("/events/0/type", message="first", test="TestB"),
             violation("/events/17/type", message="second", test="TestA"),
         ]
     )
     assert [(g.operation, g.status, g.pointer, g.count) for g in groups] == [
         ("client-server/sync", 200, "/events/*/type", 2),
-        ("client-server/sync", 200, "/rooms", 1),
+        ("client-server/sync", 200, "/rooms/*/name", 1),
     ]
     assert groups[0].message == "first"
     assert groups[0].tests == ("TestA", "TestB")
