@@ -141,7 +141,8 @@ class RoomBuilder:
 
     async def _change_state(self, built: Built, event: Event) -> Update:
         operation = state_tree.update(built.head.state_root, {event.key: event.event_id})
-        return await self._store.read_state(operation, ChainMap(built.nodes, built.earlier))
+        unsaved = ChainMap(built.nodes, built.earlier) if built.earlier else built.nodes
+        return await self._store.read_state(operation, unsaved)
 
     async def _hashes(self, head: RoomHead, auth_events: Sequence[Event]) -> dict[str, str] | None:
         """The reference hashes of what an event refers to, where its version names them with the ID."""

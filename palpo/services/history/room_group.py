@@ -132,15 +132,7 @@ class GroupWrite:
         offset = first
         for item in self._entries:
             for index, membership in item.built.memberships:
-                row = Membership(
-                    room_id=membership.room_id,
-                    user_id=membership.user_id,
-                    membership=membership.membership,
-                    event_id=membership.event_id,
-                    sender=membership.sender,
-                    position=offset + index,
-                    stripped_state=membership.stripped_state,
-                )
+                row = replace(membership, position=offset + index)
                 rows[row.room_id, row.user_id] = row
                 tx.notify(topics.USER, row.user_id)
                 tx.notify(topics.MEMBER, row.user_id)
