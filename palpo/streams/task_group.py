@@ -22,6 +22,9 @@ async def task_group() -> AsyncIterator[TaskGroup]:
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """What each has come to, in order; the first that fails ends the others, and is raised."""
+    work = list(work)
+    if len(work) == 1:
+        return [await work[0]]
     async with task_group() as group:
         tasks = [group.create_task(item) for item in work]
     return [task.result() for task in tasks]
