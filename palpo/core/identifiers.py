@@ -62,27 +62,32 @@ def parse_user_id(text: str) -> UserId:
 
     New users' localparts are held to ``valid_new_localpart``.
     """
-    _split_with_server(text, "@", "user ID")
+    _split_with_server(text, "@", "a user ID")
     return UserId(text)
 
 
 def parse_room_alias(text: str) -> RoomAlias:
     """``text`` as a room alias."""
-    _split_with_server(text, "#", "room alias")
+    _split_with_server(text, "#", "a room alias")
     return RoomAlias(text)
 
 
 def parse_room_id(text: str) -> RoomId:
     """``text`` as a room ID of any room version: with a server name that is valid, or with none."""
-    _check_opaque(text, "!", "room ID")
+    _check_opaque(text, "!", "a room ID")
     if ":" in text:
-        _split_with_server(text, "!", "room ID")
+        _split_with_server(text, "!", "a room ID")
     return RoomId(text)
+
+
+def parse_room_id_or_alias(text: str) -> RoomId | RoomAlias:
+    """``text`` as what its sigil says."""
+    return parse_room_alias(text) if text.startswith("#") else parse_room_id(text)
 
 
 def parse_event_id(text: str) -> EventId:
     """``text`` as an event ID of any room version."""
-    _check_opaque(text, "$", "event ID")
+    _check_opaque(text, "$", "an event ID")
     return EventId(text)
 
 
@@ -120,7 +125,7 @@ def make_user_id(localpart: str, server: str) -> UserId:
 def _check_opaque(text: str, sigil: str, what: str) -> None:
     """Check sigil, length, and that something follows; NUL is never allowed."""
     if len(text) < 2 or text[0] != sigil or "\0" in text or _too_long(text):
-        raise InvalidParam(f"Not a {what}: {_excerpt(text)}")
+        raise InvalidParam(f"Not {what}: {_excerpt(text)}")
 
 
 def _split_with_server(text: str, sigil: str, what: str) -> None:

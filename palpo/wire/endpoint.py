@@ -26,14 +26,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from palpo.core.errors import Forbidden
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.accounts import Flags
+from palpo.wire.identifiers import Checked
 
 
-class Params(msgspec.Struct, frozen=True, kw_only=True):
+class Params(Checked, frozen=True, kw_only=True):
     """Path and query parameters; a ``list`` field collects a query parameter that is repeated."""
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True):
+class Body(Checked, frozen=True, kw_only=True):
     """A request's JSON object; keys that it does not declare are ignored, as the spec asks."""
 
 
@@ -43,6 +45,18 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class NoParams(Params, frozen=True):
     """Neither path nor query parameters."""
+
+
+class RoomParams(Params, frozen=True):
+    """A room, in the path."""
+
+    room_id: RoomId
+
+
+class UserParams(Params, frozen=True):
+    """A user, in the path or in the query."""
+
+    user_id: UserId
 
 
 class NoBody(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.identifiers import parse_user_id
 from palpo.wire.client import account_moderation as wire
-from palpo.wire.endpoint import NoBody
+from palpo.wire.endpoint import NoBody, UserParams
 
 handlers = Handlers()
 
@@ -17,12 +17,12 @@ def serve(endpoints: wire.Moderation[Any]) -> None:
     (flag,) = get.response.__struct_fields__
 
     @handlers.serves(get)
-    async def see(call: Call, params: wire.UserParams, body: NoBody) -> Any:
+    async def see(call: Call, params: UserParams, body: NoBody) -> Any:
         account = await call.services.accounts.accounts.moderated(params.user_id)
         return get.response(**{flag: getattr(account, flag)})
 
     @handlers.serves(put)
-    async def set_(call: Call, params: wire.UserParams, body: Any) -> Any:
+    async def set_(call: Call, params: UserParams, body: Any) -> Any:
         account = await call.services.accounts.accounts.moderated(params.user_id)
         await call.services.accounts.accounts.set_flags(account.user_id, **{flag: getattr(body, flag)})
         return body
@@ -33,7 +33,7 @@ for moderation in wire.MODERATIONS:
 
 
 @handlers.serves(wire.who_is)
-async def who_is(call: Call, params: wire.UserParams, body: NoBody) -> wire.WhoIs:
+async def who_is(call: Call, params: UserParams, body: NoBody) -> wire.WhoIs:
     """GET /admin/whois/{userId}: of oneself, or of anyone for administrators."""
     if params.user_id != call.user_id and not call.requester.is_admin:
         raise Forbidden("Only administrators may look at others")

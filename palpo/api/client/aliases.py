@@ -2,7 +2,7 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.wire.client import aliases as wire
-from palpo.wire.endpoint import Empty, NoBody
+from palpo.wire.endpoint import Empty, NoBody, RoomParams
 
 handlers = Handlers()
 
@@ -29,6 +29,6 @@ async def delete_room_alias(call: Call, params: wire.Alias, body: NoBody) -> Emp
 
 
 @handlers.serves(wire.get_local_aliases)
-async def get_local_aliases(call: Call, params: wire.Room, body: NoBody) -> wire.AliasList:
+async def get_local_aliases(call: Call, params: RoomParams, body: NoBody) -> wire.AliasList:
     """GET /rooms/{roomId}/aliases."""
     return wire.AliasList(aliases=await call.services.rooms.aliases.of_room(call.requester, params.room_id))

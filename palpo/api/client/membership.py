@@ -7,14 +7,14 @@ from palpo.core.errors import BadJson, InvalidParam, MissingParam
 from palpo.core.identifiers import parse_user_id
 from palpo.services.rooms.third_party_invites import Address
 from palpo.wire.client import membership as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams
+from palpo.wire.endpoint import Empty, NoBody, NoParams, RoomParams
 
 handlers = Handlers()
 MAX_VIA = 50
 
 
 @handlers.serves(wire.join_room_by_id)
-async def join_room_by_id(call: Call, params: wire.Room, body: dict[str, Any]) -> wire.RoomJoined:
+async def join_room_by_id(call: Call, params: RoomParams, body: dict[str, Any]) -> wire.RoomJoined:
     """POST /rooms/{roomId}/join."""
     return await _join(call, params.room_id, body, ())
 
@@ -50,7 +50,7 @@ async def knock_room(call: Call, params: wire.RoomOrAlias, body: wire.Reason) ->
 
 
 @handlers.serves(wire.invite_user)
-async def invite_user(call: Call, params: wire.Room, body: wire.Invite) -> Empty:
+async def invite_user(call: Call, params: RoomParams, body: wire.Invite) -> Empty:
     """POST /rooms/{roomId}/invite."""
     if body.user_id is None:
         address = _address(body)
@@ -63,35 +63,35 @@ async def invite_user(call: Call, params: wire.Room, body: wire.Invite) -> Empty
 
 
 @handlers.serves(wire.leave_room)
-async def leave_room(call: Call, params: wire.Room, body: wire.Reason) -> Empty:
+async def leave_room(call: Call, params: RoomParams, body: wire.Reason) -> Empty:
     """POST /rooms/{roomId}/leave."""
     await call.services.rooms.memberships.leave(call.requester, params.room_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.forget_room)
-async def forget_room(call: Call, params: wire.Room, body: NoBody) -> Empty:
+async def forget_room(call: Call, params: RoomParams, body: NoBody) -> Empty:
     """POST /rooms/{roomId}/forget."""
     await call.services.rooms.memberships.forget(call.user_id, params.room_id)
     return Empty()
 
 
 @handlers.serves(wire.kick)
-async def kick(call: Call, params: wire.Room, body: wire.Target) -> Empty:
+async def kick(call: Call, params: RoomParams, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/kick."""
     await call.services.rooms.memberships.kick(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.ban)
-async def ban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
+async def ban(call: Call, params: RoomParams, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/ban."""
     await call.services.rooms.memberships.ban(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()
 
 
 @handlers.serves(wire.unban)
-async def unban(call: Call, params: wire.Room, body: wire.Target) -> Empty:
+async def unban(call: Call, params: RoomParams, body: wire.Target) -> Empty:
     """POST /rooms/{roomId}/unban."""
     await call.services.rooms.memberships.unban(call.requester, params.room_id, body.user_id, body.reason)
     return Empty()

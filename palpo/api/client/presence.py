@@ -5,13 +5,13 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden
 from palpo.wire.client import presence as wire
-from palpo.wire.endpoint import Empty, NoBody
+from palpo.wire.endpoint import Empty, NoBody, UserParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.set_presence)
-async def set_presence(call: Call, params: wire.User, body: wire.SetPresence) -> Empty:
+async def set_presence(call: Call, params: UserParams, body: wire.SetPresence) -> Empty:
     """PUT /presence/{userId}/status."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot set another user's presence")
@@ -22,7 +22,7 @@ async def set_presence(call: Call, params: wire.User, body: wire.SetPresence) ->
 
 
 @handlers.serves(wire.get_presence)
-async def get_presence(call: Call, params: wire.User, body: NoBody) -> wire.Presence:
+async def get_presence(call: Call, params: UserParams, body: NoBody) -> wire.Presence:
     """GET /presence/{userId}/status."""
     presence = call.services.personal.presence
     found = await presence.get(params.user_id, asker=call.user_id)

@@ -6,7 +6,7 @@ from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden, MissingParam
 from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_key
 from palpo.wire.client import profiles as wire
-from palpo.wire.endpoint import Empty, Json, NoBody
+from palpo.wire.endpoint import Empty, Json, NoBody, UserParams
 
 handlers = Handlers()
 ROOMS_FOR_ONE = 10
@@ -14,7 +14,7 @@ ROOMS_FOR_ONE = 10
 
 
 @handlers.serves(wire.get_user_profile)
-async def get_user_profile(call: Call, params: wire.User, body: NoBody) -> Json:
+async def get_user_profile(call: Call, params: UserParams, body: NoBody) -> Json:
     """GET /profile/{userId}."""
     return await call.services.accounts.profiles.look_up(params.user_id)
 

@@ -7,7 +7,7 @@ from palpo.core.errors import InvalidParam
 from palpo.services.personal.account_data import FULLY_READ
 from palpo.services.personal.receipts import PRIVATE, READ
 from palpo.wire.client import receipts as wire
-from palpo.wire.endpoint import Empty, Json
+from palpo.wire.endpoint import Empty, Json, RoomParams
 
 handlers = Handlers()
 
@@ -26,7 +26,7 @@ async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> Em
 
 
 @handlers.serves(wire.set_read_marker)
-async def set_read_marker(call: Call, params: wire.Room, body: wire.Markers) -> Empty:
+async def set_read_marker(call: Call, params: RoomParams, body: wire.Markers) -> Empty:
     """POST /rooms/{roomId}/read_markers."""
     for type_, event_id in ((FULLY_READ, body.fully_read), (READ, body.read), (PRIVATE, body.private)):
         if event_id is not None:

@@ -2,13 +2,13 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.wire.client import reports as wire
-from palpo.wire.endpoint import Empty
+from palpo.wire.endpoint import Empty, RoomParams, UserParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.report_room)
-async def report_room(call: Call, params: wire.Room, body: wire.Report) -> Empty:
+async def report_room(call: Call, params: RoomParams, body: wire.Report) -> Empty:
     """POST /rooms/{roomId}/report."""
     await call.services.rooms.reports.report_room(call.user_id, params.room_id, body.reason)
     return Empty()
@@ -24,7 +24,7 @@ async def report_event(call: Call, params: wire.EventOfRoom, body: wire.EventRep
 
 
 @handlers.serves(wire.report_user)
-async def report_user(call: Call, params: wire.User, body: wire.Report) -> Empty:
+async def report_user(call: Call, params: UserParams, body: wire.Report) -> Empty:
     """POST /users/{userId}/report."""
     await call.services.rooms.reports.report_user(call.user_id, params.user_id, body.reason)
     return Empty()

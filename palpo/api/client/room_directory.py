@@ -7,14 +7,14 @@ from palpo.services.appservices.appservice_queries import instance_id
 from palpo.services.rooms.room_directory import DirectoryQuery
 from palpo.wire.client import room_directory as wire
 from palpo.wire.client.room_overviews import PublishedRoom
-from palpo.wire.endpoint import Empty, NoBody
+from palpo.wire.endpoint import Empty, NoBody, RoomParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.get_room_visibility_on_directory)
 async def get_room_visibility_on_directory(
-    call: Call, params: wire.Room, body: NoBody
+    call: Call, params: RoomParams, body: NoBody
 ) -> wire.RoomVisibility:
     """GET /directory/list/room/{roomId}."""
     listed = await call.services.rooms.room_directory.is_listed(params.room_id)
@@ -22,7 +22,7 @@ async def get_room_visibility_on_directory(
 
 
 @handlers.serves(wire.set_room_visibility_on_directory)
-async def set_room_visibility_on_directory(call: Call, params: wire.Room, body: wire.SetVisibility) -> Empty:
+async def set_room_visibility_on_directory(call: Call, params: RoomParams, body: wire.SetVisibility) -> Empty:
     """PUT /directory/list/room/{roomId}."""
     listed = body.visibility != "private"
     await call.services.rooms.room_directory.set_listed(call.requester, params.room_id, listed=listed)

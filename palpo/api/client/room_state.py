@@ -7,13 +7,13 @@ from palpo.api.client.sending import scheduled
 from palpo.api.client.timeline import rendered
 from palpo.core.canonical_json import to_json
 from palpo.wire.client import room_state as wire
-from palpo.wire.endpoint import Json, NoBody
+from palpo.wire.endpoint import Json, NoBody, RoomParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.get_room_state)
-async def get_room_state(call: Call, params: wire.Room, body: NoBody) -> list[msgspec.Raw]:
+async def get_room_state(call: Call, params: RoomParams, body: NoBody) -> list[msgspec.Raw]:
     """GET /rooms/{roomId}/state."""
     return await rendered(
         call, await call.services.rooms.room_state.all(call.user_id, params.room_id), bundle=False
@@ -65,7 +65,7 @@ async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBo
 
 
 @handlers.serves(wire.get_joined_members_by_room)
-async def get_joined_members_by_room(call: Call, params: wire.Room, body: NoBody) -> wire.JoinedMembers:
+async def get_joined_members_by_room(call: Call, params: RoomParams, body: NoBody) -> wire.JoinedMembers:
     """GET /rooms/{roomId}/joined_members."""
     members = await call.services.rooms.room_state.joined_members(call.requester, params.room_id)
     return wire.JoinedMembers(

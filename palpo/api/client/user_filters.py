@@ -10,13 +10,13 @@ from palpo.core.errors import Forbidden
 from palpo.services.reading.event_filters import parse_filter
 from palpo.wire.client import user_filters as wire
 from palpo.wire.client.filters import Filter
-from palpo.wire.endpoint import NoBody
+from palpo.wire.endpoint import NoBody, UserParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.define_filter)
-async def define_filter(call: Call, params: wire.User, body: Filter) -> wire.Defined:
+async def define_filter(call: Call, params: UserParams, body: Filter) -> wire.Defined:
     """POST /user/{userId}/filter: it is kept with whatever else is in it."""
     _check(call, params.user_id)
     text = to_json(_without_nulls(decode_object(call.body or b"{}"), levels=3))

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+from palpo.core.identifiers import RoomId, UserId
 from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, Response, client, draft
 
 
 class Global(Params, frozen=True):
     """A user and a type, in the path."""
 
-    user_id: str
+    user_id: UserId
     type: str
 
 
 class OfRoom(Params, frozen=True):
     """A user, a room and a type, in the path."""
 
-    user_id: str
-    room_id: str
+    user_id: UserId
+    room_id: RoomId
     type: str
 
 
 class Room(Params, frozen=True):
     """A user and a room, in the path."""
 
-    user_id: str
-    room_id: str
+    user_id: UserId
+    room_id: RoomId
 
 
 class Tag(Params, frozen=True):
     """A tag that a user may have put on a room, in the path."""
 
-    user_id: str
-    room_id: str
+    user_id: UserId
+    room_id: RoomId
     tag: str
 
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, B, Body, Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, B, Body, Endpoint, NoBody, Response, UserParams, client
 
 UNSTABLE = ("uk.timedout.msc4323",)
-
-
-class UserParams(Params, frozen=True):
-    """Whose account."""
-
-    user_id: str
 
 
 class Locked(Body, frozen=True):

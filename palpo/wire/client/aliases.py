@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, client
+from palpo.core.identifiers import RoomAlias, RoomId
+from palpo.wire.endpoint import (
+    Auth,
+    Body,
+    Empty,
+    Endpoint,
+    Limit,
+    NoBody,
+    Params,
+    Response,
+    RoomParams,
+    client,
+)
 
 
 class Alias(Params, frozen=True):
     """An alias."""
 
-    room_alias: str
-
-
-class Room(Params, frozen=True):
-    """A room."""
-
-    room_id: str
+    room_alias: RoomAlias
 
 
 class SetAlias(Body, frozen=True):
     """What an alias shall stand for."""
 
-    room_id: str
+    room_id: RoomId
 
 
 class ResolvedAlias(Response, frozen=True):
@@ -68,12 +74,12 @@ delete_room_alias: Endpoint[Alias, NoBody, Empty] = Endpoint(
     params=Alias,
 )
 
-get_local_aliases: Endpoint[Room, NoBody, AliasList] = Endpoint(
+get_local_aliases: Endpoint[RoomParams, NoBody, AliasList] = Endpoint(
     operation_id="getLocalAliases",
     method="GET",
     paths=client("/rooms/{room_id}/aliases", unstable=("org.matrix.msc2432",)),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.DEFAULT,
-    params=Room,
+    params=RoomParams,
     response=AliasList,
 )

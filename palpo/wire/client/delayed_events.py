@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from palpo.core.identifiers import RoomId
 from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response, draft
 
 _PREFIX = "org.matrix.msc4140"
@@ -13,7 +14,7 @@ Action = Literal["cancel", "restart", "send"]
 class ScheduleParams(Params, frozen=True):
     """A request to send an event later."""
 
-    room_id: str
+    room_id: RoomId
     event_type: str
     txn_id: str
     ts: int | None = None

@@ -6,14 +6,15 @@ from typing import Literal
 
 from msgspec import Raw
 
+from palpo.core.identifiers import EventId, RoomId
 from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response, draft
 
 
 class EventRelationshipsRequest(Body, frozen=True):
     """Where a walk starts, which way it goes, and how far; negative numbers are no bounds."""
 
-    event_id: str
-    room_id: str | None = None
+    event_id: EventId
+    room_id: RoomId | None = None
     max_depth: int | None = None
     max_breadth: int | None = None
     limit: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from palpo.core.identifiers import RoomId
 from palpo.wire.endpoint import (
     KIB,
     Auth,
@@ -65,14 +66,14 @@ class RoomParams(Params, frozen=True):
     """A room's keys in a backup."""
 
     version: str
-    room_id: str
+    room_id: RoomId
 
 
 class SessionParams(Params, frozen=True):
     """A session's key in a backup."""
 
     version: str
-    room_id: str
+    room_id: RoomId
     session_id: str
 
 

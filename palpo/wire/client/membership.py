@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from palpo.core.identifiers import RoomAlias, RoomId, UserId
 from palpo.wire.endpoint import (
     Auth,
     Body,
@@ -15,21 +16,16 @@ from palpo.wire.endpoint import (
     NoParams,
     Params,
     Response,
+    RoomParams,
     client,
     draft,
 )
 
 
-class Room(Params, frozen=True):
-    """A room."""
-
-    room_id: str
-
-
 class RoomOrAlias(Params, frozen=True):
     """A room or an alias, and servers that may know it."""
 
-    room_id_or_alias: str
+    room_id_or_alias: RoomId | RoomAlias
     via: tuple[str, ...] = ()
     server_name: tuple[str, ...] = ()
 
@@ -37,7 +33,7 @@ class RoomOrAlias(Params, frozen=True):
 class ByWhom(Params, frozen=True):
     """The other user."""
 
-    user_id: str
+    user_id: UserId
     from_: str | None = msgspec.field(name="from", default=None)
 
 
@@ -50,7 +46,7 @@ class Reason(Body, frozen=True):
 class Invite(Body, frozen=True):
     """Who is invited: a user, or an address at an identity server."""
 
-    user_id: str | None = None
+    user_id: UserId | None = None
     reason: str | None = None
     id_server: str | None = None
     id_access_token: str | None = None
@@ -61,7 +57,7 @@ class Invite(Body, frozen=True):
 class Target(Body, frozen=True):
     """Whose membership is changed."""
 
-    user_id: str
+    user_id: UserId
     reason: str | None = None
 
 
@@ -85,14 +81,14 @@ class MutualRooms(Response, frozen=True):
     next_batch: str | None = None
 
 
-join_room_by_id: Endpoint[Room, Json, RoomJoined] = Endpoint(
+join_room_by_id: Endpoint[RoomParams, Json, RoomJoined] = Endpoint(
     operation_id="joinRoomById",
     method="POST",
     paths=client("/rooms/{room_id}/join"),
     auth=Auth.GUEST,
     while_suspended=False,
     limit=Limit.JOIN,
-    params=Room,
+    params=RoomParams,
     body=Json,
     response=RoomJoined,
 )
@@ -121,7 +117,7 @@ knock_room: Endpoint[RoomOrAlias, Reason, RoomJoined] = Endpoint(
     response=RoomJoined,
 )
 
-invite_user: Endpoint[Room, Invite, Empty] = Endpoint(
+invite_user: Endpoint[RoomParams, Invite, Empty] = Endpoint(
     operation_id="inviteUser",
     also=("inviteBy3PID",),
     method="POST",
@@ -129,59 +125,59 @@ invite_user: Endpoint[Room, Invite, Empty] = Endpoint(
     auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.INVITE,
-    params=Room,
+    params=RoomParams,
     body=Invite,
 )
 
-leave_room: Endpoint[Room, Reason, Empty] = Endpoint(
+leave_room: Endpoint[RoomParams, Reason, Empty] = Endpoint(
     operation_id="leaveRoom",
     method="POST",
     paths=client("/rooms/{room_id}/leave"),
     auth=Auth.GUEST,
     limit=Limit.MESSAGE,
-    params=Room,
+    params=RoomParams,
     body=Reason,
 )
 
-forget_room: Endpoint[Room, NoBody, Empty] = Endpoint(
+forget_room: Endpoint[RoomParams, NoBody, Empty] = Endpoint(
     operation_id="forgetRoom",
     method="POST",
     paths=client("/rooms/{room_id}/forget"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.DEFAULT,
-    params=Room,
+    params=RoomParams,
 )
 
-kick: Endpoint[Room, Target, Empty] = Endpoint(
+kick: Endpoint[RoomParams, Target, Empty] = Endpoint(
     operation_id="kick",
     method="POST",
     paths=client("/rooms/{room_id}/kick"),
     auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.MESSAGE,
-    params=Room,
+    params=RoomParams,
     body=Target,
 )
 
-ban: Endpoint[Room, Target, Empty] = Endpoint(
+ban: Endpoint[RoomParams, Target, Empty] = Endpoint(
     operation_id="ban",
     method="POST",
     paths=client("/rooms/{room_id}/ban"),
     auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.MESSAGE,
-    params=Room,
+    params=RoomParams,
     body=Target,
 )
 
-unban: Endpoint[Room, Target, Empty] = Endpoint(
+unban: Endpoint[RoomParams, Target, Empty] = Endpoint(
     operation_id="unban",
     method="POST",
     paths=client("/rooms/{room_id}/unban"),
     auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.MESSAGE,
-    params=Room,
+    params=RoomParams,
     body=Target,
 )
 

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from palpo.core.identifiers import EventId, RoomId
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
 
 
 class RoomParams(Params, frozen=True):
     """The room to look at."""
 
-    room_id: str
+    room_id: RoomId
     limit: int = 20
 
 
@@ -60,7 +61,7 @@ class EventsParams(Params, frozen=True):
     from_: str | None = msgspec.field(name="from", default=None)
     timeout: int = 0
     """Milliseconds."""
-    room_id: str | None = None
+    room_id: RoomId | None = None
     """Only this room, which the user need not be in."""
 
 
@@ -75,7 +76,7 @@ class Events(Response, frozen=True):
 class EventParams(Params, frozen=True):
     """One event, whatever its room."""
 
-    event_id: str
+    event_id: EventId
 
 
 room_initial_sync: Endpoint[RoomParams, NoBody, RoomInfo] = Endpoint(

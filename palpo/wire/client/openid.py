@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Params, Response, client
-
-
-class User(Params, frozen=True):
-    """A user, in the path."""
-
-    user_id: str
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Response, UserParams, client
 
 
 class OpenIdToken(Response, frozen=True):
@@ -20,13 +14,13 @@ class OpenIdToken(Response, frozen=True):
     expires_in: int
 
 
-request_openid_token: Endpoint[User, Json, OpenIdToken] = Endpoint(
+request_openid_token: Endpoint[UserParams, Json, OpenIdToken] = Endpoint(
     operation_id="requestOpenIdToken",
     method="POST",
     paths=client("/user/{user_id}/openid/request_token"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
-    params=User,
+    params=UserParams,
     body=Json,
     response=OpenIdToken,
 )

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, client
-
-
-class User(Params, frozen=True):
-    """A user, in the path."""
-
-    user_id: str
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Response, UserParams, client
 
 
 class SetPresence(Body, frozen=True):
@@ -29,21 +23,21 @@ class Presence(Response, frozen=True):
     currently_active: bool | None = None
 
 
-set_presence: Endpoint[User, SetPresence, Empty] = Endpoint(
+set_presence: Endpoint[UserParams, SetPresence, Empty] = Endpoint(
     operation_id="setPresence",
     method="PUT",
     paths=client("/presence/{user_id}/status"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.EPHEMERAL,
-    params=User,
+    params=UserParams,
     body=SetPresence,
 )
 
-get_presence: Endpoint[User, NoBody, Presence] = Endpoint(
+get_presence: Endpoint[UserParams, NoBody, Presence] = Endpoint(
     operation_id="getPresence",
     method="GET",
     paths=client("/presence/{user_id}/status"),
     auth=Auth.ACCESS_TOKEN,
-    params=User,
+    params=UserParams,
     response=Presence,
 )

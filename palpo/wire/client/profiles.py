@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, client
-
-
-class User(Params, frozen=True):
-    """A user, in the path."""
-
-    user_id: str
+from palpo.core.identifiers import UserId
+from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, UserParams, client
 
 
 class Field(Params, frozen=True):
     """A field of a user's profile, in the path."""
 
-    user_id: str
+    user_id: UserId
     key_name: str
 
 
 PATH = "/profile/{user_id}/{key_name}"
 UNSTABLE = ("uk.tcpip.msc4133",)
 
-get_user_profile: Endpoint[User, NoBody, Json] = Endpoint(
+get_user_profile: Endpoint[UserParams, NoBody, Json] = Endpoint(
     operation_id="getUserProfile",
     method="GET",
     paths=client("/profile/{user_id}", unstable=UNSTABLE),
     auth=Auth.NONE,
-    params=User,
+    params=UserParams,
     response=Json,
 )
 

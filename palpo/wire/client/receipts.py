@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Json, Limit, Params, client
+from palpo.core.identifiers import EventId, RoomId
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Json, Limit, Params, RoomParams, client
 
 
 class ReceiptParams(Params, frozen=True):
     """What has been read, in the path."""
 
-    room_id: str
+    room_id: RoomId
     receipt_type: str
-    event_id: str
-
-
-class Room(Params, frozen=True):
-    """A room, in the path."""
-
-    room_id: str
+    event_id: EventId
 
 
 class Markers(Body, frozen=True):
     """How far the user has read, by event ID."""
 
-    fully_read: str | None = msgspec.field(name="m.fully_read", default=None)
-    read: str | None = msgspec.field(name="m.read", default=None)
-    private: str | None = msgspec.field(name="m.read.private", default=None)
+    fully_read: EventId | None = msgspec.field(name="m.fully_read", default=None)
+    read: EventId | None = msgspec.field(name="m.read", default=None)
+    private: EventId | None = msgspec.field(name="m.read.private", default=None)
 
 
 post_receipt: Endpoint[ReceiptParams, Json, Empty] = Endpoint(
@@ -39,12 +34,12 @@ post_receipt: Endpoint[ReceiptParams, Json, Empty] = Endpoint(
     body=Json,
 )
 
-set_read_marker: Endpoint[Room, Markers, Empty] = Endpoint(
+set_read_marker: Endpoint[RoomParams, Markers, Empty] = Endpoint(
     operation_id="setReadMarker",
     method="POST",
     paths=client("/rooms/{room_id}/read_markers"),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.EPHEMERAL,
-    params=Room,
+    params=RoomParams,
     body=Markers,
 )

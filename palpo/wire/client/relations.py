@@ -7,14 +7,15 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
+from palpo.core.identifiers import EventId, RoomId
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
 
 
 class RelationsParams(Params, frozen=True):
     """The parent event, and a page of its children."""
 
-    room_id: str
-    event_id: str
+    room_id: RoomId
+    event_id: EventId
     from_: str | None = msgspec.field(name="from", default=None)
     to: str | None = None
     limit: int | None = None
@@ -47,7 +48,7 @@ class RelatedEvents(Response, frozen=True):
 class ThreadsParams(Params, frozen=True):
     """Which of a room's threads."""
 
-    room_id: str
+    room_id: RoomId
     include: Literal["all", "participated"] = "all"
     limit: int = 10
     from_: str | None = msgspec.field(name="from", default=None)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, Params, client
-
-
-class Room(Params, frozen=True):
-    """A room."""
-
-    room_id: str
+from palpo.core.identifiers import EventId, RoomId
+from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, Params, RoomParams, UserParams, client
 
 
 class EventOfRoom(Params, frozen=True):
     """An event of a room."""
 
-    room_id: str
-    event_id: str
-
-
-class User(Params, frozen=True):
-    """A user."""
-
-    user_id: str
+    room_id: RoomId
+    event_id: EventId
 
 
 class Report(Body, frozen=True):
@@ -37,13 +26,13 @@ class EventReport(Body, frozen=True):
     score: int | None = None
 
 
-report_room: Endpoint[Room, Report, Empty] = Endpoint(
+report_room: Endpoint[RoomParams, Report, Empty] = Endpoint(
     operation_id="reportRoom",
     method="POST",
     paths=client("/rooms/{room_id}/report", unstable=("org.matrix.msc4151",)),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.REPORT,
-    params=Room,
+    params=RoomParams,
     body=Report,
 )
 
@@ -57,12 +46,12 @@ report_event: Endpoint[EventOfRoom, EventReport, Empty] = Endpoint(
     body=EventReport,
 )
 
-report_user: Endpoint[User, Report, Empty] = Endpoint(
+report_user: Endpoint[UserParams, Report, Empty] = Endpoint(
     operation_id="reportUser",
     method="POST",
     paths=client("/users/{user_id}/report", unstable=("org.matrix.msc4260",)),
     auth=Auth.ACCESS_TOKEN,
     limit=Limit.REPORT,
-    params=User,
+    params=UserParams,
     body=Report,
 )

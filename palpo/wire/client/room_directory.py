@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import Literal
 
+from palpo.core.identifiers import RoomId
 from palpo.wire.client.room_overviews import PublishedRoom
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, client
+from palpo.wire.endpoint import (
+    Auth,
+    Body,
+    Empty,
+    Endpoint,
+    Limit,
+    NoBody,
+    Params,
+    Response,
+    RoomParams,
+    client,
+)
 
 Visibility = Literal["public", "private"]
-
-
-class Room(Params, frozen=True):
-    """A room."""
-
-    room_id: str
 
 
 class NetworkRoom(Params, frozen=True):
     """A room in the list of an application service's network."""
 
     network_id: str
-    room_id: str
+    room_id: RoomId
 
 
 class PageParams(Params, frozen=True):
@@ -81,23 +87,23 @@ class PublishedRooms(Response, frozen=True):
     total_room_count_estimate: int | None = None
 
 
-get_room_visibility_on_directory: Endpoint[Room, NoBody, RoomVisibility] = Endpoint(
+get_room_visibility_on_directory: Endpoint[RoomParams, NoBody, RoomVisibility] = Endpoint(
     operation_id="getRoomVisibilityOnDirectory",
     method="GET",
     paths=client("/directory/list/room/{room_id}"),
     auth=Auth.NONE,
-    params=Room,
+    params=RoomParams,
     response=RoomVisibility,
 )
 
-set_room_visibility_on_directory: Endpoint[Room, SetVisibility, Empty] = Endpoint(
+set_room_visibility_on_directory: Endpoint[RoomParams, SetVisibility, Empty] = Endpoint(
     operation_id="setRoomVisibilityOnDirectory",
     method="PUT",
     paths=client("/directory/list/room/{room_id}"),
     auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.SETTINGS,
-    params=Room,
+    params=RoomParams,
     body=SetVisibility,
 )
 

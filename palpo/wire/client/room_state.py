@@ -6,21 +6,16 @@ from typing import Literal
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, client
+from palpo.core.identifiers import RoomId
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, RoomParams, client
 
 Membership = Literal["join", "invite", "knock", "leave", "ban"]
-
-
-class Room(Params, frozen=True):
-    """A room."""
-
-    room_id: str
 
 
 class StateParams(Params, frozen=True):
     """One piece of a room's state."""
 
-    room_id: str
+    room_id: RoomId
     event_type: str
     state_key: str = ""
     format: Literal["content", "event"] | None = None
@@ -29,7 +24,7 @@ class StateParams(Params, frozen=True):
 class SetStateParams(Params, frozen=True):
     """Which piece of a room's state is set."""
 
-    room_id: str
+    room_id: RoomId
     event_type: str
     state_key: str = ""
     ts: int | None = None
@@ -41,7 +36,7 @@ class SetStateParams(Params, frozen=True):
 class MembersParams(Params, frozen=True):
     """Whose membership events are wanted."""
 
-    room_id: str
+    room_id: RoomId
     at: str | None = None
     membership: Membership | None = None
     not_membership: Membership | None = None
@@ -76,12 +71,12 @@ STATE = client("/rooms/{room_id}/state/{event_type}/{state_key}") + client(
     "/rooms/{room_id}/state/{event_type}"
 )
 
-get_room_state: Endpoint[Room, NoBody, list[msgspec.Raw]] = Endpoint(
+get_room_state: Endpoint[RoomParams, NoBody, list[msgspec.Raw]] = Endpoint(
     operation_id="getRoomState",
     method="GET",
     paths=client("/rooms/{room_id}/state"),
     auth=Auth.GUEST,
-    params=Room,
+    params=RoomParams,
     response=list[msgspec.Raw],
     large_answer=True,
 )
@@ -117,12 +112,12 @@ get_members_by_room: Endpoint[MembersParams, NoBody, Members] = Endpoint(
     large_answer=True,
 )
 
-get_joined_members_by_room: Endpoint[Room, NoBody, JoinedMembers] = Endpoint(
+get_joined_members_by_room: Endpoint[RoomParams, NoBody, JoinedMembers] = Endpoint(
     operation_id="getJoinedMembersByRoom",
     method="GET",
     paths=client("/rooms/{room_id}/joined_members"),
     auth=Auth.ACCESS_TOKEN,
-    params=Room,
+    params=RoomParams,
     response=JoinedMembers,
     large_answer=True,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from palpo.core.identifiers import RoomAlias, RoomId
 from palpo.wire.client.room_overviews import RoomSummary, SpaceRoom
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client, draft
 
@@ -11,14 +12,14 @@ from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response,
 class SummaryParams(Params, frozen=True):
     """A room, and servers that may know it."""
 
-    room_id_or_alias: str
+    room_id_or_alias: RoomId | RoomAlias
     via: tuple[str, ...] = ()
 
 
 class HierarchyParams(Params, frozen=True):
     """A space, and how much of it is wanted."""
 
-    room_id: str
+    room_id: RoomId
     suggested_only: bool | None = None
     limit: int | None = None
     max_depth: int | None = None

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Params, Response, client
-
-
-class Room(Params, frozen=True):
-    """A room."""
-
-    room_id: str
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Response, RoomParams, client
 
 
 class Upgrade(Body, frozen=True):
@@ -24,14 +18,14 @@ class Upgraded(Response, frozen=True):
     replacement_room: str
 
 
-upgrade_room: Endpoint[Room, Upgrade, Upgraded] = Endpoint(
+upgrade_room: Endpoint[RoomParams, Upgrade, Upgraded] = Endpoint(
     operation_id="upgradeRoom",
     method="POST",
     paths=client("/rooms/{room_id}/upgrade"),
     auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.ROOM_CREATION,
-    params=Room,
+    params=RoomParams,
     body=Upgrade,
     response=Upgraded,
 )

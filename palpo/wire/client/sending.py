@@ -2,13 +2,14 @@
 
 import msgspec
 
+from palpo.core.identifiers import EventId, RoomId
 from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Params, Response, client
 
 
 class SendParams(Params, frozen=True):
     """Where a message event goes."""
 
-    room_id: str
+    room_id: RoomId
     event_type: str
     txn_id: str
     ts: int | None = None
@@ -20,8 +21,8 @@ class SendParams(Params, frozen=True):
 class RedactParams(Params, frozen=True):
     """Which event is redacted."""
 
-    room_id: str
-    event_id: str
+    room_id: RoomId
+    event_id: EventId
     txn_id: str
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from palpo.core.identifiers import UserId
 from palpo.wire.endpoint import Auth, Body, Endpoint, NoParams, Params, Response
 
 PATH = "/_synapse/admin/v1/send_server_notice"
@@ -12,7 +13,7 @@ PATH = "/_synapse/admin/v1/send_server_notice"
 class ServerNotice(Body, frozen=True):
     """A notice to one user."""
 
-    user_id: str
+    user_id: UserId
     content: dict[str, Any]
     type: str = "m.room.message"
     state_key: str | None = None

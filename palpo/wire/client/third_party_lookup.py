@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from palpo.core.identifiers import RoomAlias, UserId
 from palpo.wire.endpoint import Auth, Endpoint, NoBody, NoParams, Params, Response, client
 
 
@@ -25,13 +26,13 @@ class SearchParams(Params, frozen=True):
 class AliasParams(Params, frozen=True):
     """Which room alias."""
 
-    alias: str
+    alias: RoomAlias
 
 
 class UserParams(Params, frozen=True):
     """Which user."""
 
-    user_id: str = msgspec.field(name="userid")
+    user_id: UserId = msgspec.field(name="userid")
 
 
 class FieldType(Response, frozen=True):

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from palpo.core.identifiers import EventId, RoomId
 from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, draft
 
 _PATHS = draft("/rooms/{room_id}/thread/{root_id}/subscription", "io.element.msc4306")
@@ -14,8 +15,8 @@ _PATHS = draft("/rooms/{room_id}/thread/{root_id}/subscription", "io.element.msc
 class ThreadParams(Params, frozen=True):
     """A thread, by its root."""
 
-    room_id: str
-    root_id: str
+    room_id: RoomId
+    root_id: EventId
 
 
 class Subscribe(Body, frozen=True):

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
+from palpo.core.identifiers import EventId, RoomId
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
 
 Direction = Literal["b", "f"]
@@ -16,7 +17,7 @@ Direction = Literal["b", "f"]
 class MessagesParams(Params, frozen=True):
     """Which part of a room's history."""
 
-    room_id: str
+    room_id: RoomId
     dir: Direction = "f"
     """Required by the spec; clients that leave it out have always been given the forward direction."""
     from_: str | None = msgspec.field(name="from", default=None)
@@ -38,8 +39,8 @@ class Messages(Response, frozen=True):
 class ContextParams(Params, frozen=True):
     """The event whose surroundings are wanted."""
 
-    room_id: str
-    event_id: str
+    room_id: RoomId
+    event_id: EventId
     limit: int = 10
     filter: str | None = None
 
@@ -58,14 +59,14 @@ class Context(Response, frozen=True):
 class EventParams(Params, frozen=True):
     """One event of a room."""
 
-    room_id: str
-    event_id: str
+    room_id: RoomId
+    event_id: EventId
 
 
 class TimestampParams(Params, frozen=True):
     """A time, and the direction to look in from there."""
 
-    room_id: str
+    room_id: RoomId
     ts: int
     """Milliseconds since the Unix epoch."""
     dir: Direction

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from palpo.core.identifiers import RoomId, UserId
 from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, Params, client
 
 
 class TypingParams(Params, frozen=True):
     """A user in a room, in the path."""
 
-    room_id: str
-    user_id: str
+    room_id: RoomId
+    user_id: UserId
 
 
 class SetTyping(Body, frozen=True):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from palpo.core.identifiers import UserId
 from palpo.wire.client.filters import Filter
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, client
-
-
-class User(Params, frozen=True):
-    """A user, in the path."""
-
-    user_id: str
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, UserParams, client
 
 
 class FilterParams(Params, frozen=True):
     """A filter of a user's, in the path."""
 
-    user_id: str
+    user_id: UserId
     filter_id: str
 
 
@@ -25,13 +20,13 @@ class Defined(Response, frozen=True):
     filter_id: str
 
 
-define_filter: Endpoint[User, Filter, Defined] = Endpoint(
+define_filter: Endpoint[UserParams, Filter, Defined] = Endpoint(
     operation_id="defineFilter",
     method="POST",
     paths=client("/user/{user_id}/filter"),
     auth=Auth.GUEST,
     limit=Limit.SETTINGS,
-    params=User,
+    params=UserParams,
     body=Filter,
     response=Defined,
 )
