@@ -10,6 +10,7 @@ from palpo.api.bodies import Body
 from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
 from palpo.core.errors import MissingToken
+from palpo.core.identifiers import UserId
 from palpo.services.accounts.sessions import Requester
 from palpo.wire.endpoint import B, Endpoint, Limit, P, R
 
@@ -72,7 +73,7 @@ class Call:
             self.limiter.check(limit, whose)
 
     @property
-    def user_id(self) -> str:
+    def user_id(self) -> UserId:
         """The requester's user ID."""
         return self.requester.user_id
 

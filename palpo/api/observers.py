@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from palpo.core.identifiers import UserId
 from palpo.wire.endpoint import Endpoint
 
 
@@ -28,7 +29,7 @@ class Exchange:
     status: int
     seconds: float
     request_id: str
-    user_id: str | None
+    user_id: UserId | None
     address: str
     """The client's, as far as it is known: empty on a Unix socket without a proxy."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import orjson
@@ -42,6 +42,7 @@ from palpo.core.event_hashes import (
     verify_content_hash,
     verify_event_signature,
 )
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.redaction import redact, redact_content
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
@@ -72,6 +73,7 @@ __all__ = [
     "with_unsigned",
 ]
 
+_Text = TypeVar("_Text", bound=str)
 StateKey = tuple[str, str]
 """The ``(type, state_key)`` pair that names a piece of room state."""
 
@@ -85,7 +87,7 @@ class Event(Protocol):
         ...
 
     @property
-    def room_id(self) -> str:
+    def room_id(self) -> RoomId:
         """Its room; filled in for the create event too where that event's hash is the room's ID."""
         ...
 
@@ -95,7 +97,7 @@ class Event(Protocol):
         ...
 
     @property
-    def sender(self) -> str:
+    def sender(self) -> UserId:
         """Who sent it."""
         ...
 
@@ -144,9 +146,9 @@ class SignedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     event_id: str
-    room_id: str
+    room_id: RoomId
     type: str
-    sender: str
+    sender: UserId
     state_key: str | None
     content: dict[str, Any]
     depth: int
@@ -175,9 +177,9 @@ class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     event_id: str
-    room_id: str
+    room_id: RoomId
     type: str
-    sender: str
+    sender: UserId
     state_key: str | None
     depth: int
     origin_server_ts: int
@@ -223,7 +225,7 @@ def _large_content(client: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8192)
-def _shared(text: str) -> str:
+def _shared(text: _Text) -> _Text:
     """The same object for equal strings, as long as they are in use."""
     return text
 
@@ -370,7 +372,7 @@ def _event_of(
 ) -> SignedEvent:
     return SignedEvent(
         event_id=event_id,
-        room_id="!" + event_id[1:] if makes_room_id(rules, pdu["type"]) else pdu["room_id"],
+        room_id=RoomId("!" + event_id[1:]) if makes_room_id(rules, pdu["type"]) else pdu["room_id"],
         type=pdu["type"],
         sender=pdu["sender"],
         state_key=pdu.get("state_key"),
@@ -465,7 +467,7 @@ def redact_for_client(
     event: SignedEvent,
     redaction: bytes,
     *,
-    room_id: str | None = None,
+    room_id: RoomId | None = None,
     unsigned: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The redacted event in client form, with the ``redaction`` (in client form) that did it.

@@ -80,6 +80,14 @@ def parse_room_id(text: str) -> RoomId:
     return RoomId(text)
 
 
+def as_room_id(value: object) -> RoomId | None:
+    """``value``, which the content of an event has as a room's ID, where it can be one."""
+    try:
+        return parse_room_id(value) if isinstance(value, str) else None
+    except InvalidParam:
+        return None
+
+
 def parse_room_id_or_alias(text: str) -> RoomId | RoomAlias:
     """``text`` as what its sigil says."""
     return parse_room_alias(text) if text.startswith("#") else parse_room_id(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, func, null, select, update
 
+from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import FLAGS, Account
 from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
@@ -119,7 +120,7 @@ async def end_deactivation(tx: WriteTransaction, user_id: str) -> None:
     await tx.run(_END_DEACTIVATION, user=user_id)
 
 
-async def unfinished_deactivations(tx: Transaction) -> list[tuple[str, bool]]:
+async def unfinished_deactivations(tx: Transaction) -> list[tuple[UserId, bool]]:
     """The accounts about which more is to be done, each with whether its user is erased."""
     return [(row[0], bool(row[1])) for row in await tx.all(_DEACTIVATIONS)]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, select, update
 
+from palpo.core.identifiers import RoomId
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.directory import room_aliases
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -20,7 +21,7 @@ class AliasRow:
     """An alias; ``room_id`` is empty while its room is being made."""
 
     alias: str
-    room_id: str
+    room_id: RoomId
     creator: str
     created_ts: int
     """Milliseconds since the Unix epoch."""

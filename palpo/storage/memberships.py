@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select, update
 
+from palpo.core.identifiers import RoomId, UserId
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import users
 from palpo.db.tables.rooms import memberships
@@ -21,11 +22,11 @@ m = memberships.c
 class Membership:
     """One user's membership of one room."""
 
-    room_id: str
+    room_id: RoomId
     user_id: str
     membership: str
     event_id: str
-    sender: str
+    sender: UserId
     position: int
     """When it last changed, its display name and avatar included."""
     forgotten: bool = False
@@ -159,7 +160,7 @@ async def local_users_in_room(tx: Transaction, room_id: str, limit: int) -> list
     return [row[0] for row in await tx.all(_LOCAL_IN_ROOM, room_id=room_id, limit=limit)]
 
 
-async def guests_in_room(tx: Transaction, room_id: str) -> list[str]:
+async def guests_in_room(tx: Transaction, room_id: str) -> list[UserId]:
     """This server's guests who are in a room."""
     return [row[0] for row in await tx.all(_GUESTS_IN_ROOM, room_id=room_id)]
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
+from palpo.core.identifiers import UserId
 from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import push_queue, pusher_states, pushers
@@ -129,9 +130,9 @@ async def readers(tx: Transaction, after: int, upto: int, limit: int) -> list[tu
     return [(row[0], row[1]) for row in await tx.all(_READERS, after=after, upto=upto, limit=limit)]
 
 
-async def listeners(tx: Transaction, room_ids: Collection[str]) -> dict[str, list[str]]:
+async def listeners(tx: Transaction, room_ids: Collection[str]) -> dict[str, list[UserId]]:
     """Room → users with pushers who are in it, or invited to it."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[UserId]] = {}
     for room_id, user_id in await tx.all(_LISTENERS, room_ids=list(room_ids)):
         found.setdefault(room_id, []).append(user_id)
     return found

@@ -8,6 +8,7 @@ from hashlib import blake2b
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
+from palpo.core.identifiers import UserId
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import pushers
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -23,7 +24,7 @@ EMAIL_APP_ID = "m.email"
 class Pusher(msgspec.Struct, frozen=True, kw_only=True):
     """A pusher. ``position`` is where the stream was when it was last set."""
 
-    user_id: str
+    user_id: UserId
     device_id: str | None
     app_id: str
     pushkey: str

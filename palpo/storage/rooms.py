@@ -8,6 +8,7 @@ import msgspec
 import orjson
 from sqlalchemy import bindparam, select, update
 
+from palpo.core.identifiers import RoomId
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import rooms
 from palpo.db.transaction import Row, Transaction, WriteTransaction
@@ -16,7 +17,7 @@ from palpo.db.transaction import Row, Transaction, WriteTransaction
 class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """Where a room's history ends."""
 
-    room_id: str
+    room_id: RoomId
     version: str
     create_event_id: str
     head: int

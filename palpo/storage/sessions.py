@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from sqlalchemy import bindparam, delete, select, update
 
+from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import FLAGS, Flags
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.accounts import access_tokens, users
@@ -25,7 +26,7 @@ class Session(Flags):
     """What an access token stands for. Times are milliseconds since the Unix epoch."""
 
     token_hash: bytes
-    user_id: str
+    user_id: UserId
     device_id: str | None
     expires_ts: int | None
     used: bool
@@ -102,7 +103,7 @@ class Refresh:
     """What a refresh token stands for; ``used`` says whether its access token has been presented."""
 
     token_hash: bytes
-    user_id: str
+    user_id: UserId
     device_id: str
     used: bool
 

@@ -7,6 +7,7 @@ from hashlib import blake2b
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
+from palpo.core.identifiers import UserId
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.threepids import threepid_bindings, threepid_sessions, threepids
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -22,7 +23,7 @@ class ThirdPartyId(msgspec.Struct, frozen=True, kw_only=True):
 
     medium: str
     address: str
-    user_id: str
+    user_id: UserId
     validated_ts: int
     added_ts: int
 
@@ -30,7 +31,7 @@ class ThirdPartyId(msgspec.Struct, frozen=True, kw_only=True):
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """An identity server was told that an identifier is a user's."""
 
-    user_id: str
+    user_id: UserId
     medium: str
     address: str
     id_server: str
@@ -93,9 +94,9 @@ _DELETE_SESSION = Statement(delete(threepid_sessions).where(v.session_id == bind
 _PRUNE = Statement(delete(threepid_sessions).where(v.expires_ts <= bindparam("now")))
 
 
-async def owner(tx: Transaction, medium: str, address: str) -> str | None:
+async def owner(tx: Transaction, medium: str, address: str) -> UserId | None:
     """The user whose account has an identifier."""
-    found: str | None = await tx.value(_OWNER, medium=medium, address=address)
+    found: UserId | None = await tx.value(_OWNER, medium=medium, address=address)
     return found
 
 

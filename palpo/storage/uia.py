@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import bindparam, delete, select
 
+from palpo.core.identifiers import UserId
 from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.accounts import uia_results, uia_sessions
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -32,7 +33,7 @@ class Result:
     session_hash: bytes
     request_hash: bytes
     """Of the request that spent the session."""
-    user_id: str | None = None
+    user_id: UserId | None = None
     device_id: str | None = None
     body: bytes = b""
     created_ts: int

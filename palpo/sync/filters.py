@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from palpo.core.events import Event
+from palpo.core.identifiers import UserId
 from palpo.services.personal.filters import Filters
 from palpo.services.reading.event_filters import (
     parse_filter,
@@ -62,7 +63,7 @@ class SyncFilters:
         self._filters = filters
         self._compiled: Cache[bytes, SyncFilter] = caches.cache("compiled_filters", _filter_bytes)
 
-    async def get(self, user_id: str, given: str | None) -> SyncFilter:
+    async def get(self, user_id: UserId, given: str | None) -> SyncFilter:
         """The filter that a request names by ID, or holds as JSON.
 
         Raises NotFound, NotJson, BadJson, InvalidParam.

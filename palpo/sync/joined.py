@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from palpo.core.events import Event
+from palpo.core.identifiers import UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
@@ -29,7 +30,7 @@ SUMMARISED = frozenset((MEMBER, NAME))
 class Reader:
     """Who syncs, and how."""
 
-    user_id: str
+    user_id: UserId
     client: Client
     """Whom lazy loading keeps count for."""
     filter: SyncFilter

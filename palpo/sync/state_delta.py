@@ -89,5 +89,5 @@ class StateDeltas:
 
 def _named(request: StateRequest) -> set[str]:
     """Whose member events lazy loading wants: the timeline's senders', and at first the reader's own."""
-    named = {item.event.sender for item in request.timeline.events}
+    named: set[str] = {item.event.sender for item in request.timeline.events}
     return named | {request.user_id} if request.known == EMPTY_ROOT else named

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.core.events import Event
+from palpo.core.identifiers import UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
@@ -49,7 +50,7 @@ class Timelines:
         self._visibility = visibility
 
     async def latest(
-        self, room_id: str, user_id: str, *, after: int, upto: int, limit: int, wanted: Wanted | None
+        self, room_id: str, user_id: UserId, *, after: int, upto: int, limit: int, wanted: Wanted | None
     ) -> TimelinePart:
         """The newest ``limit`` events at positions in ``(after, upto]``."""
         found: list[StoredEvent] = []

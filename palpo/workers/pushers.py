@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from palpo.core.canonical_json import to_json
+from palpo.core.identifiers import UserId
 from palpo.core.push_rules import Actions
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
@@ -129,7 +130,7 @@ class PushWorker(Handler):
                 told += await self._judged(stored, users)
         return told
 
-    async def _judged(self, stored: StoredEvent, users: Sequence[str]) -> list[Told]:
+    async def _judged(self, stored: StoredEvent, users: Sequence[UserId]) -> list[Told]:
         found = await self._judge.notified(stored, users)
         told = [
             Told(user_id, stored.position, stored.event_id, actions) for user_id, actions in found.items()

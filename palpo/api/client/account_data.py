@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.errors import BadJson, Forbidden
+from palpo.core.identifiers import UserId
 from palpo.wire.client import account_data as wire
 from palpo.wire.endpoint import Empty, Json, NoBody
 
@@ -85,6 +86,6 @@ async def delete_room_tag(call: Call, params: wire.Tag, body: NoBody) -> Empty:
     return Empty()
 
 
-def _check(call: Call, user_id: str) -> None:
+def _check(call: Call, user_id: UserId) -> None:
     if user_id != call.user_id:
         raise Forbidden("You cannot see or change another user's account data")

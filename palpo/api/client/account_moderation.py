@@ -4,7 +4,6 @@ from typing import Any
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden, NotFound
-from palpo.core.identifiers import parse_user_id
 from palpo.wire.client import account_moderation as wire
 from palpo.wire.endpoint import NoBody, UserParams
 
@@ -37,7 +36,7 @@ async def who_is(call: Call, params: UserParams, body: NoBody) -> wire.WhoIs:
     """GET /admin/whois/{userId}: of oneself, or of anyone for administrators."""
     if params.user_id != call.user_id and not call.requester.is_admin:
         raise Forbidden("Only administrators may look at others")
-    if await call.services.accounts.accounts.find(parse_user_id(params.user_id)) is None:
+    if await call.services.accounts.accounts.find(params.user_id) is None:
         raise NotFound("There is no such user")
     devices = {}
     for device in await call.services.accounts.devices.list(params.user_id):

@@ -3,6 +3,7 @@
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import Forbidden, MissingToken
+from palpo.core.identifiers import UserId
 from palpo.services.accounts.registration_stages import EMAIL
 from palpo.services.accounts.threepids import RESET_PASSWORD, auth_failed
 from palpo.services.accounts.user_interactive_auth import PASSWORD
@@ -36,7 +37,7 @@ async def change_password(call: Call, params: NoParams, body: wire.ChangePasswor
     return Empty()
 
 
-async def _whose(call: Call, uia_session: str) -> str:
+async def _whose(call: Call, uia_session: str) -> UserId:
     """The caller, or else whose account has the address that was shown; raises Forbidden."""
     threepids = call.services.accounts.threepids
     proven = await threepids.proven(uia_session, RESET_PASSWORD)

@@ -7,6 +7,7 @@ import msgspec
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
 from palpo.api.pieces import Pieces
+from palpo.core.identifiers import RoomId, parse_room_id
 from palpo.core.records.key_backups import BackedUpSession, Backup
 from palpo.services.encryption.key_backups import Contents, check_number, make_session
 from palpo.wire.client import key_backups as wire
@@ -43,7 +44,7 @@ def _stored(session: BackedUpSession) -> wire.StoredKeyBackupData:
     )
 
 
-def _session(room_id: str, session_id: str, data: wire.KeyBackupData) -> BackedUpSession:
+def _session(room_id: RoomId, session_id: str, data: wire.KeyBackupData) -> BackedUpSession:
     return make_session(
         room_id,
         session_id,
@@ -55,7 +56,7 @@ def _session(room_id: str, session_id: str, data: wire.KeyBackupData) -> BackedU
 
 
 async def _sessions(
-    room_id: str, sessions: Mapping[str, msgspec.Raw], *, before: int = 0
+    room_id: RoomId, sessions: Mapping[str, msgspec.Raw], *, before: int = 0
 ) -> list[BackedUpSession]:
     """A room's sessions, of which ``before`` came in other rooms. Raises TooLarge, BadJson, MissingParam."""
     check_number(before + len(sessions))
@@ -171,7 +172,7 @@ async def put_room_keys(call: Call, params: wire.VersionParams, body: wire.KeyBa
     """PUT /room_keys/keys."""
     sessions: list[BackedUpSession] = []
     async for room_id, room in ROOMS.each(body.rooms):
-        sessions += await _sessions(room_id, room.sessions, before=len(sessions))
+        sessions += await _sessions(parse_room_id(room_id), room.sessions, before=len(sessions))
     return _updated(
         await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
     )
@@ -208,7 +209,7 @@ async def _room_json(pages: Pages) -> AsyncIterator[bytes]:
 async def _rooms_json(pages: Pages) -> AsyncIterator[bytes]:
     """``{"rooms": ...}``, a page at a time: sessions come sorted by room."""
     yield b'{"rooms":{'
-    room_id: str | None = None
+    room_id: RoomId | None = None
     async for page in pages:
         parts: list[bytes] = []
         for session in page:

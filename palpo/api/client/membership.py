@@ -4,7 +4,7 @@ from typing import Any
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import BadJson, InvalidParam, MissingParam
-from palpo.core.identifiers import parse_user_id
+from palpo.core.identifiers import RoomAlias, RoomId
 from palpo.services.rooms.third_party_invites import Address
 from palpo.wire.client import membership as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams, RoomParams
@@ -26,7 +26,7 @@ async def join_room(call: Call, params: wire.RoomOrAlias, body: dict[str, Any]) 
 
 
 async def _join(
-    call: Call, room_id_or_alias: str, body: dict[str, Any], via: tuple[str, ...]
+    call: Call, room_id_or_alias: RoomId | RoomAlias, body: dict[str, Any], via: tuple[str, ...]
 ) -> wire.RoomJoined:
     reason = body.get("reason")
     if reason is not None and not isinstance(reason, str):
@@ -108,10 +108,9 @@ async def get_mutual_rooms(call: Call, params: wire.ByWhom, body: NoBody) -> wir
     """GET /mutual_rooms: all of them on one page."""
     if params.from_ is not None:
         raise InvalidParam("There is no such page")
-    other = parse_user_id(params.user_id)
-    if other == call.user_id:
+    if params.user_id == call.user_id:
         raise InvalidParam("That is you")
-    rooms = await call.services.rooms.memberships.mutual_rooms(call.user_id, other)
+    rooms = await call.services.rooms.memberships.mutual_rooms(call.user_id, params.user_id)
     return wire.MutualRooms(joined=rooms, count=len(rooms))
 
 

@@ -8,6 +8,7 @@ from palpo.api.call import Call, Handlers
 from palpo.api.client.sync import FROM_THE_BEGINNING
 from palpo.api.client.timeline import page_size, rendered
 from palpo.core.canonical_json import decode_object
+from palpo.core.identifiers import RoomId
 from palpo.services.history.tokens import parse_events_token, stream_token, timeline_token
 from palpo.services.reading.old_sync import Account, Snapshot
 from palpo.wire.client import old_sync as wire
@@ -74,7 +75,7 @@ async def get_one_event(call: Call, params: wire.EventParams, body: NoBody) -> R
     return (await rendered(call, [item]))[0]
 
 
-async def _invited(call: Call, room_id: str, membership: str, event_id: str) -> wire.RoomInfo:
+async def _invited(call: Call, room_id: RoomId, membership: str, event_id: str) -> wire.RoomInfo:
     found = await call.services.history.events.get_list([event_id])
     shown = await rendered(call, found)
     return wire.RoomInfo(room_id=room_id, membership=membership, invite=shown[0] if shown else None)

@@ -8,6 +8,7 @@ from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, request_hash, session_in
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, MissingParam
+from palpo.core.identifiers import UserId
 from palpo.services.accounts.logins import DeviceChoice, NewSession
 from palpo.services.accounts.registration import Proof
 from palpo.services.accounts.registration_stages import EMAIL, RECAPTCHA, TERMS
@@ -178,7 +179,7 @@ async def _flows(call: Call) -> list[Flow]:
     return flows
 
 
-def _made(call: Call, user_id: str, session: NewSession | None) -> wire.Registered:
+def _made(call: Call, user_id: UserId, session: NewSession | None) -> wire.Registered:
     if session is None:
         return wire.Registered(user_id=user_id, home_server=call.services.server.config.server_name)
     return _registered(session)

@@ -2,6 +2,7 @@
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
+from palpo.core.identifiers import RoomId
 from palpo.wire.client import sending as wire
 from palpo.wire.client.delayed_events import Scheduled
 from palpo.wire.endpoint import Json
@@ -11,7 +12,7 @@ handlers = Handlers()
 
 async def scheduled(
     call: Call,
-    room_id: str,
+    room_id: RoomId,
     event_type: str,
     state_key: str | None,
     content: Json,

@@ -7,6 +7,7 @@ from typing import Any
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import Forbidden
+from palpo.core.identifiers import UserId
 from palpo.services.reading.event_filters import parse_filter
 from palpo.wire.client import user_filters as wire
 from palpo.wire.client.filters import Filter
@@ -40,6 +41,6 @@ def _without_nulls(filter_: dict[str, Any], *, levels: int) -> dict[str, Any]:
     }
 
 
-def _check(call: Call, user_id: str) -> None:
+def _check(call: Call, user_id: UserId) -> None:
     if user_id != call.user_id:
         raise Forbidden("That is not your user ID")

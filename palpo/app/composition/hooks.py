@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from palpo.api.services import Services
+from palpo.core.identifiers import RoomAlias, UserId
 from palpo.services.accounts import accounts, appservices, device_removal, devices, profiles
 from palpo.services.personal import push_rules
 from palpo.services.rooms import memberships
@@ -47,8 +48,8 @@ class Hooks:
     push_change: Listeners[push_rules.Hook] = field(default_factory=Listeners)
     """Before it: of what decides whether a user is notified."""
     leave: Listeners[memberships.LeaveCheck] = field(default_factory=Listeners)
-    unknown_user: Listeners[appservices.Offer] = field(default_factory=Listeners)
-    unknown_alias: Listeners[appservices.Offer] = field(default_factory=Listeners)
+    unknown_user: Listeners[appservices.Offer[UserId]] = field(default_factory=Listeners)
+    unknown_alias: Listeners[appservices.Offer[RoomAlias]] = field(default_factory=Listeners)
 
 
 def connect(hooks: Hooks, services: Services) -> None:

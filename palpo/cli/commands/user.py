@@ -10,6 +10,7 @@ from typing import Any
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
 from palpo.core.errors import InvalidParam, NotFound
+from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account
 
 WORDS = {"is_admin": "administrator", "is_guest": "guest"}
@@ -97,7 +98,7 @@ def _line(account: Account, admins: tuple[str, ...]) -> str:
     return "  ".join((account.user_id, ", ".join(kind for kind, is_so in kinds.items() if is_so))).rstrip()
 
 
-async def _user_id(services: Services, name: str) -> str:
+async def _user_id(services: Services, name: str) -> UserId:
     """The user ID of a localpart or user ID; raises NotFound where there is no such account."""
     account = await services.accounts.logins.find(_localpart(services, name))
     if account is None or account.deactivated:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from palpo.core.errors import Forbidden, MatrixError
+from palpo.core.identifiers import UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ FLAGS = tuple(field.name for field in fields(Flags))
 class Account(Flags):
     """A user of this server. ``password_hash`` is None where no password can log in."""
 
-    user_id: str
+    user_id: UserId
     password_hash: str | None = None
     created_ts: int = 0
     appservice_id: str | None = None

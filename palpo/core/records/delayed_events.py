@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.core.identifiers import RoomId, UserId
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelayedEvent:
     """An event that is sent at its time; times are milliseconds since the Unix epoch."""
 
     delay_id: str
-    user_id: str
+    user_id: UserId
     device_id: str | None
-    room_id: str
+    room_id: RoomId
     type: str
     state_key: str | None
     content: bytes

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.core.identifiers import RoomId, UserId
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
     """One version of a user's backup. ``auth_data`` is JSON."""
 
     version: int
-    user_id: str
+    user_id: UserId
     algorithm: str
     auth_data: bytes
     etag: int = 0
@@ -22,7 +24,7 @@ class Backup:
 class BackedUpSession:
     """A session's key in a backup. ``session_data`` is JSON."""
 
-    room_id: str
+    room_id: RoomId
     session_id: str
     first_message_index: int
     forwarded_count: int

@@ -8,7 +8,7 @@ from functools import partial
 
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InsufficientStorage, InvalidParam, NotFound, Unavailable
-from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.core.identifiers import UserId, server_name_of
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
@@ -21,7 +21,7 @@ from palpo.storage import account_rows
 from palpo.storage import accounts as storage
 
 RETRY_SECONDS = 10.0
-DeactivationHook = Callable[[str], Awaitable[None]]
+DeactivationHook = Callable[[UserId], Awaitable[None]]
 """``async def hook(user_id)``, after a deactivation, and again where it was cut short.
 
 Hooks may do units of work of their own; each must be able to run again for the same user, since those
@@ -66,7 +66,7 @@ class Accounts:
             after = users[-1]
 
     async def set_password(
-        self, user_id: str, password: str, *, log_out: bool, keep_device: str | None = None
+        self, user_id: UserId, password: str, *, log_out: bool, keep_device: str | None = None
     ) -> None:
         """Replace a password; ``log_out`` removes all devices but ``keep_device``.
 
@@ -87,7 +87,7 @@ class Accounts:
         """Set some of an account's ``Flags``, by name."""
         await self._db.write(lambda tx: storage.set_flags(tx, user_id, **flags))
 
-    async def deactivate(self, user_id: str, *, erase: bool) -> None:
+    async def deactivate(self, user_id: UserId, *, erase: bool) -> None:
         """End an account for good: no login any more, no devices, no name free to register."""
 
         async def unit(tx: WriteTransaction) -> None:
@@ -108,7 +108,7 @@ class Accounts:
             else:
                 return
 
-    async def _see_to_deactivation(self, user_id: str, erase: bool) -> None:
+    async def _see_to_deactivation(self, user_id: UserId, erase: bool) -> None:
         for until in (Until.DEACTIVATION, Until.ERASURE) if erase else (Until.DEACTIVATION,):
             await self._db.write(partial(self._delete, user_id, until))
         for hook in self._hooks:
@@ -119,12 +119,12 @@ class Accounts:
         await account_rows.delete_user(tx, user_id, until)
         await self._quotas.recount(tx, user_id, *account_rows.COUNTED_UNTIL[until])
 
-    async def moderated(self, user_id: str) -> Account:
+    async def moderated(self, user_id: UserId) -> Account:
         """The account that an administrator wants to look at or act on.
 
         Raises InvalidParam for another server's user, NotFound, and Forbidden for an administrator.
         """
-        if server_name_of(parse_user_id(user_id)) != self._config.server_name:
+        if server_name_of(user_id) != self._config.server_name:
             raise InvalidParam("The user is not of this server")
         account = await self.find(user_id)
         if account is None or account.deactivated:

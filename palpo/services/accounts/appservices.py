@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from palpo.config.appservices import Registration
 from palpo.core.errors import BadRequest, Forbidden, MatrixError
-from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.identifiers import MAX_LENGTH, RoomAlias, UserId
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -23,11 +24,12 @@ from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
-Offer = Callable[[str], Awaitable[bool]]
+Id = TypeVar("Id", UserId, RoomAlias)
+Offer = Callable[[Id], Awaitable[bool]]
 """``async def offer(identifier)``: whether an application service has just made what was unknown."""
 
 
-async def offered(identifier: str, offers: Iterable[Offer]) -> bool:
+async def offered(identifier: Id, offers: Iterable[Offer[Id]]) -> bool:
     """Whether one of ``offers`` has just made what was unknown."""
     for offer in offers:
         if await offer(identifier):
@@ -99,13 +101,13 @@ class AppServices:
             raise _unknown_device()
         return Requester(
             **{**account.flags(), "is_admin": account.is_admin or user_id in self._admins, "is_guest": False},
-            user_id=user_id,
+            user_id=UserId(user_id),
             device_id=device_id,
             appservice_id=registration.id,
             rate_limited=registration.rate_limited and user_id != registration.sender,
         )
 
-    def check_user(self, user_id: str, appservice_id: str | None) -> None:
+    def check_user(self, user_id: UserId, appservice_id: str | None) -> None:
         """Whether somebody may make the user ``user_id``: an application service, or (None) anybody else.
 
         Raises M_EXCLUSIVE (400).
@@ -116,7 +118,7 @@ class AppServices:
         if any(item.owns_user(user_id) for item in self.registrations if item is not own):
             raise _exclusive("The user ID is reserved by an application service")
 
-    def check_alias(self, alias: str, user_id: str, appservice_id: str | None) -> None:
+    def check_alias(self, alias: RoomAlias, user_id: UserId, appservice_id: str | None) -> None:
         """As ``check_user``, for who makes or deletes a room alias.
 
         A user of the application service's own may, with an access token of theirs too.
@@ -132,7 +134,7 @@ class AppServices:
         """Make the accounts of the application services' own users, where they are not there yet."""
         for registration in self.registrations:
             account = Account(
-                user_id=registration.sender,
+                user_id=UserId(registration.sender),
                 appservice_id=registration.id,
                 created_ts=self._clock.now_ms(),
             )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from palpo.core.identifiers import UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import account_rows, accounts, sessions
 
-Hook = Callable[[WriteTransaction, str, Sequence[str]], Awaitable[None]]
+Hook = Callable[[WriteTransaction, UserId, Sequence[str]], Awaitable[None]]
 """``async def hook(tx, user_id, device_ids)``."""
 
 
@@ -24,7 +25,7 @@ class DeviceRemoval:
         self._quotas = quotas
         self._hooks = hooks
 
-    async def remove(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+    async def remove(self, tx: WriteTransaction, user_id: UserId, device_ids: Sequence[str]) -> None:
         """Remove ``device_ids`` of a user's, within a unit of work; unknown ones do no harm."""
         if not device_ids:
             return
@@ -33,7 +34,7 @@ class DeviceRemoval:
         await account_rows.delete_devices(tx, user_id, device_ids)
         await self._quotas.recount(tx, user_id, *account_rows.COUNTED_OF_DEVICES)
 
-    async def make_room(self, tx: WriteTransaction, user_id: str, device_id: str) -> None:
+    async def make_room(self, tx: WriteTransaction, user_id: UserId, device_id: str) -> None:
         """Count the user's new device; those that were not used for longest go where they are too many.
 
         Nobody is kept from logging in by devices that they cannot log out without logging in.
@@ -47,7 +48,7 @@ class DeviceRemoval:
         else:
             await self._quotas.settle(tx, user_id, {Kind.DEVICES: count})
 
-    async def remove_all(self, tx: WriteTransaction, user_id: str, *, keep: str | None = None) -> None:
+    async def remove_all(self, tx: WriteTransaction, user_id: UserId, *, keep: str | None = None) -> None:
         """Remove a user's devices and access tokens, all but the device ``keep``."""
         found = await accounts.device_ids(tx, user_id)
         await self.remove(tx, user_id, [device_id for device_id in found if device_id != keep])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
+from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
@@ -28,19 +29,19 @@ class Devices:
         self._last_seen = last_seen
         self._removal = removal
 
-    async def list(self, user_id: str) -> list[Device]:
+    async def list(self, user_id: UserId) -> list[Device]:
         """A user's devices, by ID."""
         found = await self._db.read(lambda tx: storage.all_of(tx, user_id))
         return [self._with_last_seen(user_id, device) for device in found]
 
-    async def get(self, user_id: str, device_id: str) -> Device:
+    async def get(self, user_id: UserId, device_id: str) -> Device:
         """One device; raises NotFound."""
         device = await self._db.read(lambda tx: storage.find(tx, user_id, device_id))
         if device is None:
             raise NotFound("No such device")
         return self._with_last_seen(user_id, device)
 
-    async def rename(self, user_id: str, device_id: str, display_name: str | None) -> None:
+    async def rename(self, user_id: UserId, device_id: str, display_name: str | None) -> None:
         """Replace the display name, which others see beside the device's keys; None leaves it.
 
         Raises NotFound and InvalidParam.
@@ -60,7 +61,7 @@ class Devices:
 
         await self._db.write(unit)
 
-    async def ensure(self, user_id: str, device_id: str, display_name: str | None) -> bool:
+    async def ensure(self, user_id: UserId, device_id: str, display_name: str | None) -> bool:
         """Create or rename an application service user's device; whether it is new (MSC4190).
 
         Raises InvalidParam, and Forbidden where a cross-signing key is called so.
@@ -81,7 +82,7 @@ class Devices:
             await self.rename(user_id, device_id, display_name)
         return created
 
-    async def remove(self, user_id: str, device_ids: Sequence[str]) -> None:
+    async def remove(self, user_id: UserId, device_ids: Sequence[str]) -> None:
         """Remove devices with all that is theirs; unknown ones do no harm."""
 
         async def unit(tx: WriteTransaction) -> None:
@@ -90,7 +91,7 @@ class Devices:
 
         await self._db.write(unit)
 
-    def _with_last_seen(self, user_id: str, device: Device) -> Device:
+    def _with_last_seen(self, user_id: UserId, device: Device) -> Device:
         seen = self._last_seen.of(user_id, device.device_id)
         if seen is None:
             return device
@@ -103,18 +104,18 @@ def check_display_name(display_name: str | None) -> None:
         raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters, and no NUL")
 
 
-async def tell_of_removal(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+async def tell_of_removal(tx: WriteTransaction, user_id: UserId, device_ids: Sequence[str]) -> None:
     """Tell of devices that are being removed."""
     found = [await keys.find_device_keys(tx, user_id, device_id) for device_id in device_ids]
     await _tell(tx, user_id, with_keys=any(found))
 
 
-async def _tell(tx: WriteTransaction, user_id: str, *, with_keys: bool) -> None:
+async def _tell(tx: WriteTransaction, user_id: UserId, *, with_keys: bool) -> None:
     """Tell of a changed device: everybody where it has keys, else the user's own devices, which list it."""
     await device_lists.record(tx, user_id, observer=device_lists.EVERYONE if with_keys else user_id)
 
 
-async def refuse_device_id(tx: Transaction, user_id: str, device_id: str) -> None:
+async def refuse_device_id(tx: Transaction, user_id: UserId, device_id: str) -> None:
     """Raises Forbidden where a new device would be called as one of the user's cross-signing keys.
 
     Both are signed as ``ed25519:name`` (spec: "Key and signature security").

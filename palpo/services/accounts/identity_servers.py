@@ -16,7 +16,7 @@ from palpo.config.model import IdentityServer
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
-from palpo.core.identifiers import parse_user_id
+from palpo.core.identifiers import UserId, parse_user_id
 from palpo.db.engine import Database
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.server.server_keys import ServerKeys
@@ -89,7 +89,7 @@ class IdentityServers:
         self._keys = keys
 
     async def bind(
-        self, user_id: str, id_server: str, access_token: str, session_id: str, client_secret: str
+        self, user_id: UserId, id_server: str, access_token: str, session_id: str, client_secret: str
     ) -> None:
         """Have an identity server tell others that what was validated there is the user's.
 
@@ -102,7 +102,7 @@ class IdentityServers:
         binding = Binding(user_id=user_id, medium=bound.medium, address=bound.address, id_server=id_server)
         await self._db.write(lambda tx: storage.bind(tx, binding))
 
-    async def lookup(self, id_server: str, access_token: str, medium: str, address: str) -> str | None:
+    async def lookup(self, id_server: str, access_token: str, medium: str, address: str) -> UserId | None:
         """The user to whom an identity server says that an address belongs, if anybody.
 
         Raises as ``bind`` does.
@@ -126,7 +126,7 @@ class IdentityServers:
             raise Unavailable("The identity server's answer cannot be used")
         return stored
 
-    async def unbind(self, user_id: str, medium: str, address: str, id_server: str | None) -> bool:
+    async def unbind(self, user_id: UserId, medium: str, address: str, id_server: str | None) -> bool:
         """Have what ``bind`` said taken back, wherever it was said unless a server is named.
 
         False where no server is known that can. Raises Unavailable, and what the server answers.
@@ -138,7 +138,7 @@ class IdentityServers:
         done = [await self._unbind(binding) for binding in of_address]
         return bool(done) and all(done)
 
-    async def unbind_all(self, user_id: str, id_server: str | None) -> bool:
+    async def unbind_all(self, user_id: UserId, id_server: str | None) -> bool:
         """Have everything that was said of a user taken back, as ``unbind`` does; whether all of it was."""
         known = await self._db.read(lambda tx: storage.bindings(tx, user_id))
         if id_server is not None:

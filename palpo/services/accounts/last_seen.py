@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.identifiers import MAX_LENGTH, UserId
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
@@ -31,7 +31,7 @@ class LastSeen:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
-        self._noted: dict[tuple[str, str], tuple[int, str, str | None]] = {}
+        self._noted: dict[tuple[UserId, str], tuple[int, str, str | None]] = {}
         """By user and device: when, from which address, by what program."""
 
     def note(self, requester: Requester, ip: str, user_agent: str | None) -> None:
@@ -46,7 +46,7 @@ class LastSeen:
                 user_agent and user_agent[:MAX_USER_AGENT],
             )
 
-    def of(self, user_id: str, device_id: str) -> Seen | None:
+    def of(self, user_id: UserId, device_id: str) -> Seen | None:
         """What was noted and is not written yet."""
         noted = self._noted.get((user_id, device_id))
         return None if noted is None else _seen((user_id, device_id), *noted)
@@ -75,7 +75,7 @@ class LastSeen:
             await self.flush()
 
 
-def _seen(key: tuple[str, str], ts: int, ip: str, user_agent: str | None) -> Seen:
+def _seen(key: tuple[UserId, str], ts: int, ip: str, user_agent: str | None) -> Seen:
     if user_agent is not None:
         user_agent = user_agent.replace("\0", "")
     return Seen(user_id=key[0], device_id=key[1], ts=ts, ip=ip, user_agent=user_agent)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from palpo.config.model import Config
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
-from palpo.core.identifiers import MAX_LENGTH, make_user_id, server_name_of
+from palpo.core.identifiers import MAX_LENGTH, UserId, make_user_id, server_name_of
 from palpo.core.records.accounts import Account, locked
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -29,7 +29,7 @@ MAX_DISPLAY_NAME = 255
 class NewSession:
     """What a login is answered with. ``expires_in_ms`` is None for a token that does not expire."""
 
-    user_id: str
+    user_id: UserId
     device_id: str
     access_token: str
     refresh_token: str | None = None
@@ -94,7 +94,7 @@ class Logins:
         found = await self._db.read(lambda tx: storage.find_all(tx, [user_id, lowered]))
         return found.get(user_id) or found.get(lowered)
 
-    async def check_password(self, user: str, password: str, *, asker: str = "") -> Account:
+    async def check_password(self, user: str, password: str, *, asker: UserId | None = None) -> Account:
         """The account that ``user`` and ``password`` prove; an unknown one costs the same time.
 
         ``asker`` is who is logged in already: whoever guesses from outside does not spend their attempts.
@@ -130,7 +130,7 @@ class Logins:
         await self._db.write(unit)
         return new
 
-    def new_session(self, user_id: str, choice: DeviceChoice) -> NewSession:
+    def new_session(self, user_id: UserId, choice: DeviceChoice) -> NewSession:
         """A session that is to be stored by ``store``."""
         device_id = choice.device_id or "".join(secrets.choice(DEVICE_ID_LETTERS) for _ in range(10))
         return self._draw(user_id, device_id, refreshable=choice.refreshable)
@@ -172,7 +172,7 @@ class Logins:
 
         await self._db.write(unit)
 
-    async def log_out_everywhere(self, user_id: str) -> None:
+    async def log_out_everywhere(self, user_id: UserId) -> None:
         """Revoke all access tokens of a user and delete all devices."""
         await self._db.write(lambda tx: self._removal.remove_all(tx, user_id))
 
@@ -201,7 +201,7 @@ class Logins:
             raise outcome
         return outcome
 
-    async def make_login_token(self, user_id: str) -> str:
+    async def make_login_token(self, user_id: UserId) -> str:
         """A token that logs in as ``user_id`` once, within LOGIN_TOKEN_MS."""
         token = secrets.token_urlsafe(32)
         expires_ts = self._clock.now_ms() + LOGIN_TOKEN_MS
@@ -221,7 +221,7 @@ class Logins:
             raise Forbidden("The login token is not valid")
         return account
 
-    def _draw(self, user_id: str, device_id: str, *, refreshable: bool) -> NewSession:
+    def _draw(self, user_id: UserId, device_id: str, *, refreshable: bool) -> NewSession:
         return NewSession(
             user_id=user_id,
             device_id=device_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from palpo.core.errors import UnknownToken
+from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.storage import openid as storage
 from palpo.streams.clock import Clock
@@ -19,7 +20,7 @@ class OpenId:
         self._db = db
         self._clock = clock
 
-    async def token(self, user_id: str) -> str:
+    async def token(self, user_id: UserId) -> str:
         """A new token, good for LIFETIME_SECONDS."""
         token = secrets.token_urlsafe(32)
         now = self._clock.now_ms()

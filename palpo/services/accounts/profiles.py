@@ -14,7 +14,7 @@ from typing import Any
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import BadRequest, InvalidParam, MatrixError, NotFound
-from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.core.identifiers import UserId, server_name_of
 from palpo.core.user_words import words_of_user
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -30,9 +30,9 @@ SHOWN_IN_ROOMS = ("displayname", "avatar_url")
 _TEXT_FIELDS = ("displayname", "avatar_url", "m.tz")
 _KEY = re.compile(r"avatar_url|displayname|m\.tz|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_-]*)+")
 
-Hook = Callable[[str, str], Awaitable[object]]
+Hook = Callable[[UserId, str], Awaitable[object]]
 """``async def hook(user_id, key)``, called after what rooms show of the user, ``key``, may have changed."""
-RemoteProfiles = Callable[[str, str | None], Awaitable[dict[str, Any]]]
+RemoteProfiles = Callable[[UserId, str | None], Awaitable[dict[str, Any]]]
 """``async def ask(user_id, key or None)``: the fields that a user's own server knows; raises NotFound."""
 
 
@@ -63,7 +63,7 @@ class Profiles:
         self,
         db: Database,
         hooks: Iterable[Hook],
-        offers: Iterable[Offer],
+        offers: Iterable[Offer[UserId]],
         *,
         server_name: str,
         remote: RemoteProfiles | None = None,
@@ -75,17 +75,16 @@ class Profiles:
         self._server_name = server_name
         self._remote = remote
 
-    async def get(self, user_id: str) -> Profile:
+    async def get(self, user_id: UserId) -> Profile:
         """The profile of a user as it is stored here; empty where there is none."""
         stored = await self._db.read(lambda tx: storage.get(tx, user_id))
         return Profile(user_id=user_id, fields={} if stored is None else decode_object(stored))
 
-    async def look_up(self, user_id: str, key: str | None = None) -> dict[str, Any]:
+    async def look_up(self, user_id: UserId, key: str | None = None) -> dict[str, Any]:
         """The fields of anybody's profile, or the one called ``key``.
 
         Raises InvalidParam, and NotFound where there is no such user or field.
         """
-        parse_user_id(user_id)
         if key is not None:
             check_key(key)
         if server_name_of(user_id) == self._server_name:
@@ -100,7 +99,7 @@ class Profiles:
             raise NotFound("The profile has no such field")
         return {key: fields[key]}
 
-    async def _local(self, user_id: str) -> dict[str, Any]:
+    async def _local(self, user_id: UserId) -> dict[str, Any]:
         profile = await self.get(user_id)
         if not profile.fields:
             account = await self._db.read(lambda tx: accounts.find(tx, user_id))
@@ -111,7 +110,7 @@ class Profiles:
                 raise NotFound("Profile not found")
         return profile.fields
 
-    async def offer_unknown(self, user_id: str) -> None:
+    async def offer_unknown(self, user_id: UserId) -> None:
         """Let application services make a user of this server who is unknown; whether they do is not said."""
         if server_name_of(user_id) != self._server_name:
             return
@@ -120,7 +119,7 @@ class Profiles:
                 with contextlib.suppress(MatrixError):
                     await offer(user_id)
 
-    async def set_field(self, user_id: str, key: str, value: Any) -> None:
+    async def set_field(self, user_id: UserId, key: str, value: Any) -> None:
         """Set a field of a local user's profile.
 
         An empty or null display name or avatar takes the field away. Raises InvalidParam,
@@ -133,12 +132,12 @@ class Profiles:
         check_value(key, value)
         await self._change(user_id, key, {key: value})
 
-    async def delete_field(self, user_id: str, key: str) -> None:
+    async def delete_field(self, user_id: UserId, key: str) -> None:
         """Take a field away, if it is there; raises InvalidParam, M_KEY_TOO_LARGE."""
         check_key(key)
         await self._change(user_id, key, None)
 
-    async def _change(self, user_id: str, key: str, new: dict[str, Any] | None) -> None:
+    async def _change(self, user_id: UserId, key: str, new: dict[str, Any] | None) -> None:
         async def unit(tx: WriteTransaction) -> None:
             # The position comes first: its lock keeps two changes of one profile apart.
             position = await tx.positions()

@@ -94,7 +94,7 @@ class Registration:
 
     async def repeated(
         self, uia_session: str, request: bytes, choice: DeviceChoice | None
-    ) -> tuple[str, NewSession | None] | None:
+    ) -> tuple[UserId, NewSession | None] | None:
         """What the same request has made in the same session, whose answer may have been lost.
 
         The tokens that were given then are kept nowhere, so there are others, for the same device. None
@@ -122,7 +122,7 @@ class Registration:
         *,
         admin: bool = False,
         proof: Proof | None = None,
-    ) -> tuple[str, NewSession | None]:
+    ) -> tuple[UserId, NewSession | None]:
         """A new account; its user ID, and its first session unless ``choice`` is None.
 
         A username is made up where there is none. Without a password nobody can log in by one. Raises
@@ -140,7 +140,7 @@ class Registration:
 
     async def register_for_appservice(
         self, appservice_id: str, username: str, choice: DeviceChoice | None
-    ) -> tuple[str, NewSession | None]:
+    ) -> tuple[UserId, NewSession | None]:
         """A user of an application service, without a password; returns as ``register`` does.
 
         Raises M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE (400).
@@ -157,7 +157,7 @@ class Registration:
 
     async def upgrade_guest(
         self, guest: Requester, password: str | None, choice: DeviceChoice | None, proof: Proof
-    ) -> tuple[str, NewSession | None]:
+    ) -> tuple[UserId, NewSession | None]:
         """Make the account of ``guest`` a user's (spec: "Guest Access"); returns as ``register`` does.
 
         Raises Forbidden, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400).
@@ -245,7 +245,7 @@ class Registration:
         return self.user_id(localpart)
 
     async def _take(
-        self, tx: WriteTransaction, user_id: str, proof: Proof, session: NewSession | None
+        self, tx: WriteTransaction, user_id: UserId, proof: Proof, session: NewSession | None
     ) -> None:
         """Count the registration token, give the account its address, and note what the proof was for.
 
@@ -263,7 +263,7 @@ class Registration:
 
     async def _create(
         self, account: Account, choice: DeviceChoice | None, proof: Proof | None = None
-    ) -> tuple[str, NewSession | None]:
+    ) -> tuple[UserId, NewSession | None]:
         session = None if choice is None else self._logins.new_session(account.user_id, choice)
 
         async def unit(tx: WriteTransaction) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from palpo.config.model import CaptchaConfig, TermsDocument
 from palpo.core.errors import Forbidden, Unavailable
+from palpo.core.identifiers import UserId
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.accounts.registration_tokens import RegistrationTokens
 from palpo.services.accounts.threepids import ThirdPartyIds
@@ -31,11 +32,11 @@ class TokenStage:
     def __init__(self, tokens: RegistrationTokens) -> None:
         self._tokens = tokens
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """Nothing."""
         return None
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Hold a use of the token; raises Forbidden."""
         token = auth.get("token")
         if not isinstance(token, str):
@@ -49,11 +50,11 @@ class EmailStage:
     def __init__(self, threepids: ThirdPartyIds) -> None:
         self._threepids = threepids
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """Nothing."""
         return None
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Check the validation; raises Forbidden, M_THREEPID_AUTH_FAILED."""
         # Clients of before r0.6 call it otherwise.
         credentials = auth.get("threepid_creds", auth.get("threepidCreds"))
@@ -70,11 +71,11 @@ class TermsStage:
             policy[item.language] = {"name": item.name, "url": item.url}
         self._params = {"policies": policies}
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """The documents."""
         return self._params
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Saying so is all."""
 
 
@@ -89,11 +90,11 @@ class RecaptchaStage:
         self._config = config
         self._http = http
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """The site key."""
         return {"public_key": self._config.public_key}
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Have the answer checked; raises Forbidden, and Unavailable where that cannot be done."""
         answer = auth.get("response", auth.get("g-recaptcha-response"))
         if not isinstance(answer, str) or not 0 < len(answer) <= MAX_CAPTCHA:

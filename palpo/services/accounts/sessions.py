@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from palpo.core.errors import UnknownToken
+from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Flags
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -21,7 +22,7 @@ from palpo.streams.wakeups import Wakeups
 class Requester(Flags):
     """The account, and the device, on whose behalf a request is carried out."""
 
-    user_id: str
+    user_id: UserId
     device_id: str | None = None
     appservice_id: str | None = None
     rate_limited: bool = True

@@ -22,6 +22,7 @@ import msgspec
 from palpo.config.model import Config
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, LimitExceeded, Unavailable
+from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.net.email import EmailError, Mailer
@@ -62,11 +63,11 @@ class ThirdPartyIds:
         """Whether addresses can be validated."""
         return self._mailer is not None
 
-    async def of_user(self, user_id: str) -> list[ThirdPartyId]:
+    async def of_user(self, user_id: UserId) -> list[ThirdPartyId]:
         """The identifiers of an account."""
         return await self._db.read(lambda tx: storage.of_user(tx, user_id))
 
-    async def owner(self, medium: str, address: str) -> str | None:
+    async def owner(self, medium: str, address: str) -> UserId | None:
         """Whose account has an identifier; of one that cannot be, nobody's."""
         if medium != EMAIL or _ADDRESS.fullmatch(address.lower()) is None:
             return None
@@ -127,7 +128,7 @@ class ThirdPartyIds:
             raise auth_failed()
         return found
 
-    async def show(self, credentials: object, uia_session: str, user_id: str | None) -> None:
+    async def show(self, credentials: object, uia_session: str, user_id: UserId | None) -> None:
         """Take a completed validation as a stage of user-interactive auth.
 
         Where ``user_id`` is asked, the address must be theirs. Raises Forbidden.
@@ -166,11 +167,11 @@ class ThirdPartyIds:
         if await self.owner(proven.medium, proven.address) is not None:
             raise _in_use()
 
-    async def add(self, user_id: str, proven: Session) -> None:
+    async def add(self, user_id: UserId, proven: Session) -> None:
         """Give an account what was validated; raises BadRequest, M_THREEPID_IN_USE."""
         await self._db.write(lambda tx: self.add_within(tx, user_id, proven))
 
-    async def add_within(self, tx: WriteTransaction, user_id: str, proven: Session) -> None:
+    async def add_within(self, tx: WriteTransaction, user_id: UserId, proven: Session) -> None:
         """As ``add``, within a unit of work."""
         now = self._clock.now_ms()
         new = ThirdPartyId(
@@ -185,7 +186,7 @@ class ThirdPartyIds:
         if not await storage.add(tx, new):
             raise _in_use()
 
-    async def remove(self, user_id: str, medium: str, address: str) -> None:
+    async def remove(self, user_id: UserId, medium: str, address: str) -> None:
         """Take an identifier from an account, with the pusher that sends mail to it."""
         known = {item.address for item in await self.of_user(user_id) if item.medium == medium}
         address = address if address in known else address.lower()

@@ -45,6 +45,7 @@ from palpo.core.errors import (
     MatrixError,
     Unrecognized,
 )
+from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -79,11 +80,11 @@ class SomebodyElse(Forbidden):
 class Stage(Protocol):
     """One authentication type."""
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """What a client must know for the stage."""
         ...
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Return if ``auth`` is proof enough; raise MatrixError if not. ``user_id`` is who is asked.
 
         ``auth["session"]`` is the session's ID, whether or not the client gave one.
@@ -94,11 +95,11 @@ class Stage(Protocol):
 class DummyStage:
     """``m.login.dummy``: always succeeds."""
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """Nothing."""
         return None
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Nothing to check."""
 
 
@@ -113,11 +114,11 @@ class PasswordStage:
         self._logins = logins
         self._threepids = threepids
 
-    def params(self, user_id: str | None) -> dict[str, Any] | None:
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """Nothing."""
         return None
 
-    async def check(self, auth: Auth, user_id: str | None) -> None:
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Check identifier and password; raises Forbidden, SomebodyElse and LimitExceeded.
 
         Where nobody is named, it is the one who is asked.
@@ -128,7 +129,7 @@ class PasswordStage:
             raise Forbidden("A user and a password are needed") from None
         named = (proof.identifier, proof.user, proof.medium, proof.address) != (None,) * 4
         user = await user_of(proof, self._threepids) if named or user_id is None else user_id
-        account = await self._logins.check_password(user, proof.password, asker=user_id or "")
+        account = await self._logins.check_password(user, proof.password, asker=user_id)
         if account.user_id != user_id:
             raise SomebodyElse("That is somebody else's password")
 
@@ -150,7 +151,7 @@ class UserInteractiveAuth:
         return (stage.params(None) if stage is not None else None) or {}
 
     async def authorise(
-        self, operation: str, auth: Auth | None, flows: Sequence[Flow], *, user_id: str | None = None
+        self, operation: str, auth: Auth | None, flows: Sequence[Flow], *, user_id: UserId | None = None
     ) -> str:
         """Return once all stages of one of ``flows`` are complete in the session that ``auth`` names: its ID.
 
@@ -204,7 +205,7 @@ class UserInteractiveAuth:
         auth: Auth,
         completed: list[str],
         flows: Sequence[Flow],
-        user_id: str | None,
+        user_id: UserId | None,
     ) -> None:
         done = len(completed)
         offered = {flow[done] for flow in flows if len(flow) > done and list(flow[:done]) == completed}
@@ -224,7 +225,7 @@ class UserInteractiveAuth:
         session: str,
         completed: list[str],
         flows: Sequence[Flow],
-        user_id: str | None,
+        user_id: UserId | None,
         failure: MatrixError | None = None,
     ) -> InteractiveAuth:
         params = {}
@@ -242,7 +243,7 @@ class UserInteractiveAuth:
         return InteractiveAuth(fields, failure=failure)
 
     async def _completed(
-        self, session: str, operation: str, flows: Sequence[Flow], user_id: str | None
+        self, session: str, operation: str, flows: Sequence[Flow], user_id: UserId | None
     ) -> list[str]:
         """The stages of a session; raises the challenge of a new one where it is spent."""
         session_hash = self.hash(session)
@@ -305,7 +306,7 @@ class UserInteractiveAuth:
         return await self._db.write(unit)
 
     def _check_session(
-        self, session: str, operation: str, flows: Sequence[Flow], user_id: str | None
+        self, session: str, operation: str, flows: Sequence[Flow], user_id: UserId | None
     ) -> None:
         """Raises the challenge of a new session where ``session`` is no good for ``operation``."""
         digest = self._operation_digest(session)

@@ -17,7 +17,7 @@ import structlog
 from palpo.config.appservices import Registration
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, MatrixError, NotFound
-from palpo.core.identifiers import parse_room_alias, parse_user_id
+from palpo.core.identifiers import RoomAlias, UserId
 from palpo.net.http_client import HttpError, TimedOut
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.appservices.appservice_client import AppserviceClient, NoUrl
@@ -43,7 +43,7 @@ MAX_PING_BODY = 2048
 class Location(msgspec.Struct, frozen=True, kw_only=True):
     """A place in a third-party network, and the alias of the room that leads to it."""
 
-    alias: str
+    alias: RoomAlias
     protocol: str
     fields: dict[str, Any]
 
@@ -87,21 +87,19 @@ class AppserviceQueries:
         self.there = {item.id: asyncio.Event() for item in appservices.registrations}
         """By application service: set whenever it has been found to be there."""
 
-    async def offer_user(self, user_id: str) -> bool:
+    async def offer_user(self, user_id: UserId) -> bool:
         """Ask those in whose namespace an unknown local user is; whether one has made the user now.
 
         Raises MatrixError with status 408 where one does not answer in time.
         """
-        parse_user_id(user_id)
         return await self._offer(
             [item for item in self._appservices.registrations if item.has_user(user_id)],
             calls.query_user,
             {"user_id": user_id},
         )
 
-    async def offer_alias(self, alias: str) -> bool:
+    async def offer_alias(self, alias: RoomAlias) -> bool:
         """As ``offer_user``, for a local alias that stands for no room."""
-        parse_room_alias(alias)
         return await self._offer(
             [item for item in self._appservices.registrations if item.has_alias(alias)],
             calls.query_alias,
@@ -203,15 +201,13 @@ class AppserviceQueries:
             list[ThirdPartyUser],
         )
 
-    async def locations_of_alias(self, alias: str) -> list[Location]:
+    async def locations_of_alias(self, alias: RoomAlias) -> list[Location]:
         """The locations that a room alias leads to; raises NotFound where there are none."""
-        parse_room_alias(alias)
         asked = [item for item in self._appservices.registrations if item.has_alias(alias)]
         return await self._ask_all(asked, calls.locations_by_alias, {}, [("alias", alias)], list[Location])
 
-    async def users_of_id(self, user_id: str) -> list[ThirdPartyUser]:
+    async def users_of_id(self, user_id: UserId) -> list[ThirdPartyUser]:
         """The third-party users that a user stands for; raises NotFound where there are none."""
-        parse_user_id(user_id)
         asked = [item for item in self._appservices.registrations if item.has_user(user_id)]
         return await self._ask_all(asked, calls.users_by_id, {}, [("userid", user_id)], list[ThirdPartyUser])
 

@@ -14,6 +14,7 @@ import msgspec
 
 from palpo.config.appservices import Registration
 from palpo.core.canonical_json import decode_object, to_json
+from palpo.core.identifiers import UserId
 from palpo.core.records.events import StoredEvent
 from palpo.db.transaction import Transaction
 from palpo.services.appservices.appservice_interests import Interests
@@ -156,7 +157,7 @@ class AppserviceTransactions:
         if not wanted:
             return []
         shown = await self._client_events.render(
-            wanted, user_id=self._registration.sender, device_id=None, with_room_id=True, bundle=False
+            wanted, user_id=UserId(self._registration.sender), device_id=None, with_room_id=True, bundle=False
         )
         return [msgspec.Raw(event) for event in shown]
 

@@ -14,6 +14,7 @@ import msgspec
 
 from palpo.core import canonical_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
+from palpo.core.identifiers import UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -78,11 +79,11 @@ class DehydratedDevices:
 
         await self._db.write(unit)
 
-    async def get(self, user_id: str) -> DehydratedDevice:
+    async def get(self, user_id: UserId) -> DehydratedDevice:
         """The user's dehydrated device; raises NotFound."""
         return await self._db.read(lambda tx: _existing(tx, user_id))
 
-    async def delete(self, user_id: str) -> str:
+    async def delete(self, user_id: UserId) -> str:
         """Delete the user's dehydrated device; its ID. Raises NotFound."""
 
         async def unit(tx: WriteTransaction) -> str:
@@ -92,7 +93,7 @@ class DehydratedDevices:
 
         return await self._db.write(unit)
 
-    async def messages(self, user_id: str, device_id: str, next_batch: str | None) -> Messages:
+    async def messages(self, user_id: UserId, device_id: str, next_batch: str | None) -> Messages:
         """Messages to the dehydrated device, those after ``next_batch`` or from the first.
 
         Raises InvalidParam, NotFound, and Forbidden where the user's dehydrated device is another.
@@ -118,7 +119,7 @@ def _position(next_batch: str | None) -> int:
     return int(next_batch)
 
 
-async def _existing(tx: Transaction, user_id: str) -> DehydratedDevice:
+async def _existing(tx: Transaction, user_id: UserId) -> DehydratedDevice:
     device = await storage.find(tx, user_id)
     if device is None:
         raise NotFound("There is no dehydrated device")

@@ -9,7 +9,7 @@ from typing import Any
 from palpo.core import canonical_json
 from palpo.core.device_keys import storable
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, TooLarge
-from palpo.core.identifiers import parse_room_id
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.key_backups import BackedUpSession, Backup
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
@@ -46,7 +46,7 @@ def check_number(sessions: int) -> None:
 
 
 def make_session(
-    room_id: str,
+    room_id: RoomId,
     session_id: str,
     *,
     first_message_index: int,
@@ -55,7 +55,6 @@ def make_session(
     session_data: Mapping[str, Any],
 ) -> BackedUpSession:
     """A session as a client gives it; raises InvalidParam, BadJson and TooLarge."""
-    parse_room_id(room_id)
     if not storable(session_id):
         raise InvalidParam("A session ID has 1 to 255 bytes, and no NUL")
     if not 0 <= first_message_index < 2**63 or not 0 <= forwarded_count < 2**63:
@@ -80,7 +79,7 @@ class KeyBackups:
         self._db = db
         self._quotas = quotas
 
-    async def create(self, user_id: str, algorithm: str, auth_data: Mapping[str, Any]) -> str:
+    async def create(self, user_id: UserId, algorithm: str, auth_data: Mapping[str, Any]) -> str:
         """Begin a new backup; its version. Raises InvalidParam, BadJson, TooLarge, and what quotas do."""
         if not algorithm or len(algorithm) > MAX_ALGORITHM or "\0" in algorithm:
             raise InvalidParam("Not an algorithm")
@@ -93,7 +92,7 @@ class KeyBackups:
 
         return await self._db.write(unit)
 
-    async def get(self, user_id: str, version: str | None) -> Backup:
+    async def get(self, user_id: UserId, version: str | None) -> Backup:
         """One version, or (None) the current one; raises NotFound."""
 
         async def unit(tx: Transaction) -> Backup:
@@ -108,7 +107,7 @@ class KeyBackups:
 
     async def update(
         self,
-        user_id: str,
+        user_id: UserId,
         version: str,
         *,
         algorithm: str,
@@ -128,7 +127,7 @@ class KeyBackups:
 
         await self._db.write(unit)
 
-    async def delete(self, user_id: str, version: str) -> None:
+    async def delete(self, user_id: UserId, version: str) -> None:
         """Delete a version, again if need be; raises NotFound for one that there never was."""
 
         async def unit(tx: WriteTransaction) -> None:
@@ -145,7 +144,9 @@ class KeyBackups:
 
         await self._db.write(unit)
 
-    async def put_sessions(self, user_id: str, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
+    async def put_sessions(
+        self, user_id: UserId, version: str, sessions: Sequence[BackedUpSession]
+    ) -> Contents:
         """Store sessions where they are better than those that are there.
 
         Some at a time: others write in between, and where it ends early the client sends all of them again.
@@ -158,7 +159,7 @@ class KeyBackups:
             contents = await self._put_some(user_id, version, sessions[start : start + PAGE])
         return contents
 
-    async def _put_some(self, user_id: str, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
+    async def _put_some(self, user_id: UserId, version: str, sessions: Sequence[BackedUpSession]) -> Contents:
         async def unit(tx: WriteTransaction) -> Contents:
             backup = await _existing(tx, user_id, version)
             await _lock(tx, backup)
@@ -183,7 +184,9 @@ class KeyBackups:
 
         return await self._db.write(unit)
 
-    async def session(self, user_id: str, version: str, room_id: str, session_id: str) -> BackedUpSession:
+    async def session(
+        self, user_id: UserId, version: str, room_id: RoomId, session_id: str
+    ) -> BackedUpSession:
         """One session; raises NotFound."""
         _check_storable(room_id, session_id)
 
@@ -197,7 +200,7 @@ class KeyBackups:
         return await self._db.read(unit)
 
     async def pages(
-        self, user_id: str, version: str, room_id: str | None
+        self, user_id: UserId, version: str, room_id: RoomId | None
     ) -> AsyncIterator[list[BackedUpSession]]:
         """All sessions, or a room's, some at a time, by room and session.
 
@@ -208,7 +211,7 @@ class KeyBackups:
         backup = await self._db.read(lambda tx: _existing(tx, user_id, version))
         return self._pages(backup.version, room_id)
 
-    async def _pages(self, version: int, room_id: str | None) -> AsyncIterator[list[BackedUpSession]]:
+    async def _pages(self, version: int, room_id: RoomId | None) -> AsyncIterator[list[BackedUpSession]]:
         after = ("", "")
         while True:
             page = await self._page(version, room_id, after)
@@ -218,11 +221,13 @@ class KeyBackups:
                 return
             after = page[-1].key
 
-    async def _page(self, version: int, room_id: str | None, after: tuple[str, str]) -> list[BackedUpSession]:
+    async def _page(
+        self, version: int, room_id: RoomId | None, after: tuple[str, str]
+    ) -> list[BackedUpSession]:
         return await self._db.read(lambda tx: storage.page(tx, version, room_id, after, PAGE))
 
     async def delete_sessions(
-        self, user_id: str, version: str, room_id: str | None = None, session_id: str | None = None
+        self, user_id: UserId, version: str, room_id: RoomId | None = None, session_id: str | None = None
     ) -> Contents:
         """Delete one session, a room's, or all; raises NotFound for an unknown version."""
         _check_storable(*(part for part in (room_id, session_id) if part is not None))
@@ -240,7 +245,7 @@ class KeyBackups:
 
         return await self._db.write(unit)
 
-    async def _charge(self, tx: WriteTransaction, user_id: str, keys: int, size: int) -> None:
+    async def _charge(self, tx: WriteTransaction, user_id: UserId, keys: int, size: int) -> None:
         await self._quotas.charge(tx, user_id, {Kind.BACKUP_KEYS: keys, Kind.BACKUP_BYTES: size})
 
 
@@ -265,7 +270,7 @@ def _check_storable(*identifiers: str) -> None:
         raise NotFound("The backup has no such key")
 
 
-async def _existing(tx: Transaction, user_id: str, version: str) -> Backup:
+async def _existing(tx: Transaction, user_id: UserId, version: str) -> Backup:
     backup = await storage.find(tx, user_id, _number(version))
     if backup is None or backup.deleted:
         raise NotFound("Unknown backup version")

@@ -20,7 +20,7 @@ import orjson
 
 from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys
 from palpo.core.errors import InvalidParam, UnknownToken
-from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.identifiers import ServerName, UserId, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -50,7 +50,7 @@ USUAL_ALGORITHM = "signed_curve25519"
 class KeyUpload:
     """Checked keys of a device. ``identity`` is its device keys in canonical form."""
 
-    user_id: str
+    user_id: UserId
     device_id: str
     identity: bytes | None
     one_time: Sequence[UploadedKey]
@@ -112,7 +112,7 @@ class Keys:
 
     async def upload(
         self,
-        user_id: str,
+        user_id: UserId,
         device_id: str,
         *,
         device_keys: Mapping[str, Any] | None,
@@ -224,7 +224,7 @@ class Keys:
 
 
 def check_key_upload(
-    user_id: str,
+    user_id: UserId,
     device_id: str,
     *,
     device_keys: Mapping[str, Any] | None,
@@ -264,7 +264,7 @@ async def _count(tx: Transaction, user_id: str, device_id: str) -> dict[str, int
     return {USUAL_ALGORITHM: 0, **await storage.count_one_time_keys(tx, user_id, device_id)}
 
 
-async def _store_device_keys(tx: WriteTransaction, user_id: str, device_id: str, json: bytes) -> None:
+async def _store_device_keys(tx: WriteTransaction, user_id: UserId, device_id: str, json: bytes) -> None:
     known = await storage.find_device_keys(tx, user_id, device_id)
     if known == json:
         return
@@ -275,7 +275,7 @@ async def _store_device_keys(tx: WriteTransaction, user_id: str, device_id: str,
 
 
 async def _store_one_time_keys(
-    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey], keep_claimed: int
+    tx: WriteTransaction, user_id: UserId, device_id: str, keys: Sequence[UploadedKey], keep_claimed: int
 ) -> None:
     """Add the keys that are new; raises InvalidParam where one differs from the one of its name.
 
@@ -303,7 +303,7 @@ async def _store_one_time_keys(
 
 
 async def _store_fallback_keys(
-    tx: WriteTransaction, user_id: str, device_id: str, keys: Sequence[UploadedKey]
+    tx: WriteTransaction, user_id: UserId, device_id: str, keys: Sequence[UploadedKey]
 ) -> None:
     """Store the keys that are new, one for each algorithm; the same key again stays used if it was."""
     if not keys:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from palpo.core.identifiers import UserId
 from palpo.services.history.room_heads import RoomHead
 
 
@@ -15,7 +16,7 @@ class Draft:
     """An event before it has a place in a room."""
 
     type: str
-    sender: str
+    sender: UserId
     content: dict[str, Any]
     state_key: str | None = None
     redacts: str | None = None
@@ -27,7 +28,7 @@ class Draft:
 class SendTransaction:
     """What makes a request the same request when it is sent again."""
 
-    user_id: str
+    user_id: UserId
     device_id: str | None
     scope: str
     """The endpoint and its path, without the transaction ID."""

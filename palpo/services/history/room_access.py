@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.errors import Forbidden, NotFound
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
@@ -24,28 +25,28 @@ class RoomAccess:
         self._events = events
         self._heads = heads
 
-    async def membership(self, room_id: str, user_id: str) -> Membership | None:
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership | None:
         """The user's latest membership of a room."""
         return await self._db.read(lambda tx: storage.get(tx, room_id, user_id))
 
-    async def is_joined(self, room_id: str, user_id: str) -> bool:
+    async def is_joined(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether a user is in a room."""
         member = await self.membership(room_id, user_id)
         return member is not None and member.membership == "join"
 
-    async def require_member(self, room_id: str, user_id: str) -> None:
+    async def require_member(self, room_id: RoomId, user_id: UserId) -> None:
         """Raises Forbidden for those who are not in the room."""
         if not await self.is_joined(room_id, user_id):
             raise Forbidden("You are not in the room")
 
-    async def require_power(self, head: RoomHead, user_id: str, event_type: str) -> None:
+    async def require_power(self, head: RoomHead, user_id: UserId, event_type: str) -> None:
         """Raises Forbidden for those who are not in a room, or may not set state of a type there."""
         await self.require_member(head.room_id, user_id)
         levels = await self._heads.power_levels(head)
         if levels.user(user_id) < levels.event(event_type, is_state=True):
             raise Forbidden(f"That takes the power to set {event_type}")
 
-    async def visible_root(self, room_id: str, user_id: str) -> bytes:
+    async def visible_root(self, room_id: RoomId, user_id: UserId) -> bytes:
         """The root of the newest state of the room that a user may see.
 
         The current state for members and where anybody may look; for those who were in the room, the
@@ -86,7 +87,7 @@ class RoomAccess:
             event_id = before.event_id
         return None
 
-    async def current_or_world_readable(self, room_id: str, user_id: str) -> RoomHead:
+    async def current_or_world_readable(self, room_id: RoomId, user_id: UserId) -> RoomHead:
         """The head of a room whose current state a user may see; raises Forbidden."""
         head = await self._known(room_id)
         if not await self.is_joined(room_id, user_id) and not await self.world_readable(head):
@@ -97,7 +98,7 @@ class RoomAccess:
         """Whether anybody may look into the room."""
         return visibility_of(await self._heads.state_event(head, HISTORY_VISIBILITY)) == "world_readable"
 
-    async def _known(self, room_id: str) -> RoomHead:
+    async def _known(self, room_id: RoomId) -> RoomHead:
         try:
             return await self._heads.get(room_id)
         except NotFound:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from palpo.core import state_tree, unpadded_base64
 from palpo.core.errors import NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, reference_hash
+from palpo.core.identifiers import RoomId
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import EventIdFormat, RoomVersion, room_version
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
@@ -55,7 +56,7 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
     """What storage does not have of the current state."""
 
     @property
-    def room_id(self) -> str:
+    def room_id(self) -> RoomId:
         """The room."""
         return self.row.room_id
 

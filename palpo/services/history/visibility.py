@@ -8,6 +8,7 @@ import msgspec
 
 from palpo.core.errors import NotFound
 from palpo.core.events import redacted_kept
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
@@ -43,7 +44,7 @@ class Visibility:
         self._access = access
         self._state_at = state_at
 
-    async def visible(self, events: Sequence[StoredEvent], user_id: str) -> list[StoredEvent]:
+    async def visible(self, events: Sequence[StoredEvent], user_id: UserId) -> list[StoredEvent]:
         """Those of ``events`` that the user may see, in the same order.
 
         Events of erased users are pruned for who was not there when they were sent (spec: "Account
@@ -66,11 +67,11 @@ class Visibility:
                 absent.append(item)
         return await self._without_erased(kept, absent, user_id) if absent else kept
 
-    async def sees(self, item: StoredEvent, user_id: str) -> bool:
+    async def sees(self, item: StoredEvent, user_id: UserId) -> bool:
         """Whether a user may see one event."""
         return bool(await self.visible([item], user_id))
 
-    async def get(self, room_id: str, event_id: str, user_id: str) -> StoredEvent:
+    async def get(self, room_id: RoomId, event_id: str, user_id: UserId) -> StoredEvent:
         """An event of a room that the user may see, and has not forgotten; raises NotFound."""
         found = await self._store.find(event_id)
         if found is None or found.event.room_id != room_id:
@@ -80,7 +81,7 @@ class Visibility:
             raise NotFound("Event not found")
         return seen[0]
 
-    async def _has_forgotten(self, item: StoredEvent, user_id: str) -> bool:
+    async def _has_forgotten(self, item: StoredEvent, user_id: UserId) -> bool:
         """Whether an event is of a room that the user has left and forgotten, and not anybody's to read."""
         room_id = item.event.room_id
         if await self.is_in(room_id, user_id):
@@ -91,7 +92,7 @@ class Visibility:
         return "world_readable" not in (await self._state_at.visibilities([item]))[0]
 
     async def _sees(
-        self, item: StoredEvent, user_id: str, membership: Pair, visibility: Pair, until: dict[str, Order]
+        self, item: StoredEvent, user_id: UserId, membership: Pair, visibility: Pair, until: dict[str, Order]
     ) -> bool:
         sight = Sight(tuple(set(visibility)), tuple(set(membership)))
         if can_see(sight, joined_after=False):
@@ -107,11 +108,11 @@ class Visibility:
             until[room_id] = await self.sees_until(room_id, user_id)
         return item.order < until[room_id]
 
-    async def is_in(self, room_id: str, user_id: str) -> bool:
+    async def is_in(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether a user is in a room now."""
         return await self._heads.membership(await self._heads.get(room_id), user_id) == "join"
 
-    async def sees_until(self, room_id: str, user_id: str) -> Order:
+    async def sees_until(self, room_id: RoomId, user_id: UserId) -> Order:
         """Where in a room's timeline the user last stopped being in it; after everything for members."""
         if await self.is_in(room_id, user_id):
             return FOREVER
@@ -119,7 +120,7 @@ class Visibility:
         return _NEVER if left is None else left.order
 
     async def _without_erased(
-        self, kept: list[StoredEvent], absent: Sequence[StoredEvent], user_id: str
+        self, kept: list[StoredEvent], absent: Sequence[StoredEvent], user_id: UserId
     ) -> list[StoredEvent]:
         senders = {item.event.sender for item in absent} - {user_id}
         erased = await self._erasures.among(senders)

@@ -18,7 +18,7 @@ from palpo.core.errors import (
     NotFound,
     TooLarge,
 )
-from palpo.core.identifiers import MxcUri, parse_mxc_uri
+from palpo.core.identifiers import MxcUri, UserId, parse_mxc_uri
 from palpo.core.records.media import MediaRecord
 from palpo.core.records.quotas import Kind
 from palpo.db.errors import DatabaseError, StorageFailed, Unreachable
@@ -86,7 +86,7 @@ class Media:
         self._random_id = server.random_id
         self._locks = KeyedLocks()
 
-    async def create(self, user_id: str) -> MediaRecord:
+    async def create(self, user_id: UserId) -> MediaRecord:
         """A new URI whose content is to be uploaded before it expires.
 
         Raises LimitExceeded where the user has too many that wait.
@@ -113,7 +113,7 @@ class Media:
             raise LimitExceeded("Too many media await their content", retry_after_ms=wait_ms)
         return record
 
-    async def upload(self, user_id: str, upload: Upload) -> MediaRecord:
+    async def upload(self, user_id: UserId, upload: Upload) -> MediaRecord:
         """Store content under a new URI. Raises TooLarge, InvalidParam, and what quotas do."""
         filename = _checked_filename(upload.filename)
         blob = await self._receive(user_id, upload)
@@ -136,7 +136,7 @@ class Media:
         await self._write_or_discard(unit, blob)
         return record
 
-    async def upload_to(self, user_id: str, server_name: str, media_id: str, upload: Upload) -> None:
+    async def upload_to(self, user_id: UserId, server_name: str, media_id: str, upload: Upload) -> None:
         """Store content under a URI that ``create`` made.
 
         Raises NotFound where it was not made or has expired, Forbidden where by another user,
@@ -256,7 +256,7 @@ class Media:
             blob = await self._blobs.adopt(target)
         return Thumbnail(sha256=blob.sha256, size=blob.size, content_type=facts.content_type)
 
-    async def _receive(self, user_id: str, upload: Upload) -> Blob:
+    async def _receive(self, user_id: UserId, upload: Upload) -> Blob:
         """Store the content; raises TooLarge, and UserLimitExceeded at the user's bound."""
         most = self._config.max_upload_bytes
         left = await self._quotas.left(user_id, Kind.MEDIA_BYTES)
@@ -271,7 +271,7 @@ class Media:
                 raise self._quotas.refusal(Kind.MEDIA_BYTES) from None
             raise TooLarge(f"Uploads may have {most} bytes") from None
 
-    async def _charge(self, tx: WriteTransaction, user_id: str, size: int) -> None:
+    async def _charge(self, tx: WriteTransaction, user_id: UserId, size: int) -> None:
         await self._quotas.charge(tx, user_id, {Kind.MEDIA: 1, Kind.MEDIA_BYTES: size})
 
     async def _write_or_discard(self, unit: WriteUnit[None], blob: Blob) -> None:
@@ -283,7 +283,7 @@ class Media:
                 await discard(self._db, self._blobs, [blob.sha256])
             raise
 
-    async def _check_pending(self, user_id: str, uri: MxcUri) -> None:
+    async def _check_pending(self, user_id: UserId, uri: MxcUri) -> None:
         record = await self._db.read(lambda tx: storage.find(tx, uri.server, uri.media_id))
         if record is None or uri.server != self._server_name:
             raise _unknown(uri)

@@ -15,7 +15,7 @@ import orjson
 
 from palpo.config.model import MediaConfig
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, ResourceLimitExceeded
-from palpo.core.identifiers import MxcUri, ServerName
+from palpo.core.identifiers import MxcUri, ServerName, UserId
 from palpo.core.records.media import MediaRecord
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
@@ -92,7 +92,7 @@ class UrlPreviews:
             "preview", workers=READERS, waiting=MAX_WAITING, waiting_each=MAX_WAITING_PER_USER
         )
 
-    async def preview(self, user_id: str, url: str) -> bytes:
+    async def preview(self, user_id: UserId, url: str) -> bytes:
         """The OpenGraph properties of what is at ``url``, a JSON object.
 
         Raises InvalidParam for what is no http or https URL, NotFound where nothing can be said of it,

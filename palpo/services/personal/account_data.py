@@ -18,7 +18,7 @@ import msgspec
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import BadRequest, MatrixError, NotFound, TooLarge
-from palpo.core.identifiers import parse_room_id
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -61,7 +61,7 @@ class AccountData:
         self._ignored: Cache[str, frozenset[str]] = caches.cache("ignored_users")
         wakeups.listen(topics.ACCOUNT_DATA, self._ignored.forget)
 
-    async def changed(self, user_id: str, after: int, upto: int) -> list[Changed]:
+    async def changed(self, user_id: UserId, after: int, upto: int) -> list[Changed]:
         """What changed at a position in ``(after, upto]``; see the module's docstring."""
         if after and not self._last.changed_since(user_id, after, upto):
             return []
@@ -70,9 +70,9 @@ class AccountData:
             found.append((None, PUSH_RULES, await self._push_rules.content(user_id)))
         return found
 
-    async def get(self, user_id: str, room_id: str | None, type_: str) -> bytes:
+    async def get(self, user_id: UserId, room_id: RoomId | None, type_: str) -> bytes:
         """The content, a JSON object; raises NotFound, InvalidParam."""
-        _check(room_id, type_)
+        check_text(type_, "The type")
         if type_ == PUSH_RULES and room_id is None:
             return await self._push_rules.content(user_id)
         found = await self._db.read(lambda tx: storage.get(tx, user_id, room_id, type_))
@@ -80,21 +80,21 @@ class AccountData:
             raise NotFound("Account data not found")
         return found
 
-    async def put(self, user_id: str, room_id: str | None, type_: str, content: dict[str, Any]) -> None:
+    async def put(self, user_id: UserId, room_id: RoomId | None, type_: str, content: dict[str, Any]) -> None:
         """Store content; an empty object deletes (MSC3391).
 
         Raises M_BAD_JSON (405) for types that the server writes, InvalidParam, and what quotas do.
         """
-        _check(room_id, type_)
+        check_text(type_, "The type")
         if type_ in SERVERS_OWN:
             raise MatrixError(f"{type_} cannot be set through this API", status=405, errcode="M_BAD_JSON")
         await self.write(user_id, room_id, type_, to_json(content) if content else None)
 
-    async def delete(self, user_id: str, room_id: str | None, type_: str) -> None:
+    async def delete(self, user_id: UserId, room_id: RoomId | None, type_: str) -> None:
         """Delete what is there, if anything is (MSC3391); raises as ``put`` does."""
         await self.put(user_id, room_id, type_, {})
 
-    async def write(self, user_id: str, room_id: str | None, type_: str, content: bytes | None) -> None:
+    async def write(self, user_id: UserId, room_id: RoomId | None, type_: str, content: bytes | None) -> None:
         """Store content of any type, or delete it."""
 
         async def unit(tx: WriteTransaction) -> None:
@@ -106,8 +106,8 @@ class AccountData:
 
     async def change(
         self,
-        user_id: str,
-        room_id: str | None,
+        user_id: UserId,
+        room_id: RoomId | None,
         type_: str,
         change: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> None:
@@ -126,21 +126,20 @@ class AccountData:
 
         await self._db.write(unit)
 
-    async def tags(self, user_id: str, room_id: str) -> dict[str, Any]:
+    async def tags(self, user_id: UserId, room_id: RoomId) -> dict[str, Any]:
         """The tags that the user has put on a room."""
-        parse_room_id(room_id)
         return _tags(await self._db.read(lambda tx: storage.get(tx, user_id, room_id, TAGS)))
 
-    async def put_tag(self, user_id: str, room_id: str, tag: str, content: dict[str, Any]) -> None:
+    async def put_tag(self, user_id: UserId, room_id: RoomId, tag: str, content: dict[str, Any]) -> None:
         """Put a tag on a room; raises InvalidParam, BadRequest, TooLarge."""
         check_text(tag, "A tag")
         await self._change_tags(user_id, room_id, lambda tags: {**tags, tag: content})
 
-    async def put_tags(self, user_id: str, room_id: str, tags: dict[str, Any]) -> None:
+    async def put_tags(self, user_id: UserId, room_id: RoomId, tags: dict[str, Any]) -> None:
         """Put several tags on a room, all or none; raises as ``put_tag`` does."""
         await self._change_tags(user_id, room_id, lambda before: {**before, **tags})
 
-    async def delete_tag(self, user_id: str, room_id: str, tag: str) -> None:
+    async def delete_tag(self, user_id: UserId, room_id: RoomId, tag: str) -> None:
         """Take a tag off a room, if it is there."""
         await self._change_tags(
             user_id, room_id, lambda tags: {name: value for name, value in tags.items() if name != tag}
@@ -154,7 +153,7 @@ class AccountData:
 
         return await self._ignored.get_or_read(user_id, read)
 
-    async def forget_devices(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
+    async def forget_devices(self, tx: WriteTransaction, user_id: UserId, device_ids: Sequence[str]) -> None:
         """Delete the settings that go with devices (MSC3890), within the unit that removes them."""
         for device_id in device_ids:
             for prefix in DEVICE_SETTINGS:
@@ -163,10 +162,8 @@ class AccountData:
                     await self._put(tx, user_id, None, type_, None, await tx.positions())
 
     async def _change_tags(
-        self, user_id: str, room_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]
+        self, user_id: UserId, room_id: RoomId, change: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> None:
-        parse_room_id(room_id)
-
         async def unit(tx: WriteTransaction) -> None:
             # The position comes first: its lock keeps two changes of one room's tags apart.
             position = await tx.positions()
@@ -185,8 +182,8 @@ class AccountData:
     async def _put(
         self,
         tx: WriteTransaction,
-        user_id: str,
-        room_id: str | None,
+        user_id: UserId,
+        room_id: RoomId | None,
         type_: str,
         content: bytes | None,
         position: int,
@@ -208,7 +205,7 @@ class AccountData:
             await storage.forget_deleted(tx, user_id, keep=KEPT_DELETED)
 
 
-async def room_content(tx: Transaction, user_id: str, room_id: str, type_: str) -> dict[str, Any]:
+async def room_content(tx: Transaction, user_id: UserId, room_id: RoomId, type_: str) -> dict[str, Any]:
     """Account data of a room within a unit of work, empty where there is none."""
     stored = await storage.get(tx, user_id, room_id, type_)
     return {} if stored is None else decode_object(stored)
@@ -217,12 +214,6 @@ async def room_content(tx: Transaction, user_id: str, room_id: str, type_: str) 
 def event(type_: str, content: bytes) -> bytes:
     """The event that a client is shown."""
     return b'{"type":%b,"content":%b}' % (msgspec.json.encode(type_), content)
-
-
-def _check(room_id: str | None, type_: str) -> None:
-    check_text(type_, "The type")
-    if room_id is not None:
-        parse_room_id(room_id)
 
 
 def _tags(content: bytes | None) -> dict[str, Any]:

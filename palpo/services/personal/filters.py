@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from palpo.core.canonical_json import trimmed
 from palpo.core.errors import NotFound, TooLarge
+from palpo.core.identifiers import UserId
 from palpo.core.records.quotas import Kind
 from palpo.core.unpadded_base64 import encode_urlsafe
 from palpo.db.engine import Database
@@ -31,7 +32,7 @@ class Filters:
         self._quotas = quotas
         self._cache: Cache[tuple[str, str], bytes] = caches.cache("filters")
 
-    async def define(self, user_id: str, filter_: bytes) -> str:
+    async def define(self, user_id: UserId, filter_: bytes) -> str:
         """Store a filter, a JSON object that has been checked; its ID. Raises TooLarge."""
         if len(filter_) > MAX_FILTER:
             raise TooLarge(f"A filter is at most {MAX_FILTER} bytes")
@@ -41,7 +42,7 @@ class Filters:
             self._cache.keep({(user_id, filter_id): trimmed(filter_)})
         return filter_id
 
-    async def _put(self, user_id: str, filter_id: str, filter_: bytes, tx: WriteTransaction) -> None:
+    async def _put(self, user_id: UserId, filter_id: str, filter_: bytes, tx: WriteTransaction) -> None:
         await storage.put(tx, user_id, filter_id, filter_, await tx.positions())
         count = await storage.count(tx, user_id)
         limit = self._quotas.limit(Kind.FILTERS, user_id)
@@ -52,14 +53,14 @@ class Filters:
             count -= len(oldest)
         await self._quotas.settle(tx, user_id, {Kind.FILTERS: count})
 
-    def _forget(self, user_id: str, filter_ids: list[str]) -> None:
+    def _forget(self, user_id: UserId, filter_ids: list[str]) -> None:
         self._cache.forget([(user_id, filter_id) for filter_id in filter_ids])
 
-    async def get(self, user_id: str, filter_id: str) -> bytes:
+    async def get(self, user_id: UserId, filter_id: str) -> bytes:
         """A filter's JSON; raises NotFound."""
         return await self._cache.get_or_read((user_id, filter_id), lambda: self._read(user_id, filter_id))
 
-    async def _read(self, user_id: str, filter_id: str) -> bytes:
+    async def _read(self, user_id: UserId, filter_id: str) -> bytes:
         found = None
         if len(filter_id) <= 32 and "\0" not in filter_id:
             found = await self._db.read(lambda tx: storage.get(tx, user_id, filter_id))

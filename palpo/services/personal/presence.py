@@ -28,7 +28,7 @@ from palpo.config.model import PresenceConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
-from palpo.core.identifiers import ServerName, parse_user_id, server_name_of
+from palpo.core.identifiers import ServerName, UserId, server_name_of
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -101,7 +101,7 @@ class PresenceTracker:
         wakeups.listen(topics.PRESENCE, self._changed_elsewhere)
 
     async def touch(
-        self, user_id: str, device_id: str | None, set_presence: str | None, timeout_ms: int = 0
+        self, user_id: UserId, device_id: str | None, set_presence: str | None, timeout_ms: int = 0
     ) -> None:
         """A device syncs, for at most ``timeout_ms``, and wants to be shown so; None is ``online``."""
         wanted = set_presence or ONLINE
@@ -115,7 +115,9 @@ class PresenceTracker:
         user.devices[device_id or ""] = _Device(wanted, now + lasting)
         await self._tell(user_id, user)
 
-    async def set(self, user_id: str, device_id: str | None, presence: str, status_msg: str | None) -> None:
+    async def set(
+        self, user_id: UserId, device_id: str | None, presence: str, status_msg: str | None
+    ) -> None:
         """What a client says outright; raises InvalidParam."""
         if presence not in STATES:
             raise InvalidParam("presence is online, unavailable or offline")
@@ -133,7 +135,7 @@ class PresenceTracker:
             user.devices[device_id or ""] = _Device(presence, now + self._idle_ms)
         await self._tell(user_id, user)
 
-    def note_active(self, user_id: str, device_id: str | None) -> None:
+    def note_active(self, user_id: UserId, device_id: str | None) -> None:
         """The user did something; others are told in a moment, where that changes anything."""
         user = self._users.get(user_id)
         if user is None:
@@ -143,9 +145,8 @@ class PresenceTracker:
         if device is not None:
             device.wanted = ONLINE
 
-    async def get(self, user_id: str, *, asker: str) -> Presence:
+    async def get(self, user_id: UserId, *, asker: UserId) -> Presence:
         """A user's presence; raises NotFound, and Forbidden to those who share no room with them."""
-        parse_user_id(user_id)
         local = server_name_of(user_id) == self._server_name
         if local and await self._db.read(lambda tx: accounts.find(tx, user_id)) is None:
             raise NotFound("There is no such user")
@@ -162,7 +163,7 @@ class PresenceTracker:
             return []
         return [self._fresh(row) for row in await self._db.read(lambda tx: storage.get(tx, user_ids))]
 
-    async def changed(self, user_id: str, after: int, upto: int) -> list[Presence]:
+    async def changed(self, user_id: UserId, after: int, upto: int) -> list[Presence]:
         """What the user is to be told of; see the module's docstring."""
         if not self.enabled or (after and not self._last.any_since(after, upto)):
             return []
@@ -178,7 +179,7 @@ class PresenceTracker:
         )
         return [self._fresh(row) for row in rows if row.user_id in sharing or row.user_id == user_id]
 
-    async def _of_known(self, user_id: str, after: int) -> list[Presence]:
+    async def _of_known(self, user_id: UserId, after: int) -> list[Presence]:
         """The user's presence, and ``storage.of_sharers``."""
 
         async def unit(tx: Transaction) -> list[Presence]:
@@ -211,7 +212,7 @@ class PresenceTracker:
             return None
         return max(self._clock.now_ms() - presence.last_active_ts, 0)
 
-    async def profile_changed(self, user_id: str, _key: str) -> None:
+    async def profile_changed(self, user_id: UserId, _key: str) -> None:
         """Tell everyone of a new display name or avatar (spec: "Events on Change of Profile Information")."""
         if not self.enabled:
             return

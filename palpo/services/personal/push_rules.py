@@ -19,6 +19,7 @@ from palpo.core import push_rules as core
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json, trimmed
 from palpo.core.errors import NotFound, TooLarge
+from palpo.core.identifiers import UserId
 from palpo.core.push_rules import Customisation, Evaluator, PushRule, Ruleset
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -31,7 +32,7 @@ from palpo.streams.wakeups import Wakeups
 MAX_CUSTOM = 1024 * 1024
 """Bytes of what is a user's own, as JSON."""
 
-Hook = Callable[[str], Awaitable[object]]
+Hook = Callable[[UserId], Awaitable[object]]
 """``async def hook(user_id)``, before a user's rules are changed: what has come so far is judged by the old
 ones."""
 
@@ -66,23 +67,23 @@ class PushRules:
         self._hooks = hooks
         wakeups.listen(topics.PUSH_RULES, self._cache.forget)
 
-    async def ruleset(self, user_id: str) -> Ruleset:
+    async def ruleset(self, user_id: UserId) -> Ruleset:
         """The user's rules of every kind."""
         return (await self._rules(user_id)).ruleset
 
-    async def evaluator(self, user_id: str) -> Evaluator:
+    async def evaluator(self, user_id: UserId) -> Evaluator:
         """What judges events for the user."""
         return (await self._rules(user_id)).evaluator
 
-    async def position(self, user_id: str) -> int:
+    async def position(self, user_id: UserId) -> int:
         """The position at which the user last changed a rule; 0 for never."""
         return (await self._rules(user_id)).position
 
-    async def content(self, user_id: str) -> bytes:
+    async def content(self, user_id: UserId) -> bytes:
         """The content of ``m.push_rules``."""
         return (await self._rules(user_id)).content
 
-    async def rule(self, user_id: str, kind: str, rule_id: str) -> PushRule:
+    async def rule(self, user_id: UserId, kind: str, rule_id: str) -> PushRule:
         """One rule; raises NotFound."""
         if kind not in core.KINDS:
             raise NotFound("There is no such kind of push rule")
@@ -90,7 +91,7 @@ class PushRules:
 
     async def put_rule(
         self,
-        user_id: str,
+        user_id: UserId,
         kind: str,
         rule_id: str,
         body: dict[str, Any],
@@ -105,19 +106,19 @@ class PushRules:
             user_id, lambda rules: core.add_rule(rules, kind, rule, before=before, after=after)
         )
 
-    async def delete_rule(self, user_id: str, kind: str, rule_id: str) -> None:
+    async def delete_rule(self, user_id: UserId, kind: str, rule_id: str) -> None:
         """Remove a user's rule; raises NotFound, InvalidParam."""
         await self._change(user_id, lambda rules: core.delete_rule(rules, kind, rule_id))
 
-    async def set_enabled(self, user_id: str, kind: str, rule_id: str, enabled: bool) -> None:
+    async def set_enabled(self, user_id: UserId, kind: str, rule_id: str, enabled: bool) -> None:
         """Turn a rule on or off; raises NotFound, InvalidParam."""
         await self._change(user_id, lambda rules: core.set_enabled(rules, kind, rule_id, enabled))
 
-    async def set_actions(self, user_id: str, kind: str, rule_id: str, actions: object) -> None:
+    async def set_actions(self, user_id: UserId, kind: str, rule_id: str, actions: object) -> None:
         """Replace a rule's actions; raises NotFound, InvalidParam, BadJson."""
         await self._change(user_id, lambda rules: core.set_actions(rules, kind, rule_id, actions))
 
-    def _defaults(self, user_id: str) -> Ruleset:
+    def _defaults(self, user_id: UserId) -> Ruleset:
         return core.default_rules(
             user_id,
             polls=self._config.polls,
@@ -125,17 +126,17 @@ class PushRules:
             thread_subscriptions=self._config.thread_subscriptions,
         )
 
-    async def _rules(self, user_id: str) -> _Rules:
+    async def _rules(self, user_id: UserId) -> _Rules:
         return await self._cache.get_or_read(user_id, lambda: self._read(user_id))
 
-    async def _read(self, user_id: str) -> _Rules:
+    async def _read(self, user_id: UserId) -> _Rules:
         stored = await self._db.read(lambda tx: storage.get(tx, user_id))
         defaults = self._defaults(user_id)
         if stored is None:
             return _Rules(defaults, 0)
         return _Rules(core.merge(defaults, _DECODER.decode(stored[0])), stored[1])
 
-    async def _change(self, user_id: str, change: Callable[[Ruleset], Ruleset]) -> None:
+    async def _change(self, user_id: UserId, change: Callable[[Ruleset], Ruleset]) -> None:
         defaults = self._defaults(user_id)
 
         async def unit(tx: WriteTransaction) -> None:
@@ -154,6 +155,6 @@ class PushRules:
         await self._db.write(unit)
 
 
-def _rules_bytes(user_id: str, rules: _Rules) -> int:
+def _rules_bytes(user_id: UserId, rules: _Rules) -> int:
     """Of the rules, what judges by them, and their JSON: about four times the rules themselves."""
     return 600 + 4 * deep_size(rules.ruleset)

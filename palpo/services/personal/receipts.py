@@ -15,7 +15,7 @@ import msgspec
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import InvalidParam, NotFound
-from palpo.core.identifiers import parse_event_id, parse_room_id
+from palpo.core.identifiers import EventId, RoomId, UserId, parse_event_id
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -60,7 +60,9 @@ class Receipts:
         self._threads = threads
         self._last = LastChanges(wakeups, topics.RECEIPTS, caches)
 
-    async def changed(self, user_id: str, room_ids: Sequence[str], after: int, upto: int) -> dict[str, bytes]:
+    async def changed(
+        self, user_id: UserId, room_ids: Sequence[str], after: int, upto: int
+    ) -> dict[str, bytes]:
         """Room → ``m.receipt`` event, for the rooms where there is anything to tell the user."""
         last = self._last
         if after and not last.any_since(after, upto):
@@ -76,7 +78,7 @@ class Receipts:
         return {room_id: receipt_event(receipts) for room_id, receipts in by_room.items()}
 
     async def of_events(
-        self, user_id: str, event_ids: Mapping[str, Collection[str]], upto: int
+        self, user_id: UserId, event_ids: Mapping[str, Collection[str]], upto: int
     ) -> dict[str, bytes]:
         """Room → ``m.receipt`` event: of some events of each room, with all of the user's own."""
         if not event_ids:
@@ -88,7 +90,13 @@ class Receipts:
         return {room_id: receipt_event(receipts) for room_id, receipts in by_room.items()}
 
     async def send(
-        self, user_id: str, room_id: str, receipt_type: str, event_id: str, *, thread_id: str | None = None
+        self,
+        user_id: UserId,
+        room_id: RoomId,
+        receipt_type: str,
+        event_id: EventId,
+        *,
+        thread_id: str | None = None,
     ) -> None:
         """Move a receipt or the fully read marker forward; what would move it back does nothing.
 
@@ -98,7 +106,7 @@ class Receipts:
             raise InvalidParam("There is no such type of receipt")
         if thread_id is not None and (receipt_type == FULLY_READ or not thread_id):
             raise InvalidParam("thread_id is a string with something in it, and not for m.fully_read")
-        await self._access.require_member(parse_room_id(room_id), user_id)
+        await self._access.require_member(room_id, user_id)
         stored = await self._event(room_id, event_id)
         if thread_id is not None:
             await self._check_thread(stored, thread_id)
@@ -135,8 +143,8 @@ class Receipts:
 
         await self._db.write(unit)
 
-    async def _event(self, room_id: str, event_id: str) -> StoredEvent:
-        stored = await self._events.get(parse_event_id(event_id))
+    async def _event(self, room_id: RoomId, event_id: EventId) -> StoredEvent:
+        stored = await self._events.get(event_id)
         if stored.event.room_id != room_id:
             raise NotFound("Event not found")
         return stored
@@ -150,7 +158,7 @@ class Receipts:
         if not related:
             raise InvalidParam("The event is not related to thread_id")
 
-    async def _move_marker(self, user_id: str, room_id: str, stored: StoredEvent) -> None:
+    async def _move_marker(self, user_id: UserId, room_id: RoomId, stored: StoredEvent) -> None:
         async def unit(tx: WriteTransaction) -> None:
             # The position comes first: its lock keeps two moves of one marker apart.
             position = await tx.positions()

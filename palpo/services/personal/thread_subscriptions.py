@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palpo.core.errors import BadRequest, Conflict, NotFound
+from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -41,7 +42,7 @@ class ThreadSubscriptions:
         self._wakeups = wakeups
         self._hooks = hooks
 
-    async def get(self, user_id: str, room_id: str, root_id: str) -> ThreadSubscription:
+    async def get(self, user_id: UserId, room_id: RoomId, root_id: EventId) -> ThreadSubscription:
         """The subscription; raises NotFound where there is none."""
         await self._visibility.get(room_id, root_id, user_id)
         found = await self._db.read(lambda tx: storage.get(tx, user_id, room_id, root_id))
@@ -49,7 +50,9 @@ class ThreadSubscriptions:
             raise NotFound("You are not subscribed to the thread")
         return found
 
-    async def subscribe(self, user_id: str, room_id: str, root_id: str, *, cause: str | None) -> None:
+    async def subscribe(
+        self, user_id: UserId, room_id: RoomId, root_id: EventId, *, cause: str | None
+    ) -> None:
         """Follow a thread.
 
         ``cause`` is the event because of which a client does so by itself: it has to be in the thread,
@@ -70,7 +73,7 @@ class ThreadSubscriptions:
         await self._settle(user_id)
         await self._db.write(unit)
 
-    async def unsubscribe(self, user_id: str, room_id: str, root_id: str) -> None:
+    async def unsubscribe(self, user_id: UserId, room_id: RoomId, root_id: EventId) -> None:
         """Stop following a thread; raises NotFound where there is no such thread.
 
         Doing so again counts as well: what came in between is no cause to follow the thread either.
@@ -85,12 +88,12 @@ class ThreadSubscriptions:
         await self._settle(user_id)
         await self._db.write(unit)
 
-    async def _settle(self, user_id: str) -> None:
+    async def _settle(self, user_id: UserId) -> None:
         for hook in self._hooks:
             await hook(user_id)
 
     async def changed(
-        self, user_id: str, *, after: int, upto: int | None, limit: int
+        self, user_id: UserId, *, after: int, upto: int | None, limit: int
     ) -> list[ThreadSubscription]:
         """What last changed at a position in ``(after, upto]``, newest first."""
         until = self._wakeups.position if upto is None else upto
@@ -101,9 +104,9 @@ class ThreadSubscriptions:
     async def _put(
         self,
         tx: WriteTransaction,
-        user_id: str,
-        room_id: str,
-        root_id: str,
+        user_id: UserId,
+        room_id: RoomId,
+        root_id: EventId,
         *,
         subscribed: bool,
         automatic: bool,
@@ -119,7 +122,7 @@ class ThreadSubscriptions:
         await storage.put(tx, subscription)
         await self._quotas.recount(tx, user_id, Kind.THREAD_SUBSCRIPTIONS)
 
-    async def _position_in_thread(self, room_id: str, root_id: str, cause: str) -> int:
+    async def _position_in_thread(self, room_id: RoomId, root_id: EventId, cause: str) -> int:
         found = await self._store.find(cause)
         if found is None or found.event.room_id != room_id or relation(found.event) != ("m.thread", root_id):
             raise BadRequest("The event is not in the thread", errcode=NOT_IN_THREAD)

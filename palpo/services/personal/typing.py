@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Container, Sequence, Set
 
 from palpo.core.canonical_json import to_json
-from palpo.core.identifiers import parse_room_id
+from palpo.core.identifiers import RoomId, UserId
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import WriteTransaction
@@ -52,12 +52,14 @@ class Typing:
         """Those of which that was heard while it is being read."""
         wakeups.listen(topics.TYPING, self._changed)
 
-    async def set(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None) -> None:
+    async def set(self, room_id: RoomId, user_id: UserId, *, typing: bool, timeout_ms: int | None) -> None:
         """The user types for ``timeout_ms``, or has stopped; raises Forbidden for non-members."""
-        await self._access.require_member(parse_room_id(room_id), user_id)
+        await self._access.require_member(room_id, user_id)
         await self.store(room_id, user_id, typing=typing, timeout_ms=timeout_ms)
 
-    async def store(self, room_id: str, user_id: str, *, typing: bool, timeout_ms: int | None = None) -> None:
+    async def store(
+        self, room_id: RoomId, user_id: UserId, *, typing: bool, timeout_ms: int | None = None
+    ) -> None:
         """Store what a user, local or remote, does; saying the same again is no news."""
         now = self._clock.now_ms()
         lasting = min(max(DEFAULT_MS if timeout_ms is None else timeout_ms, 0), MAX_MS)

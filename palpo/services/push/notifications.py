@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpo.core.errors import InvalidParam
+from palpo.core.identifiers import UserId
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -66,7 +67,7 @@ class Notifications:
         self._unread = unread
         self._threads = threads
 
-    async def page(self, user_id: str, *, token: str | None, limit: int | None, highlights: bool) -> Page:
+    async def page(self, user_id: UserId, *, token: str | None, limit: int | None, highlights: bool) -> Page:
         """At most ``limit`` notifications from ``token`` on; raises InvalidParam for another's token."""
         upto = self._wakeups.position if token is None else _position(token)
         wanted = DEFAULT_LIMIT if limit is None else max(1, min(limit, MAX_LIMIT))
@@ -88,7 +89,7 @@ class Notifications:
     async def _add(
         self,
         found: list[tuple[StoredEvent, list[Any]]],
-        user_id: str,
+        user_id: UserId,
         rooms: Sequence[str],
         upto: int,
         wanted: int,
@@ -109,7 +110,7 @@ class Notifications:
         return rows[-1][0] - 1 if len(rows) == BATCH else after
 
     async def _with_read(
-        self, found: Sequence[tuple[StoredEvent, list[Any]]], user_id: str, joined: Sequence[str]
+        self, found: Sequence[tuple[StoredEvent, list[Any]]], user_id: UserId, joined: Sequence[str]
     ) -> list[Notification]:
         rooms = list({stored.event.room_id for stored, _ in found} & set(joined))
         marks = await self._unread.read_marks(user_id, rooms, self._wakeups.position)

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from palpo.config.model import EmailConfig
+from palpo.core.identifiers import UserId
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -139,7 +140,7 @@ class PushDelivery:
         await self._delivered(pusher, rows[-1].position, State(retry_ts=pause))
         return True
 
-    async def _current_events(self, user_id: str, rows: list[Waiting]) -> list[StoredEvent]:
+    async def _current_events(self, user_id: UserId, rows: list[Waiting]) -> list[StoredEvent]:
         """The rows' events that are neither read nor redacted, of rooms that the user has not left."""
         ids = [row.event_id for row in rows if row.event_id is not None]
         found = [item for item in await self._events.get_list(ids) if item.redacted_by is None]
@@ -158,7 +159,7 @@ class PushDelivery:
                 unread.append(item)
         return unread
 
-    async def _count(self, user_id: str) -> int:
+    async def _count(self, user_id: UserId) -> int:
         """How many messages the user has not read, in all rooms."""
         rooms = await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id))
         counts = await self._unread.counts_many(user_id, rooms, self._wakeups.position)
@@ -197,6 +198,6 @@ async def _load(tx: Transaction, pusher_hash: bytes) -> tuple[Pusher | None, lis
     return pusher, rows, await storage.state(tx, pusher_hash) or State()
 
 
-async def _memberships(tx: Transaction, user_id: str, room_ids: Iterable[str]) -> dict[str, str]:
+async def _memberships(tx: Transaction, user_id: UserId, room_ids: Iterable[str]) -> dict[str, str]:
     rows = [await memberships.get(tx, room_id, user_id) for room_id in room_ids]
     return {row.room_id: row.membership for row in rows if row is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palpo.core.events import StateKey
-from palpo.core.identifiers import ServerName
+from palpo.core.identifiers import ServerName, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.email import EmailError, Mailer
@@ -40,7 +40,7 @@ class EmailDigests:
             raise EmailError("this server sends no email")
         await self._mailer.send(pusher.pushkey, subject, "\n".join(parts))
 
-    async def _room(self, room_id: str, items: Sequence[StoredEvent], user_id: str) -> str:
+    async def _room(self, room_id: str, items: Sequence[StoredEvent], user_id: UserId) -> str:
         """What is unread in one room."""
         head = await self._heads.get(room_id)
         shown = items[-MAX_SHOWN:]
@@ -64,7 +64,7 @@ class EmailDigests:
 _FIELDS = {"m.room.name": "name", "m.room.canonical_alias": "alias", MEMBER: "displayname"}
 
 
-def _summary(item: StoredEvent, user_id: str) -> str:
+def _summary(item: StoredEvent, user_id: UserId) -> str:
     """An event in a few words."""
     event = item.event
     if invites(event, user_id):

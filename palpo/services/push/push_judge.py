@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from palpo.core.events import Event
+from palpo.core.identifiers import UserId
 from palpo.core.push_rules import Actions
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
@@ -36,7 +37,7 @@ class PushJudge:
         self._followers = followers
         self._state_at = state_at
 
-    async def notified(self, stored: StoredEvent, user_ids: Collection[str]) -> dict[str, Actions]:
+    async def notified(self, stored: StoredEvent, user_ids: Collection[UserId]) -> dict[str, Actions]:
         """Those of ``user_ids`` whom the event notifies, with the actions of the rule that matched.
 
         Left out are its sender, those who ignore the sender, and who was not in the room; who is invited
@@ -48,7 +49,7 @@ class PushJudge:
             return {}
         context = (await self._push_rooms.at(stored)).context(event.sender)
         names = await self._push_rooms.display_names(stored.state_after, users)
-        found = {}
+        found: dict[str, Actions] = {}
         turns = Turns()
         for user_id in users:
             await turns.breathe()
@@ -59,7 +60,7 @@ class PushJudge:
                 found[user_id] = actions
         return found
 
-    async def _concerns(self, stored: StoredEvent, user_id: str) -> bool:
+    async def _concerns(self, stored: StoredEvent, user_id: UserId) -> bool:
         event = stored.event
         if event.sender == user_id or event.sender in await self._account_data.ignored_users(user_id):
             return False
@@ -68,7 +69,7 @@ class PushJudge:
         return await self._state_at.membership(stored.state_after, user_id) == "join"
 
 
-def invites(event: Event, user_id: str) -> bool:
+def invites(event: Event, user_id: UserId) -> bool:
     """Whether an event invites a user."""
     to_user = event.type == MEMBER and event.state_key == user_id
     return to_user and event.content.get("membership") == "invite"

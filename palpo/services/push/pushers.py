@@ -12,6 +12,7 @@ from palpo.config.model import PushConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, InvalidParam, MissingParam
+from palpo.core.identifiers import UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -56,11 +57,11 @@ class Pushers:
         self._config = config
         self._email = email
 
-    async def of_user(self, user_id: str) -> list[Pusher]:
+    async def of_user(self, user_id: UserId) -> list[Pusher]:
         """The user's pushers, oldest first."""
         return await self._db.read(lambda tx: storage.of_users(tx, [user_id]))
 
-    async def set(self, user_id: str, device_id: str | None, new: NewPusher, *, append: bool) -> None:
+    async def set(self, user_id: UserId, device_id: str | None, new: NewPusher, *, append: bool) -> None:
         """Make a pusher, or change the one with its app ID and pushkey.
 
         Unless ``append``, other users' pushers with these go. Raises MissingParam, InvalidParam.
@@ -101,7 +102,7 @@ class Pushers:
 
         await self._db.write(unit)
 
-    async def remove(self, user_id: str, app_id: str, pushkey: str) -> None:
+    async def remove(self, user_id: UserId, app_id: str, pushkey: str) -> None:
         """Delete a pusher, if it is there."""
         _check_target(app_id, pushkey)
 
@@ -152,7 +153,7 @@ def _check_target(app_id: str, pushkey: str) -> None:
     check_text(pushkey, "pushkey", max_bytes=MAX_PUSHKEY)
 
 
-async def _check_owner(tx: Transaction, user_id: str, address: str) -> None:
+async def _check_owner(tx: Transaction, user_id: UserId, address: str) -> None:
     """Mail goes to addresses only that the user has shown to be theirs."""
     if await threepids.owner(tx, "email", address) != user_id:
         raise BadRequest("The address is not one of your account's", errcode="M_THREEPID_NOT_FOUND")

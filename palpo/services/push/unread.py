@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from palpo.core.events import Event
+from palpo.core.identifiers import UserId
 from palpo.core.push_rules import Evaluator
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
@@ -94,7 +95,7 @@ class _Room:
 class _Asked:
     """What is asked, and what was looked up for all rooms at once; by room ID."""
 
-    user_id: str
+    user_id: UserId
     upto: int
     known: dict[str, UnreadState]
     marks: dict[str, dict[str, int]]
@@ -140,18 +141,22 @@ class Unread:
         self._rooms = LastChanges(wakeups, topics.ROOM, server.caches)
         self._reads = LastChanges(wakeups, topics.READ, server.caches)
 
-    async def counts(self, user_id: str, room_id: str, upto: int) -> UnreadCounts:
+    async def counts(self, user_id: UserId, room_id: str, upto: int) -> UnreadCounts:
         """The counts of one room that the user is in, at or after the position ``upto``."""
         return (await self.counts_many(user_id, [room_id], upto))[room_id]
 
-    async def counts_many(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, UnreadCounts]:
+    async def counts_many(
+        self, user_id: UserId, room_ids: Sequence[str], upto: int
+    ) -> dict[str, UnreadCounts]:
         """The counts of rooms that the user is in."""
         states = await self._current(user_id, room_ids, upto)
         return {
             room_id: _counts(state) if state is not None else NOTHING for room_id, state in states.items()
         }
 
-    async def read_marks(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, dict[str, int]]:
+    async def read_marks(
+        self, user_id: UserId, room_ids: Sequence[str], upto: int
+    ) -> dict[str, dict[str, int]]:
         """Room → thread → the position up to which it has been read, by receipt or by sending.
 
         The thread UNTHREADED stands for all of the room. The user is in the rooms.
@@ -159,7 +164,7 @@ class Unread:
         states = await self._current(user_id, room_ids, upto)
         return {room_id: dict(state.marks) for room_id, state in states.items() if state is not None}
 
-    async def settle(self, user_id: str) -> None:
+    async def settle(self, user_id: UserId) -> None:
         """Judge whatever has come so far, for good: the user is about to change how it is judged."""
         rooms = await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id))
         states = await self._current(user_id, rooms, self._wakeups.position)
@@ -167,7 +172,7 @@ class Unread:
         await self._store(user_id, unsaved)
 
     async def _current(
-        self, user_id: str, room_ids: Sequence[str], upto: int
+        self, user_id: UserId, room_ids: Sequence[str], upto: int
     ) -> dict[str, UnreadState | None]:
         """What is known of rooms, brought up to ``upto`` where it is not."""
         states = {room_id: self._states.touch((user_id, room_id)) for room_id in room_ids}
@@ -189,7 +194,7 @@ class Unread:
             states.update(await self._refresh(user_id, stale, upto))
         return states
 
-    async def _refresh(self, user_id: str, room_ids: Sequence[str], upto: int) -> dict[str, UnreadState]:
+    async def _refresh(self, user_id: UserId, room_ids: Sequence[str], upto: int) -> dict[str, UnreadState]:
         """The states of rooms, brought up to ``upto``."""
         asked = await self._asked(user_id, room_ids, upto)
         fresh: dict[str, UnreadState] = {}
@@ -201,7 +206,7 @@ class Unread:
             fresh.update(zip(chunk, states, strict=True))
         return fresh
 
-    async def _keep(self, user_id: str, states: Mapping[str, UnreadState]) -> None:
+    async def _keep(self, user_id: UserId, states: Mapping[str, UnreadState]) -> None:
         for room_id, state in states.items():
             newest = self._states.get((user_id, room_id))
             if newest is None or newest.upto <= state.upto or newest.ignored != state.ignored:
@@ -213,7 +218,7 @@ class Unread:
         }
         await self._store(user_id, due)
 
-    async def _asked(self, user_id: str, room_ids: Sequence[str], upto: int) -> _Asked:
+    async def _asked(self, user_id: UserId, room_ids: Sequence[str], upto: int) -> _Asked:
         """Everything that can be looked up for all rooms at once."""
         ignored = await self._account_data.ignored_users(user_id)
         digest = _digest(ignored)
@@ -244,7 +249,7 @@ class Unread:
         evaluator = await self._push_rules.evaluator(user_id)
         return await self._db.read(unit)
 
-    async def _store(self, user_id: str, states: Mapping[str, UnreadState]) -> None:
+    async def _store(self, user_id: UserId, states: Mapping[str, UnreadState]) -> None:
         checkpoints: dict[str, bytes] = {}
         for room_id, state in states.items():
             state.judged = 0
@@ -295,7 +300,7 @@ class Unread:
         ids.reverse()
         return ids
 
-    async def _skip(self, user_id: str, room_id: str, state: UnreadState, *, upto: int) -> None:
+    async def _skip(self, user_id: UserId, room_id: str, state: UnreadState, *, upto: int) -> None:
         """What becomes of what is counted by events that are too many to be looked at one by one."""
         oldest, last = state.oldest() or 0, state.upto
 
@@ -346,7 +351,7 @@ class Unread:
         if found is not None and found.redacted_by is not None and found.event.room_id == redaction.room_id:
             state.forget(found.position)
 
-    async def _own(self, user_id: str, stored: StoredEvent, state: UnreadState) -> None:
+    async def _own(self, user_id: UserId, stored: StoredEvent, state: UnreadState) -> None:
         """Sending an event reads what came before it: in its thread, or, by joining, everywhere."""
         event = stored.event
         if event.state_key is None:
@@ -354,7 +359,7 @@ class Unread:
         elif await self._joins(user_id, stored):
             state.mark(UNTHREADED, stored.position)
 
-    async def _joins(self, user_id: str, stored: StoredEvent) -> bool:
+    async def _joins(self, user_id: UserId, stored: StoredEvent) -> bool:
         """Whether by this event the user came into the room."""
         event = stored.event
         if event.key != (MEMBER, user_id) or event.content.get("membership") != "join":
@@ -362,7 +367,7 @@ class Unread:
         before = await self._events.state_event(stored.state_before, MEMBER, user_id)
         return before is None or before.event.content.get("membership") != "join"
 
-    async def _joined_at(self, user_id: str, room_id: str, event_id: str | None) -> int:
+    async def _joined_at(self, user_id: UserId, room_id: str, event_id: str | None) -> int:
         """The position of the event by which the user came into the room; 0 where that is long ago."""
         if event_id is None:
             row = await self._db.read(lambda tx: memberships.get(tx, room_id, user_id))

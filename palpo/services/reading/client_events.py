@@ -15,6 +15,7 @@ import msgspec
 
 from palpo.core.canonical_json import to_json
 from palpo.core.events import SignedEvent, with_unsigned
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_tree import EMPTY_ROOT, get
 from palpo.db.engine import Database
@@ -69,7 +70,7 @@ class ClientEvents:
         self,
         events: Sequence[StoredEvent],
         *,
-        user_id: str,
+        user_id: UserId,
         device_id: str | None,
         with_room_id: bool,
         bundle: bool = True,
@@ -101,7 +102,7 @@ class ClientEvents:
         self,
         events: Sequence[StoredEvent],
         *,
-        user_id: str,
+        user_id: UserId,
         device_id: str | None,
         with_room_id: bool,
         bundle: bool,
@@ -200,7 +201,7 @@ class ClientEvents:
         return names
 
     async def _add_relations(
-        self, more: Unsigned, events: Sequence[StoredEvent], user_id: str, *, threads: bool
+        self, more: Unsigned, events: Sequence[StoredEvent], user_id: UserId, *, threads: bool
     ) -> None:
         """Bundled aggregations; state events get none."""
         rooms = {item.event.room_id for item in events}
@@ -223,7 +224,7 @@ class ClientEvents:
         for event_id, bundle in bundles.items():
             more.setdefault(event_id, {})["m.relations"] = bundle
 
-    async def _related(self, room_id: str) -> bool:
+    async def _related(self, room_id: RoomId) -> bool:
         with self._unrelated.reading() as reading:
             related = await self._db.read(lambda tx: relations_storage.room_has_any(tx, room_id))
             if not related:
@@ -231,7 +232,7 @@ class ClientEvents:
         return related
 
     async def _bundles(
-        self, parents: Mapping[str, StoredEvent], children: Children, user_id: str, *, threads: bool
+        self, parents: Mapping[str, StoredEvent], children: Children, user_id: UserId, *, threads: bool
     ) -> dict[str, bytes]:
         parts: dict[str, dict[str, bytes]] = {}
         for event_id, references in (await self._references(parents, children, user_id)).items():
@@ -247,7 +248,7 @@ class ClientEvents:
         return {event_id: b"{" + _members(bundle)[1:] + b"}" for event_id, bundle in parts.items()}
 
     async def _references(
-        self, parents: Mapping[str, StoredEvent], children: Children, user_id: str
+        self, parents: Mapping[str, StoredEvent], children: Children, user_id: UserId
     ) -> dict[str, list[str]]:
         """The references to each parent; for who is not in its room, those that they may see."""
         found = dict(children.references)
@@ -257,7 +258,7 @@ class ClientEvents:
                 found[event_id] = [item.event_id for item in seen]
         return {event_id: names for event_id, names in found.items() if names}
 
-    async def _seen(self, children: Children, user_id: str) -> dict[str, StoredEvent]:
+    async def _seen(self, children: Children, user_id: UserId) -> dict[str, StoredEvent]:
         """The children that may be bundled, as far as the user may see them."""
         names = {name for names in children.replacements.values() for name in names}
         names |= {name for thread in children.threads.values() for name in thread.newest}
@@ -269,7 +270,7 @@ class ClientEvents:
         parents: Mapping[str, StoredEvent],
         children: Children,
         seen: Mapping[str, StoredEvent],
-        user_id: str,
+        user_id: UserId,
     ) -> dict[str, bytes]:
         latest = {
             root: newest
@@ -289,7 +290,7 @@ class ClientEvents:
             for root, event in zip(latest, shown, strict=True)
         }
 
-    async def _plain(self, events: Iterable[StoredEvent], user_id: str) -> list[bytes]:
+    async def _plain(self, events: Iterable[StoredEvent], user_id: UserId) -> list[bytes]:
         return await self.render(
             list(events), user_id=user_id, device_id=None, with_room_id=True, bundle=False
         )

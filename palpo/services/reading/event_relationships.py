@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import NotFound
+from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.unpadded_base64 import encode
 from palpo.db.engine import Database
@@ -27,8 +28,8 @@ MAX_EVENTS = 100
 class Walk:
     """Where to walk and how far; ``max_depth`` None: as far as it goes."""
 
-    event_id: str
-    room_id: str | None
+    event_id: EventId
+    room_id: RoomId | None
     up: bool
     depth_first: bool
     recent_first: bool
@@ -74,7 +75,7 @@ class EventRelationships:
         self._visibility = visibility
         self._timeline = timeline
 
-    async def walk(self, walk: Walk, user_id: str) -> Relationships:
+    async def walk(self, walk: Walk, user_id: UserId) -> Relationships:
         """The events around one event. Raises NotFound where the user cannot see that one."""
         anchor = await self._anchor(walk, user_id)
         found = _Found(walk.limit)
@@ -102,13 +103,13 @@ class EventRelationships:
         room_id, event_id = item.event.room_id, item.event_id
         return await self._db.read(lambda tx: storage.summary(tx, room_id, event_id))
 
-    async def _anchor(self, walk: Walk, user_id: str) -> StoredEvent:
+    async def _anchor(self, walk: Walk, user_id: UserId) -> StoredEvent:
         found = await self._store.find(walk.event_id)
         if found is None:
             raise NotFound("Event not found")
         return await self._visibility.get(walk.room_id or found.event.room_id, walk.event_id, user_id)
 
-    async def _explore(self, anchor: StoredEvent, walk: Walk, user_id: str, found: _Found) -> None:
+    async def _explore(self, anchor: StoredEvent, walk: Walk, user_id: UserId, found: _Found) -> None:
         waiting = deque([(anchor, 0)])
         while waiting and not found.full:
             item, depth = waiting.pop() if walk.depth_first else waiting.popleft()
@@ -123,25 +124,27 @@ class EventRelationships:
                 following.reverse()
             waiting.extend((other, depth + 1) for other in following)
 
-    async def _next(self, item: StoredEvent, walk: Walk, user_id: str) -> list[StoredEvent]:
+    async def _next(self, item: StoredEvent, walk: Walk, user_id: UserId) -> list[StoredEvent]:
         if walk.up:
             return await self._parents(item, user_id)
         return await self._children(item, walk, user_id, walk.max_breadth)
 
-    async def _parents(self, item: StoredEvent, user_id: str) -> list[StoredEvent]:
+    async def _parents(self, item: StoredEvent, user_id: UserId) -> list[StoredEvent]:
         """The event that one relates to: none or one."""
         event_id, room_id = item.event_id, item.event.room_id
         relation = await self._db.read(lambda tx: relations.relation_of(tx, event_id))
         return [] if relation is None else await self._seen([relation[1]], room_id, user_id)
 
-    async def _children(self, item: StoredEvent, walk: Walk, user_id: str, limit: int) -> list[StoredEvent]:
+    async def _children(
+        self, item: StoredEvent, walk: Walk, user_id: UserId, limit: int
+    ) -> list[StoredEvent]:
         event_id, room_id = item.event_id, item.event.room_id
         ids = await self._db.read(
             lambda tx: storage.children(tx, room_id, event_id, recent_first=walk.recent_first, limit=limit)
         )
         return await self._seen(ids, room_id, user_id)
 
-    async def _seen(self, ids: Sequence[str], room_id: str, user_id: str) -> list[StoredEvent]:
+    async def _seen(self, ids: Sequence[str], room_id: RoomId, user_id: UserId) -> list[StoredEvent]:
         events = await self._store.get_list(list(ids))
         here = [item for item in events if item.event.room_id == room_id]
         return await self._visibility.visible(await self._timeline.without_ignored(here, user_id), user_id)

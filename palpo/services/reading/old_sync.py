@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
+from palpo.db.topics import Kind
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history import HistoryServices
 from palpo.services.personal.account_data import AccountData
@@ -29,7 +31,7 @@ Account = list[tuple[str, bytes]]
 class Snapshot:
     """A room as one user sees it."""
 
-    room_id: str
+    room_id: RoomId
     membership: str | None
     """None for who only looks in."""
     messages: Stretch
@@ -78,21 +80,21 @@ class OldSync:
         """Where the stream is now."""
         return self._wakeups.position
 
-    async def memberships(self, user_id: str, *, archived: bool) -> list[Membership]:
+    async def memberships(self, user_id: UserId, *, archived: bool) -> list[Membership]:
         """The rooms that a user is in or invited to; with ``archived``, those they left too."""
         rows = await self._db.read(lambda tx: memberships_storage.of_user(tx, user_id))
         wanted = [row for row in rows if archived or row.membership in ("join", "invite", "knock")]
         shows = self._invite_permissions.shows
         return [row for row in wanted if row.membership != "invite" or await shows(user_id, row.sender)]
 
-    async def account_data(self, user_id: str) -> dict[str | None, Account]:
+    async def account_data(self, user_id: UserId) -> dict[str | None, Account]:
         """All of a user's account data, by room; None for what is of no room."""
         found: dict[str | None, Account] = {}
         for room_id, type_, content in await self._account_data.changed(user_id, 0, self.position()):
             found.setdefault(room_id, []).append((type_, content))
         return found
 
-    async def room(self, room_id: str, user_id: str, account_data: Account, *, limit: int) -> Snapshot:
+    async def room(self, room_id: RoomId, user_id: UserId, account_data: Account, *, limit: int) -> Snapshot:
         """A room at a glance; raises Forbidden."""
         query = Query(room_id=room_id, user_id=user_id, backwards=True, limit=limit)
         messages = await self._timeline.messages(query, None, None)
@@ -108,7 +110,7 @@ class OldSync:
         )
 
     async def events(
-        self, requester: Requester, *, after: int | None, timeout_ms: int, room_id: str | None
+        self, requester: Requester, *, after: int | None, timeout_ms: int, room_id: RoomId | None
     ) -> NewEvents:
         """What happened since ``after`` in the user's rooms, or in one room; waits until something does.
 
@@ -122,22 +124,22 @@ class OldSync:
         found = await self._events(user_id, start, room_id)
         if not found.events and timeout_s > 0:
             rooms = await self._rooms(user_id, room_id)
-            wanted = {topics.USER: {user_id}, topics.ROOM: set(rooms)}
+            wanted: dict[Kind, set[str]] = {topics.USER: {user_id}, topics.ROOM: set(rooms)}
             if await self._waiting.wait(requester, wanted, after=found.end, timeout_s=timeout_s):
                 found = await self._events(user_id, start, room_id)
         return found
 
-    async def event(self, event_id: str, user_id: str) -> StoredEvent:
+    async def event(self, event_id: EventId, user_id: UserId) -> StoredEvent:
         """An event that the user may see, of any room; raises NotFound."""
         found = await self._store.get(event_id)
         return await self._visibility.get(found.event.room_id, event_id, user_id)
 
-    async def _rooms(self, user_id: str, room_id: str | None) -> list[str]:
+    async def _rooms(self, user_id: UserId, room_id: RoomId | None) -> list[str]:
         if room_id is not None:
             return [room_id]
         return await self._db.read(lambda tx: memberships_storage.joined_rooms(tx, user_id))
 
-    async def _events(self, user_id: str, after: int, room_id: str | None) -> NewEvents:
+    async def _events(self, user_id: UserId, after: int, room_id: RoomId | None) -> NewEvents:
         upto = max(self.position(), after)
         rooms = await self._rooms(user_id, room_id)
         ids = await self._db.read(

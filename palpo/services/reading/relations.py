@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -58,9 +59,9 @@ class Relations:
 
     async def children(
         self,
-        room_id: str,
-        user_id: str,
-        event_id: str,
+        room_id: RoomId,
+        user_id: UserId,
+        event_id: EventId,
         wanted: Wanted,
         *,
         backwards: bool,
@@ -97,7 +98,7 @@ class Relations:
         return Stretch(events=found, start=start, end=at, complete=complete)
 
     async def threads(
-        self, room_id: str, user_id: str, *, participated: bool, before: int | None, limit: int
+        self, room_id: RoomId, user_id: UserId, *, participated: bool, before: int | None, limit: int
     ) -> ThreadList:
         """A page of a room's threads, the one that goes on last first. Raises Forbidden."""
         await self._timeline.readable_until(room_id, user_id)
@@ -117,7 +118,7 @@ class Relations:
         more = await self._threads(room_id, user_id, participated, at, 1)
         return ThreadList(roots=await self._shown(roots, user_id), next=at if more else None)
 
-    async def _shown(self, roots: Sequence[StoredEvent], user_id: str) -> list[StoredEvent]:
+    async def _shown(self, roots: Sequence[StoredEvent], user_id: UserId) -> list[StoredEvent]:
         """Thread roots, those of ignored users without their content."""
         ignored = await self._account_data.ignored_users(user_id)
         return [
@@ -125,7 +126,7 @@ class Relations:
         ]
 
     async def _threads(
-        self, room_id: str, user_id: str, participated: bool, before: int, limit: int
+        self, room_id: RoomId, user_id: UserId, participated: bool, before: int, limit: int
     ) -> list[tuple[str, int]]:
         return await self._db.read(
             lambda tx: storage.threads(
@@ -133,7 +134,7 @@ class Relations:
             )
         )
 
-    async def _targets(self, room_id: str, event_id: str, wanted: Wanted) -> list[str]:
+    async def _targets(self, room_id: RoomId, event_id: str, wanted: Wanted) -> list[str]:
         """The events whose children are wanted: the one, and with recursion its descendants."""
         targets = {event_id: None}
         level = [event_id]
@@ -147,7 +148,7 @@ class Relations:
 
     async def _page(
         self,
-        room_id: str,
+        room_id: RoomId,
         targets: Sequence[str],
         at: Order,
         limit: int,
@@ -160,7 +161,7 @@ class Relations:
 
     async def _ids(
         self,
-        room_id: str,
+        room_id: RoomId,
         targets: Sequence[str],
         at: Order,
         limit: int,

@@ -21,6 +21,7 @@ import msgspec
 
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam, NotFound
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.search_terms import MAX_HIGHLIGHTED, SearchTerm
 from palpo.core.search_text import KEY_OF_TYPE, LONG, MAX_TEXT, room_token, searchable_text
@@ -65,7 +66,7 @@ END: Final = 2**62
 class SearchQuery:
     """What somebody searches for."""
 
-    user_id: str
+    user_id: UserId
     term: str
     keys: Sequence[str]
     limit: int
@@ -241,7 +242,7 @@ class Search:
         # Of an erased user's events, who was not there sees no words.
         return [item for item in seen if _text(item) is not None]
 
-    async def _is_encrypted(self, room_id: str, known: dict[str, bool]) -> bool:
+    async def _is_encrypted(self, room_id: RoomId, known: dict[str, bool]) -> bool:
         """Whether a room is encrypted: it is not searched then, not even what is older."""
         if room_id not in known:
             try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpo.core.errors import Forbidden
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
@@ -36,7 +37,7 @@ class SearchContext:
         self._access = access
         self._timeline = timeline
 
-    async def around(self, item: StoredEvent, user_id: str, *, before: int, after: int) -> Around:
+    async def around(self, item: StoredEvent, user_id: UserId, *, before: int, after: int) -> Around:
         """Up to so many events before and after one, as far as the user may see them."""
         room_id, (depth, position) = item.event.room_id, item.order
         back = Query(room_id=room_id, user_id=user_id, backwards=True, limit=before)
@@ -52,7 +53,7 @@ class SearchContext:
         members = await self._events.state_events(item.state_after, keys)
         return {key[1]: _profile(members[key].event.content) for key in keys if key in members}
 
-    async def state(self, room_id: str, user_id: str) -> list[StoredEvent]:
+    async def state(self, room_id: RoomId, user_id: UserId) -> list[StoredEvent]:
         """The newest state of a room that the user may see; empty where there is none."""
         try:
             root = await self._access.visible_root(room_id, user_id)
@@ -60,7 +61,7 @@ class SearchContext:
             return []
         return list((await self._events.full_state(root)).values())
 
-    async def states(self, room_ids: Iterable[str], user_id: str) -> dict[str, list[StoredEvent]]:
+    async def states(self, room_ids: Iterable[RoomId], user_id: UserId) -> dict[str, list[StoredEvent]]:
         """The states of several rooms."""
         return {room_id: await self.state(room_id, user_id) for room_id in dict.fromkeys(room_ids)}
 

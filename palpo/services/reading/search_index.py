@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from palpo.core.errors import InvalidParam
-from palpo.core.identifiers import parse_event_id
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.search_text import KEY_OF_TYPE, LONG, VERSION, room_token, searchable_text, tokens
 from palpo.db import consumers
@@ -71,7 +69,7 @@ class SearchIndex(Handler):
             return Progress(upto=upto)
         events = await self._events.get_list(names)
         entries = await _entries(events)
-        redacted = [name for item in events if (name := item.event.redacts) and _is_event_id(name)]
+        redacted = [name for item in events if (name := item.event.redacts)]
         return Progress(upto=upto, write=partial(_store, entries, redacted))
 
     async def rest(self) -> float:
@@ -151,11 +149,3 @@ async def _entry(item: StoredEvent) -> Entry | None:
         key=KEY_OF_TYPE[event.type],
         words=" ".join([room_token(event.room_id), *words]),
     )
-
-
-def _is_event_id(text: str) -> bool:
-    try:
-        parse_event_id(text)
-    except InvalidParam:
-        return False
-    return True

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from palpo.core import state_tree
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.events import StateKey
+from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
@@ -59,8 +60,8 @@ class Context:
 class Query:
     """What is read of a room's timeline, and by whom."""
 
-    room_id: str
-    user_id: str
+    room_id: RoomId
+    user_id: UserId
     backwards: bool
     limit: int
     filter: RoomEventFilter | None = None
@@ -89,7 +90,7 @@ class Timeline:
         self._visibility = visibility
         self._account_data = account_data
 
-    async def readable_until(self, room_id: str, user_id: str) -> Order:
+    async def readable_until(self, room_id: RoomId, user_id: UserId) -> Order:
         """How far into a room's timeline the user may look.
 
         Raises Forbidden for who is not in the room and never was, unless anybody may look.
@@ -105,7 +106,7 @@ class Timeline:
             raise Forbidden("You are not in the room, and were not before")
         return until
 
-    async def order_of(self, room_id: str, token: str) -> Order:
+    async def order_of(self, room_id: RoomId, token: str) -> Order:
         """The place in the room's timeline that a token means; raises InvalidParam."""
         place = parse_pagination_token(token)
         if isinstance(place, tuple):
@@ -147,7 +148,7 @@ class Timeline:
             at = place_after(found[-1], backwards=query.backwards) if found else start
         return Stretch(events=found, start=start, end=at, complete=complete)
 
-    async def context(self, query: Query, event_id: str) -> Context:
+    async def context(self, query: Query, event_id: EventId) -> Context:
         """An event and up to ``query.limit`` around it; raises NotFound."""
         room_id, user_id = query.room_id, query.user_id
         item = await self._visibility.get(room_id, event_id, user_id)
@@ -163,7 +164,7 @@ class Timeline:
         state = await self._state(query, last.state_after, around)
         return Context(event=item, before=before, after=after, state=state)
 
-    async def event(self, room_id: str, event_id: str, user_id: str) -> StoredEvent:
+    async def event(self, room_id: RoomId, event_id: EventId, user_id: UserId) -> StoredEvent:
         """An event that the user may see; raises NotFound."""
         return await self._visibility.get(room_id, event_id, user_id)
 
@@ -174,7 +175,7 @@ class Timeline:
         root = max(events, key=lambda item: item.order).state_after
         return list((await self._store.state_events(root, _member_keys(events))).values())
 
-    async def near(self, room_id: str, user_id: str, ts: int, *, backwards: bool) -> StoredEvent:
+    async def near(self, room_id: RoomId, user_id: UserId, ts: int, *, backwards: bool) -> StoredEvent:
         """The event nearest to a time (ms since the Unix epoch) in one direction.
 
         Raises Forbidden, and NotFound where there is none that the user may see.
@@ -192,14 +193,14 @@ class Timeline:
             skipped += asked
         raise NotFound(f"There is no event {'before' if backwards else 'after'} {ts}")
 
-    async def without_ignored(self, page: Sequence[StoredEvent], user_id: str) -> Sequence[StoredEvent]:
+    async def without_ignored(self, page: Sequence[StoredEvent], user_id: UserId) -> Sequence[StoredEvent]:
         """The page without messages of users whom the reader ignores (spec: "Ignoring Users")."""
         ignored = await self._account_data.ignored_users(user_id)
         if not ignored:
             return page
         return [item for item in page if item.event.state_key is not None or item.event.sender not in ignored]
 
-    async def _near(self, room_id: str, ts: int, backwards: bool, limit: int, skipped: int) -> list[str]:
+    async def _near(self, room_id: RoomId, ts: int, backwards: bool, limit: int, skipped: int) -> list[str]:
         return await self._db.read(
             lambda tx: storage.near_time(tx, room_id, ts, backwards=backwards, limit=limit, skipped=skipped)
         )

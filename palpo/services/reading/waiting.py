@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from palpo.core.identifiers import UserId
 from palpo.db.topics import Topics
 from palpo.services.accounts.sessions import Requester, Sessions
 from palpo.streams import topics
@@ -67,7 +68,7 @@ class Waiting:
         return news and not let_go
 
     @contextmanager
-    def _place(self, user_id: str, topics: int) -> Iterator[tuple[_User, asyncio.Future[None]]]:
+    def _place(self, user_id: UserId, topics: int) -> Iterator[tuple[_User, asyncio.Future[None]]]:
         """A place among those of the user who wait; the oldest have to make room."""
         user = self._users.setdefault(user_id, _User())
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 from palpo.core.errors import AuthError, BadRequest, Conflict, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
-from palpo.core.identifiers import ServerName, parse_room_alias, parse_room_id, server_name_of
+from palpo.core.identifiers import (
+    RoomAlias,
+    RoomId,
+    ServerName,
+    UserId,
+    parse_room_alias,
+    server_name_of,
+)
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -30,7 +37,7 @@ MAX_ALT_ALIASES = 1000
 class RemoteAliases(Protocol):
     """The aliases of other servers."""
 
-    async def resolve(self, alias: str, /) -> tuple[str, list[str]]:
+    async def resolve(self, alias: RoomAlias, /) -> tuple[RoomId, list[str]]:
         """The room that an alias stands for, and servers that are in it; raises NotFound."""
         ...
 
@@ -45,7 +52,7 @@ class Aliases:
         history: HistoryServices,
         appservices: AppServices,
         quotas: Quotas,
-        offers: Iterable[Offer],
+        offers: Iterable[Offer[RoomAlias]],
         *,
         server_name: ServerName,
         remote: RemoteAliases | None = None,
@@ -63,18 +70,17 @@ class Aliases:
         self._remote = remote
         """Asks other servers about theirs; None where there is no federation."""
 
-    async def room_and_servers(self, room_id_or_alias: str) -> tuple[str, list[str]]:
+    async def room_and_servers(self, room_id_or_alias: RoomId | RoomAlias) -> tuple[RoomId, list[str]]:
         """The room ID that is given, or that the alias stands for, and servers that are in the room.
 
-        Raises NotFound, InvalidParam.
+        Raises NotFound.
         """
         if not room_id_or_alias.startswith("#"):
-            return parse_room_id(room_id_or_alias), []
-        return await self.resolve(room_id_or_alias)
+            return RoomId(room_id_or_alias), []
+        return await self.resolve(RoomAlias(room_id_or_alias))
 
-    async def resolve(self, alias: str) -> tuple[str, list[str]]:
+    async def resolve(self, alias: RoomAlias) -> tuple[RoomId, list[str]]:
         """The room that an alias stands for, and servers that are in it; raises NotFound."""
-        parse_room_alias(alias)
         if server_name_of(alias) != self._server_name and self._remote is not None:
             return await self._remote.resolve(alias)
         room_id = await self._find(alias)
@@ -84,28 +90,26 @@ class Aliases:
             raise NotFound("There is no such room alias")
         return room_id, [self._server_name]
 
-    async def of_room(self, requester: Requester, room_id: str) -> list[str]:
+    async def of_room(self, requester: Requester, room_id: RoomId) -> list[str]:
         """This server's aliases of a room, for those who are in it or where anybody may look."""
         await self._access.current_or_world_readable(room_id, requester.user_id)
         return await self._db.read(lambda tx: storage.of_room(tx, room_id))
 
-    async def create(self, requester: Requester, alias: str, room_id: str) -> None:
+    async def create(self, requester: Requester, alias: RoomAlias, room_id: RoomId) -> None:
         """Let ``alias`` stand for a room; raises Conflict where it stands for one already."""
         self._check_local(alias)
         self._appservices.check_alias(alias, requester.user_id, requester.appservice_id)
-        parse_room_id(room_id)
         await self._heads.get(room_id)
         if not requester.is_admin and requester.appservice_id is None:
             await self._access.require_member(room_id, requester.user_id)
         if not await self._insert(alias, room_id, requester.user_id):
             raise Conflict("The room alias is taken", errcode="M_UNKNOWN")
 
-    async def delete(self, requester: Requester, alias: str) -> None:
+    async def delete(self, requester: Requester, alias: RoomAlias) -> None:
         """Delete an alias, and take it out of the room's canonical alias event.
 
         Its creator may, and whoever may set the room's canonical alias.
         """
-        parse_room_alias(alias)
         row = await self._db.read(lambda tx: storage.get(tx, alias))
         if row is None or not row.room_id:
             raise NotFound("There is no such room alias")
@@ -118,21 +122,23 @@ class Aliases:
         await self._db.write(lambda tx: self._delete(tx, alias))
         await self._remove_from_state(row.room_id, user_id, alias)
 
-    async def reserve(self, localpart: str, user_id: str, *, appservice_id: str | None = None) -> str:
+    async def reserve(
+        self, localpart: str, user_id: UserId, *, appservice_id: str | None = None
+    ) -> RoomAlias:
         """Take an alias for a room that is about to be made; returns the whole alias.
 
         Raises InvalidParam, and M_ROOM_IN_USE and M_EXCLUSIVE (400).
         """
-        alias = f"#{localpart}:{self._server_name}"
+        alias = parse_room_alias(f"#{localpart}:{self._server_name}")
         if ":" in localpart:
             raise InvalidParam("The alias is not a localpart")
         self._check_local(alias)
         self._appservices.check_alias(alias, user_id, appservice_id)
-        if not await self._insert(alias, "", user_id):
+        if not await self._insert(alias, RoomId(""), user_id):
             raise BadRequest("The room alias is taken", errcode="M_ROOM_IN_USE")
         return alias
 
-    async def settle(self, alias: str, room_id: str | None) -> None:
+    async def settle(self, alias: RoomAlias, room_id: RoomId | None) -> None:
         """Let a reserved alias stand for its room, or give it up."""
 
         async def unit(tx: WriteTransaction) -> None:
@@ -143,11 +149,11 @@ class Aliases:
 
         await self._db.write(unit)
 
-    async def move(self, old_room: str, new_room: str) -> None:
+    async def move(self, old_room: RoomId, new_room: RoomId) -> None:
         """Give every local alias of one room to another."""
         await self._db.write(lambda tx: storage.move(tx, old_room, new_room))
 
-    async def check_canonical(self, room_id: str, content: dict[str, Any], current: Event | None) -> None:
+    async def check_canonical(self, room_id: RoomId, content: dict[str, Any], current: Event | None) -> None:
         """Check that the aliases which an ``m.room.canonical_alias`` event adds stand for its room.
 
         Application services are not asked about those that are unknown: what they would make of one is
@@ -163,17 +169,17 @@ class Aliases:
             if found != room_id:
                 raise BadRequest(f"The alias {alias} does not stand for the room", errcode="M_BAD_ALIAS")
 
-    async def _room_elsewhere(self, alias: str) -> str | None:
+    async def _room_elsewhere(self, alias: RoomAlias) -> RoomId | None:
         try:
             return (await self.resolve(alias))[0]
         except MatrixError:
             return None
 
-    async def _find(self, alias: str) -> str | None:
+    async def _find(self, alias: RoomAlias) -> RoomId | None:
         row = await self._db.read(lambda tx: storage.get(tx, alias))
         return row.room_id if row is not None and row.room_id else None
 
-    async def _insert(self, alias: str, room_id: str, creator: str) -> bool:
+    async def _insert(self, alias: RoomAlias, room_id: RoomId, creator: UserId) -> bool:
         """Whether the alias was free, and is now stored."""
         now = self._clock.now_ms()
 
@@ -192,7 +198,7 @@ class Aliases:
         except UniqueViolation:
             return False
 
-    async def _delete(self, tx: WriteTransaction, alias: str) -> None:
+    async def _delete(self, tx: WriteTransaction, alias: RoomAlias) -> None:
         """Delete an alias, if it is there; its creator may have another one."""
         await tx.positions()
         row = await storage.get(tx, alias)
@@ -200,14 +206,13 @@ class Aliases:
             await storage.delete_one(tx, alias)
             await self._quotas.charge(tx, row.creator, {Kind.ALIASES: -1})
 
-    def _check_local(self, alias: str) -> None:
-        parse_room_alias(alias)
+    def _check_local(self, alias: RoomAlias) -> None:
         if server_name_of(alias) != self._server_name:
             raise InvalidParam("The room alias is another server's")
         if alias.startswith("#:"):
             raise InvalidParam("The room alias has no localpart")
 
-    async def _remove_from_state(self, room_id: str, user_id: str, alias: str) -> None:
+    async def _remove_from_state(self, room_id: RoomId, user_id: UserId, alias: RoomAlias) -> None:
         head = await self._heads.get(room_id)
         current = await self._heads.state_event(head, (CANONICAL_ALIAS, ""))
         if current is None or alias not in _listed(current.content):
@@ -241,7 +246,7 @@ def _check_shape(alias: object, alternatives: object) -> None:
         raise InvalidParam(f"More than {MAX_ALT_ALIASES} aliases")
 
 
-def _without(content: dict[str, Any], alias: str) -> dict[str, Any]:
+def _without(content: dict[str, Any], alias: RoomAlias) -> dict[str, Any]:
     left = {key: value for key, value in content.items() if not (key == "alias" and value == alias)}
     if isinstance(left.get("alt_aliases"), list):
         left["alt_aliases"] = [item for item in left["alt_aliases"] if item != alias]

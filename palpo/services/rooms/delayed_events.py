@@ -26,7 +26,7 @@ from palpo.core.errors import (
     TooLarge,
 )
 from palpo.core.event_format import MAX_OWNED_STATE_KEY
-from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.identifiers import MAX_LENGTH, RoomId, UserId
 from palpo.core.records.delayed_events import DelayedEvent
 from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -44,7 +44,7 @@ from palpo.streams.keyed_locks import KeyedLocks
 log = structlog.get_logger("palpo.delayed_events")
 
 Action = Literal["cancel", "restart", "send"]
-Charge = Callable[[str], None]
+Charge = Callable[[UserId], None]
 """``def charge(user_id)``."""
 
 
@@ -94,7 +94,7 @@ class DelayedEvents:
     async def schedule(
         self,
         requester: Requester,
-        room_id: str,
+        room_id: RoomId,
         type_: str,
         content: dict[str, Any],
         *,
@@ -152,11 +152,11 @@ class DelayedEvents:
             return known
         return event.delay_id
 
-    async def of_user(self, user_id: str) -> list[DelayedEvent]:
+    async def of_user(self, user_id: UserId) -> list[DelayedEvent]:
         """What a user has scheduled, in the order of the times."""
         return await self._db.read(lambda tx: storage.of_user(tx, user_id))
 
-    async def one(self, delay_id: str, user_id: str | None) -> DelayedEvent:
+    async def one(self, delay_id: str, user_id: UserId | None) -> DelayedEvent:
         """One, waiting or final, that ``user_id`` scheduled, or anybody for None; raises NotFound."""
         if len(delay_id) > MAX_LENGTH or "\0" in delay_id:
             raise NotFound("Delayed event not found")
@@ -165,7 +165,7 @@ class DelayedEvents:
             raise NotFound("Delayed event not found")
         return event
 
-    async def act(self, delay_id: str, action: Action, user_id: str | None) -> None:
+    async def act(self, delay_id: str, action: Action, user_id: UserId | None) -> None:
         """Cancel one of ``user_id``'s, or of anybody's for None, start its time anew, or send it now.
 
         Doing again what was done is fine. Raises NotFound, Conflict where it has come to another end, and
@@ -314,7 +314,9 @@ class DelayedEvents:
         return await self._db.read(lambda tx: storage.by_request(tx, request))
 
 
-def _request_hash(requester: Requester, room_id: str, type_: str, transaction_id: str | None) -> bytes | None:
+def _request_hash(
+    requester: Requester, room_id: RoomId, type_: str, transaction_id: str | None
+) -> bytes | None:
     if transaction_id is None:
         return None
     return SendTransaction(

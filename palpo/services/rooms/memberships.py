@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
-from palpo.core.identifiers import parse_room_id, parse_user_id, server_name_of
+from palpo.core.identifiers import RoomId, UserId, server_name_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.db.transaction import WriteTransaction
@@ -37,7 +37,7 @@ PRESENT = ("join", "invite", "knock")
 Expectation = Callable[[str | None], None]
 """Looks at the target's membership, None where there is none; raises to refuse the change."""
 
-LeaveCheck = Callable[[str, str], Awaitable[None]]
+LeaveCheck = Callable[[UserId, RoomId], Awaitable[None]]
 """``(user, room)``: raises where the user may not leave the room by themselves."""
 
 
@@ -74,7 +74,7 @@ class Memberships:
         """What takes over where a room or a user is another server's; None where there is none."""
 
     async def join(
-        self, requester: Requester, room_id: str, content: dict[str, Any], *, via: tuple[str, ...] = ()
+        self, requester: Requester, room_id: RoomId, content: dict[str, Any], *, via: tuple[str, ...] = ()
     ) -> None:
         """Join a room; ``content`` is what the event says besides. Joined already: nothing happens."""
         user_id = requester.user_id
@@ -91,7 +91,7 @@ class Memberships:
         await self._succession.joined(user_id, room_id)
 
     async def knock(
-        self, requester: Requester, room_id: str, reason: str | None, *, via: tuple[str, ...] = ()
+        self, requester: Requester, room_id: RoomId, reason: str | None, *, via: tuple[str, ...] = ()
     ) -> None:
         """Ask to be invited to a room."""
         if not await self._is_known(room_id):
@@ -102,13 +102,19 @@ class Memberships:
         await self.change(requester, room_id, requester.user_id, "knock", _reason(reason))
 
     async def invite(
-        self, requester: Requester, room_id: str, target: str, reason: str | None, *, is_direct: bool = False
+        self,
+        requester: Requester,
+        room_id: RoomId,
+        target: UserId,
+        reason: str | None,
+        *,
+        is_direct: bool = False,
     ) -> None:
         """Invite somebody."""
         content = _reason(reason) | ({"is_direct": True} if is_direct else {})
         await self.change(requester, room_id, target, "invite", content)
 
-    async def leave(self, requester: Requester, room_id: str, reason: str | None) -> None:
+    async def leave(self, requester: Requester, room_id: RoomId, reason: str | None) -> None:
         """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
         user_id = requester.user_id
         if self.remote is not None and not await self.is_resident(room_id):
@@ -119,21 +125,21 @@ class Memberships:
         except _Unchanged:
             return
 
-    async def kick(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+    async def kick(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Make somebody leave."""
         content = _reason(reason)
         await self.change(requester, room_id, target, "leave", content, expect=_can_be_kicked)
 
-    async def ban(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+    async def ban(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Ban somebody, in the room or not."""
         await self.change(requester, room_id, target, "ban", _reason(reason))
 
-    async def unban(self, requester: Requester, room_id: str, target: str, reason: str | None) -> None:
+    async def unban(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Lift a ban; raises M_BAD_STATE where there is none."""
         content = _reason(reason)
         await self.change(requester, room_id, target, "leave", content, expect=_is_banned)
 
-    async def forget(self, user_id: str, room_id: str) -> None:
+    async def forget(self, user_id: UserId, room_id: RoomId) -> None:
         """Leave a room that the user has left out of everything they are shown.
 
         Raises M_UNKNOWN (400) where they have not left it.
@@ -149,24 +155,23 @@ class Memberships:
                 return None
             return "You were never in the room" if member is None else "You have not left the room"
 
-        parse_room_id(room_id)
         refusal = await self._db.write(unit)
         if refusal is not None:
             raise BadRequest(refusal, errcode="M_UNKNOWN")
 
-    async def joined_rooms(self, user_id: str) -> list[str]:
+    async def joined_rooms(self, user_id: UserId) -> list[str]:
         """The rooms that a user is in."""
         return await self._db.read(lambda tx: storage.joined_rooms(tx, user_id))
 
-    async def mutual_rooms(self, user_id: str, other: str) -> list[str]:
+    async def mutual_rooms(self, user_id: UserId, other: UserId) -> list[str]:
         """The rooms that both users are in, in order."""
         return await self._db.read(lambda tx: storage.mutual_rooms(tx, user_id, other))
 
     async def set_state(
         self,
         requester: Requester,
-        room_id: str,
-        target: str,
+        room_id: RoomId,
+        target: UserId,
         content: dict[str, Any],
         *,
         origin_server_ts: int | None = None,
@@ -194,8 +199,8 @@ class Memberships:
     async def change(
         self,
         requester: Requester,
-        room_id: str,
-        target: str,
+        room_id: RoomId,
+        target: UserId,
         membership: str,
         content: dict[str, Any],
         *,
@@ -210,10 +215,8 @@ class Memberships:
         return await self._send(room_id, draft, guard)
 
     async def _draft(
-        self, requester: Requester, room_id: str, target: str, membership: str, content: dict[str, Any]
+        self, requester: Requester, room_id: RoomId, target: UserId, membership: str, content: dict[str, Any]
     ) -> Draft:
-        parse_room_id(room_id)
-        parse_user_id(target)
         sender = requester.user_id
         head = await self._heads.get(room_id)
         content = {key: value for key, value in content.items() if key != AUTHORISER}
@@ -229,9 +232,9 @@ class Memberships:
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
     async def _send(
-        self, room_id: str, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None
+        self, room_id: RoomId, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None
     ) -> StoredEvent:
-        target = draft.state_key or ""
+        target = UserId(draft.state_key or "")
         left = draft.content["membership"] == "leave" and target == draft.sender
         if left:
             for check in self._leave_checks:
@@ -245,7 +248,7 @@ class Memberships:
             raise Forbidden("Users of other servers cannot be invited: this server does not federate")
         return await self.remote.invite(room_id, draft)
 
-    async def remove_guests(self, room_id: str) -> None:
+    async def remove_guests(self, room_id: RoomId) -> None:
         """Let this server's guests leave a room if it takes none (any more; spec: "Guest Access")."""
         if await self._takes_guests(await self._heads.get(room_id)):
             return
@@ -256,7 +259,7 @@ class Memberships:
             except _Unchanged:
                 continue
 
-    async def user_gone(self, user_id: str) -> None:
+    async def user_gone(self, user_id: UserId) -> None:
         """Let a user whose account was deactivated leave every room, decline invites, take knocks back."""
         for row in await self._db.read(lambda tx: storage.of_user(tx, user_id)):
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
@@ -265,7 +268,7 @@ class Memberships:
             except (AuthError, _Unchanged):
                 continue
 
-    async def refresh_profile(self, user_id: str, key: str) -> None:
+    async def refresh_profile(self, user_id: UserId, key: str) -> None:
         """Tell every room that a local user is in about their display name or avatar, ``key``.
 
         The other one stays: it may be one that they chose for that room.
@@ -286,7 +289,7 @@ class Memberships:
             except (AuthError, _Unchanged):
                 continue
 
-    async def _with_profile(self, target: str, content: dict[str, Any]) -> dict[str, Any]:
+    async def _with_profile(self, target: UserId, content: dict[str, Any]) -> dict[str, Any]:
         """Fill in the profile of a local user, where the content does not say it itself."""
         if any(key in content for key in PROFILE_KEYS) or server_name_of(target) != self._server_name:
             return content
@@ -309,7 +312,7 @@ class Memberships:
         event = await self._heads.state_event(head, GUEST_ACCESS)
         return event is not None and event.content.get("guest_access") == "can_join"
 
-    def _guard(self, target: str, expect: Expectation | None) -> Guard | None:
+    def _guard(self, target: UserId, expect: Expectation | None) -> Guard | None:
         if expect is None:
             return None
 
@@ -318,14 +321,12 @@ class Memberships:
 
         return guard
 
-    async def is_resident(self, room_id: str) -> bool:
+    async def is_resident(self, room_id: RoomId) -> bool:
         """Whether any local user is in the room."""
-        parse_room_id(room_id)
         return bool(await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, 1)))
 
-    async def _is_known(self, room_id: str) -> bool:
+    async def _is_known(self, room_id: RoomId) -> bool:
         """Whether the room is here; one that only others are in now is joined through them."""
-        parse_room_id(room_id)
         try:
             await self._heads.get(room_id)
         except NotFound:

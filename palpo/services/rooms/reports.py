@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from palpo.core.errors import BadJson, NotFound
-from palpo.core.identifiers import ServerName, parse_room_id, parse_user_id, server_name_of
+from palpo.core.identifiers import (
+    EventId,
+    RoomId,
+    ServerName,
+    UserId,
+    server_name_of,
+)
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -42,16 +48,15 @@ class Reports:
         self._quotas = quotas
         self._server_name = server_name
 
-    async def report_room(self, reporter: str, room_id: str, reason: str) -> None:
+    async def report_room(self, reporter: UserId, room_id: RoomId, reason: str) -> None:
         """Report a room, whether one is in it or not; raises NotFound."""
-        await self._heads.get(parse_room_id(room_id))
+        await self._heads.get(room_id)
         await self._store(reporter, reason, room_id=room_id)
 
     async def report_event(
-        self, reporter: str, room_id: str, event_id: str, reason: str | None, score: int | None
+        self, reporter: UserId, room_id: RoomId, event_id: EventId, reason: str | None, score: int | None
     ) -> None:
         """Report an event of a room that the reporter is in; raises NotFound."""
-        parse_room_id(room_id)
         joined = await self._access.is_joined(room_id, reporter)
         found = await self._events.find(event_id)
         if found is None or found.event.room_id != room_id or not joined:
@@ -60,9 +65,8 @@ class Reports:
             raise BadJson("score is not between -100 and 0")
         await self._store(reporter, reason or "", room_id=room_id, event_id=event_id, score=score)
 
-    async def report_user(self, reporter: str, user_id: str, reason: str) -> None:
+    async def report_user(self, reporter: UserId, user_id: UserId, reason: str) -> None:
         """Report a user; raises NotFound for a local one that does not exist."""
-        parse_user_id(user_id)
         local = server_name_of(user_id) == self._server_name
         if local and await self._db.read(lambda tx: accounts_storage.find(tx, user_id)) is None:
             raise NotFound("The user was not found")
@@ -70,12 +74,12 @@ class Reports:
 
     async def _store(
         self,
-        reporter: str,
+        reporter: UserId,
         reason: str,
         *,
-        room_id: str | None = None,
-        event_id: str | None = None,
-        user_id: str | None = None,
+        room_id: RoomId | None = None,
+        event_id: EventId | None = None,
+        user_id: UserId | None = None,
         score: int | None = None,
     ) -> None:
         report = Report(

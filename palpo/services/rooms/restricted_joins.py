@@ -7,7 +7,7 @@ from typing import Any
 
 from palpo.core.errors import Forbidden
 from palpo.core.events import Event
-from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import JOIN_RULES, MEMBER
@@ -33,7 +33,7 @@ class RestrictedJoins:
         self._access = access
         self._server_name = server_name
 
-    async def authorisation(self, head: RoomHead, user_id: str) -> dict[str, Any]:
+    async def authorisation(self, head: RoomHead, user_id: UserId) -> dict[str, Any]:
         """What a join event has to say besides, empty where nothing; raises Forbidden."""
         member_key = (MEMBER, user_id)
         state = await self._heads.state(head, [JOIN_RULES, member_key])
@@ -47,7 +47,7 @@ class RestrictedJoins:
             raise Forbidden("Nobody of this server can let you in")
         return {AUTHORISER: authoriser}
 
-    async def satisfied(self, user_id: str, allowed: Iterable[str]) -> bool:
+    async def satisfied(self, user_id: UserId, allowed: Iterable[str]) -> bool:
         """Whether a user is in one of the rooms."""
         joined = set(await self._db.read(lambda tx: storage.joined_rooms(tx, user_id)))
         return not joined.isdisjoint(allowed)
@@ -62,23 +62,25 @@ class RestrictedJoins:
             return None
         return await self._any_member(head.room_id, levels)
 
-    def _candidates(self, levels: PowerLevels) -> list[str]:
+    def _candidates(self, levels: PowerLevels) -> list[UserId]:
         """Local users with a level of their own that suffices, the most powerful first."""
         named = {*levels.infinite, *levels.users}
         if levels.sole_creator is not None:
             named.add(levels.sole_creator)
         able = [
-            user_id for user_id in named if self._is_local(user_id) and levels.user(user_id) >= levels.invite
+            user_id
+            for user_id in map(UserId, named)
+            if self._is_local(user_id) and levels.user(user_id) >= levels.invite
         ]
         return sorted(able, key=lambda user_id: (-levels.user(user_id), user_id))
 
-    async def _any_member(self, room_id: str, levels: PowerLevels) -> str | None:
+    async def _any_member(self, room_id: RoomId, levels: PowerLevels) -> str | None:
         """A local user in a room in which everybody may invite but those whose level says otherwise."""
         enough = len(levels.users) + 1
         found = await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, enough))
         return next((user_id for user_id in found if levels.user(user_id) >= levels.invite), None)
 
-    def _is_local(self, user_id: str) -> bool:
+    def _is_local(self, user_id: UserId) -> bool:
         return user_id.startswith("@") and ":" in user_id and server_name_of(user_id) == self._server_name
 
 

@@ -20,7 +20,7 @@ from palpo.core.errors import (
     Unavailable,
 )
 from palpo.core.events import StateKey
-from palpo.core.identifiers import parse_user_id, server_name_of
+from palpo.core.identifiers import RoomAlias, RoomId, UserId, parse_user_id, server_name_of
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_keys import MEMBER
 from palpo.services.accounts.profiles import Profiles
@@ -115,7 +115,7 @@ class RoomCreation:
         self._default_version = server.config.rooms.default_version
         self._random_id = server.random_id
 
-    async def create(self, requester: Requester, new: NewRoom) -> str:
+    async def create(self, requester: Requester, new: NewRoom) -> RoomId:
         """Make a room; returns its ID.
 
         Raises M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_BAD_JSON and
@@ -129,12 +129,12 @@ class RoomCreation:
         if new.published:
             await self._directory.publish(room_id)
         await self.succession.joined(creator, room_id)
-        for target in dict.fromkeys(new.invite):
+        for target in map(UserId, dict.fromkeys(new.invite)):
             if not self._is_local(target):
                 await self._invite_remote(requester, room_id, target, new)
         return room_id
 
-    async def _with_alias(self, rules: RoomVersion, requester: Requester, new: NewRoom) -> str:
+    async def _with_alias(self, rules: RoomVersion, requester: Requester, new: NewRoom) -> RoomId:
         creator = requester.user_id
         if new.alias_localpart is None:
             return await self._write(rules, creator, new, None)
@@ -148,7 +148,7 @@ class RoomCreation:
             await self._aliases.settle(alias, room_id)
         return room_id
 
-    async def write(self, rules: RoomVersion, create: Draft, others: Sequence[Draft]) -> str:
+    async def write(self, rules: RoomVersion, create: Draft, others: Sequence[Draft]) -> RoomId:
         """Write a new room's events; raises M_INVALID_ROOM_STATE for ones that it cannot have.
 
         Also UserLimitExceeded and ResourceLimitExceeded.
@@ -165,20 +165,22 @@ class RoomCreation:
             raise BadRequest(error.message, errcode="M_INVALID_ROOM_STATE") from error
         raise Unavailable("Too many rooms are being made; try again", errcode="M_UNKNOWN")
 
-    async def _try(self, rules: RoomVersion, create: Draft, others: Sequence[Draft]) -> str | None:
+    async def _try(self, rules: RoomVersion, create: Draft, others: Sequence[Draft]) -> RoomId | None:
         """Write a new room's events; None where its create event is one that there is already."""
         room_id = None if rules.create_event_is_room_id else f"!{self._random_id()}:{self._server_name}"
         # Where the create event's hash is the room's ID, two rooms alike need two times.
         self._last_ts = max(self._clock.now_ms(), self._last_ts + 1)
         first = replace(create, origin_server_ts=self._last_ts)
         try:
-            return await self._writer.create(rules, room_id, [first, *others])
+            return RoomId(await self._writer.create(rules, room_id, [first, *others]))
         except MatrixError as error:
             if error.status != Conflict.status:
                 raise
             return None
 
-    async def _write(self, rules: RoomVersion, creator: str, new: NewRoom, alias: str | None) -> str:
+    async def _write(
+        self, rules: RoomVersion, creator: UserId, new: NewRoom, alias: RoomAlias | None
+    ) -> RoomId:
         content = create_content(rules, creator, new)
         validate_create_content(rules, content)
         create = Draft(type="m.room.create", sender=creator, state_key="", content=content)
@@ -188,11 +190,11 @@ class RoomCreation:
             *_settings(creator, new, alias),
         ]
         extra = {"is_direct": True} if new.is_direct else {}
-        for target in filter(self._is_local, dict.fromkeys(new.invite)):
+        for target in map(UserId, filter(self._is_local, dict.fromkeys(new.invite))):
             others.append(await self.member(creator, target, {**extra, "membership": "invite"}))
         return await self.write(rules, create, others)
 
-    async def member(self, sender: str, target: str, content: dict[str, Any]) -> Draft:
+    async def member(self, sender: UserId, target: UserId, content: dict[str, Any]) -> Draft:
         """A membership event of a new room."""
         if server_name_of(target) == self._server_name:
             content = with_profile(content, await self._profiles.get(target))
@@ -201,19 +203,20 @@ class RoomCreation:
     def _is_local(self, user_id: str) -> bool:
         return server_name_of(user_id) == self._server_name
 
-    async def _check_invites(self, creator: str, invited: Sequence[str]) -> None:
+    async def _check_invites(self, creator: UserId, invited: Sequence[str]) -> None:
         """Raises InvalidParam, and Forbidden where an invite is sure to be refused."""
         if len(invited) > MAX_INVITES:
             raise InvalidParam(f"More than {MAX_INVITES} invites")
-        for user_id in invited:
-            parse_user_id(user_id)
+        for user_id in map(parse_user_id, invited):
             if self._is_local(user_id):
                 await self._profiles.offer_unknown(user_id)
                 await self._invite_permissions.check(user_id, creator)
             elif self._memberships.remote is None:
                 raise Forbidden("Users of other servers cannot be invited: this server does not federate")
 
-    async def _invite_remote(self, requester: Requester, room_id: str, target: str, new: NewRoom) -> None:
+    async def _invite_remote(
+        self, requester: Requester, room_id: RoomId, target: UserId, new: NewRoom
+    ) -> None:
         """Invite another server's user; that server may refuse, but the room is there by now."""
         try:
             await self._memberships.invite(requester, room_id, target, None, is_direct=new.is_direct)
@@ -221,7 +224,7 @@ class RoomCreation:
             log.info("invite_failed", room_id=room_id, target=target, error=error.message)
 
 
-def create_content(rules: RoomVersion, creator: str, new: NewRoom) -> dict[str, Any]:
+def create_content(rules: RoomVersion, creator: UserId, new: NewRoom) -> dict[str, Any]:
     """The create event's content. Raises InvalidParam for ``additional_creators`` that is no array."""
     content = {key: value for key, value in new.creation_content.items() if key != "creator"}
     content["room_version"] = rules.id
@@ -236,7 +239,7 @@ def create_content(rules: RoomVersion, creator: str, new: NewRoom) -> dict[str, 
     return content
 
 
-def default_power_levels(rules: RoomVersion, creator: str, new: NewRoom) -> dict[str, Any]:
+def default_power_levels(rules: RoomVersion, creator: UserId, new: NewRoom) -> dict[str, Any]:
     """The power levels of a new room: only who made it can change what matters."""
     top = 100
     users: dict[str, int] = {}
@@ -285,7 +288,7 @@ def topic_content(topic: str) -> dict[str, Any]:
     return {"topic": topic, "m.topic": {"m.text": [{"body": topic}]}}
 
 
-def _settings(creator: str, new: NewRoom, alias: str | None) -> list[Draft]:
+def _settings(creator: UserId, new: NewRoom, alias: RoomAlias | None) -> list[Draft]:
     """The state between the power levels and the invites, in the order that the spec gives."""
     named: dict[StateKey, dict[str, Any]] = {}
     if new.name is not None:
@@ -309,7 +312,7 @@ def _settings(creator: str, new: NewRoom, alias: str | None) -> list[Draft]:
     return drafts + [_state(creator, key[0], value) for key, value in named.items()]
 
 
-def _state(sender: str, type_: str, content: dict[str, Any], state_key: str = "") -> Draft:
+def _state(sender: UserId, type_: str, content: dict[str, Any], state_key: str = "") -> Draft:
     return Draft(type=type_, sender=sender, state_key=state_key, content=content)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.folded_text import fold
-from palpo.core.identifiers import ServerName, parse_room_id, parse_server_name
+from palpo.core.identifiers import RoomId, ServerName, parse_server_name
 from palpo.db.engine import Database
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.room_access import RoomAccess
@@ -93,27 +93,27 @@ class RoomDirectory:
         """Asks other servers for theirs; None where there is no federation."""
         self._kept: Cache[str | None, _Kept] = caches.cache("room_directory", _kept_bytes)
 
-    async def publish(self, room_id: str, *, listed: bool = True, network_id: str = "") -> None:
+    async def publish(self, room_id: RoomId, *, listed: bool = True, network_id: str = "") -> None:
         """List a room, or do so no longer."""
         await self._db.write(lambda tx: storage.put(tx, room_id, network_id=network_id, listed=listed))
 
-    async def is_listed(self, room_id: str) -> bool:
+    async def is_listed(self, room_id: RoomId) -> bool:
         """Whether the directory lists a room; raises NotFound for an unknown room."""
-        await self._heads.get(parse_room_id(room_id))
+        await self._heads.get(room_id)
         return await self._db.read(lambda tx: storage.is_listed(tx, room_id))
 
-    async def set_listed(self, requester: Requester, room_id: str, *, listed: bool) -> None:
+    async def set_listed(self, requester: Requester, room_id: RoomId, *, listed: bool) -> None:
         """List a room or not, for those who may set its canonical alias; raises Forbidden, NotFound."""
-        head = await self._heads.get(parse_room_id(room_id))
+        head = await self._heads.get(room_id)
         if not requester.is_admin:
             await self._access.require_power(head, requester.user_id, CANONICAL_ALIAS)
         await self.publish(room_id, listed=listed)
 
-    async def set_listed_for_network(self, network_id: str, room_id: str, *, listed: bool) -> None:
+    async def set_listed_for_network(self, network_id: str, room_id: RoomId, *, listed: bool) -> None:
         """List a room in the list of an application service's network; raises NotFound."""
         if not network_id or "\0" in network_id or len(network_id.encode()) > 255:
             raise InvalidParam("Not a network")
-        await self._heads.get(parse_room_id(room_id))
+        await self._heads.get(room_id)
         await self.publish(room_id, listed=listed, network_id=network_id)
 
     async def page(self, query: DirectoryQuery, *, server: str | None = None) -> DirectoryPage:

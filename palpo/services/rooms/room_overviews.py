@@ -8,6 +8,7 @@ from itertools import islice
 
 from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
+from palpo.core.identifiers import RoomId
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_keys import (
     AVATAR,
@@ -48,7 +49,7 @@ AT_ONCE = 500
 class Overview:
     """A room at a glance."""
 
-    room_id: str
+    room_id: RoomId
     joined: int
     """How many users are in it."""
     name: str | None
@@ -78,7 +79,7 @@ class Overviews:
         # A redaction changes what a state says, but not the state.
         wakeups.listen(topics.REDACTED, self._cache.forget)
 
-    async def get(self, room_id: str, root: bytes) -> Overview:
+    async def get(self, room_id: RoomId, root: bytes) -> Overview:
         """The overview of a room in the state ``root``, which is its current one."""
         return (await self.get_many({room_id: root}))[room_id]
 
@@ -110,11 +111,11 @@ class Overviews:
         found: dict[str, Overview] = {}
         for room_id, ids in zip(roots, states, strict=True):
             state = {key: events[name].event for key, name in ids.items() if name in events}
-            found[room_id] = overview_of(room_id, state, counts.get(room_id, 0))
+            found[room_id] = overview_of(RoomId(room_id), state, counts.get(room_id, 0))
         return found
 
 
-def overview_of(room_id: str, state: Mapping[StateKey, Event], joined: int) -> Overview:
+def overview_of(room_id: RoomId, state: Mapping[StateKey, Event], joined: int) -> Overview:
     """What the events of ``SHOWN`` that a room has say about it."""
     join_rule = _text(state, JOIN_RULES, "join_rule") or "invite"
     version = _text(state, CREATE, "room_version") or "1"

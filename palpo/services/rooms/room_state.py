@@ -11,6 +11,7 @@ from typing import Any
 
 from palpo.core.errors import BadJson, Forbidden, NotFound
 from palpo.core.events import StateKey
+from palpo.core.identifiers import RoomId, UserId, parse_user_id
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
@@ -62,12 +63,12 @@ class RoomState:
         self._aliases = aliases
         self._appservices = appservices
 
-    async def all(self, user_id: str, room_id: str) -> list[StoredEvent]:
+    async def all(self, user_id: UserId, room_id: RoomId) -> list[StoredEvent]:
         """The state of a room that a user may see; raises Forbidden."""
         root = await self._access.visible_root(room_id, user_id)
         return list((await self._events.full_state(root)).values())
 
-    async def one(self, user_id: str, room_id: str, type_: str, state_key: str) -> StoredEvent:
+    async def one(self, user_id: UserId, room_id: RoomId, type_: str, state_key: str) -> StoredEvent:
         """One piece of the state that a user may see; raises Forbidden, NotFound."""
         root = await self._access.visible_root(room_id, user_id)
         found = await self._events.state_event(root, type_, state_key)
@@ -78,7 +79,7 @@ class RoomState:
     async def put(
         self,
         requester: Requester,
-        room_id: str,
+        room_id: RoomId,
         key: StateKey,
         content: dict[str, Any],
         *,
@@ -100,7 +101,7 @@ class RoomState:
             return await self._memberships.set_state(
                 requester,
                 room_id,
-                state_key,
+                parse_user_id(state_key),
                 content,
                 origin_server_ts=origin_server_ts,
                 transaction=transaction,
@@ -131,8 +132,8 @@ class RoomState:
 
     async def members(
         self,
-        user_id: str,
-        room_id: str,
+        user_id: UserId,
+        room_id: RoomId,
         *,
         at: str | None = None,
         only: str | None = None,
@@ -156,7 +157,7 @@ class RoomState:
             or (without is not None and item.event.content.get("membership") != without)
         ]
 
-    async def joined_members(self, requester: Requester, room_id: str) -> dict[str, JoinedMember]:
+    async def joined_members(self, requester: Requester, room_id: RoomId) -> dict[str, JoinedMember]:
         """Who is in a room, by user ID, for those who are in it; raises Forbidden.
 
         For an application service it suffices that any of its users is. Raises NotFound to it alone.
@@ -178,7 +179,7 @@ class RoomState:
             raise Forbidden("None of the application service's users is in the room")
         return joined
 
-    async def _root_at(self, user_id: str, room_id: str, at: str, newest: bytes) -> bytes:
+    async def _root_at(self, user_id: UserId, room_id: RoomId, at: str, newest: bytes) -> bytes:
         """The state at a token, but never one after that with the root ``newest``.
 
         At the start of a timeline that is the state once the room's creator is in: nobody is in a room

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from palpo.core.errors import MatrixError
+from palpo.core.identifiers import RoomId, UserId, as_room_id
 from palpo.core.push_rules import PushRule
 from palpo.core.state_keys import CREATE
 from palpo.services.history.room_access import RoomAccess
@@ -18,7 +19,7 @@ from palpo.services.personal.push_rules import PushRules
 
 log = structlog.get_logger("palpo.room_succession")
 
-UpgradeHook = Callable[[str, str, str], Awaitable[None]]
+UpgradeHook = Callable[[UserId, RoomId, RoomId], Awaitable[None]]
 """``(user, old room, new room)``: called once a local user has joined the successor of a room they
 were in, to carry over what is theirs, such as tags and push rules."""
 
@@ -31,13 +32,13 @@ class RoomSuccession:
         self._access = access
         self._hooks = hooks
 
-    async def joined(self, user_id: str, room_id: str) -> None:
+    async def joined(self, user_id: UserId, room_id: RoomId) -> None:
         """A local user has joined a room."""
         head = await self._heads.get(room_id)
         create = await self._heads.state_event(head, CREATE)
         predecessor = create.content.get("predecessor") if create is not None else None
-        old = predecessor.get("room_id") if isinstance(predecessor, dict) else None
-        if not isinstance(old, str) or len(old.encode("utf-8", "replace")) > 255 or "\0" in old:
+        named = predecessor.get("room_id") if isinstance(predecessor, dict) else None
+        if (old := as_room_id(named)) is None:
             return
         member = await self._access.membership(old, user_id)
         if member is None or member.membership not in ("join", "leave"):
@@ -52,15 +53,15 @@ class RoomSuccession:
 def carry_over(account_data: AccountData, push_rules: PushRules) -> list[UpgradeHook]:
     """The hooks that copy a user's tags and push rules, and list the new room in ``m.direct``."""
 
-    async def tags(user_id: str, old: str, new: str) -> None:
+    async def tags(user_id: UserId, old: RoomId, new: RoomId) -> None:
         found = await account_data.tags(user_id, old)
         if found:
             await account_data.put_tags(user_id, new, found)
 
-    async def direct(user_id: str, old: str, new: str) -> None:
+    async def direct(user_id: UserId, old: RoomId, new: RoomId) -> None:
         await account_data.change(user_id, None, DIRECT, lambda content: _with_successor(content, old, new))
 
-    async def rules(user_id: str, old: str, new: str) -> None:
+    async def rules(user_id: UserId, old: RoomId, new: RoomId) -> None:
         ruleset = await push_rules.ruleset(user_id)
         for kind in ("override", "room", "underride"):
             for rule in ruleset.of_kind(kind):
@@ -74,7 +75,7 @@ def carry_over(account_data: AccountData, push_rules: PushRules) -> list[Upgrade
     return [tags, direct, rules]
 
 
-def _with_successor(direct: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+def _with_successor(direct: dict[str, Any], old: RoomId, new: RoomId) -> dict[str, Any]:
     """``m.direct`` with the new room right after the old one, wherever that is."""
     return {
         user_id: _after(rooms, old, new) if isinstance(rooms, list) and old in rooms else rooms
@@ -82,14 +83,14 @@ def _with_successor(direct: dict[str, Any], old: str, new: str) -> dict[str, Any
     }
 
 
-def _after(rooms: list[Any], old: str, new: str) -> list[Any]:
+def _after(rooms: list[Any], old: RoomId, new: RoomId) -> list[Any]:
     if new in rooms:
         return rooms
     place = rooms.index(old) + 1
     return [*rooms[:place], new, *rooms[place:]]
 
 
-def _moved(kind: str, rule: PushRule, old: str, new: str) -> dict[str, Any] | None:
+def _moved(kind: str, rule: PushRule, old: RoomId, new: RoomId) -> dict[str, Any] | None:
     """The body of the rule for the new room that corresponds to ``rule``, None where it is another's."""
     if rule.rule_id != old:
         return None

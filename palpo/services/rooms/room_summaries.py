@@ -16,7 +16,7 @@ from typing import Any
 
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.events import Event
-from palpo.core.identifiers import parse_room_id
+from palpo.core.identifiers import RoomId, UserId
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
@@ -99,9 +99,8 @@ class RoomSummaries:
         self._overviews = overviews
         self._user_rooms = user_rooms
 
-    async def summary(self, user_id: str | None, room_id: str) -> tuple[Overview, str | None]:
+    async def summary(self, user_id: UserId | None, room_id: RoomId) -> tuple[Overview, str | None]:
         """A room's overview and the user's membership of it; raises NotFound to those it is hidden from."""
-        parse_room_id(room_id)
         head = await self._heads.get(room_id)
         overview = await self._overviews.get(room_id, head.state_root)
         own = {} if user_id is None else await self._user_rooms.get(user_id)
@@ -111,8 +110,8 @@ class RoomSummaries:
 
     async def hierarchy(
         self,
-        user_id: str,
-        room_id: str,
+        user_id: UserId,
+        room_id: RoomId,
         *,
         suggested_only: bool | None = None,
         max_depth: int | None = None,
@@ -129,7 +128,7 @@ class RoomSummaries:
         walk = _Walk(self._visit, await self._user_rooms.get(user_id), place)
         return await walk.page(room_id, min(limit or DEFAULT_PAGE, MAX_PAGE))
 
-    async def _visit(self, own: Mapping[str, Membership], room_id: str, place: _Place) -> SpaceRoom | None:
+    async def _visit(self, own: Mapping[str, Membership], room_id: RoomId, place: _Place) -> SpaceRoom | None:
         """A room of a hierarchy, None where it is unknown or hidden from the user."""
         try:
             head = await self._heads.get(room_id)
@@ -169,7 +168,7 @@ class RoomSummaries:
         return {event.state_key: event for event in events}
 
 
-Visit = Callable[[Mapping[str, Membership], str, _Place], Awaitable[SpaceRoom | None]]
+Visit = Callable[[Mapping[str, Membership], RoomId, _Place], Awaitable[SpaceRoom | None]]
 
 
 class _Walk:
@@ -181,7 +180,7 @@ class _Walk:
         self._place = place
         self._visited: dict[str, SpaceRoom | None] = {}
 
-    async def page(self, root: str, size: int) -> HierarchyPage:
+    async def page(self, root: RoomId, size: int) -> HierarchyPage:
         """The next ``size`` rooms; raises Forbidden where the user may not see the first of all."""
         if await self._room(root) is None:
             raise Forbidden("You are not allowed to view this room")
@@ -189,7 +188,7 @@ class _Walk:
         found: list[SpaceRoom] = []
         seen: set[str] = set()
         last: Path = ()
-        waiting: list[tuple[str, Path]] = [(root, (0,))]
+        waiting: list[tuple[RoomId, Path]] = [(root, (0,))]
         while waiting:
             room_id, path = waiting.pop()
             if room_id in seen or len(seen) > MAX_ROOMS:
@@ -205,24 +204,25 @@ class _Walk:
             seen.add(room_id)
             if not self._place.limited or depths[room_id] < self._place.max_depth:
                 below = [
-                    (child.state_key or "", (*path, number))
+                    (RoomId(child.state_key or ""), (*path, number))
                     for number, child in zip(room.places, room.children, strict=True)
                 ]
                 waiting.extend(reversed(below))
         return HierarchyPage(rooms=found, next_batch=None)
 
-    async def _depths(self, root: str) -> dict[str, int]:
+    async def _depths(self, root: RoomId) -> dict[RoomId, int]:
         """How deep each room is, by the shortest way to it, as far as is wanted."""
         depths = {root: 0}
         level = [root]
         for depth in range(1, self._place.max_depth + 1):
             rooms = [room for room_id in level if (room := await self._room(room_id)) is not None]
-            level = list(dict.fromkeys(child.state_key or "" for room in rooms for child in room.children))
+            children = (child for room in rooms for child in room.children)
+            level = list(dict.fromkeys(RoomId(child.state_key or "") for child in children))
             level = [room_id for room_id in level if room_id not in depths][: MAX_ROOMS + 1 - len(depths)]
             depths |= dict.fromkeys(level, depth)
         return depths
 
-    async def _room(self, room_id: str) -> SpaceRoom | None:
+    async def _room(self, room_id: RoomId) -> SpaceRoom | None:
         if room_id not in self._visited:
             self._visited[room_id] = await self._visit(self._own, room_id, self._place)
         return self._visited[room_id]

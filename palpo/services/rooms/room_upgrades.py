@@ -14,7 +14,7 @@ from typing import Any
 from palpo.core.auth_rules import validate_create_content
 from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.core.events import Event, StateKey
-from palpo.core.identifiers import parse_room_id
+from palpo.core.identifiers import RoomId, UserId, as_room_id
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
@@ -72,8 +72,8 @@ class RoomUpgrades:
         self._locks = KeyedLocks()
 
     async def upgrade(
-        self, requester: Requester, room_id: str, version: str, additional_creators: Sequence[str] = ()
-    ) -> str:
+        self, requester: Requester, room_id: RoomId, version: str, additional_creators: Sequence[str] = ()
+    ) -> RoomId:
         """Make a successor of a room, and close the room; returns the successor's ID.
 
         Of a room that has a successor of this version, it is that one's ID. Raises
@@ -81,7 +81,6 @@ class RoomUpgrades:
         Forbidden, UserLimitExceeded, ResourceLimitExceeded, NotFound, BadJson.
         """
         rules = room_version(version)
-        parse_room_id(room_id)
         sender = requester.user_id
         async with self._locks.hold(room_id):
             old = await self._heads.get(room_id)
@@ -98,11 +97,11 @@ class RoomUpgrades:
             await self._creation.succession.joined(sender, new_id)
         return new_id
 
-    async def _successor(self, old: RoomHead) -> str | None:
+    async def _successor(self, old: RoomHead) -> RoomId | None:
         """The room that replaces ``old`` already, if it says so too."""
         tombstone = await self._heads.state_event(old, (TOMBSTONE, ""))
-        named = tombstone.content.get("replacement_room") if tombstone is not None else None
-        if not isinstance(named, str) or "\0" in named:
+        named = as_room_id(tombstone.content.get("replacement_room")) if tombstone is not None else None
+        if named is None:
             return None
         try:
             head = await self._heads.get(named)
@@ -113,15 +112,15 @@ class RoomUpgrades:
         says_so = isinstance(predecessor, dict) and predecessor.get("room_id") == old.room_id
         return named if says_so else None
 
-    async def _check_version(self, new_id: str, rules: RoomVersion) -> None:
+    async def _check_version(self, new_id: RoomId, rules: RoomVersion) -> None:
         found = (await self._heads.get(new_id)).rules
         if found != rules:
             message = f"The room has been replaced by {new_id}, of version {found.id}: upgrade that one"
             raise BadRequest(message, errcode="M_BAD_STATE")
 
     async def _replace(
-        self, old: RoomHead, rules: RoomVersion, sender: str, additional_creators: Sequence[str]
-    ) -> str:
+        self, old: RoomHead, rules: RoomVersion, sender: UserId, additional_creators: Sequence[str]
+    ) -> RoomId:
         """Make a successor and name it in the tombstone; the ID of the one that is named in the end."""
         levels = await self._heads.power_levels(old)
         new_id = await self._make_successor(old, rules, sender, additional_creators, levels)
@@ -145,10 +144,10 @@ class RoomUpgrades:
         self,
         old: RoomHead,
         rules: RoomVersion,
-        sender: str,
+        sender: UserId,
         additional_creators: Sequence[str],
         levels: PowerLevels,
-    ) -> str:
+    ) -> RoomId:
         state = {key: item.event for key, item in (await self._events.full_state(old.state_root)).items()}
         content = successor_content(old, rules, state, sender, additional_creators)
         validate_create_content(rules, content)
@@ -168,7 +167,7 @@ class RoomUpgrades:
             await self._writer.send_all(new_id, drafts[start : start + AT_ONCE])
         return new_id
 
-    async def _move_aliases(self, old: RoomHead, new_id: str, sender: str) -> None:
+    async def _move_aliases(self, old: RoomHead, new_id: RoomId, sender: UserId) -> None:
         """Move local aliases and the canonical alias, as far as the power for it is there."""
         await self._aliases.move(old.room_id, new_id)
         current = await self._heads.state_event(old, (CANONICAL_ALIAS, ""))
@@ -177,12 +176,12 @@ class RoomUpgrades:
         for room_id, content in ((old.room_id, {}), (new_id, current.content)):
             await self._try(room_id, _state(sender, (CANONICAL_ALIAS, ""), content))
 
-    async def _move_listing(self, old_id: str, new_id: str) -> None:
+    async def _move_listing(self, old_id: RoomId, new_id: RoomId) -> None:
         if await self._directory.is_listed(old_id):
             await self._directory.publish(new_id)
             await self._directory.publish(old_id, listed=False)
 
-    async def _close(self, old: RoomHead, sender: str) -> None:
+    async def _close(self, old: RoomHead, sender: UserId) -> None:
         """Let nobody but moderators speak or invite in the old room."""
         levels = await self._heads.power_levels(old)
         default = read_level(old.rules, levels.content.get("users_default")) or 0
@@ -193,7 +192,7 @@ class RoomUpgrades:
         if content != levels.content:
             await self._try(old.room_id, _state(sender, POWER_LEVELS, content))
 
-    async def _try(self, room_id: str, draft: Draft) -> None:
+    async def _try(self, room_id: RoomId, draft: Draft) -> None:
         try:
             await self._writer.send(room_id, draft)
         except MatrixError:
@@ -203,7 +202,7 @@ class RoomUpgrades:
 class _Replaced(Exception):
     """Somebody else has just replaced the room."""
 
-    def __init__(self, room_id: str) -> None:
+    def __init__(self, room_id: RoomId) -> None:
         super().__init__(room_id)
         self.room_id = room_id
 
@@ -212,13 +211,13 @@ def successor_content(
     old: RoomHead,
     rules: RoomVersion,
     state: Mapping[StateKey, Event],
-    sender: str,
+    sender: UserId,
     additional_creators: Sequence[str],
 ) -> Content:
     """The content of the successor's create event."""
     create = state["m.room.create", ""]
     content = {key: value for key, value in create.content.items() if key not in NOT_COPIED}
-    predecessor = {"room_id": old.room_id}
+    predecessor: dict[str, str] = {"room_id": old.room_id}
     if not rules.create_event_is_room_id:
         predecessor["event_id"] = old.row.extremities[0]
     content |= {"room_version": rules.id, "predecessor": predecessor}
@@ -252,7 +251,7 @@ def successor_levels(rules: RoomVersion, levels: PowerLevels, infinite: set[str]
     return content
 
 
-def raised_levels(rules: RoomVersion, content: Content, sender: str) -> Content:
+def raised_levels(rules: RoomVersion, content: Content, sender: UserId) -> Content:
     """The same, but with all power for ``sender``, who has state to copy."""
     own = content["users"].get(sender, content.get("users_default", 0))
     needed = max([own, 100, *_needed(content)])
@@ -260,7 +259,7 @@ def raised_levels(rules: RoomVersion, content: Content, sender: str) -> Content:
 
 
 def copied_state(
-    state: Mapping[StateKey, Event], sender: str, levels: Content, infinite: set[str]
+    state: Mapping[StateKey, Event], sender: UserId, levels: Content, infinite: set[str]
 ) -> list[Draft]:
     """What of the old room's state the successor, whose power levels are given, takes over."""
     keys: list[StateKey] = [(type_, "") for type_ in COPIED if (type_, "") in state]
@@ -304,5 +303,5 @@ def _level(levels: PowerLevels, name: str, default: int) -> int:
     return default if level is None else level
 
 
-def _state(sender: str, key: StateKey, content: Content) -> Draft:
+def _state(sender: UserId, key: StateKey, content: Content) -> Draft:
     return Draft(type=key[0], sender=sender, state_key=key[1], content=content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
-from palpo.core.identifiers import parse_event_id, parse_room_id, server_name_of
+from palpo.core.identifiers import EventId, RoomId, parse_event_id, server_name_of
 from palpo.core.state_keys import GUEST_ACCESS
 from palpo.db.engine import Database
 from palpo.services.accounts.sessions import Requester
@@ -45,7 +45,7 @@ class Sending:
     async def send(
         self,
         requester: Requester,
-        room_id: str,
+        room_id: RoomId,
         event_type: str,
         content: dict[str, Any],
         *,
@@ -58,7 +58,6 @@ class Sending:
         Raises NotFound, AuthError, BadJson, InvalidParam, TooLarge; BadRequest for a thread off an event
         that relates to another, and with M_DUPLICATE_ANNOTATION for a reaction that is there already.
         """
-        parse_room_id(room_id)
         if not event_type:
             raise BadJson("An event has a type")
         check_ts(origin_server_ts)
@@ -94,21 +93,20 @@ class Sending:
     async def redact(
         self,
         requester: Requester,
-        room_id: str,
-        event_id: str,
+        room_id: RoomId,
+        event_id: EventId,
         content: dict[str, Any],
         *,
         transaction_id: str,
     ) -> str:
         """Redact an event; the redaction's ID. Raises NotFound, Forbidden, BadJson, InvalidParam."""
-        parse_room_id(room_id)
         transaction = _transaction(requester, f"{room_id}/redact/{event_id}", transaction_id)
         return await self._redact(requester, room_id, event_id, content, transaction)
 
     async def _redact(
         self,
         requester: Requester,
-        room_id: str,
+        room_id: RoomId,
         target: object,
         content: dict[str, Any],
         transaction: SendTransaction,
@@ -134,7 +132,7 @@ class Sending:
             await self._memberships.remove_guests(room_id)
         return redaction
 
-    async def _check_redaction(self, head: RoomHead, requester: Requester, event_id: str) -> None:
+    async def _check_redaction(self, head: RoomHead, requester: Requester, event_id: EventId) -> None:
         """Own events are anyone's to redact, others' take the ``redact`` level.
 
         Server administrators may redact the events of users of this server (spec: "Redactions").
@@ -179,7 +177,7 @@ class Sending:
                 raise BadRequest("You have reacted so already", errcode="M_DUPLICATE_ANNOTATION")
 
     async def _once(
-        self, room_id: str, draft: Draft, transaction: SendTransaction, guard: Guard | None
+        self, room_id: RoomId, draft: Draft, transaction: SendTransaction, guard: Guard | None
     ) -> str:
         try:
             sent = await self._writer.send(room_id, draft, transaction=transaction, guard=guard)

@@ -12,7 +12,7 @@ import structlog
 
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
-from palpo.core.identifiers import make_user_id, parse_user_id, server_name_of
+from palpo.core.identifiers import RoomId, UserId, make_user_id, server_name_of
 from palpo.core.records.accounts import Account
 from palpo.core.state_keys import MEMBER
 from palpo.db.errors import UniqueViolation
@@ -83,7 +83,7 @@ class ServerNotices:
     async def send(
         self,
         admin: Requester,
-        user_id: str,
+        user_id: UserId,
         *,
         type_: str,
         content: dict[str, Any],
@@ -110,7 +110,7 @@ class ServerNotices:
         draft = Draft(type=type_, sender=self.sender, content=content, state_key=state_key)
         return (await self._writer.send(room_id, draft, transaction=transaction)).event_id
 
-    async def check_rejection(self, user_id: str, room_id: str) -> None:
+    async def check_rejection(self, user_id: UserId, room_id: RoomId) -> None:
         """Before somebody leaves a room: raises M_CANNOT_LEAVE_SERVER_NOTICE_ROOM where they may not."""
         if not self._config.enabled:
             return
@@ -123,8 +123,7 @@ class ServerNotices:
                 errcode="M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
             )
 
-    async def _check_user(self, user_id: str) -> None:
-        parse_user_id(user_id)
+    async def _check_user(self, user_id: UserId) -> None:
         if user_id == self.sender:
             raise InvalidParam("The server does not send notices to itself")
         account = None
@@ -133,7 +132,7 @@ class ServerNotices:
         if account is None or account.deactivated:
             raise NotFound("There is no such user on this server")
 
-    async def _room_of(self, user_id: str) -> str:
+    async def _room_of(self, user_id: UserId) -> RoomId:
         """The user's notices room, made now if need be."""
         found = await self._db.read(lambda tx: storage.room_of(tx, user_id))
         if found is not None:
@@ -146,7 +145,7 @@ class ServerNotices:
         made = await self._creation.create(Requester(user_id=self.sender), new)
         return await self._db.write(lambda tx: storage.settle(tx, user_id, made))
 
-    async def _see_to_invite(self, room_id: str, user_id: str) -> None:
+    async def _see_to_invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite the user, who does not decide about that, unless they are invited or joined."""
         member = await self._access.membership(room_id, user_id)
         if member is not None and member.membership in ("join", "invite"):

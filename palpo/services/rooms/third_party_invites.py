@@ -20,7 +20,7 @@ from palpo.core.auth_rules.third_party import signing_keys
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadJson, Forbidden, InvalidParam, MatrixError
 from palpo.core.events import Event, StateKey
-from palpo.core.identifiers import ServerName, parse_room_id, parse_user_id, server_name_of
+from palpo.core.identifiers import RoomId, ServerName, UserId, parse_user_id, server_name_of
 from palpo.core.state_keys import CREATE, MEMBER
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.accounts.identity_servers import IdentityServers, StoredInvite
@@ -95,13 +95,15 @@ class ThirdPartyInvites:
         self._http = http
         self._server_name = server_name
 
-    async def invite(self, requester: Requester, room_id: str, address: Address, reason: str | None) -> None:
+    async def invite(
+        self, requester: Requester, room_id: RoomId, address: Address, reason: str | None
+    ) -> None:
         """Invite whoever has an address, or will have it.
 
         Raises NotFound, Forbidden, InvalidParam; BadRequest, M_SERVER_NOT_TRUSTED; Unavailable, and what
         the identity server answers.
         """
-        head = await self._heads.get(parse_room_id(room_id))
+        head = await self._heads.get(room_id)
         await self._check_may_invite(head, requester.user_id)
         user_id = await self.find(address)
         if user_id is None:
@@ -109,7 +111,7 @@ class ThirdPartyInvites:
         else:
             await self._memberships.invite(requester, room_id, user_id, reason)
 
-    async def find(self, address: Address) -> str | None:
+    async def find(self, address: Address) -> UserId | None:
         """To whom an address belongs, if anybody."""
         server, token = address.id_server, address.access_token
         return await self._identity_servers.lookup(server, token, address.medium, _canonical(address))
@@ -122,7 +124,7 @@ class ThirdPartyInvites:
         users = [user_id for _, user_id in found if user_id is not None]
         return list(dict.fromkeys(users)), [address for address, user_id in found if user_id is None]
 
-    async def offer(self, sender: str, room_id: str, address: Address) -> None:
+    async def offer(self, sender: UserId, room_id: RoomId, address: Address) -> None:
         """Have the identity server keep an invite, and put a pending one into the room."""
         content = {
             **await self._told(room_id, sender),
@@ -137,7 +139,7 @@ class ThirdPartyInvites:
         )
         await self._writer.send(room_id, draft)
 
-    async def offer_all(self, sender: str, room_id: str, addresses: Sequence[Address]) -> None:
+    async def offer_all(self, sender: UserId, room_id: RoomId, addresses: Sequence[Address]) -> None:
         """The same to several for a room that is there already, whatever becomes of each."""
         for address in addresses:
             try:
@@ -145,7 +147,7 @@ class ThirdPartyInvites:
             except MatrixError as error:
                 log.info("invite_failed", room_id=room_id, error=error.message)
 
-    async def accept(self, user_id: str, room_id: str, signed: object) -> None:
+    async def accept(self, user_id: UserId, room_id: RoomId, signed: object) -> None:
         """Turn a pending invite into the user's own.
 
         ``signed`` is what the identity server signed: ``mxid``, ``sender``, ``token``, ``signatures``.
@@ -160,7 +162,7 @@ class ThirdPartyInvites:
             return
         await self.exchange(room_id, proof)
 
-    async def exchange(self, room_id: str, signed: dict[str, Any]) -> None:
+    async def exchange(self, room_id: RoomId, signed: dict[str, Any]) -> None:
         """Write the invite that a local user's pending one becomes; raises NotFound, Forbidden, AuthError.
 
         ``signed`` has ``mxid``, ``token``, ``signatures`` and may have ``sender``.
@@ -210,7 +212,7 @@ class ThirdPartyInvites:
         except (HttpError, msgspec.DecodeError):
             return False
 
-    async def _check_may_invite(self, head: RoomHead, user_id: str) -> None:
+    async def _check_may_invite(self, head: RoomHead, user_id: UserId) -> None:
         """Before anybody writes to an address: the room would take the invite."""
         if await self._heads.membership(head, user_id) != "join":
             raise Forbidden("You are not in the room")
@@ -218,7 +220,7 @@ class ThirdPartyInvites:
         if levels.user(user_id) < levels.invite:
             raise Forbidden("You may not invite to the room")
 
-    async def _told(self, room_id: str, sender: str) -> dict[str, str]:
+    async def _told(self, room_id: RoomId, sender: UserId) -> dict[str, str]:
         """What the message to the address may say of the room and of who invites."""
         head = await self._heads.get(room_id)
         state = await self._heads.state(head, [key for key, _ in TOLD.values()])

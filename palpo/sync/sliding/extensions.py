@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Raw
 
+from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.sessions import Requester
@@ -220,7 +221,7 @@ class Extensions:
         )
 
     async def _receipt_events(
-        self, user_id: str, window: Window, followed: list[Due], news: Mapping[str, SlidingRoomNews]
+        self, user_id: UserId, window: Window, followed: list[Due], news: Mapping[str, SlidingRoomNews]
     ) -> dict[str, bytes]:
         """Receipts (MSC3960): of a room that is new, those for its timeline and the user's own."""
         covered = [due for due in followed if due.extensions & RECEIPTS]

@@ -234,7 +234,7 @@ class SlidingRooms:
         due, timeline = news.due, news.timeline
         assert timeline is not None
         news.forgets |= timeline.limited and not news.expanded
-        shown = {item.event.sender for item in timeline.events}
+        shown: set[str] = {item.event.sender for item in timeline.events}
         shown |= {
             item.event.state_key
             for item in timeline.events

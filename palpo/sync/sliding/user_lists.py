@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
+from palpo.core.identifiers import UserId
 from palpo.db.engine import Database
 from palpo.db.topics import Topics
 from palpo.services.history import HistoryServices
@@ -88,7 +89,7 @@ class UserLists:
         self._facts = facts
         self._lists: Cache[str, UserList] = caches.cache("sliding_lists", _list_bytes)
 
-    async def get(self, user_id: str, upto: int) -> UserList:
+    async def get(self, user_id: UserId, upto: int) -> UserList:
         """The user's rooms as of ``upto`` or later."""
         found = self._lists.touch(user_id)
         if found is None:
@@ -115,7 +116,7 @@ class UserLists:
         """Whether the user of ``row``, who is not in the room, has been in it."""
         return await self._access.left_by(row) is not None
 
-    async def _bring_up(self, user_id: str, of: UserList, upto: int) -> None:
+    async def _bring_up(self, user_id: UserId, of: UserList, upto: int) -> None:
         try:
             await self._refresh(user_id, of, upto)
         except BaseException:
@@ -123,7 +124,7 @@ class UserLists:
             of.upto, of.memberships = -1, {}
             raise
 
-    async def _refresh(self, user_id: str, of: UserList, upto: int) -> None:
+    async def _refresh(self, user_id: UserId, of: UserList, upto: int) -> None:
         """Bring ``of`` up to date, at the cost of what has changed."""
         news = self._wakeups.changed_since(of.upto) if of.upto >= 0 else None
         changed = await self._refresh_personal(user_id, of, upto)
@@ -141,7 +142,7 @@ class UserLists:
             await self._fill(of, view, changed | moved, spaces=False)
         of.upto = upto
 
-    async def _refresh_personal(self, user_id: str, of: UserList, upto: int) -> set[str]:
+    async def _refresh_personal(self, user_id: UserId, of: UserList, upto: int) -> set[str]:
         """Read what changed in the account data; the rooms that it is about."""
         data = await self._account_data.changed(user_id, max(of.upto, 0), upto)
         direct, ignored, tags = of.personal.direct, of.personal.ignored, dict(of.personal.tags)
@@ -211,7 +212,7 @@ class UserLists:
         return view.filter.matches(room, facts, of.personal, view.children)
 
 
-def _list_bytes(user_id: str, of: UserList) -> int:
+def _list_bytes(user_id: UserId, of: UserList) -> int:
     """Of what is kept of each room, here and in the views."""
     views = sum(len(view.rooms) for view in of.views.values())
     filters = sum(filter_.size for filter_ in of.views)
