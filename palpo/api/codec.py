@@ -45,6 +45,8 @@ class Codec:
         for name, value in path.items():
             if not value and name not in MAY_BE_EMPTY:
                 raise InvalidParam(f"{name} is empty in the path")
+            if "\0" in value:
+                raise InvalidParam(f"{name} has U+0000 in it")
         values: dict[str, Any] = self._query(query) if query else {}
         values.update(path)
         try:
@@ -59,6 +61,8 @@ class Codec:
             pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict")
         except ValueError:
             raise InvalidParam("The query string cannot be read") from None
+        if "%00" in query:
+            raise InvalidParam("The query string has U+0000 in it")
         values: dict[str, Any] = {}
         for name, value in pairs:
             if name in self._lists:

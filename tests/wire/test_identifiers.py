@@ -88,3 +88,9 @@ def test_within_a_body() -> None:
     assert codec.body(b'{"inner": [{"user": "@a:test.example"}]}').inner[0].user == "@a:test.example"
     with pytest.raises(InvalidParam):
         codec.body(b'{"inner": [{"user": "a"}]}')
+
+
+@pytest.mark.parametrize(("path", "query"), [("!a\0", ""), ("!a", "words=%00"), ("!a", "other=a%00")])
+def test_no_parameter_has_nul(path: str, query: str) -> None:
+    with pytest.raises(InvalidParam):
+        Codec(ENDPOINT).params({"room": path}, query)

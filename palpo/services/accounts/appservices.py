@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from palpo.config.appservices import Registration
 from palpo.core.errors import BadRequest, Forbidden, MatrixError
-from palpo.core.identifiers import MAX_LENGTH, RoomAlias, UserId
+from palpo.core.identifiers import RoomAlias, UserId
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -82,10 +82,8 @@ class AppServices:
         return await self._cache.get_or_read(key, partial(self._load, registration, user_id, device_id))
 
     async def _load(self, registration: Registration, user_id: str, device_id: str | None) -> Requester:
-        if not registration.has_user(user_id) or len(user_id.encode()) > MAX_LENGTH or "\0" in user_id:
+        if not registration.has_user(user_id):
             raise Forbidden("The application service cannot act as this user")
-        if device_id is not None and (len(device_id.encode()) > MAX_LENGTH or "\0" in device_id):
-            raise _unknown_device()
 
         async def unit(tx: Transaction) -> tuple[Account | None, bool]:
             account = await accounts.find(tx, user_id)

@@ -99,9 +99,9 @@ class Devices:
 
 
 def check_display_name(display_name: str | None) -> None:
-    """Raises InvalidParam for a display name that is too long or cannot be stored."""
-    if display_name is not None and (len(display_name) > MAX_DISPLAY_NAME or "\0" in display_name):
-        raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters, and no NUL")
+    """Raises InvalidParam for a display name that is too long."""
+    if display_name is not None and len(display_name) > MAX_DISPLAY_NAME:
+        raise InvalidParam(f"A display name has at most {MAX_DISPLAY_NAME} characters")
 
 
 async def tell_of_removal(tx: WriteTransaction, user_id: UserId, device_ids: Sequence[str]) -> None:

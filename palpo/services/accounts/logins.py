@@ -6,8 +6,9 @@ import secrets
 from dataclasses import dataclass, replace
 
 from palpo.config.model import Config
+from palpo.core.bounded_text import check_text
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
-from palpo.core.identifiers import MAX_LENGTH, UserId, make_user_id, server_name_of
+from palpo.core.identifiers import MAX_LENGTH, UserId, make_user_id, parse_user_id, server_name_of
 from palpo.core.records.accounts import Account, locked
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -50,14 +51,12 @@ class DeviceChoice:
 
     def __post_init__(self) -> None:
         check_device_id(self.device_id)
-        if self.display_name is not None and "\0" in self.display_name:
-            raise InvalidParam("A display name has no NUL in it")
 
 
 def check_device_id(device_id: str | None) -> None:
     """Raises InvalidParam for a device ID that cannot be stored."""
-    if device_id is not None and (len(device_id.encode()) > MAX_LENGTH or "\0" in device_id):
-        raise InvalidParam("Not a device ID")
+    if device_id is not None:
+        check_text(device_id, "A device ID")
 
 
 class Logins:
@@ -82,12 +81,11 @@ class Logins:
     async def find(self, user: str) -> Account | None:
         """The account of a full user ID or a localpart, in lower case where it is not found as it is."""
         try:
-            user_id = user if user.startswith("@") else make_user_id(user, self._config.server_name)
-            if server_name_of(user_id) != self._config.server_name or len(user_id.encode()) > MAX_LENGTH:
-                return None
+            is_whole = user.startswith("@")
+            user_id = parse_user_id(user) if is_whole else make_user_id(user, self._config.server_name)
         except InvalidParam:
             return None
-        if "\0" in user_id:
+        if server_name_of(user_id) != self._config.server_name:
             return None
         localpart, _, server = user_id.partition(":")
         lowered = f"{localpart.lower()}:{server}"

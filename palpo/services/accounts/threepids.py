@@ -200,7 +200,7 @@ class ThirdPartyIds:
         await self._db.write(unit)
 
     async def _session(self, session_id: str) -> Session | None:
-        if len(session_id) > 255 or "\0" in session_id:
+        if len(session_id) > 255:
             return None
         return await self._db.read(lambda tx: storage.session(tx, session_id))
 

@@ -365,6 +365,6 @@ def _overwriting() -> Conflict:
 def _checked_filename(filename: str | None) -> str | None:
     if not filename:
         return None
-    if "\0" in filename or len(filename.encode("utf-8", "replace")) > MAX_FILENAME:
-        raise InvalidParam(f"A file name has at most {MAX_FILENAME} bytes and no U+0000")
+    if len(filename.encode("utf-8", "replace")) > MAX_FILENAME:
+        raise InvalidParam(f"A file name has at most {MAX_FILENAME} bytes")
     return filename

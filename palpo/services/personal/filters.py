@@ -62,7 +62,7 @@ class Filters:
 
     async def _read(self, user_id: UserId, filter_id: str) -> bytes:
         found = None
-        if len(filter_id) <= 32 and "\0" not in filter_id:
+        if len(filter_id) <= 32:
             found = await self._db.read(lambda tx: storage.get(tx, user_id, filter_id))
         if found is None:
             raise NotFound("No such filter")

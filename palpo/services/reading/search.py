@@ -423,7 +423,6 @@ def _parse_place(token: str) -> _Place:
     except (binascii.Error, ValueError, RecursionError):
         raise InvalidParam("Not a next_batch token of a search") from None
     numbers = (place.count, place.position, place.upto)
-    group = place.group
-    if not all(0 <= number < END for number in numbers) or (group is not None and "\0" in group[1]):
+    if not all(0 <= number < END for number in numbers):
         raise InvalidParam("Not a next_batch token of a search")
     return place

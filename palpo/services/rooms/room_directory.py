@@ -111,7 +111,7 @@ class RoomDirectory:
 
     async def set_listed_for_network(self, network_id: str, room_id: RoomId, *, listed: bool) -> None:
         """List a room in the list of an application service's network; raises NotFound."""
-        if not network_id or "\0" in network_id or len(network_id.encode()) > 255:
+        if not network_id or len(network_id.encode()) > 255:
             raise InvalidParam("Not a network")
         await self._heads.get(room_id)
         await self.publish(room_id, listed=listed, network_id=network_id)
