@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from palpo.core.events import Event, StateKey
+from palpo.core.membership import INVITE, JOIN, membership_of
 from palpo.core.state_keys import HISTORY_VISIBILITY
 
 DEFAULT_VISIBILITY: Final = "shared"
@@ -59,11 +60,11 @@ def can_see(sight: Sight, *, joined_after: bool) -> bool:
     ``joined_after`` says whether the user was in the room at any point after the event was sent: is in
     it now, or left it later than that.
     """
-    if "world_readable" in sight.visibilities or "join" in sight.memberships:
+    if "world_readable" in sight.visibilities or JOIN in sight.memberships:
         return True
     if joined_after and "shared" in sight.visibilities:
         return True
-    return "invite" in sight.memberships and "invited" in sight.visibilities
+    return INVITE in sight.memberships and "invited" in sight.visibilities
 
 
 def server_can_see(visibilities: Iterable[str], memberships: Iterable[str | None]) -> bool:
@@ -71,16 +72,10 @@ def server_can_see(visibilities: Iterable[str], memberships: Iterable[str | None
 
     ``memberships`` are those of the server's users at the event, ``visibilities`` as in ``Sight``.
     """
-    allowed = {"join"}
+    allowed = {JOIN}
     for visibility in visibilities:
         if visibility in ("world_readable", "shared"):
             return True
         if visibility == "invited":
-            allowed.add("invite")
+            allowed.add(INVITE)
     return not allowed.isdisjoint(memberships)
-
-
-def membership_of(event: Event | None) -> str | None:
-    """What a membership event makes its target; None for none, and where it does not say."""
-    value = None if event is None else event.content.get("membership")
-    return value if isinstance(value, str) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, cast
 
 import orjson
@@ -61,7 +62,7 @@ class Compiled:
             self.sql = self._template % numbers
             self._names = tuple(numbers)
         self._defaults: dict[str, Any] = {
-            name: bind.effective_value
+            name: _plain(bind.effective_value)
             for name, bind in compiled.binds.items()
             if bind.effective_value is not None
         }
@@ -102,6 +103,11 @@ class Compiled:
         kinds = {"missing": self._expected - params.keys(), "too many": params.keys() - self._expected}
         found = ", ".join(f"{sorted(names)} {kind}" for kind, names in kinds.items() if names)
         return ParameterError(f"parameters {found}: {self.sql}")
+
+
+def _plain(value: Any) -> Any:
+    """One of an enumeration by its value: drivers take nothing but ``str`` as quickly as that."""
+    return value.value if isinstance(value, Enum) else value
 
 
 def _written(executable: Executable) -> str | None:

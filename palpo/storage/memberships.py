@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select, update
 
 from palpo.core.identifiers import RoomId, UserId
+from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import users
 from palpo.db.tables.rooms import memberships
@@ -19,12 +20,12 @@ m = memberships.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+class Member:
     """One user's membership of one room."""
 
     room_id: RoomId
     user_id: str
-    membership: str
+    membership: Membership
     event_id: str
     sender: UserId
     position: int
@@ -34,13 +35,13 @@ class Membership:
     """A JSON array of stripped state; for invites and knocks."""
 
 
-_RECORDS = Records(Membership, memberships)
+_RECORDS = Records(Member, memberships)
 _KEY = ["room_id", "user_id"]
 _UPSERT = upsert(memberships, key=_KEY)
 _UPSERT_GONE = upsert(
     memberships, key=_KEY, update=["membership", "event_id", "sender", "position", "stripped_state"]
 )
-GONE = ("leave", "ban")
+GONE = (LEAVE, BAN)
 _GET = Statement(
     select(*_RECORDS.columns).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
 )
@@ -56,7 +57,7 @@ _IN_ROOM = Statement(
 _LOCAL = (
     select(m.user_id)
     .join(users, users.c.user_id == m.user_id)
-    .where(m.room_id == bindparam("room_id"), m.membership == "join")
+    .where(m.room_id == bindparam("room_id"), m.membership == JOIN)
 )
 _LOCAL_IN_ROOM = Statement(_LOCAL.limit(bindparam("limit")))
 _GUESTS_IN_ROOM = Statement(_LOCAL.where(users.c.is_guest == 1))
@@ -83,7 +84,7 @@ _some_rooms = (
         m.room_id,
         func.row_number().over(partition_by=m.user_id, order_by=m.room_id).label("place"),
     )
-    .where(in_list(m.user_id, "user_ids"), m.membership == "join")
+    .where(in_list(m.user_id, "user_ids"), m.membership == JOIN)
     .subquery()
 )
 _SOME_ROOMS = Statement(
@@ -101,9 +102,9 @@ _MUTUAL = Statement(
     .select_from(memberships.join(_other, _other.c.room_id == m.room_id))
     .where(
         m.user_id == bindparam("user_id"),
-        m.membership == "join",
+        m.membership == JOIN,
         _other.c.user_id == bindparam("other"),
-        _other.c.membership == "join",
+        _other.c.membership == JOIN,
     )
     .order_by(m.room_id)
 )
@@ -114,7 +115,7 @@ _FORGET = Statement(
 )
 
 
-async def put(tx: WriteTransaction, changed: Sequence[Membership]) -> None:
+async def put(tx: WriteTransaction, changed: Sequence[Member]) -> None:
     """Store memberships over the ones before them.
 
     What the user has forgotten stays forgotten if they are banned, say, or a ban is lifted.
@@ -124,34 +125,34 @@ async def put(tx: WriteTransaction, changed: Sequence[Membership]) -> None:
     await tx.many(_UPSERT_GONE, [row for row in rows if row["membership"] in GONE])
 
 
-async def get(tx: Transaction, room_id: str, user_id: str) -> Membership | None:
+async def get(tx: Transaction, room_id: str, user_id: str) -> Member | None:
     """One user's membership of a room, None where there has never been one."""
     return _RECORDS.one(await tx.one(_GET, room_id=room_id, user_id=user_id))
 
 
-async def of_user(tx: Transaction, user_id: str) -> list[Membership]:
+async def of_user(tx: Transaction, user_id: str) -> list[Member]:
     """All of a user's memberships that are not forgotten."""
     return _RECORDS.all(await tx.all(_OF_USER, user_id=user_id))
 
 
-async def changed(tx: Transaction, user_id: str, *, after: int, upto: int) -> list[Membership]:
+async def changed(tx: Transaction, user_id: str, *, after: int, upto: int) -> list[Member]:
     """The memberships of a user that last changed at a position in ``(after, upto]``."""
     return _RECORDS.all(await tx.all(_CHANGED, user_id=user_id, after=after, upto=upto))
 
 
 async def joined_rooms(tx: Transaction, user_id: str) -> list[str]:
     """The rooms that a user is in."""
-    return [row[0] for row in await tx.all(_ROOMS, user_id=user_id, membership="join")]
+    return [row[0] for row in await tx.all(_ROOMS, user_id=user_id, membership=JOIN.value)]
 
 
-async def users_in_room(tx: Transaction, room_id: str, membership: str = "join") -> list[str]:
+async def users_in_room(tx: Transaction, room_id: str, membership: Membership = JOIN) -> list[str]:
     """The users with that membership of a room."""
-    return [row[0] for row in await tx.all(_IN_ROOM, room_id=room_id, membership=membership)]
+    return [row[0] for row in await tx.all(_IN_ROOM, room_id=room_id, membership=membership.value)]
 
 
-async def pending(tx: Transaction, room_id: str, limit: int) -> list[Membership]:
+async def pending(tx: Transaction, room_id: str, limit: int) -> list[Member]:
     """The newest invites to a room, and knocks."""
-    rows = await tx.all(_PENDING, room_id=room_id, memberships=["invite", "knock"], limit=limit)
+    rows = await tx.all(_PENDING, room_id=room_id, memberships=[INVITE.value, KNOCK.value], limit=limit)
     return _RECORDS.all(rows)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import msgspec
 from sqlalchemy import bindparam, or_, select
 
+from palpo.core.membership import JOIN
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import presence
 from palpo.db.tables.rooms import memberships
@@ -49,9 +50,9 @@ _OF_SHARERS = Statement(
             select(_theirs.c.user_id)
             .join(_mine, _mine.c.room_id == _theirs.c.room_id)
             .where(
-                _theirs.c.membership == "join",
+                _theirs.c.membership == JOIN,
                 _mine.c.user_id == bindparam("user_id"),
-                _mine.c.membership == "join",
+                _mine.c.membership == JOIN,
             )
         ),
     )

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from palpo.core.identifiers import UserId
+from palpo.core.membership import INVITE, JOIN
 from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.push import push_queue, pusher_states, pushers
@@ -67,7 +68,7 @@ _LISTENERS = Statement(
     .join(pushers, pushers.c.user_id == memberships.c.user_id)
     .where(
         in_list(memberships.c.room_id, "room_ids"),
-        or_(memberships.c.membership == "join", memberships.c.membership == "invite"),
+        or_(memberships.c.membership == JOIN, memberships.c.membership == INVITE),
     )
 )
 _WAITING = Records(Waiting, push_queue)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import EnumType
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from sqlalchemy import ColumnElement, Table
@@ -15,18 +16,28 @@ R = TypeVar("R")
 class Records(Generic[R]):
     """What is stored of ``record``, a dataclass or struct: each field in the column of its name.
 
-    ``others`` are the columns of those fields that are not of ``table``. A ``bool`` is stored as 0 or 1.
+    ``others`` are the columns of those fields that are not of ``table``. A ``bool`` is stored as 0 or
+    1, one of an enumeration by its value.
     """
 
     def __init__(self, record: type[R], table: Table, **others: ColumnElement[Any]) -> None:
         kinds = get_type_hints(record)
         self.columns = tuple(others[name] if name in others else table.c[name] for name in kinds)
         """In the order of the fields: a row of these is what ``of`` takes."""
-        flags = {name for name, kind in kinds.items() if kind is bool}
-        given = (f"{name}={'bool' * (name in flags)}(row[{index}])" for index, name in enumerate(kinds))
-        stored = (f"{name!r}: {'int' * (name in flags)}(item.{name})" for name in kinds)
+        names: dict[str, Any] = {"record": record}
+        given, stored = [], []
+        for index, (name, kind) in enumerate(kinds.items()):
+            value, field = f"row[{index}]", f"item.{name}"
+            if kind is bool:
+                value, field = f"bool({value})", f"int({field})"
+            elif isinstance(kind, EnumType):
+                choices: Iterable[Any] = kind
+                names[f"of_{name}"] = {item.value: item for item in choices}
+                value, field = f"of_{name}[{value}]", f"{field}._value_"
+            given.append(f"{name}={value}")
+            stored.append(f"{name!r}: {field}")
         # Made once, as dataclasses make their methods: as quick as if it were written out.
-        self.of: Callable[[Row], R] = eval(f"lambda row: record({', '.join(given)})", {"record": record})
+        self.of: Callable[[Row], R] = eval(f"lambda row: record({', '.join(given)})", names)
         """The record of a row."""
         self.values: Callable[[R], dict[str, Any]] = eval(f"lambda item: {{{', '.join(stored)}}}")
         """The values of a record's columns, by their names."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import bindparam, func, select
 
+from palpo.core.membership import JOIN
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.directory import published_rooms
 from palpo.db.tables.rooms import memberships, rooms
@@ -32,7 +33,7 @@ _EVERY_NETWORK = Statement(
 )
 _JOINED = Statement(
     select(m.room_id, func.count())
-    .where(in_list(m.room_id, "room_ids"), m.membership == "join")
+    .where(in_list(m.room_id, "room_ids"), m.membership == JOIN)
     .group_by(m.room_id)
 )
 

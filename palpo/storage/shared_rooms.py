@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import bindparam, select
 
+from palpo.core.membership import JOIN
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction
@@ -15,8 +16,8 @@ FEW = 500
 
 _mine = memberships.alias("mine")
 _theirs = memberships.alias("theirs")
-_THEY_ARE_IN = in_list(_theirs.c.user_id, "others") & (_theirs.c.membership == "join")
-_I_AM_IN = (_mine.c.user_id == bindparam("user_id")) & (_mine.c.membership == "join")
+_THEY_ARE_IN = in_list(_theirs.c.user_id, "others") & (_theirs.c.membership == JOIN)
+_I_AM_IN = (_mine.c.user_id == bindparam("user_id")) & (_mine.c.membership == JOIN)
 _SAME_ROOM = _mine.c.room_id == _theirs.c.room_id
 _FEW_SHARING = Statement(
     select(_theirs.c.user_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, delete, select, update
 
+from palpo.core.membership import JOIN
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import typing
 from palpo.db.tables.rooms import memberships
@@ -46,7 +47,7 @@ _CURRENT = Statement(
         in_list(t.room_id, "room_ids"),
         t.typing == 1,
         t.expires_ts > bindparam("now"),
-        m.membership == "join",
+        m.membership == JOIN,
     )
     .order_by(t.position)
 )

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from palpo.services.history.tokens import timeline_token
 from palpo.services.push.unread import UnreadCounts
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.sync.joined import V3RoomNews
 from palpo.sync.room_news import Rendered
 from palpo.sync.sections import stripped
@@ -65,12 +65,12 @@ def left_room(news: V3RoomNews, rendered: Rendered, *, section: StateSection) ->
     )
 
 
-def invited_room(invite: Membership) -> wire.InvitedRoom:
+def invited_room(invite: Member) -> wire.InvitedRoom:
     """The section of an invite."""
     return wire.InvitedRoom(invite_state=wire.Events(events=stripped(invite)))
 
 
-def knocked_room(knock: Membership) -> wire.KnockedRoom:
+def knocked_room(knock: Member) -> wire.KnockedRoom:
     """The section of a knock."""
     return wire.KnockedRoom(knock_state=wire.Events(events=stripped(knock)))
 

@@ -12,7 +12,7 @@ from palpo.services.personal.receipts import Receipts
 from palpo.services.personal.typing import Typing
 from palpo.services.push.unread import Unread
 from palpo.storage import memberships
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.sync.joined import Reader, V3RoomNews
 from palpo.sync.window import Window
 
@@ -120,6 +120,6 @@ def _wanted(reader: Reader, rooms: Mapping[str, V3RoomNews], type_: str) -> tupl
     )
 
 
-def of_rooms(data: Data, joined: Mapping[str, Membership]) -> list[str]:
+def of_rooms(data: Data, joined: Mapping[str, Member]) -> list[str]:
     """The rooms that account data is of."""
     return [room_id for room_id, _, _ in data if room_id is not None and room_id in joined]

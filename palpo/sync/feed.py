@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from palpo.core.membership import JOIN
 from palpo.db.topics import Topics
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.tokens import parse_sync_token
 from palpo.services.reading.waiting import MAX_TIMEOUT_MS, Waiting
 from palpo.services.server import Server
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 from palpo.sync.window import Window
 
@@ -48,7 +49,7 @@ class Look:
 
 
 L = TypeVar("L", bound=Look)
-Memberships = Mapping[str, Membership]
+Memberships = Mapping[str, Member]
 """A user's, by room."""
 
 
@@ -102,7 +103,7 @@ def deadline(timeout_ms: int) -> float:
 
 def joined(memberships: Memberships) -> set[str]:
     """The rooms that the user is in."""
-    return {room_id for room_id, row in memberships.items() if row.membership == "join"}
+    return {room_id for room_id, row in memberships.items() if row.membership is JOIN}
 
 
 def followed(user_id: str, memberships: Memberships) -> Topics:

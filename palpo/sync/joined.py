@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from palpo.core.events import Event
 from palpo.core.identifiers import UserId
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import State
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Client
@@ -58,7 +59,7 @@ class V3RoomNews(RoomNews):
     def arrived(self) -> Iterator[str]:
         """Users whose joining is among the news."""
         for item in self.events:
-            if item.event.type == MEMBER and item.event.content.get("membership") == "join":
+            if item.event.type == MEMBER and membership_of(item.event) == JOIN:
                 yield item.event.state_key or ""
 
     @property
@@ -82,13 +83,13 @@ class JoinedRooms:
         self._summaries = summaries
         self._redacted = redacted
 
-    async def collect(self, reader: Reader, window: Window, rooms: Sequence[Membership]) -> list[V3RoomNews]:
+    async def collect(self, reader: Reader, window: Window, rooms: Sequence[Member]) -> list[V3RoomNews]:
         """What happened in each of ``rooms`` within ``window``."""
         collected = await each(rooms, lambda row: self._collect(reader, window, row))
         await self._summarise(reader, window, collected)
         return collected
 
-    async def _collect(self, reader: Reader, window: Window, membership: Membership) -> V3RoomNews:
+    async def _collect(self, reader: Reader, window: Window, membership: Member) -> V3RoomNews:
         room_id = membership.room_id
         known = await self._timelines.joined_root(membership, window.since) or EMPTY_ROOT
         fresh = known == EMPTY_ROOT

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.sync.joined import Reader, V3RoomNews, wanted
 from palpo.sync.state_delta import StateDeltas, StateRequest
 from palpo.sync.timelines import TimelinePart, Timelines
@@ -39,7 +40,7 @@ class LeftRooms:
         self._states = states
         self._access = access
 
-    async def collect(self, reader: Reader, window: Window, membership: Membership) -> V3RoomNews:
+    async def collect(self, reader: Reader, window: Window, membership: Member) -> V3RoomNews:
         """What happened until the user left."""
         left = await self.departure(reader, window, membership)
         state: list[StoredEvent] = []
@@ -57,7 +58,7 @@ class LeftRooms:
             state = await self._states.delta(request, reader.filter)
         return V3RoomNews(room_id=membership.room_id, timeline=left.timeline, state=state, end=left.end)
 
-    async def departure(self, reader: Reader, window: Window, membership: Membership) -> Departure:
+    async def departure(self, reader: Reader, window: Window, membership: Member) -> Departure:
         """How the user left, or what became of them after; ``membership`` changed in ``window``.
 
         The last change need not be the leaving: who has left may be banned, or turn down an invitation.
@@ -96,7 +97,7 @@ class LeftRooms:
             timeline = replace(timeline, events=[last], limited=False, start=place)
         return timeline
 
-    async def is_news(self, window: Window, membership: Membership) -> bool:
+    async def is_news(self, window: Window, membership: Member) -> bool:
         """Whether the user is to hear that they are not in a room, which they may have forgotten.
 
         If they are banned, say, from a room that they had forgotten, they do not (spec: "Leaving rooms").
@@ -104,4 +105,4 @@ class LeftRooms:
         if not membership.forgotten or window.since is None:
             return True
         _, before = await self._timelines.membership_at(membership, window.since)
-        return before in ("join", "invite", "knock")
+        return before in (JOIN, INVITE, KNOCK)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec import Raw
 from msgspec.json import Decoder, Encoder
 
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams.turns import Turns
 
 R = TypeVar("R")
@@ -33,6 +33,6 @@ async def sections(rooms: Sequence[R], name: Callable[[R], str], make: Callable[
     return made
 
 
-def stripped(membership: Membership) -> list[Raw]:
+def stripped(membership: Member) -> list[Raw]:
     """What an invite or a knock shows of the room."""
     return _RAW_LIST.decode(membership.stripped_state or b"[]")

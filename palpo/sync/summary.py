@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from palpo.core.membership import BAN, INVITE, JOIN, LEAVE
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
@@ -14,8 +15,8 @@ from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
 MAX_HEROES = 5
-GONE = ("leave", "ban")
-HERE = ("join", "invite")
+GONE = (LEAVE, BAN)
+HERE = (JOIN, INVITE)
 NAME = "m.room.name"
 
 
@@ -107,8 +108,8 @@ async def _load(tx: Transaction, named: Mapping[str, bool]) -> dict[str, _Member
         here = [] if has_name else await _first(tx, room_id, HERE)
         found[room_id] = _Members(
             named=has_name,
-            joined=count.get("join", 0),
-            invited=count.get("invite", 0),
+            joined=count.get(JOIN, 0),
+            invited=count.get(INVITE, 0),
             here=here,
             gone=await _first(tx, room_id, GONE) if len(here) < 2 and not has_name else [],
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from palpo.core.events import Event
 from palpo.core.identifiers import UserId
+from palpo.core.membership import JOIN
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
@@ -14,7 +15,7 @@ from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.tokens import Order
 from palpo.services.history.visibility import Visibility
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 
 MAX_ROUNDS = 8
 """How often more is read because the filter let too little through."""
@@ -91,16 +92,16 @@ class Timelines:
             return head.state_root
         return await self.state_root(room_id, upto) or head.state_root
 
-    async def joined_root(self, member: Membership, position: int | None) -> bytes | None:
+    async def joined_root(self, member: Member, position: int | None) -> bytes | None:
         """The same where the user of ``member`` was in the room at that position; None where not."""
         if position is None:
             return None
-        if member.membership == "join" and member.position <= position:
+        if member.membership is JOIN and member.position <= position:
             return await self.state_root(member.room_id, position)
         root, before = await self.membership_at(member, position)
-        return root if before == "join" else None
+        return root if before == JOIN else None
 
-    async def membership_at(self, member: Membership, position: int) -> tuple[bytes | None, object]:
+    async def membership_at(self, member: Member, position: int) -> tuple[bytes | None, object]:
         """The state of the room at a position, and what the user of ``member`` was there."""
         root = await self.state_root(member.room_id, position)
         if root is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.services.accounts.sessions import Requester
 from palpo.services.encryption import EncryptionServices
 from palpo.services.encryption.device_lists import DeviceListChanges
@@ -15,7 +16,7 @@ from palpo.services.personal.account_data import event
 from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.reading.client_events import ClientEvents
 from palpo.services.rooms.user_rooms import UserRooms
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 from palpo.streams.large_answers import whole_syncs
 from palpo.streams.turns import Turns
@@ -52,8 +53,8 @@ class News(Look):
     to_device: Pending
     joined: list[V3RoomNews] = field(default_factory=list)
     left: list[V3RoomNews] = field(default_factory=list)
-    invited: list[Membership] = field(default_factory=list)
-    knocked: list[Membership] = field(default_factory=list)
+    invited: list[Member] = field(default_factory=list)
+    knocked: list[Member] = field(default_factory=list)
     account_data: list[bytes] = field(default_factory=list)
     presence: list[bytes] = field(default_factory=list)
     device_lists: DeviceListChanges | None = None
@@ -176,7 +177,7 @@ class SyncV3:
         joined = {
             room_id: row
             for room_id, row in memberships.items()
-            if row.membership == "join" and reader.filter.wants_room(room_id)
+            if row.membership is JOIN and reader.filter.wants_room(room_id)
         }
         chosen = dict.fromkeys(window.rooms(joined) if not reader.full_state else joined)
         chosen |= dict.fromkeys(of_rooms(data, joined))
@@ -189,26 +190,26 @@ class SyncV3:
         await self._extras.add(reader, window, collected, data)
         news.joined = [room for room in collected if window.initial or not room.empty]
 
-    async def _changed(self, reader: Reader, window: Window, memberships: Memberships) -> list[Membership]:
+    async def _changed(self, reader: Reader, window: Window, memberships: Memberships) -> list[Member]:
         """Memberships that changed in the window: those of rooms forgotten since too, that were known."""
         if window.since is None:
             return [row for row in memberships.values() if row.position <= window.upto]
         return await self._user_rooms.changed(reader.user_id, after=window.since, upto=window.upto)
 
     async def _collect_others(
-        self, reader: Reader, window: Window, changed: Iterable[Membership], news: News
+        self, reader: Reader, window: Window, changed: Iterable[Member], news: News
     ) -> None:
         """Rooms that the user is not in: invites, knocks and rooms left."""
-        leaving: list[Membership] = []
+        leaving: list[Member] = []
         turns = Turns()
         for row in changed:
             await turns.breathe()
             if not reader.filter.wants_room(row.room_id):
                 continue
-            if row.membership == "invite":
+            if row.membership is INVITE:
                 if await self._invite_permissions.shows(row.user_id, row.sender):
                     news.invited.append(row)
-            elif row.membership == "knock":
+            elif row.membership is KNOCK:
                 news.knocked.append(row)
             elif window.initial and not reader.filter.include_leave:
                 continue
@@ -261,5 +262,5 @@ class SyncV3:
         )
 
 
-def _room_id(room: V3RoomNews | Membership) -> str:
+def _room_id(room: V3RoomNews | Member) -> str:
     return room.room_id

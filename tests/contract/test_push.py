@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from palpo.core.membership import Membership
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import (
@@ -15,7 +16,7 @@ from palpo.storage import (
     registration_tokens,
     threepids,
 )
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.storage.push_queue import KEPT, State, Waiting
 from palpo.storage.pushers import Pusher
 from palpo.storage.receipts import Receipt
@@ -49,9 +50,14 @@ def waiting(of: Pusher, position: int, event_id: str | None = "$event") -> Waiti
     )
 
 
-def membership(room_id: str, user_id: str, value: str) -> Membership:
-    return Membership(
-        room_id=room_id, user_id=user_id, membership=value, event_id="$m", sender=user_id, position=1
+def membership(room_id: str, user_id: str, value: str) -> Member:
+    return Member(
+        room_id=room_id,
+        user_id=user_id,
+        membership=Membership(value),
+        event_id="$m",
+        sender=user_id,
+        position=1,
     )
 
 

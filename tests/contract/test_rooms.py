@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from palpo.core.membership import Membership
 from palpo.core.records.accounts import Account
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.storage import accounts, aliases, memberships, reports, room_directory, rooms
 from palpo.storage.aliases import AliasRow
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.storage.reports import Report
 from palpo.storage.rooms import HeadRow
 
@@ -51,8 +52,13 @@ async def test_directory(database: Database) -> None:
         for room_id in ("!a", "!b", "!c")
     ]
     members = [
-        Membership(
-            room_id=room_id, user_id=user, membership=membership, event_id="$e", sender=user, position=1
+        Member(
+            room_id=room_id,
+            user_id=user,
+            membership=Membership(membership),
+            event_id="$e",
+            sender=user,
+            position=1,
         )
         for room_id, user, membership in (
             ("!a", "@a:x", "join"),
@@ -82,8 +88,13 @@ async def test_directory(database: Database) -> None:
 
 async def test_memberships(database: Database) -> None:
     members = [
-        Membership(
-            room_id=room_id, user_id=user, membership=membership, event_id="$e", sender=user, position=1
+        Member(
+            room_id=room_id,
+            user_id=user,
+            membership=Membership(membership),
+            event_id="$e",
+            sender=user,
+            position=1,
         )
         for room_id, user, membership in (
             ("!a", "@a:x", "join"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from palpo.core.membership import Membership
 from palpo.core.records.delayed_events import DelayedEvent
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -13,7 +14,7 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import delayed_events as storage
 from palpo.storage import memberships
 from palpo.storage import thread_subscriptions as threads
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.storage.thread_subscriptions import ThreadSubscription
 
 ALICE, BOB = "@alice:x", "@bob:x"
@@ -102,8 +103,13 @@ async def test_followers(database: Database) -> None:
 
 async def test_some_rooms_of_many_users(database: Database) -> None:
     rows = [
-        Membership(
-            room_id=room_id, user_id=user_id, membership=membership, event_id="$e", sender=user_id, position=1
+        Member(
+            room_id=room_id,
+            user_id=user_id,
+            membership=Membership(membership),
+            event_id="$e",
+            sender=user_id,
+            position=1,
         )
         for user_id, room_id, membership in [
             (ALICE, "!a:x", "join"),

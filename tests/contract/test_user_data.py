@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palpo.core.membership import Membership
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -19,7 +20,7 @@ from palpo.storage import (
     shared_rooms,
     typing,
 )
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.storage.presence import Presence
 from palpo.storage.pushers import Pusher
 from palpo.storage.receipts import Receipt
@@ -117,11 +118,11 @@ async def test_receipts(database: Database) -> None:
     assert await database.read(lambda tx: receipts.checkpoints(tx, ALICE, [ROOM])) == {ROOM: b"y"}
 
 
-def member(room_id: str, user_id: str, membership: str = "join") -> Membership:
-    return Membership(
+def member(room_id: str, user_id: str, membership: str = "join") -> Member:
+    return Member(
         room_id=room_id,
         user_id=user_id,
-        membership=membership,
+        membership=Membership(membership),
         event_id="$e",
         sender=user_id,
         position=1,

@@ -9,6 +9,7 @@ from palpo.api.client.sync import FROM_THE_BEGINNING
 from palpo.api.client.timeline import page_size, rendered
 from palpo.core.canonical_json import decode_object
 from palpo.core.identifiers import RoomId
+from palpo.core.membership import INVITE, JOIN, KNOCK, LEAVE
 from palpo.services.history.tokens import parse_events_token, stream_token, timeline_token
 from palpo.services.reading.old_sync import Account, Snapshot
 from palpo.wire.client import old_sync as wire
@@ -39,9 +40,9 @@ async def initial_sync(call: Call, params: wire.InitialSyncParams, body: NoBody)
     data = await old_sync.account_data(user_id)
     rooms = []
     for row in await old_sync.memberships(user_id, archived=params.archived):
-        if row.membership in ("invite", "knock"):
+        if row.membership in (INVITE, KNOCK):
             rooms.append(await _invited(call, row.room_id, row.membership, row.event_id))
-        elif row.membership == "join" or await call.services.history.room_access.last_leave(row) is not None:
+        elif row.membership == JOIN or await call.services.history.room_access.last_leave(row) is not None:
             mine = data.get(row.room_id, [])
             rooms.append(await _room(call, await old_sync.room(row.room_id, user_id, mine, limit=limit)))
     presence = call.services.personal.presence
@@ -85,7 +86,7 @@ async def _room(call: Call, snapshot: Snapshot) -> wire.RoomInfo:
     messages = snapshot.messages
     return wire.RoomInfo(
         room_id=snapshot.room_id,
-        membership=snapshot.membership or "leave",
+        membership=snapshot.membership or LEAVE,
         messages=wire.PaginationChunk(
             start=timeline_token(messages.end),
             end=timeline_token(messages.start),

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from palpo.core.auth_rules.membership import check_membership, membership_of
+from palpo.core.auth_rules.membership import check_membership, membership_in
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, SignedEvent, StateKey
+from palpo.core.membership import JOIN
 from palpo.core.power_levels import (
     PowerLevels,
     check_power_levels_change,
@@ -88,7 +89,7 @@ def _check_other(
     rules: RoomVersion, event: Event, auth_state: Mapping[StateKey, Event], create: Event
 ) -> None:
     sender = event.sender
-    if membership_of(auth_state, sender) != "join":
+    if membership_in(auth_state, sender) is not JOIN:
         raise AuthError(f"{sender} is not in the room")
     levels = PowerLevels.from_state(rules, create, auth_state.get(POWER_LEVELS))
     level = levels.user(sender)

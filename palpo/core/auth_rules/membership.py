@@ -9,9 +9,10 @@ import msgspec
 from palpo.core.auth_rules.third_party import check_third_party_invite
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, SignedEvent, StateKey
+from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership, membership_of
 from palpo.core.power_levels import PowerLevels, creators, is_user_id, malformed
 from palpo.core.room_versions import RoomVersion
-from palpo.core.state_keys import JOIN_RULES, POWER_LEVELS
+from palpo.core.state_keys import JOIN_RULES, MEMBER, POWER_LEVELS
 
 State = Mapping[StateKey, Event]
 
@@ -25,7 +26,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     create: Event
     target: str
     """Whose membership it is, the event's state key."""
-    current: str | None
+    current: Membership | None
     """The target's membership in the state; ``None`` without one."""
 
     @property
@@ -43,11 +44,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         return "invite" if event is None else event.content.get("join_rule", "invite")
 
 
-def membership_of(state: State, user_id: str) -> str | None:
-    """The user's membership in ``state``; ``None`` where there is none, or none that is a string."""
-    event = state.get(("m.room.member", user_id))
-    membership = None if event is None else event.content.get("membership")
-    return membership if isinstance(membership, str) else None
+def membership_in(state: State, user_id: str) -> Membership | None:
+    """The user's membership in ``state``; ``None`` where there is none."""
+    return membership_of(state.get((MEMBER, user_id)))
 
 
 def check_membership(rules: RoomVersion, event: SignedEvent, state: State, create: Event) -> None:
@@ -61,9 +60,9 @@ def check_membership(rules: RoomVersion, event: SignedEvent, state: State, creat
     if rules.restricted_joins and authoriser is not target and not is_user_id(authoriser):
         raise malformed("join_authorised_via_users_server is not a user ID")
     check = _CHECKS.get(membership)
-    if check is None or (membership == "knock" and not rules.knocking):
+    if check is None or (membership == KNOCK and not rules.knocking):
         raise malformed(f"There is no membership {membership[:64]!r}")
-    check(Change(rules, event, state, create, target, membership_of(state, target)))
+    check(Change(rules, event, state, create, target, membership_in(state, target)))
 
 
 def _check_join(change: Change) -> None:
@@ -72,14 +71,14 @@ def _check_join(change: Change) -> None:
         return
     if change.sender != change.target:
         raise AuthError("Nobody can join for somebody else")
-    if change.current == "ban":
+    if change.current is BAN:
         raise AuthError(f"{change.target} is banned from the room")
     rule = change.join_rule()
     if rule == "public":
         return
     if rule not in _join_rules(change.rules):
         raise AuthError("The join rule lets nobody in")
-    if change.current in ("invite", "join"):
+    if change.current in (INVITE, JOIN):
         return
     if rule not in _RESTRICTED:
         raise AuthError(f"{change.target} is not invited")
@@ -107,7 +106,7 @@ def _check_authoriser(change: Change) -> None:
     authoriser = change.event.content.get("join_authorised_via_users_server")
     if not isinstance(authoriser, str):
         raise AuthError(f"{change.target} is not invited, and nobody in the room vouches for the join")
-    if membership_of(change.state, authoriser) != "join":
+    if membership_in(change.state, authoriser) is not JOIN:
         raise AuthError(f"{authoriser}, who vouches for the join, is not in the room")
     levels = change.levels()
     if levels.user(authoriser) < levels.invite:
@@ -116,10 +115,10 @@ def _check_authoriser(change: Change) -> None:
 
 def _check_invite(change: Change) -> None:
     if "third_party_invite" in change.event.content:
-        check_third_party_invite(change.event, change.state, banned=change.current == "ban")
+        check_third_party_invite(change.event, change.state, banned=change.current is BAN)
         return
     _check_sender_is_in(change)
-    if change.current in ("join", "ban"):
+    if change.current in (JOIN, BAN):
         raise AuthError(f"{change.target} cannot be invited, being in the room or banned")
     levels = change.levels()
     if levels.user(change.sender) < levels.invite:
@@ -128,14 +127,14 @@ def _check_invite(change: Change) -> None:
 
 def _check_leave(change: Change) -> None:
     if change.sender == change.target:
-        leavable = ("invite", "join", "knock") if change.rules.knocking else ("invite", "join")
+        leavable = (INVITE, JOIN, KNOCK) if change.rules.knocking else (INVITE, JOIN)
         if change.current not in leavable:
             raise AuthError(f"{change.target} is not in the room")
         return
     _check_sender_is_in(change)
     levels = change.levels()
     own = levels.user(change.sender)
-    if change.current == "ban" and own < levels.ban:
+    if change.current is BAN and own < levels.ban:
         raise AuthError(f"{change.sender} may not unban")
     if own < levels.kick:
         raise AuthError(f"{change.sender} may not kick")
@@ -157,12 +156,12 @@ def _check_knock(change: Change) -> None:
         raise AuthError("The join rule does not let anybody knock")
     if change.sender != change.target:
         raise AuthError("Nobody can knock for somebody else")
-    if change.current in ("ban", "invite", "join"):
+    if change.current in (BAN, INVITE, JOIN):
         raise AuthError(f"{change.target} cannot knock, being in the room, invited or banned")
 
 
 def _check_sender_is_in(change: Change) -> None:
-    if membership_of(change.state, change.sender) != "join":
+    if membership_in(change.state, change.sender) is not JOIN:
         raise AuthError(f"{change.sender} is not in the room")
 
 
@@ -173,9 +172,9 @@ def _check_is_below(change: Change, levels: PowerLevels, own: int) -> None:
 
 _RESTRICTED = ("restricted", "knock_restricted")
 _CHECKS: dict[str, Callable[[Change], None]] = {
-    "join": _check_join,
-    "invite": _check_invite,
-    "leave": _check_leave,
-    "ban": _check_ban,
-    "knock": _check_knock,
+    JOIN: _check_join,
+    INVITE: _check_invite,
+    LEAVE: _check_leave,
+    BAN: _check_ban,
+    KNOCK: _check_knock,
 }

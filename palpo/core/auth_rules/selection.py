@@ -7,6 +7,7 @@ from typing import Any
 
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, StateKey
+from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE, JOIN_RULES, POWER_LEVELS
 
@@ -32,13 +33,13 @@ def _membership_keys(rules: RoomVersion, target: str, content: dict[str, Any]) -
     """The state that bears on a membership, besides what bears on any event."""
     membership = content.get("membership")
     yield "m.room.member", target
-    if membership in ("join", "invite", "knock"):
+    if membership in (JOIN, INVITE, KNOCK):
         yield JOIN_RULES
-    if membership == "invite":
+    if membership == INVITE:
         token = third_party_token(content)
         if token is not None:
             yield "m.room.third_party_invite", token
-    if membership == "join" and rules.restricted_joins:
+    if membership == JOIN and rules.restricted_joins:
         authoriser = content.get("join_authorised_via_users_server")
         if isinstance(authoriser, str):
             yield "m.room.member", authoriser

@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 
 from palpo.core.events import SignedEvent, StateKey
+from palpo.core.membership import BAN, LEAVE, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE, POWER_LEVELS
@@ -21,7 +22,7 @@ def is_power_event(event: SignedEvent) -> bool:
         return True
     return (
         event.type == "m.room.member"
-        and event.content.get("membership") in ("leave", "ban")
+        and membership_of(event) in (LEAVE, BAN)
         and event.sender != event.state_key
     )
 

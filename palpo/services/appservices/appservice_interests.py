@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from palpo.config.appservices import Registration
+from palpo.core.membership import INVITE, JOIN, membership_of
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
@@ -51,7 +52,7 @@ class Interests:
         target = event.state_key if event.type == MEMBER else None
         if item.status is not EventStatus.ACCEPTED:
             # Of a room that nobody here is in: all that anybody sees of it is an invite.
-            invited = event.content.get("membership") == "invite"
+            invited = membership_of(event) == INVITE
             return invited and target is not None and self.has_user(target)
         joined = await self._before(item)
         wanted = bool(joined) or (target is not None and self.has_user(target))
@@ -69,7 +70,7 @@ class Interests:
             return known
         rows = await self._db.read(lambda tx: storage.members(tx, room_id))
         own = [row for row in rows if self.has_user(row[0])]
-        joined = {user_id for user_id, membership, _ in own if membership == "join"}
+        joined = {user_id for user_id, membership, _ in own if membership == JOIN}
         if all(position <= self._position for _, _, position in own):
             self._joined.keep({room_id: joined})
         return joined
@@ -89,8 +90,8 @@ class Interests:
         if event.type != MEMBER or event.state_key is None or item.status is not EventStatus.ACCEPTED:
             return False
         before = await self._events.state_event(item.state_before, MEMBER, event.state_key)
-        was = before is not None and before.event.content.get("membership") == "join"
-        return was != (event.content.get("membership") == "join")
+        was = before is not None and membership_of(before.event) == JOIN
+        return was != (membership_of(event) == JOIN)
 
     async def _wants_place(self, room_id: str) -> bool:
         registration = self._registration
@@ -115,7 +116,7 @@ class Interests:
                 # It has changed since, so the state before the event has to say what it was.
                 before = await self._events.state_event(item.state_before, MEMBER, user_id)
                 membership = "" if before is None else str(before.event.content.get("membership"))
-            if membership == "join":
+            if membership == JOIN:
                 joined.add(user_id)
         self._joined.keep({room_id: joined})
         return joined
@@ -124,7 +125,7 @@ class Interests:
         if item.state_after != item.room_state:
             self._joined.pop(item.event.room_id, None)  # The room has forks: look again.
         elif target is not None and self.has_user(target):
-            if item.event.content.get("membership") == "join":
+            if membership_of(item.event) == JOIN:
                 joined.add(target)
             else:
                 joined.discard(target)

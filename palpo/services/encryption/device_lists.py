@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
@@ -119,4 +120,4 @@ class DeviceLists:
 
 
 def _is_join(stored: StoredEvent | None) -> bool:
-    return stored is not None and stored.event.content.get("membership") == "join"
+    return stored is not None and membership_of(stored.event) == JOIN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palpo.core.errors import Forbidden, NotFound
 from palpo.core.identifiers import RoomId, UserId
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
 from palpo.core.visibility import visibility_of
@@ -11,7 +12,7 @@ from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.storage import memberships as storage
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 
 MAX_WALK = 100
 """How many changes of one membership are looked through for the last time that somebody was in a room."""
@@ -25,14 +26,14 @@ class RoomAccess:
         self._events = events
         self._heads = heads
 
-    async def membership(self, room_id: RoomId, user_id: UserId) -> Membership | None:
+    async def membership(self, room_id: RoomId, user_id: UserId) -> Member | None:
         """The user's latest membership of a room."""
         return await self._db.read(lambda tx: storage.get(tx, room_id, user_id))
 
     async def is_joined(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether a user is in a room."""
         member = await self.membership(room_id, user_id)
-        return member is not None and member.membership == "join"
+        return member is not None and member.membership == JOIN
 
     async def require_member(self, room_id: RoomId, user_id: UserId) -> None:
         """Raises Forbidden for those who are not in the room."""
@@ -54,7 +55,7 @@ class RoomAccess:
         """
         head = await self._known(room_id)
         member = await self.membership(room_id, user_id)
-        if member is not None and member.membership == "join":
+        if member is not None and member.membership == JOIN:
             return head.state_root
         if await self.world_readable(head):
             return head.state_root
@@ -63,16 +64,16 @@ class RoomAccess:
             raise Forbidden("You are not in the room, and were not before")
         return left.state_after
 
-    async def last_leave(self, member: Membership | None) -> StoredEvent | None:
+    async def last_leave(self, member: Member | None) -> StoredEvent | None:
         """The event by which somebody who is not in a room stopped being in it.
 
         None where they never were, or have forgotten the room.
         """
-        if member is None or member.forgotten or member.membership == "join":
+        if member is None or member.forgotten or member.membership == JOIN:
             return None
         return await self.left_by(member)
 
-    async def left_by(self, member: Membership) -> StoredEvent | None:
+    async def left_by(self, member: Member) -> StoredEvent | None:
         """The same, in rooms that have been forgotten too; ``member`` is not in the room."""
         event_id = member.event_id
         for _ in range(MAX_WALK):
@@ -82,7 +83,7 @@ class RoomAccess:
             before = await self._events.state_event(found.state_before, MEMBER, member.user_id)
             if before is None:
                 return None
-            if before.event.content.get("membership") == "join":
+            if membership_of(before.event) == JOIN:
                 return found
             event_id = before.event_id
         return None

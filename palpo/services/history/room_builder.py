@@ -11,6 +11,7 @@ from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadJson
 from palpo.core.events import Event, SignedEvent, build_event, stripped
+from palpo.core.membership import INVITE, KNOCK, Membership
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import CREATE, MEMBER
@@ -19,7 +20,7 @@ from palpo.services.history.drafts import Draft
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads, hash_of
 from palpo.storage.events import NewEvent
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.storage.rooms import HeadRow
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
@@ -47,7 +48,7 @@ class Built:
     """New nodes of the state tree."""
     earlier: dict[bytes, bytes] = field(default_factory=dict)
     """Those that the head came with: they are not stored yet."""
-    memberships: list[tuple[int, Membership]] = field(default_factory=list)
+    memberships: list[tuple[int, Member]] = field(default_factory=list)
     """With the index of its event in ``events``."""
     new_room: bool = False
 
@@ -194,16 +195,16 @@ class RoomBuilder:
             hashes_of=hashes_of,
         )
 
-    async def _membership(self, head: RoomHead, event: Event) -> Membership:
-        membership: str = event.content["membership"]
+    async def _membership(self, head: RoomHead, event: Event) -> Member:
+        membership = Membership(event.content["membership"])
         shown: bytes | None = None
-        if membership in ("invite", "knock"):
+        if membership in (INVITE, KNOCK):
             keys = [(type_, "") for type_ in STRIPPED_TYPES]
-            if membership == "invite":
+            if membership == INVITE:
                 keys.append((MEMBER, event.sender))
             state = await self._heads.state(head, keys)
             shown = to_json([stripped(item) for item in (*state.values(), event)])
-        return Membership(
+        return Member(
             room_id=event.room_id,
             user_id=event.state_key or "",
             membership=membership,

@@ -21,7 +21,7 @@ from palpo.storage import memberships as memberships_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import MadeBy
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 
 MAX_PENDING = 500
@@ -128,7 +128,7 @@ class GroupWrite:
             raise RoomsRefused(refused)
 
     async def _write_memberships(self, tx: WriteTransaction, first: int) -> None:
-        rows: dict[tuple[str, str], Membership] = {}
+        rows: dict[tuple[str, str], Member] = {}
         offset = first
         for item in self._entries:
             for index, membership in item.built.memberships:
@@ -177,7 +177,7 @@ class GroupWrite:
             return
         redacted = await events_storage.load(tx, [target.event_id])
         before, after = stripped(target.event), stripped(redacted[0].event)
-        changed: list[Membership] = []
+        changed: list[Member] = []
         for row in await memberships_storage.pending(tx, target.event.room_id, MAX_PENDING):
             shown = decode(row.stripped_state or b"[]")
             if before in shown:

@@ -18,10 +18,10 @@ from palpo.core import state_tree, unpadded_base64
 from palpo.core.errors import NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, reference_hash
 from palpo.core.identifiers import RoomId
+from palpo.core.membership import Membership, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import EventIdFormat, RoomVersion, room_version
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
-from palpo.core.visibility import membership_of
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.known_state import NOTHING, UNKNOWN, KnownState
@@ -144,7 +144,7 @@ class RoomHeads:
         """One piece of the current state."""
         return (await self.state(head, (key,))).get(key)
 
-    async def membership(self, head: RoomHead, user_id: str) -> str | None:
+    async def membership(self, head: RoomHead, user_id: str) -> Membership | None:
         """What a user is in the room; None for one who has never been anything there."""
         return membership_of(await self.state_event(head, (MEMBER, user_id)))
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from palpo.core.events import StateKey
+from palpo.core.membership import LEAVE, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import HISTORY_VISIBILITY, MEMBER
-from palpo.core.visibility import membership_of, visibility_of
+from palpo.core.visibility import visibility_of
 from palpo.services.history.event_store import EventStore
 from palpo.streams.caches import Cache, CacheBudget
 
-NEVER: Final = "leave"
+NEVER: Final = LEAVE
 """The membership of who has none (spec: client-server API, ``unsigned.membership``)."""
 
 Pair = tuple[str, str]

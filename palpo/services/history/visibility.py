@@ -9,6 +9,7 @@ import msgspec
 from palpo.core.errors import NotFound
 from palpo.core.events import redacted_kept
 from palpo.core.identifiers import RoomId, UserId
+from palpo.core.membership import JOIN
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
@@ -51,7 +52,7 @@ class Visibility:
         deactivation").
         """
         memberships = await self._state_at.memberships(events, user_id)
-        if all(before == "join" for before, _ in memberships):
+        if all(before == JOIN for before, _ in memberships):
             return [item for item in events if item.status is EventStatus.ACCEPTED]
         visibilities = await self._state_at.visibilities(events)
         until: dict[str, Order] = {}
@@ -63,7 +64,7 @@ class Visibility:
             if not await self._sees(item, user_id, membership, visibility, until):
                 continue
             kept.append(item)
-            if "join" not in membership:
+            if JOIN not in membership:
                 absent.append(item)
         return await self._without_erased(kept, absent, user_id) if absent else kept
 
@@ -110,7 +111,7 @@ class Visibility:
 
     async def is_in(self, room_id: RoomId, user_id: UserId) -> bool:
         """Whether a user is in a room now."""
-        return await self._heads.membership(await self._heads.get(room_id), user_id) == "join"
+        return await self._heads.membership(await self._heads.get(room_id), user_id) == JOIN
 
     async def sees_until(self, room_id: RoomId, user_id: UserId) -> Order:
         """Where in a room's timeline the user last stopped being in it; after everything for members."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import UserId
+from palpo.core.membership import INVITE, JOIN
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -72,7 +73,7 @@ class Notifications:
         upto = self._wakeups.position if token is None else _position(token)
         wanted = DEFAULT_LIMIT if limit is None else max(1, min(limit, MAX_LIMIT))
         rows = await self._db.read(lambda tx: memberships.of_user(tx, user_id))
-        rooms = [row.room_id for row in rows if row.membership in ("join", "invite")]
+        rooms = [row.room_id for row in rows if row.membership in (JOIN, INVITE)]
         if not rooms:
             return Page(notifications=[], next_token=None)
         found: list[tuple[StoredEvent, list[Any]]] = []
@@ -80,7 +81,7 @@ class Notifications:
             if upto <= 0 or len(found) >= wanted:
                 break
             upto = await self._add(found, user_id, rooms, upto, wanted, highlights)
-        joined = [row.room_id for row in rows if row.membership == "join"]
+        joined = [row.room_id for row in rows if row.membership == JOIN]
         return Page(
             notifications=await self._with_read(found, user_id, joined),
             next_token=f"n{upto}" if upto > 0 else None,

@@ -14,6 +14,7 @@ import structlog
 
 from palpo.config.model import EmailConfig
 from palpo.core.identifiers import UserId
+from palpo.core.membership import INVITE, JOIN
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -146,8 +147,8 @@ class PushDelivery:
         found = [item for item in await self._events.get_list(ids) if item.redacted_by is None]
         rooms = {item.event.room_id for item in found}
         mine = await self._db.read(lambda tx: _memberships(tx, user_id, rooms))
-        found = [item for item in found if mine.get(item.event.room_id) in ("join", "invite")]
-        joined = [room_id for room_id, membership in mine.items() if membership == "join"]
+        found = [item for item in found if mine.get(item.event.room_id) in (JOIN, INVITE)]
+        joined = [room_id for room_id, membership in mine.items() if membership == JOIN]
         marks = await self._unread.read_marks(user_id, joined, self._wakeups.position)
         unread = []
         for item in found:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from palpo.core.events import Event
 from palpo.core.identifiers import UserId
+from palpo.core.membership import INVITE, JOIN, membership_of
 from palpo.core.push_rules import Actions
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
@@ -66,10 +67,10 @@ class PushJudge:
             return False
         if invites(event, user_id):
             return await self._invite_permissions.shows(user_id, event.sender)
-        return await self._state_at.membership(stored.state_after, user_id) == "join"
+        return await self._state_at.membership(stored.state_after, user_id) == JOIN
 
 
 def invites(event: Event, user_id: UserId) -> bool:
     """Whether an event invites a user."""
     to_user = event.type == MEMBER and event.state_key == user_id
-    return to_user and event.content.get("membership") == "invite"
+    return to_user and membership_of(event) == INVITE

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from palpo.core import state_tree
 from palpo.core.errors import MatrixError
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import RoomContext
 from palpo.core.records.events import StoredEvent
@@ -123,7 +124,7 @@ class PushRooms:
             after = await rooms_storage.load_head(tx, room_id)
             same = before is not None and after is not None and before.state_root == after.state_root
             root = state_tree.EMPTY_ROOT if after is None else after.state_root
-            return root, counts.get("join", 0), same or after is None
+            return root, counts.get(JOIN, 0), same or after is None
 
         while True:
             root, count, settled = await self._db.read(read)
@@ -145,7 +146,7 @@ class PushRooms:
     async def _joined(self, event_ids: Iterable[str | None]) -> int:
         """How many of the member events say that somebody is in the room."""
         found = await self._events.get_list([event_id for event_id in event_ids if event_id is not None])
-        return sum(item.event.content.get("membership") == "join" for item in found)
+        return sum(membership_of(item.event) == JOIN for item in found)
 
     def _redacted(self, room_ids: Set[str] | None, position: int) -> None:
         """A redaction takes names and some levels away; who was a member it does not touch."""

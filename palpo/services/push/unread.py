@@ -21,6 +21,7 @@ from hashlib import blake2b
 
 from palpo.core.events import Event
 from palpo.core.identifiers import UserId
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.push_rules import Evaluator
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
@@ -362,10 +363,10 @@ class Unread:
     async def _joins(self, user_id: UserId, stored: StoredEvent) -> bool:
         """Whether by this event the user came into the room."""
         event = stored.event
-        if event.key != (MEMBER, user_id) or event.content.get("membership") != "join":
+        if event.key != (MEMBER, user_id) or membership_of(event) != JOIN:
             return False
         before = await self._events.state_event(stored.state_before, MEMBER, user_id)
-        return before is None or before.event.content.get("membership") != "join"
+        return before is None or membership_of(before.event) != JOIN
 
     async def _joined_at(self, user_id: UserId, room_id: str, event_id: str | None) -> int:
         """The position of the event by which the user came into the room; 0 where that is long ago."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.core.identifiers import EventId, RoomId, UserId
+from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.db.topics import Kind
@@ -17,7 +18,7 @@ from palpo.services.reading.waiting import MAX_TIMEOUT_MS, Waiting
 from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 from palpo.streams.wakeups import Wakeups
 
@@ -80,12 +81,12 @@ class OldSync:
         """Where the stream is now."""
         return self._wakeups.position
 
-    async def memberships(self, user_id: UserId, *, archived: bool) -> list[Membership]:
+    async def memberships(self, user_id: UserId, *, archived: bool) -> list[Member]:
         """The rooms that a user is in or invited to; with ``archived``, those they left too."""
         rows = await self._db.read(lambda tx: memberships_storage.of_user(tx, user_id))
-        wanted = [row for row in rows if archived or row.membership in ("join", "invite", "knock")]
+        wanted = [row for row in rows if archived or row.membership in (JOIN, INVITE, KNOCK)]
         shows = self._invite_permissions.shows
-        return [row for row in wanted if row.membership != "invite" or await shows(user_id, row.sender)]
+        return [row for row in wanted if row.membership != INVITE or await shows(user_id, row.sender)]
 
     async def account_data(self, user_id: UserId) -> dict[str | None, Account]:
         """All of a user's account data, by room; None for what is of no room."""

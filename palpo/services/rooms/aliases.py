@@ -7,14 +7,7 @@ from typing import Any, Protocol
 
 from palpo.core.errors import AuthError, BadRequest, Conflict, InvalidParam, MatrixError, NotFound
 from palpo.core.events import Event
-from palpo.core.identifiers import (
-    RoomAlias,
-    RoomId,
-    ServerName,
-    UserId,
-    parse_room_alias,
-    server_name_of,
-)
+from palpo.core.identifiers import RoomAlias, RoomId, ServerName, UserId, parse_room_alias, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation

@@ -12,6 +12,7 @@ from typing import Any
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import RoomId, UserId, server_name_of
+from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership, as_membership, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.db.transaction import WriteTransaction
@@ -31,10 +32,10 @@ from palpo.storage import memberships as storage
 from palpo.streams import topics
 
 AUTHORISER = "join_authorised_via_users_server"
-PRESENT = ("join", "invite", "knock")
+PRESENT = (JOIN, INVITE, KNOCK)
 """The memberships that end with a leave, and whose events carry their user's display name and avatar."""
 
-Expectation = Callable[[str | None], None]
+Expectation = Callable[[Membership | None], None]
 """Looks at the target's membership, None where there is none; raises to refuse the change."""
 
 LeaveCheck = Callable[[UserId, RoomId], Awaitable[None]]
@@ -85,7 +86,7 @@ class Memberships:
             await self._succession.joined(user_id, room_id)
             return
         try:
-            await self.change(requester, room_id, user_id, "join", content, expect=_unless_joined)
+            await self.change(requester, room_id, user_id, JOIN, content, expect=_unless_joined)
         except _Unchanged:
             return
         await self._succession.joined(user_id, room_id)
@@ -99,7 +100,7 @@ class Memberships:
                 raise NotFound("The room is not known to this server")
             await self.remote.knock(requester.user_id, room_id, _reason(reason), via)
             return
-        await self.change(requester, room_id, requester.user_id, "knock", _reason(reason))
+        await self.change(requester, room_id, requester.user_id, KNOCK, _reason(reason))
 
     async def invite(
         self,
@@ -112,7 +113,7 @@ class Memberships:
     ) -> None:
         """Invite somebody."""
         content = _reason(reason) | ({"is_direct": True} if is_direct else {})
-        await self.change(requester, room_id, target, "invite", content)
+        await self.change(requester, room_id, target, INVITE, content)
 
     async def leave(self, requester: Requester, room_id: RoomId, reason: str | None) -> None:
         """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
@@ -121,23 +122,23 @@ class Memberships:
             await self.remote.leave(user_id, room_id, _reason(reason))
             return
         try:
-            await self.change(requester, room_id, user_id, "leave", _reason(reason), expect=_unless_left)
+            await self.change(requester, room_id, user_id, LEAVE, _reason(reason), expect=_unless_left)
         except _Unchanged:
             return
 
     async def kick(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Make somebody leave."""
         content = _reason(reason)
-        await self.change(requester, room_id, target, "leave", content, expect=_can_be_kicked)
+        await self.change(requester, room_id, target, LEAVE, content, expect=_can_be_kicked)
 
     async def ban(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Ban somebody, in the room or not."""
-        await self.change(requester, room_id, target, "ban", _reason(reason))
+        await self.change(requester, room_id, target, BAN, _reason(reason))
 
     async def unban(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Lift a ban; raises M_BAD_STATE where there is none."""
         content = _reason(reason)
-        await self.change(requester, room_id, target, "leave", content, expect=_is_banned)
+        await self.change(requester, room_id, target, LEAVE, content, expect=_is_banned)
 
     async def forget(self, user_id: UserId, room_id: RoomId) -> None:
         """Leave a room that the user has left out of everything they are shown.
@@ -149,7 +150,7 @@ class Memberships:
             # The position's lock keeps out whoever is inviting the user at this moment.
             await tx.positions()
             member = await storage.get(tx, room_id, user_id)
-            if member is not None and member.membership in ("leave", "ban"):
+            if member is not None and member.membership in (LEAVE, BAN):
                 await storage.forget(tx, room_id, user_id)
                 tx.notify(topics.USER, user_id)
                 return None
@@ -181,8 +182,8 @@ class Memberships:
 
         Raises BadJson, and what ``change`` raises.
         """
-        membership = content.get("membership")
-        if not isinstance(membership, str):
+        membership = as_membership(content.get("membership"))
+        if membership is None:
             raise BadJson("There is no membership in the content")
         draft = await self._draft(requester, room_id, target, membership, content)
         draft = replace(draft, origin_server_ts=origin_server_ts)
@@ -192,7 +193,7 @@ class Memberships:
             sent = await self._send(room_id, draft, guard, transaction)
         except Same as same:
             return same.event_id
-        if membership == "join" and before != "join":
+        if membership == JOIN and before != JOIN:
             await self._succession.joined(target, room_id)
         return sent.event_id
 
@@ -201,7 +202,7 @@ class Memberships:
         requester: Requester,
         room_id: RoomId,
         target: UserId,
-        membership: str,
+        membership: Membership,
         content: dict[str, Any],
         *,
         expect: Expectation | None = None,
@@ -215,19 +216,24 @@ class Memberships:
         return await self._send(room_id, draft, guard)
 
     async def _draft(
-        self, requester: Requester, room_id: RoomId, target: UserId, membership: str, content: dict[str, Any]
+        self,
+        requester: Requester,
+        room_id: RoomId,
+        target: UserId,
+        membership: Membership,
+        content: dict[str, Any],
     ) -> Draft:
         sender = requester.user_id
         head = await self._heads.get(room_id)
         content = {key: value for key, value in content.items() if key != AUTHORISER}
-        content["membership"] = membership
-        if membership == "knock" and not head.rules.knocking:
+        content["membership"] = membership.value
+        if membership == KNOCK and not head.rules.knocking:
             raise Forbidden(f"Nobody can knock at rooms of version {head.rules.id}")
-        if membership == "invite":
+        if membership == INVITE:
             await self._profiles.offer_unknown(target)
         if membership in PRESENT:
             content = await self._with_profile(target, content)
-        if membership == "join" and sender == target:
+        if membership == JOIN and sender == target:
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
@@ -235,11 +241,11 @@ class Memberships:
         self, room_id: RoomId, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None
     ) -> StoredEvent:
         target = UserId(draft.state_key or "")
-        left = draft.content["membership"] == "leave" and target == draft.sender
+        left = draft.content["membership"] == LEAVE and target == draft.sender
         if left:
             for check in self._leave_checks:
                 await check(target, room_id)
-        invite = draft.content["membership"] == "invite"
+        invite = draft.content["membership"] == INVITE
         if not invite or server_name_of(target) == self._server_name:
             if invite:
                 await self._invite_permissions.check(target, draft.sender)
@@ -253,7 +259,7 @@ class Memberships:
         if await self._takes_guests(await self._heads.get(room_id)):
             return
         for user_id in await self._db.read(lambda tx: storage.guests_in_room(tx, room_id)):
-            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": LEAVE.value})
             try:
                 await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
             except _Unchanged:
@@ -262,7 +268,7 @@ class Memberships:
     async def user_gone(self, user_id: UserId) -> None:
         """Let a user whose account was deactivated leave every room, decline invites, take knocks back."""
         for row in await self._db.read(lambda tx: storage.of_user(tx, user_id)):
-            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": "leave"})
+            draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": LEAVE.value})
             try:
                 await self._writer.send(row.room_id, draft, guard=self._guard(user_id, _is_there))
             except (AuthError, _Unchanged):
@@ -277,7 +283,7 @@ class Memberships:
         for room_id in await self.joined_rooms(user_id):
             head = await self._heads.get(room_id)
             current = await self._heads.state_event(head, (MEMBER, user_id))
-            if current is None or current.content.get("membership") != "join":
+            if current is None or membership_of(current) != JOIN:
                 continue
             kept = {name: value for name, value in current.content.items() if name != AUTHORISER}
             content = with_profile(kept, profile, keys=(key,))
@@ -297,7 +303,7 @@ class Memberships:
 
     def _for_guests(self, requester: Requester, draft: Draft, guard: Guard | None) -> Guard | None:
         """``guard``, and where a guest joins that the room takes guests at that very moment."""
-        if not requester.is_guest or draft.content["membership"] != "join":
+        if not requester.is_guest or draft.content["membership"] != JOIN:
             return guard
 
         async def both(head: RoomHead) -> None:
@@ -340,31 +346,31 @@ def _reason(reason: str | None) -> dict[str, Any]:
     return {} if reason is None else {"reason": reason}
 
 
-def _unless_joined(current: str | None) -> None:
-    if current == "join":
+def _unless_joined(current: Membership | None) -> None:
+    if current == JOIN:
         raise _Unchanged
 
 
-def _is_joined(current: str | None) -> None:
-    if current != "join":
+def _is_joined(current: Membership | None) -> None:
+    if current != JOIN:
         raise _Unchanged
 
 
-def _is_there(current: str | None) -> None:
+def _is_there(current: Membership | None) -> None:
     if current not in PRESENT:
         raise _Unchanged
 
 
-def _unless_left(current: str | None) -> None:
-    if current == "leave":
+def _unless_left(current: Membership | None) -> None:
+    if current == LEAVE:
         raise _Unchanged
 
 
-def _can_be_kicked(current: str | None) -> None:
+def _can_be_kicked(current: Membership | None) -> None:
     if current not in PRESENT:
         raise Forbidden("The user is not in the room")
 
 
-def _is_banned(current: str | None) -> None:
-    if current != "ban":
+def _is_banned(current: Membership | None) -> None:
+    if current != BAN:
         raise MatrixError("The user is not banned", status=403, errcode="M_BAD_STATE")

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.errors import BadJson, NotFound
-from palpo.core.identifiers import (
-    EventId,
-    RoomId,
-    ServerName,
-    UserId,
-    server_name_of,
-)
+from palpo.core.identifiers import EventId, RoomId, ServerName, UserId, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction

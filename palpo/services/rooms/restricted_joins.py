@@ -8,10 +8,10 @@ from typing import Any
 from palpo.core.errors import Forbidden
 from palpo.core.events import Event
 from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
+from palpo.core.membership import BAN, INVITE, JOIN, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import JOIN_RULES, MEMBER
-from palpo.core.visibility import membership_of
 from palpo.db.engine import Database
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHead, RoomHeads
@@ -38,7 +38,7 @@ class RestrictedJoins:
         member_key = (MEMBER, user_id)
         state = await self._heads.state(head, [JOIN_RULES, member_key])
         allowed = allowed_rooms(head.rules, state.get(JOIN_RULES))
-        if allowed is None or membership_of(state.get(member_key)) in ("join", "invite", "ban"):
+        if allowed is None or membership_of(state.get(member_key)) in (JOIN, INVITE, BAN):
             return {}
         if not await self.satisfied(user_id, allowed):
             raise Forbidden("You are in none of the rooms whose members may join")

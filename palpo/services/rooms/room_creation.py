@@ -21,6 +21,7 @@ from palpo.core.errors import (
 )
 from palpo.core.events import StateKey
 from palpo.core.identifiers import RoomAlias, RoomId, UserId, parse_user_id, server_name_of
+from palpo.core.membership import INVITE, JOIN
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_keys import MEMBER
 from palpo.services.accounts.profiles import Profiles
@@ -185,13 +186,13 @@ class RoomCreation:
         validate_create_content(rules, content)
         create = Draft(type="m.room.create", sender=creator, state_key="", content=content)
         others = [
-            await self.member(creator, creator, {"membership": "join"}),
+            await self.member(creator, creator, {"membership": JOIN.value}),
             _state(creator, "m.room.power_levels", default_power_levels(rules, creator, new)),
             *_settings(creator, new, alias),
         ]
         extra = {"is_direct": True} if new.is_direct else {}
         for target in map(UserId, filter(self._is_local, dict.fromkeys(new.invite))):
-            others.append(await self.member(creator, target, {**extra, "membership": "invite"}))
+            others.append(await self.member(creator, target, {**extra, "membership": INVITE.value}))
         return await self.write(rules, create, others)
 
     async def member(self, sender: UserId, target: UserId, content: dict[str, Any]) -> Draft:
@@ -321,7 +322,7 @@ def _invited_by_state(new: NewRoom) -> list[str]:
     return [
         item.state_key
         for item in new.initial_state
-        if item.type == MEMBER and item.content.get("membership") == "invite"
+        if item.type == MEMBER and item.content.get("membership") == INVITE
     ]
 
 

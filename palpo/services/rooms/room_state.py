@@ -12,6 +12,7 @@ from typing import Any
 from palpo.core.errors import BadJson, Forbidden, NotFound
 from palpo.core.events import StateKey
 from palpo.core.identifiers import RoomId, UserId, parse_user_id
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import GUEST_ACCESS, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
@@ -173,7 +174,7 @@ class RoomState:
                 avatar_url=_text(item.event.content.get("avatar_url")),
             )
             for key, item in state.items()
-            if item.event.content.get("membership") == "join"
+            if membership_of(item.event) == JOIN
         }
         if appservice is not None and not any(map(appservice.has_user, joined)):
             raise Forbidden("None of the application service's users is in the room")

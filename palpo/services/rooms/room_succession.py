@@ -10,6 +10,7 @@ import structlog
 
 from palpo.core.errors import MatrixError
 from palpo.core.identifiers import RoomId, UserId, as_room_id
+from palpo.core.membership import JOIN, LEAVE
 from palpo.core.push_rules import PushRule
 from palpo.core.state_keys import CREATE
 from palpo.services.history.room_access import RoomAccess
@@ -41,7 +42,7 @@ class RoomSuccession:
         if (old := as_room_id(named)) is None:
             return
         member = await self._access.membership(old, user_id)
-        if member is None or member.membership not in ("join", "leave"):
+        if member is None or member.membership not in (JOIN, LEAVE):
             return
         for hook in self._hooks:
             try:

@@ -17,13 +17,14 @@ from typing import Any
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.events import Event
 from palpo.core.identifiers import RoomId, UserId
+from palpo.core.membership import BAN, INVITE, JOIN
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.rooms.room_overviews import Overview, Overviews
 from palpo.services.rooms.user_rooms import UserRooms
 from palpo.storage import events as events_storage
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams.wakeups import Wakeups
 
 CHILD = "m.space.child"
@@ -128,7 +129,7 @@ class RoomSummaries:
         walk = _Walk(self._visit, await self._user_rooms.get(user_id), place)
         return await walk.page(room_id, min(limit or DEFAULT_PAGE, MAX_PAGE))
 
-    async def _visit(self, own: Mapping[str, Membership], room_id: RoomId, place: _Place) -> SpaceRoom | None:
+    async def _visit(self, own: Mapping[str, Member], room_id: RoomId, place: _Place) -> SpaceRoom | None:
         """A room of a hierarchy, None where it is unknown or hidden from the user."""
         try:
             head = await self._heads.get(room_id)
@@ -168,13 +169,13 @@ class RoomSummaries:
         return {event.state_key: event for event in events}
 
 
-Visit = Callable[[Mapping[str, Membership], RoomId, _Place], Awaitable[SpaceRoom | None]]
+Visit = Callable[[Mapping[str, Member], RoomId, _Place], Awaitable[SpaceRoom | None]]
 
 
 class _Walk:
     """One walk through a hierarchy, depth first, for one user."""
 
-    def __init__(self, visit: Visit, own: Mapping[str, Membership], place: _Place) -> None:
+    def __init__(self, visit: Visit, own: Mapping[str, Member], place: _Place) -> None:
         self._visit = visit
         self._own = own
         self._place = place
@@ -228,20 +229,20 @@ class _Walk:
         return self._visited[room_id]
 
 
-def _membership(own: Mapping[str, Membership], room_id: str) -> str | None:
+def _membership(own: Mapping[str, Member], room_id: str) -> str | None:
     return own[room_id].membership if room_id in own else None
 
 
-def _may_see(own: Mapping[str, Membership], room: Overview) -> bool:
+def _may_see(own: Mapping[str, Member], room: Overview) -> bool:
     """Whether somebody with the memberships ``own`` may see a room (spec: ``/hierarchy``, ``rooms``)."""
     membership = _membership(own, room.room_id)
-    if membership in ("join", "invite"):
+    if membership in (JOIN, INVITE):
         return True
-    if membership == "ban":
+    if membership == BAN:
         return False
     if room.world_readable or room.knockable or room.join_rule == "public":
         return True
-    return any(_membership(own, room_id) == "join" for room_id in room.allowed_room_ids or ())
+    return any(_membership(own, room_id) == JOIN for room_id in room.allowed_room_ids or ())
 
 
 def _is_child(content: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from palpo.core.auth_rules import validate_create_content
 from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import RoomId, UserId, as_room_id
+from palpo.core.membership import BAN, JOIN, LEAVE, membership_of
 from palpo.core.power_levels import CREATOR, LEVEL_PROPERTIES, PowerLevels, read_level
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
@@ -93,7 +94,7 @@ class RoomUpgrades:
             await self._move_listing(room_id, new_id)
             await self._close(await self._heads.get(room_id), sender)
         member = await self._access.membership(new_id, sender)
-        if member is not None and member.membership == "join":
+        if member is not None and member.membership == JOIN:
             await self._creation.succession.joined(sender, new_id)
         return new_id
 
@@ -136,7 +137,7 @@ class RoomUpgrades:
                 old.room_id, _state(sender, (TOMBSTONE, ""), tombstone), guard=unless_replaced
             )
         except _Replaced as replaced:  # By another process: the room that was just made is nobody's.
-            await self._try(new_id, _state(sender, (MEMBER, sender), {"membership": "leave"}))
+            await self._try(new_id, _state(sender, (MEMBER, sender), {"membership": LEAVE.value}))
             return replaced.room_id
         return new_id
 
@@ -156,7 +157,7 @@ class RoomUpgrades:
         wanted = successor_levels(rules, levels, infinite)
         first = raised_levels(rules, wanted, sender) if sender not in infinite else wanted
         drafts = [
-            await self._creation.member(sender, sender, {"membership": "join"}),
+            await self._creation.member(sender, sender, {"membership": JOIN.value}),
             _state(sender, POWER_LEVELS, first),
             *copied_state(state, sender, first, infinite),
         ]
@@ -269,7 +270,7 @@ def copied_state(
     bans = [
         key
         for key, event in state.items()
-        if key[0] == MEMBER and event.content.get("membership") == "ban" and key[1] not in infinite
+        if key[0] == MEMBER and membership_of(event) == BAN and key[1] not in infinite
     ]
     keys += [key for key in bans if levels["users"].get(key[1], default) < own]
     return [_state(sender, key, state[key].content) for key in keys[:MAX_COPIED]]

@@ -13,6 +13,7 @@ import structlog
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import RoomId, UserId, make_user_id, server_name_of
+from palpo.core.membership import INVITE, JOIN
 from palpo.core.records.accounts import Account
 from palpo.core.state_keys import MEMBER
 from palpo.db.errors import UniqueViolation
@@ -117,7 +118,7 @@ class ServerNotices:
         if await self._db.read(lambda tx: storage.room_of(tx, user_id)) != room_id:
             return
         member = await self._access.membership(room_id, user_id)
-        if member is not None and member.membership == "invite":
+        if member is not None and member.membership == INVITE:
             raise Forbidden(
                 "An invite to the server's notices cannot be rejected",
                 errcode="M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
@@ -148,10 +149,10 @@ class ServerNotices:
     async def _see_to_invite(self, room_id: RoomId, user_id: UserId) -> None:
         """Invite the user, who does not decide about that, unless they are invited or joined."""
         member = await self._access.membership(room_id, user_id)
-        if member is not None and member.membership in ("join", "invite"):
+        if member is not None and member.membership in (JOIN, INVITE):
             return
         await self._account_data.put_tag(user_id, room_id, TAG, {})
-        content = with_profile({"membership": "invite"}, await self._profiles.get(user_id))
+        content = with_profile({"membership": INVITE.value}, await self._profiles.get(user_id))
         draft = Draft(type=MEMBER, sender=self.sender, state_key=user_id, content=content)
         await self._writer.send(room_id, draft)
 

@@ -21,6 +21,7 @@ from palpo.core.bounded_text import check_text
 from palpo.core.errors import BadJson, Forbidden, InvalidParam, MatrixError
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import RoomId, ServerName, UserId, parse_user_id, server_name_of
+from palpo.core.membership import INVITE, JOIN
 from palpo.core.state_keys import CREATE, MEMBER
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.accounts.identity_servers import IdentityServers, StoredInvite
@@ -176,13 +177,13 @@ class ThirdPartyInvites:
             raise Forbidden("The third-party invite is by somebody else")
         await self._check_keys(signed, pending)
         shown = {"display_name": pending.content.get("display_name", ""), "signed": signed}
-        content: dict[str, Any] = {"membership": "invite", "third_party_invite": shown}
+        content: dict[str, Any] = {"membership": INVITE.value, "third_party_invite": shown}
         if server_name_of(target) == self._server_name:
             content = with_profile(content, await self._profiles.get(target))
         draft = Draft(type=MEMBER, sender=pending.sender, state_key=target, content=content)
 
         async def unless_settled(head: RoomHead) -> None:
-            if await self._heads.membership(head, target) in ("invite", "join"):
+            if await self._heads.membership(head, target) in (INVITE, JOIN):
                 raise _Settled
 
         try:
@@ -214,7 +215,7 @@ class ThirdPartyInvites:
 
     async def _check_may_invite(self, head: RoomHead, user_id: UserId) -> None:
         """Before anybody writes to an address: the room would take the invite."""
-        if await self._heads.membership(head, user_id) != "join":
+        if await self._heads.membership(head, user_id) != JOIN:
             raise Forbidden("You are not in the room")
         levels = await self._heads.power_levels(head)
         if levels.user(user_id) < levels.invite:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from palpo.storage.memberships import Membership
+from palpo.core.membership import INVITE, JOIN, KNOCK
+from palpo.storage.memberships import Member
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
 from palpo.sync.sliding.config import RoomConfig, SlidingRequest, StateConfig, combine
 from palpo.sync.sliding.connections import Connection
@@ -16,7 +17,7 @@ from palpo.sync.sliding.user_lists import UserList, UserLists
 from palpo.sync.summary import GONE
 
 LEAVING_LIMIT = 20
-PENDING = ("invite", "knock")
+PENDING = (INVITE, KNOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Due:
     @property
     def joined(self) -> bool:
         """Whether the user is in the room."""
-        return self.room.membership == "join"
+        return self.room.membership == JOIN
 
     @property
     def moved(self) -> bool:
@@ -182,7 +183,7 @@ def _is_as_wanted(sent: RoomSent, room: ListedRoom, match: Match, wanted: tuple[
     """Whether a room is being sent just as it is wanted; most rooms are, most of the time."""
     if sent.upto is not None or sent.membership != room.membership:
         return False
-    if sent.membership != "join":
+    if sent.membership != JOIN:
         return True
     return sent.limit >= match.config.limit and (sent.config, sent.extensions, sent.direct) == wanted
 
@@ -198,7 +199,7 @@ def _stop_following(connection: Connection, matches: Matches, of: UserList, sinc
             result.changes[room_id] = msgspec.structs.replace(sent, upto=since)
 
 
-def leaving(connection: Connection, room_id: str, sent: RoomSent, row: Membership, since: int) -> Due:
+def leaving(connection: Connection, room_id: str, sent: RoomSent, row: Member, since: int) -> Due:
     """What is due of a room that the user has left, and that no rule matches any more."""
     config = connection.configs[sent.config] if sent.config < len(connection.configs) else frozenset()
     return Due(
@@ -219,7 +220,7 @@ def _due(
 ) -> Due:
     sent = connection.rooms.get(room.room_id)
     initial = sent is None or _begins_anew(sent, room.membership)
-    joined = room.membership == "join"
+    joined = room.membership == JOIN
     new_state: StateConfig = frozenset()
     if sent is not None and not initial and joined:
         new_state = match.config.state - connection.configs[sent.config]
@@ -237,8 +238,8 @@ def _due(
 
 def _begins_anew(sent: RoomSent, membership: str) -> bool:
     """Whether what the client knows is of no use: it was another kind of room to the user."""
-    if membership == "join":
-        return sent.membership != "join"
+    if membership == JOIN:
+        return sent.membership != JOIN
     return membership in PENDING and sent.membership != membership
 
 

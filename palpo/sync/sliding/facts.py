@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from palpo.core.errors import MatrixError
+from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.core.state_keys import CREATE, ENCRYPTION
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
@@ -30,9 +31,9 @@ class Facts:
         self._cache: Cache[bytes, RoomFacts] = caches.cache("room_facts")
         wakeups.listen(topics.REDACTED, lambda room_ids, position: self._cache.clear())
 
-    async def get(self, row: Membership) -> RoomFacts:
+    async def get(self, row: Member) -> RoomFacts:
         """The facts of a room as far as the user may know them."""
-        if row.membership in ("invite", "knock"):
+        if row.membership in (INVITE, KNOCK):
             return _of_stripped(row.stripped_state)
         root = await self.root(row)
         return await self._cache.get_or_read(root, lambda: self._read(root))
@@ -43,16 +44,16 @@ class Facts:
         type_ = None if create is None else create.event.content.get("type")
         return RoomFacts(encrypted=ENCRYPTION in state, type=type_ if isinstance(type_, str) else None)
 
-    async def root(self, row: Membership) -> bytes:
+    async def root(self, row: Member) -> bytes:
         """The state of a room: the current one, or the one that the user left behind."""
         try:
-            if row.membership == "join":
+            if row.membership is JOIN:
                 return (await self._heads.get(row.room_id)).state_root
             return (await self._store.get(row.event_id)).state_after
         except MatrixError:
             return EMPTY_ROOT
 
-    async def children(self, spaces: Iterable[Membership]) -> frozenset[str]:
+    async def children(self, spaces: Iterable[Member]) -> frozenset[str]:
         """The rooms that these spaces list (spec: "m.space.child": with ``via``)."""
         found: set[str] = set()
         for space in spaces:

@@ -6,7 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from palpo.storage.memberships import Membership
+from palpo.core.membership import INVITE
+from palpo.storage.memberships import Member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class RoomFilter:
         tags = personal.tags.get(room_id, frozenset())
         return (
             (self.dm is None or self.dm == (room_id in personal.direct))
-            and (self.invited is None or self.invited == (room.membership == "invite"))
+            and (self.invited is None or self.invited == (room.membership == INVITE))
             and (self.encrypted is None or self.encrypted == facts.encrypted)
             and (self.types is None or facts.type in self.types)
             and facts.type not in self.not_types
@@ -79,7 +80,7 @@ class Personal:
 class ListedRoom:
     """A room of a user's."""
 
-    row: Membership
+    row: Member
     activity: int
     """The position of what last happened in it, as far as the user is concerned."""
 

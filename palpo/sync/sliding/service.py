@@ -13,7 +13,7 @@ from palpo.services.accounts.sessions import Requester
 from palpo.services.push.unread import Unread
 from palpo.services.reading.client_events import ClientEvents
 from palpo.storage import memberships
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.storage.sliding_sync import OF_CONNECTION, RoomSent
 from palpo.streams.task_group import task_group
 from palpo.sync.each import each
@@ -195,10 +195,10 @@ class SlidingSync:
             for room_id, now in todo.changes.items()
             if now is None and (sent := connection.rooms[room_id]).membership not in GONE
         }
-        rows: list[tuple[str, Membership | None]] = []
+        rows: list[tuple[str, Member | None]] = []
         if gone:
 
-            async def unit(tx: Transaction) -> list[tuple[str, Membership | None]]:
+            async def unit(tx: Transaction) -> list[tuple[str, Member | None]]:
                 return [(room_id, await memberships.get(tx, room_id, user_id)) for room_id in gone]
 
             rows = await self._db.read(unit)

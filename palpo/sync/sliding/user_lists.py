@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import MatrixError
 from palpo.core.identifiers import UserId
+from palpo.core.membership import BAN, INVITE, JOIN, KNOCK
 from palpo.db.engine import Database
 from palpo.db.topics import Topics
 from palpo.services.history import HistoryServices
@@ -15,7 +16,7 @@ from palpo.services.personal.account_data import DIRECT, TAGS, AccountData
 from palpo.services.personal.invite_permissions import DECIDING, InvitePermissions
 from palpo.services.rooms.user_rooms import UserRooms
 from palpo.storage import rooms as rooms_storage
-from palpo.storage.memberships import Membership
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
@@ -45,7 +46,7 @@ class UserList:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.upto = -1
-        self.memberships: dict[str, Membership] = {}
+        self.memberships: dict[str, Member] = {}
         self.rooms: dict[str, ListedRoom] = {}
         self.personal = Personal(tags={})
         self.views: dict[RoomFilter, _View] = {}
@@ -112,7 +113,7 @@ class UserLists:
                 of.keep(view)
         return view.rooms
 
-    async def was_in(self, row: Membership) -> bool:
+    async def was_in(self, row: Member) -> bool:
         """Whether the user of ``row``, who is not in the room, has been in it."""
         return await self._access.left_by(row) is not None
 
@@ -153,7 +154,7 @@ class UserLists:
                 changed |= direct ^ of.personal.direct
             elif room_id is None and type_ in DECIDING:
                 ignored = await self._account_data.ignored_users(user_id)
-                changed |= {name for name, row in of.memberships.items() if row.membership == "invite"}
+                changed |= {name for name, row in of.memberships.items() if row.membership is INVITE}
             elif room_id is not None and type_ == TAGS:
                 tags[room_id] = _tags(content)
                 changed.add(room_id)
@@ -166,7 +167,7 @@ class UserLists:
         joined = [
             room_id
             for room_id in room_ids
-            if room_id in of.memberships and of.memberships[room_id].membership == "join"
+            if room_id in of.memberships and of.memberships[room_id].membership is JOIN
         ]
         if len(joined) > 1:
             rows = await self._db.read(lambda tx: rooms_storage.load_heads(tx, joined))
@@ -185,20 +186,20 @@ class UserLists:
                 activity = max(positions.get(room_id, 0), row.position)
                 of.rooms[room_id] = ListedRoom(row=row, activity=activity)
 
-    async def _listed(self, row: Membership) -> bool:
+    async def _listed(self, row: Member) -> bool:
         """Whether a room is in the list: not one that the user has left by themselves."""
-        if row.membership in ("join", "knock"):
+        if row.membership in (JOIN, KNOCK):
             return True
-        if row.membership == "invite":
+        if row.membership is INVITE:
             return await self._invite_permissions.shows(row.user_id, row.sender)
-        return (row.membership == "ban" or row.sender != row.user_id) and await self.was_in(row)
+        return (row.membership is BAN or row.sender != row.user_id) and await self.was_in(row)
 
     async def _fill(self, of: UserList, view: _View, changed: Collection[str], *, spaces: bool) -> None:
         """Put the ``changed`` rooms into a view, or take them out."""
         wanted = view.filter.spaces
         if wanted and (spaces or not wanted.isdisjoint(changed)):
             joined = [room.row for name in wanted if (room := of.rooms.get(name)) is not None]
-            view.children = await self._facts.children(row for row in joined if row.membership == "join")
+            view.children = await self._facts.children(row for row in joined if row.membership is JOIN)
             changed = of.rooms
         for room_id in changed:
             room = of.rooms.get(room_id)
@@ -227,7 +228,7 @@ def _list_bytes(user_id: UserId, of: UserList) -> int:
     )
 
 
-def _moved(news: Topics | None, memberships: dict[str, Membership]) -> set[str]:
+def _moved(news: Topics | None, memberships: dict[str, Member]) -> set[str]:
     """The rooms whose history has grown."""
     if news is None:
         return set(memberships)

@@ -7,9 +7,8 @@ from typing import Literal
 import msgspec
 
 from palpo.core.identifiers import RoomId
+from palpo.core.membership import Membership
 from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, RoomParams, client
-
-Membership = Literal["join", "invite", "knock", "leave", "ban"]
 
 
 class StateParams(Params, frozen=True):
