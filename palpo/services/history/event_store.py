@@ -28,7 +28,7 @@ State = dict[StateKey, StoredEvent]
 AT_ONCE = 1000
 """State trees that are read together."""
 
-SHARE = 1 / 3
+SHARE = 1 / 4
 """Of the caches' budget, that events may have: there are always more of them."""
 EVENT_BYTES = 450
 """What an event takes beside its client form and its content, where that is kept decoded."""
