@@ -20,8 +20,7 @@ from palpo.config.model import HttpConfig
 from palpo.core.errors import LimitExceeded, MatrixError, TooLarge
 from palpo.streams.eager import within
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 SMALL = 64 * 1024
 """Bytes of a body that needs no room of its own; also what one without an access token may have."""
@@ -75,20 +74,23 @@ class Body:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Its pieces. Raises TooLarge as soon as it is over its bound, and 408 where it comes too slowly."""
         while not self._ended:
-            begun = self._size
             try:
                 # What is small is there already, mostly, and then needs no timer.
-                parts = [self._take(await within(self._seconds, self._receive()))]
-                if not self._ended and self._size < begun + self.piece:
-                    async with asyncio.timeout(self._seconds):
-                        while not self._ended and self._size < begun + self.piece:
-                            parts.append(self._take(await self._receive()))
+                parts = await within(self._seconds, self._next_piece())
             except TimeoutError:
                 self._failed = True
                 raise MatrixError("The body came too slowly", status=408) from None
             yield parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _take(self, message: Message) -> bytes:
+    async def _next_piece(self) -> list[bytes]:
+        begun = self._size
+        parts = [await self._next()]
+        while not self._ended and self._size < begun + self.piece:
+            parts.append(await self._next())
+        return parts
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
@@ -115,7 +117,7 @@ class Body:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self._ended:
-                    self._take(await self._receive())
+                    await self._next()
         except (TimeoutError, TooLarge):
             return
 
