@@ -85,9 +85,7 @@ class PostgresTransaction(ServerTransaction["Connection"]):
     errors = ERRORS
 
     def __init__(self, connection: Connection, *, block: int = 1, expected: int = 0) -> None:
-        """``expected`` is where the stream's position probably is."""
-        super().__init__(connection, block=block)
-        self._expected = expected
+        super().__init__(connection, block=block, expected=expected)
         self._to_begin = False
         """BEGIN is sent together with the first statement, where it can be."""
 

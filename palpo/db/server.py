@@ -39,14 +39,19 @@ class DriverErrors:
 
 
 class ServerTransaction(ABC, Generic[C]):
-    """Statements on one connection. ``block`` is how many positions are taken at a time, at least."""
+    """Statements on one connection.
+
+    ``block`` is how many positions are taken at a time, at least, and ``expected`` the last one that this
+    process has taken.
+    """
 
     dialect: str
     errors: DriverErrors
 
-    def __init__(self, connection: C, *, block: int = 1) -> None:
+    def __init__(self, connection: C, *, block: int = 1, expected: int = 0) -> None:
         self._connection = connection
         self._block = block
+        self._expected = expected
         self._next = 1
         self.last_position = 0
         """The highest position that was taken, used or not; 0 if none."""
@@ -59,6 +64,10 @@ class ServerTransaction(ABC, Generic[C]):
         self.waits = False
         """Whether it waits for the server's answer."""
         self._deferred = DeferredWrites(self._write_all)
+
+    @property
+    def unbroken(self) -> bool:
+        return self.since == self._expected
 
     @abstractmethod
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]: ...

@@ -56,6 +56,8 @@ class SqliteEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self.reads = SqliteReads(self._connect_reader, sharing or PlainThreads())
         self._writer: sqlite3.Connection | None = None
+        self._position = 0
+        """The last position that this engine has taken."""
 
     async def open(self) -> None:
         self._writer = await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)
@@ -79,7 +81,7 @@ class SqliteEngine:
         connection = self._writer
         if connection is None:
             raise DatabaseError("the database is not open")
-        transaction = SqliteTransaction(connection)
+        transaction = SqliteTransaction(connection, expected=self._position)
         try:
             _begin(connection)
             results = [run_in_thread(unit, transaction) for unit in units]
@@ -93,6 +95,7 @@ class SqliteEngine:
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
             raise
+        self._position = transaction.last_position or self._position
         commit = Commit(
             position=transaction.last_position, topics=transaction.topics, since=transaction.since
         )

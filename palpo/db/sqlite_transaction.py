@@ -16,8 +16,10 @@ from palpo.db.transaction import Row
 class SqliteTransaction:
     """Statements on one connection; nothing here ever suspends."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, expected: int = 0) -> None:
+        """``expected`` is the last position that this process has taken."""
         self._connection = connection
+        self._expected = expected
         self._execute = connection.execute
         self._next = 0
         self.since = 0
@@ -31,6 +33,10 @@ class SqliteTransaction:
     def last_position(self) -> int:
         """The highest position that was taken, 0 if none."""
         return self._next - 1 if self._next else 0
+
+    @property
+    def unbroken(self) -> bool:
+        return self.since == self._expected
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
         return self._run(statement, params).fetchall()

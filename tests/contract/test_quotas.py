@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -114,6 +115,41 @@ async def test_many_at_once_in_two_processes(database: Database, connect: Connec
     for user_id in users:
         assert await has(database, user_id) == stored.count(user_id) <= 30
     assert await has(database, SERVER) == 50
+
+
+class Reads:
+    """A transaction, and how many statements it was asked for rows."""
+
+    def __init__(self, tx: WriteTransaction) -> None:
+        self.tx = tx
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.count += name in {"all", "one", "value"}
+        return getattr(self.tx, name)
+
+
+async def test_what_this_process_knows_is_not_read_again(database: Database, connect: Connect) -> None:
+    other = await connect()
+    bounded = quotas(database, media={"user": 9, "server": 0})
+    reads: list[int] = []
+
+    async def charge_counted(tx: WriteTransaction, times: int = 1) -> None:
+        counted = Reads(tx)
+        for _ in range(times):
+            await bounded.charge(cast("WriteTransaction", counted), ALICE, {FILES: 1})
+        reads.append(counted.count)
+
+    await database.write(charge_counted)
+    await database.write(charge_counted)
+    with pytest.raises(UserLimitExceeded):
+        await database.write(lambda tx: charge_counted(tx, 8))
+    await database.write(charge_counted)
+    await charge(quotas(other), other, ALICE, 2)
+    await database.write(lambda tx: charge_counted(tx, 2))
+    await database.write(charge_counted)
+    assert reads == [1, 0, 0, 1, 0]
+    assert (await has(database, ALICE), await has(database, SERVER)) == (8, 8)
 
 
 async def test_rooms_at_once_in_two_processes(database: Database, database_url: str, tmp_path: Path) -> None:

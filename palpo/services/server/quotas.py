@@ -18,7 +18,8 @@ To have less is never refused, nor is having more of nothing, so a user who is o
 lowered, say) can still delete. What is counted is counted whether or not there are bounds.
 
 Amounts are exact, however many write at once and in however many processes: the calls take a stream
-position first, and nobody else has one until the transaction ends.
+position first, and nobody else has one until the transaction ends. So what this process counted last is
+so still where no other process has taken a position since, and need not be read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from palpo.core.errors import Forbidden, ResourceLimitExceeded, UserLimitExceede
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.server.known_amounts import KnownAmounts
 from palpo.storage import account_rows
 from palpo.storage import quotas as storage
 from palpo.storage.quotas import SERVER
@@ -42,6 +44,7 @@ class Quotas:
     def __init__(self, config: Config, db: Database, *, exempt: Callable[[str], bool]) -> None:
         """``exempt`` says which users have no bounds of their own."""
         self._db = db
+        self._amounts = KnownAmounts()
         self._exempt = exempt
         self._contact = admin_contact(config)
         self._bounds = {kind: bounds(config.quotas, kind) for kind in Kind}
@@ -61,14 +64,14 @@ class Quotas:
         """A user has so much more of some kinds, or less where it is negative; see the module."""
         if any(added.values()):
             await tx.positions()
-            known = await storage.amounts(tx, added, user_id)
+            known = await self._amounts.get(tx, added, user_id)
             wanted = {kind: max(0, known[kind, user_id] + amount) for kind, amount in added.items()}
             await self._store(tx, user_id, known, wanted)
 
     async def settle(self, tx: WriteTransaction, user_id: str, amounts: Mapping[Kind, int]) -> None:
         """A user has so much of some kinds now; see the module."""
         await tx.positions()
-        known = await storage.amounts(tx, amounts, user_id)
+        known = await self._amounts.get(tx, amounts, user_id)
         await self._store(tx, user_id, known, amounts)
 
     async def recount(self, tx: WriteTransaction, user_id: str, *kinds: Kind) -> None:
@@ -96,7 +99,7 @@ class Quotas:
         if limit is None:
             return 0
         await tx.positions()
-        known = await storage.amounts(tx, [kind], SERVER)
+        known = await self._amounts.get(tx, [kind], SERVER)
         return max(0, known[kind, SERVER] + amount - limit)
 
     async def used(self) -> dict[Kind, int]:
@@ -132,7 +135,7 @@ class Quotas:
             changed[kind, user_id] = amount
             changed[kind, SERVER] = total
         if changed:
-            await storage.put(tx, changed)
+            await self._amounts.put(tx, changed)
 
 
 def bounds(config: QuotasConfig, kind: Kind) -> Quota:
