@@ -107,6 +107,7 @@ async def delete_user(tx: WriteTransaction, user_id: str, until: Until) -> None:
     for deletion in _OF_USERS[until]:
         await deletion.run(tx, user=user_id)
     tx.notify(topics.USER, user_id)
+    tx.notify(topics.PROFILE, user_id)
     tx.notify(topics.ACCOUNT_DATA, user_id)
     tx.notify(topics.PUSH_RULES, user_id)
     tx.notify(topics.PUSHERS, user_id)

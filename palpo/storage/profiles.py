@@ -48,6 +48,7 @@ async def put(tx: WriteTransaction, user_id: str, fields: bytes, position: int) 
     """Store a profile over the one before it."""
     await tx.run(_PUT, user_id=user_id, fields=fields, position=position)
     tx.notify(topics.USER, user_id)
+    tx.notify(topics.PROFILE, user_id)
 
 
 async def set_words(tx: WriteTransaction, user_id: str, words: Collection[bytes]) -> None:

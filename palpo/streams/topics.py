@@ -45,6 +45,8 @@ PUSH_RULES = Kind("push_rules")
 """By user."""
 PUSHERS = Kind("pushers")
 """By user."""
+PROFILE = Kind("profile")
+"""By user: their own profile, not what rooms show."""
 PRESENCE = Kind("presence")
 """By user."""
 TO_DEVICE = Kind("to_device")
@@ -96,6 +98,7 @@ USES: Mapping[Kind, Use] = {
     ACCOUNT_DATA: Use(published="account_data account_rows push_rules", heard="account_data window"),
     PUSH_RULES: Use(published="account_rows push_rules", heard="push_rules"),
     PUSHERS: Use(published="account_rows pushers", heard="pushers"),
+    PROFILE: Use(published="account_rows profiles", heard="profiles"),
     PRESENCE: Use(published="presence", heard="presence"),
     TO_DEVICE: Use(published="to_device", heard="to_device"),
     DEVICE_LIST: Use(published="device_lists", heard="device_lists"),

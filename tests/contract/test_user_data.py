@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from palpo.core.membership import Membership
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
@@ -24,6 +27,7 @@ from palpo.storage.memberships import Member
 from palpo.storage.presence import Presence
 from palpo.storage.pushers import Pusher
 from palpo.storage.receipts import Receipt
+from tests.support.homeserver import Client, homeserver
 
 ALICE, BOB, EVE = "@alice:test.example", "@bob:test.example", "@eve:x"
 ROOM, OTHER = "!room:test.example", "!other:test.example"
@@ -224,3 +228,21 @@ async def test_pushers(database: Database) -> None:
     assert sorted(found, key=lambda item: item.pushkey) == [mine, other]
     await database.write(lambda tx: pushers.remove(tx, ALICE, "app", "k"))
     assert await database.read(lambda tx: pushers.of_users(tx, [ALICE])) == [other]
+
+
+async def shown(client: Client, displayname: str) -> None:
+    """Wait until a user's server shows their new name."""
+    while (await client.get(f"/profile/{client.user_id}")).get("displayname") != displayname:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+async def test_a_name_that_another_process_changes(database_url: str, tmp_path: Path) -> None:
+    """Each process keeps profiles, and hears of a change."""
+    settings = {"database": {"url": database_url}}
+    async with homeserver(tmp_path, **settings) as one, homeserver(tmp_path, **settings) as two:
+        alice = await one.register("alice")
+        there = await two.login("alice")
+        for name in ("Alice", "Alicia"):
+            await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": name})
+            async with asyncio.timeout(20):
+                await shown(there, name)

@@ -16,11 +16,13 @@ from palpo.core.canonical_json import decode_object, to_json
 from palpo.core.errors import BadRequest, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import UserId, server_name_of
 from palpo.core.user_words import words_of_user
-from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.appservices import Offer, offered
+from palpo.services.server import Server
 from palpo.storage import accounts
 from palpo.storage import profiles as storage
+from palpo.streams import topics
+from palpo.streams.caches import Cache
 
 MAX_PROFILE = 64 * 1024
 """Bytes of a profile as JSON."""
@@ -61,24 +63,32 @@ class Profiles:
 
     def __init__(
         self,
-        db: Database,
+        server: Server,
         hooks: Iterable[Hook],
         offers: Iterable[Offer[UserId]],
-        *,
-        server_name: str,
-        remote: RemoteProfiles | None = None,
+        remote: RemoteProfiles | None,
     ) -> None:
         """``offers`` may make a user of this server before they are said not to exist."""
-        self._db = db
+        self._db = server.db
+        self._server_name = server.name
         self._hooks = hooks
         self._offers = offers
-        self._server_name = server_name
         self._remote = remote
+        self._cache: Cache[str, Profile] = server.caches.cache("profiles")
+        server.wakeups.listen(topics.PROFILE, self._cache.forget)
 
-    async def get(self, user_id: UserId) -> Profile:
-        """The profile of a user as it is stored here; empty where there is none."""
-        stored = await self._db.read(lambda tx: storage.get(tx, user_id))
-        return Profile(user_id=user_id, fields={} if stored is None else decode_object(stored))
+    async def get(self, user_id: UserId, *, asking: UserId | None = None) -> Profile:
+        """The profile of a user as stored here, empty where there is none; ``asking`` is who wants it."""
+        found = self._cache.touch(user_id)
+        if found is not None:
+            return found
+        with self._cache.reading() as reading:
+            stored = await self._db.read(lambda tx: storage.get(tx, user_id))
+            found = Profile(user_id=user_id, fields={} if stored is None else decode_object(stored))
+            # Of others who say nothing of themselves, or are not there, anybody could ask without end.
+            if found.fields or user_id == asking:
+                reading.keep({user_id: found})
+            return found
 
     async def look_up(self, user_id: UserId, key: str | None = None) -> dict[str, Any]:
         """The fields of anybody's profile, or the one called ``key``.

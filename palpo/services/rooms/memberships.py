@@ -232,7 +232,7 @@ class Memberships:
         if membership == INVITE:
             await self._profiles.offer_unknown(target)
         if membership in PRESENT:
-            content = await self._with_profile(target, content)
+            content = await self._with_profile(sender, target, content)
         if membership == JOIN and sender == target:
             content |= await self._restricted.authorisation(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
@@ -295,11 +295,11 @@ class Memberships:
             except (AuthError, _Unchanged):
                 continue
 
-    async def _with_profile(self, target: UserId, content: dict[str, Any]) -> dict[str, Any]:
+    async def _with_profile(self, sender: UserId, target: UserId, content: dict[str, Any]) -> dict[str, Any]:
         """Fill in the profile of a local user, where the content does not say it itself."""
         if any(key in content for key in PROFILE_KEYS) or server_name_of(target) != self._server_name:
             return content
-        return with_profile(content, await self._profiles.get(target))
+        return with_profile(content, await self._profiles.get(target, asking=sender))
 
     def _for_guests(self, requester: Requester, draft: Draft, guard: Guard | None) -> Guard | None:
         """``guard``, and where a guest joins that the room takes guests at that very moment."""

@@ -198,7 +198,7 @@ class RoomCreation:
     async def member(self, sender: UserId, target: UserId, content: dict[str, Any]) -> Draft:
         """A membership event of a new room."""
         if server_name_of(target) == self._server_name:
-            content = with_profile(content, await self._profiles.get(target))
+            content = with_profile(content, await self._profiles.get(target, asking=sender))
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
     def _is_local(self, user_id: str) -> bool:

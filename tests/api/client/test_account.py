@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from palpo.core.identifiers import UserId
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import account_data, accounts, key_backups, profiles, push_rules
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
@@ -114,6 +115,7 @@ async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: 
     await alice.put(data, {"secret": True})
     await alice.put("/pushrules/global/sender/@x:y.example", {"actions": []})
     await alice.put("/profile/" + alice.user_id + "/displayname", {"displayname": "Alice"})
+    assert await alice.get(f"/profile/{alice.user_id}") == {"displayname": "Alice"}
     backup = {"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {}}
     version = (await alice.post("/room_keys/version", backup))["version"]
     await alice.post("/account/deactivate", {"auth": auth(), "erase": erase})
@@ -125,6 +127,9 @@ async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: 
         await services.server.db.read(lambda tx: profiles.get(tx, alice.user_id)),
     ]
     assert [found is None for found in kept] == [erase] * 4
+    assert (await services.accounts.profiles.get(UserId(alice.user_id))).fields == (
+        {} if erase else {"displayname": "Alice"}
+    )
 
 
 async def test_login_token_of_deactivated(server: Homeserver, alice: Client) -> None:
