@@ -94,18 +94,14 @@ class EventStore:
         """Run an operation of ``core.state_tree`` on the stored nodes, and those that are ``unsaved``."""
         return await drive_async(operation, partial(self._read_nodes, unsaved or {}))
 
-    async def _read_nodes(self, unsaved: Mapping[bytes, bytes], names: Iterable[bytes]) -> dict[bytes, bytes]:
+    async def _read_nodes(self, unsaved: Mapping[bytes, bytes], names: Sequence[bytes]) -> dict[bytes, bytes]:
         """The nodes of these names; what is held here stays, whatever the cache drops meanwhile."""
-        nodes: dict[bytes, bytes] = {}
-        missing: list[bytes] = []
-        for name in names:
-            node = self._nodes.touch(name) or unsaved.get(name)
-            if node is None:
-                missing.append(name)
-            else:
-                nodes[name] = node
-        if missing:
-            nodes |= await self._load_nodes(missing)
+        nodes = self._nodes.touch_all(names)
+        if len(nodes) < len(names):
+            nodes |= {name: unsaved[name] for name in names if name in unsaved}
+            missing = [name for name in names if name not in nodes]
+            if missing:
+                nodes |= await self._load_nodes(missing)
         return nodes
 
     async def read_states(self, operations: Sequence[Reading[T]]) -> list[T]:

@@ -182,15 +182,10 @@ class ClientEvents:
 
     async def _previous(self, changed: Sequence[StoredEvent]) -> dict[str, str]:
         """By state event the one before it, which may be none."""
-        names: dict[str, str] = {}
-        unknown: list[StoredEvent] = []
-        for item in changed:
-            event_id = item.event.event_id
-            known = _NOTHING if item.state_before == EMPTY_ROOT else self._replaced.touch(event_id)
-            if known is None:
-                unknown.append(item)
-            else:
-                names[event_id] = known
+        names = self._replaced.touch_all(
+            [item.event_id for item in changed if item.state_before != EMPTY_ROOT]
+        )
+        unknown = [item for item in changed if item.event_id not in names and item.state_before != EMPTY_ROOT]
         if unknown:
             found = await self._store.read_states(
                 [get(item.state_before, item.event.key) for item in unknown]
