@@ -333,9 +333,13 @@ class Unread:
         follows = await self._followers.follows(user_id, event) if evaluator.asks_for_threads else None
         states = (stored.state_before, stored.state_after)
         if room is None or room.states != states:
-            names = await self._push_rooms.display_names(stored.state_after, [user_id])
+            own = (event.type, event.state_key) == (MEMBER, user_id)
+            if room is not None and room.states[1] == stored.state_before and not own:
+                name = room.display_name
+            else:
+                name = (await self._push_rooms.display_names(stored.state_after, [user_id])).get(user_id)
             facts = await self._push_rooms.at(stored)
-            room = _Room(states=states, facts=facts, display_name=names.get(user_id))
+            room = _Room(states=states, facts=facts, display_name=name)
         context = room.facts.context(event.sender)
         actions = evaluator.evaluate(event, context, room.display_name, follows=follows)
         if actions.notify:
