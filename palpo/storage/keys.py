@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, literal_column, select, union_all, update
 
 from palpo.core.device_keys import UploadedKey
 from palpo.db.statements import Statement, in_list, upsert
@@ -31,13 +31,11 @@ _ALL_DEVICE_KEYS = Statement(
 )
 
 _OTK_DEVICE = (o.user_id == bindparam("user")) & (o.device_id == bindparam("device"))
+UNUSED_FALLBACK = -1
 CLAIMED = ""
 """The ``algorithm`` of a one-time key that was claimed."""
 _PUT_OTK = upsert(one_time_keys, key=["user_id", "device_id", "name"])
 _NAMED_OTKS = Statement(select(o.name, o.algorithm, o.json).where(_OTK_DEVICE, in_list(o.name, "names")))
-_COUNT_OTKS = Statement(
-    select(o.algorithm, func.count()).where(_OTK_DEVICE, o.algorithm != CLAIMED).group_by(o.algorithm)
-)
 _OLDEST_OTK = Statement(
     select(o.name, o.json)
     .where(_OTK_DEVICE, o.algorithm == bindparam("algorithm"))
@@ -66,7 +64,12 @@ _FALLBACK = Statement(
     select(f.name, f.json, f.used).where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm"))
 )
 _FALLBACKS = Statement(select(f.algorithm, f.name, f.json).where(_FALLBACK_DEVICE))
-_UNUSED_FALLBACKS = Statement(select(f.algorithm).where(_FALLBACK_DEVICE, f.used == 0).order_by(f.algorithm))
+_COUNTS = Statement(
+    union_all(
+        select(o.algorithm, func.count()).where(_OTK_DEVICE, o.algorithm != CLAIMED).group_by(o.algorithm),
+        select(f.algorithm, literal_column(str(UNUSED_FALLBACK))).where(_FALLBACK_DEVICE, f.used == 0),
+    )
+)
 _USE_FALLBACK = Statement(
     update(fallback_keys)
     .where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm_"), f.name == bindparam("name_"))
@@ -142,9 +145,11 @@ async def forget_claimed(tx: WriteTransaction, user_id: str, device_id: str, *, 
         await tx.run(_FORGET_CLAIMED, user=user_id, device=device_id, upto=upto)
 
 
-async def count_one_time_keys(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:
-    """How many unclaimed one-time keys there are of each algorithm."""
-    return {row[0]: row[1] for row in await tx.all(_COUNT_OTKS, user=user_id, device=device_id)}
+async def counts(tx: Transaction, user_id: str, device_id: str) -> tuple[dict[str, int], list[str]]:
+    """How many unclaimed one-time keys there are of each algorithm; those with an unused fallback key."""
+    rows = await tx.all(_COUNTS, user=user_id, device=device_id)
+    one_time = {row[0]: row[1] for row in rows if row[1] != UNUSED_FALLBACK}
+    return one_time, sorted(row[0] for row in rows if row[1] == UNUSED_FALLBACK)
 
 
 async def take_one_time_key(
@@ -201,11 +206,6 @@ async def use_fallback_key(
         await tx.run(_USE_FALLBACK, user=user_id, device=device_id, algorithm_=algorithm, name_=row[0])
         tx.notify(topics.ONE_TIME_KEYS, user_id)
     return row[0], row[1]
-
-
-async def unused_fallback_algorithms(tx: Transaction, user_id: str, device_id: str) -> list[str]:
-    """The algorithms with a fallback key that nobody has been given."""
-    return [row[0] for row in await tx.all(_UNUSED_FALLBACKS, user=user_id, device=device_id)]
 
 
 def _hash(json: bytes) -> bytes:

@@ -199,10 +199,8 @@ class Keys:
             return known
 
         async def unit(tx: Transaction) -> KeyCounts:
-            return KeyCounts(
-                one_time_keys=await _count(tx, user_id, device_id),
-                unused_fallback=await storage.unused_fallback_algorithms(tx, user_id, device_id),
-            )
+            one_time, unused_fallback = await storage.counts(tx, user_id, device_id)
+            return KeyCounts(one_time_keys=_with_usual(one_time), unused_fallback=unused_fallback)
 
         return await self._counts.read((user_id, device_id), lambda: self._db.read(unit))
 
@@ -254,12 +252,13 @@ async def store_keys(
         await _store_device_keys(tx, user_id, device_id, upload.identity)
     await _store_one_time_keys(tx, user_id, device_id, upload.one_time, keep_claimed)
     await _store_fallback_keys(tx, user_id, device_id, upload.fallback)
-    return await _count(tx, user_id, device_id)
+    one_time, _ = await storage.counts(tx, user_id, device_id)
+    return _with_usual(one_time)
 
 
-async def _count(tx: Transaction, user_id: str, device_id: str) -> dict[str, int]:
+def _with_usual(counts: dict[str, int]) -> dict[str, int]:
     """One-time keys by algorithm. Some clients upload more only when told of 0, so it is always told."""
-    return {USUAL_ALGORITHM: 0, **await storage.count_one_time_keys(tx, user_id, device_id)}
+    return {USUAL_ALGORITHM: 0, **counts}
 
 
 async def _store_device_keys(tx: WriteTransaction, user_id: UserId, device_id: str, json: bytes) -> None:
@@ -294,7 +293,8 @@ async def _store_one_time_keys(
         new.append(key)
     if not new:
         return
-    if sum((await storage.count_one_time_keys(tx, user_id, device_id)).values()) + len(new) > MAX_STORED:
+    counts, _ = await storage.counts(tx, user_id, device_id)
+    if sum(counts.values()) + len(new) > MAX_STORED:
         raise InvalidParam(f"A device has at most {MAX_STORED} one-time keys")
     await storage.add_one_time_keys(tx, user_id, device_id, new)
     await storage.forget_claimed(tx, user_id, device_id, keep=keep_claimed)
