@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, func, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.account_data import account_data
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.surplus import Surplus
 from palpo.streams import topics
 
 a = account_data.c
@@ -36,16 +37,7 @@ _SIZE = Statement(
         _USER, a.room_id == bindparam("room_id"), a.type == bindparam("type")
     )
 )
-_DELETED = Statement(
-    select(a.position)
-    .where(_USER, a.content.is_(None))
-    .order_by(a.position.desc())
-    .limit(1)
-    .offset(bindparam("keep"))
-)
-_FORGET_DELETED = Statement(
-    delete(account_data).where(_USER, a.content.is_(None), a.position <= bindparam("upto"))
-)
+_DELETED = Surplus(account_data, a.position, _USER, a.content.is_(None))
 
 
 async def put(
@@ -81,9 +73,7 @@ async def size(tx: Transaction, user_id: str, room_id: str | None, type_: str) -
 
 async def forget_deleted(tx: WriteTransaction, user_id: str, *, keep: int) -> None:
     """Forget what was deleted, but for the ``keep`` latest: a device that was away for longer is not told."""
-    oldest = await tx.value(_DELETED, user_id=user_id, keep=keep)
-    if oldest is not None:
-        await tx.run(_FORGET_DELETED, user_id=user_id, upto=oldest)
+    await _DELETED.forget(tx, keep=keep, user_id=user_id)
 
 
 async def changed(

@@ -9,6 +9,7 @@ from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.delayed_events import delayed_events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.surplus import Surplus
 from palpo.streams import topics
 
 d = delayed_events.c
@@ -45,15 +46,8 @@ _RESTART = Statement(
     .values(scheduled_ts=bindparam("now"), send_ts=bindparam("now") + d.delay_ms)
 )
 _SWEEP = Statement(delete(delayed_events).where(d.finished_ts < bindparam("before")))
-_LAST_KEPT = Statement(
-    select(d.finished_ts)
-    .where(d.user_id == bindparam("user_id"), d.finished_ts.is_not(None))
-    .order_by(d.finished_ts.desc())
-    .limit(1)
-    .offset(bindparam("keep"))
-)
-_TRIM = Statement(
-    delete(delayed_events).where(d.user_id == bindparam("user_id"), d.finished_ts <= bindparam("upto"))
+_FINISHED = Surplus(
+    delayed_events, d.finished_ts, d.user_id == bindparam("user_id"), d.finished_ts.is_not(None)
 )
 
 
@@ -123,6 +117,4 @@ async def sweep(tx: WriteTransaction, before_ts: int) -> None:
 
 async def trim(tx: WriteTransaction, user_id: str, keep: int) -> None:
     """Forget a user's final ones but for about the last ``keep``."""
-    last: int | None = await tx.value(_LAST_KEPT, user_id=user_id, keep=keep)
-    if last is not None:
-        await tx.run(_TRIM, user_id=user_id, upto=last)
+    await _FINISHED.forget(tx, keep=keep, user_id=user_id)

@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.key_backups import key_backup_sessions, key_backups
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.surplus import Surplus
 
 b = key_backups.c
 s = key_backup_sessions.c
@@ -24,16 +25,7 @@ _CURRENT = Statement(
     .order_by(b.version.desc())
     .limit(1)
 )
-_OLD_DELETED = Statement(
-    select(b.version)
-    .where(b.user_id == bindparam("user"), b.deleted == 1)
-    .order_by(b.version.desc())
-    .limit(1)
-    .offset(bindparam("keep"))
-)
-_FORGET_DELETED = Statement(
-    delete(key_backups).where(b.user_id == bindparam("user"), b.deleted == 1, b.version <= bindparam("upto"))
-)
+_DELETED = Surplus(key_backups, b.version, b.user_id == bindparam("user"), b.deleted == 1)
 _SET_AUTH_DATA = Statement(update(key_backups).where(_BACKUP).values(auth_data=bindparam("data")))
 _DELETE = Statement(update(key_backups).where(_BACKUP).values(deleted=1, count=0, auth_data=b"{}"))
 _LOCK = Statement(update(key_backups).where(_BACKUP).values(etag=b.etag))
@@ -101,9 +93,7 @@ async def current(tx: Transaction, user_id: str) -> Backup | None:
 
 async def forget_deleted(tx: WriteTransaction, user_id: str, *, keep: int) -> None:
     """Forget which versions were deleted, but for the ``keep`` latest of them."""
-    newest = await tx.value(_OLD_DELETED, user=user_id, keep=keep)
-    if newest is not None:
-        await tx.run(_FORGET_DELETED, user=user_id, upto=newest)
+    await _DELETED.forget(tx, keep=keep, user=user_id)
 
 
 async def size(

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import bindparam, delete, func, literal_column, select, union_all, update
+from sqlalchemy import bindparam, func, literal_column, select, union_all, update
 
 from palpo.core.device_keys import UploadedKey
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import devices
 from palpo.db.tables.keys import device_keys, fallback_keys, one_time_keys
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.surplus import Surplus
 from palpo.streams import topics
 
 d = device_keys.c
@@ -47,16 +48,7 @@ _CLAIM_OTK = Statement(
     .where(_OTK_DEVICE, o.name == bindparam("name_"), o.algorithm != CLAIMED)
     .values(algorithm=CLAIMED, json=bindparam("hash"))
 )
-_CLAIMED_BEYOND = Statement(
-    select(o.position)
-    .where(_OTK_DEVICE, o.algorithm == CLAIMED)
-    .order_by(o.position.desc())
-    .limit(1)
-    .offset(bindparam("keep"))
-)
-_FORGET_CLAIMED = Statement(
-    delete(one_time_keys).where(_OTK_DEVICE, o.algorithm == CLAIMED, o.position <= bindparam("upto"))
-)
+_CLAIMED = Surplus(one_time_keys, o.position, _OTK_DEVICE, o.algorithm == CLAIMED)
 
 _FALLBACK_DEVICE = (f.user_id == bindparam("user")) & (f.device_id == bindparam("device"))
 _PUT_FALLBACK = upsert(fallback_keys, key=["user_id", "device_id", "algorithm"])
@@ -140,9 +132,7 @@ async def add_one_time_keys(
 
 async def forget_claimed(tx: WriteTransaction, user_id: str, device_id: str, *, keep: int) -> None:
     """Forget claimed one-time keys but for the ``keep`` that were uploaded last; whole uploads go."""
-    upto = await tx.value(_CLAIMED_BEYOND, user=user_id, device=device_id, keep=keep)
-    if upto is not None:
-        await tx.run(_FORGET_CLAIMED, user=user_id, device=device_id, upto=upto)
+    await _CLAIMED.forget(tx, keep=keep, user=user_id, device=device_id)
 
 
 async def counts(tx: Transaction, user_id: str, device_id: str) -> tuple[dict[str, int], list[str]]:

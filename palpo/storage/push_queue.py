@@ -16,6 +16,7 @@ from palpo.db.tables.receipts import receipts
 from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.surplus import Surplus
 
 q = push_queue.c
 s = pusher_states.c
@@ -81,13 +82,7 @@ _OF_PUSHER = Statement(
     .order_by(q.position)
     .limit(bindparam("limit"))
 )
-_OLDEST_KEPT = Statement(
-    select(q.position)
-    .where(q.pusher_hash == bindparam("pusher"))
-    .order_by(q.position.desc())
-    .limit(1)
-    .offset(bindparam("kept"))
-)
+_SURPLUS = Surplus(push_queue, q.position, q.pusher_hash == bindparam("pusher"))
 _DELETE_UPTO = Statement(
     delete(push_queue).where(q.pusher_hash == bindparam("pusher"), q.position <= bindparam("upto"))
 )
@@ -143,9 +138,7 @@ async def put(tx: WriteTransaction, rows: Sequence[Waiting]) -> None:
     """Add to the queues; what is there already stays, and of a queue that is too long the end."""
     await tx.many(_PUT, [_WAITING.values(row) for row in rows])
     for pusher in {row.pusher_hash for row in rows}:
-        oldest = await tx.value(_OLDEST_KEPT, pusher=pusher, kept=KEPT)
-        if oldest is not None:
-            await tx.run(_DELETE_UPTO, pusher=pusher, upto=oldest)
+        await _SURPLUS.forget(tx, keep=KEPT, pusher=pusher)
 
 
 async def of_pusher(tx: Transaction, pusher: bytes, limit: int) -> list[Waiting]:

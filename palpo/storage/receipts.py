@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.receipts import receipts, unread_checkpoints
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.surplus import Surplus
 from palpo.streams import topics
 
 r = receipts.c
@@ -61,15 +62,13 @@ _MARKS = Statement(
     .where(in_list(r.room_id, "room_ids"), r.user_id == bindparam("user_id"))
     .group_by(r.room_id, r.thread_id)
 )
-_IN_THREADS = (
+_IN_THREADS = Surplus(
+    receipts,
+    r.position,
     r.room_id == bindparam("room_id"),
     r.user_id == bindparam("user_id"),
     r.thread_id != "",
 )
-_OLD_IN_THREADS = Statement(
-    select(r.position).where(*_IN_THREADS).order_by(r.position.desc()).limit(1).offset(bindparam("keep"))
-)
-_FORGET_IN_THREADS = Statement(delete(receipts).where(*_IN_THREADS, r.position <= bindparam("upto")))
 _PUT_CHECKPOINT = upsert(unread_checkpoints, key=["user_id", "room_id"])
 _CHECKPOINTS = Statement(
     select(c.room_id, c.state).where(c.user_id == bindparam("user_id"), in_list(c.room_id, "room_ids"))
@@ -111,9 +110,7 @@ async def of_events(
 
 async def forget_oldest_in_threads(tx: WriteTransaction, room_id: str, user_id: str, *, keep: int) -> None:
     """Forget a user's receipts in a room's threads but for the ``keep`` that moved last."""
-    oldest = await tx.value(_OLD_IN_THREADS, room_id=room_id, user_id=user_id, keep=keep)
-    if oldest is not None:
-        await tx.run(_FORGET_IN_THREADS, room_id=room_id, user_id=user_id, upto=oldest)
+    await _IN_THREADS.forget(tx, keep=keep, room_id=room_id, user_id=user_id)
 
 
 async def marks(tx: Transaction, user_id: str, room_ids: Collection[str]) -> dict[str, dict[str, int]]:

@@ -12,17 +12,13 @@ from palpo.db.statements import Statement, insert_row, upsert
 from palpo.db.tables.accounts import uia_results, uia_sessions
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.surplus import Surplus
 
 _SESSION = uia_sessions.c.session_id == bindparam("session")
 _FIND = Statement(select(uia_sessions.c.completed).where(_SESSION))
 _STORE = upsert(uia_sessions, key=["session_id"], update=["completed"])
 _DELETE = Statement(delete(uia_sessions).where(_SESSION))
-_OLDEST = Statement(
-    select(uia_sessions.c.created_ts)
-    .order_by(uia_sessions.c.created_ts.desc())
-    .limit(1)
-    .offset(bindparam("keep"))
-)
+_SURPLUS = Surplus(uia_sessions, uia_sessions.c.created_ts)
 _PRUNE = Statement(delete(uia_sessions).where(uia_sessions.c.created_ts < bindparam("before")))
 
 
@@ -82,9 +78,7 @@ async def forget(tx: WriteTransaction, session: str) -> bool:
 
 async def forget_oldest(tx: WriteTransaction, *, keep: int) -> None:
     """Forget sessions but for the ``keep`` newest."""
-    oldest = await tx.value(_OLDEST, keep=keep)
-    if oldest is not None:
-        await tx.run(_PRUNE, before=oldest + 1)
+    await _SURPLUS.forget(tx, keep=keep)
 
 
 async def prune(tx: WriteTransaction, *, before_ts: int) -> None:

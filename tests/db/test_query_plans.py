@@ -17,6 +17,7 @@ from palpo.db.migrations.upgrade import upgrade
 from palpo.db.statements import UNHEX, Statement
 from palpo.db.tables import metadata
 from palpo.storage import account_rows
+from palpo.storage.surplus import Surplus
 
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
@@ -37,7 +38,7 @@ WHOLE_TABLES = {
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
     "server_meta._ALL": "a few rows, read at a start",
     "server_meta._ANY_USER": "the first row will do",
-    "uia._OLDEST": "in the order of an index, and once for many stages",
+    "uia._SURPLUS.last": "in the order of an index, and once for many stages",
 }
 """The statements that may, with the reason."""
 
@@ -51,6 +52,9 @@ def statements() -> Iterator[tuple[str, Statement]]:
         for name, value in vars(importlib.import_module(module)).items():
             if isinstance(value, Statement):
                 yield f"{module.rpartition('.')[2]}.{name}", value
+            if isinstance(value, Surplus):
+                yield f"{module.rpartition('.')[2]}.{name}.last", value.last
+                yield f"{module.rpartition('.')[2]}.{name}.older", value.older
     for number, statement in enumerate(account_rows.statements()):
         yield f"account_rows.{number}", statement
 
