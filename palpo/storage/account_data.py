@@ -10,6 +10,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.account_data import account_data
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.surplus import Surplus
+from palpo.storage.windows import within
 from palpo.streams import topics
 
 a = account_data.c
@@ -28,9 +29,7 @@ _ALL = Statement(
     .order_by(a.position)
 )
 _CHANGED = Statement(
-    select(a.room_id, a.type, a.content)
-    .where(_USER, a.position > bindparam("after"), a.position <= bindparam("upto"))
-    .order_by(a.position)
+    select(a.room_id, a.type, a.content).where(_USER, within(a.position)).order_by(a.position)
 )
 _SIZE = Statement(
     select(func.length(a.content)).where(

@@ -18,6 +18,7 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.device_lists import EVERYONE
 from palpo.storage.receipts import RECORDS, Receipt
 from palpo.storage.records import Records
+from palpo.storage.windows import oldest
 
 q = appservice_queues.c
 r = receipts.c
@@ -58,44 +59,20 @@ _ACKNOWLEDGE = Statement(
     .where(q.appservice_id == bindparam("appservice"), q.number == bindparam("last"))
     .values(body=null())
 )
-_EVENTS = Statement(
-    select(events.c.position, events.c.event_id)
-    .where(
-        events.c.position > bindparam("after"),
-        events.c.position <= bindparam("upto"),
+_EVENTS = oldest(
+    select(events.c.position, events.c.event_id).where(
         or_(
             events.c.status == EventStatus.ACCEPTED.value,
             (events.c.status == EventStatus.OUTLIER.value) & (events.c.type == "m.room.member"),
-        ),
-    )
-    .order_by(events.c.position)
-    .limit(bindparam("limit"))
+        )
+    ),
+    events.c.position,
 )
-_TYPING = Statement(
-    select(typing.c.position, typing.c.room_id)
-    .where(typing.c.position > bindparam("after"), typing.c.position <= bindparam("upto"))
-    .order_by(typing.c.position)
-    .limit(bindparam("limit"))
-)
-_RECEIPTS = Statement(
-    select(*RECORDS.columns)
-    .where(r.position > bindparam("after"), r.position <= bindparam("upto"))
-    .order_by(r.position)
-    .limit(bindparam("limit"))
-)
-_TO_DEVICE = Statement(
-    select(m.position, m.user_id, m.device_id, m.event)
-    .where(m.position > bindparam("after"), m.position <= bindparam("upto"))
-    .order_by(m.position)
-    .limit(bindparam("limit"))
-)
+_TYPING = oldest(select(typing.c.position, typing.c.room_id), typing.c.position)
+_RECEIPTS = oldest(select(*RECORDS.columns), r.position)
+_TO_DEVICE = oldest(select(m.position, m.user_id, m.device_id, m.event), m.position)
 _DELETE_TO_DEVICE = Statement(delete(to_device_messages).where(in_list(m.position, "positions")))
-_DEVICE_LISTS = Statement(
-    select(d.position, d.user_id)
-    .where(d.position > bindparam("after"), d.position <= bindparam("upto"), d.observer == EVERYONE)
-    .order_by(d.position)
-    .limit(bindparam("limit"))
-)
+_DEVICE_LISTS = oldest(select(d.position, d.user_id).where(d.observer == EVERYONE), d.position)
 _MEMBERS = Statement(
     select(memberships.c.user_id, memberships.c.membership, memberships.c.position).where(
         memberships.c.room_id == bindparam("room")

@@ -16,6 +16,7 @@ from palpo.db.tables.devices import device_list_changes
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import memberships
+from palpo.storage.windows import within
 from palpo.streams import topics
 
 c = device_list_changes.c
@@ -29,8 +30,7 @@ _MEMBER_EVENTS = Statement(
     select(events.c.event_id)
     .where(
         in_list(events.c.room_id, "rooms"),
-        events.c.position > bindparam("after"),
-        events.c.position <= bindparam("upto"),
+        within(events.c.position),
         events.c.type == "m.room.member",
         events.c.status == int(EventStatus.ACCEPTED),
     )

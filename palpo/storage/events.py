@@ -16,6 +16,7 @@ from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage import auth_chains
+from palpo.storage.windows import newest, oldest, within
 from palpo.streams import topics
 
 
@@ -99,12 +100,8 @@ _REDACT = Statement(
 _DELETE_RELATION = Statement(delete(event_relations).where(event_relations.c.event_id == bindparam("target")))
 _VISIBLE = events.c.status == EventStatus.ACCEPTED.value
 _IN_ROOM = events.c.room_id == bindparam("room_id")
-_RANGE_BACK = Statement(
-    select(events.c.event_id)
-    .where(_IN_ROOM, _VISIBLE, events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
-    .order_by(events.c.position.desc())
-    .limit(bindparam("limit"))
-)
+_TIMELINE = select(events.c.event_id).where(_IN_ROOM, _VISIBLE)
+_LATEST = newest(_TIMELINE, events.c.position)
 _LATEST_POSITIONS = Statement(
     select(events.c.event_id, events.c.position)
     .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
@@ -112,42 +109,12 @@ _LATEST_POSITIONS = Statement(
     .limit(bindparam("limit"))
 )
 _REDACTED_POSITIONS = Statement(
-    select(events.c.position).where(
-        _IN_ROOM,
-        events.c.position > bindparam("after"),
-        events.c.position <= bindparam("upto"),
-        events.c.redacted_by.is_not(None),
-    )
+    select(events.c.position).where(_IN_ROOM, within(events.c.position), events.c.redacted_by.is_not(None))
 )
-_REDACTIONS = Statement(
-    select(events.c.event_id)
-    .where(
-        _IN_ROOM,
-        _VISIBLE,
-        events.c.position > bindparam("after"),
-        events.c.position <= bindparam("upto"),
-        events.c.type == "m.room.redaction",
-    )
-    .order_by(events.c.position.desc())
-    .limit(bindparam("limit"))
-)
-_SENT_BY = Statement(
-    select(events.c.event_id)
-    .where(
-        _IN_ROOM,
-        _VISIBLE,
-        events.c.position > bindparam("after"),
-        events.c.position <= bindparam("upto"),
-        events.c.sender == bindparam("sender"),
-    )
-    .order_by(events.c.position.desc())
-    .limit(bindparam("limit"))
-)
+_REDACTIONS = newest(_TIMELINE.where(events.c.type == "m.room.redaction"), events.c.position)
+_SENT_BY = newest(_TIMELINE.where(events.c.sender == bindparam("sender")), events.c.position)
 _BEFORE = Statement(
-    select(events.c.event_id)
-    .where(
-        _IN_ROOM,
-        _VISIBLE,
+    _TIMELINE.where(
         # The index is read from here, which an "or" alone does not lead to.
         events.c.depth <= bindparam("depth"),
         or_(events.c.depth < bindparam("depth"), events.c.position <= bindparam("position")),
@@ -156,10 +123,7 @@ _BEFORE = Statement(
     .limit(bindparam("limit"))
 )
 _AFTER = Statement(
-    select(events.c.event_id)
-    .where(
-        _IN_ROOM,
-        _VISIBLE,
+    _TIMELINE.where(
         events.c.depth >= bindparam("depth"),
         or_(events.c.depth > bindparam("depth"), events.c.position > bindparam("position")),
     )
@@ -167,10 +131,7 @@ _AFTER = Statement(
     .limit(bindparam("limit"))
 )
 _LAST = Statement(
-    select(events.c.event_id)
-    .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
-    .order_by(events.c.position.desc())
-    .limit(1)
+    _TIMELINE.where(events.c.position <= bindparam("upto")).order_by(events.c.position.desc()).limit(1)
 )
 _ORDER_AT = Statement(
     select(events.c.depth, events.c.position)
@@ -179,29 +140,19 @@ _ORDER_AT = Statement(
     .limit(1)
 )
 _FROM_TIME = Statement(
-    select(events.c.event_id)
-    .where(_IN_ROOM, _VISIBLE, events.c.origin_server_ts >= bindparam("ts"))
+    _TIMELINE.where(events.c.origin_server_ts >= bindparam("ts"))
     .order_by(events.c.origin_server_ts, events.c.depth, events.c.position)
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
 _UNTIL_TIME = Statement(
-    select(events.c.event_id)
-    .where(_IN_ROOM, _VISIBLE, events.c.origin_server_ts <= bindparam("ts"))
+    _TIMELINE.where(events.c.origin_server_ts <= bindparam("ts"))
     .order_by(events.c.origin_server_ts.desc(), events.c.depth.desc(), events.c.position.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
-_IN_ROOMS = Statement(
-    select(events.c.event_id)
-    .where(
-        in_list(events.c.room_id, "room_ids"),
-        _VISIBLE,
-        events.c.position > bindparam("after"),
-        events.c.position <= bindparam("upto"),
-    )
-    .order_by(events.c.position)
-    .limit(bindparam("limit"))
+_IN_ROOMS = oldest(
+    select(events.c.event_id).where(in_list(events.c.room_id, "room_ids"), _VISIBLE), events.c.position
 )
 
 
@@ -296,7 +247,7 @@ async def redact(tx: WriteTransaction, room_id: str, target: str, redaction: str
 
 async def latest_ids(tx: Transaction, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
     """The newest events of a room at positions in ``(after, upto]``, newest first."""
-    rows = await tx.all(_RANGE_BACK, room_id=room_id, after=after, upto=upto, limit=limit)
+    rows = await tx.all(_LATEST, room_id=room_id, after=after, upto=upto, limit=limit)
     return [row[0] for row in rows]
 
 

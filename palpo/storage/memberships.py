@@ -14,6 +14,7 @@ from palpo.db.tables.accounts import users
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.windows import within
 from palpo.streams import topics
 
 m = memberships.c
@@ -46,11 +47,7 @@ _GET = Statement(
     select(*_RECORDS.columns).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
 )
 _OF_USER = Statement(select(*_RECORDS.columns).where(m.user_id == bindparam("user_id"), m.forgotten == 0))
-_CHANGED = Statement(
-    select(*_RECORDS.columns).where(
-        m.user_id == bindparam("user_id"), m.position > bindparam("after"), m.position <= bindparam("upto")
-    )
-)
+_CHANGED = Statement(select(*_RECORDS.columns).where(m.user_id == bindparam("user_id"), within(m.position)))
 _IN_ROOM = Statement(
     select(m.user_id).where(m.room_id == bindparam("room_id"), m.membership == bindparam("membership"))
 )

@@ -7,23 +7,20 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, select
 
 from palpo.core.records.events import EventStatus
-from palpo.db.statements import Statement, in_list
+from palpo.db.statements import in_list
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction
+from palpo.storage.windows import newest
 
 e = events.c
 
-_BY_OTHERS = Statement(
-    select(e.position, e.event_id)
-    .where(
+_BY_OTHERS = newest(
+    select(e.position, e.event_id).where(
         in_list(e.room_id, "room_ids"),
-        e.position > bindparam("after"),
-        e.position <= bindparam("upto"),
         e.status == EventStatus.ACCEPTED.value,
         e.sender != bindparam("user_id"),
-    )
-    .order_by(e.position.desc())
-    .limit(bindparam("limit"))
+    ),
+    e.position,
 )
 
 

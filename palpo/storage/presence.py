@@ -13,6 +13,7 @@ from palpo.db.tables.presence import presence
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.windows import oldest
 from palpo.streams import topics
 
 p = presence.c
@@ -35,12 +36,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 _RECORDS = Records(Presence, presence)
 _PUT = upsert(presence, key=["user_id"])
 _GET = Statement(select(*_RECORDS.columns).where(in_list(p.user_id, "user_ids")))
-_CHANGED = Statement(
-    select(*_RECORDS.columns)
-    .where(p.position > bindparam("after"), p.position <= bindparam("upto"))
-    .order_by(p.position)
-    .limit(bindparam("limit"))
-)
+_CHANGED = oldest(select(*_RECORDS.columns), p.position)
 _mine, _theirs = memberships.alias("mine"), memberships.alias("theirs")
 _OF_SHARERS = Statement(
     select(*_RECORDS.columns).where(

@@ -17,6 +17,7 @@ from palpo.db.tables.rooms import events, memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
+from palpo.storage.windows import oldest
 
 q = push_queue.c
 s = pusher_states.c
@@ -45,23 +46,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ANY_PUSHER = Statement(select(pushers.c.user_id).limit(1))
-_EVENTS = Statement(
-    select(e.position, e.event_id, e.room_id)
-    .where(
-        e.position > bindparam("after"),
-        e.position <= bindparam("upto"),
-        e.status == EventStatus.ACCEPTED.value,
-    )
-    .order_by(e.position)
-    .limit(bindparam("limit"))
+_EVENTS = oldest(
+    select(e.position, e.event_id, e.room_id).where(e.status == EventStatus.ACCEPTED.value), e.position
 )
-_READERS = Statement(
+_READERS = oldest(
     select(receipts.c.position, receipts.c.user_id)
     .distinct()
-    .join(pushers, pushers.c.user_id == receipts.c.user_id)
-    .where(receipts.c.position > bindparam("after"), receipts.c.position <= bindparam("upto"))
-    .order_by(receipts.c.position)
-    .limit(bindparam("limit"))
+    .join(pushers, pushers.c.user_id == receipts.c.user_id),
+    receipts.c.position,
 )
 _LISTENERS = Statement(
     select(memberships.c.room_id, memberships.c.user_id)

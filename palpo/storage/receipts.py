@@ -12,6 +12,7 @@ from palpo.db.tables.receipts import receipts, unread_checkpoints
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
+from palpo.storage.windows import within
 from palpo.streams import topics
 
 r = receipts.c
@@ -44,9 +45,7 @@ _GET = Statement(
     )
 )
 _CHANGED = Statement(
-    select(*RECORDS.columns)
-    .where(in_list(r.room_id, "room_ids"), r.position > bindparam("after"), r.position <= bindparam("upto"))
-    .order_by(r.position)
+    select(*RECORDS.columns).where(in_list(r.room_id, "room_ids"), within(r.position)).order_by(r.position)
 )
 _OF_EVENTS = Statement(
     select(*RECORDS.columns)

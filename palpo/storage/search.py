@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.rooms import events
 from palpo.db.tables.search import search_entries, search_words
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.windows import within
 
 e = search_entries.c
 
@@ -51,9 +52,7 @@ _FOLLOW = Statement(
 _REDACTED = Statement(
     select(events.c.event_id).where(in_list(events.c.event_id, "ids"), events.c.redacted_by.is_not(None))
 )
-_REMOVE_RANGE = Statement(
-    delete(search_entries).where(e.position > bindparam("after"), e.position <= bindparam("upto"))
-)
+_REMOVE_RANGE = Statement(delete(search_entries).where(within(e.position)))
 _REMOVE = Statement(delete(search_entries).where(in_list(e.event_id, "ids")))
 _NEWEST = search_words.newest(
     [e.position, e.event_id],

@@ -10,6 +10,7 @@ from palpo.db.statements import Statement, upsert
 from palpo.db.tables.thread_subscriptions import thread_subscriptions
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.windows import newest
 from palpo.streams import topics
 
 t = thread_subscriptions.c
@@ -38,14 +39,7 @@ _GET = Statement(
         t.root_id == bindparam("root_id"),
     )
 )
-_CHANGED = Statement(
-    select(*_RECORDS.columns)
-    .where(
-        t.user_id == bindparam("user_id"), t.position > bindparam("after"), t.position <= bindparam("upto")
-    )
-    .order_by(t.position.desc())
-    .limit(bindparam("limit"))
-)
+_CHANGED = newest(select(*_RECORDS.columns).where(t.user_id == bindparam("user_id")), t.position)
 _FOLLOWERS = Statement(
     select(t.user_id).where(
         t.root_id == bindparam("root_id"), t.room_id == bindparam("room_id"), t.subscribed == 1

@@ -11,18 +11,14 @@ from sqlalchemy import bindparam, delete, func, select
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.devices import to_device_messages, to_device_transactions
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.windows import oldest
 from palpo.streams import topics
 
 m = to_device_messages.c
 t = to_device_transactions.c
 _QUEUE = (m.user_id == bindparam("user")) & (m.device_id == bindparam("device"))
 _INSERT = insert_row(to_device_messages)
-_PENDING = Statement(
-    select(m.position, m.event)
-    .where(_QUEUE, m.position > bindparam("after"), m.position <= bindparam("upto"))
-    .order_by(m.position)
-    .limit(bindparam("limit"))
-)
+_PENDING = oldest(select(m.position, m.event).where(_QUEUE), m.position)
 _FIRST = Statement(select(func.min(m.position)).where(_QUEUE))
 _DELETE_UPTO = Statement(delete(to_device_messages).where(_QUEUE, m.position <= bindparam("upto")))
 _SHARES = Statement(

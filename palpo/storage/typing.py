@@ -13,6 +13,7 @@ from palpo.db.tables.presence import typing
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.windows import within
 from palpo.streams import topics
 
 t = typing.c
@@ -52,11 +53,7 @@ _CURRENT = Statement(
     .order_by(t.position)
 )
 _ROOMS = Statement(select(t.room_id).distinct().where(t.typing == 1))
-_CHANGED = Statement(
-    select(t.room_id)
-    .distinct()
-    .where(in_list(t.room_id, "room_ids"), t.position > bindparam("after"), t.position <= bindparam("upto"))
-)
+_CHANGED = Statement(select(t.room_id).distinct().where(in_list(t.room_id, "room_ids"), within(t.position)))
 _EXPIRED = Statement(
     select(*_RECORDS.columns).where(t.typing == 1, t.expires_ts <= bindparam("now")).limit(bindparam("limit"))
 )
