@@ -19,6 +19,9 @@ from palpo.storage import auth_chains
 from palpo.storage.windows import newest, oldest, within
 from palpo.streams import topics
 
+e = events.c
+t = event_transactions.c
+
 
 class MadeBy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which request made an event."""
@@ -43,117 +46,107 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 _COLUMNS = (
-    events.c.event_id,
-    events.c.position,
-    events.c.state_before,
-    events.c.state_after,
-    events.c.room_state,
-    events.c.redacted_by,
-    events.c.status,
-    events.c.pdu,
+    e.event_id,
+    e.position,
+    e.state_before,
+    e.state_after,
+    e.room_state,
+    e.redacted_by,
+    e.status,
+    e.pdu,
     rooms.c.version,
 )
 
 
 def _select() -> Select[tuple[object, ...]]:
-    return select(*_COLUMNS).join(rooms, rooms.c.room_id == events.c.room_id)
+    return select(*_COLUMNS).join(rooms, rooms.c.room_id == e.room_id)
 
 
-_LOAD = Statement(_select().where(in_list(events.c.event_id, "ids")))
+_LOAD = Statement(_select().where(in_list(e.event_id, "ids")))
 _INSERT = insert_row(events)
 _OLD_TRANSACTIONS = {
     delayed: Statement(
-        select(event_transactions.c.transaction_hash)
+        select(t.transaction_hash)
         .where(
-            event_transactions.c.created_ts < bindparam("before"),
-            event_transactions.c.delay_id.is_not(None)
-            if delayed
-            else event_transactions.c.delay_id.is_(None),
+            t.created_ts < bindparam("before"),
+            t.delay_id.is_not(None) if delayed else t.delay_id.is_(None),
         )
-        .order_by(event_transactions.c.created_ts)
+        .order_by(t.created_ts)
         .limit(bindparam("limit"))
     )
     for delayed in (False, True)
 }
-_FORGET_TRANSACTIONS = Statement(
-    delete(event_transactions).where(in_list(event_transactions.c.transaction_hash, "hashes"))
-)
+_FORGET_TRANSACTIONS = Statement(delete(event_transactions).where(in_list(t.transaction_hash, "hashes")))
 _INSERT_TRANSACTION = insert_row(event_transactions)
 _INSERT_RELATION = insert_row(event_relations)
 _FIND_TRANSACTIONS = Statement(
-    select(event_transactions.c.transaction_hash, event_transactions.c.event_id).where(
-        in_list(event_transactions.c.transaction_hash, "hashes")
-    )
+    select(t.transaction_hash, t.event_id).where(in_list(t.transaction_hash, "hashes"))
 )
 _TRANSACTIONS_OF = Statement(
     select(
-        event_transactions.c.event_id,
-        event_transactions.c.transaction_hash,
-        event_transactions.c.device_id,
-        event_transactions.c.transaction_id,
-        event_transactions.c.delay_id,
-    ).where(in_list(event_transactions.c.event_id, "ids"))
+        t.event_id,
+        t.transaction_hash,
+        t.device_id,
+        t.transaction_id,
+        t.delay_id,
+    ).where(in_list(t.event_id, "ids"))
 )
 _REDACT = Statement(
-    update(events).where(events.c.event_id == bindparam("target")).values(redacted_by=bindparam("redaction"))
+    update(events).where(e.event_id == bindparam("target")).values(redacted_by=bindparam("redaction"))
 )
 _DELETE_RELATION = Statement(delete(event_relations).where(event_relations.c.event_id == bindparam("target")))
-_VISIBLE = events.c.status == EventStatus.ACCEPTED.value
-_IN_ROOM = events.c.room_id == bindparam("room_id")
-_TIMELINE = select(events.c.event_id).where(_IN_ROOM, _VISIBLE)
-_LATEST = newest(_TIMELINE, events.c.position)
+_VISIBLE = e.status == EventStatus.ACCEPTED.value
+_IN_ROOM = e.room_id == bindparam("room_id")
+_TIMELINE = select(e.event_id).where(_IN_ROOM, _VISIBLE)
+_LATEST = newest(_TIMELINE, e.position)
 _LATEST_POSITIONS = Statement(
-    select(events.c.event_id, events.c.position)
-    .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
-    .order_by(events.c.position.desc())
+    select(e.event_id, e.position)
+    .where(_IN_ROOM, _VISIBLE, e.position <= bindparam("upto"))
+    .order_by(e.position.desc())
     .limit(bindparam("limit"))
 )
 _REDACTED_POSITIONS = Statement(
-    select(events.c.position).where(_IN_ROOM, within(events.c.position), events.c.redacted_by.is_not(None))
+    select(e.position).where(_IN_ROOM, within(e.position), e.redacted_by.is_not(None))
 )
-_REDACTIONS = newest(_TIMELINE.where(events.c.type == "m.room.redaction"), events.c.position)
-_SENT_BY = newest(_TIMELINE.where(events.c.sender == bindparam("sender")), events.c.position)
+_REDACTIONS = newest(_TIMELINE.where(e.type == "m.room.redaction"), e.position)
+_SENT_BY = newest(_TIMELINE.where(e.sender == bindparam("sender")), e.position)
 _BEFORE = Statement(
     _TIMELINE.where(
         # The index is read from here, which an "or" alone does not lead to.
-        events.c.depth <= bindparam("depth"),
-        or_(events.c.depth < bindparam("depth"), events.c.position <= bindparam("position")),
+        e.depth <= bindparam("depth"),
+        or_(e.depth < bindparam("depth"), e.position <= bindparam("position")),
     )
-    .order_by(events.c.depth.desc(), events.c.position.desc())
+    .order_by(e.depth.desc(), e.position.desc())
     .limit(bindparam("limit"))
 )
 _AFTER = Statement(
     _TIMELINE.where(
-        events.c.depth >= bindparam("depth"),
-        or_(events.c.depth > bindparam("depth"), events.c.position > bindparam("position")),
+        e.depth >= bindparam("depth"),
+        or_(e.depth > bindparam("depth"), e.position > bindparam("position")),
     )
-    .order_by(events.c.depth, events.c.position)
+    .order_by(e.depth, e.position)
     .limit(bindparam("limit"))
 )
-_LAST = Statement(
-    _TIMELINE.where(events.c.position <= bindparam("upto")).order_by(events.c.position.desc()).limit(1)
-)
+_LAST = Statement(_TIMELINE.where(e.position <= bindparam("upto")).order_by(e.position.desc()).limit(1))
 _ORDER_AT = Statement(
-    select(events.c.depth, events.c.position)
-    .where(_IN_ROOM, _VISIBLE, events.c.position <= bindparam("upto"))
-    .order_by(events.c.depth.desc(), events.c.position.desc())
+    select(e.depth, e.position)
+    .where(_IN_ROOM, _VISIBLE, e.position <= bindparam("upto"))
+    .order_by(e.depth.desc(), e.position.desc())
     .limit(1)
 )
 _FROM_TIME = Statement(
-    _TIMELINE.where(events.c.origin_server_ts >= bindparam("ts"))
-    .order_by(events.c.origin_server_ts, events.c.depth, events.c.position)
+    _TIMELINE.where(e.origin_server_ts >= bindparam("ts"))
+    .order_by(e.origin_server_ts, e.depth, e.position)
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
 _UNTIL_TIME = Statement(
-    _TIMELINE.where(events.c.origin_server_ts <= bindparam("ts"))
-    .order_by(events.c.origin_server_ts.desc(), events.c.depth.desc(), events.c.position.desc())
+    _TIMELINE.where(e.origin_server_ts <= bindparam("ts"))
+    .order_by(e.origin_server_ts.desc(), e.depth.desc(), e.position.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
-_IN_ROOMS = oldest(
-    select(events.c.event_id).where(in_list(events.c.room_id, "room_ids"), _VISIBLE), events.c.position
-)
+_IN_ROOMS = oldest(select(e.event_id).where(in_list(e.room_id, "room_ids"), _VISIBLE), e.position)
 
 
 def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> StoredEvent:

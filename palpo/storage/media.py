@@ -12,6 +12,9 @@ from palpo.db.tables.media import media, media_thumbnails, url_previews
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 
+m = media.c
+t = media_thumbnails.c
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumbnail:
@@ -22,7 +25,7 @@ class Thumbnail:
     content_type: str
 
 
-_THIS = (media.c.origin == bindparam("of_origin")) & (media.c.media_id == bindparam("of_media_id"))
+_THIS = (m.origin == bindparam("of_origin")) & (m.media_id == bindparam("of_media_id"))
 _RECORDS = Records(MediaRecord, media)
 _FIND = Statement(select(*_RECORDS.columns).where(_THIS))
 _INSERT = insert_row(media)
@@ -30,7 +33,7 @@ _INSERT_NEW = upsert(media, key=["origin", "media_id"], update=())
 _KEEP = upsert(media, key=["origin", "media_id"], update=["expires_ts"])
 _FILL = Statement(
     update(media)
-    .where(_THIS, media.c.sha256.is_(None))
+    .where(_THIS, m.sha256.is_(None))
     .values(
         sha256=bindparam("sha256"),
         size=bindparam("size"),
@@ -42,34 +45,30 @@ _FILL = Statement(
 )
 _QUARANTINE = Statement(update(media).where(_THIS).values(quarantined=bindparam("quarantined")))
 _PENDING = Statement(
-    select(func.count(), func.min(media.c.expires_ts)).where(
-        media.c.user_id == bindparam("user_id"), media.c.expires_ts > bindparam("now")
+    select(func.count(), func.min(m.expires_ts)).where(
+        m.user_id == bindparam("user_id"), m.expires_ts > bindparam("now")
     )
 )
 _DELETE_EXPIRED = Statement(
-    delete(media).where(media.c.user_id == bindparam("user_id"), media.c.expires_ts <= bindparam("now"))
+    delete(media).where(m.user_id == bindparam("user_id"), m.expires_ts <= bindparam("now"))
 )
 _THUMBNAILS = Records(Thumbnail, media_thumbnails)
 _THUMBNAIL = Statement(
-    select(*_THUMBNAILS.columns).where(
-        media_thumbnails.c.source == bindparam("source"), media_thumbnails.c.variant == bindparam("variant")
-    )
+    select(*_THUMBNAILS.columns).where(t.source == bindparam("source"), t.variant == bindparam("variant"))
 )
 _OLDEST_THUMBNAILS = Statement(
     select(
-        media_thumbnails.c.source,
-        media_thumbnails.c.variant,
-        media_thumbnails.c.sha256,
-        media_thumbnails.c.size,
+        t.source,
+        t.variant,
+        t.sha256,
+        t.size,
     )
-    .where(media_thumbnails.c.sha256 != media_thumbnails.c.source)
-    .order_by(media_thumbnails.c.created_ts)
+    .where(t.sha256 != t.source)
+    .order_by(t.created_ts)
     .limit(bindparam("limit"))
 )
 _DELETE_THUMBNAIL = Statement(
-    delete(media_thumbnails).where(
-        media_thumbnails.c.source == bindparam("source"), media_thumbnails.c.variant == bindparam("variant")
-    )
+    delete(media_thumbnails).where(t.source == bindparam("source"), t.variant == bindparam("variant"))
 )
 _PUT_THUMBNAIL = upsert(media_thumbnails, key=["source", "variant"])
 _PREVIEW = Statement(
@@ -81,7 +80,7 @@ _PUT_PREVIEW = upsert(url_previews, key=["url_hash"])
 _PREVIEW_SIZES = Statement(
     union_all(
         select(func.sum(func.length(url_previews.c.preview))),
-        select(func.sum(media.c.size)).where(media.c.expires_ts > 0, media.c.user_id.is_(None)),
+        select(func.sum(m.size)).where(m.expires_ts > 0, m.user_id.is_(None)),
     )
 )
 _DELETE_PREVIEWS = Statement(delete(url_previews).where(url_previews.c.expires_ts <= bindparam("now")))

@@ -10,28 +10,23 @@ from palpo.db.statements import Statement, in_list
 from palpo.db.tables.media import media, media_thumbnails
 from palpo.db.transaction import Transaction, WriteTransaction
 
+m = media.c
+t = media_thumbnails.c
+
 _DELETE = Statement(
-    delete(media).where(
-        media.c.origin == bindparam("of_origin"), media.c.media_id == bindparam("of_media_id")
-    )
+    delete(media).where(m.origin == bindparam("of_origin"), m.media_id == bindparam("of_media_id"))
 )
-_DELETE_EXPIRED = Statement(delete(media).where(media.c.expires_ts <= bindparam("now")))
-_BY_URIS = Statement(select(media.c.sha256).distinct().where(in_list(media.c.sha256, "hashes")))
-_BY_THUMBNAILS = Statement(
-    select(media_thumbnails.c.sha256).distinct().where(in_list(media_thumbnails.c.sha256, "hashes"))
-)
-_THUMBNAILS_OF = Statement(
-    select(media_thumbnails.c.sha256).distinct().where(in_list(media_thumbnails.c.source, "sources"))
-)
-_SIZE_OF_THUMBNAILS = Statement(
-    select(func.sum(media_thumbnails.c.size)).where(media_thumbnails.c.sha256 != media_thumbnails.c.source)
-)
-_DELETE_THUMBNAILS = Statement(delete(media_thumbnails).where(in_list(media_thumbnails.c.source, "sources")))
+_DELETE_EXPIRED = Statement(delete(media).where(m.expires_ts <= bindparam("now")))
+_BY_URIS = Statement(select(m.sha256).distinct().where(in_list(m.sha256, "hashes")))
+_BY_THUMBNAILS = Statement(select(t.sha256).distinct().where(in_list(t.sha256, "hashes")))
+_THUMBNAILS_OF = Statement(select(t.sha256).distinct().where(in_list(t.source, "sources")))
+_SIZE_OF_THUMBNAILS = Statement(select(func.sum(t.size)).where(t.sha256 != t.source))
+_DELETE_THUMBNAILS = Statement(delete(media_thumbnails).where(in_list(t.source, "sources")))
 _SOURCES = Statement(
-    select(media_thumbnails.c.source)
+    select(t.source)
     .distinct()
-    .where(media_thumbnails.c.source > bindparam("after"))
-    .order_by(media_thumbnails.c.source)
+    .where(t.source > bindparam("after"))
+    .order_by(t.source)
     .limit(bindparam("count"))
 )
 

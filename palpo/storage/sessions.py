@@ -15,6 +15,8 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.streams import topics
 
+a = access_tokens.c
+
 
 def token_hash(token: str) -> bytes:
     """The 32 bytes that stand for ``token`` in the database."""
@@ -35,30 +37,26 @@ class Session(Flags):
 _SESSIONS = Records(Session, access_tokens, **{name: users.c[name] for name in FLAGS})
 _FIND = Statement(
     select(*_SESSIONS.columns)
-    .join(users, users.c.user_id == access_tokens.c.user_id)
-    .where(access_tokens.c.token_hash == bindparam("hash"))
+    .join(users, users.c.user_id == a.user_id)
+    .where(a.token_hash == bindparam("hash"))
 )
 _INSERT = insert_row(access_tokens)
-_USED = Statement(update(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")).values(used=1))
-_OF_DEVICE = (access_tokens.c.user_id == bindparam("user_id")) & (
-    access_tokens.c.device_id == bindparam("device_id")
-)
-_ANY_OF_DEVICE = Statement(select(access_tokens.c.token_hash).where(_OF_DEVICE).limit(1))
+_USED = Statement(update(access_tokens).where(a.token_hash == bindparam("hash")).values(used=1))
+_OF_DEVICE = (a.user_id == bindparam("user_id")) & (a.device_id == bindparam("device_id"))
+_ANY_OF_DEVICE = Statement(select(a.token_hash).where(_OF_DEVICE).limit(1))
 _DELETE_OTHERS = Statement(
     delete(access_tokens).where(
         _OF_DEVICE,
-        access_tokens.c.refresh_hash.is_not(None),
-        access_tokens.c.token_hash != bindparam("hash"),
+        a.refresh_hash.is_not(None),
+        a.token_hash != bindparam("hash"),
     )
 )
 _DELETE_STALE = Statement(
-    delete(access_tokens).where(
-        _OF_DEVICE, access_tokens.c.used == 0, access_tokens.c.expires_ts <= bindparam("now")
-    )
+    delete(access_tokens).where(_OF_DEVICE, a.used == 0, a.expires_ts <= bindparam("now"))
 )
-_DELETE = Statement(delete(access_tokens).where(access_tokens.c.token_hash == bindparam("hash")))
+_DELETE = Statement(delete(access_tokens).where(a.token_hash == bindparam("hash")))
 _DELETE_DEVICE = Statement(delete(access_tokens).where(_OF_DEVICE))
-_DELETE_USER = Statement(delete(access_tokens).where(access_tokens.c.user_id == bindparam("user_id")))
+_DELETE_USER = Statement(delete(access_tokens).where(a.user_id == bindparam("user_id")))
 
 
 async def find(tx: Transaction, hash_: bytes) -> Session | None:
@@ -109,7 +107,7 @@ class Refresh:
 
 
 _REFRESHES = Records(Refresh, access_tokens)
-_REFRESH = Statement(select(*_REFRESHES.columns).where(access_tokens.c.refresh_hash == bindparam("hash")))
+_REFRESH = Statement(select(*_REFRESHES.columns).where(a.refresh_hash == bindparam("hash")))
 
 
 async def find_refresh(tx: Transaction, refresh_token: str) -> Refresh | None:
