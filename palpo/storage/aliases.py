@@ -58,9 +58,7 @@ async def of_room(tx: Transaction, room_id: str) -> list[str]:
 
 async def insert(tx: WriteTransaction, new: AliasRow) -> None:
     """Store an alias. Raises UniqueViolation."""
-    await tx.run(
-        _INSERT, alias=new.alias, room_id=new.room_id, creator=new.creator, created_ts=new.created_ts
-    )
+    await tx.run(_INSERT, **_RECORDS.values(new))
 
 
 async def delete_one(tx: WriteTransaction, alias: str) -> None:

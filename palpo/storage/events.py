@@ -16,6 +16,7 @@ from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
 from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage import auth_chains
+from palpo.storage.records import Records
 from palpo.storage.windows import newest, oldest, within
 from palpo.streams import topics
 
@@ -82,15 +83,8 @@ _INSERT_RELATION = insert_row(event_relations)
 _FIND_TRANSACTIONS = Statement(
     select(t.transaction_hash, t.event_id).where(in_list(t.transaction_hash, "hashes"))
 )
-_TRANSACTIONS_OF = Statement(
-    select(
-        t.event_id,
-        t.transaction_hash,
-        t.device_id,
-        t.transaction_id,
-        t.delay_id,
-    ).where(in_list(t.event_id, "ids"))
-)
+_MADE = Records(MadeBy, event_transactions, hash=t.transaction_hash)
+_TRANSACTIONS_OF = Statement(select(*_MADE.columns).where(in_list(t.event_id, "ids")))
 _REDACT = Statement(
     update(events).where(e.event_id == bindparam("target")).values(redacted_by=bindparam("redaction"))
 )
@@ -203,18 +197,7 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
 
 async def insert_transactions(tx: WriteTransaction, made: Iterable[MadeBy], now_ms: int) -> None:
     """Note which request made which event. Raises UniqueViolation if one has made an event already."""
-    rows = [
-        {
-            "transaction_hash": item.hash,
-            "event_id": item.event_id,
-            "device_id": item.device_id,
-            "transaction_id": item.transaction_id,
-            "delay_id": item.delay_id,
-            "created_ts": now_ms,
-        }
-        for item in made
-    ]
-    await tx.many(_INSERT_TRANSACTION, rows)
+    await tx.many(_INSERT_TRANSACTION, [{**_MADE.values(item), "created_ts": now_ms} for item in made])
 
 
 async def find_transactions(tx: Transaction, hashes: Iterable[bytes]) -> dict[bytes, str]:
@@ -224,10 +207,7 @@ async def find_transactions(tx: Transaction, hashes: Iterable[bytes]) -> dict[by
 
 async def transactions_of(tx: Transaction, ids: Iterable[str]) -> list[MadeBy]:
     """The requests that events were made by, as far as they were made by any."""
-    return [
-        MadeBy(event_id=row[0], hash=row[1], device_id=row[2], transaction_id=row[3], delay_id=row[4])
-        for row in await tx.all(_TRANSACTIONS_OF, ids=list(ids))
-    ]
+    return _MADE.all(await tx.all(_TRANSACTIONS_OF, ids=list(ids)))
 
 
 async def redact(tx: WriteTransaction, room_id: str, target: str, redaction: str) -> None:

@@ -13,6 +13,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import devices
 from palpo.db.tables.keys import device_keys, fallback_keys, one_time_keys
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
 from palpo.streams import topics
 
@@ -35,6 +36,7 @@ _OTK_DEVICE = (o.user_id == bindparam("user")) & (o.device_id == bindparam("devi
 UNUSED_FALLBACK = -1
 CLAIMED = ""
 """The ``algorithm`` of a one-time key that was claimed."""
+_OTKS = Records(UploadedKey, one_time_keys)
 _PUT_OTK = upsert(one_time_keys, key=["user_id", "device_id", "name"])
 _NAMED_OTKS = Statement(select(o.name, o.algorithm, o.json).where(_OTK_DEVICE, in_list(o.name, "names")))
 _OLDEST_OTK = Statement(
@@ -51,6 +53,7 @@ _CLAIM_OTK = Statement(
 _CLAIMED = Surplus(one_time_keys, o.position, _OTK_DEVICE, o.algorithm == CLAIMED)
 
 _FALLBACK_DEVICE = (f.user_id == bindparam("user")) & (f.device_id == bindparam("device"))
+_FALLBACK_KEYS = Records(UploadedKey, fallback_keys)
 _PUT_FALLBACK = upsert(fallback_keys, key=["user_id", "device_id", "algorithm"])
 _FALLBACK = Statement(
     select(f.name, f.json, f.used).where(_FALLBACK_DEVICE, f.algorithm == bindparam("algorithm"))
@@ -114,19 +117,8 @@ async def add_one_time_keys(
     """Store new one-time keys, after the ones that are there, over claimed ones of their names."""
     if not keys:
         return
-    position = await tx.positions()
-    rows = [
-        {
-            "user_id": user_id,
-            "device_id": device_id,
-            "name": key.name,
-            "algorithm": key.algorithm,
-            "position": position,
-            "json": key.json,
-        }
-        for key in keys
-    ]
-    await tx.many(_PUT_OTK, rows)
+    upload = {"user_id": user_id, "device_id": device_id, "position": await tx.positions()}
+    await tx.many(_PUT_OTK, [{**upload, **_OTKS.values(key)} for key in keys])
     tx.notify(topics.ONE_TIME_KEYS, user_id)
 
 
@@ -170,18 +162,8 @@ async def put_fallback_keys(
     """Store fallback keys over those of their algorithms; nobody has been given them yet."""
     if not keys:
         return
-    rows = [
-        {
-            "user_id": user_id,
-            "device_id": device_id,
-            "algorithm": key.algorithm,
-            "name": key.name,
-            "json": key.json,
-            "used": 0,
-        }
-        for key in keys
-    ]
-    await tx.many(_PUT_FALLBACK, rows)
+    unused = {"user_id": user_id, "device_id": device_id, "used": 0}
+    await tx.many(_PUT_FALLBACK, [{**unused, **_FALLBACK_KEYS.values(key)} for key in keys])
     tx.notify(topics.ONE_TIME_KEYS, user_id)
 
 

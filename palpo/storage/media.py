@@ -57,12 +57,7 @@ _THUMBNAIL = Statement(
     select(*_THUMBNAILS.columns).where(t.source == bindparam("source"), t.variant == bindparam("variant"))
 )
 _OLDEST_THUMBNAILS = Statement(
-    select(
-        t.source,
-        t.variant,
-        t.sha256,
-        t.size,
-    )
+    select(t.source, t.variant, t.sha256, t.size)
     .where(t.sha256 != t.source)
     .order_by(t.created_ts)
     .limit(bindparam("limit"))

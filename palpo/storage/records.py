@@ -16,8 +16,8 @@ R = TypeVar("R")
 class Records(Generic[R]):
     """What is stored of ``record``, a dataclass or struct: each field in the column of its name.
 
-    ``others`` are the columns of those fields that are not of ``table``. A ``bool`` is stored as 0 or
-    1, one of an enumeration by its value.
+    ``others`` are the columns of those fields that have another name, or are not of ``table``. A ``bool``
+    is stored as 0 or 1, one of an enumeration by its value.
     """
 
     def __init__(self, record: type[R], table: Table, **others: ColumnElement[Any]) -> None:
@@ -26,7 +26,7 @@ class Records(Generic[R]):
         """In the order of the fields: a row of these is what ``of`` takes."""
         names: dict[str, Any] = {"record": record}
         given, stored = [], []
-        for index, (name, kind) in enumerate(kinds.items()):
+        for index, (column, (name, kind)) in enumerate(zip(self.columns, kinds.items(), strict=True)):
             value, field = f"row[{index}]", f"item.{name}"
             if kind is bool:
                 value, field = f"bool({value})", f"int({field})"
@@ -35,7 +35,7 @@ class Records(Generic[R]):
                 names[f"of_{name}"] = {item.value: item for item in choices}
                 value, field = f"of_{name}[{value}]", f"{field}._value_"
             given.append(f"{name}={value}")
-            stored.append(f"{name!r}: {field}")
+            stored.append(f"{column.key!r}: {field}")
         # Made once, as dataclasses make their methods: as quick as if it were written out.
         self.of: Callable[[Row], R] = eval(f"lambda row: record({', '.join(given)})", names)
         """The record of a row."""

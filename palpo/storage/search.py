@@ -11,6 +11,7 @@ from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.rooms import events
 from palpo.db.tables.search import search_entries, search_words
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 from palpo.storage.windows import within
 
 e = search_entries.c
@@ -42,6 +43,7 @@ class Wanted:
     """Only events at lower positions."""
 
 
+_ENTRIES = Records(Entry, search_entries, key=e.search_key)
 _INSERT = upsert(search_entries, key=["position"], update=())
 _FOLLOW = Statement(
     select(events.c.position, events.c.event_id)
@@ -69,18 +71,7 @@ async def events_after(tx: Transaction, after: int, limit: int) -> list[tuple[in
 
 async def add(tx: WriteTransaction, entries: Iterable[Entry]) -> None:
     """Let events be found."""
-    rows = [
-        {
-            "position": entry.position,
-            "event_id": entry.event_id,
-            "room_id": entry.room_id,
-            "sender": entry.sender,
-            "search_key": entry.key,
-            "words": entry.words,
-        }
-        for entry in entries
-    ]
-    await tx.many(_INSERT, rows)
+    await tx.many(_INSERT, [_ENTRIES.values(entry) for entry in entries])
 
 
 async def remove_redacted(tx: WriteTransaction, ids: Sequence[str]) -> None:

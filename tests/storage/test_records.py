@@ -19,7 +19,7 @@ things = Table(
     Column("not_asked_for", integer()),
     Column("seen", flag()),
 )
-others = Table("others", metadata, Column("id", identifier(), primary_key=True), Column("count", integer()))
+others = Table("others", metadata, Column("id", identifier(), primary_key=True), Column("number", integer()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True):
 
 @pytest.mark.parametrize("record", [Thing, Struct])
 def test_each_field_is_of_its_column(record: type[Thing]) -> None:
-    records = Records(record, things, count=others.c.count)
-    assert records.columns == (things.c.seen, others.c.count, things.c.id)
+    records = Records(record, things, count=others.c.number)
+    assert records.columns == (things.c.seen, others.c.number, things.c.id)
 
     thing = record(seen=True, count=7, id="a")
     assert records.of((1, 7, "a")) == thing
@@ -46,7 +46,7 @@ def test_each_field_is_of_its_column(record: type[Thing]) -> None:
     assert records.all([(1, 7, "a"), (0, None, "b")]) == [thing, record(seen=False, id="b")]
     assert records.one(None) is None
     assert records.one((1, 7, "a")) == thing
-    assert records.values(thing) == {"seen": 1, "count": 7, "id": "a"}
+    assert records.values(thing) == {"seen": 1, "number": 7, "id": "a"}
     assert type(records.values(thing)["seen"]) is int
 
 
