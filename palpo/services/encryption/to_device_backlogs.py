@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
@@ -112,13 +113,7 @@ async def _within(tx: WriteTransaction, shares: list[Share], limit: Amount) -> l
             count=0 if by_size else min(excess[0], most),
             size=min(excess[1], most) if by_size else 0,
         )
-        left = Share(
-            user_id=greatest.user_id,
-            device_id=greatest.device_id,
-            sender=greatest.sender,
-            count=greatest.count - dropped,
-            size=greatest.size - freed,
-        )
+        left = replace(greatest, count=greatest.count - dropped, size=greatest.size - freed)
         shares = [*others, left] if dropped and left.count else others
     return shares
 

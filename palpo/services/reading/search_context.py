@@ -14,7 +14,7 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.tokens import Order
 from palpo.services.history.visibility import FOREVER
-from palpo.services.reading.timeline import BEGINNING, Query, Timeline
+from palpo.services.reading.timeline import BEGINNING, Query, Timeline, place_after
 from palpo.services.rooms.member_profiles import PROFILE_KEYS
 
 
@@ -39,10 +39,10 @@ class SearchContext:
 
     async def around(self, item: StoredEvent, user_id: UserId, *, before: int, after: int) -> Around:
         """Up to so many events before and after one, as far as the user may see them."""
-        room_id, (depth, position) = item.event.room_id, item.order
+        room_id = item.event.room_id
         back = Query(room_id=room_id, user_id=user_id, backwards=True, limit=before)
         on = Query(room_id=room_id, user_id=user_id, backwards=False, limit=after)
-        earlier = await self._timeline.walk(back, (depth, position - 1), BEGINNING)
+        earlier = await self._timeline.walk(back, place_after(item, backwards=True), BEGINNING)
         later = await self._timeline.walk(on, item.order, FOREVER)
         return Around(before=earlier.events, after=later.events, start=earlier.end, end=later.end)
 

@@ -6,7 +6,7 @@ Places in it are orders, ``(depth, position)``: a place is just after the event 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from palpo.core import state_tree
 from palpo.core.errors import Forbidden, NotFound
@@ -153,12 +153,9 @@ class Timeline:
         room_id, user_id = query.room_id, query.user_id
         item = await self._visibility.get(room_id, event_id, user_id)
         after_limit = query.limit // 2
-        before = await self.walk(
-            _query(query, backwards=True, limit=query.limit - after_limit),
-            (item.event.depth, item.position - 1),
-            BEGINNING,
-        )
-        after = await self.walk(_query(query, backwards=False, limit=after_limit), item.order, FOREVER)
+        back = replace(query, backwards=True, limit=query.limit - after_limit)
+        before = await self.walk(back, place_after(item, backwards=True), BEGINNING)
+        after = await self.walk(replace(query, backwards=False, limit=after_limit), item.order, FOREVER)
         last = after.events[-1] if after.events else item
         around = [*before.events, item, *after.events]
         state = await self._state(query, last.state_after, around)
@@ -250,13 +247,3 @@ def _is_before_stop(item: StoredEvent, stop: Order, *, backwards: bool) -> bool:
 
 def _member_keys(events: Sequence[StoredEvent]) -> list[StateKey]:
     return [(MEMBER, sender) for sender in dict.fromkeys(item.event.sender for item in events)]
-
-
-def _query(query: Query, *, backwards: bool, limit: int) -> Query:
-    return Query(
-        room_id=query.room_id,
-        user_id=query.user_id,
-        backwards=backwards,
-        limit=limit,
-        filter=query.filter,
-    )
