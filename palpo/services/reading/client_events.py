@@ -23,6 +23,7 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.state_at import StateAt
 from palpo.services.history.visibility import Visibility
 from palpo.services.personal.account_data import AccountData
+from palpo.services.reading.event_filters import relation_type
 from palpo.storage import events as events_storage
 from palpo.storage import relations as relations_storage
 from palpo.storage.relations import REFERENCE, REPLACE, THREAD, Children
@@ -326,17 +327,12 @@ def _edits(
     edits = {}
     for event_id, names in children.replacements.items():
         parent = parents[event_id]
-        if parent.redacted_by is None and not _replaces(parent):
+        if parent.redacted_by is None and relation_type(parent.event) != REPLACE:
             valid = (seen[name] for name in names if name in seen and _has_new_content(seen[name]))
             newest = next(valid, None)
             if newest is not None:
                 edits[event_id] = newest
     return edits
-
-
-def _replaces(item: StoredEvent) -> bool:
-    relates_to = item.event.content.get("m.relates_to")
-    return isinstance(relates_to, dict) and relates_to.get("rel_type") == REPLACE
 
 
 def _has_new_content(item: StoredEvent) -> bool:

@@ -57,7 +57,7 @@ def predicate(filter_: EventFilter | None) -> Wanted | None:
     by_type = name_predicate(filter_.types, filter_.not_types)
     if by_type is not None:
         tests.append(lambda event: by_type(event.type))
-    by_sender = _set_predicate(filter_.senders, filter_.not_senders)
+    by_sender = set_predicate(filter_.senders, filter_.not_senders)
     if by_sender is not None:
         tests.append(lambda event: by_sender(event.sender))
     if isinstance(filter_, RoomEventFilter):
@@ -78,12 +78,23 @@ def name_predicate(names: Sequence[str] | None, not_names: Sequence[str] | None)
     return lambda name: (wanted is None or wanted(name)) and not unwanted(name)
 
 
+def set_predicate(names: Sequence[str] | None, not_names: Sequence[str] | None) -> WantedName | None:
+    """The same for names that are said in full."""
+    if names is None and not not_names:
+        return None
+    unwanted = frozenset(not_names or ())
+    if names is None:
+        return lambda name: name not in unwanted
+    wanted = frozenset(names) - unwanted
+    return lambda name: name in wanted
+
+
 def plain_predicate(filter_: EventFilter | None) -> Callable[[str, str], bool] | None:
-    """The same for what is no room event, by ``(type, sender)``: presence and account data."""
+    """What lets through what is no room event, by ``(type, sender)``: presence and account data."""
     if filter_ is None:
         return None
     by_type = name_predicate(filter_.types, filter_.not_types)
-    by_sender = _set_predicate(filter_.senders, filter_.not_senders)
+    by_sender = set_predicate(filter_.senders, filter_.not_senders)
     if by_type is None and by_sender is None:
         return None
     return lambda type_, sender: (
@@ -96,7 +107,7 @@ def room_data_predicate(filter_: RoomEventFilter | None) -> Callable[[str, str, 
     if filter_ is None:
         return None
     plain = plain_predicate(filter_)
-    by_room = _set_predicate(filter_.rooms, filter_.not_rooms)
+    by_room = set_predicate(filter_.rooms, filter_.not_rooms)
     if plain is None and by_room is None:
         return None
     return lambda room_id, type_, sender: (
@@ -118,7 +129,7 @@ def relation_type(event: Event) -> str | None:
 
 def _room_tests(filter_: RoomEventFilter) -> list[Wanted]:
     tests: list[Wanted] = []
-    by_room = _set_predicate(filter_.rooms, filter_.not_rooms)
+    by_room = set_predicate(filter_.rooms, filter_.not_rooms)
     if by_room is not None:
         tests.append(lambda event: by_room(event.room_id))
     if filter_.contains_url is not None:
@@ -135,16 +146,6 @@ def _room_tests(filter_: RoomEventFilter) -> list[Wanted]:
         refused = frozenset(not_rel_types)
         tests.append(lambda event: relation_type(event) not in refused)
     return tests
-
-
-def _set_predicate(names: Sequence[str] | None, not_names: Sequence[str] | None) -> WantedName | None:
-    if names is None and not not_names:
-        return None
-    unwanted = frozenset(not_names or ())
-    if names is None:
-        return lambda name: name not in unwanted
-    wanted = frozenset(names) - unwanted
-    return lambda name: name in wanted
 
 
 def _any_glob(patterns: Iterable[str]) -> WantedName:

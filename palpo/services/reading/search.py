@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal
@@ -31,10 +31,10 @@ from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.visibility import Visibility
-from palpo.services.reading.event_filters import name_predicate, predicate
+from palpo.services.reading.event_filters import name_predicate, predicate, set_predicate
 from palpo.services.reading.search_index import SearchIndex
 from palpo.services.reading.timeline import Timeline
-from palpo.storage import memberships, relations
+from palpo.storage import memberships
 from palpo.storage import search as storage
 from palpo.storage.search import Wanted
 from palpo.streams.fair_queue import FairThreads
@@ -42,7 +42,6 @@ from palpo.streams.turns import Turns
 from palpo.wire.client.filters import RoomEventFilter
 
 GroupKey = Literal["room_id", "sender"]
-Wants = Callable[[str], bool]
 
 MAX_TERM: Final = 2048
 """Bytes."""
@@ -173,7 +172,7 @@ class Search:
     async def _rooms(self, query: SearchQuery, start: _Place | None) -> list[str]:
         """The rooms to search: those that the user is or was in, and the filter lets through."""
         rows = await self._db.read(lambda tx: memberships.of_user(tx, query.user_id))
-        wanted = _listed(query.filter.rooms, query.filter.not_rooms) if query.filter else None
+        wanted = set_predicate(query.filter.rooms, query.filter.not_rooms) if query.filter else None
         group = start.group if start is not None else None
         return [
             row.room_id
@@ -224,18 +223,13 @@ class Search:
         self, matching: _Matching, ids: Sequence[str], encrypted: dict[str, bool]
     ) -> list[StoredEvent]:
         """The events that the user wants and may see."""
-        query, filter_ = matching.query, matching.query.filter
-        found = [item for item in await self._events.get_list(ids) if item.redacted_by is None]
+        query = matching.query
+        found: Sequence[StoredEvent] = await self._events.get_list(ids)
+        found = [item for item in found if item.redacted_by is None]
         if matching.filter is not None:
             found = [item for item in found if matching.filter(item.event)]
-        if filter_ is not None and found:
-            rel_types, senders = filter_.related_by_rel_types, filter_.related_by_senders
-            if rel_types is not None or senders is not None:
-                names = [item.event_id for item in found]
-                related = await self._db.read(
-                    lambda tx: relations.related(tx, names, rel_types=rel_types, senders=senders)
-                )
-                found = [item for item in found if item.event_id in related]
+        if query.filter is not None:
+            found = await self._timeline.with_children(found, query.filter)
         found = [item for item in found if not await self._is_encrypted(item.event.room_id, encrypted)]
         kept = await self._timeline.without_ignored(found, query.user_id)
         seen = await self._visibility.visible(kept, query.user_id)
@@ -399,13 +393,6 @@ def _keys(query: SearchQuery) -> list[str]:
     wanted = None if filter_ is None else name_predicate(filter_.types, filter_.not_types)
     keys = [key for type_, key in KEY_OF_TYPE.items() if wanted is None or wanted(type_)]
     return [key for key in keys if key in query.keys]
-
-
-def _listed(names: Sequence[str] | None, not_names: Sequence[str] | None) -> Wants | None:
-    if names is None and not not_names:
-        return None
-    wanted, unwanted = None if names is None else frozenset(names), frozenset(not_names or ())
-    return lambda name: (wanted is None or name in wanted) and name not in unwanted
 
 
 def _token(query: SearchQuery, place: _Place, last: Hit | None) -> str:

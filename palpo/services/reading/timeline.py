@@ -197,6 +197,19 @@ class Timeline:
             return page
         return [item for item in page if item.event.state_key is not None or item.event.sender not in ignored]
 
+    async def with_children(
+        self, page: Sequence[StoredEvent], filter_: RoomEventFilter
+    ) -> Sequence[StoredEvent]:
+        """The events of the page that others relate to as the filter says (``related_by_…``)."""
+        rel_types, senders = filter_.related_by_rel_types, filter_.related_by_senders
+        if not page or (rel_types is None and senders is None):
+            return page
+        ids = [item.event_id for item in page]
+        related = await self._db.read(
+            lambda tx: relations_storage.related(tx, ids, rel_types=rel_types, senders=senders)
+        )
+        return [item for item in page if item.event_id in related]
+
     async def _near(self, room_id: RoomId, ts: int, backwards: bool, limit: int, skipped: int) -> list[str]:
         return await self._db.read(
             lambda tx: storage.near_time(tx, room_id, ts, backwards=backwards, limit=limit, skipped=skipped)
@@ -208,18 +221,12 @@ class Timeline:
         return await self._store.get_list(ids)
 
     async def _wanted(self, query: Query, page: Sequence[StoredEvent]) -> list[StoredEvent]:
-        wanted, filter_ = query.wanted, query.filter
+        wanted = query.wanted
         page = await self.without_ignored(page, query.user_id)
         if wanted is not None:
             page = [item for item in page if wanted(item.event)]
-        if filter_ is not None and page:
-            rel_types, senders = filter_.related_by_rel_types, filter_.related_by_senders
-            if rel_types is not None or senders is not None:
-                ids = [item.event_id for item in page]
-                related = await self._db.read(
-                    lambda tx: relations_storage.related(tx, ids, rel_types=rel_types, senders=senders)
-                )
-                page = [item for item in page if item.event_id in related]
+        if query.filter is not None:
+            page = await self.with_children(page, query.filter)
         return await self._visibility.visible(page, query.user_id)
 
     async def _state(self, query: Query, root: bytes, around: Sequence[StoredEvent]) -> list[StoredEvent]:
