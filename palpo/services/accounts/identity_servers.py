@@ -6,7 +6,6 @@ Spec: identity service API, "Establishing Associations", "Association lookup", "
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.core.identifiers import UserId, parse_user_id
+from palpo.core.unpadded_base64 import encode_urlsafe
 from palpo.db.engine import Database
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.server.server_keys import ServerKeys
@@ -113,7 +113,7 @@ class IdentityServers:
         content = {
             "algorithm": "sha256" if hashed else "none",
             "pepper": details.lookup_pepper,
-            "addresses": [_hash(query) if hashed else query],
+            "addresses": [encode_urlsafe(sha256(query.encode()).digest()) if hashed else query],
         }
         found = await self._ask(id_server, access_token, LOOKUP_PATH, content, _Found)
         user_id = found.mappings.get(content["addresses"][0])
@@ -215,11 +215,6 @@ class IdentityServers:
         }
         ((key_id, signature),) = self._keys.sign(request)["signatures"][origin].items()
         return f'X-Matrix origin="{origin}",destination="{destination}",key="{key_id}",sig="{signature}"'
-
-
-def _hash(query: str) -> str:
-    """SHA-256 in unpadded, URL-safe base64."""
-    return urlsafe_b64encode(sha256(query.encode()).digest()).decode().rstrip("=")
 
 
 def _refused(status: int, answer: bytes) -> MatrixError:

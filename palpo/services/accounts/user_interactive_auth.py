@@ -25,8 +25,6 @@ stages completed by other means.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import hashlib
 import hmac
@@ -46,6 +44,7 @@ from palpo.core.errors import (
     Unrecognized,
 )
 from palpo.core.identifiers import UserId
+from palpo.core.unpadded_base64 import decode, encode_urlsafe
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -316,15 +315,15 @@ class UserInteractiveAuth:
 
     def _new_session(self, operation: str) -> str:
         payload = self._clock.now_ms().to_bytes(8, "big") + secrets.token_bytes(12) + _digest(operation)
-        return base64.urlsafe_b64encode(payload + self._mac(payload)).decode().rstrip("=")
+        return encode_urlsafe(payload + self._mac(payload))
 
     def _operation_digest(self, session: str) -> bytes | None:
         """The digest of the operation that a session was made for; None where it is not good."""
         if len(session) > MAX_SESSION_ID:
             return None
         try:
-            data = base64.b64decode(session + "=" * (-len(session) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
+            data = decode(session)
+        except ValueError:
             return None
         payload, mac = data[:36], data[36:]
         if not hmac.compare_digest(mac, self._mac(payload)):

@@ -10,8 +10,6 @@ matches are put in order, and nothing but them is ever returned. "Recent" is by 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +24,7 @@ from palpo.core.records.events import StoredEvent
 from palpo.core.search_terms import MAX_HIGHLIGHTED, SearchTerm
 from palpo.core.search_text import KEY_OF_TYPE, LONG, MAX_TEXT, room_token, searchable_text
 from palpo.core.state_keys import ENCRYPTION
+from palpo.core.unpadded_base64 import decode, encode_urlsafe
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
@@ -400,14 +399,13 @@ def _token(query: SearchQuery, place: _Place, last: Hit | None) -> str:
     if last is not None:
         rank_ = None if query.recent else last.rank
         place = msgspec.structs.replace(place, position=last.event.position, rank=rank_)
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+    return encode_urlsafe(msgspec.json.encode(place))
 
 
 def _parse_place(token: str) -> _Place:
     try:
-        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        place = msgspec.json.decode(text, type=_Place)
-    except (binascii.Error, ValueError, RecursionError):
+        place = msgspec.json.decode(decode(token), type=_Place)
+    except (ValueError, RecursionError):
         raise InvalidParam("Not a next_batch token of a search") from None
     numbers = (place.count, place.position, place.upto)
     if not all(0 <= number < END for number in numbers):
