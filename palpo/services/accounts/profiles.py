@@ -45,16 +45,23 @@ class Profile:
     user_id: str
     fields: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, user_id: str, stored: bytes | None) -> Profile:
+        """The profile that is stored of a user; empty where there is none."""
+        return cls(user_id=user_id, fields={} if stored is None else decode_object(stored))
+
     @property
     def displayname(self) -> str | None:
         """The display name."""
-        value = self.fields.get("displayname")
-        return value if isinstance(value, str) else None
+        return self._text("displayname")
 
     @property
     def avatar_url(self) -> str | None:
         """The ``mxc://`` address of the avatar."""
-        value = self.fields.get("avatar_url")
+        return self._text("avatar_url")
+
+    def _text(self, name: str) -> str | None:
+        value = self.fields.get(name)
         return value if isinstance(value, str) else None
 
 
@@ -83,8 +90,7 @@ class Profiles:
         if found is not None:
             return found
         with self._cache.reading() as reading:
-            stored = await self._db.read(lambda tx: storage.get(tx, user_id))
-            found = Profile(user_id=user_id, fields={} if stored is None else decode_object(stored))
+            found = Profile.of(user_id, await self._db.read(lambda tx: storage.get(tx, user_id)))
             # Of others who say nothing of themselves, or are not there, anybody could ask without end.
             if found.fields or user_id == asking:
                 reading.keep({user_id: found})
@@ -151,8 +157,7 @@ class Profiles:
         async def unit(tx: WriteTransaction) -> None:
             # The position comes first: its lock keeps two changes of one profile apart.
             position = await tx.positions()
-            stored = await storage.get(tx, user_id)
-            before = {} if stored is None else decode_object(stored)
+            before = Profile.of(user_id, await storage.get(tx, user_id)).fields
             after = {name: value for name, value in before.items() if name != key or new is not None}
             after.update(new or {})
             if after == before:

@@ -26,7 +26,7 @@ import msgspec
 
 from palpo.config.model import PresenceConfig
 from palpo.core.bounded_text import check_text
-from palpo.core.canonical_json import decode_object, to_json
+from palpo.core.canonical_json import to_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.identifiers import ServerName, UserId, server_name_of
 from palpo.db.engine import Database
@@ -327,8 +327,7 @@ class PresenceTracker:
     async def _named(self, tx: WriteTransaction, value: Presence) -> Presence:
         if server_name_of(value.user_id) != self._server_name:
             return value
-        stored = await profiles.get(tx, value.user_id)
-        profile = Profile(user_id=value.user_id, fields={} if stored is None else decode_object(stored))
+        profile = Profile.of(value.user_id, await profiles.get(tx, value.user_id))
         return msgspec.structs.replace(value, displayname=profile.displayname, avatar_url=profile.avatar_url)
 
     def _fresh(self, row: Presence) -> Presence:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from palpo.core.canonical_json import decode_object
 from palpo.core.errors import NotFound
 from palpo.core.folded_text import fold
 from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES
@@ -62,14 +61,9 @@ class UserDirectory:
         known.pop(user_id, None)
         candidates = list(known)
         found = await self._db.read(lambda tx: storage.get_many(tx, candidates)) if candidates else {}
-        profiles = {
-            candidate: Profile(
-                user_id=candidate, fields=decode_object(found[candidate]) if candidate in found else {}
-            )
-            for candidate in candidates
-        }
+        profiles = [Profile.of(candidate, found.get(candidate)) for candidate in candidates]
         shared = await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, candidates))
-        ranked = sorted(profiles.values(), key=lambda profile: wanted.rank(profile, known, shared))
+        ranked = sorted(profiles, key=lambda profile: wanted.rank(profile, known, shared))
         visible: list[Profile] = []
         public: dict[str, bool] = {}
         for start in range(0, len(ranked), AT_ONCE):
@@ -164,7 +158,6 @@ async def _rebuild_some(tx: WriteTransaction, after: str) -> str | None:
     ids = await accounts.active_after(tx, after, REBUILT_AT_ONCE)
     stored = await storage.get_many(tx, ids) if ids else {}
     for user_id in ids:
-        fields = decode_object(stored[user_id]) if user_id in stored else {}
-        name = fields.get("displayname")
-        await storage.set_words(tx, user_id, words_of_user(user_id, name if isinstance(name, str) else None))
+        name = Profile.of(user_id, stored.get(user_id)).displayname
+        await storage.set_words(tx, user_id, words_of_user(user_id, name))
     return ids[-1] if ids else None
