@@ -15,6 +15,7 @@ from palpo.core.identifiers import UserId
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.accounts.registration_tokens import RegistrationTokens
 from palpo.services.accounts.threepids import ThirdPartyIds
+from palpo.services.accounts.user_interactive_auth import Auth, Stage
 
 EMAIL = "m.login.email.identity"
 TERMS = "m.login.terms"
@@ -23,18 +24,12 @@ CAPTCHA_TIMEOUT_S = 20.0
 MAX_CAPTCHA = 8192
 """Characters of a challenge's answer."""
 
-Auth = dict[str, Any]
 
-
-class TokenStage:
+class TokenStage(Stage):
     """``m.login.registration_token``: a token that the server's administrators give out."""
 
     def __init__(self, tokens: RegistrationTokens) -> None:
         self._tokens = tokens
-
-    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
-        """Nothing."""
-        return None
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Hold a use of the token; raises Forbidden."""
@@ -44,15 +39,11 @@ class TokenStage:
         await self._tokens.hold(token, auth["session"])
 
 
-class EmailStage:
+class EmailStage(Stage):
     """``m.login.email.identity``: an address that this server has validated."""
 
     def __init__(self, threepids: ThirdPartyIds) -> None:
         self._threepids = threepids
-
-    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
-        """Nothing."""
-        return None
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Check the validation; raises Forbidden, M_THREEPID_AUTH_FAILED."""
@@ -61,7 +52,7 @@ class EmailStage:
         await self._threepids.show(credentials, auth["session"], user_id)
 
 
-class TermsStage:
+class TermsStage(Stage):
     """``m.login.terms``: the user says that the documents are accepted."""
 
     def __init__(self, documents: tuple[TermsDocument, ...]) -> None:
@@ -83,7 +74,7 @@ class _Verdict(msgspec.Struct, frozen=True):
     success: bool
 
 
-class RecaptchaStage:
+class RecaptchaStage(Stage):
     """``m.login.recaptcha``: a challenge, whose answer another service checks."""
 
     def __init__(self, config: CaptchaConfig, http: HttpClient) -> None:

@@ -29,8 +29,9 @@ import contextlib
 import hashlib
 import hmac
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -76,27 +77,23 @@ class SomebodyElse(Forbidden):
     """Who went through a stage is not who asks: no other attempt is invited, the request is refused."""
 
 
-class Stage(Protocol):
+class Stage(ABC):
     """One authentication type."""
 
     def params(self, user_id: UserId | None) -> dict[str, Any] | None:
-        """What a client must know for the stage."""
-        ...
+        """What a client must know for the stage, if anything."""
+        return None
 
+    @abstractmethod
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Return if ``auth`` is proof enough; raise MatrixError if not. ``user_id`` is who is asked.
 
         ``auth["session"]`` is the session's ID, whether or not the client gave one.
         """
-        ...
 
 
-class DummyStage:
+class DummyStage(Stage):
     """``m.login.dummy``: always succeeds."""
-
-    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
-        """Nothing."""
-        return None
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Nothing to check."""
@@ -106,16 +103,12 @@ class _Proof(Identified, frozen=True, kw_only=True):
     password: str
 
 
-class PasswordStage:
+class PasswordStage(Stage):
     """``m.login.password``: the password of the user who is asked, and of nobody else."""
 
     def __init__(self, logins: Logins, threepids: ThirdPartyIds) -> None:
         self._logins = logins
         self._threepids = threepids
-
-    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
-        """Nothing."""
-        return None
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Check identifier and password; raises Forbidden, SomebodyElse and LimitExceeded.
