@@ -17,9 +17,8 @@ a = account_data.c
 
 _PUT = upsert(account_data, key=["user_id", "room_id", "type"])
 _USER = a.user_id == bindparam("user_id")
-_GET = Statement(
-    select(a.content).where(_USER, a.room_id == bindparam("room_id"), a.type == bindparam("type"))
-)
+_THIS = _USER & (a.room_id == bindparam("room_id")) & (a.type == bindparam("type"))
+_GET = Statement(select(a.content).where(_THIS))
 _OWN = Statement(
     select(a.type, a.content).where(_USER, a.room_id == "", in_list(a.type, "types"), a.content.is_not(None))
 )
@@ -31,11 +30,7 @@ _ALL = Statement(
 _CHANGED = Statement(
     select(a.room_id, a.type, a.content).where(_USER, within(a.position)).order_by(a.position)
 )
-_SIZE = Statement(
-    select(func.length(a.content)).where(
-        _USER, a.room_id == bindparam("room_id"), a.type == bindparam("type")
-    )
-)
+_SIZE = Statement(select(func.length(a.content)).where(_THIS))
 _DELETED = Surplus(account_data, a.position, _USER, a.content.is_(None))
 
 

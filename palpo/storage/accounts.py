@@ -39,12 +39,13 @@ _END_DEACTIVATION = Statement(delete(deactivations).where(deactivations.c.user_i
 _DEACTIVATIONS = Statement(select(deactivations.c.user_id, deactivations.c.erase))
 
 _DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bindparam("device"))
+_OF_USER = devices.c.user_id == bindparam("user")
 _HAS_DEVICE = Statement(select(devices.c.device_id).where(_DEVICE))
 _INSERT_DEVICE = insert_row(devices)
-_DEVICE_IDS = Statement(select(devices.c.device_id).where(devices.c.user_id == bindparam("user")))
+_DEVICE_IDS = Statement(select(devices.c.device_id).where(_OF_USER))
 _IDLE_DEVICES = Statement(
     select(devices.c.device_id)
-    .where(devices.c.user_id == bindparam("user"), devices.c.device_id != bindparam("besides"))
+    .where(_OF_USER, devices.c.device_id != bindparam("besides"))
     .order_by(func.coalesce(devices.c.last_seen_ts, devices.c.created_ts), devices.c.device_id)
     .limit(bindparam("limit"))
 )

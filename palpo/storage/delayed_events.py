@@ -17,17 +17,13 @@ d = delayed_events.c
 
 _RECORDS = Records(DelayedEvent, delayed_events)
 _WAITING = d.finished_ts.is_(None)
+_USER = d.user_id == bindparam("user_id")
+_THIS = d.delay_id == bindparam("id")
 _INSERT = insert_row(delayed_events)
 _GET = Statement(select(*_RECORDS.columns).where(d.delay_id == bindparam("delay_id")))
 _BY_REQUEST = Statement(select(d.delay_id).where(d.transaction_hash == bindparam("hash")))
-_OF_USER = Statement(
-    select(*_RECORDS.columns)
-    .where(d.user_id == bindparam("user_id"), _WAITING)
-    .order_by(d.send_ts, d.delay_id)
-)
-_COUNT = Statement(
-    select(func.count(), func.min(d.send_ts)).where(d.user_id == bindparam("user_id"), _WAITING)
-)
+_OF_USER = Statement(select(*_RECORDS.columns).where(_USER, _WAITING).order_by(d.send_ts, d.delay_id))
+_COUNT = Statement(select(func.count(), func.min(d.send_ts)).where(_USER, _WAITING))
 _DUE = Statement(
     select(*_RECORDS.columns)
     .where(_WAITING, d.send_ts <= bindparam("now"))
@@ -37,18 +33,16 @@ _DUE = Statement(
 _NEXT = Statement(select(func.min(d.send_ts)).where(_WAITING))
 _FINISH = Statement(
     update(delayed_events)
-    .where(d.delay_id == bindparam("id"), _WAITING)
+    .where(_THIS, _WAITING)
     .values(finished_ts=bindparam("now"), event_id=bindparam("made"), error=bindparam("why"))
 )
 _RESTART = Statement(
     update(delayed_events)
-    .where(d.delay_id == bindparam("id"), _WAITING)
+    .where(_THIS, _WAITING)
     .values(scheduled_ts=bindparam("now"), send_ts=bindparam("now") + d.delay_ms)
 )
 _SWEEP = Statement(delete(delayed_events).where(d.finished_ts < bindparam("before")))
-_FINISHED = Surplus(
-    delayed_events, d.finished_ts, d.user_id == bindparam("user_id"), d.finished_ts.is_not(None)
-)
+_FINISHED = Surplus(delayed_events, d.finished_ts, _USER, d.finished_ts.is_not(None))
 
 
 async def insert(tx: WriteTransaction, event: DelayedEvent) -> None:

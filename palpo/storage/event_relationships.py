@@ -14,24 +14,17 @@ MAX_HASHED = 1000
 """Children that are hashed; of an event with more there is no hash."""
 
 r = event_relations.c
+_CHILD = (r.target_id == bindparam("target")) & (r.room_id == bindparam("room_id"))
 _of_target = (
     select(r.event_id)
     .select_from(event_relations.join(events, events.c.event_id == r.event_id))
-    .where(r.target_id == bindparam("target"), r.room_id == bindparam("room_id"))
+    .where(_CHILD)
     .limit(bindparam("limit"))
 )
 _NEWEST = Statement(_of_target.order_by(events.c.origin_server_ts.desc(), r.event_id.desc()))
 _OLDEST = Statement(_of_target.order_by(events.c.origin_server_ts, r.event_id))
-_COUNTS = Statement(
-    select(r.rel_type, func.count())
-    .where(r.target_id == bindparam("target"), r.room_id == bindparam("room_id"))
-    .group_by(r.rel_type)
-)
-_IDS = Statement(
-    select(r.event_id)
-    .where(r.target_id == bindparam("target"), r.room_id == bindparam("room_id"))
-    .limit(MAX_HASHED)
-)
+_COUNTS = Statement(select(r.rel_type, func.count()).where(_CHILD).group_by(r.rel_type))
+_IDS = Statement(select(r.event_id).where(_CHILD).limit(MAX_HASHED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,18 +53,15 @@ _DELETE_EXPIRED = Statement(
     delete(media).where(m.user_id == bindparam("user_id"), m.expires_ts <= bindparam("now"))
 )
 _THUMBNAILS = Records(Thumbnail, media_thumbnails)
-_THUMBNAIL = Statement(
-    select(*_THUMBNAILS.columns).where(t.source == bindparam("source"), t.variant == bindparam("variant"))
-)
+_THIS_THUMBNAIL = (t.source == bindparam("source")) & (t.variant == bindparam("variant"))
+_THUMBNAIL = Statement(select(*_THUMBNAILS.columns).where(_THIS_THUMBNAIL))
 _OLDEST_THUMBNAILS = Statement(
     select(t.source, t.variant, t.sha256, t.size)
     .where(t.sha256 != t.source)
     .order_by(t.created_ts)
     .limit(bindparam("limit"))
 )
-_DELETE_THUMBNAIL = Statement(
-    delete(media_thumbnails).where(t.source == bindparam("source"), t.variant == bindparam("variant"))
-)
+_DELETE_THUMBNAIL = Statement(delete(media_thumbnails).where(_THIS_THUMBNAIL))
 _PUT_THUMBNAIL = upsert(media_thumbnails, key=["source", "variant"])
 _PREVIEW = Statement(
     select(url_previews.c.preview).where(

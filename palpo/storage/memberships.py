@@ -43,38 +43,28 @@ _UPSERT_GONE = upsert(
     memberships, key=_KEY, update=["membership", "event_id", "sender", "position", "stripped_state"]
 )
 GONE = (LEAVE, BAN)
-_GET = Statement(
-    select(*_RECORDS.columns).where(m.room_id == bindparam("room_id"), m.user_id == bindparam("user_id"))
-)
-_OF_USER = Statement(select(*_RECORDS.columns).where(m.user_id == bindparam("user_id"), m.forgotten == 0))
-_CHANGED = Statement(select(*_RECORDS.columns).where(m.user_id == bindparam("user_id"), within(m.position)))
-_IN_ROOM = Statement(
-    select(m.user_id).where(m.room_id == bindparam("room_id"), m.membership == bindparam("membership"))
-)
-_LOCAL = (
-    select(m.user_id)
-    .join(users, users.c.user_id == m.user_id)
-    .where(m.room_id == bindparam("room_id"), m.membership == JOIN)
-)
+_ROOM = m.room_id == bindparam("room_id")
+_USER = m.user_id == bindparam("user_id")
+_GET = Statement(select(*_RECORDS.columns).where(_ROOM, _USER))
+_OF_USER = Statement(select(*_RECORDS.columns).where(_USER, m.forgotten == 0))
+_CHANGED = Statement(select(*_RECORDS.columns).where(_USER, within(m.position)))
+_IN_ROOM = Statement(select(m.user_id).where(_ROOM, m.membership == bindparam("membership")))
+_LOCAL = select(m.user_id).join(users, users.c.user_id == m.user_id).where(_ROOM, m.membership == JOIN)
 _LOCAL_IN_ROOM = Statement(_LOCAL.limit(bindparam("limit")))
 _GUESTS_IN_ROOM = Statement(_LOCAL.where(users.c.is_guest == 1))
 _PENDING = Statement(
     select(*_RECORDS.columns)
-    .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
+    .where(_ROOM, in_list(m.membership, "memberships"))
     .order_by(m.position.desc())
     .limit(bindparam("limit"))
 )
-_COUNT = Statement(
-    select(m.membership, func.count()).where(m.room_id == bindparam("room_id")).group_by(m.membership)
-)
+_COUNT = Statement(select(m.membership, func.count()).where(_ROOM).group_by(m.membership))
 _COUNT_MANY = Statement(
     select(m.room_id, m.membership, func.count())
     .where(in_list(m.room_id, "room_ids"))
     .group_by(m.room_id, m.membership)
 )
-_ROOMS = Statement(
-    select(m.room_id).where(m.user_id == bindparam("user_id"), m.membership == bindparam("membership"))
-)
+_ROOMS = Statement(select(m.room_id).where(_USER, m.membership == bindparam("membership")))
 _some_rooms = (
     select(
         m.user_id,
@@ -89,7 +79,7 @@ _SOME_ROOMS = Statement(
 )
 _HEROES = Statement(
     select(m.user_id, m.membership)
-    .where(m.room_id == bindparam("room_id"), in_list(m.membership, "memberships"))
+    .where(_ROOM, in_list(m.membership, "memberships"))
     .order_by(m.position, m.user_id)
     .limit(bindparam("limit"))
 )
@@ -98,7 +88,7 @@ _MUTUAL = Statement(
     select(m.room_id)
     .select_from(memberships.join(_other, _other.c.room_id == m.room_id))
     .where(
-        m.user_id == bindparam("user_id"),
+        _USER,
         m.membership == JOIN,
         _other.c.user_id == bindparam("other"),
         _other.c.membership == JOIN,

@@ -29,20 +29,20 @@ class RegistrationToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _RECORDS = Records(RegistrationToken, registration_tokens)
+_TOKEN = t.token == bindparam("key")
+_SESSION = u.uia_session == bindparam("session")
 _INSERT = insert_row(registration_tokens)
-_FIND = Statement(select(*_RECORDS.columns).where(t.token == bindparam("key")))
+_FIND = Statement(select(*_RECORDS.columns).where(_TOKEN))
 _ALL = Statement(select(*_RECORDS.columns).order_by(t.created_ts, t.token))
 _ANY = Statement(select(t.token).limit(1))
-_DELETE = Statement(delete(registration_tokens).where(t.token == bindparam("key")))
-_COMPLETE = Statement(
-    update(registration_tokens).where(t.token == bindparam("key")).values(completed=t.completed + 1)
-)
+_DELETE = Statement(delete(registration_tokens).where(_TOKEN))
+_COMPLETE = Statement(update(registration_tokens).where(_TOKEN).values(completed=t.completed + 1))
 _HOLD = upsert(registration_token_uses, key=["uia_session"])
 _HELD = Statement(
     select(func.count()).where(u.token == bindparam("key"), u.uia_session != bindparam("session"))
 )
-_OF_SESSION = Statement(select(u.token).where(u.uia_session == bindparam("session")))
-_LET_GO = Statement(delete(registration_token_uses).where(u.uia_session == bindparam("session")))
+_OF_SESSION = Statement(select(u.token).where(_SESSION))
+_LET_GO = Statement(delete(registration_token_uses).where(_SESSION))
 _PRUNE = Statement(delete(registration_token_uses).where(u.created_ts < bindparam("before")))
 
 

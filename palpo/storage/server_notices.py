@@ -9,9 +9,8 @@ from palpo.db.statements import Statement, upsert
 from palpo.db.tables.server_notices import server_notice_rooms
 from palpo.db.transaction import Transaction, WriteTransaction
 
-_FIND = Statement(
-    select(server_notice_rooms.c.room_id).where(server_notice_rooms.c.user_id == bindparam("user"))
-)
+n = server_notice_rooms.c
+_FIND = Statement(select(n.room_id).where(n.user_id == bindparam("user")))
 _ADD = upsert(server_notice_rooms, key=["user_id"], update=())
 
 

@@ -75,22 +75,19 @@ _BINDINGS = Statement(select(*_BOUND.columns).where(b.user_id == bindparam("user
 _UNBIND = Statement(delete(threepid_bindings).where(b.binding_hash == bindparam("binding")))
 
 _SESSIONS = Records(Session, threepid_sessions)
+_THIS = v.session_id == bindparam("session")
 _PUT_SESSION = upsert(threepid_sessions, key=["session_id"])
-_SESSION = Statement(select(*_SESSIONS.columns).where(v.session_id == bindparam("session")))
+_SESSION = Statement(select(*_SESSIONS.columns).where(_THIS))
 _BY_REQUEST = Statement(select(*_SESSIONS.columns).where(v.request_hash == bindparam("request")))
 _BY_UIA = Statement(select(*_SESSIONS.columns).where(v.uia_session == bindparam("uia")))
 _SENT = Statement(
     select(func.sum(v.sent)).where(v.address == bindparam("address"), v.expires_ts > bindparam("now"))
 )
 _VALIDATED = Statement(
-    update(threepid_sessions)
-    .where(v.session_id == bindparam("session"), v.validated_ts.is_(None))
-    .values(validated_ts=bindparam("at"))
+    update(threepid_sessions).where(_THIS, v.validated_ts.is_(None)).values(validated_ts=bindparam("at"))
 )
-_SHOWN = Statement(
-    update(threepid_sessions).where(v.session_id == bindparam("session")).values(uia_session=bindparam("uia"))
-)
-_DELETE_SESSION = Statement(delete(threepid_sessions).where(v.session_id == bindparam("session")))
+_SHOWN = Statement(update(threepid_sessions).where(_THIS).values(uia_session=bindparam("uia")))
+_DELETE_SESSION = Statement(delete(threepid_sessions).where(_THIS))
 _PRUNE = Statement(delete(threepid_sessions).where(v.expires_ts <= bindparam("now")))
 
 

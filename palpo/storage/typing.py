@@ -31,16 +31,9 @@ class Typing:
 
 _RECORDS = Records(Typing, typing)
 _PUT = upsert(typing, key=["room_id", "user_id"])
-_TOLD = Statement(
-    select(t.position).where(
-        t.room_id == bindparam("room_id"), t.user_id == bindparam("user_id"), t.typing == 1
-    )
-)
-_EXTEND = Statement(
-    update(typing)
-    .where(t.room_id == bindparam("room_key"), t.user_id == bindparam("user_key"), t.typing == 1)
-    .values(expires_ts=bindparam("new_expires_ts"))
-)
+_IS_TYPING = (t.room_id == bindparam("room_key")) & (t.user_id == bindparam("user_key")) & (t.typing == 1)
+_TOLD = Statement(select(t.position).where(_IS_TYPING))
+_EXTEND = Statement(update(typing).where(_IS_TYPING).values(expires_ts=bindparam("new_expires_ts")))
 _CURRENT = Statement(
     select(t.room_id, t.user_id)
     .join(memberships, and_(m.room_id == t.room_id, m.user_id == t.user_id))
@@ -59,12 +52,7 @@ _EXPIRED = Statement(
 )
 _STOP = Statement(
     update(typing)
-    .where(
-        t.room_id == bindparam("room_key"),
-        t.user_id == bindparam("user_key"),
-        t.typing == 1,
-        t.expires_ts <= bindparam("now"),
-    )
+    .where(_IS_TYPING, t.expires_ts <= bindparam("now"))
     .values(typing=0, position=bindparam("new_position"))
 )
 _PRUNE = Statement(delete(typing).where(t.typing == 0, t.expires_ts <= bindparam("before")))
@@ -93,7 +81,7 @@ async def extend(tx: WriteTransaction, room_id: str, user_id: str, expires_ts: i
 
 async def told(tx: Transaction, room_id: str, user_id: str) -> bool:
     """Whether others were told that the user is typing, and not yet that it is over."""
-    return await tx.one(_TOLD, room_id=room_id, user_id=user_id) is not None
+    return await tx.one(_TOLD, room_key=room_id, user_key=user_id) is not None
 
 
 async def current(tx: Transaction, room_ids: Collection[str], now_ms: int) -> dict[str, list[str]]:
