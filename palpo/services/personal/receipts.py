@@ -70,12 +70,8 @@ class Receipts:
         asked = [room for room in room_ids if not after or last.changed_since(room, after, upto)]
         if not asked:
             return {}
-        rows = await self._db.read(lambda tx: storage.changed(tx, asked, after, upto))
-        by_room: dict[str, list[Receipt]] = {}
-        for row in rows:
-            if not row.private or row.user_id == user_id:
-                by_room.setdefault(row.room_id, []).append(row)
-        return {room_id: receipt_event(receipts) for room_id, receipts in by_room.items()}
+        found = await self._db.read(lambda tx: storage.changed(tx, asked, after, upto))
+        return _shown(found, user_id)
 
     async def of_events(
         self, user_id: UserId, event_ids: Mapping[str, Collection[str]], upto: int
@@ -83,11 +79,8 @@ class Receipts:
         """Room → ``m.receipt`` event: of some events of each room, with all of the user's own."""
         if not event_ids:
             return {}
-        by_room: dict[str, list[Receipt]] = {}
-        for item in await self._db.read(lambda tx: storage.of_events(tx, user_id, event_ids, upto)):
-            if not item.private or item.user_id == user_id:
-                by_room.setdefault(item.room_id, []).append(item)
-        return {room_id: receipt_event(receipts) for room_id, receipts in by_room.items()}
+        found = await self._db.read(lambda tx: storage.of_events(tx, user_id, event_ids, upto))
+        return _shown(found, user_id)
 
     async def send(
         self,
@@ -169,6 +162,15 @@ class Receipts:
                 await account_data_storage.put(tx, user_id, room_id, FULLY_READ, content, position)
 
         await self._db.write(unit)
+
+
+def _shown(receipts: Iterable[Receipt], user_id: UserId) -> dict[str, bytes]:
+    """Room → ``m.receipt`` event, of the receipts that the user may see."""
+    by_room: dict[str, list[Receipt]] = {}
+    for item in receipts:
+        if not item.private or item.user_id == user_id:
+            by_room.setdefault(item.room_id, []).append(item)
+    return {room_id: receipt_event(of_room) for room_id, of_room in by_room.items()}
 
 
 def receipt_content(receipts: Iterable[Receipt]) -> dict[str, Any]:
