@@ -226,10 +226,6 @@ class PresenceTracker:
 
         await self._db.write(unit)
 
-    async def store_remote(self, value: Presence) -> None:
-        """Store what another server says of its user."""
-        await self._db.write(lambda tx: self._put(tx, value))
-
     async def run(self) -> None:
         """Tell everyone as time makes users idle or offline, until cancelled."""
         if not self.enabled:
@@ -309,12 +305,9 @@ class PresenceTracker:
             last_active_ts=user.last_active_ts,
             currently_active=active,
         )
-        await self._write(user_id, value)
-
-    async def _write(self, user_id: str, value: Presence) -> None:
-        told = await self._db.write(lambda tx: self._put(tx, value))
+        stored = await self._db.write(lambda tx: self._put(tx, value))
         if user_id in self._users:
-            self._users[user_id].told = told
+            self._users[user_id].told = stored
 
     async def _put(self, tx: WriteTransaction, value: Presence, position: int | None = None) -> Presence:
         """Store what others are to be told, with what a local user's profile says now."""
