@@ -16,7 +16,7 @@ import structlog
 
 from palpo.config.appservices import Registration
 from palpo.core.canonical_json import to_json
-from palpo.core.errors import BadRequest, MatrixError, NotFound
+from palpo.core.errors import BadRequest, Forbidden, MatrixError, NotFound
 from palpo.core.identifiers import RoomAlias, UserId
 from palpo.net.http_client import HttpError, TimedOut
 from palpo.services.accounts.appservices import AppServices
@@ -92,19 +92,13 @@ class AppserviceQueries:
 
         Raises MatrixError with status 408 where one does not answer in time.
         """
-        return await self._offer(
-            [item for item in self._appservices.registrations if item.has_user(user_id)],
-            calls.query_user,
-            {"user_id": user_id},
-        )
+        asked = [item for item in self._appservices.registrations if item.has_user(user_id)]
+        return await self._offer(asked, calls.query_user, {"user_id": user_id})
 
     async def offer_alias(self, alias: RoomAlias) -> bool:
         """As ``offer_user``, for a local alias that stands for no room."""
-        return await self._offer(
-            [item for item in self._appservices.registrations if item.has_alias(alias)],
-            calls.query_alias,
-            {"room_alias": alias},
-        )
+        asked = [item for item in self._appservices.registrations if item.has_alias(alias)]
+        return await self._offer(asked, calls.query_alias, {"room_alias": alias})
 
     async def _offer(
         self, registrations: Sequence[Registration], call: AppserviceCall, path: dict[str, str]
@@ -138,7 +132,7 @@ class AppserviceQueries:
         """
         registration = self._appservices.by_id(caller)
         if registration is None or registration.id != appservice_id:
-            raise MatrixError("The access token is another's", status=403, errcode="M_FORBIDDEN")
+            raise Forbidden("The access token is another's")
         body = to_json({} if transaction_id is None else {"transaction_id": transaction_id})
         started = self._now()
         try:
@@ -183,23 +177,13 @@ class AppserviceQueries:
 
     async def locations(self, protocol: str, fields: Sequence[tuple[str, str]]) -> list[Location]:
         """The locations with these fields; raises NotFound where there are none."""
-        return await self._ask_all(
-            self._speakers(protocol),
-            calls.locations_by_protocol,
-            {"protocol": protocol},
-            fields,
-            list[Location],
-        )
+        asked, path = self._speakers(protocol), {"protocol": protocol}
+        return await self._ask_all(asked, calls.locations_by_protocol, path, fields, list[Location])
 
     async def users(self, protocol: str, fields: Sequence[tuple[str, str]]) -> list[ThirdPartyUser]:
         """The users with these fields; raises NotFound where there are none."""
-        return await self._ask_all(
-            self._speakers(protocol),
-            calls.users_by_protocol,
-            {"protocol": protocol},
-            fields,
-            list[ThirdPartyUser],
-        )
+        asked, path = self._speakers(protocol), {"protocol": protocol}
+        return await self._ask_all(asked, calls.users_by_protocol, path, fields, list[ThirdPartyUser])
 
     async def locations_of_alias(self, alias: RoomAlias) -> list[Location]:
         """The locations that a room alias leads to; raises NotFound where there are none."""
