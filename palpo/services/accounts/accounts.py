@@ -72,8 +72,7 @@ class Accounts:
 
         Raises M_WEAK_PASSWORD (400) and InvalidParam.
         """
-        self._passwords.check_new(password)
-        hash_ = await self._passwords.hash(password)
+        hash_ = await self._passwords.hash_new(password)
 
         async def unit(tx: WriteTransaction) -> None:
             await storage.set_password(tx, user_id, hash_)

@@ -46,6 +46,11 @@ class Passwords:
         if _too_long(password):
             raise InvalidParam(f"A password has at most {MAX_BYTES} bytes")
 
+    async def hash_new(self, password: str) -> str:
+        """The hash of a new password; raises as ``check_new`` does."""
+        self.check_new(password)
+        return await self.hash(password)
+
     async def hash(self, password: str) -> str:
         """The hash of a password, with its parameters and salt, in ASCII."""
         return (await self._threads.run(lambda: self._hash(_encoded(password)))).decode()

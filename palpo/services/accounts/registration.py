@@ -129,10 +129,7 @@ class Registration:
         M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400).
         """
         user_id = await self.check_available(username) if username is not None else self._made_up()
-        hash_ = None
-        if password is not None:
-            self._passwords.check_new(password)
-            hash_ = await self._passwords.hash(password)
+        hash_ = None if password is None else await self._passwords.hash_new(password)
         account = Account(
             user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
         )
@@ -162,10 +159,7 @@ class Registration:
 
         Raises Forbidden, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400).
         """
-        hash_ = None
-        if password is not None:
-            self._passwords.check_new(password)
-            hash_ = await self._passwords.hash(password)
+        hash_ = None if password is None else await self._passwords.hash_new(password)
         session = None if choice is None else self._logins.new_session(guest.user_id, choice)
 
         async def unit(tx: WriteTransaction) -> bool:
