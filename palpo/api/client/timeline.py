@@ -88,7 +88,7 @@ async def get_event_context(call: Call, params: wire.ContextParams, body: NoBody
 
 @handlers.serves(wire.get_one_room_event)
 async def get_one_room_event(call: Call, params: wire.EventParams, body: NoBody) -> Raw:
-    item = await call.services.reading.timeline.event(params.room_id, params.event_id, call.user_id)
+    item = await call.services.history.visibility.get(params.room_id, params.event_id, call.user_id)
     return (await rendered(call, [item]))[0]
 
 

@@ -161,10 +161,6 @@ class Timeline:
         state = await self._state(query, last.state_after, around)
         return Context(event=item, before=before, after=after, state=state)
 
-    async def event(self, room_id: RoomId, event_id: EventId, user_id: UserId) -> StoredEvent:
-        """An event that the user may see; raises NotFound."""
-        return await self._visibility.get(room_id, event_id, user_id)
-
     async def members(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
         """The membership events of the senders of a page (spec: "Lazy-loading room members")."""
         if not events:
