@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.core.canonical_json import decode_object
-from palpo.services.push.pushers import NewPusher
 from palpo.wire.client import pushers as wire
 from palpo.wire.endpoint import Empty, NoBody, NoParams
 
@@ -39,15 +38,5 @@ async def post_pusher(call: Call, params: NoParams, body: wire.SetPusher) -> Emp
     if body.kind is None:
         await pushers.remove(call.user_id, body.app_id, body.pushkey)
         return Empty()
-    new = NewPusher(
-        app_id=body.app_id,
-        pushkey=body.pushkey,
-        kind=body.kind,
-        app_display_name=body.app_display_name,
-        device_display_name=body.device_display_name,
-        profile_tag=body.profile_tag,
-        lang=body.lang,
-        data=body.data,
-    )
-    await pushers.set(call.user_id, call.requester.device_id, new, append=bool(body.append))
+    await pushers.set(call.user_id, call.requester.device_id, body.kind, body)
     return Empty()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +19,7 @@ from palpo.storage import push_queue, threepids
 from palpo.storage import pushers as storage
 from palpo.storage.pushers import EMAIL_APP_ID, Pusher
 from palpo.streams.clock import Clock
+from palpo.wire.client.pushers import SetPusher
 
 MAX_PUSHKEY = 512
 MAX_APP_ID = 64
@@ -28,20 +27,6 @@ MAX_TEXT = 1024
 MAX_DATA = 16 * 1024
 """Bytes, each."""
 GATEWAY_PATH = "/_matrix/push/v1/notify"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewPusher:
-    """A pusher as a client asks for it; what must be there and is not is None."""
-
-    app_id: str
-    pushkey: str
-    kind: str
-    app_display_name: str | None
-    device_display_name: str | None
-    profile_tag: str | None
-    lang: str | None
-    data: dict[str, Any] | None
 
 
 class Pushers:
@@ -61,12 +46,12 @@ class Pushers:
         """The user's pushers, oldest first."""
         return await self._db.read(lambda tx: storage.of_users(tx, [user_id]))
 
-    async def set(self, user_id: UserId, device_id: str | None, new: NewPusher, *, append: bool) -> None:
-        """Make a pusher, or change the one with its app ID and pushkey.
+    async def set(self, user_id: UserId, device_id: str | None, kind: str, new: SetPusher) -> None:
+        """Make a pusher of a kind, or change the one with its app ID and pushkey.
 
         Unless ``append``, other users' pushers with these go. Raises MissingParam, InvalidParam.
         """
-        self._check(new)
+        self._check(kind, new)
         now = self._clock.now_ms()
 
         async def unit(tx: WriteTransaction) -> None:
@@ -76,7 +61,7 @@ class Pushers:
                 device_id=device_id,
                 app_id=new.app_id,
                 pushkey=new.pushkey,
-                kind=new.kind,
+                kind=kind,
                 app_display_name=new.app_display_name or "",
                 device_display_name=new.device_display_name or "",
                 profile_tag=new.profile_tag,
@@ -88,16 +73,16 @@ class Pushers:
             known = await storage.of_users(tx, [user_id])
             others = [old for old in known if old.hash != pusher.hash]
             await self._quotas.settle(tx, user_id, {Kind.PUSHERS: len(others) + 1})
-            if not append:
+            if not new.append:
                 await storage.remove_others(tx, user_id, new.app_id, new.pushkey)
-            if new.kind == "email":
+            if kind == "email":
                 await _check_owner(tx, user_id, new.pushkey)
             for old in known:
                 if old.hash == pusher.hash:
                     # It is still told of what came before it was set again.
                     pusher = msgspec.structs.replace(pusher, position=old.position)
             await storage.put(tx, pusher)
-            if new.kind == "http":
+            if kind == "http":
                 await push_queue.retry_at_once(tx, pusher.hash)
 
         await self._db.write(unit)
@@ -112,7 +97,7 @@ class Pushers:
 
         await self._db.write(unit)
 
-    def _check(self, new: NewPusher) -> None:
+    def _check(self, kind: str, new: SetPusher) -> None:
         _check_target(new.app_id, new.pushkey)
         missing = [
             name
@@ -121,14 +106,14 @@ class Pushers:
         ]
         if missing:
             raise MissingParam(f"Missing parameters: {', '.join(missing)}")
-        if new.kind != "http" and not (self._email and new.kind == "email"):
+        if kind != "http" and not (self._email and kind == "email"):
             raise InvalidParam("This server has no pushers of that kind")
         for name in ("app_display_name", "device_display_name", "profile_tag", "lang"):
             check_text(getattr(new, name) or "", name, max_bytes=MAX_TEXT)
         data = new.data or {}
         if len(to_json(data)) > MAX_DATA:
             raise InvalidParam(f"data is over {MAX_DATA} bytes")
-        if new.kind == "http":
+        if kind == "http":
             self._check_url(data.get("url"))
         elif new.app_id != EMAIL_APP_ID:
             raise InvalidParam(f"The app_id of an email pusher is {EMAIL_APP_ID}")
