@@ -3,6 +3,7 @@
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
+from palpo.services.encryption.keys import check_key_upload
 from palpo.services.history.tokens import parse_stream_token
 from palpo.wire.client import keys as wire
 from palpo.wire.endpoint import Empty, Json, NoBody, NoParams
@@ -18,13 +19,14 @@ async def upload_keys(call: Call, params: NoParams, body: wire.KeysUpload) -> wi
     requester = call.requester
     if requester.device_id is None:
         raise InvalidParam("The access token is not a device's")
-    counts = await call.services.encryption.keys.upload(
+    upload = check_key_upload(
         requester.user_id,
         requester.device_id,
         device_keys=body.device_keys,
         one_time_keys=body.one_time_keys or {},
         fallback_keys=body.fallback_keys or {},
     )
+    counts = await call.services.encryption.keys.upload(upload)
     return wire.KeysUploaded(one_time_key_counts=dict(counts))
 
 

@@ -110,27 +110,13 @@ class Keys:
         )
         wakeups.listen(topics.ONE_TIME_KEYS, self._counts.forget)
 
-    async def upload(
-        self,
-        user_id: UserId,
-        device_id: str,
-        *,
-        device_keys: Mapping[str, Any] | None,
-        one_time_keys: Mapping[str, Any],
-        fallback_keys: Mapping[str, Any],
-    ) -> Mapping[str, int]:
+    async def upload(self, upload: KeyUpload) -> Mapping[str, int]:
         """Store keys of a device's own; how many one-time keys it has then, by algorithm.
 
-        Raises BadJson and InvalidParam, UnknownToken where the device has just been removed, and what quotas
-        do; then nothing is stored.
+        Raises InvalidParam, UnknownToken where the device has just been removed, and what quotas do; then
+        nothing is stored.
         """
-        upload = check_key_upload(
-            user_id,
-            device_id,
-            device_keys=device_keys,
-            one_time_keys=one_time_keys,
-            fallback_keys=fallback_keys,
-        )
+        user_id, device_id = upload.user_id, upload.device_id
         if upload.empty:
             return (await self.counts(user_id, device_id)).one_time_keys
 

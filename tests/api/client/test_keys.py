@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from palpo.core.errors import UnknownToken
+from palpo.services.encryption.keys import check_key_upload
 from palpo.storage import keys as storage
 from tests.api.client.test_devices import password_auth
 from tests.support.encryption import device_keys, one_time_key, one_time_keys
@@ -191,10 +192,9 @@ async def test_an_upload_that_arrives_after_later_ones(
 
 async def test_keys_of_a_device_that_has_just_been_removed(server: Homeserver, alice: Client) -> None:
     keys = device_keys(alice.user_id, "GONE")
+    gone = check_key_upload(alice.user_id, "GONE", device_keys=keys, one_time_keys={}, fallback_keys={})
     with pytest.raises(UnknownToken):
-        await server.services.encryption.keys.upload(
-            alice.user_id, "GONE", device_keys=keys, one_time_keys={}, fallback_keys={}
-        )
+        await server.services.encryption.keys.upload(gone)
 
 
 async def test_claim_of_devices_that_are_not_there(alice: Client, bob: Client) -> None:
