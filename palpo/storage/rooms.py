@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, select, update
 from palpo.core.identifiers import RoomId
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import rooms
-from palpo.db.transaction import Row, Transaction, WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
 
 
 class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,18 +30,9 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The last event's."""
 
 
-_COLUMNS = (
-    rooms.c.room_id,
-    rooms.c.version,
-    rooms.c.create_event_id,
-    rooms.c.head,
-    rooms.c.extremities,
-    rooms.c.depth,
-    rooms.c.state_root,
-    rooms.c.position,
-)
-_LOAD = Statement(select(*_COLUMNS).where(rooms.c.room_id == bindparam("room_id")))
-_LOAD_MANY = Statement(select(*_COLUMNS).where(in_list(rooms.c.room_id, "room_ids")))
+_RECORDS = Records(HeadRow, rooms)
+_LOAD = Statement(select(*_RECORDS.columns).where(rooms.c.room_id == bindparam("room_id")))
+_LOAD_MANY = Statement(select(*_RECORDS.columns).where(in_list(rooms.c.room_id, "room_ids")))
 _HEADS = Statement(select(rooms.c.room_id, rooms.c.head).where(in_list(rooms.c.room_id, "room_ids")))
 _POSITIONS = Statement(select(rooms.c.room_id, rooms.c.position).where(in_list(rooms.c.room_id, "room_ids")))
 _INSERT = insert_row(rooms)
@@ -53,13 +45,12 @@ _MOVE = Statement(
 
 async def load_head(tx: Transaction, room_id: str) -> HeadRow | None:
     """A room's head, None where the room is not known."""
-    row = await tx.one(_LOAD, room_id=room_id)
-    return None if row is None else _head(row)
+    return _RECORDS.one(await tx.one(_LOAD, room_id=room_id))
 
 
 async def load_heads(tx: Transaction, room_ids: Iterable[str]) -> list[HeadRow]:
     """The heads of the rooms that are known, in no order."""
-    return [_head(row) for row in await tx.all(_LOAD_MANY, room_ids=list(room_ids))]
+    return _RECORDS.all(await tx.all(_LOAD_MANY, room_ids=list(room_ids)))
 
 
 async def heads(tx: Transaction, room_ids: Iterable[str]) -> dict[str, int]:
@@ -74,33 +65,17 @@ async def last_positions(tx: Transaction, room_ids: Iterable[str]) -> dict[str, 
 
 async def insert_heads(tx: WriteTransaction, new: Sequence[HeadRow]) -> None:
     """Store new rooms. Raises UniqueViolation where one is there already."""
-    await tx.many(_INSERT, [{"room_id": head.room_id, **_first(head), **_moving(head)} for head in new])
+    await tx.many(_INSERT, [_RECORDS.values(head) for head in new])
 
 
 async def move_heads(tx: WriteTransaction, moved: Sequence[HeadRow]) -> None:
     """Store where rooms end now; the caller has compared ``heads`` under the stream position's lock."""
-    await tx.many(_MOVE, [{"id": head.room_id, **_moving(head)} for head in moved])
-
-
-def _head(row: Row) -> HeadRow:
-    return HeadRow(
-        room_id=row[0],
-        version=row[1],
-        create_event_id=row[2],
-        head=row[3],
-        extremities=tuple(orjson.loads(row[4])),
-        depth=row[5],
-        state_root=row[6],
-        position=row[7],
-    )
-
-
-def _first(head: HeadRow) -> dict[str, object]:
-    return {"version": head.version, "create_event_id": head.create_event_id}
+    await tx.many(_MOVE, [_moving(head) for head in moved])
 
 
 def _moving(head: HeadRow) -> dict[str, object]:
     return {
+        "id": head.room_id,
         "head": head.head,
         "extremities": orjson.dumps(head.extremities),
         "depth": head.depth,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import Column, MetaData, Table
 
-from palpo.db.tables.meta import flag, identifier, integer
+from palpo.db.tables.meta import blob, flag, identifier, integer
 from palpo.storage.records import Records
 
 metadata = MetaData()
@@ -19,7 +19,13 @@ things = Table(
     Column("not_asked_for", integer()),
     Column("seen", flag()),
 )
-others = Table("others", metadata, Column("id", identifier(), primary_key=True), Column("number", integer()))
+others = Table(
+    "others",
+    metadata,
+    Column("id", identifier(), primary_key=True),
+    Column("number", integer()),
+    Column("names", blob()),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,19 @@ def test_each_field_is_of_its_column(record: type[Thing]) -> None:
     assert records.one((1, 7, "a")) == thing
     assert records.values(thing) == {"seen": 1, "number": 7, "id": "a"}
     assert type(records.values(thing)["seen"]) is int
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    names: tuple[str, ...]
+
+
+def test_a_tuple_of_text_is_a_json_array() -> None:
+    records = Records(Named, others)
+
+    named = Named(id="a", names=("b", "c"))
+    assert records.values(named) == {"id": "a", "names": b'["b","c"]'}
+    assert records.of(("a", b'["b","c"]')) == named
 
 
 def test_a_field_without_a_column_is_an_error() -> None:
