@@ -90,7 +90,7 @@ class CrossSigning:
             raise MissingParam("There is no master key")
         for key in checked:
             if master is not None and key.usage != "master":
-                _check_signed_by(keys[key.usage], user_id, master.key_id)
+                _verify(dict(keys[key.usage]), user_id, master.key_id, master.public_key)
         return KeyUpload(user_id=user_id, keys=checked, stored=stored)
 
     async def store(self, upload: KeyUpload) -> None:
@@ -224,18 +224,12 @@ async def _add(tx: WriteTransaction, signer: str, user_id: str, new: list[KeySig
         await storage.add_signature(tx, item)
     if not fresh:
         return
-    if user_id == signer:
-        await device_lists.record(tx, user_id)
-    else:
-        await device_lists.record(tx, user_id, observer=signer)
+    observer = device_lists.EVERYONE if user_id == signer else signer
+    await device_lists.record(tx, user_id, observer=observer)
 
 
 def _public_key(key: CrossSigningKey | None) -> dict[str, str]:
     return {} if key is None else {key.key_id: key.public_key}
-
-
-def _check_signed_by(key: Mapping[str, Any], user_id: str, master_key_id: str) -> None:
-    _verify(dict(key), user_id, master_key_id, master_key_id.removeprefix("ed25519:"))
 
 
 def _verify(signed: dict[str, Any], user_id: str, key_id: str, public_key: str) -> None:

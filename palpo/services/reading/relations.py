@@ -82,7 +82,8 @@ class Relations:
         at, complete = start, False
         for _ in range(MAX_ROUNDS):
             asked = limit + 1 - len(found)
-            page = await self._page(room_id, targets, at, asked, wanted, backwards=backwards)
+            ids = await self._ids(room_id, targets, at, asked, wanted, backwards=backwards)
+            page = await self._store.get_list(ids)
             inside = [item for item in page if (item.order > stop if backwards else item.order <= stop)]
             complete = len(inside) < asked
             if page:
@@ -145,19 +146,6 @@ class Relations:
                 break
             targets.update(dict.fromkeys(level))
         return list(targets)
-
-    async def _page(
-        self,
-        room_id: RoomId,
-        targets: Sequence[str],
-        at: Order,
-        limit: int,
-        wanted: Wanted,
-        *,
-        backwards: bool,
-    ) -> list[StoredEvent]:
-        ids = await self._ids(room_id, targets, at, limit, wanted, backwards=backwards)
-        return await self._store.get_list(ids)
 
     async def _ids(
         self,

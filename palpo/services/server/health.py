@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from palpo.core.errors import MatrixError
 from palpo.db.condition import Condition
@@ -35,18 +36,12 @@ class Health:
     async def failing(self) -> dict[str, str]:
         """Each part that does not work, with why; within a few seconds."""
         parts = (
-            self._look(self._db.reading, self._read, always=True),
-            self._look(self._db.writing, self._write),
+            self._look(self._db.reading, partial(self._db.read, probe.read), always=True),
+            self._look(self._db.writing, partial(self._db.write, probe.write)),
             self._look(self._blobs.condition, self._blobs.probe),
         )
         found = await together(parts)
         return {name: error for name, error in found if error is not None}
-
-    async def _read(self) -> None:
-        await self._db.read(probe.read)
-
-    async def _write(self) -> None:
-        await self._db.write(probe.write)
 
     async def _look(
         self, condition: Condition, attempt: Callable[[], Awaitable[None]], *, always: bool = False
