@@ -6,7 +6,7 @@ are asked for and no more than a bound in one go. A page may so be short, or emp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,8 @@ from palpo.core.membership import INVITE, JOIN
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.threads import Threads
 from palpo.services.push.push_judge import PushJudge
 from palpo.services.push.unread import Unread
-from palpo.services.push.unread_state import UNTHREADED
 from palpo.storage import memberships
 from palpo.storage import notifications as storage
 from palpo.streams.wakeups import Wakeups
@@ -59,14 +57,12 @@ class Notifications:
         events: EventStore,
         judge: PushJudge,
         unread: Unread,
-        threads: Threads,
     ) -> None:
         self._db = db
         self._wakeups = wakeups
         self._events = events
         self._judge = judge
         self._unread = unread
-        self._threads = threads
 
     async def page(self, user_id: UserId, *, token: str | None, limit: int | None, highlights: bool) -> Page:
         """At most ``limit`` notifications from ``token`` on; raises InvalidParam for another's token."""
@@ -119,15 +115,10 @@ class Notifications:
             Notification(
                 stored=stored,
                 actions=actions,
-                read=await self._is_read(stored, marks.get(stored.event.room_id, {})),
+                read=await self._unread.is_read(stored, marks.get(stored.event.room_id, {})),
             )
             for stored, actions in found
         ]
-
-    async def _is_read(self, stored: StoredEvent, marks: Mapping[str, int]) -> bool:
-        if stored.position <= marks.get(UNTHREADED, 0):
-            return True
-        return stored.position <= marks.get(await self._threads.thread_of(stored.event), 0)
 
 
 def _position(token: str) -> int:

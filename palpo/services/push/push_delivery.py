@@ -23,7 +23,6 @@ from palpo.services.history import HistoryServices
 from palpo.services.push.push_emails import EmailDigests
 from palpo.services.push.push_gateways import GatewayFailed, PushGateways
 from palpo.services.push.unread import Unread, total
-from palpo.services.push.unread_state import UNTHREADED
 from palpo.storage import memberships
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage
@@ -62,7 +61,6 @@ class PushDelivery:
         self._clock = clock
         self._wakeups = wakeups
         self._events = history.events
-        self._threads = history.threads
         self._unread = unread
         self._gateways = gateways
         self._digests = digests
@@ -150,15 +148,9 @@ class PushDelivery:
         found = [item for item in found if mine.get(item.event.room_id) in (JOIN, INVITE)]
         joined = [room_id for room_id, membership in mine.items() if membership == JOIN]
         marks = await self._unread.read_marks(user_id, joined, self._wakeups.position)
-        unread = []
-        for item in found:
-            of_room = marks.get(item.event.room_id, {})
-            read = of_room.get(UNTHREADED, 0)
-            if of_room:
-                read = max(read, of_room.get(await self._threads.thread_of(item.event), 0))
-            if item.position > read:
-                unread.append(item)
-        return unread
+        return [
+            item for item in found if not await self._unread.is_read(item, marks.get(item.event.room_id, {}))
+        ]
 
     async def _count(self, user_id: UserId) -> int:
         """How many messages the user has not read, in all rooms."""

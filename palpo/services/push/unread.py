@@ -165,6 +165,12 @@ class Unread:
         states = await self._current(user_id, room_ids, upto)
         return {room_id: dict(state.marks) for room_id, state in states.items() if state is not None}
 
+    async def is_read(self, stored: StoredEvent, marks: Mapping[str, int]) -> bool:
+        """Whether an event has been read, by what ``read_marks`` has of its room."""
+        if stored.position <= marks.get(UNTHREADED, 0):
+            return True
+        return bool(marks) and stored.position <= marks.get(await self._threads.thread_of(stored.event), 0)
+
     async def settle(self, user_id: UserId) -> None:
         """Judge whatever has come so far, for good: the user is about to change how it is judged."""
         rooms = await self._db.read(lambda tx: memberships.joined_rooms(tx, user_id))
