@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from palpo.config.appservices import Registration
-from palpo.core.errors import BadRequest, Forbidden, MatrixError
+from palpo.core.errors import BadRequest, Forbidden
 from palpo.core.identifiers import RoomAlias, UserId
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
@@ -96,7 +96,7 @@ class AppServices:
         if account.deactivated:
             raise deactivated()
         if not device_known:
-            raise _unknown_device()
+            raise BadRequest("The user has no such device", errcode="M_UNKNOWN_DEVICE")
         return Requester(
             **{**account.flags(), "is_admin": account.is_admin or user_id in self._admins, "is_guest": False},
             user_id=UserId(user_id),
@@ -136,20 +136,16 @@ class AppServices:
                 appservice_id=registration.id,
                 created_ts=self._clock.now_ms(),
             )
-
-            async def unit(tx: WriteTransaction, account: Account = account) -> None:
-                if await accounts.find(tx, account.user_id) is None:
-                    await accounts.insert(tx, account)
-
             try:
-                await self._db.write(unit)
+                await self._db.write(partial(_ensure, account=account))
             except UniqueViolation:
                 continue  # Another process starts at the same time.
 
 
+async def _ensure(tx: WriteTransaction, account: Account) -> None:
+    if await accounts.find(tx, account.user_id) is None:
+        await accounts.insert(tx, account)
+
+
 def _exclusive(message: str) -> BadRequest:
     return BadRequest(message, errcode="M_EXCLUSIVE")
-
-
-def _unknown_device() -> MatrixError:
-    return BadRequest("The user has no such device", errcode="M_UNKNOWN_DEVICE")

@@ -7,11 +7,11 @@ database, which the spec allows; :meth:`LastSeen.of` has it fresh for this proce
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from palpo.core.identifiers import MAX_LENGTH, UserId
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
-from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.sessions import Requester
 from palpo.storage import devices as storage
 from palpo.storage.devices import Seen
@@ -55,12 +55,7 @@ class LastSeen:
         """Write what was noted."""
         noted, self._noted = [_seen(key, *what) for key, what in self._noted.items()], {}
         for start in range(0, len(noted), FLUSH_BATCH):
-            batch = noted[start : start + FLUSH_BATCH]
-
-            async def unit(tx: WriteTransaction, batch: list[Seen] = batch) -> None:
-                await storage.seen(tx, batch)
-
-            await self._db.write(unit)
+            await self._db.write(partial(storage.seen, items=noted[start : start + FLUSH_BATCH]))
 
     async def run(self) -> None:
         """Write every minute, and once more at the end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from palpo.core import canonical_json
@@ -209,19 +210,15 @@ class KeyBackups:
         return self._pages(backup.version, room_id)
 
     async def _pages(self, version: int, room_id: RoomId | None) -> AsyncIterator[list[BackedUpSession]]:
+        find = partial(storage.page, version=version, room_id=room_id, limit=PAGE)
         after = ("", "")
         while True:
-            page = await self._page(version, room_id, after)
+            page = await self._db.read(partial(find, after=after))
             if page:
                 yield page
             if len(page) < PAGE:
                 return
             after = page[-1].key
-
-    async def _page(
-        self, version: int, room_id: RoomId | None, after: tuple[str, str]
-    ) -> list[BackedUpSession]:
-        return await self._db.read(lambda tx: storage.page(tx, version, room_id, after, PAGE))
 
     async def delete_sessions(
         self, user_id: UserId, version: str, room_id: RoomId | None = None, session_id: str | None = None

@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import NotFound
@@ -94,14 +95,11 @@ class EventRelationships:
         """Rendered events, and in their ``unsigned`` how many children they have and a hash of those."""
         result = []
         for item, event in zip(events, shown, strict=True):
-            summary = await self._summary(item)
+            find = partial(storage.summary, room_id=item.event.room_id, target=item.event_id)
+            summary = await self._db.read(find)
             # A rendered event ends with its ``unsigned``, which is never empty.
             result.append(event[:-2] + _members(summary) + b"}}")
         return result
-
-    async def _summary(self, item: StoredEvent) -> ChildSummary:
-        room_id, event_id = item.event.room_id, item.event_id
-        return await self._db.read(lambda tx: storage.summary(tx, room_id, event_id))
 
     async def _anchor(self, walk: Walk, user_id: UserId) -> StoredEvent:
         found = await self._store.find(walk.event_id)

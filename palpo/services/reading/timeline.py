@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from palpo.core import state_tree
 from palpo.core.errors import Forbidden, NotFound
@@ -174,10 +175,11 @@ class Timeline:
         Raises Forbidden, and NotFound where there is none that the user may see.
         """
         await self.readable_until(room_id, user_id)
+        near = partial(storage.near_time, room_id=room_id, ts=ts, backwards=backwards)
         skipped = 0
         while skipped < MAX_SCANNED:
             asked = 1 if skipped == 0 else 100
-            ids = await self._near(room_id, ts, backwards, asked, skipped)
+            ids = await self._db.read(partial(near, limit=asked, skipped=skipped))
             seen = await self._visibility.visible(await self._store.get_list(ids), user_id)
             if seen:
                 return seen[0]
@@ -205,11 +207,6 @@ class Timeline:
             lambda tx: relations_storage.related(tx, ids, rel_types=rel_types, senders=senders)
         )
         return [item for item in page if item.event_id in related]
-
-    async def _near(self, room_id: RoomId, ts: int, backwards: bool, limit: int, skipped: int) -> list[str]:
-        return await self._db.read(
-            lambda tx: storage.near_time(tx, room_id, ts, backwards=backwards, limit=limit, skipped=skipped)
-        )
 
     async def _page(self, query: Query, at: Order, limit: int) -> list[StoredEvent]:
         read = storage.ids_before if query.backwards else storage.ids_after

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from palpo.core.errors import NotFound
 from palpo.core.folded_text import fold
@@ -85,12 +86,7 @@ class UserDirectory:
             return
         after: str | None = ""
         while after is not None:
-            since = after
-
-            async def unit(tx: WriteTransaction, since: str = since) -> str | None:
-                return await _rebuild_some(tx, since)
-
-            after = await self._db.write(unit)
+            after = await self._db.write(partial(_rebuild_some, after=after))
         await self._db.write(lambda tx: consumers.register(tx, REBUILD, position=DONE))
 
     async def _public_users(self, user_ids: Collection[str], public: dict[str, bool]) -> set[str]:
