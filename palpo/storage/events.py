@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Select, bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_canonical, decode_object, to_json
@@ -59,11 +59,9 @@ _COLUMNS = (
 )
 
 
-def _select() -> Select[tuple[object, ...]]:
-    return select(*_COLUMNS).join(rooms, rooms.c.room_id == e.room_id)
-
-
-_LOAD = Statement(_select().where(in_list(e.event_id, "ids")))
+_LOAD = Statement(
+    select(*_COLUMNS).join(rooms, rooms.c.room_id == e.room_id).where(in_list(e.event_id, "ids"))
+)
 _INSERT = insert_row(events)
 _OLD_TRANSACTIONS = {
     delayed: Statement(

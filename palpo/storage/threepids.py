@@ -132,7 +132,8 @@ async def bindings(tx: Transaction, user_id: str) -> list[Binding]:
 
 async def put_session(tx: WriteTransaction, session: Session) -> None:
     """Store a validation."""
-    await tx.run(_PUT_SESSION, request_hash=_request(session), **_SESSIONS.values(session))
+    request = _hash(session.purpose, session.medium, session.address, session.client_secret)
+    await tx.run(_PUT_SESSION, request_hash=request, **_SESSIONS.values(session))
 
 
 async def session(tx: Transaction, session_id: str) -> Session | None:
@@ -180,7 +181,3 @@ async def prune(tx: WriteTransaction, now_ms: int) -> None:
 
 def _hash(*parts: str) -> bytes:
     return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest()
-
-
-def _request(item: Session) -> bytes:
-    return _hash(item.purpose, item.medium, item.address, item.client_secret)

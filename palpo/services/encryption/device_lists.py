@@ -109,10 +109,8 @@ class DeviceLists:
         moved = began if joins else ceased
         moved.add(member)
         if member == user_id:
-            moved.update(await self._members(stored.event.room_id))
-
-    async def _members(self, room_id: str) -> list[str]:
-        return await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))
+            room_id = stored.event.room_id
+            moved.update(await self._db.read(lambda tx: memberships.users_in_room(tx, room_id)))
 
     async def _was_joined(self, stored: StoredEvent, member: str) -> bool:
         """Whether ``member`` was joined before the event."""

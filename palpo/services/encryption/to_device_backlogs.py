@@ -97,7 +97,7 @@ class ToDeviceBacklogs:
 
 async def _within(tx: WriteTransaction, shares: list[Share], limit: Amount) -> list[Share]:
     """Shrink the greatest share, again and again, where all of them are over ``limit`` (0: none)."""
-    if not _over(shares, limit):
+    if not any(_excess(shares, limit)):
         return shares
     goal = (limit[0] * 3 // 4, limit[1] * 3 // 4)
     while any(excess := _excess(shares, goal)):
@@ -116,10 +116,6 @@ async def _within(tx: WriteTransaction, shares: list[Share], limit: Amount) -> l
         left = replace(greatest, count=greatest.count - dropped, size=greatest.size - freed)
         shares = [*others, left] if dropped and left.count else others
     return shares
-
-
-def _over(shares: Sequence[Share], limit: Amount) -> bool:
-    return any(_excess(shares, limit))
 
 
 def _excess(shares: Sequence[Share], limit: Amount) -> Amount:

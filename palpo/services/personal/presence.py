@@ -192,18 +192,15 @@ class PresenceTracker:
 
     def event(self, presence: Presence) -> bytes:
         """The ``m.presence`` event that a client is shown."""
-        content: dict[str, object] = {"presence": presence.presence}
-        ago = self.last_active_ago(presence)
-        if ago is not None:
-            content["last_active_ago"] = ago
-        if presence.status_msg is not None:
-            content["status_msg"] = presence.status_msg
-        if presence.presence == ONLINE:
-            content["currently_active"] = presence.currently_active
-        if presence.displayname is not None:
-            content["displayname"] = presence.displayname
-        if presence.avatar_url is not None:
-            content["avatar_url"] = presence.avatar_url
+        fields = {
+            "presence": presence.presence,
+            "last_active_ago": self.last_active_ago(presence),
+            "status_msg": presence.status_msg,
+            "currently_active": presence.currently_active if presence.presence == ONLINE else None,
+            "displayname": presence.displayname,
+            "avatar_url": presence.avatar_url,
+        }
+        content = {name: value for name, value in fields.items() if value is not None}
         return to_json({"type": "m.presence", "sender": presence.user_id, "content": content})
 
     def last_active_ago(self, presence: Presence) -> int | None:

@@ -143,7 +143,8 @@ class Sending:
         if found is not None and found.event.sender == requester.user_id:
             return
         requester.refuse_suspended()
-        if requester.is_admin and found is not None and _same_server(found.event.sender, requester.user_id):
+        own = server_name_of(requester.user_id)
+        if requester.is_admin and found is not None and server_name_of(found.event.sender) == own:
             return
         levels = await self._heads.power_levels(head)
         if levels.user(requester.user_id) >= levels.redact:
@@ -202,10 +203,6 @@ def _annotation_key(content: dict[str, Any]) -> str | None:
     relates_to = content.get("m.relates_to")
     key = relates_to.get("key") if isinstance(relates_to, dict) else None
     return key if isinstance(key, str) else None
-
-
-def _same_server(one: str, other: str) -> bool:
-    return server_name_of(one) == server_name_of(other)
 
 
 def check_ts(origin_server_ts: int | None) -> None:
