@@ -7,7 +7,7 @@ client's call, the schema that responses are held to, and ``palpo routes``.
         operation_id="getRoomState",
         method="GET",
         paths=client("/rooms/{room_id}/state"),
-        auth=Auth.ACCESS_TOKEN,
+        auth=Auth.GUEST,
         params=RoomParams,
         response=list[Raw],
     )
@@ -90,6 +90,7 @@ class Auth(Enum):
     OPTIONAL = "optional"
     """An access token is checked where one is given."""
     ACCESS_TOKEN = "access_token"
+    """A user, but no guest: so it is where a declaration says nothing."""
     GUEST = "guest"
     """As ACCESS_TOKEN, and guests may call it too."""
     APPSERVICE = "appservice"
@@ -162,7 +163,7 @@ class Endpoint(Generic[P, B, R]):
     method: str
     paths: tuple[str, ...]
     """Every path it is served at: the newest stable one first, then older and unstable ones."""
-    auth: Auth
+    auth: Auth = Auth.ACCESS_TOKEN
     while_suspended: bool = True
     """Whether suspended users may call it (spec: "Account suspension")."""
     while_locked: bool = False

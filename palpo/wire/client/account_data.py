@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.core.identifiers import RoomId, UserId
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, Response, client, draft
+from palpo.wire.endpoint import Empty, Endpoint, Json, Limit, NoBody, Params, Response, client, draft
 
 
 class Global(Params, frozen=True):
@@ -53,7 +53,6 @@ set_account_data: Endpoint[Global, Json, Empty] = Endpoint(
     operation_id="setAccountData",
     method="PUT",
     paths=client(GLOBAL),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Global,
     body=Json,
@@ -63,7 +62,6 @@ get_account_data: Endpoint[Global, NoBody, Json] = Endpoint(
     operation_id="getAccountData",
     method="GET",
     paths=client(GLOBAL),
-    auth=Auth.ACCESS_TOKEN,
     params=Global,
     response=Json,
 )
@@ -72,7 +70,6 @@ delete_account_data: Endpoint[Global, NoBody, Empty] = Endpoint(
     operation_id="msc3391.deleteAccountData",
     method="DELETE",
     paths=draft(GLOBAL, DELETION),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Global,
 )
@@ -81,7 +78,6 @@ set_account_data_per_room: Endpoint[OfRoom, Json, Empty] = Endpoint(
     operation_id="setAccountDataPerRoom",
     method="PUT",
     paths=client(OF_ROOM),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=OfRoom,
     body=Json,
@@ -91,7 +87,6 @@ get_account_data_per_room: Endpoint[OfRoom, NoBody, Json] = Endpoint(
     operation_id="getAccountDataPerRoom",
     method="GET",
     paths=client(OF_ROOM),
-    auth=Auth.ACCESS_TOKEN,
     params=OfRoom,
     response=Json,
 )
@@ -100,7 +95,6 @@ delete_account_data_per_room: Endpoint[OfRoom, NoBody, Empty] = Endpoint(
     operation_id="msc3391.deleteAccountDataPerRoom",
     method="DELETE",
     paths=draft(OF_ROOM, DELETION),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=OfRoom,
 )
@@ -109,7 +103,6 @@ get_room_tags: Endpoint[Room, NoBody, Tags] = Endpoint(
     operation_id="getRoomTags",
     method="GET",
     paths=client(TAGS),
-    auth=Auth.ACCESS_TOKEN,
     params=Room,
     response=Tags,
 )
@@ -118,7 +111,6 @@ set_room_tag: Endpoint[Tag, Json, Empty] = Endpoint(
     operation_id="setRoomTag",
     method="PUT",
     paths=client(TAGS + "/{tag}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Tag,
     body=Json,
@@ -128,7 +120,6 @@ delete_room_tag: Endpoint[Tag, NoBody, Empty] = Endpoint(
     operation_id="deleteRoomTag",
     method="DELETE",
     paths=client(TAGS + "/{tag}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Tag,
 )

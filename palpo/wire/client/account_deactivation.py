@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoParams, Response, client
 
 
 class Deactivate(Body, frozen=True):
@@ -25,7 +25,6 @@ deactivate_account: Endpoint[NoParams, Deactivate, Deactivated] = Endpoint(
     operation_id="deactivateAccount",
     method="POST",
     paths=client("/account/deactivate"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.LOGIN,
     body=Deactivate,
     response=Deactivated,

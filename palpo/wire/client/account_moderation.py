@@ -90,7 +90,6 @@ who_is: Endpoint[UserParams, NoBody, WhoIs] = Endpoint(
     operation_id="getWhoIs",
     method="GET",
     paths=client("/admin/whois/{user_id}"),
-    auth=Auth.ACCESS_TOKEN,
     params=UserParams,
     response=WhoIs,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Json, Limit, NoBody, NoParams, Params, Response, draft
+from palpo.wire.endpoint import Body, Endpoint, Json, Limit, NoBody, NoParams, Params, Response, draft
 
 PATHS = draft("/dehydrated_device", "org.matrix.msc3814.v1")
 
@@ -63,7 +63,6 @@ put_dehydrated_device: Endpoint[NoParams, NewDehydratedDevice, DehydratedDeviceI
     operation_id="msc3814.putDehydratedDevice",
     method="PUT",
     paths=PATHS,
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     body=NewDehydratedDevice,
     response=DehydratedDeviceId,
@@ -73,7 +72,6 @@ get_dehydrated_device: Endpoint[NoParams, NoBody, StoredDehydratedDevice] = Endp
     operation_id="msc3814.getDehydratedDevice",
     method="GET",
     paths=PATHS,
-    auth=Auth.ACCESS_TOKEN,
     response=StoredDehydratedDevice,
 )
 
@@ -81,7 +79,6 @@ delete_dehydrated_device: Endpoint[NoParams, NoBody, DehydratedDeviceId] = Endpo
     operation_id="msc3814.deleteDehydratedDevice",
     method="DELETE",
     paths=PATHS,
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     response=DehydratedDeviceId,
 )
@@ -92,7 +89,6 @@ get_dehydrated_events: Endpoint[EventsParams, NoBody, DehydratedEvents] = Endpoi
     operation_id="msc3814.getDehydratedDeviceEvents",
     method="GET",
     paths=EVENTS_PATHS,
-    auth=Auth.ACCESS_TOKEN,
     params=EventsParams,
     response=DehydratedEvents,
 )
@@ -101,7 +97,6 @@ post_dehydrated_events: Endpoint[EventsBodyParams, EventsRequest, DehydratedEven
     operation_id="msc3814.postDehydratedDeviceEvents",
     method="POST",
     paths=EVENTS_PATHS,
-    auth=Auth.ACCESS_TOKEN,
     params=EventsBodyParams,
     body=EventsRequest,
     response=DehydratedEvents,

@@ -97,7 +97,6 @@ get_delayed_events: Endpoint[NoParams, NoBody, DelayedEvents] = Endpoint(
     method="GET",
     paths=draft("/delayed_events", _PREFIX),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
     response=DelayedEvents,
 )
 
@@ -106,7 +105,6 @@ get_delayed_event: Endpoint[DelayParams, NoBody, DelayedEvent] = Endpoint(
     method="GET",
     paths=draft("/delayed_events/{delay_id}", _PREFIX),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
     params=DelayParams,
     response=DelayedEvent,
 )
@@ -116,7 +114,6 @@ update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
     method="POST",
     paths=draft("/delayed_events/{delay_id}", _PREFIX),
     auth=Auth.OPTIONAL,
-    limit=Limit.DEFAULT,
     params=DelayParams,
     body=Update,
 )
@@ -126,6 +123,5 @@ act_on_delayed_event: Endpoint[ActionParams, NoBody, Empty] = Endpoint(
     method="POST",
     paths=draft("/delayed_events/{delay_id}/{action}", _PREFIX),
     auth=Auth.OPTIONAL,
-    limit=Limit.DEFAULT,
     params=ActionParams,
 )

@@ -78,7 +78,6 @@ delete_device: Endpoint[DeviceParams, DeviceDeletion, Empty] = Endpoint(
     operation_id="deleteDevice",
     method="DELETE",
     paths=client("/devices/{device_id}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=DeviceParams,
     body=DeviceDeletion,
@@ -88,7 +87,6 @@ delete_devices: Endpoint[NoParams, DevicesDeletion, Empty] = Endpoint(
     operation_id="deleteDevices",
     method="POST",
     paths=client("/delete_devices"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     body=DevicesDeletion,
 )

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Raw
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response, draft
+from palpo.wire.endpoint import Body, Endpoint, NoParams, Response, draft
 
 
 class EventRelationshipsRequest(Body, frozen=True):
@@ -37,8 +37,6 @@ get_event_relationships: Endpoint[NoParams, EventRelationshipsRequest, EventRela
     operation_id="msc2836.event_relationships",
     method="POST",
     paths=draft("/event_relationships"),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     body=EventRelationshipsRequest,
     response=EventRelationshipsResponse,
 )

@@ -136,8 +136,6 @@ get_keys_changes: Endpoint[ChangesParams, NoBody, KeyChanges] = Endpoint(
     operation_id="getKeysChanges",
     method="GET",
     paths=client("/keys/changes"),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=ChangesParams,
     response=KeyChanges,
 )
@@ -146,7 +144,6 @@ upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, Empty] = Endpo
     operation_id="uploadCrossSigningKeys",
     method="POST",
     paths=client("/keys/device_signing/upload") + draft("/keys/device_signing/upload"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.KEYS,
     body=CrossSigningUpload,
 )
@@ -155,7 +152,6 @@ upload_cross_signing_signatures: Endpoint[NoParams, SignedObjects, SignaturesUpl
     operation_id="uploadCrossSigningSignatures",
     method="POST",
     paths=client("/keys/signatures/upload") + draft("/keys/signatures/upload"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.KEYS,
     body=SignedObjects,
     response=SignaturesUploaded,

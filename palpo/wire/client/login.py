@@ -125,7 +125,6 @@ generate_login_token: Endpoint[NoParams, LoginTokenBody, LoginToken] = Endpoint(
     operation_id="generateLoginToken",
     method="POST",
     paths=client("/login/get_token", "v1", unstable=("org.matrix.msc3882",)),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.LOGIN,
     body=LoginTokenBody,
     response=LoginToken,
@@ -136,7 +135,6 @@ refresh: Endpoint[NoParams, Refresh, Refreshed] = Endpoint(
     method="POST",
     paths=client("/refresh"),
     auth=Auth.NONE,
-    limit=Limit.DEFAULT,
     body=Refresh,
     response=Refreshed,
 )

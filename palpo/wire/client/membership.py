@@ -109,7 +109,6 @@ knock_room: Endpoint[RoomOrAlias, Reason, RoomJoined] = Endpoint(
     operation_id="knockRoom",
     method="POST",
     paths=client("/knock/{room_id_or_alias}", unstable=("xyz.amorgan.knock",)),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.JOIN,
     params=RoomOrAlias,
@@ -122,7 +121,6 @@ invite_user: Endpoint[RoomParams, Invite, Empty] = Endpoint(
     also=("inviteBy3PID",),
     method="POST",
     paths=client("/rooms/{room_id}/invite"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.INVITE,
     params=RoomParams,
@@ -143,8 +141,6 @@ forget_room: Endpoint[RoomParams, NoBody, Empty] = Endpoint(
     operation_id="forgetRoom",
     method="POST",
     paths=client("/rooms/{room_id}/forget"),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=RoomParams,
 )
 
@@ -152,7 +148,6 @@ kick: Endpoint[RoomParams, Target, Empty] = Endpoint(
     operation_id="kick",
     method="POST",
     paths=client("/rooms/{room_id}/kick"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.MESSAGE,
     params=RoomParams,
@@ -163,7 +158,6 @@ ban: Endpoint[RoomParams, Target, Empty] = Endpoint(
     operation_id="ban",
     method="POST",
     paths=client("/rooms/{room_id}/ban"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.MESSAGE,
     params=RoomParams,
@@ -174,7 +168,6 @@ unban: Endpoint[RoomParams, Target, Empty] = Endpoint(
     operation_id="unban",
     method="POST",
     paths=client("/rooms/{room_id}/unban"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.MESSAGE,
     params=RoomParams,
@@ -185,7 +178,6 @@ get_joined_rooms: Endpoint[NoParams, NoBody, JoinedRooms] = Endpoint(
     operation_id="getJoinedRooms",
     method="GET",
     paths=client("/joined_rooms"),
-    auth=Auth.ACCESS_TOKEN,
     response=JoinedRooms,
 )
 
@@ -193,8 +185,6 @@ get_mutual_rooms: Endpoint[ByWhom, NoBody, MutualRooms] = Endpoint(
     operation_id="getMutualRooms",
     method="GET",
     paths=client("/mutual_rooms", "v1") + draft("/user/mutual_rooms", "uk.half-shot.msc2666"),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=ByWhom,
     response=MutualRooms,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Endpoint, NoBody, Params, Response, client
 
 
 class NotificationsParams(Params, frozen=True):
@@ -38,7 +38,6 @@ get_notifications: Endpoint[NotificationsParams, NoBody, Notifications] = Endpoi
     operation_id="getNotifications",
     method="GET",
     paths=client("/notifications"),
-    auth=Auth.ACCESS_TOKEN,
     params=NotificationsParams,
     response=Notifications,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Response, UserParams, client
+from palpo.wire.endpoint import Endpoint, Json, Limit, Response, UserParams, client
 
 
 class OpenIdToken(Response, frozen=True):
@@ -18,7 +18,6 @@ request_openid_token: Endpoint[UserParams, Json, OpenIdToken] = Endpoint(
     operation_id="requestOpenIdToken",
     method="POST",
     paths=client("/user/{user_id}/openid/request_token"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=UserParams,
     body=Json,

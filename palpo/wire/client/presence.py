@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Response, UserParams, client
+from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, NoBody, Response, UserParams, client
 
 
 class SetPresence(Body, frozen=True):
@@ -27,7 +27,6 @@ set_presence: Endpoint[UserParams, SetPresence, Empty] = Endpoint(
     operation_id="setPresence",
     method="PUT",
     paths=client("/presence/{user_id}/status"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.EPHEMERAL,
     params=UserParams,
     body=SetPresence,
@@ -37,7 +36,6 @@ get_presence: Endpoint[UserParams, NoBody, Presence] = Endpoint(
     operation_id="getPresence",
     method="GET",
     paths=client("/presence/{user_id}/status"),
-    auth=Auth.ACCESS_TOKEN,
     params=UserParams,
     response=Presence,
 )

@@ -6,19 +6,7 @@ from typing import Any
 
 import msgspec
 
-from palpo.wire.endpoint import (
-    Auth,
-    Body,
-    Empty,
-    Endpoint,
-    Json,
-    Limit,
-    NoBody,
-    NoParams,
-    Params,
-    Response,
-    client,
-)
+from palpo.wire.endpoint import Body, Empty, Endpoint, Json, Limit, NoBody, NoParams, Params, Response, client
 
 
 class Rule(Params, frozen=True):
@@ -73,7 +61,6 @@ get_push_rules: Endpoint[NoParams, NoBody, Rulesets] = Endpoint(
     operation_id="getPushRules",
     method="GET",
     paths=client("/pushrules/") + client("/pushrules"),
-    auth=Auth.ACCESS_TOKEN,
     response=Rulesets,
 )
 
@@ -81,7 +68,6 @@ get_push_rules_global: Endpoint[NoParams, NoBody, Json] = Endpoint(
     operation_id="getPushRulesGlobal",
     method="GET",
     paths=client("/pushrules/global/") + client("/pushrules/global"),
-    auth=Auth.ACCESS_TOKEN,
     response=Json,
 )
 
@@ -89,7 +75,6 @@ get_push_rule: Endpoint[Rule, NoBody, Json] = Endpoint(
     operation_id="getPushRule",
     method="GET",
     paths=client(RULE),
-    auth=Auth.ACCESS_TOKEN,
     params=Rule,
     response=Json,
 )
@@ -98,7 +83,6 @@ set_push_rule: Endpoint[PlacedRule, Json, Empty] = Endpoint(
     operation_id="setPushRule",
     method="PUT",
     paths=client(RULE),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=PlacedRule,
     body=Json,
@@ -108,7 +92,6 @@ delete_push_rule: Endpoint[Rule, NoBody, Empty] = Endpoint(
     operation_id="deletePushRule",
     method="DELETE",
     paths=client(RULE),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Rule,
 )
@@ -117,7 +100,6 @@ is_push_rule_enabled: Endpoint[Rule, NoBody, Enabled] = Endpoint(
     operation_id="isPushRuleEnabled",
     method="GET",
     paths=client(RULE + "/enabled"),
-    auth=Auth.ACCESS_TOKEN,
     params=Rule,
     response=Enabled,
 )
@@ -126,7 +108,6 @@ set_push_rule_enabled: Endpoint[Rule, SetEnabled, Empty] = Endpoint(
     operation_id="setPushRuleEnabled",
     method="PUT",
     paths=client(RULE + "/enabled"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Rule,
     body=SetEnabled,
@@ -136,7 +117,6 @@ get_push_rule_actions: Endpoint[Rule, NoBody, Actions] = Endpoint(
     operation_id="getPushRuleActions",
     method="GET",
     paths=client(RULE + "/actions"),
-    auth=Auth.ACCESS_TOKEN,
     params=Rule,
     response=Actions,
 )
@@ -145,7 +125,6 @@ set_push_rule_actions: Endpoint[Rule, SetActions, Empty] = Endpoint(
     operation_id="setPushRuleActions",
     method="PUT",
     paths=client(RULE + "/actions"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=Rule,
     body=SetActions,

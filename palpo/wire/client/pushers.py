@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import (
-    Auth,
-    Body,
-    Empty,
-    Endpoint,
-    Limit,
-    NoBody,
-    NoParams,
-    Response,
-    client,
-)
+from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, NoBody, NoParams, Response, client
 
 
 class Pusher(Response, frozen=True):
@@ -54,7 +44,6 @@ get_pushers: Endpoint[NoParams, NoBody, Pushers] = Endpoint(
     operation_id="getPushers",
     method="GET",
     paths=client("/pushers"),
-    auth=Auth.ACCESS_TOKEN,
     response=Pushers,
 )
 
@@ -62,7 +51,6 @@ post_pusher: Endpoint[NoParams, SetPusher, Empty] = Endpoint(
     operation_id="postPusher",
     method="POST",
     paths=client("/pushers/set"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     body=SetPusher,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Json, Limit, Params, RoomParams, client
+from palpo.wire.endpoint import Body, Empty, Endpoint, Json, Limit, Params, RoomParams, client
 
 
 class ReceiptParams(Params, frozen=True):
@@ -28,7 +28,6 @@ post_receipt: Endpoint[ReceiptParams, Json, Empty] = Endpoint(
     operation_id="postReceipt",
     method="POST",
     paths=client("/rooms/{room_id}/receipt/{receipt_type}/{event_id}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.EPHEMERAL,
     params=ReceiptParams,
     body=Json,
@@ -38,7 +37,6 @@ set_read_marker: Endpoint[RoomParams, Markers, Empty] = Endpoint(
     operation_id="setReadMarker",
     method="POST",
     paths=client("/rooms/{room_id}/read_markers"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.EPHEMERAL,
     params=RoomParams,
     body=Markers,

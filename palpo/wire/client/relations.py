@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
+from palpo.wire.endpoint import Endpoint, NoBody, Params, Response, client
 
 
 class RelationsParams(Params, frozen=True):
@@ -67,7 +67,6 @@ get_relating_events: Endpoint[RelationsParams, NoBody, RelatedEvents] = Endpoint
     operation_id="getRelatingEvents",
     method="GET",
     paths=client(_PATH, "v1"),
-    auth=Auth.ACCESS_TOKEN,
     params=RelationsParams,
     response=RelatedEvents,
     large_answer=True,
@@ -77,7 +76,6 @@ get_relating_events_by_type: Endpoint[TypedRelationsParams, NoBody, RelatedEvent
     operation_id="getRelatingEventsWithRelType",
     method="GET",
     paths=client(_PATH + "/{rel_type}", "v1"),
-    auth=Auth.ACCESS_TOKEN,
     params=TypedRelationsParams,
     response=RelatedEvents,
     large_answer=True,
@@ -87,7 +85,6 @@ get_relating_events_by_types: Endpoint[FullyTypedRelationsParams, NoBody, Relate
     operation_id="getRelatingEventsWithRelTypeAndEventType",
     method="GET",
     paths=client(_PATH + "/{rel_type}/{event_type}", "v1"),
-    auth=Auth.ACCESS_TOKEN,
     params=FullyTypedRelationsParams,
     response=RelatedEvents,
     large_answer=True,
@@ -97,8 +94,6 @@ get_thread_roots: Endpoint[ThreadsParams, NoBody, Threads] = Endpoint(
     operation_id="getThreadRoots",
     method="GET",
     paths=client("/rooms/{room_id}/threads", "v1"),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=ThreadsParams,
     response=Threads,
     large_answer=True,

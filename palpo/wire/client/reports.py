@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, Params, RoomParams, UserParams, client
+from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, Params, RoomParams, UserParams, client
 
 
 class EventOfRoom(Params, frozen=True):
@@ -30,7 +30,6 @@ report_room: Endpoint[RoomParams, Report, Empty] = Endpoint(
     operation_id="reportRoom",
     method="POST",
     paths=client("/rooms/{room_id}/report", unstable=("org.matrix.msc4151",)),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.REPORT,
     params=RoomParams,
     body=Report,
@@ -40,7 +39,6 @@ report_event: Endpoint[EventOfRoom, EventReport, Empty] = Endpoint(
     operation_id="reportEvent",
     method="POST",
     paths=client("/rooms/{room_id}/report/{event_id}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.REPORT,
     params=EventOfRoom,
     body=EventReport,
@@ -50,7 +48,6 @@ report_user: Endpoint[UserParams, Report, Empty] = Endpoint(
     operation_id="reportUser",
     method="POST",
     paths=client("/users/{user_id}/report", unstable=("org.matrix.msc4260",)),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.REPORT,
     params=UserParams,
     body=Report,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoParams, Response, client
 
 
 class StateEvent(Body, frozen=True):
@@ -51,7 +51,6 @@ create_room: Endpoint[NoParams, CreateRoom, RoomCreated] = Endpoint(
     operation_id="createRoom",
     method="POST",
     paths=client("/createRoom"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.ROOM_CREATION,
     body=CreateRoom,

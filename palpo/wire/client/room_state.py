@@ -115,7 +115,6 @@ get_joined_members_by_room: Endpoint[RoomParams, NoBody, JoinedMembers] = Endpoi
     operation_id="getJoinedMembersByRoom",
     method="GET",
     paths=client("/rooms/{room_id}/joined_members"),
-    auth=Auth.ACCESS_TOKEN,
     params=RoomParams,
     response=JoinedMembers,
     large_answer=True,

@@ -6,7 +6,7 @@ import msgspec
 
 from palpo.core.identifiers import RoomAlias, RoomId
 from palpo.wire.client.room_overviews import RoomSummary, SpaceRoom
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client, draft
+from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client, draft
 
 
 class SummaryParams(Params, frozen=True):
@@ -42,7 +42,6 @@ get_room_summary: Endpoint[SummaryParams, NoBody, RoomSummary] = Endpoint(
         *draft("/rooms/{room_id_or_alias}/summary", "im.nheko.summary"),
     ),
     auth=Auth.OPTIONAL,
-    limit=Limit.DEFAULT,
     params=SummaryParams,
     response=RoomSummary,
 )
@@ -51,8 +50,6 @@ get_space_hierarchy: Endpoint[HierarchyParams, NoBody, Hierarchy] = Endpoint(
     operation_id="getSpaceHierarchy",
     method="GET",
     paths=client("/rooms/{room_id}/hierarchy", "v1", unstable=("org.matrix.msc2946",)),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=HierarchyParams,
     response=Hierarchy,
 )

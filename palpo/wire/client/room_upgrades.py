@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Response, RoomParams, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, Response, RoomParams, client
 
 
 class Upgrade(Body, frozen=True):
@@ -22,7 +22,6 @@ upgrade_room: Endpoint[RoomParams, Upgrade, Upgraded] = Endpoint(
     operation_id="upgradeRoom",
     method="POST",
     paths=client("/rooms/{room_id}/upgrade"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.ROOM_CREATION,
     params=RoomParams,

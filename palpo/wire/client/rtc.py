@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Response, draft
+from palpo.wire.endpoint import Auth, Endpoint, NoBody, NoParams, Response, draft
 
 
 class Transports(Response, frozen=True):
@@ -18,6 +18,5 @@ get_transports: Endpoint[NoParams, NoBody, Transports] = Endpoint(
     method="GET",
     paths=draft("/rtc/transports", "org.matrix.msc4143"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
     response=Transports,
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Raw
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, Params, Response, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, Params, Response, client
 
 SearchKey = Literal["content.body", "content.name", "content.topic"]
 GroupKey = Literal["room_id", "sender"]
@@ -117,7 +117,6 @@ search: Endpoint[SearchParams, Search, SearchResults] = Endpoint(
     operation_id="search",
     method="POST",
     paths=client("/search"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SEARCH,
     params=SearchParams,
     body=Search,

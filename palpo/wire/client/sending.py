@@ -47,7 +47,6 @@ redact_event: Endpoint[RedactParams, Json, Sent] = Endpoint(
     operation_id="redactEvent",
     method="PUT",
     paths=client("/rooms/{room_id}/redact/{event_id}/{txn_id}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.MESSAGE,
     params=RedactParams,
     body=Json,

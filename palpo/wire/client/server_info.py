@@ -104,7 +104,6 @@ get_capabilities: Endpoint[NoParams, NoBody, Capabilities] = Endpoint(
     method="GET",
     paths=client("/capabilities"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
     response=Capabilities,
 )
 
@@ -150,6 +149,5 @@ get_turn_server: Endpoint[NoParams, NoBody, TurnServer] = Endpoint(
     method="GET",
     paths=client("/voip/turnServer"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
     response=TurnServer,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from palpo.core.identifiers import RoomAlias, UserId
-from palpo.wire.endpoint import Auth, Endpoint, NoBody, NoParams, Params, Response, client
+from palpo.wire.endpoint import Endpoint, NoBody, NoParams, Params, Response, client
 
 
 class ProtocolParams(Params, frozen=True):
@@ -82,7 +82,6 @@ get_protocols: Endpoint[NoParams, NoBody, dict[str, Protocol]] = Endpoint(
     operation_id="getProtocols",
     method="GET",
     paths=client("/thirdparty/protocols"),
-    auth=Auth.ACCESS_TOKEN,
     response=dict[str, Protocol],
 )
 
@@ -90,7 +89,6 @@ get_protocol_metadata: Endpoint[ProtocolParams, NoBody, Protocol] = Endpoint(
     operation_id="getProtocolMetadata",
     method="GET",
     paths=client("/thirdparty/protocol/{protocol}"),
-    auth=Auth.ACCESS_TOKEN,
     params=ProtocolParams,
     response=Protocol,
 )
@@ -99,7 +97,6 @@ query_location_by_protocol: Endpoint[SearchParams, NoBody, list[Location]] = End
     operation_id="queryLocationByProtocol",
     method="GET",
     paths=client("/thirdparty/location/{protocol}"),
-    auth=Auth.ACCESS_TOKEN,
     params=SearchParams,
     response=list[Location],
 )
@@ -108,7 +105,6 @@ query_user_by_protocol: Endpoint[SearchParams, NoBody, list[User]] = Endpoint(
     operation_id="queryUserByProtocol",
     method="GET",
     paths=client("/thirdparty/user/{protocol}"),
-    auth=Auth.ACCESS_TOKEN,
     params=SearchParams,
     response=list[User],
 )
@@ -117,7 +113,6 @@ query_location_by_alias: Endpoint[AliasParams, NoBody, list[Location]] = Endpoin
     operation_id="queryLocationByAlias",
     method="GET",
     paths=client("/thirdparty/location"),
-    auth=Auth.ACCESS_TOKEN,
     params=AliasParams,
     response=list[Location],
 )
@@ -126,7 +121,6 @@ query_user_by_id: Endpoint[UserParams, NoBody, list[User]] = Endpoint(
     operation_id="queryUserByID",
     method="GET",
     paths=client("/thirdparty/user"),
-    auth=Auth.ACCESS_TOKEN,
     params=UserParams,
     response=list[User],
 )

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, Params, Response, draft
+from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, NoBody, Params, Response, draft
 
 _PATHS = draft("/rooms/{room_id}/thread/{root_id}/subscription", "io.element.msc4306")
 
@@ -66,8 +66,6 @@ get_thread_subscription: Endpoint[ThreadParams, NoBody, Subscription] = Endpoint
     operation_id="msc4306.getThreadSubscription",
     method="GET",
     paths=_PATHS,
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=ThreadParams,
     response=Subscription,
 )
@@ -76,7 +74,6 @@ put_thread_subscription: Endpoint[ThreadParams, Subscribe, Empty] = Endpoint(
     operation_id="msc4306.putThreadSubscription",
     method="PUT",
     paths=_PATHS,
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=ThreadParams,
     body=Subscribe,
@@ -86,7 +83,6 @@ delete_thread_subscription: Endpoint[ThreadParams, NoBody, Empty] = Endpoint(
     operation_id="msc4306.deleteThreadSubscription",
     method="DELETE",
     paths=_PATHS,
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SETTINGS,
     params=ThreadParams,
 )
@@ -95,8 +91,6 @@ get_thread_subscriptions: Endpoint[ChangesParams, NoBody, Changes] = Endpoint(
     operation_id="msc4308.getThreadSubscriptions",
     method="GET",
     paths=draft("/thread_subscriptions", "io.element.msc4308"),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=ChangesParams,
     response=Changes,
 )

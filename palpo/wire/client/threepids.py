@@ -131,7 +131,6 @@ get_account_3pids: Endpoint[NoParams, NoBody, ThirdPartyIdentifiers] = Endpoint(
     operation_id="getAccount3PIDs",
     method="GET",
     paths=client(PATH),
-    auth=Auth.ACCESS_TOKEN,
     response=ThirdPartyIdentifiers,
 )
 
@@ -139,7 +138,6 @@ post_3pids: Endpoint[NoParams, Credentials, Submitted] = Endpoint(
     operation_id="post3PIDs",
     method="POST",
     paths=client(PATH),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Credentials,
     response=Submitted,
@@ -150,7 +148,6 @@ add_3pid: Endpoint[NoParams, Add, Empty] = Endpoint(
     operation_id="add3PID",
     method="POST",
     paths=client(f"{PATH}/add"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Add,
 )
@@ -159,7 +156,6 @@ bind_3pid: Endpoint[NoParams, Bind, Empty] = Endpoint(
     operation_id="bind3PID",
     method="POST",
     paths=client(f"{PATH}/bind"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Bind,
 )
@@ -168,7 +164,6 @@ delete_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
     operation_id="delete3pidFromAccount",
     method="POST",
     paths=client(f"{PATH}/delete"),
-    auth=Auth.ACCESS_TOKEN,
     while_suspended=False,
     limit=Limit.THIRD_PARTY,
     body=Remove,
@@ -179,7 +174,6 @@ unbind_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
     operation_id="unbind3pidFromAccount",
     method="POST",
     paths=client(f"{PATH}/unbind"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.THIRD_PARTY,
     body=Remove,
     response=Removed,
@@ -224,7 +218,6 @@ get_submit_page: Endpoint[SubmitParams, NoBody, Page] = Endpoint(
     method="GET",
     paths=(SUBMIT_PATH,),
     auth=Auth.NONE,
-    limit=Limit.DEFAULT,
     params=SubmitParams,
     response=Page,
 )

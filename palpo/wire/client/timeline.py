@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client
 
 Direction = Literal["b", "f"]
 """``b`` goes back in time, ``f`` forward."""
@@ -112,8 +112,6 @@ get_event_by_timestamp: Endpoint[TimestampParams, NoBody, EventNearTime] = Endpo
     operation_id="getEventByTimestamp",
     method="GET",
     paths=client("/rooms/{room_id}/timestamp_to_event", "v1", unstable=("org.matrix.msc3030",)),
-    auth=Auth.ACCESS_TOKEN,
-    limit=Limit.DEFAULT,
     params=TimestampParams,
     response=EventNearTime,
 )

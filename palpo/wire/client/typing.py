@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import RoomId, UserId
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, Params, client
+from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, Params, client
 
 
 class TypingParams(Params, frozen=True):
@@ -24,7 +24,6 @@ set_typing: Endpoint[TypingParams, SetTyping, Empty] = Endpoint(
     operation_id="setTyping",
     method="PUT",
     paths=client("/rooms/{room_id}/typing/{user_id}"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.EPHEMERAL,
     params=TypingParams,
     body=SetTyping,

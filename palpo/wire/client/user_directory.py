@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, Response, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoParams, Response, client
 
 
 class Search(Body, frozen=True):
@@ -31,7 +31,6 @@ search_user_directory: Endpoint[NoParams, Search, Results] = Endpoint(
     operation_id="searchUserDirectory",
     method="POST",
     paths=client("/user_directory/search"),
-    auth=Auth.ACCESS_TOKEN,
     limit=Limit.SEARCH,
     body=Search,
     response=Results,

@@ -1,6 +1,6 @@
 """Who an access token belongs to (spec: client-server API, "Current account information")."""
 
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, NoBody, NoParams, Response, client
 
 
 class WhoAmI(Response, frozen=True):
@@ -16,6 +16,5 @@ get_token_owner: Endpoint[NoParams, NoBody, WhoAmI] = Endpoint(
     method="GET",
     paths=client("/account/whoami"),
     auth=Auth.GUEST,
-    limit=Limit.DEFAULT,
     response=WhoAmI,
 )
