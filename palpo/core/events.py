@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -29,134 +29,38 @@ from palpo.core.event_format import (
     is_event_id,
     makes_room_id,
 )
-from palpo.core.event_hashes import (
-    add_signature,
-    content_hash,
-    encoder,
-    event_id_from_hash,
-    event_id_of,
-    reference_hash,
-    required_signatures,
-    sign_event,
-    signed_event_bytes,
-    verify_content_hash,
-    verify_event_signature,
-)
+from palpo.core.event_hashes import encoder, event_id_from_hash, event_id_of
 from palpo.core.identifiers import RoomId, UserId
 from palpo.core.redaction import redact, redact_content
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
-
-__all__ = [
-    "Event",
-    "KeptEvent",
-    "SignedEvent",
-    "StateKey",
-    "add_signature",
-    "build_event",
-    "client_event_bytes",
-    "content_hash",
-    "event_id_of",
-    "kept_event",
-    "parse_pdu",
-    "parse_stored",
-    "redact_for_client",
-    "redacted_event",
-    "redacted_kept",
-    "reference_hash",
-    "required_signatures",
-    "sign_event",
-    "signed_event_bytes",
-    "stripped",
-    "verify_content_hash",
-    "verify_event_signature",
-    "with_unsigned",
-]
 
 _Text = TypeVar("_Text", bound=str)
 StateKey = tuple[str, str]
 """The ``(type, state_key)`` pair that names a piece of room state."""
 
 
-class Event(Protocol):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What can be read of any event; nobody may change it, nor what its content holds."""
-
-    @property
-    def event_id(self) -> str:
-        """Its ID."""
-        ...
-
-    @property
-    def room_id(self) -> RoomId:
-        """Its room; filled in for the create event too where that event's hash is the room's ID."""
-        ...
-
-    @property
-    def type(self) -> str:
-        """Its type."""
-        ...
-
-    @property
-    def sender(self) -> UserId:
-        """Who sent it."""
-        ...
-
-    @property
-    def state_key(self) -> str | None:
-        """``None`` for a message event; state events may have the empty string."""
-        ...
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """Its content; read it once where it is asked for several times: it may have to be decoded."""
-        ...
-
-    @property
-    def depth(self) -> int:
-        """One more than that of the events before it."""
-        ...
-
-    @property
-    def origin_server_ts(self) -> int:
-        """Milliseconds since the Unix epoch, as claimed by the sender's server."""
-        ...
-
-    @property
-    def redacts(self) -> str | None:
-        """The redacted event, wherever the room version puts it (top level, or content)."""
-        ...
-
-    @property
-    def is_state(self) -> bool:
-        """Whether this is a state event."""
-        ...
-
-    @property
-    def key(self) -> StateKey:
-        """The state this event sets; only for state events."""
-        ...
-
-
-class SignedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A persistent event of a room, in any version, with the form that servers exchange.
-
-    ``pdu`` is that form as a JSON object, exactly what was hashed and signed plus ``hashes``,
-    ``signatures`` and ``unsigned``; it is shared, so nobody may change it. The other fields are read
-    out of it once, and are as ``Event`` has them.
-    """
 
     event_id: str
     room_id: RoomId
+    """Filled in for the create event too where that event's hash is the room's ID."""
     type: str
     sender: UserId
     state_key: str | None
-    content: dict[str, Any]
+    """``None`` for a message event; state events may have the empty string."""
     depth: int
+    """One more than that of the events before it."""
     origin_server_ts: int
-    prev_events: tuple[str, ...]
-    auth_events: tuple[str, ...]
+    """Milliseconds since the Unix epoch, as claimed by the sender's server."""
     redacts: str | None = None
-    pdu: dict[str, Any]
+    """The redacted event, wherever the room version puts it (top level, or content)."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Read it once where it is asked for several times: it may have to be decoded."""
+        raise NotImplementedError
 
     @property
     def is_state(self) -> bool:
@@ -170,20 +74,26 @@ class SignedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.type, self.state_key
 
 
-class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An event as it is kept in memory: its client form, and what is asked for all the time.
+class SignedEvent(Event, frozen=True, kw_only=True, gc=False):
+    """A persistent event of a room, in any version, with the form that servers exchange.
 
-    Fields are as ``Event`` has them. Strings that many events have are the same objects.
+    ``pdu`` is that form as a JSON object, exactly what was hashed and signed plus ``hashes``,
+    ``signatures`` and ``unsigned``; it is shared, so nobody may change it. The other fields are read
+    out of it once.
     """
 
-    event_id: str
-    room_id: RoomId
-    type: str
-    sender: UserId
-    state_key: str | None
-    depth: int
-    origin_server_ts: int
-    redacts: str | None
+    content: dict[str, Any]
+    prev_events: tuple[str, ...]
+    auth_events: tuple[str, ...]
+    pdu: dict[str, Any]
+
+
+class KeptEvent(Event, frozen=True, kw_only=True, gc=False):
+    """An event as it is kept in memory: its client form, and what is asked for all the time.
+
+    Strings that many events have are the same objects.
+    """
+
     client: bytes
     """The client form (``client_event_bytes``)."""
     decoded: dict[str, Any] | None
@@ -195,17 +105,6 @@ class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if self.decoded is not None:
             return self.decoded
         return _content_of(self.client) if len(self.client) <= DECODED_BYTES else _large_content(self.client)
-
-    @property
-    def is_state(self) -> bool:
-        """Whether this is a state event."""
-        return self.state_key is not None
-
-    @property
-    def key(self) -> StateKey:
-        """The state this event sets; only for state events."""
-        assert self.state_key is not None
-        return self.type, self.state_key
 
 
 DECODED_BYTES = 4096

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unpaddedbase64 import encode_base64
 
-from palpo.core import events, unpadded_base64
+from palpo.core import event_hashes, unpadded_base64
 from palpo.core.errors import BadJson
 from palpo.core.redaction import redact
 from palpo.core.room_versions import ROOM_VERSIONS, V1, V3, V6, V7, V8, V11, V12, RoomVersion
@@ -61,12 +61,12 @@ REDACTABLE: dict[str, Any] = {
 )
 def test_specification_vectors(pdu: dict[str, Any], sha256: str, signature: str) -> None:
     before = dict(pdu)
-    signed = events.sign_event(V1, pdu, "domain", KEY)
+    signed = event_hashes.sign_event(V1, pdu, "domain", KEY)
     hashes = {"sha256": sha256}
     assert signed == {**pdu, "hashes": hashes, "signatures": {"domain": {"ed25519:1": signature}}}
     assert pdu == before
-    assert events.verify_content_hash(signed)
-    events.verify_event_signature(V1, signed, "domain", "ed25519:1", KEY.verify_key_base64)
+    assert event_hashes.verify_content_hash(signed)
+    event_hashes.verify_event_signature(V1, signed, "domain", "ed25519:1", KEY.verify_key_base64)
 
 
 @given(
@@ -76,58 +76,62 @@ def test_specification_vectors(pdu: dict[str, Any], sha256: str, signature: str)
 )
 def test_hashes_as_the_specification_says(content: dict[str, Any], event_type: str, version: str) -> None:
     rules = ROOM_VERSIONS[version]
-    signed = events.sign_event(rules, {**MINIMAL, "type": event_type, "content": content}, "domain", KEY)
+    signed = event_hashes.sign_event(
+        rules, {**MINIMAL, "type": event_type, "content": content}, "domain", KEY
+    )
     hashed = {key: signed[key] for key in signed if key not in ("hashes", "signatures", "unsigned")}
-    assert events.content_hash(signed) == hashlib.sha256(encode_canonical_json(hashed)).digest()
+    assert event_hashes.content_hash(signed) == hashlib.sha256(encode_canonical_json(hashed)).digest()
     redacted = redact(rules, signed)
     del redacted["signatures"]
     digest = hashlib.sha256(encode_canonical_json(redacted)).digest()
-    assert events.reference_hash(rules, signed) == digest
+    assert event_hashes.reference_hash(rules, signed) == digest
     if version not in ("1", "2"):
-        assert events.event_id_of(rules, signed) == "$" + encode_base64(digest, urlsafe=version != "3")
-    events.verify_event_signature(rules, redact(rules, signed), "domain", "ed25519:1", KEY.verify_key_base64)
+        assert event_hashes.event_id_of(rules, signed) == "$" + encode_base64(digest, urlsafe=version != "3")
+    event_hashes.verify_event_signature(
+        rules, redact(rules, signed), "domain", "ed25519:1", KEY.verify_key_base64
+    )
 
 
 def test_chosen_event_ids() -> None:
-    assert events.event_id_of(V1, REDACTABLE) == "$0:domain"
+    assert event_hashes.event_id_of(V1, REDACTABLE) == "$0:domain"
     with pytest.raises(BadJson):
-        events.event_id_of(V1, {**REDACTABLE, "event_id": 0})
-    assert events.event_id_of(V3, REDACTABLE) != "$0:domain"
+        event_hashes.event_id_of(V1, {**REDACTABLE, "event_id": 0})
+    assert event_hashes.event_id_of(V3, REDACTABLE) != "$0:domain"
 
 
 @pytest.mark.parametrize(
     "hashes", [None, [], {}, {"sha256": 1}, {"sha256": "*"}, {"sha256": "AAAA"}, {"sha512": "AAAA"}]
 )
 def test_content_hashes_that_do_not_match(hashes: Any) -> None:
-    assert not events.verify_content_hash({**MINIMAL, "hashes": hashes})
+    assert not event_hashes.verify_content_hash({**MINIMAL, "hashes": hashes})
 
 
 def test_changed_content_does_not_match() -> None:
-    signed = events.sign_event(V6, MINIMAL, "domain", KEY)
-    assert events.verify_content_hash({**signed, "unsigned": {"age": 3}})
-    assert not events.verify_content_hash({**signed, "content": {"a": 1}})
-    assert not events.verify_content_hash({**signed, "content": {"a": float("nan")}})
+    signed = event_hashes.sign_event(V6, MINIMAL, "domain", KEY)
+    assert event_hashes.verify_content_hash({**signed, "unsigned": {"age": 3}})
+    assert not event_hashes.verify_content_hash({**signed, "content": {"a": 1}})
+    assert not event_hashes.verify_content_hash({**signed, "content": {"a": float("nan")}})
 
 
 def test_a_second_signature_keeps_the_hash() -> None:
-    signed = events.sign_event(V6, REDACTABLE, "domain", KEY)
+    signed = event_hashes.sign_event(V6, REDACTABLE, "domain", KEY)
     redacted = redact(V6, signed)
-    twice = events.add_signature(V6, redacted, "other", KEY)
+    twice = event_hashes.add_signature(V6, redacted, "other", KEY)
     assert twice["hashes"] == signed["hashes"]
     for server in ("domain", "other"):
-        events.verify_event_signature(V6, twice, server, "ed25519:1", KEY.verify_key_base64)
-    assert events.event_id_of(V6, twice) == events.event_id_of(V6, signed)
+        event_hashes.verify_event_signature(V6, twice, server, "ed25519:1", KEY.verify_key_base64)
+    assert event_hashes.event_id_of(V6, twice) == event_hashes.event_id_of(V6, signed)
 
 
 def test_event_signatures_that_do_not_count() -> None:
-    signed = events.sign_event(V6, REDACTABLE, "domain", KEY)
+    signed = event_hashes.sign_event(V6, REDACTABLE, "domain", KEY)
     for pdu, server, key_id in (
         (signed, "other", "ed25519:1"),
         (signed, "domain", "ed25519:2"),
         ({**signed, "depth": 4}, "domain", "ed25519:1"),
     ):
         with pytest.raises(SignatureError):
-            events.verify_event_signature(V6, pdu, server, key_id, KEY.verify_key_base64)
+            event_hashes.verify_event_signature(V6, pdu, server, key_id, KEY.verify_key_base64)
 
 
 def member(**content: Any) -> dict[str, Any]:
@@ -156,4 +160,4 @@ INVITED = member(membership="invite", third_party_invite={"signed": {}})
     ],
 )
 def test_required_signatures(rules: RoomVersion, pdu: dict[str, Any], servers: set[str]) -> None:
-    assert events.required_signatures(rules, pdu) == servers
+    assert event_hashes.required_signatures(rules, pdu) == servers

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palpo.core import canonical_json, events, unpadded_base64
+from palpo.core import canonical_json, event_hashes, events, unpadded_base64
 from palpo.core.errors import BadJson, MatrixError, TooLarge
 from palpo.core.event_format import MAX_EVENT_BYTES
 from palpo.core.room_versions import ROOM_VERSIONS, V1, V4, V5, V6, V10, V11, V12, RoomVersion
@@ -50,10 +50,10 @@ def parsed(rules: RoomVersion, **fields: Any) -> events.Event:
 def test_a_built_event_is_valid(rules: RoomVersion) -> None:
     event = build(rules)
     assert events.parse_pdu(rules, event.pdu, room_id=ROOM) == event
-    assert events.verify_content_hash(event.pdu)
-    assert events.required_signatures(rules, event.pdu) == {"one"}
-    events.verify_event_signature(rules, event.pdu, "one", KEY.key_id, KEY.verify_key_base64)
-    assert event.pdu == events.sign_event(rules, event.pdu, "one", KEY)
+    assert event_hashes.verify_content_hash(event.pdu)
+    assert event_hashes.required_signatures(rules, event.pdu) == {"one"}
+    event_hashes.verify_event_signature(rules, event.pdu, "one", KEY.key_id, KEY.verify_key_base64)
+    assert event.pdu == event_hashes.sign_event(rules, event.pdu, "one", KEY)
     assert not event.is_state
     assert event.pdu.get("event_id") == ("$new:one" if rules.id in ("1", "2") else None)
 
@@ -286,7 +286,7 @@ def test_no_form_is_an_accident(version: str, fields: dict[str, Any]) -> None:
         assert refusal is not None
         assert refusal.status in (400, 413)
     else:
-        events.required_signatures(rules, event.pdu)
+        event_hashes.required_signatures(rules, event.pdu)
         assert orjson.loads(events.client_event_bytes(event))["event_id"] == event.event_id
 
 
@@ -327,7 +327,7 @@ def test_a_redacted_event_for_clients(rules: RoomVersion) -> None:
     bare = orjson.loads(events.redact_for_client(rules, event, redaction))
     assert bare["unsigned"].keys() == {"redacted_because"}
     redacted = events.redacted_event(rules, event)
-    assert redacted.event_id == event.event_id == events.event_id_of(rules, redacted.pdu)
+    assert redacted.event_id == event.event_id == event_hashes.event_id_of(rules, redacted.pdu)
     assert event.content == content
 
 

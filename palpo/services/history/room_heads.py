@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from palpo.core import state_tree, unpadded_base64
 from palpo.core.errors import NotFound
-from palpo.core.events import Event, SignedEvent, StateKey, reference_hash
+from palpo.core.event_hashes import reference_hash
+from palpo.core.events import Event, SignedEvent, StateKey
 from palpo.core.identifiers import RoomId
 from palpo.core.membership import Membership, membership_of
 from palpo.core.power_levels import PowerLevels

@@ -10,7 +10,8 @@ import pytest
 
 from palpo.core import unpadded_base64
 from palpo.core.errors import AuthError, NotFound
-from palpo.core.events import SignedEvent, reference_hash
+from palpo.core.event_hashes import reference_hash
+from palpo.core.events import SignedEvent
 from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from palpo.db.engine import Commit
