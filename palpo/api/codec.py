@@ -24,6 +24,11 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def encode_response(response: Any) -> bytes:
+    """``response`` as JSON: of a handler that has nothing to say, the empty object."""
+    return b"{}" if response is None else encode(response)
+
+
 class Codec:
     """Decodes one endpoint's parameters and body."""
 

@@ -17,7 +17,7 @@ from palpo.api.authentication import Authenticator
 from palpo.api.bodies import SMALL, Bodies, Body, ClientGone
 from palpo.api.call import AnyHandler, Call, Handlers, Reply
 from palpo.api.client_addresses import Proxies
-from palpo.api.codec import Codec, encode
+from palpo.api.codec import Codec, encode_response
 from palpo.api.errors import render
 from palpo.api.limits import Limiter, origin
 from palpo.api.observers import Exchange, Observer
@@ -28,7 +28,7 @@ from palpo.core.errors import LimitExceeded
 from palpo.streams.fair_queue import behalf
 from palpo.streams.large_answers import large_answers
 from palpo.streams.turns import Turns
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Limit, NoBody, NoParams, Stream
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Stream
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,7 +49,7 @@ BUSY_MS = 2000
 """When to come back for who has too much under way."""
 SLOW_SECONDS = 1.0
 """A body that takes longer than this to read has its sender looked at again."""
-UNROUTED: Endpoint[NoParams, NoBody, Empty] = Endpoint(
+UNROUTED: Endpoint[NoParams, NoBody, None] = Endpoint(
     operation_id="unrecognized", method="", paths=(), auth=Auth.NONE
 )
 PREFIXES = (b"/_", b"/.well-known/matrix/")
@@ -249,7 +249,7 @@ class Dispatcher:
 
 
 def _reply(result: Any) -> Reply:
-    return result if isinstance(result, Reply) else Reply(body=encode(result))
+    return result if isinstance(result, Reply) else Reply(body=encode_response(result))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from palpo.api.call import Call, Reply
-from palpo.api.codec import encode
+from palpo.api.codec import encode_response
 from palpo.core.errors import MatrixError
 from palpo.services.accounts.registration_stages import RECAPTCHA
 from palpo.services.accounts.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
@@ -72,7 +72,7 @@ def repeatable(
                 raise
             return Reply(body=found.body)
         if not isinstance(result, Reply):
-            await auth.keep(session, request, encode(result))
+            await auth.keep(session, request, encode_response(result))
         return result
 
     return answer

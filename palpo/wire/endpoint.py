@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from types import NoneType
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -61,10 +62,6 @@ class UserParams(Params, frozen=True):
 
 class NoBody(msgspec.Struct, frozen=True):
     """The request's body, if any, is not looked at."""
-
-
-class Empty(Response, frozen=True):
-    """The empty object ``{}``."""
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -171,7 +168,8 @@ class Endpoint(Generic[P, B, R]):
     limit: Limit = Limit.DEFAULT
     params: type[P] = NoParams  # type: ignore[assignment]
     body: type[B] = NoBody  # type: ignore[assignment]
-    response: type[R] = Empty  # type: ignore[assignment]
+    response: type[R] = NoneType  # type: ignore[assignment]
+    """NoneType for the empty object ``{}``."""
     api: str = "client-server"
     deprecated: bool = False
     also: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from palpo_spec import Operation, operations
 
 from palpo.api.modules import handlers
 from palpo.api.pages import BLUEPRINTS
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Limit, NoBody, Params
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params
 from palpo.wire.registry import endpoints
 
 PENDING_FILE = Path(__file__).parent / "pending.txt"
@@ -161,7 +161,7 @@ class Room(Params, frozen=True):
     limit: int = 10
 
 
-def declare(*paths: str, operation_id: str = "getRoom") -> Endpoint[Room, NoBody, Empty]:
+def declare(*paths: str, operation_id: str = "getRoom") -> Endpoint[Room, NoBody, None]:
     return Endpoint(operation_id=operation_id, method="GET", paths=paths, auth=Auth.NONE, params=Room)
 
 

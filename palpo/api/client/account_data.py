@@ -6,17 +6,16 @@ from palpo.api.call import Call, Handlers, Reply
 from palpo.core.errors import BadJson, Forbidden
 from palpo.core.identifiers import UserId
 from palpo.wire.client import account_data as wire
-from palpo.wire.endpoint import Empty, Json, NoBody
+from palpo.wire.endpoint import Json, NoBody
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.set_account_data)
-async def set_account_data(call: Call, params: wire.Global, body: Json) -> Empty:
+async def set_account_data(call: Call, params: wire.Global, body: Json) -> None:
     """PUT /user/{userId}/account_data/{type}."""
     _check(call, params.user_id)
     await call.services.personal.account_data.put(params.user_id, None, params.type, body)
-    return Empty()
 
 
 @handlers.serves(wire.get_account_data)
@@ -27,19 +26,17 @@ async def get_account_data(call: Call, params: wire.Global, body: NoBody) -> Rep
 
 
 @handlers.serves(wire.delete_account_data)
-async def delete_account_data(call: Call, params: wire.Global, body: NoBody) -> Empty:
+async def delete_account_data(call: Call, params: wire.Global, body: NoBody) -> None:
     """DELETE /user/{userId}/account_data/{type} (MSC3391)."""
     _check(call, params.user_id)
     await call.services.personal.account_data.delete(params.user_id, None, params.type)
-    return Empty()
 
 
 @handlers.serves(wire.set_account_data_per_room)
-async def set_account_data_per_room(call: Call, params: wire.OfRoom, body: Json) -> Empty:
+async def set_account_data_per_room(call: Call, params: wire.OfRoom, body: Json) -> None:
     """PUT /user/{userId}/rooms/{roomId}/account_data/{type}."""
     _check(call, params.user_id)
     await call.services.personal.account_data.put(params.user_id, params.room_id, params.type, body)
-    return Empty()
 
 
 @handlers.serves(wire.get_account_data_per_room)
@@ -52,11 +49,10 @@ async def get_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBod
 
 
 @handlers.serves(wire.delete_account_data_per_room)
-async def delete_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBody) -> Empty:
+async def delete_account_data_per_room(call: Call, params: wire.OfRoom, body: NoBody) -> None:
     """DELETE /user/{userId}/rooms/{roomId}/account_data/{type} (MSC3391)."""
     _check(call, params.user_id)
     await call.services.personal.account_data.delete(params.user_id, params.room_id, params.type)
-    return Empty()
 
 
 @handlers.serves(wire.get_room_tags)
@@ -67,7 +63,7 @@ async def get_room_tags(call: Call, params: wire.Room, body: NoBody) -> wire.Tag
 
 
 @handlers.serves(wire.set_room_tag)
-async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> Empty:
+async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> None:
     """PUT /user/{userId}/rooms/{roomId}/tags/{tag}."""
     _check(call, params.user_id)
     content = {name: value for name, value in body.items() if name != "order" or value is not None}
@@ -75,15 +71,13 @@ async def set_room_tag(call: Call, params: wire.Tag, body: Json) -> Empty:
     if isinstance(order, bool) or not isinstance(order, int | float):
         raise BadJson("order is not a number")
     await call.services.personal.account_data.put_tag(params.user_id, params.room_id, params.tag, content)
-    return Empty()
 
 
 @handlers.serves(wire.delete_room_tag)
-async def delete_room_tag(call: Call, params: wire.Tag, body: NoBody) -> Empty:
+async def delete_room_tag(call: Call, params: wire.Tag, body: NoBody) -> None:
     """DELETE /user/{userId}/rooms/{roomId}/tags/{tag}."""
     _check(call, params.user_id)
     await call.services.personal.account_data.delete_tag(params.user_id, params.room_id, params.tag)
-    return Empty()
 
 
 def _check(call: Call, user_id: UserId) -> None:

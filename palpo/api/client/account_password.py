@@ -8,14 +8,14 @@ from palpo.services.accounts.registration_stages import EMAIL
 from palpo.services.accounts.threepids import RESET_PASSWORD, auth_failed
 from palpo.services.accounts.user_interactive_auth import PASSWORD
 from palpo.wire.client import account_password as wire
-from palpo.wire.endpoint import Empty, NoParams
+from palpo.wire.endpoint import NoParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.change_password)
 @repeatable
-async def change_password(call: Call, params: NoParams, body: wire.ChangePassword) -> Empty:
+async def change_password(call: Call, params: NoParams, body: wire.ChangePassword) -> None:
     """POST /account/password: by the old one, or by an address of the account."""
     if not call.services.server.config.password.enabled:
         raise Forbidden("Passwords are not changed here")
@@ -34,7 +34,6 @@ async def change_password(call: Call, params: NoParams, body: wire.ChangePasswor
         log_out=body.logout_devices is not False,
         keep_device=call.caller.device_id if call.caller is not None else None,
     )
-    return Empty()
 
 
 async def _whose(call: Call, uia_session: str) -> UserId:

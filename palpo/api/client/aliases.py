@@ -2,7 +2,7 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.wire.client import aliases as wire
-from palpo.wire.endpoint import Empty, NoBody, RoomParams
+from palpo.wire.endpoint import NoBody, RoomParams
 
 handlers = Handlers()
 
@@ -15,17 +15,15 @@ async def get_room_id_by_alias(call: Call, params: wire.Alias, body: NoBody) -> 
 
 
 @handlers.serves(wire.set_room_alias)
-async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) -> Empty:
+async def set_room_alias(call: Call, params: wire.Alias, body: wire.SetAlias) -> None:
     """PUT /directory/room/{roomAlias}."""
     await call.services.rooms.aliases.create(call.requester, params.room_alias, body.room_id)
-    return Empty()
 
 
 @handlers.serves(wire.delete_room_alias)
-async def delete_room_alias(call: Call, params: wire.Alias, body: NoBody) -> Empty:
+async def delete_room_alias(call: Call, params: wire.Alias, body: NoBody) -> None:
     """DELETE /directory/room/{roomAlias}."""
     await call.services.rooms.aliases.delete(call.requester, params.room_alias)
-    return Empty()
 
 
 @handlers.serves(wire.get_local_aliases)

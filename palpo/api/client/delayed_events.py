@@ -7,7 +7,7 @@ since the IDs cannot be guessed, and clients hand them on.
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import cast, get_args
 
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.client.sending import scheduled
@@ -16,7 +16,7 @@ from palpo.core.errors import Unrecognized
 from palpo.core.records.delayed_events import DelayedEvent
 from palpo.services.rooms.delayed_events import Action
 from palpo.wire.client import delayed_events as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams
+from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
@@ -48,22 +48,20 @@ async def get_delayed_event(call: Call, params: wire.DelayParams, body: NoBody) 
 
 
 @handlers.serves(wire.update_delayed_event)
-async def update_delayed_event(call: Call, params: wire.DelayParams, body: wire.Update) -> Empty:
-    return await _act(call, params.delay_id, body.action)
+async def update_delayed_event(call: Call, params: wire.DelayParams, body: wire.Update) -> None:
+    await _act(call, params.delay_id, body.action)
 
 
 @handlers.serves(wire.act_on_delayed_event)
-async def act_on_delayed_event(call: Call, params: wire.ActionParams, body: NoBody) -> Empty:
-    for action in get_args(wire.Action):
-        if params.action == action:
-            return await _act(call, params.delay_id, action)
-    raise Unrecognized("No such action")
+async def act_on_delayed_event(call: Call, params: wire.ActionParams, body: NoBody) -> None:
+    if params.action not in get_args(wire.Action):
+        raise Unrecognized("No such action")
+    await _act(call, params.delay_id, cast(Action, params.action))
 
 
-async def _act(call: Call, delay_id: str, action: Action) -> Empty:
+async def _act(call: Call, delay_id: str, action: Action) -> None:
     user_id = None if call.caller is None else call.caller.user_id
     await call.services.rooms.delayed_events.act(delay_id, action, user_id)
-    return Empty()
 
 
 def _shown(item: DelayedEvent) -> wire.DelayedEvent:

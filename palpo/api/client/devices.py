@@ -7,7 +7,7 @@ from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
 from palpo.services.accounts.logins import check_device_id
 from palpo.wire.client import devices as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams
+from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
@@ -31,7 +31,7 @@ async def get_device(call: Call, params: wire.DeviceParams, body: NoBody) -> wir
 
 
 @handlers.serves(wire.update_device)
-async def update_device(call: Call, params: wire.DeviceParams, body: wire.DeviceUpdate) -> Empty | Reply:
+async def update_device(call: Call, params: wire.DeviceParams, body: wire.DeviceUpdate) -> Reply | None:
     """PUT /devices/{deviceId}: 201 where an application service made a new device."""
     check_device_id(params.device_id)
     if call.requester.appservice_id is not None:
@@ -40,22 +40,21 @@ async def update_device(call: Call, params: wire.DeviceParams, body: wire.Device
         )
         return Reply(body=b"{}", status=201 if created else 200)
     await call.services.accounts.devices.rename(call.user_id, params.device_id, body.display_name)
-    return Empty()
+    return None
 
 
 @handlers.serves(wire.delete_device)
 @repeatable
-async def delete_device(call: Call, params: wire.DeviceParams, body: wire.DeviceDeletion) -> Empty:
+async def delete_device(call: Call, params: wire.DeviceParams, body: wire.DeviceDeletion) -> None:
     """DELETE /devices/{deviceId}, with user-interactive auth."""
     check_device_id(params.device_id)
     await authorise(call, body.auth, scope=params.device_id)
     await call.services.accounts.devices.remove(call.user_id, [params.device_id])
-    return Empty()
 
 
 @handlers.serves(wire.delete_devices)
 @repeatable
-async def delete_devices(call: Call, params: NoParams, body: wire.DevicesDeletion) -> Empty:
+async def delete_devices(call: Call, params: NoParams, body: wire.DevicesDeletion) -> None:
     """POST /delete_devices, with user-interactive auth."""
     if len(body.devices) > MAX_DELETED:
         raise InvalidParam(f"More than {MAX_DELETED} devices at once")
@@ -64,4 +63,3 @@ async def delete_devices(call: Call, params: NoParams, body: wire.DevicesDeletio
     device_ids = sorted(set(body.devices))
     await authorise(call, body.auth, scope="\n".join(device_ids))
     await call.services.accounts.devices.remove(call.user_id, device_ids)
-    return Empty()

@@ -11,7 +11,7 @@ from palpo.core.identifiers import RoomId, parse_room_id
 from palpo.core.records.key_backups import BackedUpSession, Backup
 from palpo.services.encryption.key_backups import Contents, check_number, make_session
 from palpo.wire.client import key_backups as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams
+from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
@@ -83,7 +83,7 @@ async def get_room_keys_version(call: Call, params: wire.VersionParams, body: No
 
 
 @handlers.serves(wire.put_room_keys_version)
-async def put_room_keys_version(call: Call, params: wire.VersionParams, body: wire.BackupUpdate) -> Empty:
+async def put_room_keys_version(call: Call, params: wire.VersionParams, body: wire.BackupUpdate) -> None:
     """PUT /room_keys/version/{version}."""
     await call.services.encryption.key_backups.update(
         call.user_id,
@@ -92,14 +92,12 @@ async def put_room_keys_version(call: Call, params: wire.VersionParams, body: wi
         auth_data=body.auth_data,
         body_version=body.version,
     )
-    return Empty()
 
 
 @handlers.serves(wire.delete_room_keys_version)
-async def delete_room_keys_version(call: Call, params: wire.VersionParams, body: NoBody) -> Empty:
+async def delete_room_keys_version(call: Call, params: wire.VersionParams, body: NoBody) -> None:
     """DELETE /room_keys/version/{version}."""
     await call.services.encryption.key_backups.delete(call.user_id, params.version)
-    return Empty()
 
 
 @handlers.serves(wire.put_room_key_by_session_id)

@@ -6,7 +6,7 @@ from palpo.core.errors import InvalidParam
 from palpo.services.encryption.keys import check_key_upload
 from palpo.services.history.tokens import parse_stream_token
 from palpo.wire.client import keys as wire
-from palpo.wire.endpoint import Empty, Json, NoBody, NoParams
+from palpo.wire.endpoint import Json, NoBody, NoParams
 
 handlers = Handlers()
 USERS_FOR_ONE = 50
@@ -62,7 +62,7 @@ async def get_keys_changes(call: Call, params: wire.ChangesParams, body: NoBody)
 
 @handlers.serves(wire.upload_cross_signing_keys)
 @repeatable
-async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.CrossSigningUpload) -> Empty:
+async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.CrossSigningUpload) -> None:
     """POST /keys/device_signing/upload, with user-interactive auth where keys that are there change."""
     given = {
         "master": body.master_key,
@@ -74,7 +74,6 @@ async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.Cro
     if upload.needs_auth:
         await authorise(call, body.auth)
     await call.services.encryption.cross_signing.store(upload)
-    return Empty()
 
 
 @handlers.serves(wire.upload_cross_signing_signatures)

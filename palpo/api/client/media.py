@@ -9,7 +9,7 @@ from palpo.core.records.media import MediaRecord
 from palpo.media.headers import DEFAULT_TYPE, SECURITY, Unsatisfiable, byte_range, disposition
 from palpo.services.media.media import Upload, thumbnail_spec
 from palpo.wire.client import media as wire
-from palpo.wire.endpoint import Auth, Empty, Limit, NoBody, NoParams, Stream
+from palpo.wire.endpoint import Auth, Limit, NoBody, NoParams, Stream
 
 handlers = Handlers()
 MAX_AGE = 24 * 3600
@@ -29,11 +29,10 @@ async def upload_content(call: Call, params: wire.UploadParams, body: Stream) ->
 
 
 @handlers.serves(wire.upload_content_to_mxc)
-async def upload_content_to_mxc(call: Call, params: wire.UploadToParams, body: Stream) -> Empty:
+async def upload_content_to_mxc(call: Call, params: wire.UploadToParams, body: Stream) -> None:
     """PUT /upload/{serverName}/{mediaId}."""
     upload = _upload(call, params.filename)
     await call.services.media.media.upload_to(call.user_id, params.server_name, params.media_id, upload)
-    return Empty()
 
 
 @handlers.serves(wire.create_content)

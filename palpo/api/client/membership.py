@@ -7,7 +7,7 @@ from palpo.core.errors import BadJson, InvalidParam, MissingParam
 from palpo.core.identifiers import RoomAlias, RoomId
 from palpo.services.rooms.third_party_invites import Address
 from palpo.wire.client import membership as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams, RoomParams
+from palpo.wire.endpoint import NoBody, NoParams, RoomParams
 
 handlers = Handlers()
 MAX_VIA = 50
@@ -50,51 +50,43 @@ async def knock_room(call: Call, params: wire.RoomOrAlias, body: wire.Reason) ->
 
 
 @handlers.serves(wire.invite_user)
-async def invite_user(call: Call, params: RoomParams, body: wire.Invite) -> Empty:
+async def invite_user(call: Call, params: RoomParams, body: wire.Invite) -> None:
     """POST /rooms/{roomId}/invite."""
     if body.user_id is None:
-        address = _address(body)
-        await call.services.rooms.third_party_invites.invite(
-            call.requester, params.room_id, address, body.reason
-        )
-        return Empty()
+        invites = call.services.rooms.third_party_invites
+        await invites.invite(call.requester, params.room_id, _address(body), body.reason)
+        return
     await call.services.rooms.memberships.invite(call.requester, params.room_id, body.user_id, body.reason)
-    return Empty()
 
 
 @handlers.serves(wire.leave_room)
-async def leave_room(call: Call, params: RoomParams, body: wire.Reason) -> Empty:
+async def leave_room(call: Call, params: RoomParams, body: wire.Reason) -> None:
     """POST /rooms/{roomId}/leave."""
     await call.services.rooms.memberships.leave(call.requester, params.room_id, body.reason)
-    return Empty()
 
 
 @handlers.serves(wire.forget_room)
-async def forget_room(call: Call, params: RoomParams, body: NoBody) -> Empty:
+async def forget_room(call: Call, params: RoomParams, body: NoBody) -> None:
     """POST /rooms/{roomId}/forget."""
     await call.services.rooms.memberships.forget(call.user_id, params.room_id)
-    return Empty()
 
 
 @handlers.serves(wire.kick)
-async def kick(call: Call, params: RoomParams, body: wire.Target) -> Empty:
+async def kick(call: Call, params: RoomParams, body: wire.Target) -> None:
     """POST /rooms/{roomId}/kick."""
     await call.services.rooms.memberships.kick(call.requester, params.room_id, body.user_id, body.reason)
-    return Empty()
 
 
 @handlers.serves(wire.ban)
-async def ban(call: Call, params: RoomParams, body: wire.Target) -> Empty:
+async def ban(call: Call, params: RoomParams, body: wire.Target) -> None:
     """POST /rooms/{roomId}/ban."""
     await call.services.rooms.memberships.ban(call.requester, params.room_id, body.user_id, body.reason)
-    return Empty()
 
 
 @handlers.serves(wire.unban)
-async def unban(call: Call, params: RoomParams, body: wire.Target) -> Empty:
+async def unban(call: Call, params: RoomParams, body: wire.Target) -> None:
     """POST /rooms/{roomId}/unban."""
     await call.services.rooms.memberships.unban(call.requester, params.room_id, body.user_id, body.reason)
-    return Empty()
 
 
 @handlers.serves(wire.get_joined_rooms)

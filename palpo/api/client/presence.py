@@ -5,20 +5,19 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden
 from palpo.wire.client import presence as wire
-from palpo.wire.endpoint import Empty, NoBody, UserParams
+from palpo.wire.endpoint import NoBody, UserParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.set_presence)
-async def set_presence(call: Call, params: UserParams, body: wire.SetPresence) -> Empty:
+async def set_presence(call: Call, params: UserParams, body: wire.SetPresence) -> None:
     """PUT /presence/{userId}/status."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot set another user's presence")
     await call.services.personal.presence.set(
         call.user_id, call.requester.device_id, body.presence, body.status_msg
     )
-    return Empty()
 
 
 @handlers.serves(wire.get_presence)

@@ -6,7 +6,7 @@ from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden, MissingParam
 from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_key
 from palpo.wire.client import profiles as wire
-from palpo.wire.endpoint import Empty, Json, NoBody, UserParams
+from palpo.wire.endpoint import Json, NoBody, UserParams
 
 handlers = Handlers()
 ROOMS_FOR_ONE = 10
@@ -26,23 +26,21 @@ async def get_profile_field(call: Call, params: wire.Field, body: NoBody) -> Jso
 
 
 @handlers.serves(wire.set_profile_field)
-async def set_profile_field(call: Call, params: wire.Field, body: Json) -> Empty:
+async def set_profile_field(call: Call, params: wire.Field, body: Json) -> None:
     """PUT /profile/{userId}/{keyName}."""
     _check(call, params)
     if params.key_name not in body:
         raise MissingParam(f"The body has no {params.key_name}")
     await _charge(call, params)
     await call.services.accounts.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
-    return Empty()
 
 
 @handlers.serves(wire.delete_profile_field)
-async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> Empty:
+async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> None:
     """DELETE /profile/{userId}/{keyName}."""
     _check(call, params)
     await _charge(call, params)
     await call.services.accounts.profiles.delete_field(params.user_id, params.key_name)
-    return Empty()
 
 
 async def _charge(call: Call, params: wire.Field) -> None:

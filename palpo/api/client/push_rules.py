@@ -8,7 +8,7 @@ import msgspec
 
 from palpo.api.call import Call, Handlers
 from palpo.wire.client import push_rules as wire
-from palpo.wire.endpoint import Empty, Json, NoBody, NoParams
+from palpo.wire.endpoint import Json, NoBody, NoParams
 
 handlers = Handlers()
 
@@ -33,19 +33,17 @@ async def get_push_rule(call: Call, params: wire.Rule, body: NoBody) -> Json:
 
 
 @handlers.serves(wire.set_push_rule)
-async def set_push_rule(call: Call, params: wire.PlacedRule, body: Json) -> Empty:
+async def set_push_rule(call: Call, params: wire.PlacedRule, body: Json) -> None:
     """PUT /pushrules/global/{kind}/{ruleId}."""
     await call.services.personal.push_rules.put_rule(
         call.user_id, params.kind, params.rule_id, body, before=params.before, after=params.after
     )
-    return Empty()
 
 
 @handlers.serves(wire.delete_push_rule)
-async def delete_push_rule(call: Call, params: wire.Rule, body: NoBody) -> Empty:
+async def delete_push_rule(call: Call, params: wire.Rule, body: NoBody) -> None:
     """DELETE /pushrules/global/{kind}/{ruleId}."""
     await call.services.personal.push_rules.delete_rule(call.user_id, params.kind, params.rule_id)
-    return Empty()
 
 
 @handlers.serves(wire.is_push_rule_enabled)
@@ -56,12 +54,11 @@ async def is_push_rule_enabled(call: Call, params: wire.Rule, body: NoBody) -> w
 
 
 @handlers.serves(wire.set_push_rule_enabled)
-async def set_push_rule_enabled(call: Call, params: wire.Rule, body: wire.SetEnabled) -> Empty:
+async def set_push_rule_enabled(call: Call, params: wire.Rule, body: wire.SetEnabled) -> None:
     """PUT /pushrules/global/{kind}/{ruleId}/enabled."""
     await call.services.personal.push_rules.set_enabled(
         call.user_id, params.kind, params.rule_id, body.enabled
     )
-    return Empty()
 
 
 @handlers.serves(wire.get_push_rule_actions)
@@ -72,12 +69,11 @@ async def get_push_rule_actions(call: Call, params: wire.Rule, body: NoBody) -> 
 
 
 @handlers.serves(wire.set_push_rule_actions)
-async def set_push_rule_actions(call: Call, params: wire.Rule, body: wire.SetActions) -> Empty:
+async def set_push_rule_actions(call: Call, params: wire.Rule, body: wire.SetActions) -> None:
     """PUT /pushrules/global/{kind}/{ruleId}/actions."""
     await call.services.personal.push_rules.set_actions(
         call.user_id, params.kind, params.rule_id, body.actions
     )
-    return Empty()
 
 
 async def _global(call: Call) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.core.canonical_json import decode_object
 from palpo.wire.client import pushers as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams
+from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
@@ -32,11 +32,10 @@ async def get_pushers(call: Call, params: NoParams, body: NoBody) -> wire.Pusher
 
 
 @handlers.serves(wire.post_pusher)
-async def post_pusher(call: Call, params: NoParams, body: wire.SetPusher) -> Empty:
+async def post_pusher(call: Call, params: NoParams, body: wire.SetPusher) -> None:
     """POST /pushers/set."""
     pushers = call.services.push.pushers
     if body.kind is None:
         await pushers.remove(call.user_id, body.app_id, body.pushkey)
-        return Empty()
+        return
     await pushers.set(call.user_id, call.requester.device_id, body.kind, body)
-    return Empty()

@@ -7,13 +7,13 @@ from palpo.core.errors import InvalidParam
 from palpo.services.personal.account_data import FULLY_READ
 from palpo.services.personal.receipts import PRIVATE, READ
 from palpo.wire.client import receipts as wire
-from palpo.wire.endpoint import Empty, Json, RoomParams
+from palpo.wire.endpoint import Json, RoomParams
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.post_receipt)
-async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> Empty:
+async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> None:
     """POST /rooms/{roomId}/receipt/{receiptType}/{eventId}."""
     thread_id = body.get("thread_id")
     if "thread_id" in body and not isinstance(thread_id, str):
@@ -22,17 +22,15 @@ async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> Em
         call.user_id, params.room_id, params.receipt_type, params.event_id, thread_id=thread_id
     )
     _note_active(call)
-    return Empty()
 
 
 @handlers.serves(wire.set_read_marker)
-async def set_read_marker(call: Call, params: RoomParams, body: wire.Markers) -> Empty:
+async def set_read_marker(call: Call, params: RoomParams, body: wire.Markers) -> None:
     """POST /rooms/{roomId}/read_markers."""
     for type_, event_id in ((FULLY_READ, body.fully_read), (READ, body.read), (PRIVATE, body.private)):
         if event_id is not None:
             await call.services.personal.receipts.send(call.user_id, params.room_id, type_, event_id)
     _note_active(call)
-    return Empty()
 
 
 def _note_active(call: Call) -> None:

@@ -7,7 +7,7 @@ from palpo.services.appservices.appservice_queries import instance_id
 from palpo.services.rooms.room_directory import DirectoryQuery
 from palpo.wire.client import room_directory as wire
 from palpo.wire.client.room_overviews import PublishedRoom
-from palpo.wire.endpoint import Empty, NoBody, RoomParams
+from palpo.wire.endpoint import NoBody, RoomParams
 
 handlers = Handlers()
 
@@ -22,24 +22,22 @@ async def get_room_visibility_on_directory(
 
 
 @handlers.serves(wire.set_room_visibility_on_directory)
-async def set_room_visibility_on_directory(call: Call, params: RoomParams, body: wire.SetVisibility) -> Empty:
+async def set_room_visibility_on_directory(call: Call, params: RoomParams, body: wire.SetVisibility) -> None:
     """PUT /directory/list/room/{roomId}."""
     listed = body.visibility != "private"
     await call.services.rooms.room_directory.set_listed(call.requester, params.room_id, listed=listed)
-    return Empty()
 
 
 @handlers.serves(wire.update_appservice_room_directory_visibility)
 async def update_appservice_room_directory_visibility(
     call: Call, params: wire.NetworkRoom, body: wire.SetNetworkVisibility
-) -> Empty:
+) -> None:
     """PUT /directory/list/appservice/{networkId}/{roomId}."""
     await call.services.rooms.room_directory.set_listed_for_network(
         instance_id(call.requester.appservice_id or "", params.network_id),
         params.room_id,
         listed=body.visibility == "public",
     )
-    return Empty()
 
 
 @handlers.serves(wire.get_public_rooms)

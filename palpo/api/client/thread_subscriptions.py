@@ -7,7 +7,7 @@ from palpo.core.errors import InvalidParam
 from palpo.services.history.tokens import parse_stream_token, stream_token
 from palpo.sync.thread_subscriptions import changes
 from palpo.wire.client import thread_subscriptions as wire
-from palpo.wire.endpoint import Empty, NoBody
+from palpo.wire.endpoint import NoBody
 
 MAX_LIMIT = 1000
 
@@ -23,19 +23,17 @@ async def get_thread_subscription(call: Call, params: wire.ThreadParams, body: N
 
 
 @handlers.serves(wire.put_thread_subscription)
-async def put_thread_subscription(call: Call, params: wire.ThreadParams, body: wire.Subscribe) -> Empty:
+async def put_thread_subscription(call: Call, params: wire.ThreadParams, body: wire.Subscribe) -> None:
     await call.services.personal.thread_subscriptions.subscribe(
         call.user_id, params.room_id, params.root_id, cause=body.automatic
     )
-    return Empty()
 
 
 @handlers.serves(wire.delete_thread_subscription)
-async def delete_thread_subscription(call: Call, params: wire.ThreadParams, body: NoBody) -> Empty:
+async def delete_thread_subscription(call: Call, params: wire.ThreadParams, body: NoBody) -> None:
     await call.services.personal.thread_subscriptions.unsubscribe(
         call.user_id, params.room_id, params.root_id
     )
-    return Empty()
 
 
 @handlers.serves(wire.get_thread_subscriptions)

@@ -7,7 +7,7 @@ from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable
 from palpo.services.accounts import threepids as service
 from palpo.wire.client import threepids as wire
-from palpo.wire.endpoint import Empty, NoBody, NoParams
+from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
@@ -45,7 +45,7 @@ async def post_3pids(call: Call, params: NoParams, body: wire.Credentials) -> wi
 
 @handlers.serves(wire.add_3pid)
 @repeatable
-async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> Empty:
+async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> None:
     """POST /account/3pid/add."""
     threepids = call.services.accounts.threepids
     proven = await threepids.validated(body.sid, body.client_secret)
@@ -53,16 +53,14 @@ async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> Empty:
         raise service.auth_failed()
     await authorise(call, body.auth, scope=body.sid)
     await threepids.add(call.user_id, proven)
-    return Empty()
 
 
 @handlers.serves(wire.bind_3pid)
-async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> Empty:
+async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> None:
     """POST /account/3pid/bind."""
     await call.services.accounts.identity_servers.bind(
         call.user_id, body.id_server, body.id_access_token, body.sid, body.client_secret
     )
-    return Empty()
 
 
 @handlers.serves(wire.delete_3pid)

@@ -4,7 +4,7 @@ from palpo.api.call import Call, Handlers
 from palpo.api.pieces import Pieces
 from palpo.services.encryption.to_device import check_users
 from palpo.wire.client import to_device as wire
-from palpo.wire.endpoint import Empty, Limit
+from palpo.wire.endpoint import Limit
 
 handlers = Handlers()
 MESSAGES_FOR_ONE = 20
@@ -14,7 +14,7 @@ MESSAGES = Pieces[wire.DeviceMessages](wire.DeviceMessages)
 
 
 @handlers.serves(wire.send_to_device)
-async def send_to_device(call: Call, params: wire.SendToDeviceParams, body: wire.ToDeviceMessages) -> Empty:
+async def send_to_device(call: Call, params: wire.SendToDeviceParams, body: wire.ToDeviceMessages) -> None:
     """PUT /sendToDevice/{eventType}/{txnId}."""
     check_users(len(body.messages))
     messages = {user_id: by_device async for user_id, by_device in MESSAGES.each(body.messages)}
@@ -23,4 +23,3 @@ async def send_to_device(call: Call, params: wire.SendToDeviceParams, body: wire
         call.requester, params.event_type, params.txn_id, messages
     )
     call.debit(size, Limit.WRITTEN)
-    return Empty()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden
 from palpo.wire.client import typing as wire
-from palpo.wire.endpoint import Empty
 
 handlers = Handlers()
 
 
 @handlers.serves(wire.set_typing)
-async def set_typing(call: Call, params: wire.TypingParams, body: wire.SetTyping) -> Empty:
+async def set_typing(call: Call, params: wire.TypingParams, body: wire.SetTyping) -> None:
     """PUT /rooms/{roomId}/typing/{userId}."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot say that another user is typing")
@@ -20,4 +19,3 @@ async def set_typing(call: Call, params: wire.TypingParams, body: wire.SetTyping
     )
     if body.typing:
         call.services.personal.presence.note_active(call.user_id, call.requester.device_id)
-    return Empty()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.core.identifiers import RoomId, UserId
-from palpo.wire.endpoint import Empty, Endpoint, Json, Limit, NoBody, Params, Response, client, draft
+from palpo.wire.endpoint import Endpoint, Json, Limit, NoBody, Params, Response, client, draft
 
 
 class Global(Params, frozen=True):
@@ -49,7 +49,7 @@ OF_ROOM = "/user/{user_id}/rooms/{room_id}/account_data/{type}"
 DELETION = "org.matrix.msc3391"
 TAGS = "/user/{user_id}/rooms/{room_id}/tags"
 
-set_account_data: Endpoint[Global, Json, Empty] = Endpoint(
+set_account_data: Endpoint[Global, Json, None] = Endpoint(
     operation_id="setAccountData",
     method="PUT",
     paths=client(GLOBAL),
@@ -66,7 +66,7 @@ get_account_data: Endpoint[Global, NoBody, Json] = Endpoint(
     response=Json,
 )
 
-delete_account_data: Endpoint[Global, NoBody, Empty] = Endpoint(
+delete_account_data: Endpoint[Global, NoBody, None] = Endpoint(
     operation_id="msc3391.deleteAccountData",
     method="DELETE",
     paths=draft(GLOBAL, DELETION),
@@ -74,7 +74,7 @@ delete_account_data: Endpoint[Global, NoBody, Empty] = Endpoint(
     params=Global,
 )
 
-set_account_data_per_room: Endpoint[OfRoom, Json, Empty] = Endpoint(
+set_account_data_per_room: Endpoint[OfRoom, Json, None] = Endpoint(
     operation_id="setAccountDataPerRoom",
     method="PUT",
     paths=client(OF_ROOM),
@@ -91,7 +91,7 @@ get_account_data_per_room: Endpoint[OfRoom, NoBody, Json] = Endpoint(
     response=Json,
 )
 
-delete_account_data_per_room: Endpoint[OfRoom, NoBody, Empty] = Endpoint(
+delete_account_data_per_room: Endpoint[OfRoom, NoBody, None] = Endpoint(
     operation_id="msc3391.deleteAccountDataPerRoom",
     method="DELETE",
     paths=draft(OF_ROOM, DELETION),
@@ -107,7 +107,7 @@ get_room_tags: Endpoint[Room, NoBody, Tags] = Endpoint(
     response=Tags,
 )
 
-set_room_tag: Endpoint[Tag, Json, Empty] = Endpoint(
+set_room_tag: Endpoint[Tag, Json, None] = Endpoint(
     operation_id="setRoomTag",
     method="PUT",
     paths=client(TAGS + "/{tag}"),
@@ -116,7 +116,7 @@ set_room_tag: Endpoint[Tag, Json, Empty] = Endpoint(
     body=Json,
 )
 
-delete_room_tag: Endpoint[Tag, NoBody, Empty] = Endpoint(
+delete_room_tag: Endpoint[Tag, NoBody, None] = Endpoint(
     operation_id="deleteRoomTag",
     method="DELETE",
     paths=client(TAGS + "/{tag}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoParams, client
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoParams, client
 
 
 class ChangePassword(Body, frozen=True):
@@ -15,7 +15,7 @@ class ChangePassword(Body, frozen=True):
     auth: dict[str, Any] | None = None
 
 
-change_password: Endpoint[NoParams, ChangePassword, Empty] = Endpoint(
+change_password: Endpoint[NoParams, ChangePassword, None] = Endpoint(
     operation_id="changePassword",
     method="POST",
     paths=client("/account/password"),

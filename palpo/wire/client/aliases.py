@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import RoomAlias, RoomId
-from palpo.wire.endpoint import (
-    Auth,
-    Body,
-    Empty,
-    Endpoint,
-    Limit,
-    NoBody,
-    Params,
-    Response,
-    RoomParams,
-    client,
-)
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, Params, Response, RoomParams, client
 
 
 class Alias(Params, frozen=True):
@@ -53,7 +42,7 @@ get_room_id_by_alias: Endpoint[Alias, NoBody, ResolvedAlias] = Endpoint(
     response=ResolvedAlias,
 )
 
-set_room_alias: Endpoint[Alias, SetAlias, Empty] = Endpoint(
+set_room_alias: Endpoint[Alias, SetAlias, None] = Endpoint(
     operation_id="setRoomAlias",
     method="PUT",
     paths=PATHS,
@@ -63,7 +52,7 @@ set_room_alias: Endpoint[Alias, SetAlias, Empty] = Endpoint(
     body=SetAlias,
 )
 
-delete_room_alias: Endpoint[Alias, NoBody, Empty] = Endpoint(
+delete_room_alias: Endpoint[Alias, NoBody, None] = Endpoint(
     operation_id="deleteRoomAlias",
     method="DELETE",
     paths=PATHS,

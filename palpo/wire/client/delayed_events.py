@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from palpo.core.identifiers import RoomId
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response, draft
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Params, Response, draft
 
 _PREFIX = "org.matrix.msc4140"
 Action = Literal["cancel", "restart", "send"]
@@ -109,7 +109,7 @@ get_delayed_event: Endpoint[DelayParams, NoBody, DelayedEvent] = Endpoint(
     response=DelayedEvent,
 )
 
-update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
+update_delayed_event: Endpoint[DelayParams, Update, None] = Endpoint(
     operation_id="msc4140.updateDelayedEvent",
     method="POST",
     paths=draft("/delayed_events/{delay_id}", _PREFIX),
@@ -118,7 +118,7 @@ update_delayed_event: Endpoint[DelayParams, Update, Empty] = Endpoint(
     body=Update,
 )
 
-act_on_delayed_event: Endpoint[ActionParams, NoBody, Empty] = Endpoint(
+act_on_delayed_event: Endpoint[ActionParams, NoBody, None] = Endpoint(
     operation_id="msc4140.actOnDelayedEvent",
     method="POST",
     paths=draft("/delayed_events/{delay_id}/{action}", _PREFIX),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Auth, Body, Empty, Endpoint, Limit, NoBody, NoParams, Params, Response, client
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Params, Response, client
 
 
 class DeviceParams(Params, frozen=True):
@@ -64,7 +64,7 @@ get_device: Endpoint[DeviceParams, NoBody, ClientDevice] = Endpoint(
     response=ClientDevice,
 )
 
-update_device: Endpoint[DeviceParams, DeviceUpdate, Empty] = Endpoint(
+update_device: Endpoint[DeviceParams, DeviceUpdate, None] = Endpoint(
     operation_id="updateDevice",
     method="PUT",
     paths=client("/devices/{device_id}"),
@@ -74,7 +74,7 @@ update_device: Endpoint[DeviceParams, DeviceUpdate, Empty] = Endpoint(
     body=DeviceUpdate,
 )
 
-delete_device: Endpoint[DeviceParams, DeviceDeletion, Empty] = Endpoint(
+delete_device: Endpoint[DeviceParams, DeviceDeletion, None] = Endpoint(
     operation_id="deleteDevice",
     method="DELETE",
     paths=client("/devices/{device_id}"),
@@ -83,7 +83,7 @@ delete_device: Endpoint[DeviceParams, DeviceDeletion, Empty] = Endpoint(
     body=DeviceDeletion,
 )
 
-delete_devices: Endpoint[NoParams, DevicesDeletion, Empty] = Endpoint(
+delete_devices: Endpoint[NoParams, DevicesDeletion, None] = Endpoint(
     operation_id="deleteDevices",
     method="POST",
     paths=client("/delete_devices"),

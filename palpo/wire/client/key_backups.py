@@ -8,7 +8,6 @@ from palpo.core.identifiers import RoomId
 from palpo.wire.endpoint import (
     KIB,
     Body,
-    Empty,
     Endpoint,
     Json,
     Limit,
@@ -143,7 +142,7 @@ get_room_keys_version: Endpoint[VersionParams, NoBody, BackupInfo] = Endpoint(
     response=BackupInfo,
 )
 
-put_room_keys_version: Endpoint[VersionParams, BackupUpdate, Empty] = Endpoint(
+put_room_keys_version: Endpoint[VersionParams, BackupUpdate, None] = Endpoint(
     operation_id="putRoomKeysVersion",
     method="PUT",
     paths=_paths("/version/{version}"),
@@ -152,7 +151,7 @@ put_room_keys_version: Endpoint[VersionParams, BackupUpdate, Empty] = Endpoint(
     body=BackupUpdate,
 )
 
-delete_room_keys_version: Endpoint[VersionParams, NoBody, Empty] = Endpoint(
+delete_room_keys_version: Endpoint[VersionParams, NoBody, None] = Endpoint(
     operation_id="deleteRoomKeysVersion",
     method="DELETE",
     paths=_paths("/version/{version}"),

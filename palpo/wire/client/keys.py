@@ -10,7 +10,6 @@ from palpo.wire.endpoint import (
     KIB,
     Auth,
     Body,
-    Empty,
     Endpoint,
     Json,
     Limit,
@@ -140,7 +139,7 @@ get_keys_changes: Endpoint[ChangesParams, NoBody, KeyChanges] = Endpoint(
     response=KeyChanges,
 )
 
-upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, Empty] = Endpoint(
+upload_cross_signing_keys: Endpoint[NoParams, CrossSigningUpload, None] = Endpoint(
     operation_id="uploadCrossSigningKeys",
     method="POST",
     paths=client("/keys/device_signing/upload") + draft("/keys/device_signing/upload"),

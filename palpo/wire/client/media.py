@@ -9,7 +9,6 @@ import msgspec
 
 from palpo.wire.endpoint import (
     Auth,
-    Empty,
     Endpoint,
     Json,
     Limit,
@@ -115,7 +114,7 @@ upload_content: Endpoint[UploadParams, Stream, ContentUri] = Endpoint(
     response=ContentUri,
     max_body=MAX_BODY,
 )
-upload_content_to_mxc: Endpoint[UploadToParams, Stream, Empty] = Endpoint(
+upload_content_to_mxc: Endpoint[UploadToParams, Stream, None] = Endpoint(
     operation_id="uploadContentToMXC",
     method="PUT",
     paths=("/_matrix/media/v3/upload/{server_name}/{media_id}",),

@@ -8,7 +8,6 @@ from palpo.core.identifiers import RoomAlias, RoomId, UserId
 from palpo.wire.endpoint import (
     Auth,
     Body,
-    Empty,
     Endpoint,
     Json,
     Limit,
@@ -116,7 +115,7 @@ knock_room: Endpoint[RoomOrAlias, Reason, RoomJoined] = Endpoint(
     response=RoomJoined,
 )
 
-invite_user: Endpoint[RoomParams, Invite, Empty] = Endpoint(
+invite_user: Endpoint[RoomParams, Invite, None] = Endpoint(
     operation_id="inviteUser",
     also=("inviteBy3PID",),
     method="POST",
@@ -127,7 +126,7 @@ invite_user: Endpoint[RoomParams, Invite, Empty] = Endpoint(
     body=Invite,
 )
 
-leave_room: Endpoint[RoomParams, Reason, Empty] = Endpoint(
+leave_room: Endpoint[RoomParams, Reason, None] = Endpoint(
     operation_id="leaveRoom",
     method="POST",
     paths=client("/rooms/{room_id}/leave"),
@@ -137,14 +136,14 @@ leave_room: Endpoint[RoomParams, Reason, Empty] = Endpoint(
     body=Reason,
 )
 
-forget_room: Endpoint[RoomParams, NoBody, Empty] = Endpoint(
+forget_room: Endpoint[RoomParams, NoBody, None] = Endpoint(
     operation_id="forgetRoom",
     method="POST",
     paths=client("/rooms/{room_id}/forget"),
     params=RoomParams,
 )
 
-kick: Endpoint[RoomParams, Target, Empty] = Endpoint(
+kick: Endpoint[RoomParams, Target, None] = Endpoint(
     operation_id="kick",
     method="POST",
     paths=client("/rooms/{room_id}/kick"),
@@ -154,7 +153,7 @@ kick: Endpoint[RoomParams, Target, Empty] = Endpoint(
     body=Target,
 )
 
-ban: Endpoint[RoomParams, Target, Empty] = Endpoint(
+ban: Endpoint[RoomParams, Target, None] = Endpoint(
     operation_id="ban",
     method="POST",
     paths=client("/rooms/{room_id}/ban"),
@@ -164,7 +163,7 @@ ban: Endpoint[RoomParams, Target, Empty] = Endpoint(
     body=Target,
 )
 
-unban: Endpoint[RoomParams, Target, Empty] = Endpoint(
+unban: Endpoint[RoomParams, Target, None] = Endpoint(
     operation_id="unban",
     method="POST",
     paths=client("/rooms/{room_id}/unban"),

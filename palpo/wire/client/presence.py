@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, NoBody, Response, UserParams, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoBody, Response, UserParams, client
 
 
 class SetPresence(Body, frozen=True):
@@ -23,7 +23,7 @@ class Presence(Response, frozen=True):
     currently_active: bool | None = None
 
 
-set_presence: Endpoint[UserParams, SetPresence, Empty] = Endpoint(
+set_presence: Endpoint[UserParams, SetPresence, None] = Endpoint(
     operation_id="setPresence",
     method="PUT",
     paths=client("/presence/{user_id}/status"),

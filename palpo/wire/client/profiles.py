@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import UserId
-from palpo.wire.endpoint import Auth, Empty, Endpoint, Json, Limit, NoBody, Params, UserParams, client
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, UserParams, client
 
 
 class Field(Params, frozen=True):
@@ -34,7 +34,7 @@ get_profile_field: Endpoint[Field, NoBody, Json] = Endpoint(
     response=Json,
 )
 
-set_profile_field: Endpoint[Field, Json, Empty] = Endpoint(
+set_profile_field: Endpoint[Field, Json, None] = Endpoint(
     operation_id="setProfileField",
     method="PUT",
     paths=client(PATH, unstable=UNSTABLE),
@@ -45,7 +45,7 @@ set_profile_field: Endpoint[Field, Json, Empty] = Endpoint(
     body=Json,
 )
 
-delete_profile_field: Endpoint[Field, NoBody, Empty] = Endpoint(
+delete_profile_field: Endpoint[Field, NoBody, None] = Endpoint(
     operation_id="deleteProfileField",
     method="DELETE",
     paths=client(PATH, unstable=UNSTABLE),

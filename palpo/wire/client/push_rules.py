@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from palpo.wire.endpoint import Body, Empty, Endpoint, Json, Limit, NoBody, NoParams, Params, Response, client
+from palpo.wire.endpoint import Body, Endpoint, Json, Limit, NoBody, NoParams, Params, Response, client
 
 
 class Rule(Params, frozen=True):
@@ -79,7 +79,7 @@ get_push_rule: Endpoint[Rule, NoBody, Json] = Endpoint(
     response=Json,
 )
 
-set_push_rule: Endpoint[PlacedRule, Json, Empty] = Endpoint(
+set_push_rule: Endpoint[PlacedRule, Json, None] = Endpoint(
     operation_id="setPushRule",
     method="PUT",
     paths=client(RULE),
@@ -88,7 +88,7 @@ set_push_rule: Endpoint[PlacedRule, Json, Empty] = Endpoint(
     body=Json,
 )
 
-delete_push_rule: Endpoint[Rule, NoBody, Empty] = Endpoint(
+delete_push_rule: Endpoint[Rule, NoBody, None] = Endpoint(
     operation_id="deletePushRule",
     method="DELETE",
     paths=client(RULE),
@@ -104,7 +104,7 @@ is_push_rule_enabled: Endpoint[Rule, NoBody, Enabled] = Endpoint(
     response=Enabled,
 )
 
-set_push_rule_enabled: Endpoint[Rule, SetEnabled, Empty] = Endpoint(
+set_push_rule_enabled: Endpoint[Rule, SetEnabled, None] = Endpoint(
     operation_id="setPushRuleEnabled",
     method="PUT",
     paths=client(RULE + "/enabled"),
@@ -121,7 +121,7 @@ get_push_rule_actions: Endpoint[Rule, NoBody, Actions] = Endpoint(
     response=Actions,
 )
 
-set_push_rule_actions: Endpoint[Rule, SetActions, Empty] = Endpoint(
+set_push_rule_actions: Endpoint[Rule, SetActions, None] = Endpoint(
     operation_id="setPushRuleActions",
     method="PUT",
     paths=client(RULE + "/actions"),

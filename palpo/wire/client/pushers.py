@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, NoBody, NoParams, Response, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoBody, NoParams, Response, client
 
 
 class Pusher(Response, frozen=True):
@@ -47,7 +47,7 @@ get_pushers: Endpoint[NoParams, NoBody, Pushers] = Endpoint(
     response=Pushers,
 )
 
-post_pusher: Endpoint[NoParams, SetPusher, Empty] = Endpoint(
+post_pusher: Endpoint[NoParams, SetPusher, None] = Endpoint(
     operation_id="postPusher",
     method="POST",
     paths=client("/pushers/set"),

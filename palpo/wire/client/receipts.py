@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Body, Empty, Endpoint, Json, Limit, Params, RoomParams, client
+from palpo.wire.endpoint import Body, Endpoint, Json, Limit, Params, RoomParams, client
 
 
 class ReceiptParams(Params, frozen=True):
@@ -24,7 +24,7 @@ class Markers(Body, frozen=True):
     private: EventId | None = msgspec.field(name="m.read.private", default=None)
 
 
-post_receipt: Endpoint[ReceiptParams, Json, Empty] = Endpoint(
+post_receipt: Endpoint[ReceiptParams, Json, None] = Endpoint(
     operation_id="postReceipt",
     method="POST",
     paths=client("/rooms/{room_id}/receipt/{receipt_type}/{event_id}"),
@@ -33,7 +33,7 @@ post_receipt: Endpoint[ReceiptParams, Json, Empty] = Endpoint(
     body=Json,
 )
 
-set_read_marker: Endpoint[RoomParams, Markers, Empty] = Endpoint(
+set_read_marker: Endpoint[RoomParams, Markers, None] = Endpoint(
     operation_id="setReadMarker",
     method="POST",
     paths=client("/rooms/{room_id}/read_markers"),

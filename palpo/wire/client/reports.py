@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, Params, RoomParams, UserParams, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, Params, RoomParams, UserParams, client
 
 
 class EventOfRoom(Params, frozen=True):
@@ -26,7 +26,7 @@ class EventReport(Body, frozen=True):
     score: int | None = None
 
 
-report_room: Endpoint[RoomParams, Report, Empty] = Endpoint(
+report_room: Endpoint[RoomParams, Report, None] = Endpoint(
     operation_id="reportRoom",
     method="POST",
     paths=client("/rooms/{room_id}/report", unstable=("org.matrix.msc4151",)),
@@ -35,7 +35,7 @@ report_room: Endpoint[RoomParams, Report, Empty] = Endpoint(
     body=Report,
 )
 
-report_event: Endpoint[EventOfRoom, EventReport, Empty] = Endpoint(
+report_event: Endpoint[EventOfRoom, EventReport, None] = Endpoint(
     operation_id="reportEvent",
     method="POST",
     paths=client("/rooms/{room_id}/report/{event_id}"),
@@ -44,7 +44,7 @@ report_event: Endpoint[EventOfRoom, EventReport, Empty] = Endpoint(
     body=EventReport,
 )
 
-report_user: Endpoint[UserParams, Report, Empty] = Endpoint(
+report_user: Endpoint[UserParams, Report, None] = Endpoint(
     operation_id="reportUser",
     method="POST",
     paths=client("/users/{user_id}/report", unstable=("org.matrix.msc4260",)),

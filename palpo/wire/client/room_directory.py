@@ -6,18 +6,7 @@ from typing import Literal
 
 from palpo.core.identifiers import RoomId
 from palpo.wire.client.room_overviews import PublishedRoom
-from palpo.wire.endpoint import (
-    Auth,
-    Body,
-    Empty,
-    Endpoint,
-    Limit,
-    NoBody,
-    Params,
-    Response,
-    RoomParams,
-    client,
-)
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, Params, Response, RoomParams, client
 
 Visibility = Literal["public", "private"]
 
@@ -96,7 +85,7 @@ get_room_visibility_on_directory: Endpoint[RoomParams, NoBody, RoomVisibility] =
     response=RoomVisibility,
 )
 
-set_room_visibility_on_directory: Endpoint[RoomParams, SetVisibility, Empty] = Endpoint(
+set_room_visibility_on_directory: Endpoint[RoomParams, SetVisibility, None] = Endpoint(
     operation_id="setRoomVisibilityOnDirectory",
     method="PUT",
     paths=client("/directory/list/room/{room_id}"),
@@ -106,7 +95,7 @@ set_room_visibility_on_directory: Endpoint[RoomParams, SetVisibility, Empty] = E
     body=SetVisibility,
 )
 
-update_appservice_room_directory_visibility: Endpoint[NetworkRoom, SetNetworkVisibility, Empty] = Endpoint(
+update_appservice_room_directory_visibility: Endpoint[NetworkRoom, SetNetworkVisibility, None] = Endpoint(
     operation_id="updateAppserviceRoomDirectoryVisibility",
     method="PUT",
     paths=client("/directory/list/appservice/{network_id}/{room_id}"),

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, NoBody, Params, Response, draft
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoBody, Params, Response, draft
 
 _PATHS = draft("/rooms/{room_id}/thread/{root_id}/subscription", "io.element.msc4306")
 
@@ -70,7 +70,7 @@ get_thread_subscription: Endpoint[ThreadParams, NoBody, Subscription] = Endpoint
     response=Subscription,
 )
 
-put_thread_subscription: Endpoint[ThreadParams, Subscribe, Empty] = Endpoint(
+put_thread_subscription: Endpoint[ThreadParams, Subscribe, None] = Endpoint(
     operation_id="msc4306.putThreadSubscription",
     method="PUT",
     paths=_PATHS,
@@ -79,7 +79,7 @@ put_thread_subscription: Endpoint[ThreadParams, Subscribe, Empty] = Endpoint(
     body=Subscribe,
 )
 
-delete_thread_subscription: Endpoint[ThreadParams, NoBody, Empty] = Endpoint(
+delete_thread_subscription: Endpoint[ThreadParams, NoBody, None] = Endpoint(
     operation_id="msc4306.deleteThreadSubscription",
     method="DELETE",
     paths=_PATHS,

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from palpo.wire.endpoint import (
     Auth,
     Body,
-    Empty,
     Endpoint,
     Limit,
     NoBody,
@@ -144,7 +143,7 @@ post_3pids: Endpoint[NoParams, Credentials, Submitted] = Endpoint(
     deprecated=True,
 )
 
-add_3pid: Endpoint[NoParams, Add, Empty] = Endpoint(
+add_3pid: Endpoint[NoParams, Add, None] = Endpoint(
     operation_id="add3PID",
     method="POST",
     paths=client(f"{PATH}/add"),
@@ -152,7 +151,7 @@ add_3pid: Endpoint[NoParams, Add, Empty] = Endpoint(
     body=Add,
 )
 
-bind_3pid: Endpoint[NoParams, Bind, Empty] = Endpoint(
+bind_3pid: Endpoint[NoParams, Bind, None] = Endpoint(
     operation_id="bind3PID",
     method="POST",
     paths=client(f"{PATH}/bind"),

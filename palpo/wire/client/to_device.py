@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.wire.endpoint import KIB, Auth, Body, Empty, Endpoint, Json, Limit, Params, client
+from palpo.wire.endpoint import KIB, Auth, Body, Endpoint, Json, Limit, Params, client
 
 
 class SendToDeviceParams(Params, frozen=True):
@@ -24,7 +24,7 @@ DeviceMessages = dict[str, Json]
 """Device ID, or ``*`` → content."""
 
 
-send_to_device: Endpoint[SendToDeviceParams, ToDeviceMessages, Empty] = Endpoint(
+send_to_device: Endpoint[SendToDeviceParams, ToDeviceMessages, None] = Endpoint(
     operation_id="sendToDevice",
     method="PUT",
     paths=client("/sendToDevice/{event_type}/{txn_id}"),

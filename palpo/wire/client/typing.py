@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import RoomId, UserId
-from palpo.wire.endpoint import Body, Empty, Endpoint, Limit, Params, client
+from palpo.wire.endpoint import Body, Endpoint, Limit, Params, client
 
 
 class TypingParams(Params, frozen=True):
@@ -20,7 +20,7 @@ class SetTyping(Body, frozen=True):
     timeout: int | None = None
 
 
-set_typing: Endpoint[TypingParams, SetTyping, Empty] = Endpoint(
+set_typing: Endpoint[TypingParams, SetTyping, None] = Endpoint(
     operation_id="setTyping",
     method="PUT",
     paths=client("/rooms/{room_id}/typing/{user_id}"),
