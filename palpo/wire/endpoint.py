@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from palpo.core.errors import Forbidden
-from palpo.core.identifiers import RoomId, UserId
+from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.accounts import Flags
 from palpo.wire.identifiers import Checked
 
@@ -52,6 +52,12 @@ class RoomParams(Params, frozen=True):
     """A room, in the path."""
 
     room_id: RoomId
+
+
+class EventParams(RoomParams, frozen=True):
+    """An event of a room, in the path."""
+
+    event_id: EventId
 
 
 class UserParams(Params, frozen=True):

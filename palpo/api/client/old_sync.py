@@ -21,7 +21,7 @@ handlers = Handlers()
 
 
 @handlers.serves(wire.room_initial_sync)
-async def room_initial_sync(call: Call, params: wire.RoomParams, body: NoBody) -> wire.RoomInfo:
+async def room_initial_sync(call: Call, params: wire.RoomInitialSyncParams, body: NoBody) -> wire.RoomInfo:
     old_sync = call.services.reading.old_sync
     data = await old_sync.account_data(call.user_id)
     limit = page_size(params.limit, None, MAX_MESSAGES)
@@ -71,7 +71,7 @@ async def get_events(call: Call, params: wire.EventsParams, body: NoBody) -> wir
 
 
 @handlers.serves(wire.get_one_event)
-async def get_one_event(call: Call, params: wire.EventParams, body: NoBody) -> Raw:
+async def get_one_event(call: Call, params: wire.OneEventParams, body: NoBody) -> Raw:
     item = await call.services.reading.old_sync.event(params.event_id, call.user_id)
     return (await rendered(call, [item]))[0]
 

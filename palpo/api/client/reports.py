@@ -2,7 +2,7 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.wire.client import reports as wire
-from palpo.wire.endpoint import RoomParams, UserParams
+from palpo.wire.endpoint import EventParams, RoomParams, UserParams
 
 handlers = Handlers()
 
@@ -14,7 +14,7 @@ async def report_room(call: Call, params: RoomParams, body: wire.Report) -> None
 
 
 @handlers.serves(wire.report_event)
-async def report_event(call: Call, params: wire.EventOfRoom, body: wire.EventReport) -> None:
+async def report_event(call: Call, params: EventParams, body: wire.EventReport) -> None:
     """POST /rooms/{roomId}/report/{eventId}."""
     await call.services.rooms.reports.report_event(
         call.user_id, params.room_id, params.event_id, body.reason, body.score

@@ -14,7 +14,7 @@ from palpo.services.reading.event_filters import parse_room_event_filter
 from palpo.services.reading.timeline import MAX_LIMIT, Query
 from palpo.wire.client import timeline as wire
 from palpo.wire.client.filters import RoomEventFilter
-from palpo.wire.endpoint import NoBody
+from palpo.wire.endpoint import EventParams, NoBody
 
 MAX_CONTEXT = 200
 
@@ -87,7 +87,7 @@ async def get_event_context(call: Call, params: wire.ContextParams, body: NoBody
 
 
 @handlers.serves(wire.get_one_room_event)
-async def get_one_room_event(call: Call, params: wire.EventParams, body: NoBody) -> Raw:
+async def get_one_room_event(call: Call, params: EventParams, body: NoBody) -> Raw:
     item = await call.services.history.visibility.get(params.room_id, params.event_id, call.user_id)
     return (await rendered(call, [item]))[0]
 

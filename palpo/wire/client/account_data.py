@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.core.identifiers import RoomId, UserId
-from palpo.wire.endpoint import Endpoint, Json, Limit, NoBody, Params, Response, client, draft
+from palpo.core.identifiers import RoomId
+from palpo.wire.endpoint import Endpoint, Json, Limit, NoBody, Response, UserParams, client, draft
 
 
-class Global(Params, frozen=True):
+class Global(UserParams, frozen=True):
     """A user and a type, in the path."""
 
-    user_id: UserId
     type: str
 
 
-class OfRoom(Params, frozen=True):
-    """A user, a room and a type, in the path."""
-
-    user_id: UserId
-    room_id: RoomId
-    type: str
-
-
-class Room(Params, frozen=True):
+class Room(UserParams, frozen=True):
     """A user and a room, in the path."""
 
-    user_id: UserId
     room_id: RoomId
 
 
-class Tag(Params, frozen=True):
+class OfRoom(Room, frozen=True):
+    """A user, a room and a type, in the path."""
+
+    type: str
+
+
+class Tag(Room, frozen=True):
     """A tag that a user may have put on a room, in the path."""
 
-    user_id: UserId
-    room_id: RoomId
     tag: str
 
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from palpo.core.identifiers import RoomId
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Params, Response, draft
+from palpo.wire.endpoint import (
+    Auth,
+    Body,
+    Endpoint,
+    Limit,
+    NoBody,
+    NoParams,
+    Params,
+    Response,
+    RoomParams,
+    draft,
+)
 
 _PREFIX = "org.matrix.msc4140"
 Action = Literal["cancel", "restart", "send"]
 
 
-class ScheduleParams(Params, frozen=True):
+class ScheduleParams(RoomParams, frozen=True):
     """A request to send an event later."""
 
-    room_id: RoomId
     event_type: str
     txn_id: str
     ts: int | None = None

@@ -60,18 +60,15 @@ class BackupUpdate(Body, frozen=True):
     version: str | None = None
 
 
-class RoomParams(Params, frozen=True):
+class RoomParams(VersionParams, frozen=True):
     """A room's keys in a backup."""
 
-    version: str
     room_id: RoomId
 
 
-class SessionParams(Params, frozen=True):
+class SessionParams(RoomParams, frozen=True):
     """A session's key in a backup."""
 
-    version: str
-    room_id: RoomId
     session_id: str
 
 

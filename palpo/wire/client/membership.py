@@ -16,6 +16,7 @@ from palpo.wire.endpoint import (
     Params,
     Response,
     RoomParams,
+    UserParams,
     client,
     draft,
 )
@@ -29,10 +30,9 @@ class RoomOrAlias(Params, frozen=True):
     server_name: tuple[str, ...] = ()
 
 
-class ByWhom(Params, frozen=True):
+class ByWhom(UserParams, frozen=True):
     """The other user."""
 
-    user_id: UserId
     from_: str | None = msgspec.field(name="from", default=None)
 
 

@@ -8,13 +8,12 @@ import msgspec
 from msgspec import Raw
 
 from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params, Response, RoomParams, client
 
 
-class RoomParams(Params, frozen=True):
+class RoomInitialSyncParams(RoomParams, frozen=True):
     """The room to look at."""
 
-    room_id: RoomId
     limit: int = 20
 
 
@@ -73,19 +72,19 @@ class Events(Response, frozen=True):
     chunk: list[Raw]
 
 
-class EventParams(Params, frozen=True):
+class OneEventParams(Params, frozen=True):
     """One event, whatever its room."""
 
     event_id: EventId
 
 
-room_initial_sync: Endpoint[RoomParams, NoBody, RoomInfo] = Endpoint(
+room_initial_sync: Endpoint[RoomInitialSyncParams, NoBody, RoomInfo] = Endpoint(
     operation_id="roomInitialSync",
     method="GET",
     paths=client("/rooms/{room_id}/initialSync"),
     auth=Auth.GUEST,
     limit=Limit.SYNC,
-    params=RoomParams,
+    params=RoomInitialSyncParams,
     response=RoomInfo,
     large_answer=True,
 )
@@ -113,11 +112,11 @@ get_events: Endpoint[EventsParams, NoBody, Events] = Endpoint(
     deprecated=True,
 )
 
-get_one_event: Endpoint[EventParams, NoBody, Raw] = Endpoint(
+get_one_event: Endpoint[OneEventParams, NoBody, Raw] = Endpoint(
     operation_id="getOneEvent",
     method="GET",
     paths=client("/events/{event_id}"),
-    params=EventParams,
+    params=OneEventParams,
     response=Raw,
     deprecated=True,
 )

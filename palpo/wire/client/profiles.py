@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from palpo.core.identifiers import UserId
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, UserParams, client
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, UserParams, client
 
 
-class Field(Params, frozen=True):
+class Field(UserParams, frozen=True):
     """A field of a user's profile, in the path."""
 
-    user_id: UserId
     key_name: str
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Body, Endpoint, Json, Limit, Params, RoomParams, client
+from palpo.core.identifiers import EventId
+from palpo.wire.endpoint import Body, Endpoint, EventParams, Json, Limit, RoomParams, client
 
 
-class ReceiptParams(Params, frozen=True):
+class ReceiptParams(EventParams, frozen=True):
     """What has been read, in the path."""
 
-    room_id: RoomId
     receipt_type: str
-    event_id: EventId
 
 
 class Markers(Body, frozen=True):

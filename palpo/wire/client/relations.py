@@ -7,15 +7,12 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Endpoint, EventParams, NoBody, Response, RoomParams, client
 
 
-class RelationsParams(Params, frozen=True):
+class RelationsParams(EventParams, frozen=True):
     """The parent event, and a page of its children."""
 
-    room_id: RoomId
-    event_id: EventId
     from_: str | None = msgspec.field(name="from", default=None)
     to: str | None = None
     limit: int | None = None
@@ -45,10 +42,9 @@ class RelatedEvents(Response, frozen=True):
     recursion_depth: int | None = None
 
 
-class ThreadsParams(Params, frozen=True):
+class ThreadsParams(RoomParams, frozen=True):
     """Which of a room's threads."""
 
-    room_id: RoomId
     include: Literal["all", "participated"] = "all"
     limit: int = 10
     from_: str | None = msgspec.field(name="from", default=None)

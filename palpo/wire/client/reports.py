@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Body, Endpoint, Limit, Params, RoomParams, UserParams, client
-
-
-class EventOfRoom(Params, frozen=True):
-    """An event of a room."""
-
-    room_id: RoomId
-    event_id: EventId
+from palpo.wire.endpoint import Body, Endpoint, EventParams, Limit, RoomParams, UserParams, client
 
 
 class Report(Body, frozen=True):
@@ -35,12 +27,12 @@ report_room: Endpoint[RoomParams, Report, None] = Endpoint(
     body=Report,
 )
 
-report_event: Endpoint[EventOfRoom, EventReport, None] = Endpoint(
+report_event: Endpoint[EventParams, EventReport, None] = Endpoint(
     operation_id="reportEvent",
     method="POST",
     paths=client("/rooms/{room_id}/report/{event_id}"),
     limit=Limit.REPORT,
-    params=EventOfRoom,
+    params=EventParams,
     body=EventReport,
 )
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from palpo.core.identifiers import RoomId
 from palpo.wire.client.room_overviews import PublishedRoom
 from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, Params, Response, RoomParams, client
 
 Visibility = Literal["public", "private"]
 
 
-class NetworkRoom(Params, frozen=True):
+class NetworkRoom(RoomParams, frozen=True):
     """A room in the list of an application service's network."""
 
     network_id: str
-    room_id: RoomId
 
 
 class PageParams(Params, frozen=True):

@@ -6,24 +6,21 @@ from typing import Literal
 
 import msgspec
 
-from palpo.core.identifiers import RoomId
 from palpo.core.membership import Membership
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, RoomParams, client
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Response, RoomParams, client
 
 
-class StateParams(Params, frozen=True):
+class StateParams(RoomParams, frozen=True):
     """One piece of a room's state."""
 
-    room_id: RoomId
     event_type: str
     state_key: str = ""
     format: Literal["content", "event"] | None = None
 
 
-class SetStateParams(Params, frozen=True):
+class SetStateParams(RoomParams, frozen=True):
     """Which piece of a room's state is set."""
 
-    room_id: RoomId
     event_type: str
     state_key: str = ""
     ts: int | None = None
@@ -32,10 +29,9 @@ class SetStateParams(Params, frozen=True):
     """Milliseconds after which it is set (MSC4140)."""
 
 
-class MembersParams(Params, frozen=True):
+class MembersParams(RoomParams, frozen=True):
     """Whose membership events are wanted."""
 
-    room_id: RoomId
     at: str | None = None
     membership: Membership | None = None
     not_membership: Membership | None = None

@@ -6,7 +6,7 @@ import msgspec
 
 from palpo.core.identifiers import RoomAlias, RoomId
 from palpo.wire.client.room_overviews import RoomSummary, SpaceRoom
-from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client, draft
+from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, RoomParams, client, draft
 
 
 class SummaryParams(Params, frozen=True):
@@ -16,10 +16,9 @@ class SummaryParams(Params, frozen=True):
     via: tuple[str, ...] = ()
 
 
-class HierarchyParams(Params, frozen=True):
+class HierarchyParams(RoomParams, frozen=True):
     """A space, and how much of it is wanted."""
 
-    room_id: RoomId
     suggested_only: bool | None = None
     limit: int | None = None
     max_depth: int | None = None

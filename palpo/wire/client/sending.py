@@ -2,14 +2,12 @@
 
 import msgspec
 
-from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, EventParams, Json, Limit, Response, RoomParams, client
 
 
-class SendParams(Params, frozen=True):
+class SendParams(RoomParams, frozen=True):
     """Where a message event goes."""
 
-    room_id: RoomId
     event_type: str
     txn_id: str
     ts: int | None = None
@@ -18,11 +16,9 @@ class SendParams(Params, frozen=True):
     """Milliseconds after which it is sent (MSC4140)."""
 
 
-class RedactParams(Params, frozen=True):
+class RedactParams(EventParams, frozen=True):
     """Which event is redacted."""
 
-    room_id: RoomId
-    event_id: EventId
     txn_id: str
 
 

@@ -6,16 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Body, Endpoint, Limit, NoBody, Params, Response, draft
+from palpo.core.identifiers import EventId
+from palpo.wire.endpoint import Body, Endpoint, Limit, NoBody, Params, Response, RoomParams, draft
 
 _PATHS = draft("/rooms/{room_id}/thread/{root_id}/subscription", "io.element.msc4306")
 
 
-class ThreadParams(Params, frozen=True):
+class ThreadParams(RoomParams, frozen=True):
     """A thread, by its root."""
 
-    room_id: RoomId
     root_id: EventId
 
 

@@ -7,17 +7,15 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from palpo.core.identifiers import EventId, RoomId
-from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response, client
+from palpo.wire.endpoint import Auth, Endpoint, EventParams, NoBody, Response, RoomParams, client
 
 Direction = Literal["b", "f"]
 """``b`` goes back in time, ``f`` forward."""
 
 
-class MessagesParams(Params, frozen=True):
+class MessagesParams(RoomParams, frozen=True):
     """Which part of a room's history."""
 
-    room_id: RoomId
     dir: Direction = "f"
     """Required by the spec; clients that leave it out have always been given the forward direction."""
     from_: str | None = msgspec.field(name="from", default=None)
@@ -36,11 +34,9 @@ class Messages(Response, frozen=True):
     state: list[Raw] | None = None
 
 
-class ContextParams(Params, frozen=True):
+class ContextParams(EventParams, frozen=True):
     """The event whose surroundings are wanted."""
 
-    room_id: RoomId
-    event_id: EventId
     limit: int = 10
     filter: str | None = None
 
@@ -56,17 +52,9 @@ class Context(Response, frozen=True):
     state: list[Raw]
 
 
-class EventParams(Params, frozen=True):
-    """One event of a room."""
-
-    room_id: RoomId
-    event_id: EventId
-
-
-class TimestampParams(Params, frozen=True):
+class TimestampParams(RoomParams, frozen=True):
     """A time, and the direction to look in from there."""
 
-    room_id: RoomId
     ts: int
     """Milliseconds since the Unix epoch."""
     dir: Direction

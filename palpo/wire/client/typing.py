@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from palpo.core.identifiers import RoomId, UserId
-from palpo.wire.endpoint import Body, Endpoint, Limit, Params, client
+from palpo.core.identifiers import UserId
+from palpo.wire.endpoint import Body, Endpoint, Limit, RoomParams, client
 
 
-class TypingParams(Params, frozen=True):
+class TypingParams(RoomParams, frozen=True):
     """A user in a room, in the path."""
 
-    room_id: RoomId
     user_id: UserId
 
 

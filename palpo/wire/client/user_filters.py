@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from palpo.core.identifiers import UserId
 from palpo.wire.client.filters import Filter
-from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Params, Response, UserParams, client
+from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Response, UserParams, client
 
 
-class FilterParams(Params, frozen=True):
+class FilterParams(UserParams, frozen=True):
     """A filter of a user's, in the path."""
 
-    user_id: UserId
     filter_id: str
 
 
