@@ -54,7 +54,7 @@ async def is_push_rule_enabled(call: Call, params: wire.Rule, body: NoBody) -> w
 
 
 @handlers.serves(wire.set_push_rule_enabled)
-async def set_push_rule_enabled(call: Call, params: wire.Rule, body: wire.SetEnabled) -> None:
+async def set_push_rule_enabled(call: Call, params: wire.Rule, body: wire.Enabled) -> None:
     """PUT /pushrules/global/{kind}/{ruleId}/enabled."""
     await call.services.personal.push_rules.set_enabled(
         call.user_id, params.kind, params.rule_id, body.enabled
@@ -69,7 +69,7 @@ async def get_push_rule_actions(call: Call, params: wire.Rule, body: NoBody) -> 
 
 
 @handlers.serves(wire.set_push_rule_actions)
-async def set_push_rule_actions(call: Call, params: wire.Rule, body: wire.SetActions) -> None:
+async def set_push_rule_actions(call: Call, params: wire.Rule, body: wire.Actions) -> None:
     """PUT /pushrules/global/{kind}/{ruleId}/actions."""
     await call.services.personal.push_rules.set_actions(
         call.user_id, params.kind, params.rule_id, body.actions

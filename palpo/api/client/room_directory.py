@@ -30,7 +30,7 @@ async def set_room_visibility_on_directory(call: Call, params: RoomParams, body:
 
 @handlers.serves(wire.update_appservice_room_directory_visibility)
 async def update_appservice_room_directory_visibility(
-    call: Call, params: wire.NetworkRoom, body: wire.SetNetworkVisibility
+    call: Call, params: wire.NetworkRoom, body: wire.RoomVisibility
 ) -> None:
     """PUT /directory/list/appservice/{networkId}/{roomId}."""
     await call.services.rooms.room_directory.set_listed_for_network(

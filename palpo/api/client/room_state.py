@@ -7,6 +7,7 @@ from palpo.api.client.sending import scheduled
 from palpo.api.client.timeline import rendered
 from palpo.core.canonical_json import to_json
 from palpo.wire.client import room_state as wire
+from palpo.wire.client.sending import Sent
 from palpo.wire.endpoint import Json, NoBody, RoomParams
 
 handlers = Handlers()
@@ -32,9 +33,7 @@ async def get_room_state_with_key(call: Call, params: wire.StateParams, body: No
 
 
 @handlers.serves(wire.set_room_state_with_key)
-async def set_room_state_with_key(
-    call: Call, params: wire.SetStateParams, body: Json
-) -> wire.StateSet | Reply:
+async def set_room_state_with_key(call: Call, params: wire.SetStateParams, body: Json) -> Sent | Reply:
     """PUT /rooms/{roomId}/state/{eventType}/{stateKey}."""
     if params.delay is not None:
         return await scheduled(
@@ -48,7 +47,7 @@ async def set_room_state_with_key(
         origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
     )
     call.services.personal.presence.note_active(call.user_id, call.requester.device_id)
-    return wire.StateSet(event_id=event_id)
+    return Sent(event_id=event_id)
 
 
 @handlers.serves(wire.get_members_by_room)

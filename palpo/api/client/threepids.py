@@ -56,7 +56,7 @@ async def add_3pid(call: Call, params: NoParams, body: wire.Add) -> None:
 
 
 @handlers.serves(wire.bind_3pid)
-async def bind_3pid(call: Call, params: NoParams, body: wire.Bind) -> None:
+async def bind_3pid(call: Call, params: NoParams, body: wire.ThreePidCredentials) -> None:
     """POST /account/3pid/bind."""
     await call.services.accounts.identity_servers.bind(
         call.user_id, body.id_server, body.id_access_token, body.sid, body.client_secret

@@ -44,10 +44,9 @@ class DelayParams(Params, frozen=True):
     delay_id: str
 
 
-class ActionParams(Params, frozen=True):
+class ActionParams(DelayParams, frozen=True):
     """A delayed event, and what becomes of it."""
 
-    delay_id: str
     action: str
 
 

@@ -16,11 +16,9 @@ class Rule(Params, frozen=True):
     rule_id: str
 
 
-class PlacedRule(Params, frozen=True):
+class PlacedRule(Rule, frozen=True):
     """A rule, and the one that it is to be next to."""
 
-    kind: str
-    rule_id: str
     before: str | None = None
     after: str | None = None
 
@@ -31,26 +29,14 @@ class Rulesets(Response, frozen=True):
     global_: Json = msgspec.field(name="global")
 
 
-class Enabled(Response, frozen=True):
-    """Whether a rule is enabled."""
+class Enabled(Body, frozen=True):
+    """Whether a rule is enabled, or is to be."""
 
     enabled: bool
 
 
-class SetEnabled(Body, frozen=True):
-    """Whether a rule is to be enabled."""
-
-    enabled: bool
-
-
-class Actions(Response, frozen=True):
-    """A rule's actions."""
-
-    actions: list[Any]
-
-
-class SetActions(Body, frozen=True):
-    """What a rule's actions are to be."""
+class Actions(Body, frozen=True):
+    """What a rule's actions are, or are to be."""
 
     actions: list[Any]
 
@@ -104,13 +90,13 @@ is_push_rule_enabled: Endpoint[Rule, NoBody, Enabled] = Endpoint(
     response=Enabled,
 )
 
-set_push_rule_enabled: Endpoint[Rule, SetEnabled, None] = Endpoint(
+set_push_rule_enabled: Endpoint[Rule, Enabled, None] = Endpoint(
     operation_id="setPushRuleEnabled",
     method="PUT",
     paths=client(RULE + "/enabled"),
     limit=Limit.SETTINGS,
     params=Rule,
-    body=SetEnabled,
+    body=Enabled,
 )
 
 get_push_rule_actions: Endpoint[Rule, NoBody, Actions] = Endpoint(
@@ -121,11 +107,11 @@ get_push_rule_actions: Endpoint[Rule, NoBody, Actions] = Endpoint(
     response=Actions,
 )
 
-set_push_rule_actions: Endpoint[Rule, SetActions, None] = Endpoint(
+set_push_rule_actions: Endpoint[Rule, Actions, None] = Endpoint(
     operation_id="setPushRuleActions",
     method="PUT",
     paths=client(RULE + "/actions"),
     limit=Limit.SETTINGS,
     params=Rule,
-    body=SetActions,
+    body=Actions,
 )

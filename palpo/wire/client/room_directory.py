@@ -53,14 +53,8 @@ class SetVisibility(Body, frozen=True):
     visibility: Visibility | None = None
 
 
-class SetNetworkVisibility(Body, frozen=True):
-    """Whether a network's list has a room."""
-
-    visibility: Visibility
-
-
-class RoomVisibility(Response, frozen=True):
-    """Whether the directory lists a room."""
+class RoomVisibility(Body, frozen=True):
+    """Whether a list has a room, or is to have it."""
 
     visibility: Visibility
 
@@ -93,14 +87,14 @@ set_room_visibility_on_directory: Endpoint[RoomParams, SetVisibility, None] = En
     body=SetVisibility,
 )
 
-update_appservice_room_directory_visibility: Endpoint[NetworkRoom, SetNetworkVisibility, None] = Endpoint(
+update_appservice_room_directory_visibility: Endpoint[NetworkRoom, RoomVisibility, None] = Endpoint(
     operation_id="updateAppserviceRoomDirectoryVisibility",
     method="PUT",
     paths=client("/directory/list/appservice/{network_id}/{room_id}"),
     auth=Auth.APPSERVICE,
     limit=Limit.SETTINGS,
     params=NetworkRoom,
-    body=SetNetworkVisibility,
+    body=RoomVisibility,
 )
 
 get_public_rooms: Endpoint[PageParams, NoBody, PublishedRooms] = Endpoint(

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from palpo.core.membership import Membership
+from palpo.wire.client.sending import Sent
 from palpo.wire.endpoint import Auth, Endpoint, Json, Limit, NoBody, Response, RoomParams, client
 
 
@@ -35,12 +36,6 @@ class MembersParams(RoomParams, frozen=True):
     at: str | None = None
     membership: Membership | None = None
     not_membership: Membership | None = None
-
-
-class StateSet(Response, frozen=True):
-    """The event that set the state."""
-
-    event_id: str
 
 
 class Members(Response, frozen=True):
@@ -85,7 +80,7 @@ get_room_state_with_key: Endpoint[StateParams, NoBody, Json] = Endpoint(
     response=Json,
 )
 
-set_room_state_with_key: Endpoint[SetStateParams, Json, StateSet] = Endpoint(
+set_room_state_with_key: Endpoint[SetStateParams, Json, Sent] = Endpoint(
     operation_id="setRoomStateWithKey",
     method="PUT",
     paths=STATE,
@@ -94,7 +89,7 @@ set_room_state_with_key: Endpoint[SetStateParams, Json, StateSet] = Endpoint(
     limit=Limit.MESSAGE,
     params=SetStateParams,
     body=Json,
-    response=StateSet,
+    response=Sent,
 )
 
 get_members_by_room: Endpoint[MembersParams, NoBody, Members] = Endpoint(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.core.identifiers import UserId
-from palpo.wire.endpoint import Auth, Body, Endpoint, NoParams, Params, Response
+from palpo.wire.client.sending import Sent
+from palpo.wire.endpoint import Auth, Body, Endpoint, NoParams, Params
 
 PATH = "/_synapse/admin/v1/send_server_notice"
 
@@ -25,27 +26,21 @@ class ServerNoticeParams(Params, frozen=True):
     transaction_id: str
 
 
-class SentServerNotice(Response, frozen=True):
-    """The event that was sent."""
-
-    event_id: str
-
-
-send_server_notice: Endpoint[NoParams, ServerNotice, SentServerNotice] = Endpoint(
+send_server_notice: Endpoint[NoParams, ServerNotice, Sent] = Endpoint(
     operation_id="synapse.sendServerNotice",
     method="POST",
     paths=(PATH,),
     auth=Auth.ADMIN,
     body=ServerNotice,
-    response=SentServerNotice,
+    response=Sent,
 )
 
-put_server_notice: Endpoint[ServerNoticeParams, ServerNotice, SentServerNotice] = Endpoint(
+put_server_notice: Endpoint[ServerNoticeParams, ServerNotice, Sent] = Endpoint(
     operation_id="synapse.putServerNotice",
     method="PUT",
     paths=(PATH + "/{transaction_id}",),
     auth=Auth.ADMIN,
     params=ServerNoticeParams,
     body=ServerNotice,
-    response=SentServerNotice,
+    response=Sent,
 )

@@ -38,7 +38,7 @@ class ThirdPartyIdentifiers(Response, frozen=True):
 
 
 class ThreePidCredentials(Body, frozen=True):
-    """A validation, by an identity server."""
+    """A validation, by an identity server: the body of /account/3pid/bind."""
 
     client_secret: str
     id_server: str
@@ -58,15 +58,6 @@ class Add(Body, frozen=True):
     client_secret: str
     sid: str
     auth: dict[str, Any] | None = None
-
-
-class Bind(Body, frozen=True):
-    """Body of /account/3pid/bind."""
-
-    client_secret: str
-    id_server: str
-    id_access_token: str
-    sid: str
 
 
 class Remove(Body, frozen=True):
@@ -151,12 +142,12 @@ add_3pid: Endpoint[NoParams, Add, None] = Endpoint(
     body=Add,
 )
 
-bind_3pid: Endpoint[NoParams, Bind, None] = Endpoint(
+bind_3pid: Endpoint[NoParams, ThreePidCredentials, None] = Endpoint(
     operation_id="bind3PID",
     method="POST",
     paths=client(f"{PATH}/bind"),
     limit=Limit.THIRD_PARTY,
-    body=Bind,
+    body=ThreePidCredentials,
 )
 
 delete_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
