@@ -38,36 +38,21 @@ query_alias = AppserviceCall(
     path=f"{PREFIX}/rooms/{{room_alias}}",
     legacy_path="/rooms/{room_alias}",
 )
-protocol = AppserviceCall(
-    operation_id="getProtocolMetadata",
-    method="GET",
-    path=f"{PREFIX}/thirdparty/protocol/{{protocol}}",
-    legacy_path=f"{UNSTABLE}/thirdparty/protocol/{{protocol}}",
-)
-users_by_protocol = AppserviceCall(
-    operation_id="queryUserByProtocol",
-    method="GET",
-    path=f"{PREFIX}/thirdparty/user/{{protocol}}",
-    legacy_path=f"{UNSTABLE}/thirdparty/user/{{protocol}}",
-)
-locations_by_protocol = AppserviceCall(
-    operation_id="queryLocationByProtocol",
-    method="GET",
-    path=f"{PREFIX}/thirdparty/location/{{protocol}}",
-    legacy_path=f"{UNSTABLE}/thirdparty/location/{{protocol}}",
-)
-locations_by_alias = AppserviceCall(
-    operation_id="queryLocationByAlias",
-    method="GET",
-    path=f"{PREFIX}/thirdparty/location",
-    legacy_path=f"{UNSTABLE}/thirdparty/location",
-)
-users_by_id = AppserviceCall(
-    operation_id="queryUserByID",
-    method="GET",
-    path=f"{PREFIX}/thirdparty/user",
-    legacy_path=f"{UNSTABLE}/thirdparty/user",
-)
+
+
+def _third_party(operation_id: str, path: str) -> AppserviceCall:
+    """A look-up in third-party networks."""
+    path = f"/thirdparty/{path}"
+    return AppserviceCall(
+        operation_id=operation_id, method="GET", path=PREFIX + path, legacy_path=UNSTABLE + path
+    )
+
+
+protocol = _third_party("getProtocolMetadata", "protocol/{protocol}")
+users_by_protocol = _third_party("queryUserByProtocol", "user/{protocol}")
+locations_by_protocol = _third_party("queryLocationByProtocol", "location/{protocol}")
+locations_by_alias = _third_party("queryLocationByAlias", "location")
+users_by_id = _third_party("queryUserByID", "user")
 
 CALLS = (
     send_transaction,
