@@ -44,11 +44,6 @@ class SigningKey:
         object.__setattr__(self, "_public", public)
         object.__setattr__(self, "_secret", secret)
 
-    @classmethod
-    def generate(cls, randomness: bytes, version: str) -> SigningKey:
-        """The key made of 32 random bytes, with the ID ``ed25519:version``."""
-        return cls(key_id=f"{ALGORITHM}:{version}", seed=randomness)
-
     @property
     def verify_key_base64(self) -> str:
         """The public key, in unpadded base64."""

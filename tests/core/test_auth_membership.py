@@ -223,8 +223,8 @@ def test_knocks_exist_since_version_7() -> None:
     AuthRoom(V6).rejects_member("no membership", EVE, EVE, "knock")
 
 
-KEY = SigningKey.generate(b"i" * 32, "0")
-OTHER_KEY = SigningKey.generate(b"o" * 32, "0")
+KEY = SigningKey(key_id="ed25519:0", seed=b"i" * 32)
+OTHER_KEY = SigningKey(key_id="ed25519:0", seed=b"o" * 32)
 
 
 def signed(key: SigningKey = KEY, **fields: Any) -> dict[str, Any]:

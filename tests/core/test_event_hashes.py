@@ -16,7 +16,9 @@ from palpo.core.room_versions import ROOM_VERSIONS, V1, V3, V6, V7, V8, V11, V12
 from palpo.core.signing import SignatureError, SigningKey
 from tests.core.json_values import CANONICAL_OBJECTS
 
-KEY = SigningKey.generate(unpadded_base64.decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1"), "1")
+KEY = SigningKey(
+    key_id="ed25519:1", seed=unpadded_base64.decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1")
+)
 MINIMAL: dict[str, Any] = {
     "room_id": "!x:domain",
     "sender": "@a:domain",

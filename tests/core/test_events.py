@@ -14,7 +14,7 @@ from palpo.core.room_versions import ROOM_VERSIONS, V1, V4, V5, V6, V10, V11, V1
 from palpo.core.signing import SigningKey
 from tests.core.json_values import CANONICAL_OBJECTS, LAX
 
-KEY = SigningKey.generate(b"k" * 32, "k")
+KEY = SigningKey(key_id="ed25519:k", seed=b"k" * 32)
 HASH = "Rqnc-F-dvnEYJTyHq_iKxU2bZ1CI92-kuZq3a5lr5Zg"
 ROOM = "!room:one"
 ALL = pytest.mark.parametrize("rules", ROOM_VERSIONS.values(), ids=lambda rules: f"v{rules.id}")

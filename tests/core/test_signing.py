@@ -14,9 +14,9 @@ from palpo.core.signing import SignatureError, SigningKey
 from tests.core.json_values import LAX_OBJECTS
 
 SEED = unpadded_base64.decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1")
-KEY = SigningKey.generate(SEED, "1")
+KEY = SigningKey(key_id="ed25519:1", seed=SEED)
 KEY_ID = "ed25519:1"
-OTHER = SigningKey.generate(b"x" * 32, "x")
+OTHER = SigningKey(key_id="ed25519:x", seed=b"x" * 32)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_specification_vectors(obj: dict[str, Any], signature: str) -> None:
 
 @given(LAX_OBJECTS, st.binary(min_size=32, max_size=32), st.booleans())
 def test_agrees_with_signedjson(obj: dict[str, Any], seed: bytes, unsigned: bool) -> None:
-    ours = SigningKey.generate(seed, "v_1")
+    ours = SigningKey(key_id="ed25519:v_1", seed=seed)
     theirs = signedjson.key.decode_signing_key_base64("ed25519", "v_1", unpadded_base64.encode(seed))
     obj = {**obj, "signatures": {"other": {"ed25519:z": "AA"}}} | (
         {"unsigned": {"age": 1}} if unsigned else {}
@@ -108,7 +108,7 @@ def test_strict_encoding_can_be_asked_for() -> None:
 @pytest.mark.parametrize(("version", "seed"), [("", SEED), ("a b", SEED), ("1", SEED[1:])])
 def test_keys_that_are_none(version: str, seed: bytes) -> None:
     with pytest.raises(InvalidParam):
-        SigningKey.generate(seed, version)
+        SigningKey(key_id=f"ed25519:{version}", seed=seed)
 
 
 def test_a_key_does_not_show_its_seed() -> None:

@@ -27,7 +27,7 @@ class IdentityServer:
 
     def __init__(self) -> None:
         self.url = ""
-        self.key = SigningKey.generate(b"i" * 32, "0")
+        self.key = SigningKey(key_id="ed25519:0", seed=b"i" * 32)
         self.valid = True
         self.bound: dict[str, str] = {}
         self.stored: list[dict[str, Any]] = []
@@ -169,7 +169,7 @@ async def test_accepting_what_is_not_ones_own(
     forged = sign_json(
         {"mxid": bob.user_id, "sender": alice.user_id, "token": TOKEN},
         "id.example",
-        SigningKey.generate(b"x" * 32, "0"),
+        SigningKey(key_id="ed25519:0", seed=b"x" * 32),
     )
     eve = await server.register("eve")
     path = f"/rooms/{room_id}/join"
