@@ -11,10 +11,10 @@ from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import (
     NO_ACTIONS,
     Actions,
+    Evaluator,
     PushRule,
     RoomContext,
     Ruleset,
-    compile_rules,
     default_rules,
     set_enabled,
 )
@@ -49,7 +49,7 @@ def judge(
     **options: bool,
 ) -> list[Any] | None:
     """The actions for Alice; ``None`` where no rule matches."""
-    evaluator = compile_rules(rules or default_rules(ALICE, **options))
+    evaluator = Evaluator(rules or default_rules(ALICE, **options))
     actions = evaluator.evaluate(event, context or room(), name)
     assert actions == evaluator.evaluate(event, context or room(), name)
     return None if actions is NO_ACTIONS else actions.raw
@@ -368,7 +368,7 @@ def test_split_path() -> None:
 
 
 def test_many_event_types_do_not_pile_up() -> None:
-    evaluator = compile_rules(default_rules(ALICE))
+    evaluator = Evaluator(default_rules(ALICE))
     for number in range(1000):
         assert evaluator.evaluate(make_event(V11, f"m.{number}", BOB), room()) is NO_ACTIONS
     assert len(evaluator._selected) < 100
@@ -391,13 +391,13 @@ def test_threads_that_are_followed_or_not(
     rules = default_rules(ALICE, thread_subscriptions=True)
     muted = PushRule(rule_id=event.room_id, actions=["notify"] if follows is False else [])
     for ruleset in (rules, rules.with_kind("room", (muted,)) if follows is not None else rules):
-        evaluator = compile_rules(ruleset)
+        evaluator = Evaluator(ruleset)
         assert evaluator.asks_for_threads
         assert evaluator.evaluate(event, room(), follows=follows).raw == actions
 
 
 def test_threads_are_asked_for_only_where_a_rule_does() -> None:
-    assert not compile_rules(default_rules(ALICE)).asks_for_threads
+    assert not Evaluator(default_rules(ALICE)).asks_for_threads
     rules = default_rules(ALICE, thread_subscriptions=True)
     assert [rule["rule_id"] for rule in rules.to_json()["postcontent"]] == [
         ".io.element.msc4306.rule.unsubscribed_thread",
@@ -405,7 +405,7 @@ def test_threads_are_asked_for_only_where_a_rule_does() -> None:
     ]
     for rule in rules.postcontent:
         rules = set_enabled(rules, "postcontent", rule.rule_id, False)
-    assert not compile_rules(rules).asks_for_threads
+    assert not Evaluator(rules).asks_for_threads
     assert "postcontent" not in default_rules(ALICE).to_json()
     condition = {"kind": "io.element.msc4306.thread_subscription", "subscribed": "yes"}
     assert compile_condition(condition) is None
@@ -431,7 +431,7 @@ def test_many_patterns_against_a_long_text_stay_cheap(patterns: list[str], body:
         )
         for condition in conditions
     ]
-    evaluator = compile_rules(Ruleset(override=tuple(rules)))
+    evaluator = Evaluator(Ruleset(override=tuple(rules)))
     began = time.thread_time()
     assert not evaluator.evaluate(message(body), room()).notify
     # Processor time, and much more than it takes: it was minutes.

@@ -18,7 +18,7 @@ from palpo.core.push_rules.editing import (
     set_actions,
     set_enabled,
 )
-from palpo.core.push_rules.evaluator import NO_ACTIONS, Actions, Evaluator, compile_rules
+from palpo.core.push_rules.evaluator import NO_ACTIONS, Actions, Evaluator
 from palpo.core.push_rules.model import KINDS, PushRule, Ruleset, parse_rule
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "RoomContext",
     "Ruleset",
     "add_rule",
-    "compile_rules",
     "customisation_of",
     "default_rules",
     "delete_rule",

@@ -70,7 +70,7 @@ class _Compiled(msgspec.Struct, frozen=True):
 
 
 class Evaluator:
-    """A user's rules, ready to judge events; made by ``compile_rules``, and meant to be kept."""
+    """A user's rules, ready to judge events, without those that are disabled or can never match."""
 
     __slots__ = ("_first", "_last", "_rooms", "_selected", "_senders", "asks_for_threads")
 
@@ -128,11 +128,6 @@ class Evaluator:
         )
         self._selected[event_type] = selected
         return selected
-
-
-def compile_rules(ruleset: Ruleset) -> Evaluator:
-    """Make a ruleset ready; rules that are disabled or can never match are left out."""
-    return Evaluator(ruleset)
 
 
 def _by_id(rules: tuple[PushRule, ...]) -> dict[str, Actions]:

@@ -48,7 +48,7 @@ class _Rules:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        return core.compile_rules(self.ruleset)
+        return Evaluator(self.ruleset)
 
     @cached_property
     def content(self) -> bytes:
