@@ -16,7 +16,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from palpo.cli.log_writer import LogWriter, WriterStream
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.config.model import LogConfig
 
 

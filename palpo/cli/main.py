@@ -13,7 +13,7 @@ from contextlib import suppress
 from palpo import __version__
 from palpo.cli import commands
 from palpo.cli.failures import Failure
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.core.errors import MatrixError
 from palpo.db.errors import DatabaseError
 

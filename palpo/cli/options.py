@@ -11,7 +11,8 @@ from pathlib import Path
 from palpo.cli.failures import database_failure
 from palpo.cli.logs import configure_logging
 from palpo.cli.waiting import wait_for_database
-from palpo.config.loader import ConfigError, load
+from palpo.config.errors import ConfigError
+from palpo.config.loader import load
 from palpo.config.model import Config
 from palpo.core.identifiers import server_name_of
 from palpo.db.errors import DatabaseError

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import make_user_id, server_name_of
 

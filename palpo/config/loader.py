@@ -19,8 +19,6 @@ from palpo.config.errors import ConfigError
 from palpo.config.explain import explain, shown
 from palpo.config.model import Config
 
-__all__ = ["ConfigError", "convert", "load"]
-
 PREFIX = "PALPO_CONFIG_"
 
 

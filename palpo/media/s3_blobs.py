@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.config.model import S3Config
 from palpo.core.errors import NotFound, Unavailable
 from palpo.db.condition import Condition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.config.model import MediaConfig
 from palpo.media.blobs import BlobStore
 from palpo.media.disk_blobs import DiskBlobStore

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from palpo.config.appservices import load_registrations
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from tests.support.appservices import registration
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from palpo.config import signing_key
-from palpo.config.loader import ConfigError, load
+from palpo.config.errors import ConfigError
+from palpo.config.loader import load
 from palpo.config.reference import reference
 
 DOCS = Path(__file__).parents[2] / "docs"

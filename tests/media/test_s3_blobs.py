@@ -7,7 +7,7 @@ from pathlib import Path
 import obstore
 import pytest
 
-from palpo.config.loader import ConfigError
+from palpo.config.errors import ConfigError
 from palpo.config.model import MediaConfig, S3Config
 from palpo.core.errors import Unavailable
 from palpo.media.disk_blobs import DiskBlobStore

@@ -13,7 +13,8 @@ from typing import Any
 
 from palpo.cli import serving
 from palpo.cli.options import PRIVATE, prepared_alone
-from palpo.config.loader import ConfigError, convert, load
+from palpo.config.errors import ConfigError
+from palpo.config.loader import convert, load
 from palpo.config.model import Config
 
 FILE_NAME = "palpo.toml"
