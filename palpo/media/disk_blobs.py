@@ -23,7 +23,7 @@ PROBE = 256 * 1024
 
 
 class DiskBlobStore:
-    """A folder."""
+    """A folder: what it does is as ``BlobStore`` says."""
 
     def __init__(self, root: Path) -> None:
         self._blobs = root / "blobs"
@@ -31,7 +31,6 @@ class DiskBlobStore:
         self.condition = Condition("media folder")
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
-        """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
         with using(self.condition):
             async with self._scratch.file() as path:
                 blob = await spool(path, chunks, limit=limit)
@@ -47,12 +46,10 @@ class DiskBlobStore:
         self.condition.works()
 
     async def has(self, sha256: bytes) -> bool:
-        """Whether the content is there."""
         with using(self.condition):
             return await asyncio.to_thread(self._file(sha256).is_file)
 
     async def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to before ``stop``; raises NotFound at the first."""
         with using(self.condition):
             try:
                 file = await asyncio.to_thread(self._file(sha256).open, "rb")
@@ -78,23 +75,19 @@ class DiskBlobStore:
         yield self._file(sha256)
 
     def scratch(self) -> Path:
-        """The path of a new temporary file, which does not exist yet."""
         return self._scratch.new()
 
     async def adopt(self, path: Path) -> Blob:
-        """Store the content of a scratch file, which is moved."""
         with using(self.condition):
             blob = await asyncio.to_thread(file_blob, path)
             await asyncio.to_thread(self._keep, path, blob.sha256)
         return blob
 
     async def delete(self, sha256: bytes, *, before_ts: int | None = None) -> bool:
-        """Remove content, unless it was stored since ``before_ts``; whether it was there and is gone."""
         with using(self.condition):
             return await asyncio.to_thread(self._delete, self._file(sha256), before_ts)
 
     async def stored(self) -> AsyncIterator[StoredBlob]:
-        """All content, in no order."""
         folders = await asyncio.to_thread(lambda: sorted(self._blobs.glob("??/??")))
         for folder in folders:
             for blob in await asyncio.to_thread(_in_folder, folder):

@@ -79,7 +79,7 @@ def _credentials(config: S3Config) -> tuple[str, str]:
 
 
 class S3BlobStore:
-    """A bucket, and a local folder for what is on its way there."""
+    """A bucket, and a local folder for what is on its way there: what it does is as ``BlobStore`` says."""
 
     def __init__(self, bucket: S3Store, scratch: Path) -> None:
         self._bucket = bucket
@@ -87,7 +87,6 @@ class S3BlobStore:
         self.condition = Condition("media bucket")
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
-        """Store what ``chunks`` yields; raises BlobTooLarge past ``limit`` bytes, and what they raise."""
         with using(self.condition):
             async with self._scratch.file() as path:
                 blob = await spool(path, chunks, limit=limit)
@@ -99,11 +98,9 @@ class S3BlobStore:
         await self._stored_at(bytes(32))
 
     async def has(self, sha256: bytes) -> bool:
-        """Whether the content is there."""
         return await self._stored_at(sha256) is not None
 
     async def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to before ``stop``; raises NotFound at the first."""
         size = await self._size(sha256)
         stop = size if stop is None else min(stop, size)
         while start < stop:
@@ -124,18 +121,15 @@ class S3BlobStore:
             yield path
 
     def scratch(self) -> Path:
-        """The path of a new temporary file, which does not exist yet."""
         return self._scratch.new()
 
     async def adopt(self, path: Path) -> Blob:
-        """Store the content of a scratch file, which is moved."""
         blob = await asyncio.to_thread(file_blob, path)
         await self._send(path, blob)
         await asyncio.to_thread(path.unlink)
         return blob
 
     async def delete(self, sha256: bytes, *, before_ts: int | None = None) -> bool:
-        """Remove content, unless it was stored since ``before_ts``; whether it was there and is gone."""
         stored_ts = await self._stored_at(sha256)
         if stored_ts is None or (before_ts is not None and stored_ts >= before_ts):
             return False

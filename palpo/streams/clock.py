@@ -22,7 +22,6 @@ class SystemClock:
     """The machine's clock."""
 
     def now_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
         return time.time_ns() // 1_000_000
 
     def elapsed_s(self) -> float:
@@ -37,7 +36,6 @@ class FakeClock:
         self._now_ms = now_ms
 
     def now_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
         return self._now_ms
 
     def elapsed_s(self) -> float:
