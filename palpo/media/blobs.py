@@ -120,18 +120,9 @@ class ScratchFolder:
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
-    def new(self) -> Path:
+    def scratch(self) -> Path:
         """The path of a new temporary file, which does not exist yet."""
         return self._folder / secrets.token_hex(16)
-
-    @asynccontextmanager
-    async def file(self) -> AsyncIterator[Path]:
-        """A path for a temporary file, which is gone afterwards."""
-        path = self.new()
-        try:
-            yield path
-        finally:
-            await asyncio.to_thread(_remove, path)
 
 
 async def spool(path: Path, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
@@ -178,9 +169,9 @@ def _append(file: FileIO, digest: _Hash, data: bytes) -> None:
 
 
 @asynccontextmanager
-async def scratch_file(store: BlobStore) -> AsyncIterator[Path]:
+async def scratch_file(folder: BlobStore | ScratchFolder) -> AsyncIterator[Path]:
     """A path for a temporary file, which is gone afterwards."""
-    path = store.scratch()
+    path = folder.scratch()
     try:
         yield path
     finally:

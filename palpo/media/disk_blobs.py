@@ -16,7 +16,7 @@ from pathlib import Path
 
 from palpo.core.errors import NotFound
 from palpo.db.condition import Condition
-from palpo.media.blobs import CHUNK, Blob, ScratchFolder, StoredBlob, file_blob, spool, using
+from palpo.media.blobs import CHUNK, Blob, ScratchFolder, StoredBlob, file_blob, scratch_file, spool, using
 
 PROBE = 256 * 1024
 """Bytes that are written to see whether something can be."""
@@ -32,7 +32,7 @@ class DiskBlobStore:
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         with using(self.condition):
-            async with self._scratch.file() as path:
+            async with scratch_file(self._scratch) as path:
                 blob = await spool(path, chunks, limit=limit)
                 await asyncio.to_thread(self._keep, path, blob.sha256)
         self.condition.works()
@@ -41,7 +41,7 @@ class DiskBlobStore:
     async def probe(self) -> None:
         """Store something, and remove it again."""
         with using(self.condition):
-            async with self._scratch.file() as path:
+            async with scratch_file(self._scratch) as path:
                 await asyncio.to_thread(_write, path, bytes(PROBE))
         self.condition.works()
 
@@ -75,7 +75,7 @@ class DiskBlobStore:
         yield self._file(sha256)
 
     def scratch(self) -> Path:
-        return self._scratch.new()
+        return self._scratch.scratch()
 
     async def adopt(self, path: Path) -> Blob:
         with using(self.condition):

@@ -27,7 +27,7 @@ from palpo.config.errors import ConfigError
 from palpo.config.model import S3Config
 from palpo.core.errors import NotFound, Unavailable
 from palpo.db.condition import Condition
-from palpo.media.blobs import Blob, ScratchFolder, StoredBlob, file_blob, spool, using
+from palpo.media.blobs import Blob, ScratchFolder, StoredBlob, file_blob, scratch_file, spool, using
 
 if TYPE_CHECKING:
     from obstore.store import S3Config as Settings
@@ -88,7 +88,7 @@ class S3BlobStore:
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> Blob:
         with using(self.condition):
-            async with self._scratch.file() as path:
+            async with scratch_file(self._scratch) as path:
                 blob = await spool(path, chunks, limit=limit)
                 await self._send(path, blob)
         return blob
@@ -115,13 +115,13 @@ class S3BlobStore:
     @asynccontextmanager
     async def local(self, sha256: bytes) -> AsyncIterator[Path]:
         """A copy of the content, to be read only, while the context lasts; raises NotFound."""
-        async with self._scratch.file() as path:
+        async with scratch_file(self._scratch) as path:
             with using(self.condition):
                 await spool(path, self.read(sha256), limit=await self._size(sha256))
             yield path
 
     def scratch(self) -> Path:
-        return self._scratch.new()
+        return self._scratch.scratch()
 
     async def adopt(self, path: Path) -> Blob:
         blob = await asyncio.to_thread(file_blob, path)
