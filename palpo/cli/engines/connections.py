@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import socket
+import ssl
 from collections import Counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from palpo.api.client_addresses import Proxies
 from palpo.api.codec import encode
@@ -201,6 +203,17 @@ class Connections:
                     await self._none_left.wait()
         for connection in list(self._open):
             connection.abort()
+
+
+def listening_options(listening: socket.socket, context: ssl.SSLContext | None) -> dict[str, Any]:
+    """How a server is made of a socket, with TLS by ``context`` or without."""
+    return {
+        "sock": listening,
+        "ssl": context,
+        "backlog": BACKLOG,
+        "ssl_handshake_timeout": HANDSHAKE_SECONDS if context else None,
+        "ssl_shutdown_timeout": FAREWELL_SECONDS if context else None,
+    }
 
 
 def refusal(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:

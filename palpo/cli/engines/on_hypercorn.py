@@ -42,9 +42,6 @@ from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
 from priority import MissingStreamError  # type: ignore[attr-defined]
 
 from palpo.cli.engines.connections import (
-    BACKLOG,
-    FAREWELL_SECONDS,
-    HANDSHAKE_SECONDS,
     LINGER_BYTES,
     LINGER_PAUSE_SECONDS,
     LINGER_SECONDS,
@@ -52,6 +49,7 @@ from palpo.cli.engines.connections import (
     Connections,
     Cork,
     Timing,
+    listening_options,
     refusal,
 )
 from palpo.config.model import HttpConfig
@@ -534,14 +532,7 @@ class HypercornServer:
     async def start(self, sockets: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
         """Accept connections."""
         for listening in sockets:
-            server = await asyncio.start_server(
-                self._accept,
-                sock=listening,
-                ssl=context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-                ssl_shutdown_timeout=FAREWELL_SECONDS if context else None,
-            )
+            server = await asyncio.start_server(self._accept, **listening_options(listening, context))
             self._servers.append(server)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

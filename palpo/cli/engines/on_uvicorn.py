@@ -29,14 +29,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from palpo.cli.engines.connections import (
-    BACKLOG,
-    FAREWELL_SECONDS,
-    HANDSHAKE_SECONDS,
     LINGER_PAUSE_SECONDS,
     MAX_HEAD_BYTES,
     Connections,
     Cork,
     Timing,
+    listening_options,
     refusal,
 )
 
@@ -69,14 +67,7 @@ class UvicornServer:
         self.tick()
         loop = asyncio.get_running_loop()
         for listening in sockets:
-            server = await loop.create_server(
-                self._protocol,
-                sock=listening,
-                ssl=context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-                ssl_shutdown_timeout=FAREWELL_SECONDS if context else None,
-            )
+            server = await loop.create_server(self._protocol, **listening_options(listening, context))
             self._servers.append(server)
 
     def _protocol(self) -> asyncio.Protocol:
