@@ -31,6 +31,18 @@ def _info(backup: Backup) -> wire.BackupInfo:
     )
 
 
+async def _put(call: Call, version: str, sessions: list[BackedUpSession]) -> wire.RoomKeysUpdated:
+    backups = call.services.encryption.key_backups
+    return _updated(await backups.put_sessions(call.user_id, version, sessions))
+
+
+async def _delete(
+    call: Call, version: str, room_id: RoomId | None = None, session_id: str | None = None
+) -> wire.RoomKeysUpdated:
+    backups = call.services.encryption.key_backups
+    return _updated(await backups.delete_sessions(call.user_id, version, room_id, session_id))
+
+
 def _updated(contents: Contents) -> wire.RoomKeysUpdated:
     return wire.RoomKeysUpdated(etag=contents.etag, count=contents.count)
 
@@ -105,10 +117,7 @@ async def put_room_key_by_session_id(
     call: Call, params: wire.SessionParams, body: wire.KeyBackupData
 ) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys/{roomId}/{sessionId}."""
-    sessions = [_session(params.room_id, params.session_id, body)]
-    return _updated(
-        await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
-    )
+    return await _put(call, params.version, [_session(params.room_id, params.session_id, body)])
 
 
 @handlers.serves(wire.get_room_key_by_session_id)
@@ -128,11 +137,7 @@ async def delete_room_key_by_session_id(
     call: Call, params: wire.SessionParams, body: NoBody
 ) -> wire.RoomKeysUpdated:
     """DELETE /room_keys/keys/{roomId}/{sessionId}."""
-    return _updated(
-        await call.services.encryption.key_backups.delete_sessions(
-            call.user_id, params.version, params.room_id, params.session_id
-        )
-    )
+    return await _delete(call, params.version, params.room_id, params.session_id)
 
 
 @handlers.serves(wire.put_room_keys_by_room_id)
@@ -140,10 +145,7 @@ async def put_room_keys_by_room_id(
     call: Call, params: wire.RoomParams, body: wire.RoomKeyBackup
 ) -> wire.RoomKeysUpdated:
     """PUT /room_keys/keys/{roomId}."""
-    sessions = await _sessions(params.room_id, body.sessions)
-    return _updated(
-        await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
-    )
+    return await _put(call, params.version, await _sessions(params.room_id, body.sessions))
 
 
 @handlers.serves(wire.get_room_keys_by_room_id)
@@ -158,11 +160,7 @@ async def delete_room_keys_by_room_id(
     call: Call, params: wire.RoomParams, body: NoBody
 ) -> wire.RoomKeysUpdated:
     """DELETE /room_keys/keys/{roomId}."""
-    return _updated(
-        await call.services.encryption.key_backups.delete_sessions(
-            call.user_id, params.version, params.room_id
-        )
-    )
+    return await _delete(call, params.version, params.room_id)
 
 
 @handlers.serves(wire.put_room_keys)
@@ -171,9 +169,7 @@ async def put_room_keys(call: Call, params: wire.VersionParams, body: wire.KeyBa
     sessions: list[BackedUpSession] = []
     async for room_id, room in ROOMS.each(body.rooms):
         sessions += await _sessions(parse_room_id(room_id), room.sessions, before=len(sessions))
-    return _updated(
-        await call.services.encryption.key_backups.put_sessions(call.user_id, params.version, sessions)
-    )
+    return await _put(call, params.version, sessions)
 
 
 @handlers.serves(wire.get_room_keys)
@@ -187,7 +183,7 @@ async def get_room_keys(call: Call, params: wire.VersionParams, body: NoBody) ->
 @handlers.serves(wire.delete_room_keys)
 async def delete_room_keys(call: Call, params: wire.VersionParams, body: NoBody) -> wire.RoomKeysUpdated:
     """DELETE /room_keys/keys."""
-    return _updated(await call.services.encryption.key_backups.delete_sessions(call.user_id, params.version))
+    return await _delete(call, params.version)
 
 
 def _member(session: BackedUpSession) -> bytes:
