@@ -32,16 +32,12 @@ class CacheMetrics(Collector):
         budget = "Bytes that all caches may take together."
         yield GaugeMetricFamily("palpo_cache_budget_bytes", budget, value=self._caches.limit)
         figures = self._figures()
-        for name, about in _GAUGES.items():
-            gauge = GaugeMetricFamily(f"palpo_cache_{name}", about, labels=["cache"])
-            for cache, of_cache in figures.items():
-                gauge.add_metric([cache], of_cache[name])
-            yield gauge
-        for name, about in _COUNTERS.items():
-            counter = CounterMetricFamily(f"palpo_cache_{name}", about, labels=["cache"])
-            for cache, of_cache in figures.items():
-                counter.add_metric([cache], of_cache[name])
-            yield counter
+        for kind, abouts in ((GaugeMetricFamily, _GAUGES), (CounterMetricFamily, _COUNTERS)):
+            for name, about in abouts.items():
+                metric = kind(f"palpo_cache_{name}", about, labels=["cache"])
+                for cache, of_cache in figures.items():
+                    metric.add_metric([cache], of_cache[name])
+                yield metric
 
     def _figures(self) -> dict[str, Counter[str]]:
         figures: dict[str, Counter[str]] = {}

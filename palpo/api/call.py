@@ -103,11 +103,7 @@ class Handlers:
     def __init__(self) -> None:
         self.table: list[tuple[Endpoint[Any, Any, Any], AnyHandler]] = []
 
-    def serves(
-        self, endpoint: Endpoint[P, B, R]
-    ) -> Callable[
-        [Callable[[Call, P, B], Awaitable[R | Reply]]], Callable[[Call, P, B], Awaitable[R | Reply]]
-    ]:
+    def serves(self, endpoint: Endpoint[P, B, R]) -> Callable[[Handler[P, B, R]], Handler[P, B, R]]:
         """Register a handler; its types are held to the endpoint's declaration."""
 
         def register(handler: Handler[P, B, R]) -> Handler[P, B, R]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from palpo.api.call import Call, Reply
+from palpo.api.call import Call, Handler, Reply
 from palpo.api.codec import encode_response
 from palpo.core.errors import MatrixError
 from palpo.services.accounts.registration_stages import RECAPTCHA
 from palpo.services.accounts.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
-from palpo.wire.endpoint import Limit
+from palpo.wire.endpoint import B, Limit, P, R
 
 GUESSED = (REGISTRATION_TOKEN, RECAPTCHA)
 """Stages that might be guessed, or cost a request elsewhere; passwords have budgets of their accounts."""
@@ -39,14 +39,7 @@ async def authorise(
     return await call.services.accounts.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
 
 
-P = TypeVar("P")
-B = TypeVar("B")
-R = TypeVar("R")
-
-
-def repeatable(
-    handler: Callable[[Call, P, B], Awaitable[R | Reply]],
-) -> Callable[[Call, P, B], Awaitable[R | Reply]]:
+def repeatable(handler: Handler[P, B, R]) -> Handler[P, B, R]:
     """For a handler that calls ``authorise``, and whose response holds no secret.
 
     The same request in a session that is spent gets the same response: a client whose answer was lost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from msgspec import convert
 
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
@@ -109,8 +110,4 @@ async def generate_login_token(call: Call, params: NoParams, body: wire.LoginTok
 async def refresh(call: Call, params: NoParams, body: wire.Refresh) -> wire.Refreshed:
     """POST /refresh."""
     session = await call.services.accounts.logins.refresh(body.refresh_token[:MAX_TOKEN])
-    return wire.Refreshed(
-        access_token=session.access_token,
-        refresh_token=session.refresh_token,
-        expires_in_ms=session.expires_in_ms,
-    )
+    return convert(session, wire.Refreshed, from_attributes=True)
