@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from palpo.db.deferred import Batch, DeferredWrites
-from palpo.db.engine import Commit, Committed
+from palpo.db.effects import Effects
+from palpo.db.engine import Committed
 from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.pool import Pool
 from palpo.db.statements import Statement
-from palpo.db.topics import Kind
 from palpo.db.transaction import ReadUnit, Row, WriteUnit
 from palpo.db.units import refuse_outside_unit, run_on_loop
 
@@ -38,36 +38,20 @@ class DriverErrors:
     translated: Callable[[Exception], DatabaseError]
 
 
-class ServerTransaction(ABC, Generic[C]):
-    """Statements on one connection.
-
-    ``block`` is how many positions are taken at a time, at least, and ``expected`` the last one that this
-    process has taken.
-    """
+class ServerTransaction(Effects, Generic[C]):
+    """Statements on one connection. ``block`` is how many positions are taken at a time, at least."""
 
     dialect: str
     errors: DriverErrors
 
     def __init__(self, connection: C, *, block: int = 1, expected: int = 0) -> None:
+        super().__init__(expected)
         self._connection = connection
         self._block = block
-        self._expected = expected
         self._next = 1
-        self.last_position = 0
-        """The highest position that was taken, used or not; 0 if none."""
-        self.since = 0
-        """The position before the first that was taken, 0 if none was."""
-        self.topics: dict[Kind, set[str]] = {}
-        self.callbacks: list[Callable[[int], None]] = []
-        self.failure: DatabaseError | None = None
-        """The first error of a statement, after which nothing may be committed."""
         self.waits = False
         """Whether it waits for the server's answer."""
         self._deferred = DeferredWrites(self._write_all)
-
-    @property
-    def unbroken(self) -> bool:
-        return self.since == self._expected
 
     @abstractmethod
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]: ...
@@ -96,15 +80,9 @@ class ServerTransaction(ABC, Generic[C]):
         """Begin to write."""
 
     async def finish(self) -> None:
-        """Send what has been put off, and take a position if somebody is to be woken.
-
-        Raises what that raises, or what a unit caught.
-        """
+        """Send what has been put off first; raises what that raises, too."""
         await self._deferred.send_all()
-        if self.topics and not self.last_position and self.failure is None:
-            await self.positions()
-        if self.failure is not None:
-            raise self.failure
+        await super().finish()
 
     async def positions(self, count: int = 1) -> int:
         if self._next + count - 1 > self.last_position:
@@ -116,13 +94,6 @@ class ServerTransaction(ABC, Generic[C]):
         first = self._next
         self._next += count
         return first
-
-    def notify(self, kind: Kind, *keys: str) -> None:
-        if keys:
-            self.topics.setdefault(kind, set()).update(keys)
-
-    def on_commit(self, callback: Callable[[int], None]) -> None:
-        self.callbacks.append(callback)
 
     async def _query(
         self, method: Callable[..., Awaitable[Any]], statement: Statement, params: Mapping[str, Any]
@@ -229,10 +200,7 @@ class ServerEngine(ABC, Generic[C]):
                 raise failure from (None if failure is error else error)
             await self._finish(connection)
         self._position = transaction.last_position or self._position
-        commit = Commit(
-            position=transaction.last_position, topics=transaction.topics, since=transaction.since
-        )
-        return Committed(results=results, commit=commit, callbacks=transaction.callbacks)
+        return transaction.committed(results)
 
     async def _undo(self, connection: C) -> None:
         try:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from palpo.db.engine import Commit, Committed
+from palpo.db.engine import Committed
 from palpo.db.errors import (
     DatabaseError,
     Unreachable,
@@ -96,10 +96,7 @@ class SqliteEngine:
                 raise translated(error) from error
             raise
         self._position = transaction.last_position or self._position
-        commit = Commit(
-            position=transaction.last_position, topics=transaction.topics, since=transaction.since
-        )
-        return Committed(results=results, commit=commit, callbacks=transaction.callbacks)
+        return transaction.committed(results)
 
     def _connect_reader(self) -> sqlite3.Connection:
         connection = self._connect()

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from palpo.db.effects import Effects
 from palpo.db.errors import BadValue, DatabaseError, Full, Retriable, StorageFailed, UniqueViolation
 from palpo.db.position import ADVANCE, CURRENT
 from palpo.db.statements import Statement
-from palpo.db.topics import Kind
 from palpo.db.transaction import Row
 
 
-class SqliteTransaction:
+class SqliteTransaction(Effects):
     """Statements on one connection; nothing here ever suspends."""
 
     def __init__(self, connection: sqlite3.Connection, *, expected: int = 0) -> None:
-        """``expected`` is the last position that this process has taken."""
+        super().__init__(expected)
         self._connection = connection
-        self._expected = expected
         self._execute = connection.execute
-        self._next = 0
-        self.since = 0
-        """The position before the first that was taken, 0 if none was."""
-        self.topics: dict[Kind, set[str]] = {}
-        self.callbacks: list[Callable[[int], None]] = []
-        self.failure: DatabaseError | None = None
-        """The first error of a statement, after which nothing may be committed."""
-
-    @property
-    def last_position(self) -> int:
-        """The highest position that was taken, 0 if none."""
-        return self._next - 1 if self._next else 0
-
-    @property
-    def unbroken(self) -> bool:
-        return self.since == self._expected
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
         return self._run(statement, params).fetchall()
@@ -61,27 +44,12 @@ class SqliteTransaction:
             raise self._failed(error) from error
 
     async def positions(self, count: int = 1) -> int:
-        if not self._next:
-            self.since = await self.value(CURRENT)
-            self._next = self.since + 1
-        first = self._next
-        self._next += count
+        if not self.last_position:
+            self.since = self.last_position = await self.value(CURRENT)
+        first = self.last_position + 1
+        self.last_position += count
         await self.run(ADVANCE, count=count)
         return first
-
-    async def finish(self) -> None:
-        """Take a position if somebody is to be woken; raises what a unit caught."""
-        if self.topics and not self._next:
-            await self.positions()
-        if self.failure is not None:
-            raise self.failure
-
-    def notify(self, kind: Kind, *keys: str) -> None:
-        if keys:
-            self.topics.setdefault(kind, set()).update(keys)
-
-    def on_commit(self, callback: Callable[[int], None]) -> None:
-        self.callbacks.append(callback)
 
     def _run(self, statement: Statement, params: Mapping[str, Any]) -> sqlite3.Cursor:
         compiled = statement.compiled("sqlite")
