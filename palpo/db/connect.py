@@ -28,11 +28,11 @@ def create_engine(
     if scheme in ("postgresql", "postgres"):
         from palpo.db.postgresql import PostgresEngine
 
-        return PostgresEngine(url, readers=readers, connect_timeout=patience_s, patience=patience_s)
+        return PostgresEngine(url, readers=readers, patience=patience_s)
     if scheme in ("mysql", "mariadb"):
         from palpo.db.mysql import MysqlEngine
 
-        return MysqlEngine(url, readers=readers, connect_timeout=patience_s, patience=patience_s)
+        return MysqlEngine(url, readers=readers, patience=patience_s)
     raise ValueError(f"unknown database scheme {scheme!r}: sqlite, postgresql or mysql")
 
 

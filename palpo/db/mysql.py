@@ -132,22 +132,16 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
     dialect = "mysql"
     errors = ERRORS
 
-    def __init__(
-        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 10.0
-    ) -> None:
-        self._options = connect_options(url)
-        self._timeout = connect_timeout
-        super().__init__(readers=readers, patience=patience)
-
     def _pool(self, size: int, *, read_only: bool) -> Pool[asyncmy.Connection]:
         access = "READ ONLY" if read_only else "READ WRITE"
         settings = f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {access}"
+        options = connect_options(self._url)
 
         async def connect() -> asyncmy.Connection:
             try:
                 # The driver bounds the TCP connection by itself, not what the server then says.
-                async with asyncio.timeout(self._timeout):
-                    connection = await asyncmy.connect(**self._options, init_command=settings)
+                async with asyncio.timeout(self._patience):
+                    connection = await asyncmy.connect(**options, init_command=settings)
                     await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
             except DRIVER_ERRORS as error:
                 raise Unreachable(str(error) or type(error).__name__) from error

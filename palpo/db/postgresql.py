@@ -160,13 +160,6 @@ class PostgresEngine(ServerEngine["Connection"]):
     dialect = "postgresql"
     errors = ERRORS
 
-    def __init__(
-        self, url: str, *, readers: int = 10, connect_timeout: float = 10.0, patience: float = 10.0
-    ) -> None:
-        self._url = url
-        self._timeout = connect_timeout
-        super().__init__(readers=readers, patience=patience)
-
     def _pool(self, size: int, *, read_only: bool) -> Pool[Connection]:
         access = {"default_transaction_read_only": "on"} if read_only else {}
         settings = {"application_name": "palpo", **PLANNING, **access}
@@ -175,7 +168,7 @@ class PostgresEngine(ServerEngine["Connection"]):
             with reaching():
                 return await asyncpg.connect(
                     self._url,
-                    timeout=self._timeout,
+                    timeout=self._patience,
                     statement_cache_size=1024,
                     max_cached_statement_lifetime=0,
                     server_settings=settings,

@@ -135,17 +135,18 @@ class ServerTransaction(Effects, Generic[C]):
 
 
 class ServerEngine(ABC, Generic[C]):
-    """A database on a server.
+    """The database at ``url``.
 
-    ``readers`` bounds the connections that read; one more writes. ``patience`` is how many seconds a
-    read may take, with its waiting for a connection, and a group of writes: a server that went away
-    without a word, or hangs, is found so.
+    ``readers`` bounds the connections that read; one more writes. ``patience`` is how many seconds
+    a connection may take to be made, a read, with its waiting for a connection, and a group of writes: a
+    server that went away without a word, or hangs, is found so.
     """
 
     dialect: str
     errors: DriverErrors
 
-    def __init__(self, *, readers: int, patience: float) -> None:
+    def __init__(self, url: str, *, readers: int = 10, patience: float = 10.0) -> None:
+        self._url = url
         self._patience = patience
         self._position = 0
         """The last position that this engine has taken: most likely it is the stream's."""

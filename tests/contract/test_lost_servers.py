@@ -52,10 +52,10 @@ def engine(backend: str, url: str) -> ServerEngine[Any]:
     if backend == "postgresql":
         from palpo.db.postgresql import PostgresEngine
 
-        return PostgresEngine(url, connect_timeout=PATIENCE_S, patience=PATIENCE_S)
+        return PostgresEngine(url, patience=PATIENCE_S)
     from palpo.db.mysql import MysqlEngine
 
-    return MysqlEngine(url, connect_timeout=PATIENCE_S, patience=PATIENCE_S)
+    return MysqlEngine(url, patience=PATIENCE_S)
 
 
 async def position(tx: Transaction) -> int:
