@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from palpo.config.model import PARTS, Config, Listener
 from palpo.core.errors import InvalidParam
-from palpo.core.identifiers import parse_server_name, parse_user_id
+from palpo.core.identifiers import is_user_id, parse_server_name
 from palpo.core.room_versions import ROOM_VERSIONS
 
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
@@ -37,19 +37,11 @@ def _names(config: Config) -> Iterator[str]:
         yield f"server_name: {config.server_name!r} is no server name, such as example.org"
         return
     for user_id in config.admins:
-        if not _is_user_id(user_id) or user_id.partition(":")[2] != config.server_name:
+        if not is_user_id(user_id) or user_id.partition(":")[2] != config.server_name:
             yield f"admins: {user_id!r} is no user ID of this server, such as @alice:{config.server_name}"
     contact = config.well_known.admin_matrix_id
-    if contact and not _is_user_id(contact):
+    if contact and not is_user_id(contact):
         yield f"well_known.admin_matrix_id: {contact!r} is no user ID"
-
-
-def _is_user_id(text: str) -> bool:
-    try:
-        parse_user_id(text)
-    except InvalidParam:
-        return False
-    return True
 
 
 def _listeners(config: Config) -> Iterator[str]:

@@ -66,6 +66,17 @@ def parse_user_id(text: str) -> UserId:
     return UserId(text)
 
 
+def is_user_id(value: object) -> bool:
+    """Whether a value, of JSON say, is a user ID by the grammar that ``sender`` is held to."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parse_user_id(value)
+    except InvalidParam:
+        return False
+    return True
+
+
 def parse_room_alias(text: str) -> RoomAlias:
     """``text`` as a room alias."""
     _split_with_server(text, "#", "a room alias")

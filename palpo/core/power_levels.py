@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from palpo.core.errors import AuthError, InvalidParam
+from palpo.core.errors import AuthError
 from palpo.core.events import Event
-from palpo.core.identifiers import parse_user_id
+from palpo.core.identifiers import is_user_id
 from palpo.core.room_versions import RoomVersion
 
 CREATOR: Final = 2**63 - 1
@@ -159,17 +159,6 @@ def validate_power_levels(rules: RoomVersion, create: Event | None, content: dic
             raise malformed(f"The level of {user_id} is not an integer")
     if rules.privileged_creators and not creators(rules, create).isdisjoint(users):
         raise malformed("users may not list a creator of the room")
-
-
-def is_user_id(value: object) -> bool:
-    """Whether a JSON value is a user ID by the grammar that ``sender`` is held to."""
-    if not isinstance(value, str):
-        return False
-    try:
-        parse_user_id(value)
-    except InvalidParam:
-        return False
-    return True
 
 
 def malformed(message: str) -> AuthError:

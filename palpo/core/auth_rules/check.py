@@ -9,14 +9,9 @@ from typing import Any, Final
 from palpo.core.auth_rules.membership import check_membership, membership_in
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, SignedEvent, StateKey
+from palpo.core.identifiers import is_user_id
 from palpo.core.membership import JOIN
-from palpo.core.power_levels import (
-    PowerLevels,
-    check_power_levels_change,
-    is_user_id,
-    malformed,
-    validate_power_levels,
-)
+from palpo.core.power_levels import PowerLevels, check_power_levels_change, malformed, validate_power_levels
 from palpo.core.room_versions import ALL_ROOM_VERSIONS, RoomVersion
 from palpo.core.state_keys import CREATE, POWER_LEVELS
 

@@ -9,8 +9,9 @@ import msgspec
 from palpo.core.auth_rules.third_party import check_third_party_invite
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, SignedEvent, StateKey
+from palpo.core.identifiers import is_user_id
 from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership, membership_of
-from palpo.core.power_levels import PowerLevels, creators, is_user_id, malformed
+from palpo.core.power_levels import PowerLevels, creators, malformed
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import JOIN_RULES, MEMBER, POWER_LEVELS
 
