@@ -14,6 +14,7 @@ from palpo.wire.endpoint import (
     Limit,
     NoBody,
     NoParams,
+    P,
     Params,
     Response,
     Stream,
@@ -33,12 +34,11 @@ class UploadParams(Params, frozen=True):
     filename: str | None = None
 
 
-class UploadToParams(Params, frozen=True):
+class UploadToParams(UploadParams, frozen=True, kw_only=True):
     """``PUT /upload/{serverName}/{mediaId}``."""
 
     server_name: str
     media_id: str
-    filename: str | None = None
 
 
 class ContentUri(Response, frozen=True):
@@ -131,33 +131,47 @@ create_content: Endpoint[NoParams, NoBody, CreatedUri] = Endpoint(
     response=CreatedUri,
 )
 
-get_content_authed: Endpoint[DownloadParams, NoBody, Stream] = Endpoint(
-    operation_id="getContentAuthed",
-    method="GET",
-    paths=_authenticated("/download/{server_name}/{media_id}"),
-    auth=Auth.GUEST,
-    limit=Limit.MEDIA,
-    params=DownloadParams,
-    response=Stream,
+
+def _download(
+    today: str, before: str, path: str, params: type[P]
+) -> tuple[Endpoint[P, NoBody, Stream], Endpoint[P, NoBody, Stream]]:
+    """The endpoints of two operation IDs: of today, and of before, which asks for no access token."""
+    return (
+        Endpoint(
+            operation_id=today,
+            method="GET",
+            paths=_authenticated(path),
+            auth=Auth.GUEST,
+            limit=Limit.MEDIA,
+            params=params,
+            response=Stream,
+        ),
+        Endpoint(
+            operation_id=before,
+            method="GET",
+            paths=media(path),
+            auth=Auth.NONE,
+            limit=Limit.MEDIA,
+            params=params,
+            response=Stream,
+            deprecated=True,
+        ),
+    )
+
+
+get_content_authed, get_content = _download(
+    "getContentAuthed", "getContent", "/download/{server_name}/{media_id}", DownloadParams
 )
-get_content_override_name_authed: Endpoint[NamedDownloadParams, NoBody, Stream] = Endpoint(
-    operation_id="getContentOverrideNameAuthed",
-    method="GET",
-    paths=_authenticated("/download/{server_name}/{media_id}/{file_name}"),
-    auth=Auth.GUEST,
-    limit=Limit.MEDIA,
-    params=NamedDownloadParams,
-    response=Stream,
+get_content_override_name_authed, get_content_override_name = _download(
+    "getContentOverrideNameAuthed",
+    "getContentOverrideName",
+    "/download/{server_name}/{media_id}/{file_name}",
+    NamedDownloadParams,
 )
-get_content_thumbnail_authed: Endpoint[ThumbnailParams, NoBody, Stream] = Endpoint(
-    operation_id="getContentThumbnailAuthed",
-    method="GET",
-    paths=_authenticated("/thumbnail/{server_name}/{media_id}"),
-    auth=Auth.GUEST,
-    limit=Limit.MEDIA,
-    params=ThumbnailParams,
-    response=Stream,
+get_content_thumbnail_authed, get_content_thumbnail = _download(
+    "getContentThumbnailAuthed", "getContentThumbnail", "/thumbnail/{server_name}/{media_id}", ThumbnailParams
 )
+
 get_url_preview_authed: Endpoint[PreviewParams, NoBody, Json] = Endpoint(
     operation_id="getUrlPreviewAuthed",
     method="GET",
@@ -173,36 +187,6 @@ get_config_authed: Endpoint[NoParams, NoBody, MediaLimits] = Endpoint(
     response=MediaLimits,
 )
 
-get_content: Endpoint[DownloadParams, NoBody, Stream] = Endpoint(
-    operation_id="getContent",
-    method="GET",
-    paths=media("/download/{server_name}/{media_id}"),
-    auth=Auth.NONE,
-    limit=Limit.MEDIA,
-    params=DownloadParams,
-    response=Stream,
-    deprecated=True,
-)
-get_content_override_name: Endpoint[NamedDownloadParams, NoBody, Stream] = Endpoint(
-    operation_id="getContentOverrideName",
-    method="GET",
-    paths=media("/download/{server_name}/{media_id}/{file_name}"),
-    auth=Auth.NONE,
-    limit=Limit.MEDIA,
-    params=NamedDownloadParams,
-    response=Stream,
-    deprecated=True,
-)
-get_content_thumbnail: Endpoint[ThumbnailParams, NoBody, Stream] = Endpoint(
-    operation_id="getContentThumbnail",
-    method="GET",
-    paths=media("/thumbnail/{server_name}/{media_id}"),
-    auth=Auth.NONE,
-    limit=Limit.MEDIA,
-    params=ThumbnailParams,
-    response=Stream,
-    deprecated=True,
-)
 get_url_preview: Endpoint[PreviewParams, NoBody, Json] = Endpoint(
     operation_id="getUrlPreview",
     method="GET",
