@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from palpo.wire.endpoint import (
     Auth,
+    B,
     Body,
     Endpoint,
     Limit,
@@ -74,27 +75,27 @@ class Removed(Response, frozen=True):
     id_server_unbind_result: str
 
 
-class EmailToken(Body, frozen=True):
-    """Body that asks for an email with a token."""
+class TokenRequest(Body, frozen=True, kw_only=True):
+    """Body that asks for a message with a token."""
 
     client_secret: str
-    email: str
     send_attempt: int
     next_link: str | None = None
     id_server: str | None = None
     id_access_token: str | None = None
 
 
-class MsisdnToken(Body, frozen=True):
-    """Body that asks for a text message with a token."""
+class EmailToken(TokenRequest, frozen=True, kw_only=True):
+    """Body that asks for an email."""
 
-    client_secret: str
+    email: str
+
+
+class MsisdnToken(TokenRequest, frozen=True, kw_only=True):
+    """Body that asks for a text message."""
+
     country: str
     phone_number: str
-    send_attempt: int
-    next_link: str | None = None
-    id_server: str | None = None
-    id_access_token: str | None = None
 
 
 class TokenSent(Response, frozen=True):
@@ -170,36 +171,28 @@ unbind_3pid: Endpoint[NoParams, Remove, Removed] = Endpoint(
 )
 
 
-def _email(operation_id: str, path: str) -> Endpoint[NoParams, EmailToken, TokenSent]:
+def _request_token(operation_id: str, path: str, body: type[B]) -> Endpoint[NoParams, B, TokenSent]:
     return Endpoint(
         operation_id=operation_id,
         method="POST",
-        paths=client(f"{path}/email/requestToken"),
+        paths=client(f"{path}/requestToken"),
         auth=Auth.NONE,
         limit=Limit.THIRD_PARTY,
-        body=EmailToken,
+        body=body,
         response=TokenSent,
     )
 
 
-def _msisdn(operation_id: str, path: str) -> Endpoint[NoParams, MsisdnToken, TokenSent]:
-    return Endpoint(
-        operation_id=operation_id,
-        method="POST",
-        paths=client(f"{path}/msisdn/requestToken"),
-        auth=Auth.NONE,
-        limit=Limit.THIRD_PARTY,
-        body=MsisdnToken,
-        response=TokenSent,
-    )
-
-
-email_to_register = _email("requestTokenToRegisterEmail", "/register")
-email_to_reset_password = _email("requestTokenToResetPasswordEmail", "/account/password")
-email_to_add = _email("requestTokenTo3PIDEmail", PATH)
-msisdn_to_register = _msisdn("requestTokenToRegisterMSISDN", "/register")
-msisdn_to_reset_password = _msisdn("requestTokenToResetPasswordMSISDN", "/account/password")
-msisdn_to_add = _msisdn("requestTokenTo3PIDMSISDN", PATH)
+email_to_register = _request_token("requestTokenToRegisterEmail", "/register/email", EmailToken)
+email_to_reset_password = _request_token(
+    "requestTokenToResetPasswordEmail", "/account/password/email", EmailToken
+)
+email_to_add = _request_token("requestTokenTo3PIDEmail", f"{PATH}/email", EmailToken)
+msisdn_to_register = _request_token("requestTokenToRegisterMSISDN", "/register/msisdn", MsisdnToken)
+msisdn_to_reset_password = _request_token(
+    "requestTokenToResetPasswordMSISDN", "/account/password/msisdn", MsisdnToken
+)
+msisdn_to_add = _request_token("requestTokenTo3PIDMSISDN", f"{PATH}/msisdn", MsisdnToken)
 
 (SUBMIT_PATH,) = draft("/email/submit_token", "palpo")
 
