@@ -28,8 +28,8 @@ def register(subparsers: Any) -> None:
     password.add_argument("--keep-devices", action="store_true", help="log nobody out")
     _add_password(password)
     add_action(actions, "list", _list, "show the accounts that are not deactivated")
-    _add(actions, "lock", _lock, "keep someone out until the account is unlocked")
-    _add(actions, "unlock", _unlock, "end that")
+    _add(actions, "lock", _lock, "keep someone out until the account is unlocked").set_defaults(lock=True)
+    _add(actions, "unlock", _lock, "end that").set_defaults(lock=False)
     admin = _add(actions, "admin", _admin, "make someone a server administrator")
     admin.add_argument("--revoke", action="store_true", help="end that")
 
@@ -74,14 +74,8 @@ async def _admin(services: Services, options: argparse.Namespace) -> str:
 
 async def _lock(services: Services, options: argparse.Namespace) -> str:
     user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_flags(user_id, locked=True)
-    return f"{user_id} is locked"
-
-
-async def _unlock(services: Services, options: argparse.Namespace) -> str:
-    user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_flags(user_id, locked=False)
-    return f"{user_id} is not locked"
+    await services.accounts.accounts.set_flags(user_id, locked=options.lock)
+    return f"{user_id} is {'locked' if options.lock else 'not locked'}"
 
 
 async def _list(services: Services, options: argparse.Namespace) -> str:
