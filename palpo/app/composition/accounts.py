@@ -22,7 +22,6 @@ from palpo.services.server import Server
 
 
 def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountServices:
-    """Who has an account, and who is asking."""
     config, db, clock = server.config, server.db, server.clock
     passwords = Passwords(config.password)
     removal = DeviceRemoval(server.quotas, hooks.device_removal)

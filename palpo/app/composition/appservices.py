@@ -17,7 +17,6 @@ ANYWHERE = AddressPolicy(("0.0.0.0/0", "::/0"))
 
 
 def build_appservices(accounts: AccountServices) -> AppserviceServices:
-    """What application services are told and asked."""
     client = AppserviceClient(HttpClient(ANYWHERE, user_agent=USER_AGENT))
     return AppserviceServices(
         appservice_client=client,

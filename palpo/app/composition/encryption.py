@@ -12,5 +12,4 @@ from palpo.services.server import Server
 def build_encryption(
     server: Server, accounts: AccountServices, history: HistoryServices
 ) -> EncryptionServices:
-    """Keys, their backups, and messages from device to device."""
     return assemble(EncryptionServices, server, accounts, history)

@@ -17,7 +17,6 @@ from palpo.services.server import Server
 
 
 def build_history(server: Server) -> HistoryServices:
-    """Events and states of rooms."""
     db, clock, wakeups, caches = server.db, server.clock, server.wakeups, server.caches
     events = EventStore(db, wakeups, caches)
     heads = RoomHeads(db, events, wakeups, caches)

@@ -10,6 +10,5 @@ from palpo.services.server import Server
 
 
 def build_media(server: Server, remotes: Remotes) -> MediaServices:
-    """The media repository."""
     images = ImageWorkers(max_pixels=server.config.media.max_pixels)
     return assemble(MediaServices, server, server.config, remotes, images=images)

@@ -12,7 +12,6 @@ from palpo.services.server import Server
 
 
 def build_personal(server: Server, history: HistoryServices, hooks: Hooks) -> PersonalServices:
-    """What users keep, and tell each other beside events."""
     push = server.config.push
     return assemble(
         PersonalServices,

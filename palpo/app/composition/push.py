@@ -11,7 +11,6 @@ from palpo.services.server import Server
 
 
 def build_push(server: Server, history: HistoryServices, personal: PersonalServices) -> PushServices:
-    """What is unread, and who is told of it."""
     pushers = Pushers(
         server.db, server.clock, server.config.push, server.quotas, email=server.mailer is not None
     )

@@ -18,5 +18,4 @@ def build_reading(
     personal: PersonalServices,
     rooms: RoomServices,
 ) -> ReadingServices:
-    """How clients read rooms outside of sync."""
     return assemble(ReadingServices, server, accounts, history, personal, rooms)

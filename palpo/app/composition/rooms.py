@@ -28,7 +28,6 @@ def build_rooms(
     remotes: Remotes,
     charges: Iterable[Charge],
 ) -> RoomServices:
-    """What users do with rooms."""
     succession = RoomSuccession(
         history.room_heads, history.room_access, carry_over(personal.account_data, personal.push_rules)
     )

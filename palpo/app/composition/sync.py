@@ -25,7 +25,6 @@ def build_sync(
     reading: ReadingServices,
     push: PushServices,
 ) -> SyncServices:
-    """What is new to a device."""
     connections = Connections(server.db, server.clock, server.caches, random_tag=lambda: secrets.token_hex(6))
     return assemble(
         SyncServices, server, history, encryption, personal, rooms, reading, push, connections=connections
