@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, Table, bindparam, select, update
+from sqlalchemy import BigInteger, bindparam, select, update
 
 from palpo.db.statements import Statement
-from palpo.db.tables.meta import metadata
-
-stream_position = Table(
-    "stream_position",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("position", BigInteger, nullable=False),
-)
-"""One row, ``id`` 1. Its lock, held until the commit, makes commit order position order."""
+from palpo.db.tables.stream_position import stream_position
 
 ROW = stream_position.c.id == 1
 ADVANCED = stream_position.c.position + bindparam("count", type_=BigInteger())

@@ -20,10 +20,11 @@ from palpo.db.errors import (
     Unreachable,
 )
 from palpo.db.pool import Pool
-from palpo.db.position import ADVANCED, ROW, stream_position
+from palpo.db.position import ADVANCED, ROW
 from palpo.db.postgresql_writes import combined, single_statement
 from palpo.db.server import DriverErrors, ServerEngine, ServerTransaction
 from palpo.db.statements import Statement
+from palpo.db.tables.stream_position import stream_position
 from palpo.db.transaction import Row
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"

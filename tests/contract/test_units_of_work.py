@@ -11,9 +11,10 @@ from sqlalchemy import bindparam, select
 
 from palpo.db.engine import Database
 from palpo.db.errors import ParameterError, UnitError
-from palpo.db.position import CURRENT, stream_position
+from palpo.db.position import CURRENT
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.server_meta import server_meta
+from palpo.db.tables.stream_position import stream_position
 
 Elsewhere = Callable[[Database, Any], Awaitable[object]]
 COUNT = Statement(select(stream_position.c.position).where(stream_position.c.id == bindparam("id")))

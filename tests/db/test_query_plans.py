@@ -50,13 +50,21 @@ def statements() -> Iterator[tuple[str, Statement]]:
         names += [found.name for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
     for module in names:
         for name, value in vars(importlib.import_module(module)).items():
-            if isinstance(value, Statement):
-                yield f"{module.rpartition('.')[2]}.{name}", value
-            if isinstance(value, Surplus):
-                yield f"{module.rpartition('.')[2]}.{name}.last", value.last
-                yield f"{module.rpartition('.')[2]}.{name}.older", value.older
+            yield from in_value(f"{module.rpartition('.')[2]}.{name}", value)
     for number, statement in enumerate(account_rows.statements()):
         yield f"account_rows.{number}", statement
+
+
+def in_value(name: str, value: object) -> Iterator[tuple[str, Statement]]:
+    """The statements that a module's value is, or holds."""
+    if isinstance(value, Statement):
+        yield name, value
+    elif isinstance(value, Surplus):
+        yield f"{name}.last", value.last
+        yield f"{name}.older", value.older
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from in_value(f"{name}.{key}", item)
 
 
 def scanned(connection: sqlite3.Connection, statement: Statement) -> set[str]:

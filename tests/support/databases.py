@@ -21,8 +21,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from palpo.db.migrations.upgrade import upgrade
-from palpo.db.position import stream_position
 from palpo.db.tables import metadata
+from palpo.db.tables.stream_position import stream_position
 from tests.support.yielding import yielding
 
 EMPTY = ";".join(
