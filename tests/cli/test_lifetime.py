@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from palpo import __version__
 from palpo.cli.failures import without_password
 from tests.support.certificates import make_certificate
+from tests.support.forked import Forked
 from tests.support.process import START_SECONDS, free_port
 
 CONFIGURATION = """\
@@ -41,9 +43,12 @@ file = "{folder}/palpo.log"
 
 
 class Server:
-    """``palpo serve`` with a port for this machine and one for everybody, started by a systemd of our own."""
+    """``palpo serve`` with a port for this machine and one for everybody, started by a systemd of our own.
 
-    def __init__(self, folder: Path, engine: str) -> None:
+    It is a fork that has the imports already, or with ``cold`` the command itself.
+    """
+
+    def __init__(self, folder: Path, engine: str, *, cold: bool = False) -> None:
         self.folder = folder
         self.private, self.public = free_port(), free_port()
         self.certificate = make_certificate(folder / "tls", "one.example")[0]
@@ -54,10 +59,15 @@ class Server:
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.systemd.bind(str(folder / "notify"))
         self.systemd.settimeout(START_SECONDS)
-        command = [sys.executable, "-m", "palpo.cli.main", "serve", "--config", str(self.file)]
+        command = ["serve", "--config", str(self.file)]
         environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
+        self.process: subprocess.Popen[bytes] | Forked
         with (folder / "output").open("ab") as output:
-            self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            if cold:
+                command = [sys.executable, "-m", "palpo.cli.main", *command]
+                self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            else:
+                self.process = Forked(command, env=environment, stdout=output, stderr=output)
         assert self.told() == "READY=1"
 
     def told(self) -> str:
@@ -99,16 +109,33 @@ class Server:
         assert self.told() == "READY=1"
 
 
-@pytest.fixture(params=["hypercorn", "uvicorn"])
+@contextmanager
+def running(folder: Path, engine: str, *, cold: bool = False) -> Iterator[Server]:
+    server = Server(folder, engine, cold=cold)
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.systemd.close()
+
+
+ENGINES = ["hypercorn", "uvicorn"]
+
+
+@pytest.fixture(params=ENGINES)
 def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    running = Server(tmp_path, request.param)
-    yield running
-    running.process.kill()
-    running.process.wait()
-    running.systemd.close()
+    with running(tmp_path, request.param) as server:
+        yield server
 
 
-def test_from_start_to_stop(server: Server) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_from_start_to_stop(tmp_path: Path, engine: str) -> None:
+    with running(tmp_path, engine, cold=True) as server:
+        starts_and_stops(server)
+
+
+def starts_and_stops(server: Server) -> None:
     started = server.line("started")
     assert started["version"] == __version__
     assert started["server_name"] == "test.example"

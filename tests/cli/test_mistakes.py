@@ -8,7 +8,9 @@ import socket
 import sqlite3
 import stat
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from palpo.cli import serving
+from palpo.cli import serving, waiting
 from palpo.cli.commands import start
 from palpo.cli.main import main
 from tests.support.certificates import make_certificate
@@ -298,7 +300,7 @@ def test_arguments_of_no_use(
 
 
 def test_what_is_made_is_its_owners_only(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "data", options=("--open-registration",)) as server:
+    with ServerProcess(tmp_path / "data", options=("--open-registration",), cold=True) as server:
         body = {"username": "alice", "password": "a long password", "auth": {"type": "m.login.dummy"}}
         token = httpx.post(f"{server.url}/_matrix/client/v3/register", json=body).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
@@ -313,14 +315,26 @@ def test_what_is_made_is_its_owners_only(tmp_path: Path) -> None:
     assert {mode for path, mode in found.items() if not path.is_dir()} == {0o600}
 
 
-def test_a_database_that_is_late_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_is_late_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Refused at first; then there is a server, which says that it does not know the database."""
     port = free_port()
     url = f"postgresql://palpo@127.0.0.1:{port}/palpo"
     options = {"database.url": url, "database.wait_seconds": "30"}
-    done = threading.Event()
+    refused, answered, done = threading.Event(), threading.Event(), threading.Event()
+    log = waiting.log
+
+    def warning(event: str, **more: object) -> None:
+        log.warning(event, **more)
+        refused.set()
+
+    monkeypatch.setattr(waiting, "log", SimpleNamespace(warning=warning))
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (30 if answered.is_set() else 0))
+    monkeypatch.setattr(waiting, "time", clock)
 
     def answer() -> None:
+        assert refused.wait(30)
         # PostgreSQL's protocol: an error of code 3D000, whatever is asked.
         with socket.create_server(("127.0.0.1", port)) as server:
             server.settimeout(0.1)
@@ -334,10 +348,12 @@ def test_a_database_that_is_late_is_waited_for(tmp_path: Path, capsys: pytest.Ca
                     if first[4:8] == b"\x04\xd2\x16\x2f":
                         connection.sendall(b"N")
                         first = connection.recv(65536)
+                    # What is said now is what is found when the time is over.
+                    answered.set()
                     fields = b"SFATAL\0C3D000\0Mno such database\0\0"
                     connection.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
 
-    thread = threading.Timer(1.5, answer)
+    thread = threading.Thread(target=answer)
     thread.start()
     assert palpo(tmp_path, "serve", **options) == 1
     done.set()

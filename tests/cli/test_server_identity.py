@@ -18,6 +18,7 @@ from palpo.db.migrations import HEAD
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.upgrade import current, upgrade_from_nothing
 from palpo.db.tables.accounts import users
+from tests.support import forked
 from tests.support.process import ServerProcess
 
 COMMANDS = [
@@ -48,8 +49,7 @@ class Shell:
         }
         arguments += tuple(part for item in values.items() for part in ("--set", "=".join(item)))
         if arguments[0] == "serve":  # Which takes over its process's log and signals.
-            command = [sys.executable, "-m", "palpo.cli.main", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            done = forked.run(*arguments)
             return done.returncode, done.stdout, done.stderr
         status = main(arguments)
         printed = self._capsys.readouterr()
@@ -204,11 +204,11 @@ def test_the_folder_of_another_database_of_the_same_name(shell: Shell, tmp_path:
 def test_a_second_server_on_one_sqlite_file(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data") as first:
         options = ["--set", "server_name=localhost", "--set", f"data={tmp_path / 'data'}"]
-        command = [sys.executable, "-m", "palpo.cli.main"]
-        second = subprocess.run([*command, "serve", *options], capture_output=True, text=True, timeout=60)
-        restore = subprocess.run([*command, "restore", *options], capture_output=True, text=True, timeout=60)
+        second = forked.run("serve", *options)
+        restore = forked.run("restore", *options)
+        command = [sys.executable, "-m", "palpo.cli.main", "user", "create", "bob", "--password-stdin"]
         beside = subprocess.run(
-            [*command, "user", "create", "bob", "--password-stdin", *options],
+            [*command, *options],
             input="a long password\n",
             capture_output=True,
             text=True,

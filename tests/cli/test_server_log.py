@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.forked import Forked
 from tests.support.process import START_SECONDS, free_port
 
 CONFIGURATION = """\
@@ -50,8 +52,7 @@ class Server:
         file.write_text(
             CONFIGURATION.format(data=folder / "data", port=self.port, engine=engine, format=format)
         )
-        command = [sys.executable, "-m", "palpo.cli.main", "serve", "--config", str(file)]
-        self.process = subprocess.Popen(command, stdout=stderr, stderr=stderr)
+        self.process = Forked(["serve", "--config", str(file)], stdout=stderr, stderr=stderr)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None
@@ -62,11 +63,15 @@ class Server:
                 time.sleep(0.05)
         raise AssertionError("no answer")
 
-    def ask(self, count: int) -> None:
+    def ask(self, count: int, path: str = "account/whoami", status: int = 401) -> None:
         """So many requests, each with a line in the log, each answered."""
-        with httpx.Client(base_url=self.url, timeout=LONG) as http:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=LONG)
+        with closing(connection):
             for _ in range(count):
-                assert http.get("/_matrix/client/v3/account/whoami").status_code == 401
+                connection.request("GET", f"/_matrix/client/v3/{path}")
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == status
 
     def dropped(self) -> int:
         """What the metrics say."""
@@ -95,9 +100,7 @@ def test_a_reader_that_hangs(tmp_path: Path, engine: str, format: str) -> None:
     with server(tmp_path, writer, engine=engine, format=format) as running:
         os.close(writer)
         # Enough to fill the pipe, and then the queue: what is kept there is bounded too.
-        with httpx.Client(base_url=running.url, timeout=LONG) as http:
-            for _ in range(1200):
-                assert http.get(f"/_matrix/client/v3/{'x' * 6000}").status_code == 404
+        running.ask(1200, "x" * 6000, 404)
         running.ask(100)
         assert running.dropped() > 100
         assert running.stop() == 0

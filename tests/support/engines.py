@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.forked import Forked
 from tests.support.process import START_SECONDS, free_port
 from tests.support.raw_http import SECONDS, Raw, certificate
 
@@ -93,7 +92,7 @@ class EnginesProcess:
             )
         self.file = folder / "palpo.toml"
         self.file.write_text("".join(lines))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         self.token = ""
 
     @property
@@ -115,8 +114,7 @@ class EnginesProcess:
         """Start it, wait until it answers, and register a user."""
         with (self.folder / "server.log").open("ab") as log:
             before = self.log.count(STARTED)
-            command = [sys.executable, "-m", "palpo.cli.main", "serve", "--config", str(self.file)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = Forked(["serve", "--config", str(self.file)], stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while self.log.count(STARTED) == before:
             assert self.process.poll() is None, self.log

@@ -1,4 +1,4 @@
-"""A homeserver as its users run it: the command, in a process of its own, on a loopback port."""
+"""A homeserver as its users run it: in a process of its own, on a loopback port."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.forked import Forked
+
 START_SECONDS = 60.0
+ANSWER_SECONDS = 1.0
+"""How long one question takes at most; then it is asked again."""
 
 
 def free_port() -> int:
@@ -24,14 +28,20 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """``palpo start`` in ``data``; what it prints goes to ``data/server.log``."""
+    """``palpo start`` in ``data``; what it prints goes to ``data/server.log``.
 
-    def __init__(self, data: Path, *, port: int | None = None, options: tuple[str, ...] = ()) -> None:
+    It is a fork that has the imports already, or with ``cold`` the command itself.
+    """
+
+    def __init__(
+        self, data: Path, *, port: int | None = None, options: tuple[str, ...] = (), cold: bool = False
+    ) -> None:
         self.data = data
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
+        self._cold = cold
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def log(self) -> str:
@@ -47,16 +57,27 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "palpo.cli.main", "start", "--data", str(self.data)]
-        command += ["--bind", f"127.0.0.1:{self.port}", *self._options]
+        arguments = ["start", "--data", str(self.data), "--bind", f"127.0.0.1:{self.port}", *self._options]
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            if self._cold:
+                command = [sys.executable, "-m", "palpo.cli.main", *arguments]
+                self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            else:
+                self._process = Forked(arguments, stdout=log, stderr=log)
+        try:
+            self._wait()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
+            assert self._process is not None
             assert self._process.poll() is None, self.log
             try:
-                if httpx.get(f"{self.url}/_palpo/health").status_code == 200:
+                if httpx.get(f"{self.url}/_palpo/health", timeout=ANSWER_SECONDS).status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
