@@ -10,13 +10,14 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
-from tests.support import databases
+from tests.support import collector, databases, repeated_builds
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.yielding import SEED
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("palpo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("palpo")
+repeated_builds.remember()
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], AbstractEventLoop]]:
@@ -37,6 +38,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     gone = [item for item in items if any(item.get_closest_marker(mark) for mark in marks)]
     config.hook.pytest_deselected(items=gone)
     items[:] = [item for item in items if item not in set(gone)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """All modules are there."""
+    collector.settle()
 
 
 @pytest.hookimpl(wrapper=True)

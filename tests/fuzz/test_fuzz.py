@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -19,12 +20,21 @@ from tests.fuzz.oracle import Answer, Oracle
 from tests.fuzz.pools import Pools
 from tests.fuzz.requests import Maker, Request
 from tests.fuzz.values import Values, written
+from tests.support import collector
 
 REQUESTS = int(os.environ.get("PALPO_FUZZ_REQUESTS", "10000"))
 MAX_GROWTH_KIB = 100_000
 CODECS = [Codec(item) for item in endpoints()]
 
 
+@pytest.fixture
+def _settled_again() -> Iterator[None]:
+    """A run has the collector look at everything again."""
+    yield
+    collector.settle()
+
+
+@pytest.mark.usefixtures("_settled_again")
 async def test_no_request_gets_through_to_an_error(tmp_path: Path) -> None:
     async with driver(tmp_path, seed=20_000) as drive:
         result = await drive.run(REQUESTS)

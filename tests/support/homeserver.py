@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from palpo.workers.appservices import DELIVERY, Delivery
 from tests.support import databases
 
 PASSWORD = "correct horse battery"
+if find_spec("sniffio") is None:
+    # httpx asks for it at each request, and Python would look through its whole path each time.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 def config(data: Path, **overrides: Any) -> Config:
