@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import h2.connection
@@ -22,12 +23,14 @@ from tests.support.raw_http import SECONDS, Raw, unverified
 pytestmark = pytest.mark.one_database
 
 MIB = 1 << 20
+CONNECTIONS = 60
+"""How many an address may have; more than there are of WAITS."""
 TIMES: dict[str, Any] = {
     "head_seconds": 2,
     "keep_alive_seconds": 3,
     "body_seconds": 2,
     "send_seconds": 2,
-    "max_connections_per_address": 40,
+    "max_connections_per_address": CONNECTIONS,
     "trusted_proxies": (),
 }
 
@@ -62,44 +65,57 @@ def drip(raw: Raw, text: bytes) -> None:
     raise AssertionError("it is waited for without end")
 
 
-def test_a_head_that_comes_byte_by_byte(door: Door) -> None:
+def head_byte_by_byte(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n")
         drip(raw, b"X: y\r\n")
+
+
+def empty_lines(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         drip(raw, b"\r\n")
 
 
-def test_a_second_head_that_comes_byte_by_byte(door: Door) -> None:
+def second_head_byte_by_byte(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n\nGET /")
         assert raw.answer().status == 200
         drip(raw, b"x")
 
 
-def test_connections_that_say_nothing(door: Door) -> None:
+def nothing_said(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         assert raw.ended()
+
+
+def nothing_more_said(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         raw.send("GET /_matrix/client/versions HTTP/1.1\nHost: x\n\n")
         assert raw.answer().status == 200
         assert raw.ended()
 
 
-def test_a_body_that_stops(door: Door, server: EnginesProcess) -> None:
-    for path, method in (("/_matrix/client/v3/createRoom", "POST"), ("/_matrix/media/v3/upload", "POST")):
-        with door.connect() as raw:
-            raw.send(
-                f"{method} {path} HTTP/1.1\nHost: x\nAuthorization: Bearer {server.token}\n"
-                "Content-Length: 60000\n\n{"
-            )
-            answer = raw.answer()
-            assert (answer.status, answer.closes) == (408, True)
-            assert answer.json()["errcode"] == "M_UNKNOWN"
-            assert raw.ended()
+def body_that_stops(door: Door, server: EnginesProcess) -> None:
+    stops(door, server, "POST", "/_matrix/client/v3/createRoom")
 
 
-def test_a_body_that_comes_byte_by_byte(door: Door, server: EnginesProcess) -> None:
+def upload_that_stops(door: Door, server: EnginesProcess) -> None:
+    stops(door, server, "POST", "/_matrix/media/v3/upload")
+
+
+def stops(door: Door, server: EnginesProcess, method: str, path: str) -> None:
+    with door.connect() as raw:
+        raw.send(
+            f"{method} {path} HTTP/1.1\nHost: x\nAuthorization: Bearer {server.token}\n"
+            "Content-Length: 60000\n\n{"
+        )
+        answer = raw.answer()
+        assert (answer.status, answer.closes) == (408, True)
+        assert answer.json()["errcode"] == "M_UNKNOWN"
+        assert raw.ended()
+
+
+def body_byte_by_byte(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         raw.send(
             "POST /_matrix/client/v3/createRoom HTTP/1.1\nHost: x\nContent-Length: 60000\n"
@@ -108,11 +124,42 @@ def test_a_body_that_comes_byte_by_byte(door: Door, server: EnginesProcess) -> N
         drip(raw, b" ")
 
 
-def test_the_rest_of_an_answered_body_that_never_comes(door: Door) -> None:
+def answered_body_that_never_comes(door: Door, server: EnginesProcess) -> None:
     with door.connect() as raw:
         raw.send("POST /_matrix/media/v3/upload HTTP/1.1\nHost: x\nContent-Length: 10000000\n\n")
         assert raw.answer().status == 401
         assert raw.ended()
+
+
+WAITS = (
+    head_byte_by_byte,
+    empty_lines,
+    second_head_byte_by_byte,
+    nothing_said,
+    nothing_more_said,
+    body_that_stops,
+    upload_that_stops,
+    body_byte_by_byte,
+    answered_body_that_never_comes,
+)
+Waits = dict[tuple[str, str], Future[None]]
+
+
+@pytest.fixture(scope="module")
+def waits(server: EnginesProcess) -> Waits:
+    """What has become of each of WAITS at each listener: all at once, for they do little but wait."""
+    with ThreadPoolExecutor(len(WAITS) * len(NAMES)) as pool:
+        return {
+            (wait.__name__, name): pool.submit(wait, door, server)
+            for wait in WAITS
+            for name, door in server.doors.items()
+        }
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wait", [wait.__name__ for wait in WAITS])
+def test_who_keeps_it_waiting_is_left(waits: Waits, wait: str, name: str) -> None:
+    waits[wait, name].result()
 
 
 def large(server: EnginesProcess, door: Door, user: str, megabytes: int) -> tuple[str, str]:
@@ -204,7 +251,7 @@ def test_a_window_that_stays_closed(server: EnginesProcess) -> None:
 
 def test_an_address_has_so_many_connections(server: EnginesProcess) -> None:
     door, other = server.doors["uvicorn"], server.doors["hypercorn"]
-    opened = [Raw((door if n % 2 else other).port) for n in range(40)]
+    opened = [Raw((door if n % 2 else other).port) for n in range(CONNECTIONS)]
     with Raw(door.port) as raw:
         assert raw.ended()
     with Raw(other.port) as raw:

@@ -57,8 +57,8 @@ async def bridge(server: ServerProcess, port: int, folder: Path) -> AsyncIterato
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Wait until ``condition()`` is true."""
-    async with asyncio.timeout(20):
+    """Wait until ``condition()`` is true; the lease of a server that was killed ends after some 15 s."""
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - nobody says when it comes true
             await asyncio.sleep(0.02)
 
