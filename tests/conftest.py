@@ -14,6 +14,9 @@ from tests.support import collector, databases, repeated_builds
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.yielding import SEED
 
+LONG_WAITS = {"interop", "complement_runner", "deploy"}
+"""Folders, by name."""
+
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("palpo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("palpo")
@@ -32,12 +35,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what PALPO_TEST_DATABASE makes no difference to, and what is about another."""
+    """Leave out what PALPO_TEST_DATABASE makes no difference to, and what is about another; order the rest.
+
+    First what waits long for other programs: at the end, one worker would wait alone.
+    """
     left_out = {"sqlite": (), "postgresql": ("sqlite", "one_database"), "yielding": ("one_database",)}
     marks = left_out[databases.kind()]
     gone = [item for item in items if any(item.get_closest_marker(mark) for mark in marks)]
     config.hook.pytest_deselected(items=gone)
-    items[:] = [item for item in items if item not in set(gone)]
+    left = [item for item in items if item not in set(gone)]
+    items[:] = sorted(left, key=lambda item: not LONG_WAITS.intersection(item.path.parts))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -44,11 +44,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnginesProcess]
     assert "Traceback" not in running.log
 
 
-@pytest.fixture(params=NAMES)
-def door(request: pytest.FixtureRequest, server: EnginesProcess) -> Door:
-    return server.doors[request.param]
-
-
 def drip(raw: Raw, text: bytes) -> None:
     """Send a byte now and then, until the server has had enough; fails if it never has."""
     deadline = time.monotonic() + SECONDS
@@ -171,10 +166,23 @@ def large(server: EnginesProcess, door: Door, user: str, megabytes: int) -> tupl
     return token, f"/_matrix/client/v1/media/download/{uri.removeprefix('mxc://')}"
 
 
-def test_a_response_that_nobody_reads(door: Door, server: EnginesProcess) -> None:
-    token, path = large(server, door, f"reader-{door}", 20)
+def test_a_response_that_nobody_reads(server: EnginesProcess) -> None:
+    """It is given up at each listener, and meanwhile does not fill the memory."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)
+    unread = [raw for door in server.doors.values() for raw in ask_and_read_nothing(door, server, process)]
+    deadline = time.monotonic() + SECONDS
+    for door in server.doors.values():
+        while still_open(process, door) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not still_open(process, door), door
+    for raw in unread:
+        raw.socket.close()
+
+
+def ask_and_read_nothing(door: Door, server: EnginesProcess, process: psutil.Process) -> list[Raw]:
+    """Connections that a large answer is on its way to."""
+    token, path = large(server, door, f"reader-{door}", 20)
     before = process.memory_info().rss
     unread = []
     for _ in range(10):
@@ -184,12 +192,7 @@ def test_a_response_that_nobody_reads(door: Door, server: EnginesProcess) -> Non
     with door.client() as client:
         assert client.get("/_matrix/client/versions").status_code == 200
     assert process.memory_info().rss - before < 60 * MIB
-    deadline = time.monotonic() + SECONDS
-    while still_open(process, door) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not still_open(process, door)
-    for raw in unread:
-        raw.socket.close()
+    return unread
 
 
 def still_open(process: psutil.Process, door: Door) -> list[Any]:

@@ -20,11 +20,12 @@ import structlog
 from palpo.streams.loop_watch import Held, LoopWatch
 from palpo.wire.endpoint import Auth
 from palpo.wire.registry import endpoints
-from tests.fuzz.oracle import Answer, Logs, Oracle
+from tests.fuzz.oracle import Logs, Oracle
 from tests.fuzz.pools import Pools
 from tests.fuzz.requests import Maker, Request
 from tests.fuzz.values import Values
 from tests.support.appservices import AS_TOKEN, registration
+from tests.support.asgi import Answer, ask
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 HELD_SECONDS = 0.05
@@ -85,49 +86,6 @@ class Result:
         """Operations that were never answered with success."""
         seen = {operation for operation, _ in self.statuses}
         return sorted(seen - {operation for operation, status in self.statuses if status < 400})
-
-
-async def call(app: Any, request: Request) -> Answer:
-    """One request through ASGI."""
-    answer = Answer()
-    sent = asyncio.Event()
-    waiting = [{"type": "http.request", "body": request.body, "more_body": False}]
-
-    async def receive() -> dict[str, Any]:
-        if waiting:
-            return waiting.pop()
-        await sent.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            headers = dict(message["headers"])
-            answer.content_type = headers.get(b"content-type", b"").decode("latin-1")
-        else:
-            answer.body += message.get("body", b"")
-            if not message.get("more_body", False):
-                answer.complete = True
-                sent.set()
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": "http",
-        "path": request.raw_path.decode("latin-1"),
-        "raw_path": request.raw_path,
-        "query_string": request.query,
-        "root_path": "",
-        "headers": list(request.headers),
-        "client": ("127.0.0.1", 1),
-        "server": ("test.example", 80),
-    }
-    started = time.perf_counter()
-    await app(scope, receive, send)
-    answer.seconds = time.perf_counter() - started
-    return answer
 
 
 PICTURE = base64.b64decode(
@@ -313,7 +271,14 @@ class Driver:
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
                 self._watch.forget()  # What was done here to make the request.
-                answer = await call(self._server.app, request)
+                answer = await ask(
+                    self._server.app,
+                    request.method,
+                    request.raw_path,
+                    query=request.query,
+                    headers=request.headers,
+                    body=request.body,
+                )
                 self._watch.look()
         except TimeoutError:
             answer = Answer(seconds=time.perf_counter() - started)

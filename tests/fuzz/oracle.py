@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 from palpo_conformance.schema_check import SchemaChecker
 
 from tests.fuzz.requests import Request
+from tests.support.asgi import Answer
 
 SLOW_SECONDS = 5.0
 UNAVAILABLE = {(504, "M_NOT_YET_UPLOADED"), (502, "M_CONNECTION_FAILED"), (502, "M_CONNECTION_TIMEOUT"),
@@ -33,17 +33,6 @@ UPLOADED = ("/one_time_keys/", "/device_keys/")
 """What one user has uploaded for others; the server passes it on."""
 PAGES = "palpo."
 """Operations of pages for browsers, errors included."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """How a request was answered."""
-
-    status: int = 0
-    content_type: str = ""
-    body: bytes = b""
-    seconds: float = 0.0
-    complete: bool = False
 
 
 class Logs:

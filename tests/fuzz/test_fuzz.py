@@ -16,11 +16,12 @@ from palpo.api.codec import Codec
 from palpo.core.errors import BadRequest
 from palpo.wire.registry import endpoints
 from tests.fuzz.driver import Finding, driver
-from tests.fuzz.oracle import Answer, Oracle
+from tests.fuzz.oracle import Oracle
 from tests.fuzz.pools import Pools
 from tests.fuzz.requests import Maker, Request
 from tests.fuzz.values import Values, written
 from tests.support import collector
+from tests.support.asgi import Answer
 
 REQUESTS = int(os.environ.get("PALPO_FUZZ_REQUESTS", "10000"))
 MAX_GROWTH_KIB = 100_000
