@@ -79,6 +79,13 @@ class Server:
         (line,) = (line for line in text.splitlines() if line.startswith("palpo_log_lines_dropped_total "))
         return int(float(line.split()[1]))
 
+    def drops(self, count: int) -> None:
+        """Wait until so many lines have been dropped: that is a little later than the answers."""
+        deadline = time.monotonic() + LONG
+        while self.dropped() < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(LONG)
@@ -132,16 +139,14 @@ def test_a_reader_that_has_ended(tmp_path: Path) -> None:
         os.close(writer)
         os.close(reader)
         running.ask(100)
-        time.sleep(0.1)
-        assert running.dropped() >= 100
+        running.drops(100)
         assert running.stop() == 0
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
     with open("/dev/full", "ab") as full, server(tmp_path, full) as running:
         running.ask(100)
-        time.sleep(0.1)
-        assert running.dropped() >= 100
+        running.drops(100)
         assert running.stop() == 0
 
 
