@@ -10,7 +10,7 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
-from tests.support import collector, databases, repeated_builds
+from tests.support import collector, databases
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.yielding import SEED
 
@@ -20,7 +20,6 @@ LONG_WAITS = {"interop", "complement_runner", "deploy"}
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("palpo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("palpo")
-repeated_builds.remember()
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], AbstractEventLoop]]:

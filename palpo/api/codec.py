@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -34,7 +35,7 @@ class Codec:
 
     def __init__(self, endpoint: Endpoint[Any, Any, Any]) -> None:
         self._params: Any = endpoint.params
-        self._lists = _list_fields(self._params)
+        self._lists = _list_fields(self._params)  # type: ignore[arg-type]
         self._no_params: Any = NoParams() if endpoint.params is NoParams else None
         self.takes_json = endpoint.body is not NoBody and endpoint.body is not Stream
         self.body: Callable[[bytes], Any] = self._json if self.takes_json else _no_body
@@ -99,6 +100,7 @@ def _no_body(body: bytes) -> Any:
     return NoBody()
 
 
+@cache
 def _list_fields(params: Any) -> frozenset[str]:
     hints = get_type_hints(params)
     return frozenset(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, NewType, TypeVar, get_type_hints
 
 import msgspec
 
 A = TypeVar("A")
+_hints = cache(get_type_hints)
 
 
 def assemble(area: type[A], *given: object, **made: object) -> A:
@@ -20,7 +22,7 @@ def assemble(area: type[A], *given: object, **made: object) -> A:
     it where its type is not there. Raises TypeError where there is no such type, or it is one that says
     nothing, as ``str`` does: then the service is made by hand, in its area's function.
     """
-    kinds = get_type_hints(area)
+    kinds = _hints(area)  # type: ignore[arg-type]
     there = {kind: item for part in given for kind, item in _parts(part)}
     there.update((kinds[name], item) for name, item in made.items())
 
@@ -45,7 +47,7 @@ def _parts(part: object) -> list[tuple[Any, Any]]:
     own: Any = type(part)
     if not (is_dataclass(own) or issubclass(own, msgspec.Struct)):
         return [(own, part)]
-    found = {kind: getattr(part, name) for name, kind in get_type_hints(own).items() if _says_something(kind)}
+    found = {kind: getattr(part, name) for name, kind in _hints(own).items() if _says_something(kind)}
     return [(own, part), *found.items()]
 
 
@@ -53,6 +55,7 @@ def _says_something(kind: Any) -> bool:
     return isinstance(kind, type | NewType | UnionType) and kind.__module__ != "builtins"
 
 
+@cache
 def _arguments(kind: Any) -> list[tuple[str, Any, bool]]:
     """The name and type of each argument of a constructor, and whether it has to be given."""
     kinds = get_type_hints(kind.__init__)
