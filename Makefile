@@ -8,8 +8,9 @@
 PYTHON_ENV := .venv/bin
 DATA ?= data
 ARGS ?=
-# A file at a time each, in the order of the files: tests/conftest.py has the longest first.
-TWO_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+# A file at a time each, in the order of the files: tests/conftest.py has first what waits longest. Three, as they wait
+# for servers for a third of their time.
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 HOMESERVER_TESTS := tests/api tests/sync tests/services
 
 .PHONY: run test test-postgresql test-yielding check format conformance report bench services clean
@@ -18,10 +19,10 @@ run: .venv/.run
 	$(PYTHON_ENV)/palpo start --data $(DATA) $(if $(OPEN),--open-registration) $(ARGS)
 
 test: .venv/.dev
-	$(PYTHON_ENV)/python -m pytest $(TWO_WORKERS) $(ARGS)
+	$(PYTHON_ENV)/python -m pytest $(WORKERS) $(ARGS)
 
 test-postgresql test-yielding: test-%: .venv/.dev
-	PALPO_TEST_DATABASE=$* $(PYTHON_ENV)/python -m pytest $(TWO_WORKERS) $(or $(ARGS),$(HOMESERVER_TESTS))
+	PALPO_TEST_DATABASE=$* $(PYTHON_ENV)/python -m pytest $(WORKERS) $(or $(ARGS),$(HOMESERVER_TESTS))
 
 check: .venv/.dev
 	$(PYTHON_ENV)/ruff format --check .
