@@ -474,7 +474,8 @@ class MediaConfig(Section, frozen=True):
         int,
         Meta(
             ge=1,
-            description="Larger images get no thumbnails; half is the bound of other formats than JPEG.",
+            description="Larger images get no thumbnails; half is the bound of other formats than JPEG, a "
+            "quarter that of WebP. One large image is decoded at a time, in up to 4 bytes for each pixel.",
         ),
     ] = 64_000_000
     legacy: Annotated[

@@ -3,13 +3,14 @@
 Run by its path, it needs only Pillow. It reads jobs from standard input and answers each on standard
 output, one JSON object a line:
 
-    {"op": "inspect", "source": path, "max_pixels": n}
+    {"op": "inspect", "source": path, "max_pixels": n, "max_bytes": n}
         -> {"content_type", "width", "height", "animated"}
-    {"op": "thumbnail", "source": path, "target": path, "max_pixels": n,
+    {"op": "thumbnail", "source": path, "target": path, "max_pixels": n, "max_bytes": n,
      "width": w, "height": h, "crop": bool, "animated": bool}
         -> {"content_type", "width", "height", "animated"}, and the file ``target``;
            {"original": true, …} where the source is already no larger than what was asked for
-    anything that fails -> {"error": "unsupported" | "too_large"}
+    what takes more than ``max_bytes`` of memory -> {"error": "large"}; nothing has been decoded
+    anything else that fails -> {"error": "unsupported" | "too_large"}
 
 It ends after ``IDLE_SECONDS`` without a job. Its address space and its files are limited by the
 system; its time is limited by whoever started it.
@@ -17,14 +18,16 @@ system; its time is limited by whoever started it.
 
 import errno
 import json
+import math
 import os
 import resource
 import select
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageSequence
 
 IDLE_SECONDS = 30
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
@@ -34,18 +37,46 @@ MOVING = frozenset({"PNG", "GIF", "WEBP", "AVIF"})
 """Formats whose frames are an animation: those of others are pages, or a photograph's depth map."""
 SCALED = frozenset({"JPEG", "MPO"})
 """Formats that need not be decoded whole."""
+READ_WHOLE = frozenset({"WEBP", "AVIF"})
+"""Formats whose files are in memory, and a copy of them, as soon as they are opened."""
 MAX_FILE = 64 * 1024 * 1024
 """Bytes of a thumbnail."""
 BASE_MEMORY = 512 * 1024 * 1024
 MAX_FRAMES = 200
+BYTES = {"PNG": 4, "BMP": 4, "GIF": 4, "TIFF": 7, "AVIF": 10, "WEBP": 16}
+"""Bytes that decoding takes for each pixel, of formats that have to be decoded whole."""
+MOVING_BYTES = {"PNG": 16, "GIF": 12, "AVIF": 16, "WEBP": 20}
+"""The same where other frames follow."""
+MAX_BYTES = 4
+"""Bytes that a job may take, for each pixel that an image may have."""
+BAND = 8 * 1024 * 1024
+"""Bytes of an image that are converted at a time."""
+REACH = 4
+"""Pixels on each side that the filters look at, times how much smaller the image is made."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its orientation."""
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 """Why a thumbnail cannot be written."""
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 MAX_PROFILE = 64 * 1024
+Size = tuple[int, int]
+Box = tuple[int, int, int, int]
 
 
 class TooLarge(Exception):
-    """The image has more pixels than are allowed."""
+    """The image has more pixels than are allowed, or takes more memory."""
+
+
+class Large(Exception):
+    """The image takes more memory than it may at the moment."""
 
 
 def work() -> None:
@@ -64,14 +95,15 @@ def work() -> None:
 def answer(job: dict[str, Any]) -> dict[str, Any]:
     """What came of ``job``."""
     try:
+        if 2 * os.path.getsize(job["source"]) > job["max_bytes"]:
+            raise Large
         with Image.open(job["source"], formats=FORMATS) as image:
-            # The header tells the size; nothing has been decoded yet.
-            most = job["max_pixels"] if image.format in SCALED else job["max_pixels"] // 2
-            if image.width * image.height > most:
-                raise TooLarge
+            _check_size(image, job)
             return _thumbnail(image, job) if job["op"] == "thumbnail" else _facts(image)
     except (TooLarge, MemoryError):
         return {"error": "too_large"}
+    except Large:
+        return {"error": "large"}
     except OSError as error:
         # The decoders raise it too, of malformed files, without a number.
         return {"error": "storage", "errno": error.errno} if error.errno in DISK else {"error": "unsupported"}
@@ -79,8 +111,56 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         return {"error": "unsupported"}
 
 
+def _check_size(image: Image.Image, job: dict[str, Any]) -> None:
+    most = job["max_pixels"] if image.format in SCALED else job["max_pixels"] // 2
+    if image.width * image.height > most:
+        raise TooLarge
+    needed = bytes_needed(image, job)
+    if needed > MAX_BYTES * job["max_pixels"]:
+        raise TooLarge
+    if needed > job["max_bytes"]:
+        raise Large
+
+
+def bytes_needed(image: Image.Image, job: dict[str, Any]) -> int:
+    """The memory that ``job`` takes, about: the header has been read, and nothing decoded."""
+    kind, pixels = image.format or "", image.width * image.height
+    if job["op"] == "inspect":
+        # How a PNG is turned may be told behind its pixels.
+        return pixels * BYTES[kind] if kind == "PNG" else 0
+    turned = kind in SCALED and _turned(image)
+    box, size = _plan(image.size, _wanted(job, turned=turned), job["crop"])
+    if kind in SCALED:
+        decoding = _kept(image, job["source"]) + 4 * pixels // _fraction(box, size) ** 2
+    elif job["animated"] and _moving(image, job):
+        decoding = _moving_bytes(image, job)
+    else:
+        decoding = pixels * BYTES[kind]
+    file = 2 * os.path.getsize(job["source"]) if kind in READ_WHOLE else 0
+    return int(file + decoding + 4 * size[0] * size[1])
+
+
+def _kept(image: Image.Image, source: str) -> int:
+    """What the decoder of a JPEG keeps of one scan until the next."""
+    samples: list[int] = [across * down for _, across, down, _ in getattr(image, "layer", ())]
+    if "progressive" not in image.info and _has_one_scan(source, len(samples)):
+        return 0
+    return 2 * image.width * image.height * sum(samples) // max(samples, default=1)
+
+
+def _has_one_scan(source: str, layers: int) -> bool:
+    """Whether the first scan of a JPEG has all of its layers."""
+    with open(source, "rb") as file:
+        file.seek(2)
+        while len(head := file.read(4)) == 4 and head[0] == 0xFF:
+            if head[1] == 0xDA:
+                return file.read(1) == bytes([layers])
+            file.seek(int.from_bytes(head[2:]) - 2, os.SEEK_CUR)
+    return False
+
+
 def _facts(image: Image.Image) -> dict[str, Any]:
-    width, height = _upright_size(image)
+    width, height = image.size[::-1] if _turned(image) else image.size
     content_type = "image/jpeg" if image.format == "MPO" else Image.MIME[image.format or ""]
     return {"content_type": content_type, "width": width, "height": height, "animated": _animated(image)}
 
@@ -89,29 +169,40 @@ def _animated(image: Image.Image) -> bool:
     return image.format in MOVING and bool(getattr(image, "is_animated", False))
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(0x0112) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else (image.width, image.height)
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(0x0112, 1))
+
+
+def _turned(image: Image.Image) -> bool:
+    """Whether width and height change places when it is made upright."""
+    return _orientation(image) in (5, 6, 7, 8)
+
+
+def _wanted(job: dict[str, Any], *, turned: bool) -> Size:
+    return (job["height"], job["width"]) if turned else (job["width"], job["height"])
 
 
 def _thumbnail(image: Image.Image, job: dict[str, Any]) -> dict[str, Any]:
-    width, height = _upright_size(image)
-    box = crop_box(width, height, job["width"], job["height"]) if job["crop"] else (0, 0, width, height)
-    size = target_size(box[2] - box[0], box[3] - box[1], job["width"], job["height"])
-    if job["crop"] and size[0] >= job["width"] and size[1] >= job["height"]:
-        # The box has the wanted shape but for what rounding did to it.
-        size = job["width"], job["height"]
-    moving = job["animated"] and _moving(image, job["max_pixels"])
-    if size == (width, height) and moving == _animated(image) and image.format in SHOWN:
+    box, size = _plan(image.size, _wanted(job, turned=_turned(image)), job["crop"])
+    moving = job["animated"] and _moving(image, job)
+    if size == image.size and moving == _animated(image) and image.format in SHOWN:
         return {"original": True, **_facts(image)}
-    if moving:
-        content_type = _save_animated(image, job["target"], box, size)
-    else:
-        content_type = _save_static(image, job["target"], box, size)
-    return {"content_type": content_type, "width": size[0], "height": size[1], "animated": moving}
+    save = _save_animated if moving else _save_static
+    upright = size[::-1] if _turned(image) else size
+    content_type = save(image, job["target"], box, size)
+    return {"content_type": content_type, "width": upright[0], "height": upright[1], "animated": moving}
 
 
-def target_size(width: int, height: int, wanted_width: int, wanted_height: int) -> tuple[int, int]:
+def _plan(whole: Size, wanted: Size, crop: bool) -> tuple[Box, Size]:
+    """The part of an image that is shown, and what size that gets; before it is turned."""
+    box = crop_box(*whole, *wanted) if crop else (0, 0, *whole)
+    size = target_size(box[2] - box[0], box[3] - box[1], *wanted)
+    if crop and size[0] >= wanted[0] and size[1] >= wanted[1]:
+        return box, wanted  # The box has the wanted shape but for what rounding did to it.
+    return box, size
+
+
+def target_size(width: int, height: int, wanted_width: int, wanted_height: int) -> Size:
     """The smallest size of the same shape that covers what is wanted, never larger than it is."""
     if wanted_width >= width or wanted_height >= height:
         return width, height
@@ -119,7 +210,7 @@ def target_size(width: int, height: int, wanted_width: int, wanted_height: int) 
     return max(wanted_width, round(width * factor)), max(wanted_height, round(height * factor))
 
 
-def crop_box(width: int, height: int, wanted_width: int, wanted_height: int) -> tuple[int, int, int, int]:
+def crop_box(width: int, height: int, wanted_width: int, wanted_height: int) -> Box:
     """The largest part of the wanted shape, from the middle."""
     if width * wanted_height > height * wanted_width:
         cut_width, cut_height = max(1, height * wanted_width // wanted_height), height
@@ -129,35 +220,37 @@ def crop_box(width: int, height: int, wanted_width: int, wanted_height: int) -> 
     return left, top, left + cut_width, top + cut_height
 
 
-def _moving(image: Image.Image, max_pixels: int) -> bool:
+def _moving(image: Image.Image, job: dict[str, Any]) -> bool:
     """Whether it is animated, and not too long to be made smaller frame by frame."""
     if not _animated(image):
         return False
     frames = int(getattr(image, "n_frames", 1))
-    return frames <= MAX_FRAMES and frames * image.width * image.height <= 8 * max_pixels
+    return (
+        frames <= MAX_FRAMES
+        and frames * image.width * image.height <= 8 * job["max_pixels"]
+        and _moving_bytes(image, job) <= MAX_BYTES * job["max_pixels"]
+    )
 
 
-def _save_static(
-    image: Image.Image, target: str, box: tuple[int, int, int, int], size: tuple[int, int]
-) -> str:
+def _moving_bytes(image: Image.Image, job: dict[str, Any]) -> int:
+    """What its frames take, and those of its thumbnail."""
+    (width, height), frames = image.size, int(getattr(image, "n_frames", 1))
+    _, size = _plan(image.size, _wanted(job, turned=False), job["crop"])
+    return width * height * MOVING_BYTES[image.format or ""] + 4 * size[0] * size[1] * frames
+
+
+def _save_static(image: Image.Image, target: str, box: Box, size: Size) -> str:
     profile = image.info.get("icc_profile")
-    mode = image.mode
-    factor = max(1, min((box[2] - box[0]) // size[0], (box[3] - box[1]) // size[1]))
-    if image.format in SCALED and factor > 1:
+    mode, orientation = image.mode, _orientation(image)
+    if image.format in SCALED and (fraction := _fraction(box, size)) > 1:
         # Decoding at a fraction of the size saves most of the time; the box shrinks with it.
-        before = _upright_size(image)
-        image.draft(None, (-(-image.width // factor), -(-image.height // factor)))
-        after = _upright_size(image)
-        box = _scaled(box, after[0] / before[0], after[1] / before[1], after)
-    upright = _in_8_bits(image)
-    ImageOps.exif_transpose(
-        upright, in_place=True
-    )  # Otherwise it would be a copy, whether it is turned or not.
-    alpha = upright.mode in ALPHA_MODES or "transparency" in upright.info
-    colours = "RGBA" if alpha else "RGB"
-    if upright.mode != colours or "transparency" in upright.info:
-        upright = upright.convert(colours)
-    small = upright.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=2.0)
+        before = image.size
+        image.draft(None, (-(-image.width // fraction), -(-image.height // fraction)))
+        box = _scaled(box, image.width / before[0], image.height / before[1], image.size)
+    alpha = image.mode in ALPHA_MODES or "transparency" in image.info
+    small = resized(image, box, size, "RGBA" if alpha else "RGB", Image.Resampling.LANCZOS)
+    if orientation in UPRIGHT:
+        small = small.transpose(UPRIGHT[orientation])
     options: dict[str, Any] = {}
     if isinstance(profile, bytes) and len(profile) <= MAX_PROFILE and mode in ("RGB", "RGBA"):
         options["icc_profile"] = profile
@@ -168,32 +261,54 @@ def _save_static(
     return "image/jpeg"
 
 
-def _in_8_bits(image: Image.Image) -> Image.Image:
-    """A grey image of 16 or 32 bits in 8; any other as it is. (Pillow would cut off what is over 255.)"""
-    if image.mode[0] not in "IF":
-        return image
-    low, high = 0.0, 65535.0
-    if not image.mode.startswith("I;16") and image.format != "PNG":
-        low, high = (float(end) for end in image.getextrema())  # type: ignore[arg-type]
-    scale = 255 / (high - low) if high > low else 1.0
-    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+def _fraction(box: Box, size: Size) -> int:
+    """By how much smaller a JPEG may be decoded."""
+    factor = min((box[2] - box[0]) // size[0], (box[3] - box[1]) // size[1])
+    return max((fraction for fraction in (2, 4, 8) if fraction <= factor), default=1)
 
 
-def _scaled(
-    box: tuple[int, int, int, int], x: float, y: float, bounds: tuple[int, int]
-) -> tuple[int, int, int, int]:
+def _scaled(box: Box, x: float, y: float, bounds: Size) -> Box:
     left, top = int(box[0] * x), int(box[1] * y)
     right, bottom = min(bounds[0], round(box[2] * x)), min(bounds[1], round(box[3] * y))
     return left, top, max(left + 1, right), max(top + 1, bottom)
 
 
-def _save_animated(
-    image: Image.Image, target: str, box: tuple[int, int, int, int], size: tuple[int, int]
-) -> str:
+def resized(image: Image.Image, box: Box, size: Size, mode: str, resampling: Image.Resampling) -> Image.Image:
+    """The box in another size and mode, made in bands: most conversions are copies."""
+    in_8_bits = _in_8_bits(image)
+    made = Image.new(mode, size)
+    step = (box[3] - box[1]) / size[1]
+    height = max(1, int(BAND / (4 * image.width * step)))
+    for top in range(0, size[1], height):
+        bottom = min(size[1], top + height)
+        first, last = box[1] + top * step, min(box[1] + bottom * step, image.height)
+        # What the filters look at above and below.
+        above = max(0, math.floor(first - REACH * step))
+        below = min(image.height, math.ceil(last + REACH * step))
+        band = in_8_bits(image.crop((0, above, image.width, below)))
+        if band.mode != mode or "transparency" in band.info:
+            band = band.convert(mode)
+        part = (box[0], first - above, box[2], min(last - above, band.height))
+        made.paste(band.resize((size[0], bottom - top), resampling, part, reducing_gap=2.0), (0, top))
+    return made
+
+
+def _in_8_bits(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """What makes bands of a grey image of 16 or 32 bits fit in 8. (Pillow would cut off what is over 255.)"""
+    if image.mode[0] not in "IF":
+        return lambda band: band
+    low, high = 0.0, 65535.0
+    if not image.mode.startswith("I;16") and image.format != "PNG":
+        low, high = (float(end) for end in image.getextrema())  # type: ignore[arg-type]
+    scale = 255 / (high - low) if high > low else 1.0
+    return lambda band: band.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _save_animated(image: Image.Image, target: str, box: Box, size: Size) -> str:
     frames: list[Image.Image] = []
     durations: list[int] = []
     for frame in ImageSequence.Iterator(image):
-        frames.append(frame.convert("RGBA").resize(size, Image.Resampling.BILINEAR, box, reducing_gap=2.0))
+        frames.append(resized(frame, box, size, "RGBA", Image.Resampling.BILINEAR))
         # A WebP's frame tells its duration only once it has been decoded.
         durations.append(max(10, min(60_000, int(frame.info.get("duration", 100) or 100))))
     loop = int(image.info.get("loop", 1))

@@ -21,6 +21,8 @@ STARTS = 2
 """New processes that one image is put to: one may be ended by somebody else."""
 GIVEN_BACK = 128 * 1024
 """Bytes of the smallest block that the process gives back to the system as soon as it is freed (glibc)."""
+SMALL = 40 * 1024 * 1024
+"""Bytes of memory that decoding may take beside others: a screenshot of 3840 by 2160 pixels, for example."""
 MAX_WAITING = 400
 MAX_WAITING_EACH = 100
 """Images that may wait for a process, and those of one user: a client that scrolls asks for many at once."""
@@ -63,22 +65,18 @@ class ThumbnailSpec:
 
 
 class ImageWorkers:
-    """Up to ``count`` processes, started when there is work; ``close`` them in the end.
+    """Up to ``count`` processes and one for large images; ``close`` them in the end.
 
-    They are shared out fairly: ``inspect`` and ``thumbnail`` raise LimitExceeded where too much waits, and
-    Unavailable where no process can be started.
+    They are started when there is work, and shared out fairly: ``inspect`` and ``thumbnail`` raise
+    LimitExceeded where too much waits, and Unavailable where no process can be started. Large is what takes
+    more than SMALL to decode: one at a time, which no small one waits for.
     """
 
     def __init__(self, *, max_pixels: int, count: int = 2, timeout_s: float = 20.0) -> None:
         self._max_pixels = max_pixels
         self._timeout_s = timeout_s
-        self.queue = FairQueue(
-            "images",
-            workers=count,
-            each=max(1, count - 1),
-            waiting=MAX_WAITING,
-            waiting_each=MAX_WAITING_EACH,
-        )
+        self.queue = _queue("images", count)
+        self.large = _queue("large images", 1)
         self._idle: list[asyncio.subprocess.Process] = []
 
     async def inspect(self, source: Path) -> ImageFacts:
@@ -108,9 +106,12 @@ class ImageWorkers:
             await _end(self._idle.pop())
 
     async def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        line = orjson.dumps({**job, "max_pixels": self._max_pixels}) + b"\n"
+        job["max_pixels"] = self._max_pixels
         async with self.queue.turn():
-            answer = await self._exchange(line)
+            answer = await self._exchange({**job, "max_bytes": SMALL})
+        if answer.get("error") == "large":
+            async with self.large.turn():
+                answer = await self._exchange({**job, "max_bytes": sys.maxsize})
         error = answer.get("error")
         if error == "too_large":
             raise ImageTooLarge
@@ -120,8 +121,9 @@ class ImageWorkers:
             raise ImageUnsupported
         return answer
 
-    async def _exchange(self, line: bytes) -> dict[str, Any]:
+    async def _exchange(self, job: dict[str, Any]) -> dict[str, Any]:
         """One line there, one back; from another process where one has ended before it answered."""
+        line = orjson.dumps(job) + b"\n"
         started = 0
         while started < STARTS:
             fresh = not self._idle
@@ -158,6 +160,16 @@ class ImageWorkers:
             )
         except OSError as error:  # Too many processes or open files, or no memory.
             raise Unavailable("Images cannot be worked on at the moment") from error
+
+
+def _queue(name: str, workers: int) -> FairQueue:
+    return FairQueue(
+        name,
+        workers=workers,
+        each=max(1, workers - 1),
+        waiting=MAX_WAITING,
+        waiting_each=MAX_WAITING_EACH,
+    )
 
 
 async def _converse(process: asyncio.subprocess.Process, line: bytes) -> bytes:

@@ -4,19 +4,32 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from PIL import ImageSequence
+from PIL import Image, ImageChops, ImageFilter, ImageSequence
 
 from palpo.config.model import MediaConfig
 from palpo.core.errors import Unavailable
 from palpo.media import image_process
-from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
+from palpo.media.images import SMALL, ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from palpo.media.sniff import HEAD, image_type
 from palpo.streams.fair_queue import behalf
-from tests.media.images import animation, bomb, grey, image, opened, stereo
+from tests.media.images import animation, bomb, grey, image, opened, stereo, three_scans
+
+T = Image.Transpose
+BACK = {
+    2: T.FLIP_LEFT_RIGHT,
+    3: T.ROTATE_180,
+    4: T.FLIP_TOP_BOTTOM,
+    5: T.TRANSPOSE,
+    6: T.ROTATE_90,
+    7: T.TRANSVERSE,
+    8: T.ROTATE_270,
+}
+"""What makes of an upright image what a camera stores, by its orientation."""
 
 
 @pytest.fixture
@@ -202,6 +215,138 @@ async def test_a_large_photograph(tmp_path: Path) -> None:
             await workers.inspect(saved(tmp_path, bomb(8064, 6048)))
     finally:
         await workers.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "animated"),
+    [
+        pytest.param(lambda: image(4000, 3000, "PNG", "RGBA"), False, id="png"),
+        pytest.param(lambda: image(4000, 3000, "TIFF", "CMYK"), False, id="tiff"),
+        pytest.param(lambda: grey("TIFF", "F", 0, 1, side=3000), False, id="float"),
+        pytest.param(lambda: image(4000, 3000, "AVIF", speed=10), False, id="avif"),
+        pytest.param(lambda: image(4000, 3000, "WEBP", method=0), False, id="webp"),
+        pytest.param(lambda: image(8000, 6000, "JPEG"), False, id="jpeg"),
+        pytest.param(lambda: image(8000, 6000, "JPEG", progressive=True), False, id="progressive"),
+        pytest.param(lambda: image(4000, 3000, "JPEG", "CMYK", progressive=True), False, id="cmyk"),
+        pytest.param(lambda: three_scans(4000, 3000), False, id="scans"),
+        pytest.param(lambda: stereo(4000, 3000), False, id="mpo"),
+        pytest.param(lambda: animation(2000, 1500, 9, kind="GIF"), True, id="gif"),
+        pytest.param(lambda: animation(2000, 1500, 9, kind="PNG"), True, id="apng"),
+        pytest.param(lambda: animation(2000, 1500, 9, kind="WEBP"), True, id="animation"),
+    ],
+)
+async def test_the_memory_that_images_take(tmp_path: Path, data: Callable[[], bytes], animated: bool) -> None:
+    """It is known before they are decoded."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    workers = ImageWorkers(max_pixels=MediaConfig().max_pixels, count=1)
+    try:
+        await workers.inspect(saved(tmp_path, image(10, 10)))
+        before = _peak(workers)
+        source.write_bytes(data())
+        spec = ThumbnailSpec(width=640, height=480, animated=animated)
+        assert (await workers.thumbnail(source, target, spec)).animated == animated
+        taken = _peak(workers) - before
+    finally:
+        await workers.close()
+    job = {**asdict(spec), "op": "thumbnail", "source": source, "max_pixels": MediaConfig().max_pixels}
+    with Image.open(source) as opened_source:
+        needed = image_process.bytes_needed(opened_source, job)
+    assert taken - 40e6 < needed < 2 * taken + 10e6
+
+
+def _peak(workers: ImageWorkers) -> int:
+    """Bytes that the only process has had at once."""
+    status = Path(f"/proc/{workers._idle[0].pid}/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+async def test_one_large_image_at_a_time(tmp_path: Path) -> None:
+    """No small one waits for it, and it is each user's turn."""
+    workers = ImageWorkers(max_pixels=MediaConfig().max_pixels)
+    large = tmp_path / "large"
+    large.write_bytes(bomb(5000, 3000))
+    small = saved(tmp_path, image(1000, 1000))
+    done: list[str] = []
+
+    async def make(user: str, source: Path) -> None:
+        behalf.set(user)
+        target = tmp_path / f"target-{user}"
+        assert not (await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32))).original
+        done.append(user)
+
+    try:
+        async with workers.large.turn("@x:x"):
+            waiting = [asyncio.ensure_future(make(user, large)) for user in ("@a:x", "@a:x", "@b:x")]
+            await asyncio.gather(*(make(user, small) for user in ("@a:x", "@b:x", "@c:x")))
+            await _waiting(workers, len(waiting))
+            assert (workers.large.busy, workers.queue.busy) == (1, 0)
+            assert sorted(done) == ["@a:x", "@b:x", "@c:x"]
+        await asyncio.gather(*waiting)
+        assert done[3:] == ["@a:x", "@b:x", "@a:x"]
+    finally:
+        await workers.close()
+
+
+async def _waiting(workers: ImageWorkers, number: int) -> None:
+    while workers.large.waiting < number:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
+async def test_large_files_are_large_images(workers: ImageWorkers, tmp_path: Path) -> None:
+    """Some decoders read them whole, and copy them."""
+    source = saved(tmp_path, image(10, 10, "WEBP"))
+    with source.open("ab") as file:
+        file.truncate(SMALL // 2 + 1)
+    async with workers.large.turn("@x:x"):
+        asked = asyncio.ensure_future(workers.inspect(source))
+        await _waiting(workers, 1)
+    assert (await asked).width == 10
+
+
+async def test_an_animation_of_which_all_frames_would_take_too_much_gets_a_still(
+    workers: ImageWorkers, tmp_path: Path
+) -> None:
+    source, target = saved(tmp_path, animation(400, 300, 60)), tmp_path / "target"
+    small = await workers.thumbnail(source, target, ThumbnailSpec(width=32, height=32, animated=True))
+    assert small.animated
+    large = await workers.thumbnail(source, target, ThumbnailSpec(width=320, height=240, animated=True))
+    assert not large.animated
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+@pytest.mark.parametrize("size", [(37, 23), (90, 60), (300, 200)])
+def test_bands_leave_no_seams(monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, int]) -> None:
+    """They are the same as the whole image made smaller at once."""
+    noise = Image.effect_noise((600, 400), 100).filter(ImageFilter.GaussianBlur(2))
+    source = Image.merge(mode, [noise.rotate(180 * number) for number in range(len(mode))])
+    box = (20, 10, 590, 390)
+    at_once = source.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=2.0)
+    monkeypatch.setattr(image_process, "BAND", 20_000)
+    colours = "RGBA" if mode == "RGBA" else "RGB"
+    bands = image_process.resized(source, box, size, colours, Image.Resampling.LANCZOS)
+    apart = ImageChops.difference(bands, at_once.convert(colours)).getextrema()
+    assert max(most for _, most in apart) <= 4
+
+
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+async def test_all_ways_to_turn_a_photo(
+    workers: ImageWorkers, tmp_path: Path, orientation: int, crop: bool
+) -> None:
+    """The thumbnail is what would have been made of the upright photo."""
+    upright = Image.linear_gradient("L").resize((320, 480))
+    upright.paste(255, (0, 0, 160, 240))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright if orientation == 1 else upright.transpose(BACK[orientation])
+    stored.save(tmp_path / "source", "JPEG", exif=exif, quality=95)
+    spec = ThumbnailSpec(width=96, height=96 if crop else 64, crop=crop)
+    facts = await workers.thumbnail(tmp_path / "source", tmp_path / "target", spec)
+    upright.save(tmp_path / "upright", "JPEG", quality=95)
+    await workers.thumbnail(tmp_path / "upright", tmp_path / "expected", spec)
+    made, expected = (Image.open(tmp_path / name) for name in ("target", "expected"))
+    assert (facts.width, facts.height) == made.size == expected.size
+    assert ImageChops.difference(made, expected).getextrema()[0][1] <= 16
 
 
 async def test_a_decompression_bomb(workers: ImageWorkers, tmp_path: Path) -> None:
