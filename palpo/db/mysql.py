@@ -144,7 +144,8 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
                 async with asyncio.timeout(self._patience):
                     connection = await asyncmy.connect(**options, init_command=settings)
                     await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
-            except DRIVER_ERRORS as error:
+            except (*DRIVER_ERRORS, RuntimeError) as error:
+                # RuntimeError: the driver found the connection closed while it set it up, under uvloop.
                 raise Unreachable(str(error) or type(error).__name__) from error
             return connection
 
@@ -183,7 +184,7 @@ def connect_options(url: str) -> dict[str, Any]:
 async def _close(connection: asyncmy.Connection) -> None:
     try:
         await asyncio.wait_for(connection.ensure_closed(), 2.0)
-    except DRIVER_ERRORS:
+    except (*DRIVER_ERRORS, RuntimeError):
         connection.close()
 
 

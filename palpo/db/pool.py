@@ -50,8 +50,8 @@ class Pool(Generic[C]):
     async def close(self) -> None:
         """Close the connections that are not lent out; those that are, when they come back."""
         self._closed = True
-        while self._free:
-            await self._close(self._free.pop())
+        free, self._free = self._free, []
+        await asyncio.gather(*map(self._close, free))
 
     def _take_usable(self) -> C | None:
         while self._free:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,6 +94,37 @@ async def test_lost_before_the_commit_the_unit_is_run_again(line: Line, far: Dat
     async with asyncio.timeout(30):
         assert await far.write(unit) > before
     assert len(runs) == 2
+
+
+async def test_a_server_that_ends_each_connection_at_once(backend: str) -> None:
+    """As a proxy does that has no server behind it."""
+
+    with socket.create_server(("127.0.0.1", 0)) as proxy, ThreadPoolExecutor(1) as pool:
+        nowhere = engine(backend, f"{backend}://palpo:palpo@127.0.0.1:{proxy.getsockname()[1]}/palpo")
+        pool.submit(_hang_up, proxy)
+        try:
+            for _ in range(20):
+                with pytest.raises(Unreachable):
+                    await nowhere.open()
+        finally:
+            await nowhere.close()
+            proxy.shutdown(socket.SHUT_RDWR)
+
+
+def _hang_up(proxy: socket.socket) -> None:
+    """Take connections and end them, until there are no more."""
+    with contextlib.suppress(OSError):
+        while True:
+            proxy.accept()[0].close()
+
+
+async def test_connections_to_a_server_that_says_nothing_are_closed_together(
+    line: Line, far: Database
+) -> None:
+    await asyncio.gather(*(far.read(position) for _ in range(10)))
+    line.fall_silent()
+    async with asyncio.timeout(5):
+        await far.close()
 
 
 async def test_of_a_server_that_says_nothing_the_callers_are_told(line: Line, far: Database) -> None:
