@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.leases import leases
-from palpo.db.transaction import WriteTransaction
+from palpo.db.transaction import Transaction, WriteTransaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,11 @@ NOBODY = ""
 _SEED = upsert(leases, key=["name"], update=())
 _FIND = Statement(
     select(leases.c.holder, leases.c.expires_ts, leases.c.fence).where(leases.c.name == bindparam("lease"))
+)
+_HELD = Statement(
+    select(leases.c.name, leases.c.expires_ts).where(
+        (leases.c.expires_ts > bindparam("now_ms")) & (leases.c.holder != NOBODY)
+    )
 )
 _TAKE = Statement(
     update(leases)
@@ -50,6 +55,12 @@ _RENEW = Statement(
     .values(expires_ts=bindparam("until"))
 )
 _RELEASE = Statement(update(leases).where(_MINE).values(holder=NOBODY, expires_ts=0))
+
+
+async def held(tx: Transaction, *, now_ms: int) -> dict[str, int]:
+    """Until when each lease is held, by name; those that are not are left out."""
+    rows = await tx.all(_HELD, now_ms=now_ms)
+    return {row[0]: row[1] for row in rows}
 
 
 async def acquire(

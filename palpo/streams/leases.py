@@ -17,6 +17,22 @@ from palpo.db.leases import Lease
 from palpo.streams.clock import Clock
 
 Work = Callable[[Lease], Awaitable[None]]
+LOOK_SECONDS = 0.5
+"""Between two looks at who holds leases."""
+
+
+async def all_run_out(db: Database, clock: Clock) -> bool:
+    """Whether nobody works any more: waits until the leases have run out; False once one is renewed."""
+    first = await _held(db, clock)
+    while held := await _held(db, clock):
+        if any(until_ms > first.get(name, 0) for name, until_ms in held.items()):
+            return False
+        await asyncio.sleep(LOOK_SECONDS)
+    return True
+
+
+async def _held(db: Database, clock: Clock) -> dict[str, int]:
+    return await db.read(lambda tx: leases.held(tx, now_ms=clock.now_ms()))
 
 
 class LeaseKeeper:

@@ -13,7 +13,7 @@ from palpo.db import consumers
 from palpo.db.engine import Database
 from palpo.db.leases import Lease, acquire, release, renew
 from palpo.streams.clock import FakeClock, SystemClock
-from palpo.streams.leases import LeaseKeeper
+from palpo.streams.leases import LeaseKeeper, all_run_out
 
 Connect = Callable[[], Awaitable[Database]]
 
@@ -48,6 +48,27 @@ async def test_one_holder_at_a_time(database: Database) -> None:
     assert await keep(database, second, 1249, 1300) is not None
     assert await database.write(partial(release, lease=second)) is True
     assert await taken("c") == Lease(name="sender:1", holder="c", fence=3, until_ms=1250)
+
+
+async def test_whether_anybody_works(database: Database) -> None:
+    """A process that was killed leaves leases that run out, one that works renews them."""
+    clock = SystemClock()
+    assert await all_run_out(database, clock)
+    assert await take(database, "left", "killed", clock.now_ms(), clock.now_ms() + 1500)
+    assert await all_run_out(database, clock)
+    started = asyncio.Event()
+
+    async def work(lease: Lease) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    keeper = LeaseKeeper(database, clock, holder="a", duration_ms=3000)
+    working = asyncio.ensure_future(keeper.run("x", work))
+    await started.wait()
+    assert not await all_run_out(database, clock)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert await all_run_out(database, clock)
 
 
 async def test_a_lease_that_ran_out_is_not_renewed(database: Database) -> None:

@@ -7,9 +7,12 @@ import asyncio
 from typing import Any
 
 from palpo.app import identity_of, opened
+from palpo.cli.failures import Failure, without_password
 from palpo.cli.options import add_config, config_of, prepared_alone
 from palpo.config.model import Config
 from palpo.storage import restoration
+from palpo.streams.clock import SystemClock
+from palpo.streams.leases import all_run_out
 
 HELP = "go on with a database that was put back from a backup; the server must be stopped"
 
@@ -36,6 +39,10 @@ def run(options: argparse.Namespace) -> int:
 
 async def _restore(config: Config, *, log_out: bool) -> str:
     async with opened(config) as db:
+        # SQLite's file is locked; on a server, a process shows that it is there by renewing its leases.
+        if not config.database_url.startswith("sqlite:") and not await all_run_out(db, SystemClock()):
+            url = without_password(config.database_url)
+            raise Failure(f"database.url: {url} is served by another process: stop that one first")
         stored = await identity_of(config, db).restore()
         if log_out:
             await db.write(restoration.end_sessions)
