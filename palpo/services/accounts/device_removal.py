@@ -12,7 +12,7 @@ from palpo.core.identifiers import UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
-from palpo.storage import account_rows, accounts, sessions
+from palpo.storage import account_rows, accounts, device_lists, sessions
 
 Hook = Callable[[WriteTransaction, UserId, Sequence[str]], Awaitable[None]]
 """``async def hook(tx, user_id, device_ids)``."""
@@ -37,10 +37,13 @@ class DeviceRemoval:
     async def make_room(self, tx: WriteTransaction, user_id: UserId, device_id: str) -> None:
         """Count the user's new device; those that were not used for longest go where they are too many.
 
-        Nobody is kept from logging in by devices that they cannot log out without logging in.
+        Nobody is kept from logging in by devices that they cannot log out without logging in. The user's
+        other devices, which list it, are told.
         """
         await tx.positions()
         count = len(await accounts.device_ids(tx, user_id))
+        if count > 1:
+            await device_lists.record(tx, user_id, observer=user_id)
         limit = self._quotas.limit(Kind.DEVICES, user_id)
         if limit is not None and count > limit:
             idle = await accounts.idle_devices(tx, user_id, besides=device_id, count=count - limit)

@@ -60,6 +60,7 @@ async def test_own_devices_are_told_of_those_without_keys(
     await other.post("/logout")
     assert (await told(alice), await told(bob)) == ([alice.user_id], [])
     third = await server.login("alice")
+    assert (await told(alice), await told(bob)) == ([alice.user_id], [])
     await alice.delete(f"/devices/{third.device_id}", {"auth": password_auth(alice.user_id)})
     assert (await told(alice), await told(bob)) == ([alice.user_id], [])
 
