@@ -21,13 +21,19 @@ def load(folder: Path) -> SigningKey | None:
         text = path.read_text()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _unlike(path) from error
     try:
         (key,) = signedjson.key.read_signing_keys(text.splitlines())
         return SigningKey(key_id=f"{key.alg}:{key.version}", seed=bytes(key))
     except Exception as error:
-        raise ConfigError(f"{path}: not a signing key (ed25519 VERSION SEED)") from error
+        raise _unlike(path) from error
+
+
+def _unlike(path: Path) -> ConfigError:
+    return ConfigError(f"{path}: not a signing key (ed25519 VERSION SEED)")
 
 
 def load_or_create(folder: Path) -> SigningKey:

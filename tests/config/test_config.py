@@ -114,9 +114,10 @@ def test_the_signing_key_is_made_once_and_kept_secret(tmp_path: Path) -> None:
     key = signing_key.load_or_create(tmp_path)
     assert signing_key.load_or_create(tmp_path) == key
     assert stat.S_IMODE((tmp_path / "signing.key").stat().st_mode) == 0o600
-    (tmp_path / "signing.key").write_text("ed25519 x !!!")
-    with pytest.raises(ConfigError):
-        signing_key.load_or_create(tmp_path)
+    for content in (b"ed25519 x !!!", b"", b"\x9f" * 60):
+        (tmp_path / "signing.key").write_bytes(content)
+        with pytest.raises(ConfigError, match="not a signing key"):
+            signing_key.load_or_create(tmp_path)
 
 
 def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
