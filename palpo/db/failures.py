@@ -13,6 +13,8 @@ def fail(future: asyncio.Future[Any], error: BaseException) -> None:
     """Have ``future`` raise ``error``, unless it has an outcome."""
     if not future.done():
         future.set_exception(error)
+        # Who awaited it may be gone (a client has hung up, say), and then asyncio would log it.
+        future.exception()
 
 
 def detached(error: E) -> E:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from palpo.db.engine import Commit, Committed, Database
-from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable
+from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.migrations.upgrade import upgrade
 from palpo.db.sqlite import SqliteEngine
 from palpo.db.transaction import WriteTransaction
@@ -39,6 +40,25 @@ async def engine(tmp_path: Path) -> CountingEngine:
 
 async def take(tx: WriteTransaction) -> int:
     return await tx.positions()
+
+
+@pytest.mark.parametrize("error", [Unreachable("away"), DatabaseError("refused")])
+async def test_a_failure_that_nobody_awaits_is_not_logged(
+    engine: CountingEngine, error: DatabaseError
+) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    database = Database(engine)
+    await database.open()
+    engine.failures = [error]
+    task = asyncio.ensure_future(database.write(take))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await database.close()
+    gc.collect()
+    assert (told, engine.failures) == ([], [])
 
 
 async def test_what_waits_is_one_group_up_to_the_bound(engine: CountingEngine) -> None:

@@ -330,7 +330,7 @@ def _follow(submission: _Submission, leader: _Submission) -> None:
             return
         error = done.exception()
         if error is not None:
-            submission.future.set_exception(error)
+            fail(submission.future, error)
         else:
             submission.future.set_result(done.result())
 

@@ -28,7 +28,7 @@ from palpo.core.errors import (
 from palpo.core.event_format import MAX_OWNED_STATE_KEY
 from palpo.core.identifiers import MAX_LENGTH, RoomId, UserId
 from palpo.core.records.delayed_events import DelayedEvent
-from palpo.db.errors import BadValue, DatabaseError, UniqueViolation
+from palpo.db.errors import AWAY, BadValue, DatabaseError, UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.drafts import SendTransaction
@@ -191,6 +191,8 @@ class DelayedEvents:
             try:
                 clear = await self.send_due()
                 sleep = await self._sleep_s(0.0 if clear else RETRY_S)
+            except AWAY:  # The database's own condition is in the log.
+                sleep = RETRY_S
             except Exception:
                 log.exception("delayed_events_failed")
                 sleep = RETRY_S

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from palpo.db.errors import Unreachable
 from palpo.services.rooms import delayed_events
 from palpo.services.rooms.delayed_events import MAX_PER_USER
 from palpo.storage import accounts
@@ -311,3 +313,26 @@ async def test_nothing_is_sent_for_accounts_that_are_gone_or_locked(
     assert b"M_USER_LOCKED" in failed.error
     members = await alice.get(f"/rooms/{room_id}/joined_members")
     assert list(members["joined"]) == [alice.user_id]
+
+
+async def test_a_database_that_is_away_is_no_fault_of_theirs(
+    server: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = asyncio.Event()
+    failure: Exception = Unreachable("away")
+
+    async def fail(unit: Any) -> Any:
+        tried.set()
+        raise failure
+
+    monkeypatch.setattr(server.services.server.db.engine, "read", fail)
+    for expected in ([], ["delayed_events_failed"]):
+        with capture_logs() as lines:
+            running = asyncio.ensure_future(server.services.rooms.delayed_events.run())
+            await tried.wait()
+            await asyncio.sleep(0.05)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        assert [line["event"] for line in lines if line["event"].startswith("delayed")] == expected
+        failure = RuntimeError("a fault")
+        tried.clear()
