@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,6 +17,7 @@ from quart import Response
 from palpo.api.services import Services
 from palpo.core.records.quotas import Kind
 from palpo.db.errors import DatabaseError
+from palpo.services.server.health import PATIENCE_S
 from palpo.services.server.quotas import Quotas
 
 
@@ -38,11 +41,13 @@ class QuotaMetrics(Collector):
         self._used: Mapping[Kind, int] = {}
 
     async def refresh(self) -> None:
-        """Look up what is told from now on; what was known stays where the database is away."""
-        try:
-            self._used = await self._quotas.used()
-        except (DatabaseError, OSError):
-            return
+        """Look up what is told from now on; what was known stays where the database is away, or slow.
+
+        That is when metrics are wanted most, and who collects them does not wait for long.
+        """
+        with suppress(DatabaseError, OSError):  # TimeoutError is an OSError.
+            async with asyncio.timeout(PATIENCE_S):
+                self._used = await self._quotas.used()
 
     def collect(self) -> Iterator[Metric]:
         """The metrics."""

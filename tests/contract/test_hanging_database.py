@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,11 +37,20 @@ async def line(database: Database, database_url: str) -> AsyncIterator[Line]:
 @pytest.fixture
 async def server(line: Line, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
     """A homeserver that reaches the test's database over ``line``."""
+    async with far_from(line, database_url, tmp_path, timeout_s=TIMEOUT_S) as server:
+        yield server
+
+
+@asynccontextmanager
+async def far_from(
+    line: Line, database_url: str, tmp_path: Path, *, timeout_s: float
+) -> AsyncIterator[Homeserver]:
+    """A homeserver that reaches the database over ``line``, and gives it so much time."""
     port = await line.start()
     url = urlsplit(database_url)
     user = url.netloc.rpartition("@")[0]
     far = url._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
-    async with homeserver(tmp_path, database={"url": far, "timeout_seconds": TIMEOUT_S}) as server:
+    async with homeserver(tmp_path, database={"url": far, "timeout_seconds": timeout_s}) as server:
         yield server
         line.cut()
 
@@ -62,6 +72,18 @@ async def until_well(server: Homeserver) -> None:
             if (await server.http.get("/_palpo/health")).status_code == 200:
                 return
             await asyncio.sleep(0.1)
+
+
+@servers
+async def test_metrics_do_not_wait_for_it(line: Line, database_url: str, tmp_path: Path) -> None:
+    """That is when they are wanted most; who collects them gives up after 10 s, usually."""
+    async with far_from(line, database_url, tmp_path, timeout_s=12) as server:
+        known = "palpo_quota_used{"
+        assert known in (await server.http.get("/_palpo/metrics")).text
+        line.fall_silent()
+        async with asyncio.timeout(9):
+            answer = await server.http.get("/_palpo/metrics")
+        assert (answer.status_code, known in answer.text) == (200, True)
 
 
 @servers
