@@ -21,6 +21,7 @@ from palpo.storage.surplus import Surplus
 
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
+    "leases._HELD": "a few rows, read when a backup is put back",
     "media._OLDEST_THUMBNAILS": "in the order of an index, the first will do",
     "media._PREVIEW_SIZES": "previews are few, live for an hour, and cost a request elsewhere",
     "media_references._SIZE_OF_THUMBNAILS": "once a day, and when an administrator deletes",
