@@ -282,7 +282,9 @@ async def test_one_large_image_at_a_time(tmp_path: Path) -> None:
             assert (workers.large.busy, workers.queue.busy) == (1, 0)
             assert sorted(done) == ["@a:x", "@b:x", "@c:x"]
         await asyncio.gather(*waiting)
-        assert done[3:] == ["@a:x", "@b:x", "@a:x"]
+        # Whoever came first: nobody has two before another has one.
+        assert sorted(done[3:]) == ["@a:x", "@a:x", "@b:x"]
+        assert done[-1] == "@a:x"
     finally:
         await workers.close()
 
