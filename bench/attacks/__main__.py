@@ -188,13 +188,14 @@ def _serve(folder: Path, port: int, engine: str, url: str) -> Daemon:
 
 
 def _memory(pid: int) -> tuple[float, float]:
-    """RSS in MB of a process, and of it with its children."""
+    """RSS in MB of a process, and of it with what its children have for themselves (USS)."""
     process = psutil.Process(pid)
     own = process.memory_info().rss / MIB
     family = own
     for child in process.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            family += child.memory_info().rss / MIB
+            # Until a new process runs its program, all that its parent has counts as its own as well.
+            family += child.memory_full_info().uss / MIB
     return own, family
 
 
