@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -105,7 +105,7 @@ class FairQueue:
         self._each = workers if each is None else each
         self._most = waiting
         self._most_each = waiting_each
-        self._running: Counter[str] = Counter()
+        self._running: dict[str, int] = {}
         self._busy = 0
         self._now = now
         self._used = Used(HALVED_S)
@@ -144,7 +144,7 @@ class FairQueue:
 
     def _begin(self, key: str) -> None:
         self._busy += 1
-        self._running[key] += 1
+        self._running[key] = self._running.get(key, 0) + 1
 
     def _end(self, key: str) -> None:
         self._busy -= 1
@@ -155,7 +155,7 @@ class FairQueue:
 
     def _next(self) -> None:
         """Give what is free to those whose turn it is."""
-        while self._busy < self._workers:
+        while self._waiting and self._busy < self._workers:
             taken = self._waiting.take(self._rank)
             if taken is None:
                 return
