@@ -12,13 +12,9 @@ from palpo.db.topics import Kind
 
 
 class Effects(ABC):
-    """The positions that a transaction has taken, and who is to be told of it once it is committed.
+    """The positions that a transaction has taken, and who is to be told of it once it is committed."""
 
-    ``expected`` is the last position that this process has taken.
-    """
-
-    def __init__(self, expected: int) -> None:
-        self._expected = expected
+    def __init__(self) -> None:
         self._topics: dict[Kind, set[str]] = {}
         self._callbacks: list[Callable[[int], None]] = []
         self.last_position = 0
@@ -27,10 +23,6 @@ class Effects(ABC):
         """The position before the first that was taken, 0 if none was."""
         self.failure: DatabaseError | None = None
         """The first error of a statement, after which nothing may be committed."""
-
-    @property
-    def unbroken(self) -> bool:
-        return self.since == self._expected
 
     @abstractmethod
     async def positions(self, count: int = 1) -> int: ...

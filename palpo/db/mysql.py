@@ -93,8 +93,8 @@ class MysqlTransaction(ServerTransaction[asyncmy.Connection]):
     dialect = "mysql"
     errors = ERRORS
 
-    def __init__(self, connection: asyncmy.Connection, *, block: int = 1, expected: int = 0) -> None:
-        super().__init__(connection, block=block, expected=expected)
+    def __init__(self, connection: asyncmy.Connection, *, block: int = 1) -> None:
+        super().__init__(connection, block=block)
         self._cursor = connection.cursor(QuietCursor)
 
     async def all(self, statement: Statement, /, **params: Any) -> Sequence[Row]:
@@ -152,7 +152,7 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
         return Pool(size=size, connect=connect, close=_close, is_usable=_is_usable)
 
     def _transaction(self, connection: asyncmy.Connection, *, block: int = 1) -> MysqlTransaction:
-        return MysqlTransaction(connection, block=block, expected=self._position)
+        return MysqlTransaction(connection, block=block)
 
     async def _commit(self, connection: asyncmy.Connection) -> None:
         await connection.commit()

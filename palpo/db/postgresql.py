@@ -86,7 +86,9 @@ class PostgresTransaction(ServerTransaction["Connection"]):
     errors = ERRORS
 
     def __init__(self, connection: Connection, *, block: int = 1, expected: int = 0) -> None:
-        super().__init__(connection, block=block, expected=expected)
+        """``expected`` is where the stream's position probably is."""
+        super().__init__(connection, block=block)
+        self._expected = expected
         self._to_begin = False
         """BEGIN is sent together with the first statement, where it can be."""
 

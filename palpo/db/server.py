@@ -44,8 +44,8 @@ class ServerTransaction(Effects, Generic[C]):
     dialect: str
     errors: DriverErrors
 
-    def __init__(self, connection: C, *, block: int = 1, expected: int = 0) -> None:
-        super().__init__(expected)
+    def __init__(self, connection: C, *, block: int = 1) -> None:
+        super().__init__()
         self._connection = connection
         self._block = block
         self._next = 1

@@ -56,8 +56,6 @@ class SqliteEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self.reads = SqliteReads(self._connect_reader, sharing or PlainThreads())
         self._writer: sqlite3.Connection | None = None
-        self._position = 0
-        """The last position that this engine has taken."""
 
     async def open(self) -> None:
         self._writer = await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)
@@ -81,7 +79,7 @@ class SqliteEngine:
         connection = self._writer
         if connection is None:
             raise DatabaseError("the database is not open")
-        transaction = SqliteTransaction(connection, expected=self._position)
+        transaction = SqliteTransaction(connection)
         try:
             _begin(connection)
             results = [run_in_thread(unit, transaction) for unit in units]
@@ -95,7 +93,6 @@ class SqliteEngine:
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from error
             raise
-        self._position = transaction.last_position or self._position
         return transaction.committed(results)
 
     def _connect_reader(self) -> sqlite3.Connection:

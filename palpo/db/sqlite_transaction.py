@@ -16,8 +16,8 @@ from palpo.db.transaction import Row
 class SqliteTransaction(Effects):
     """Statements on one connection; nothing here ever suspends."""
 
-    def __init__(self, connection: sqlite3.Connection, *, expected: int = 0) -> None:
-        super().__init__(expected)
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__()
         self._connection = connection
         self._execute = connection.execute
 

@@ -48,14 +48,6 @@ class WriteTransaction(Transaction, Protocol):
         """
         ...
 
-    @property
-    def unbroken(self) -> bool:
-        """Whether no other process has taken a position between this process's last commit and ``since``.
-
-        What this process knows to have been so then is so still, if every change of it takes a position.
-        """
-        ...
-
     async def run(self, statement: Statement, /, **params: Any) -> int:
         """Run a statement that returns no rows; the number of rows that it changed.
 

@@ -145,11 +145,19 @@ async def test_what_this_process_knows_is_not_read_again(database: Database, con
     with pytest.raises(UserLimitExceeded):
         await database.write(lambda tx: charge_counted(tx, 8))
     await database.write(charge_counted)
-    await charge(quotas(other), other, ALICE, 2)
+    others = quotas(other)
+    await charge(others, other, ALICE, 2)
     await database.write(lambda tx: charge_counted(tx, 2))
     await database.write(charge_counted)
     assert reads == [1, 0, 0, 1, 0]
     assert (await has(database, ALICE), await has(database, SERVER)) == (8, 8)
+
+    # What this process has written meanwhile, and charged nobody for, hides nothing.
+    await charge(others, other, ALICE, 1)
+    await database.write(lambda tx: tx.positions())
+    with pytest.raises(UserLimitExceeded):
+        await database.write(charge_counted)
+    assert (await has(database, ALICE), await has(database, SERVER)) == (9, 9)
 
 
 async def test_rooms_at_once_in_two_processes(database: Database, database_url: str, tmp_path: Path) -> None:

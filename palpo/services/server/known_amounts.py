@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from palpo.core.records.quotas import Kind
+from palpo.db.engine import Commit, Database
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import quotas as storage
 from palpo.storage.quotas import SERVER, Amounts
@@ -14,16 +15,20 @@ from palpo.storage.quotas import SERVER, Amounts
 class KnownAmounts:
     """The amounts in a database, of which a process has one. ``most`` bounds how many are remembered.
 
-    All its transactions have taken a position. Where no other process has taken one since this process's
-    last commit, nobody has changed what is remembered.
+    All that change amounts take a position, and a transaction, or a commit, tells the position before its
+    own. Where that is not where this process's last commit ended, another process has been between, and what
+    is remembered may be out of date.
     """
 
-    def __init__(self, *, most: int = 5000) -> None:
+    def __init__(self, db: Database, *, most: int = 5000) -> None:
         self._most = most
+        self._upto = 0
+        """Where this process's last commit ended: what is committed is as of then."""
         self._committed: Amounts = {}
         self._within: WriteTransaction | None = None
         self._seen: Amounts = {}
         """What the transaction ``_within`` has read or changed."""
+        db.listen(self._on_commit)
 
     async def get(self, tx: WriteTransaction, kinds: Collection[Kind], user_id: str) -> Amounts:
         """What a user has of each of ``kinds``, and what all users have; nothing is 0."""
@@ -48,9 +53,18 @@ class KnownAmounts:
         if tx is self._within:
             return
         self._within, self._seen = tx, {}
-        if not tx.unbroken:
-            self._committed = {}
+        self._follow(tx.since)
         tx.on_commit(partial(self._keep, self._seen))
+
+    def _follow(self, since: int) -> None:
+        if since != self._upto:
+            self._committed = {}
+
+    def _on_commit(self, commit: Commit) -> None:
+        """Any commit of this process, before what ``_keep`` is called for."""
+        if commit.position:
+            self._follow(commit.since)
+            self._upto = commit.position
 
     def _keep(self, seen: Amounts, position: int) -> None:
         if len(self._committed) > self._most:

@@ -44,7 +44,7 @@ class Quotas:
     def __init__(self, config: Config, db: Database, *, exempt: Callable[[str], bool]) -> None:
         """``exempt`` says which users have no bounds of their own."""
         self._db = db
-        self._amounts = KnownAmounts()
+        self._amounts = KnownAmounts(db)
         self._exempt = exempt
         self._contact = admin_contact(config)
         self._bounds = {kind: bounds(config.quotas, kind) for kind in Kind}
