@@ -15,6 +15,7 @@ from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.encryption.to_device_backlogs import ToDeviceBacklogs
+from palpo.services.server.known_amounts import KnownAmounts
 from palpo.services.server.quotas import Quotas
 from palpo.storage import events, filters, media, memberships, receipts, to_device, uia
 from palpo.storage import quotas as storage
@@ -32,7 +33,7 @@ FILES, BYTES = Kind.MEDIA, Kind.MEDIA_BYTES
 
 def quotas(database: Database, **bounds: Mapping[str, int] | bool) -> Quotas:
     config = convert({"server_name": "x", "data": "/nowhere", "quotas": bounds})
-    return Quotas(config, database, exempt=lambda user_id: user_id == BRIDGE)
+    return Quotas(config, database, KnownAmounts(database), exempt=lambda user_id: user_id == BRIDGE)
 
 
 async def has(database: Database, user_id: str, kind: Kind = FILES) -> int:

@@ -16,6 +16,7 @@ from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
 from palpo.services.server import Server
 from palpo.services.server.health import Health
+from palpo.services.server.known_amounts import KnownAmounts
 from palpo.services.server.quotas import Quotas
 from palpo.services.server.server_identity import Identity
 from palpo.services.server.server_keys import ServerKeys
@@ -68,7 +69,10 @@ def _quotas(config: Config, db: Database, registrations: Sequence[Registration])
     if config.server_notices.enabled:
         senders.add(make_user_id(config.server_notices.localpart, config.server_name))
     return Quotas(
-        config, db, exempt=lambda user: user in senders or any(item.owns_user(user) for item in unlimited)
+        config,
+        db,
+        KnownAmounts(db),
+        exempt=lambda user: user in senders or any(item.owns_user(user) for item in unlimited),
     )
 
 

@@ -41,10 +41,12 @@ from palpo.storage.quotas import SERVER
 class Quotas:
     """Counts what users have, and refuses what is too much."""
 
-    def __init__(self, config: Config, db: Database, *, exempt: Callable[[str], bool]) -> None:
+    def __init__(
+        self, config: Config, db: Database, amounts: KnownAmounts, *, exempt: Callable[[str], bool]
+    ) -> None:
         """``exempt`` says which users have no bounds of their own."""
         self._db = db
-        self._amounts = KnownAmounts(db)
+        self._amounts = amounts
         self._exempt = exempt
         self._contact = admin_contact(config)
         self._bounds = {kind: bounds(config.quotas, kind) for kind in Kind}
