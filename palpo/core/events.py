@@ -50,8 +50,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sender: UserId
     state_key: str | None
     """``None`` for a message event; state events may have the empty string."""
-    depth: int
-    """One more than that of the events before it."""
     origin_server_ts: int
     """Milliseconds since the Unix epoch, as claimed by the sender's server."""
     redacts: str | None = None
@@ -83,6 +81,8 @@ class SignedEvent(Event, frozen=True, kw_only=True, gc=False):
     """
 
     content: dict[str, Any]
+    depth: int
+    """As its sender claims: one more than that of the events before it."""
     prev_events: tuple[str, ...]
     auth_events: tuple[str, ...]
     pdu: dict[str, Any]
@@ -140,7 +140,6 @@ def kept_event(event: SignedEvent) -> KeptEvent:
         type=_shared(event.type),
         sender=_shared(event.sender),
         state_key=None if event.state_key is None else _shared(event.state_key),
-        depth=event.depth,
         origin_server_ts=event.origin_server_ts,
         redacts=event.redacts,
         client=client,
@@ -311,7 +310,6 @@ def redacted_kept(rules: RoomVersion, event: Event) -> KeptEvent:
         type=event.type,
         sender=event.sender,
         state_key=event.state_key,
-        depth=event.depth,
         origin_server_ts=event.origin_server_ts,
         redacts=redacts,
         client=trimmed(to_json(fields)),

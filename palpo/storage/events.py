@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 
 from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_canonical, decode_object, to_json
-from palpo.core.events import Event, SignedEvent, kept_event, parse_stored, redacted_event
+from palpo.core.events import SignedEvent, kept_event, parse_stored, redacted_event
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import room_version
 from palpo.db.statements import Statement, in_list, insert_row
@@ -40,6 +40,8 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event on its way in, with the states around it."""
 
     event: SignedEvent
+    place: int
+    """Where it stands in the room's timeline."""
     state_before: bytes
     state_after: bytes
     room_state: bytes
@@ -49,6 +51,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 _COLUMNS = (
     e.event_id,
     e.position,
+    e.place,
     e.state_before,
     e.state_after,
     e.room_state,
@@ -105,36 +108,36 @@ _SENT_BY = newest(_TIMELINE.where(e.sender == bindparam("sender")), e.position)
 _BEFORE = Statement(
     _TIMELINE.where(
         # The index is read from here, which an "or" alone does not lead to.
-        e.depth <= bindparam("depth"),
-        or_(e.depth < bindparam("depth"), e.position <= bindparam("position")),
+        e.place <= bindparam("place"),
+        or_(e.place < bindparam("place"), e.position <= bindparam("position")),
     )
-    .order_by(e.depth.desc(), e.position.desc())
+    .order_by(e.place.desc(), e.position.desc())
     .limit(bindparam("limit"))
 )
 _AFTER = Statement(
     _TIMELINE.where(
-        e.depth >= bindparam("depth"),
-        or_(e.depth > bindparam("depth"), e.position > bindparam("position")),
+        e.place >= bindparam("place"),
+        or_(e.place > bindparam("place"), e.position > bindparam("position")),
     )
-    .order_by(e.depth, e.position)
+    .order_by(e.place, e.position)
     .limit(bindparam("limit"))
 )
 _LAST = Statement(_TIMELINE.where(e.position <= bindparam("upto")).order_by(e.position.desc()).limit(1))
 _ORDER_AT = Statement(
-    select(e.depth, e.position)
+    select(e.place, e.position)
     .where(_IN_ROOM, _VISIBLE, e.position <= bindparam("upto"))
-    .order_by(e.depth.desc(), e.position.desc())
+    .order_by(e.place.desc(), e.position.desc())
     .limit(1)
 )
 _FROM_TIME = Statement(
     _TIMELINE.where(e.origin_server_ts >= bindparam("ts"))
-    .order_by(e.origin_server_ts, e.depth, e.position)
+    .order_by(e.origin_server_ts, e.place, e.position)
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
 _UNTIL_TIME = Statement(
     _TIMELINE.where(e.origin_server_ts <= bindparam("ts"))
-    .order_by(e.origin_server_ts.desc(), e.depth.desc(), e.position.desc())
+    .order_by(e.origin_server_ts.desc(), e.place.desc(), e.position.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
@@ -148,6 +151,7 @@ def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> S
     return StoredEvent(
         event=event,
         position=position,
+        place=new.place,
         state_before=before,
         state_after=before if after == before else after,
         room_state=before if room_state == before else after if room_state == after else room_state,
@@ -187,7 +191,7 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
         row
         for index, item in enumerate(new)
         if item.status is EventStatus.ACCEPTED
-        and (row := _relation(item.event, first_position + index)) is not None
+        and (row := _relation(item, first_position + index)) is not None
     ]
     await tx.many(_INSERT_RELATION, relations)
     tx.notify(topics.RELATIONS, *{str(row["room_id"]) for row in relations})
@@ -249,13 +253,13 @@ async def sent_by(
 
 async def ids_before(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:
     """Events at or before ``order`` in the room's timeline, newest first."""
-    rows = await tx.all(_BEFORE, room_id=room_id, depth=order[0], position=order[1], limit=limit)
+    rows = await tx.all(_BEFORE, room_id=room_id, place=order[0], position=order[1], limit=limit)
     return [row[0] for row in rows]
 
 
 async def ids_after(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:
     """Events after ``order`` in the room's timeline, oldest first."""
-    rows = await tx.all(_AFTER, room_id=room_id, depth=order[0], position=order[1], limit=limit)
+    rows = await tx.all(_AFTER, room_id=room_id, place=order[0], position=order[1], limit=limit)
     return [row[0] for row in rows]
 
 
@@ -288,14 +292,14 @@ async def near_time(
     return [row[0] for row in rows]
 
 
-def _row(new: NewEvent, position: int, place: Position | None) -> dict[str, object]:
+def _row(new: NewEvent, position: int, in_chain: Position | None) -> dict[str, object]:
     event = new.event
-    chain, chain_seq = place or (None, None)
+    chain, chain_seq = in_chain or (None, None)
     return {
         "event_id": event.event_id,
         "room_id": event.room_id,
         "position": position,
-        "depth": event.depth,
+        "place": new.place,
         "type": event.type,
         "state_key": event.state_key,
         "sender": event.sender,
@@ -311,7 +315,8 @@ def _row(new: NewEvent, position: int, place: Position | None) -> dict[str, obje
     }
 
 
-def _relation(event: Event, position: int) -> dict[str, object] | None:
+def _relation(new: NewEvent, position: int) -> dict[str, object] | None:
+    event = new.event
     relates_to = event.content.get("m.relates_to")
     if not isinstance(relates_to, dict):
         # MSC2836 has a name of its own, and no replacements or threads under it.
@@ -330,7 +335,7 @@ def _relation(event: Event, position: int) -> dict[str, object] | None:
         "rel_type": rel_type,
         "type": event.type,
         "sender": event.sender,
-        "depth": event.depth,
+        "place": new.place,
         "position": position,
     }
 
@@ -345,9 +350,10 @@ def _signed(row: Row) -> SignedEvent:
 
 def loaded(row: Row) -> StoredEvent:
     """The event in a row of ``load_rows``."""
-    _, position, before, after, room_state, redacted_by, status, _, _ = row
+    _, position, place, before, after, room_state, redacted_by, status, _, _ = row
     new = NewEvent(
         event=_signed(row),
+        place=place,
         state_before=before,
         state_after=after,
         room_state=room_state,

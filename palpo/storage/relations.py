@@ -64,7 +64,7 @@ _replacements = (
         r.event_id.label("event_id"),
         func.row_number()
         .over(partition_by=r.target_id, order_by=(events.c.origin_server_ts.desc(), r.event_id.desc()))
-        .label("place"),
+        .label("rank"),
     )
     .select_from(_with_target.join(events, events.c.event_id == r.event_id))
     .where(
@@ -78,16 +78,16 @@ _replacements = (
 )
 _REPLACEMENTS = Statement(
     select(_replacements.c.target_id, _replacements.c.event_id)
-    .where(_replacements.c.place <= MAX_REPLACEMENTS)
-    .order_by(_replacements.c.target_id, _replacements.c.place)
+    .where(_replacements.c.rank <= MAX_REPLACEMENTS)
+    .order_by(_replacements.c.target_id, _replacements.c.rank)
 )
 _in_order = (
     select(
         r.target_id.label("target_id"),
         r.event_id.label("event_id"),
         func.row_number()
-        .over(partition_by=r.target_id, order_by=(r.depth.desc(), r.position.desc()))
-        .label("place"),
+        .over(partition_by=r.target_id, order_by=(r.place.desc(), r.position.desc()))
+        .label("rank"),
         func.count().over(partition_by=r.target_id).label("total"),
     )
     .select_from(_with_target)
@@ -100,8 +100,8 @@ _in_order = (
 )
 _IN_ORDER = Statement(
     select(_in_order.c.target_id, _in_order.c.event_id, _in_order.c.total)
-    .where(_in_order.c.place <= bindparam("limit"))
-    .order_by(_in_order.c.target_id, _in_order.c.place)
+    .where(_in_order.c.rank <= bindparam("limit"))
+    .order_by(_in_order.c.target_id, _in_order.c.rank)
 )
 _PARTICIPATED = Statement(
     select(r.target_id)
@@ -136,14 +136,14 @@ _RELATED = Statement(
 
 
 def _page(backwards: bool) -> Statement:
-    depth: BindParameter[int] = bindparam("depth")
+    place: BindParameter[int] = bindparam("place")
     position: BindParameter[int] = bindparam("position")
     if backwards:
-        within = or_(r.depth < depth, and_(r.depth == depth, r.position <= position))
-        order = (r.depth.desc(), r.position.desc())
+        within = or_(r.place < place, and_(r.place == place, r.position <= position))
+        order = (r.place.desc(), r.position.desc())
     else:
-        within = or_(r.depth > depth, and_(r.depth == depth, r.position > position))
-        order = (r.depth.asc(), r.position.asc())
+        within = or_(r.place > place, and_(r.place == place, r.position > position))
+        order = (r.place.asc(), r.position.asc())
     return Statement(
         select(r.event_id)
         .where(
@@ -231,7 +231,7 @@ async def page(
         _PAGE_BACK if backwards else _PAGE_ON,
         room_id=room_id,
         targets=list(targets),
-        depth=order[0],
+        place=order[0],
         position=order[1],
         limit=limit,
         any_rel_type=int(rel_type is None),

@@ -25,6 +25,9 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """Counts the writes to the room."""
     extremities: tuple[str, ...]
     depth: int
+    """The greatest of the extremities'."""
+    place: int = 0
+    """The last one in the room's timeline."""
     state_root: bytes
     position: int = 0
     """The last event's."""
@@ -39,7 +42,12 @@ _INSERT = insert_row(rooms)
 _MOVE = Statement(
     update(rooms)
     .where(rooms.c.room_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("head", "extremities", "depth", "state_root", "position")})
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("head", "extremities", "depth", "place", "state_root", "position")
+        }
+    )
 )
 
 
@@ -79,6 +87,7 @@ def _moving(head: HeadRow) -> dict[str, object]:
         "head": head.head,
         "extremities": orjson.dumps(head.extremities),
         "depth": head.depth,
+        "place": head.place,
         "state_root": head.state_root,
         "position": head.position,
     }

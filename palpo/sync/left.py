@@ -93,7 +93,7 @@ class LeftRooms:
         )
         shows_last = filter_.timeline_limit > 0 and (filter_.timeline is None or filter_.timeline(last.event))
         if not timeline.events and shows_last:
-            place = (last.event.depth, last.position - 1)
+            place = (last.place, last.position - 1)
             timeline = replace(timeline, events=[last], limited=False, start=place)
         return timeline
 

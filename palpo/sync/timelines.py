@@ -73,7 +73,7 @@ class Timelines:
         limited = more or len(found) > limit
         chosen = found[:limit]
         chosen.reverse()
-        start = (chosen[0].event.depth, chosen[0].position - 1) if chosen else (2**53, low)
+        start = (chosen[0].place, chosen[0].position - 1) if chosen else (2**53, low)
         return TimelinePart(events=chosen, limited=limited, start=start, complete=not left_out)
 
     async def _page(self, room_id: str, after: int, upto: int, limit: int) -> list[StoredEvent]:

@@ -22,7 +22,7 @@ from tests.core.state_rooms import ALICE, BOB, CHARLIE, Room, member
 async def write(database: Database, events: Iterable[SignedEvent]) -> None:
     """Store events and index them, as writers of rooms do."""
     new = [
-        NewEvent(event=event, state_before=EMPTY_ROOT, state_after=EMPTY_ROOT, room_state=EMPTY_ROOT)
+        NewEvent(event=event, place=1, state_before=EMPTY_ROOT, state_after=EMPTY_ROOT, room_state=EMPTY_ROOT)
         for event in events
     ]
 

@@ -53,7 +53,9 @@ def event(
         pdu=pdu,
     )
     root = EMPTY_ROOT
-    return NewEvent(event=made, state_before=root, state_after=root, room_state=root, status=status)
+    return NewEvent(
+        event=made, place=depth, state_before=root, state_after=root, room_state=root, status=status
+    )
 
 
 async def fill(database: Database, *new: NewEvent) -> int:

@@ -26,6 +26,8 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event: KeptEvent
     """Without what is not protected, if it has been redacted."""
     position: int
+    place: int
+    """The topological number that this server gave it; ``position`` decides between equal ones."""
     state_before: bytes
     """Root of the state tree before the event."""
     state_after: bytes
@@ -43,5 +45,5 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def order(self) -> tuple[int, int]:
-        """Where it stands in the room's timeline: ``(depth, position)``."""
-        return self.event.depth, self.position
+        """Where it stands in the room's timeline: ``(place, position)``."""
+        return self.place, self.position

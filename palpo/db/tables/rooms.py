@@ -14,12 +14,13 @@ rooms = Table(
     Column("head", integer(), nullable=False),
     Column("extremities", blob(), nullable=False),
     Column("depth", integer(), nullable=False),
+    Column("place", integer(), nullable=False, server_default="0"),
     Column("state_root", digest(16), nullable=False),
     Column("position", integer(), nullable=False),
 )
 """``head`` counts the writes to the room: whoever writes compares it first. ``extremities`` is a JSON
-array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them,
-``state_root`` the current state, ``position`` the last event's."""
+array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them, ``place`` the
+greatest of all the room's events, ``state_root`` the current state, ``position`` the last event's."""
 
 events = Table(
     "events",
@@ -27,7 +28,7 @@ events = Table(
     Column("event_id", identifier(), primary_key=True),
     Column("room_id", identifier(), nullable=False),
     Column("position", integer(), nullable=False),
-    Column("depth", integer(), nullable=False),
+    Column("place", integer(), nullable=False),
     Column("type", identifier(), nullable=False),
     Column("state_key", state_key()),
     Column("sender", identifier(), nullable=False),
@@ -42,7 +43,7 @@ events = Table(
     Column("pdu", blob(), nullable=False),
     Index("ix_events_position", "position"),
     Index("ix_events_room_id_position", "room_id", "position"),
-    Index("ix_events_room_id_depth_position", "room_id", "depth", "position"),
+    Index("ix_events_room_id_place_position", "room_id", "place", "position"),
     Index("ix_events_room_id_origin_server_ts", "room_id", "origin_server_ts"),
     Index(
         "ix_events_chain_chain_seq",
@@ -54,10 +55,12 @@ events = Table(
     ),
     info=kept(Until.ALWAYS, user="sender", why="It is the room's history"),
 )
-"""``state_before`` and ``state_after`` are the state at the event; ``room_state`` is the room's current
-state once the event was in, which differs from ``state_after`` where the room has forks. ``chain`` and
-``chain_seq`` say where a state event stands in the index of auth chains (``core.auth_chains``). A chain's
-number is one of the stream positions taken for the events it began with, so it is unique."""
+"""``place`` is where the event stands in the room's timeline, as this server counts: the depth that its
+sender claims decides nothing here. ``state_before`` and ``state_after`` are the state at the event;
+``room_state`` is the room's current state once the event was in, which differs from ``state_after`` where
+the room has forks. ``chain`` and ``chain_seq`` say where a state event stands in the index of auth chains
+(``core.auth_chains``). A chain's number is one of the stream positions taken for the events it began with,
+so it is unique."""
 
 auth_chain_links = Table(
     "auth_chain_links",
@@ -79,7 +82,7 @@ event_relations = Table(
     Column("rel_type", identifier(), nullable=False),
     Column("type", identifier(), nullable=False),
     Column("sender", identifier(), nullable=False),
-    Column("depth", integer(), nullable=False),
+    Column("place", integer(), nullable=False),
     Column("position", integer(), nullable=False),
     Index("ix_event_relations_target_id_rel_type", "target_id", "rel_type"),
     Index("ix_event_relations_room_id_rel_type", "room_id", "rel_type"),

@@ -59,7 +59,15 @@ class Built:
             after = update.root
             self.nodes.update(update.new_nodes)
         self.head = self.head.advanced(event, after)
-        self.events.append(NewEvent(event=event, state_before=before, state_after=after, room_state=after))
+        self.events.append(
+            NewEvent(
+                event=event,
+                place=self.head.row.place,
+                state_before=before,
+                state_after=after,
+                room_state=after,
+            )
+        )
 
 
 class RoomBuilder:

@@ -73,6 +73,7 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
             head=self.row.head + 1,
             extremities=(event.event_id,),
             depth=event.depth,
+            place=self.row.place + 1,
             state_root=state_root,
         )
         unsaved = self.unsaved

@@ -3,7 +3,7 @@
 s123        a place in the server's stream: everything at or below position 123 has been seen
 s123.100    the same, but of the messages to this device only those up to position 100
 s123_1f_7   the same as s123, for a connection of sliding sync (palpo.sync.sliding.connections)
-t45-123     a place in a room's timeline: just after the event at depth 45, position 123
+t45-123     a place in a room's timeline: just after the event at place 45, position 123
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _STREAM = re.compile(r"s([0-9]{1,18})(?:\.([0-9]{1,18})|_[0-9a-z]{1,32}_[0-9]{1,
 _TIMELINE = re.compile(r"t([0-9]{1,18})-([0-9]{1,18})")
 
 Order = tuple[int, int]
-"""``(depth, position)``: where an event stands in its room's timeline."""
+"""``(place, position)``: where an event stands in its room's timeline."""
 
 
 def stream_token(position: int, to_device: int | None = None) -> str:

@@ -1,6 +1,6 @@
 """A room's history as one user reads it: page by page, around an event, near a time.
 
-Places in it are orders, ``(depth, position)``: a place is just after the event that stands there.
+Places in it are orders, ``(place, position)``: a place is just after the event that stands there.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Timeline:
         if query.backwards:
             if start is None:
                 row = (await self._heads.get(room_id)).row
-                start = until if until != FOREVER else (row.depth, row.position)
+                start = until if until != FOREVER else (row.place, row.position)
             return await self.walk(query, min(start, until), stop or BEGINNING)
         return await self.walk(query, start or BEGINNING, min(stop or FOREVER, until))
 
@@ -237,8 +237,8 @@ class Timeline:
 
 def place_after(item: StoredEvent, *, backwards: bool) -> Order:
     """Where reading goes on after an event: just after it, or just before."""
-    depth, position = item.order
-    return (depth, position - 1) if backwards else (depth, position)
+    place, position = item.order
+    return (place, position - 1) if backwards else (place, position)
 
 
 def _is_before_stop(item: StoredEvent, stop: Order, *, backwards: bool) -> bool:

@@ -91,6 +91,7 @@ async def store_events(database: Database, events: list[SignedEvent], rejected: 
     new = [
         NewEvent(
             event=event,
+            place=event.depth,
             state_before=EMPTY_ROOT,
             state_after=EMPTY_ROOT,
             room_state=EMPTY_ROOT,
