@@ -48,6 +48,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: EventStatus = EventStatus.ACCEPTED
 
 
+LOOKED_AT = 100
 _COLUMNS = (
     e.event_id,
     e.position,
@@ -110,6 +111,7 @@ _BEFORE = Statement(
         # The index is read from here, which an "or" alone does not lead to.
         e.place <= bindparam("place"),
         or_(e.place < bindparam("place"), e.position <= bindparam("position")),
+        e.position <= bindparam("upto"),
     )
     .order_by(e.place.desc(), e.position.desc())
     .limit(bindparam("limit"))
@@ -123,10 +125,16 @@ _AFTER = Statement(
     .limit(bindparam("limit"))
 )
 _LAST = Statement(_TIMELINE.where(e.position <= bindparam("upto")).order_by(e.position.desc()).limit(1))
-_ORDER_AT = Statement(
+_latest = (
     select(e.place, e.position)
     .where(_IN_ROOM, _VISIBLE, e.position <= bindparam("upto"))
-    .order_by(e.place.desc(), e.position.desc())
+    .order_by(e.position.desc())
+    .limit(LOOKED_AT)
+    .subquery()
+)
+_ORDER_AT = Statement(
+    select(_latest.c.place, _latest.c.position)
+    .order_by(_latest.c.place.desc(), _latest.c.position.desc())
     .limit(1)
 )
 _FROM_TIME = Statement(
@@ -251,9 +259,12 @@ async def sent_by(
     return [row[0] for row in rows]
 
 
-async def ids_before(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[str]:
-    """Events at or before ``order`` in the room's timeline, newest first."""
-    rows = await tx.all(_BEFORE, room_id=room_id, place=order[0], position=order[1], limit=limit)
+async def ids_before(
+    tx: Transaction, room_id: str, order: tuple[int, int], limit: int, *, upto: int
+) -> list[str]:
+    """Events at or before ``order`` in the room's timeline, and at positions up to ``upto``, newest first."""
+    place, position = order
+    rows = await tx.all(_BEFORE, room_id=room_id, place=place, position=position, upto=upto, limit=limit)
     return [row[0] for row in rows]
 
 
@@ -278,7 +289,10 @@ async def ids_in_rooms(
 
 
 async def order_at(tx: Transaction, room_id: str, upto: int) -> tuple[int, int]:
-    """Where the room's timeline ended at a stream position; ``(0, 0)`` before it began."""
+    """Where the room's timeline ended at a stream position; ``(0, 0)`` before it began.
+
+    The last event of the timeline is taken to be one of the newest LOOKED_AT of the stream.
+    """
     row = await tx.one(_ORDER_AT, room_id=room_id, upto=upto)
     return (0, 0) if row is None else (row[0], row[1])
 

@@ -93,8 +93,7 @@ class LeftRooms:
         )
         shows_last = filter_.timeline_limit > 0 and (filter_.timeline is None or filter_.timeline(last.event))
         if not timeline.events and shows_last:
-            place = (last.place, last.position - 1)
-            timeline = replace(timeline, events=[last], limited=False, start=place)
+            timeline = replace(timeline, events=[last], limited=False, before=last.position - 1)
         return timeline
 
     async def is_news(self, window: Window, membership: Member) -> bool:

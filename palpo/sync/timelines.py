@@ -13,7 +13,6 @@ from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_heads import RoomHeads
-from palpo.services.history.tokens import Order
 from palpo.services.history.visibility import Visibility
 from palpo.storage.memberships import Member
 
@@ -33,8 +32,8 @@ class TimelinePart:
     """Oldest first."""
     limited: bool
     """Whether there is more between it and where the client's knowledge ends."""
-    start: Order
-    """The place just before the first event."""
+    before: int
+    """The stream's position before the first event."""
     complete: bool
     """Whether nothing within the stretch was left out."""
 
@@ -73,8 +72,8 @@ class Timelines:
         limited = more or len(found) > limit
         chosen = found[:limit]
         chosen.reverse()
-        start = (chosen[0].place, chosen[0].position - 1) if chosen else (2**53, low)
-        return TimelinePart(events=chosen, limited=limited, start=start, complete=not left_out)
+        before = chosen[0].position - 1 if chosen else low
+        return TimelinePart(events=chosen, limited=limited, before=before, complete=not left_out)
 
     async def _page(self, room_id: str, after: int, upto: int, limit: int) -> list[StoredEvent]:
         ids = await self._recent.latest_ids(room_id, after=after, upto=upto, limit=limit)

@@ -4,19 +4,31 @@ s123        a place in the server's stream: everything at or below position 123 
 s123.100    the same, but of the messages to this device only those up to position 100
 s123_1f_7   the same as s123, for a connection of sliding sync (palpo.sync.sliding.connections)
 t45-123     a place in a room's timeline: just after the event at place 45, position 123
+t45-123-99  the same, from where only events at positions up to 99 of the stream are read backwards: what came
+            later may stand before that in the timeline, but has been shown
 """
 
 from __future__ import annotations
 
 import re
+from typing import Final, NamedTuple
 
 from palpo.core.errors import InvalidParam
 
 _STREAM = re.compile(r"s([0-9]{1,18})(?:\.([0-9]{1,18})|_[0-9a-z]{1,32}_[0-9]{1,18})?")
-_TIMELINE = re.compile(r"t([0-9]{1,18})-([0-9]{1,18})")
+_TIMELINE = re.compile(r"t([0-9]{1,18})-([0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 Order = tuple[int, int]
 """``(place, position)``: where an event stands in its room's timeline."""
+UNBOUNDED: Final = 10**18 - 1
+
+
+class Place(NamedTuple):
+    """A place in a room's timeline: just after the event at ``order``."""
+
+    order: Order
+    upto: int = UNBOUNDED
+    """Backwards from here, only events at stream positions up to this are read."""
 
 
 def stream_token(position: int, to_device: int | None = None) -> str:
@@ -26,9 +38,10 @@ def stream_token(position: int, to_device: int | None = None) -> str:
     return f"s{position}.{to_device}"
 
 
-def timeline_token(order: Order) -> str:
-    """The token of the place just after the event at ``order``."""
-    return f"t{order[0]}-{order[1]}"
+def timeline_token(place: Place) -> str:
+    """The token of a place in a room's timeline."""
+    (number, position), upto = place
+    return f"t{number}-{position}" if upto == UNBOUNDED else f"t{number}-{position}-{upto}"
 
 
 def parse_stream_token(token: str) -> int:
@@ -42,7 +55,7 @@ def parse_events_token(token: str) -> int:
     ``/events`` goes on from either: ``initialSync`` of a room gives the latter. Raises InvalidParam.
     """
     place = parse_pagination_token(token)
-    return place if isinstance(place, int) else place[1]
+    return place if isinstance(place, int) else place.order[1]
 
 
 def parse_sync_token(token: str) -> tuple[int, int]:
@@ -54,9 +67,9 @@ def parse_sync_token(token: str) -> tuple[int, int]:
     return position, position if match[2] is None else min(position, int(match[2]))
 
 
-def parse_pagination_token(token: str) -> int | Order:
+def parse_pagination_token(token: str) -> int | Place:
     """The stream position, or the place in a timeline, that a token means; raises InvalidParam."""
     match = _TIMELINE.fullmatch(token)
     if match is not None:
-        return int(match[1]), int(match[2])
+        return Place((int(match[1]), int(match[2])), UNBOUNDED if match[3] is None else int(match[3]))
     return parse_stream_token(token)

@@ -9,7 +9,7 @@ from palpo.core.identifiers import EventId, RoomId, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.tokens import Order
+from palpo.services.history.tokens import Order, Place
 from palpo.services.history.visibility import FOREVER, Visibility
 from palpo.services.personal.account_data import AccountData
 from palpo.services.reading.timeline import BEGINNING, Stretch, Timeline, place_after
@@ -73,10 +73,10 @@ class Relations:
         await self._visibility.get(room_id, event_id, user_id)
         start = FOREVER if backwards else BEGINNING
         if from_token is not None:
-            start = await self._timeline.order_of(room_id, from_token)
+            start = (await self._timeline.place_of(room_id, from_token)).order
         stop = BEGINNING if backwards else FOREVER
         if to_token is not None:
-            stop = await self._timeline.order_of(room_id, to_token)
+            stop = (await self._timeline.place_of(room_id, to_token)).order
         targets = await self._targets(room_id, event_id, wanted)
         found: list[StoredEvent] = []
         at, complete = start, False
@@ -96,7 +96,7 @@ class Relations:
         if len(found) > limit:
             found, complete = found[:limit], False
             at = place_after(found[-1], backwards=backwards)
-        return Stretch(events=found, start=start, end=at, complete=complete)
+        return Stretch(events=found, start=Place(start), end=Place(at), complete=complete)
 
     async def threads(
         self, room_id: RoomId, user_id: UserId, *, participated: bool, before: int | None, limit: int

@@ -12,7 +12,7 @@ from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
-from palpo.services.history.tokens import Order
+from palpo.services.history.tokens import Place
 from palpo.services.history.visibility import FOREVER
 from palpo.services.reading.timeline import BEGINNING, Query, Timeline, place_after
 from palpo.services.rooms.member_profiles import PROFILE_KEYS
@@ -25,8 +25,8 @@ class Around:
     before: list[StoredEvent]
     """The newest first."""
     after: list[StoredEvent]
-    start: Order
-    end: Order
+    start: Place
+    end: Place
 
 
 class SearchContext:

@@ -19,7 +19,7 @@ from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHeads
-from palpo.services.history.tokens import Order, parse_pagination_token
+from palpo.services.history.tokens import UNBOUNDED, Order, Place, parse_pagination_token
 from palpo.services.history.visibility import FOREVER, Visibility
 from palpo.services.personal.account_data import AccountData
 from palpo.services.reading.event_filters import Wanted, predicate
@@ -40,8 +40,8 @@ class Stretch:
 
     events: list[StoredEvent]
     """In the order in which they were read."""
-    start: Order
-    end: Order
+    start: Place
+    end: Place
     """Where reading goes on."""
     complete: bool
     """Whether there is nothing after ``end``."""
@@ -65,6 +65,8 @@ class Query:
     user_id: UserId
     backwards: bool
     limit: int
+    upto: int = UNBOUNDED
+    """Backwards, only events at stream positions up to this are read."""
     filter: RoomEventFilter | None = None
     wanted: Wanted | None = field(init=False)
 
@@ -107,25 +109,27 @@ class Timeline:
             raise Forbidden("You are not in the room, and were not before")
         return until
 
-    async def order_of(self, room_id: RoomId, token: str) -> Order:
+    async def place_of(self, room_id: RoomId, token: str) -> Place:
         """The place in the room's timeline that a token means; raises InvalidParam."""
         place = parse_pagination_token(token)
-        if isinstance(place, tuple):
+        if isinstance(place, Place):
             return place
-        return await self._db.read(lambda tx: storage.order_at(tx, room_id, place))
+        return Place(await self._db.read(lambda tx: storage.order_at(tx, room_id, place)), upto=place)
 
     async def messages(self, query: Query, from_token: str | None, to_token: str | None) -> Stretch:
         """A page of history. Raises Forbidden, InvalidParam."""
         room_id = query.room_id
         until = await self.readable_until(room_id, query.user_id)
-        start = None if from_token is None else await self.order_of(room_id, from_token)
-        stop = None if to_token is None else await self.order_of(room_id, to_token)
+        start = None if from_token is None else await self.place_of(room_id, from_token)
+        stop = None if to_token is None else (await self.place_of(room_id, to_token)).order
         if query.backwards:
             if start is None:
                 row = (await self._heads.get(room_id)).row
-                start = until if until != FOREVER else (row.place, row.position)
-            return await self.walk(query, min(start, until), stop or BEGINNING)
-        return await self.walk(query, start or BEGINNING, min(stop or FOREVER, until))
+                start = Place(until if until != FOREVER else (row.place, row.position))
+            query = replace(query, upto=start.upto)
+            return await self.walk(query, min(start.order, until), stop or BEGINNING)
+        order = BEGINNING if start is None else start.order
+        return await self.walk(query, order, min(stop or FOREVER, until))
 
     async def walk(self, query: Query, start: Order, stop: Order) -> Stretch:
         """Up to ``query.limit`` events between two places that the user may see and wants."""
@@ -147,7 +151,9 @@ class Timeline:
             found = found[: query.limit]
             complete = False
             at = place_after(found[-1], backwards=query.backwards) if found else start
-        return Stretch(events=found, start=start, end=at, complete=complete)
+        return Stretch(
+            events=found, start=Place(start, query.upto), end=Place(at, query.upto), complete=complete
+        )
 
     async def context(self, query: Query, event_id: EventId) -> Context:
         """An event and up to ``query.limit`` around it; raises NotFound."""
@@ -209,9 +215,12 @@ class Timeline:
         return [item for item in page if item.event_id in related]
 
     async def _page(self, query: Query, at: Order, limit: int) -> list[StoredEvent]:
-        read = storage.ids_before if query.backwards else storage.ids_after
-        ids = await self._db.read(lambda tx: read(tx, query.room_id, at, limit))
-        return await self._store.get_list(ids)
+        room_id = query.room_id
+        if query.backwards:
+            unit = partial(storage.ids_before, room_id=room_id, order=at, limit=limit, upto=query.upto)
+        else:
+            unit = partial(storage.ids_after, room_id=room_id, order=at, limit=limit)
+        return await self._store.get_list(await self._db.read(unit))
 
     async def _wanted(self, query: Query, page: Sequence[StoredEvent]) -> list[StoredEvent]:
         wanted = query.wanted

@@ -183,16 +183,17 @@ class RoomState:
     async def _root_at(self, user_id: UserId, room_id: RoomId, at: str, newest: bytes) -> bytes:
         """The state at a token, but never one after that with the root ``newest``.
 
-        At the start of a timeline that is the state once the room's creator is in: nobody is in a room
-        before, and clients ask with the ``prev_batch`` of a sync that gave them everything.
+        Before the room began that is the state once its creator is in: nobody is in a room before, and
+        clients ask with the ``prev_batch`` of a sync that gave them everything.
         """
         place = parse_pagination_token(at)
 
         async def find(tx: Transaction) -> Sequence[str]:
             if isinstance(place, int):
                 last = await events_storage.last_id(tx, room_id, place)
-                return [] if last is None else [last]
-            before = await events_storage.ids_before(tx, room_id, place, 1)
+                before = [] if last is None else [last]
+            else:
+                before = await events_storage.ids_before(tx, room_id, place.order, 1, upto=place.upto)
             return before or (await events_storage.ids_after(tx, room_id, (0, 0), 2))[-1:]
 
         found = await self._events.get_list(await self._db.read(find))

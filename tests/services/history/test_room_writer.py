@@ -70,7 +70,7 @@ async def test_every_room_version_takes_messages(server: Homeserver, version: Ro
     first = await server.services.history.room_writer.send(room_id, message("one"))
     second = await server.services.history.room_writer.send(room_id, message("two"))
     assert (await signed(server, second)).prev_events == (first.event_id,)
-    assert second.event.depth == first.event.depth + 1 == 5
+    assert second.place == first.place + 1 == 5
     assert second.position > first.position
     head = await server.services.history.room_heads.get(room_id)
     state = await server.services.history.events.full_state(head.state_root)

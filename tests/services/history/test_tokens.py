@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from palpo.core.errors import InvalidParam
 from palpo.services.history import tokens
+from palpo.services.history.tokens import Place
 
 POSITIONS = st.integers(0, 10**18 - 1)
 
@@ -17,13 +18,15 @@ def test_sync_tokens_come_back(position: int, to_device: int) -> None:
     assert tokens.parse_pagination_token(token) == position
 
 
-@given(POSITIONS, POSITIONS)
-def test_timeline_tokens_come_back(depth: int, position: int) -> None:
-    token = tokens.timeline_token((depth, position))
-    assert tokens.parse_pagination_token(token) == (depth, position)
+@given(POSITIONS, POSITIONS, POSITIONS)
+def test_timeline_tokens_come_back(number: int, position: int, upto: int) -> None:
+    for place in (Place((number, position)), Place((number, position), upto)):
+        assert tokens.parse_pagination_token(tokens.timeline_token(place)) == place
 
 
-@pytest.mark.parametrize("token", ["", "s", "t1", "s-1", "s1.", "x1", "s" + "9" * 19, "s1 ", "t1-2-3", "s١"])
+@pytest.mark.parametrize(
+    "token", ["", "s", "t1", "s-1", "s1.", "x1", "s" + "9" * 19, "s1 ", "t1-2-3-4", "t1-2-", "s١"]
+)
 def test_others_are_refused(token: str) -> None:
     with pytest.raises(InvalidParam):
         tokens.parse_pagination_token(token)
