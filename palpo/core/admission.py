@@ -1,0 +1,198 @@
+"""What becomes of an event that another server sends.
+
+Spec: server-server API, "Checks performed on receipt of a PDU", from step 4 on.
+
+Both operations are generators in the manner of ``core.driving``: they yield requests, each naming the type of
+its answer, and read nothing themselves. A state goes by its root, which is only handed on here.
+
+    judge      the verdict on one event, or what has to be fetched before there can be one
+    advance    where a room's history ends once the event is in
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from palpo.core.auth_rules import auth_types_for, check_auth, check_auth_events
+from palpo.core.errors import AuthError
+from palpo.core.events import Event, SignedEvent, StateKey
+from palpo.core.records.events import EventStatus
+from palpo.core.room_versions import RoomVersion
+from palpo.core.state_keys import CREATE
+from palpo.core.state_tree import EMPTY_ROOT
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedAuthEvents:
+    """Answer: ``Mapping[str, tuple[SignedEvent, EventStatus]]``; events that are not known are left out."""
+
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedRoots:
+    """Answer: ``Mapping[str, bytes]``, the state after each event; those at which it is not known are left
+    out."""
+
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedResolution:
+    """Answer: ``bytes``, the root of what different states come to."""
+
+    roots: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedState:
+    """Answer: ``Mapping[StateKey, Event]``, what is set of these in the state ``root``."""
+
+    root: bytes
+    keys: tuple[StateKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedRootWith:
+    """Answer: ``bytes``, the root of the state ``root`` once ``event_id`` is set at ``key``."""
+
+    root: bytes
+    key: StateKey
+    event_id: str
+
+
+Request = NeedAuthEvents | NeedRoots | NeedResolution | NeedState | NeedRootWith
+Admitting = Generator[Request, Any, _T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a room's history ends."""
+
+    extremities: frozenset[str]
+    """Accepted events that no accepted event refers to."""
+    root: bytes
+    """The current state: the resolution of the states after the extremities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What an event is to be stored as."""
+
+    status: EventStatus
+    before: bytes
+    after: bytes
+    """The states around it; that after a rejected one is that before it."""
+    reason: str | None = None
+    """Why it was not accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """There can be no verdict before these are here: an event is not rejected for what is not known."""
+
+    auth_events: tuple[str, ...] = ()
+    prev_events: tuple[str, ...] = ()
+    """Those at which the state is not known."""
+
+
+def judge(rules: RoomVersion, event: SignedEvent, head: Head | None) -> Admitting[Verdict | Missing]:
+    """The verdict on an event whose form, hashes and signatures have been checked.
+
+    ``head`` is the room's, by which a new event may soft-fail; None for an event of the past, which was
+    fetched. A create event has no state before it.
+    """
+    auth: Mapping[str, tuple[SignedEvent, EventStatus]] = {}
+    if event.auth_events:
+        auth = yield NeedAuthEvents(event_ids=event.auth_events)
+    missing = tuple(name for name in event.auth_events if name not in auth)
+    before = yield from _state_before(event)
+    if missing or isinstance(before, Missing):
+        return Missing(
+            auth_events=missing, prev_events=before.prev_events if isinstance(before, Missing) else ()
+        )
+    reason = yield from _why_rejected(rules, event, auth, before)
+    if reason is not None:
+        return Verdict(status=EventStatus.REJECTED, before=before, after=before, reason=reason)
+    after = before
+    if event.state_key is not None:
+        after = yield NeedRootWith(root=before, key=event.key, event_id=event.event_id)
+    if head is not None and head.root != before:
+        reason = yield from _why_refused(rules, event, head.root)
+    status = EventStatus.ACCEPTED if reason is None else EventStatus.SOFT_FAILED
+    return Verdict(status=status, before=before, after=after, reason=reason)
+
+
+def advance(head: Head, event: SignedEvent, verdict: Verdict) -> Admitting[Head]:
+    """The room's head once the event is in, which only an accepted one moves."""
+    if verdict.status is not EventStatus.ACCEPTED:
+        return head
+    extremities = head.extremities.difference(event.prev_events) | {event.event_id}
+    others = tuple(sorted(extremities - {event.event_id}))
+    roots: Mapping[str, bytes] = {}
+    if others:
+        roots = yield NeedRoots(event_ids=others)
+    root = yield from _resolved([verdict.after, *roots.values()])
+    return Head(extremities=extremities, root=root)
+
+
+def _state_before(event: SignedEvent) -> Admitting[bytes | Missing]:
+    if not event.prev_events:
+        return EMPTY_ROOT
+    roots: Mapping[str, bytes] = yield NeedRoots(event_ids=event.prev_events)
+    missing = tuple(name for name in event.prev_events if name not in roots)
+    if missing:
+        return Missing(prev_events=missing)
+    return (yield from _resolved([roots[name] for name in event.prev_events]))
+
+
+def _resolved(roots: Iterable[bytes]) -> Admitting[bytes]:
+    different = tuple(dict.fromkeys(roots))
+    if len(different) == 1:
+        return different[0]
+    root: bytes = yield NeedResolution(roots=different)
+    return root
+
+
+def _why_rejected(
+    rules: RoomVersion,
+    event: SignedEvent,
+    auth: Mapping[str, tuple[SignedEvent, EventStatus]],
+    before: bytes,
+) -> Admitting[str | None]:
+    """Steps 4 and 5: by its auth events, and by the state before it."""
+    rejected = {name for name, (_, status) in auth.items() if status is EventStatus.REJECTED}
+    try:
+        state = check_auth_events(rules, event, [auth[name][0] for name in event.auth_events], rejected)
+        if CREATE not in state and event.type != CREATE[0]:
+            # In these versions the create event is the room, and in no list.
+            state |= yield NeedState(root=before, keys=(CREATE,))
+        check_auth(rules, event, state)
+    except AuthError as error:
+        return f"By its auth events: {error.message}"
+    if event.type == CREATE[0]:
+        return None
+    refused = yield from _why_refused(rules, event, before)
+    return None if refused is None else f"By the state before it: {refused}"
+
+
+def _why_refused(rules: RoomVersion, event: SignedEvent, root: bytes) -> Admitting[str | None]:
+    """Why the state ``root`` does not allow the event."""
+    keys = _bearing(rules, event)
+    state: Mapping[StateKey, Event] = yield NeedState(root=root, keys=tuple(keys))
+    try:
+        check_auth(rules, event, state)
+    except AuthError as error:
+        return error.message
+    return None
+
+
+def _bearing(rules: RoomVersion, event: SignedEvent) -> Collection[StateKey]:
+    keys = auth_types_for(
+        rules, type=event.type, sender=event.sender, state_key=event.state_key, content=event.content
+    )
+    return dict.fromkeys([CREATE, *keys])
