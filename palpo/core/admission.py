@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedAuthEvents:
-    """Answer: ``Mapping[str, tuple[SignedEvent, EventStatus]]``; events that are not known are left out."""
+    """Answer: ``Mapping[str, tuple[Event, EventStatus]]``; events that are not known are left out."""
 
     event_ids: tuple[str, ...]
 
@@ -106,7 +106,7 @@ def judge(rules: RoomVersion, event: SignedEvent, head: Head | None) -> Admittin
     ``head`` is the room's, by which a new event may soft-fail; None for an event of the past, which was
     fetched. A create event has no state before it.
     """
-    auth: Mapping[str, tuple[SignedEvent, EventStatus]] = {}
+    auth: Mapping[str, tuple[Event, EventStatus]] = {}
     if event.auth_events:
         auth = yield NeedAuthEvents(event_ids=event.auth_events)
     missing = tuple(name for name in event.auth_events if name not in auth)
@@ -161,7 +161,7 @@ def _resolved(roots: Iterable[bytes]) -> Admitting[bytes]:
 def _why_rejected(
     rules: RoomVersion,
     event: SignedEvent,
-    auth: Mapping[str, tuple[SignedEvent, EventStatus]],
+    auth: Mapping[str, tuple[Event, EventStatus]],
     before: bytes,
 ) -> Admitting[str | None]:
     """Steps 4 and 5: by its auth events, and by the state before it."""

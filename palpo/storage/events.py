@@ -46,9 +46,13 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state_after: bytes
     room_state: bytes
     status: EventStatus = EventStatus.ACCEPTED
+    stored: bool = False
+    """Whether it is stored already, as an outlier."""
 
 
 LOOKED_AT = 100
+NOWHERE = 0
+"""The position of what is not news: an event that was not accepted, or not yet."""
 _COLUMNS = (
     e.event_id,
     e.position,
@@ -80,6 +84,16 @@ _OLD_TRANSACTIONS = {
     for delayed in (False, True)
 }
 _FORGET_TRANSACTIONS = Statement(delete(event_transactions).where(in_list(t.transaction_hash, "hashes")))
+_JUDGE = Statement(
+    update(events)
+    .where(e.event_id == bindparam("id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("position", "place", "state_before", "state_after", "room_state", "status")
+        }
+    )
+)
 _INSERT_TRANSACTION = insert_row(event_transactions)
 _INSERT_RELATION = insert_row(event_relations)
 _FIND_TRANSACTIONS = Statement(
@@ -158,7 +172,7 @@ def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> S
     before, after, room_state = new.state_before, new.state_after, new.room_state
     return StoredEvent(
         event=event,
-        position=position,
+        position=position if new.status is EventStatus.ACCEPTED else NOWHERE,
         place=new.place,
         state_before=before,
         state_after=before if after == before else after,
@@ -187,14 +201,18 @@ async def load_signed(tx: Transaction, ids: Iterable[str]) -> dict[str, SignedEv
 async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:
     """Store events at consecutive positions, and the state events' places in the index of auth chains.
 
-    An event comes after those of its auth events that are new too. Raises UniqueViolation if one is
-    there already.
+    An event comes after those of its auth events that are new too. Those that are outliers get a status
+    instead. Raises UniqueViolation if another is there already.
     """
-    places = await auth_chains.place(tx, [item.event for item in new], first_position)
-    rows = [
-        _row(item, first_position + index, places.get(item.event.event_id)) for index, item in enumerate(new)
-    ]
-    await tx.many(_INSERT, rows)
+    places = await auth_chains.place(tx, [item.event for item in new if not item.stored], first_position)
+    at = {item.event.event_id: first_position + index for index, item in enumerate(new)}
+    fresh = [item for item in new if not item.stored]
+    await tx.many(
+        _INSERT, [_row(item, at[item.event.event_id], places.get(item.event.event_id)) for item in fresh]
+    )
+    judged = [item for item in new if item.stored]
+    await tx.many(_JUDGE, [_judged(item, at[item.event.event_id]) for item in judged])
+    tx.notify(topics.EVENT, *(item.event.event_id for item in judged))
     relations = [
         row
         for index, item in enumerate(new)
@@ -306,13 +324,25 @@ async def near_time(
     return [row[0] for row in rows]
 
 
+def _judged(new: NewEvent, position: int) -> dict[str, object]:
+    return {
+        "id": new.event.event_id,
+        "position": position if new.status is EventStatus.ACCEPTED else NOWHERE,
+        "place": new.place,
+        "state_before": new.state_before,
+        "state_after": new.state_after,
+        "room_state": new.room_state,
+        "status": new.status.value,
+    }
+
+
 def _row(new: NewEvent, position: int, in_chain: Position | None) -> dict[str, object]:
     event = new.event
     chain, chain_seq = in_chain or (None, None)
     return {
         "event_id": event.event_id,
         "room_id": event.room_id,
-        "position": position,
+        "position": position if new.status is EventStatus.ACCEPTED else NOWHERE,
         "place": new.place,
         "type": event.type,
         "state_key": event.state_key,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from palpo.services.history import HistoryServices
+from palpo.services.history.admission import Admission
+from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
@@ -11,6 +13,7 @@ from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.history.state_at import StateAt
+from palpo.services.history.state_resolver import StateResolver
 from palpo.services.history.threads import Threads
 from palpo.services.history.visibility import Visibility
 from palpo.services.server import Server
@@ -27,6 +30,7 @@ def build_history(server: Server) -> HistoryServices:
     access = RoomAccess(db, events, heads)
     state_at = StateAt(events, caches)
     return HistoryServices(
+        admission=Admission(db, events, StateResolver(events, AuthChains(db))),
         events=events,
         recent_events=recent,
         room_access=access,

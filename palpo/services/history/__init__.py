@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.history.admission import Admission
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_access import RoomAccess
@@ -18,6 +19,7 @@ from palpo.services.history.visibility import Visibility
 class HistoryServices:
     """Those that other areas use, and the API."""
 
+    admission: Admission
     events: EventStore
     recent_events: RecentEvents
     room_access: RoomAccess

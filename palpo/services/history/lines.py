@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -12,7 +12,9 @@ T = TypeVar("T")
 class Lines(Generic[T]):
     """From the front of a line some are taken, and nothing more of that line until these are done."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_alone: Callable[[T], bool]) -> None:
+        """``is_alone`` says what is not taken together with others."""
+        self._is_alone = is_alone
         self._lines: dict[Hashable, list[T]] = {}
         self._open: deque[Hashable] = deque()
         """Those of which something can be taken: the one whose turn it is first."""
@@ -32,8 +34,9 @@ class Lines(Generic[T]):
         """The first of the line whose turn it is, and its key, with which ``done`` is to be called."""
         key = self._open.popleft()
         line = self._lines[key]
-        taken = line[:most]
-        del line[:most]
+        alone = next((index for index, item in enumerate(line[:most]) if self._is_alone(item)), most)
+        taken = line[: alone or 1]
+        del line[: len(taken)]
         return key, taken
 
     def done(self, key: Hashable, again: Sequence[T] = ()) -> None:

@@ -87,7 +87,7 @@ class RecentEvents:
         self._rings.keep({room_id: ring})
         return ring
 
-    def written(self, room_id: str, before: int, events: Sequence[StoredEvent]) -> None:
+    def written(self, room_id: str, before: int, events: Sequence[StoredEvent], upto: int) -> None:
         """Add what this process has just written to a room whose head was at position ``before``."""
         ring = self._rings.get(room_id)
         if ring is None:
@@ -98,7 +98,7 @@ class RecentEvents:
         for item in events:
             if item.status is EventStatus.ACCEPTED:
                 ring.append(item.position, item.event_id)
-        ring.upto = events[-1].position
+        ring.upto = upto
         self._rings.keep({room_id: ring})
 
 

@@ -18,7 +18,7 @@ committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -45,6 +45,8 @@ from palpo.streams.wakeups import Wakeups
 
 ATTEMPTS = 50
 """How often something is built because other processes were quicker, which write to the same room."""
+Builds = Callable[[RoomHead], Awaitable[Built]]
+"""``async def builds(head)``: events that others have sent, with what they do to the room."""
 AT_ONCE = 64
 """Submissions that are built before they are written, in one transaction."""
 
@@ -53,7 +55,9 @@ AT_ONCE = 64
 class _Submission:
     room_id: str | None
     """None for a room that its first draft creates, where the event decides the ID."""
-    drafts: Sequence[Draft]
+    drafts: Sequence[Draft] = ()
+    builds: Builds | None = None
+    """What builds instead, of what others have sent."""
     creates: RoomVersion | None = None
     transaction: SendTransaction | None = None
     guard: Guard | None = None
@@ -100,7 +104,7 @@ class RoomWriter:
         self._quotas = quotas
         self._wakeups = wakeups
         self._clock = clock
-        self._lines: Lines[_Submission] = Lines()
+        self._lines: Lines[_Submission] = Lines(is_alone=lambda submission: submission.builds is not None)
         self._built: list[_Item] = []
         self._leader: asyncio.Task[None] | None = None
         """The task that goes on with what waits; there may be others, each kept waiting by a room."""
@@ -133,6 +137,10 @@ class RoomWriter:
         return await self._queued(
             _Submission(room_id=room_id, drafts=drafts, transaction=transaction, guard=guard)
         )
+
+    async def admit(self, room_id: str, builds: Builds) -> list[StoredEvent]:
+        """Write what ``builds`` makes of the room's head, again where another process was quicker."""
+        return await self._queued(_Submission(room_id=room_id, builds=builds))
 
     async def create(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> str:
         """Make a room of ``drafts``, the first being its create event; returns the room's ID.
@@ -221,6 +229,9 @@ class RoomWriter:
             except Exception as error:  # noqa: BLE001 - it is the submitter's, who awaits the future
                 fail(submission.future, detached(error))
                 continue
+            if not built.events:
+                submission.future.set_result([])
+                continue
             head = built.head
             nodes = nodes | built.nodes
             items.append(
@@ -236,6 +247,8 @@ class RoomWriter:
         if submission.creates is not None:
             return await self._builder.create(submission.creates, submission.room_id, submission.drafts)
         head = head or await self._heads.get(submission.room_id or "")
+        if submission.builds is not None:
+            return await submission.builds(head)
         if submission.guard is not None:
             await submission.guard(head)
         return await self._builder.extend(head, submission.drafts, nodes)
@@ -299,7 +312,7 @@ class RoomWriter:
             if newest:
                 self._store.add(results, built.nodes)
                 before = ends[room_id][1] if room_id in ends else built.head.row.position
-                self._recent.written(room_id, before, results)
+                self._recent.written(room_id, before, results, position - 1)
             ends[room_id] = built.head, position - 1
             if not item.submission.future.done():
                 item.submission.future.set_result(results)

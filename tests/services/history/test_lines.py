@@ -7,7 +7,7 @@ from palpo.services.history.lines import Lines
 
 def lines(waiting: str) -> Lines[str]:
     """``a1b1a2`` has two in the line ``a``, and one in ``b``."""
-    made: Lines[str] = Lines()
+    made: Lines[str] = Lines(is_alone=lambda item: False)
     for at in range(0, len(waiting), 2):
         made.add(waiting[at], waiting[at : at + 2])
     return made

@@ -1,0 +1,251 @@
+"""Events that others have sent, judged by ``core.admission`` over what is stored, and ready to be written.
+
+    pdus, checked ─▶ build(head) ─▶ Admitted ─▶ RoomWriter.admit
+
+Nothing is written here, and nothing asked of the network: what is not known is said (``Admitted.missing``),
+and whoever fetched it comes again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+
+from palpo.core import admission, state_tree
+from palpo.core.admission import Head, Missing, Verdict
+from palpo.core.canonical_json import to_json
+from palpo.core.driving import drive_async
+from palpo.core.events import Event, SignedEvent, StateKey, stripped
+from palpo.core.membership import INVITE, KNOCK, LEAVE, Membership, membership_of
+from palpo.core.records.events import EventStatus
+from palpo.core.room_versions import RoomVersion
+from palpo.core.state_keys import MEMBER
+from palpo.core.state_tree import EMPTY_ROOT
+from palpo.db.engine import Database
+from palpo.db.errors import UniqueViolation
+from palpo.db.transaction import WriteTransaction
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_builder import MAX_DEPTH, STRIPPED_TYPES, Built
+from palpo.services.history.room_heads import RoomHead, hash_of
+from palpo.services.history.state_resolver import StateResolver
+from palpo.storage import events as events_storage
+from palpo.storage import state as state_storage
+from palpo.storage.events import NewEvent
+from palpo.storage.memberships import Member
+
+
+@dataclass(slots=True, kw_only=True)
+class Admitted(Built):
+    """As many of the events as could be judged, from the first one on."""
+
+    missing: Missing | None = None
+    """What the next one has to have first."""
+
+
+class Unstored(Exception):
+    """A resolution needs what has been judged just now to be stored."""
+
+
+class Admission:
+    """Judges what others have sent."""
+
+    def __init__(self, db: Database, store: EventStore, resolver: StateResolver) -> None:
+        self._db = db
+        self._store = store
+        self._resolver = resolver
+
+    async def build(self, head: RoomHead, events: Sequence[SignedEvent], *, past: bool = False) -> Admitted:
+        """Judge events whose hashes and signatures have been checked, each after those that it refers to.
+
+        Those that are stored already are passed over. Stops before one that rests on what is missing, or has
+        to be stored first; ``past`` ones do not move the head.
+        """
+        known = await self._store.get_many(event.event_id for event in events)
+        outliers = {name for name, item in known.items() if item.status is EventStatus.OUTLIER}
+        run = _Run(self._store, self._resolver, head, outliers)
+        for event in events:
+            name = event.event_id
+            if name in run.new or (name in known and name not in outliers):
+                continue
+            try:
+                missing = await run.take(event, past=past)
+            except Unstored:
+                if run.new:
+                    break
+                await self.store_outlier(event, run.built.nodes)
+                outliers.add(name)
+                missing = await run.take(event, past=past)
+            if missing is not None:
+                run.built.missing = missing
+                break
+        await run.settle(head)
+        return run.built
+
+    async def store_outlier(self, event: SignedEvent, nodes: Mapping[bytes, bytes]) -> None:
+        """Store an event on which there is no verdict yet, and nodes of states that it leads to."""
+        new = NewEvent(
+            event=event,
+            place=0,
+            state_before=EMPTY_ROOT,
+            state_after=EMPTY_ROOT,
+            room_state=EMPTY_ROOT,
+            status=EventStatus.OUTLIER,
+        )
+
+        async def unit(tx: WriteTransaction) -> None:
+            await events_storage.insert(tx, [new], await tx.positions())
+            await state_storage.insert_nodes(tx, nodes)
+
+        with contextlib.suppress(UniqueViolation):
+            await self._db.write(unit)
+
+
+@dataclass(slots=True)
+class _Run:
+    _store: EventStore
+    _resolver: StateResolver
+    _head: RoomHead
+    _outliers: Collection[str]
+    built: Admitted = field(init=False)
+    new: dict[str, NewEvent] = field(default_factory=dict)
+    _unstored: SignedEvent | None = None
+    """The event that is being judged, if it is not stored."""
+
+    def __post_init__(self) -> None:
+        self.built = Admitted(head=self._head, events=[])
+
+    @property
+    def _rules(self) -> RoomVersion:
+        return self._head.rules
+
+    async def take(self, event: SignedEvent, *, past: bool) -> Missing | None:
+        """Judge an event and add it; what is missing for that. Raises Unstored."""
+        self._unstored = None if event.event_id in self._outliers else event
+        row = self.built.head.row
+        now = Head(extremities=frozenset(row.extremities), root=row.state_root)
+        verdict = await drive_async(admission.judge(self._rules, event, None if past else now), self._answer)
+        if isinstance(verdict, Missing):
+            return verdict
+        moved = now
+        if not past:
+            moved = await drive_async(admission.advance(now, event, verdict), self._answer)
+        place = 1 + max([*(await self._places(event.prev_events)).values()], default=0)
+        self._add(event, verdict, moved, place)
+        return None
+
+    def _add(self, event: SignedEvent, verdict: Verdict, moved: Head, place: int) -> None:
+        new = NewEvent(
+            event=event,
+            place=place,
+            state_before=verdict.before,
+            state_after=verdict.after,
+            room_state=moved.root,
+            status=verdict.status,
+            stored=event.event_id in self._outliers,
+        )
+        self.new[event.event_id] = new
+        self.built.events.append(new)
+        head = self.built.head
+        row = head.row
+        kept = [name for name in row.extremities if name in moved.extremities]
+        fresh = [event.event_id] if event.event_id in moved.extremities else []
+        hashes = {name: hash_ for name, hash_ in head.hashes.items() if name in moved.extremities}
+        self.built.head = replace(
+            head,
+            row=replace(
+                row,
+                head=row.head + 1,
+                extremities=(*kept, *fresh),
+                depth=max(row.depth, min(event.depth, MAX_DEPTH)) if fresh else row.depth,
+                place=max(row.place, place) if fresh else row.place,
+                state_root=moved.root,
+            ),
+            hashes={**hashes, **(hash_of(self._rules, event) if fresh else {})},
+        )
+
+    async def settle(self, before: RoomHead) -> None:
+        """Say what has become of memberships."""
+        old, new = before.state_root, self.built.head.state_root
+        if old == new:
+            return
+        changed = await self._store.read_state(state_tree.diff(old, new), self.built.nodes)
+        members = {key: ids for key, ids in changed.items() if key[0] == MEMBER}
+        events = await self._events({name for ids in members.values() for name in ids if name is not None})
+        last = len(self.built.events) - 1
+        for (_, user_id), (was, now) in members.items():
+            event = events[now or was or ""]
+            membership = LEAVE if now is None else membership_of(event) or LEAVE
+            row = Member(
+                room_id=event.room_id,
+                user_id=user_id,
+                membership=membership,
+                event_id=event.event_id,
+                sender=event.sender,
+                position=0,
+                stripped_state=await self._shown(new, event, membership),
+            )
+            self.built.memberships.append((last, row))
+
+    async def _shown(self, root: bytes, event: Event, membership: Membership) -> bytes | None:
+        """What an invite or a knock shows of the room."""
+        if membership not in (INVITE, KNOCK):
+            return None
+        keys = [(type_, "") for type_ in STRIPPED_TYPES] + [(MEMBER, event.sender)]
+        state = await self._state(root, keys[:-1] if membership == KNOCK else keys)
+        return to_json([stripped(item) for item in (*state.values(), event)])
+
+    async def _state(self, root: bytes, keys: Sequence[StateKey]) -> dict[StateKey, Event]:
+        ids = await self._store.read_state(state_tree.get_many(root, keys), self.built.nodes)
+        events = await self._events(ids.values())
+        return {key: events[name] for key, name in ids.items() if name in events}
+
+    async def _answer(self, request: admission.Request) -> Any:
+        match request:
+            case admission.NeedAuthEvents():
+                return await self._auth_events(request.event_ids)
+            case admission.NeedRoots():
+                return await self._roots(request.event_ids)
+            case admission.NeedResolution():
+                if self.new or self._unstored is not None:
+                    raise Unstored
+                return self._saved(await self._resolver.resolve(self._rules, request.roots))
+            case admission.NeedState():
+                return await self._state(request.root, request.keys)
+            case admission.NeedRootWith():
+                update = state_tree.update(request.root, {request.key: request.event_id})
+                return self._saved(await self._store.read_state(update, self.built.nodes))
+
+    def _saved(self, update: state_tree.Update) -> bytes:
+        self.built.nodes.update(update.new_nodes)
+        return update.root
+
+    async def _auth_events(self, names: Sequence[str]) -> Mapping[str, tuple[Event, EventStatus]]:
+        stored = await self._store.get_many(name for name in names if name not in self.new)
+        found: dict[str, tuple[Event, EventStatus]] = {
+            name: (item.event, item.status) for name, item in stored.items()
+        }
+        return found | {
+            name: (self.new[name].event, self.new[name].status) for name in names if name in self.new
+        }
+
+    async def _roots(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        stored = await self._store.get_many(name for name in names if name not in self.new)
+        known = {
+            name: item.state_after for name, item in stored.items() if item.status is not EventStatus.OUTLIER
+        }
+        return known | {name: self.new[name].state_after for name in names if name in self.new}
+
+    async def _places(self, names: Sequence[str]) -> Mapping[str, int]:
+        stored = await self._store.get_many(name for name in names if name not in self.new)
+        known = {name: item.place for name, item in stored.items()}
+        return known | {name: self.new[name].place for name in names if name in self.new}
+
+    async def _events(self, names: Any) -> dict[str, Event]:
+        wanted = set(names)
+        stored = await self._store.get_many(name for name in wanted if name not in self.new)
+        found: dict[str, Event] = {name: item.event for name, item in stored.items()}
+        return found | {name: self.new[name].event for name in wanted if name in self.new}
