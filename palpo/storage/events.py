@@ -48,6 +48,10 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: EventStatus = EventStatus.ACCEPTED
     stored: bool = False
     """Whether it is stored already, as an outlier."""
+    elsewhere: bool = False
+    """Whether another server has sent it."""
+    may_redact_others: bool = True
+    """Whether its sender may redact events of other servers' users, if it is a redaction."""
 
 
 LOOKED_AT = 100

@@ -165,3 +165,27 @@ async def test_a_depth_that_is_claimed_spoils_nothing(alice: Client, remote: Rem
     for number in ("1", "2"):
         await alice.send(remote.room_id, number)
     assert await bodies(alice, remote) == ["deep", "1", "2"]
+
+
+async def test_redactions_of_elsewhere(server: Homeserver, alice: Client, remote: Remote) -> None:
+    """Of whose power allows it, of one's own server, and before their target; others are only kept."""
+    theirs = await remote.event(BOB, "m.room.message", text("theirs"))
+    await remote.send(theirs)
+    ours = await alice.send(remote.room_id, "ours")
+    for target in (ours, theirs.event_id):
+        await remote.send(await remote.event(BOB, "m.room.redaction", {"redacts": target}))
+    late = await remote.event(BOB, "m.room.message", text("late"))
+    early = await remote.event(CAROL, "m.room.redaction", {"redacts": late.event_id})
+    join = await remote.event(CAROL, (MEMBER, CAROL), {"membership": "join"})
+    await remote.send(join)
+    early = await remote.event(CAROL, "m.room.redaction", {"redacts": late.event_id})
+    await remote.send(early)
+    await remote.send(late)
+
+    async def content(event_id: str) -> dict[str, str]:
+        found = await alice.get(f"/rooms/{remote.room_id}/event/{event_id}")
+        return dict(found["content"])
+
+    assert await content(ours) == text("ours")
+    assert await content(theirs.event_id) == {}
+    assert await content(late.event_id) == {}

@@ -105,6 +105,15 @@ event_transactions = Table(
 
 Where there is a ``delay_id``, it was no request, but the delayed event's time that came (MSC4140)."""
 
+pending_redactions = Table(
+    "pending_redactions",
+    metadata,
+    Column("target_id", identifier(), primary_key=True),
+    Column("redaction_id", identifier(), primary_key=True),
+    Column("may_redact_others", flag(), nullable=False),
+)
+"""Redactions that came before what they redact."""
+
 state_nodes = Table(
     "state_nodes",
     metadata,

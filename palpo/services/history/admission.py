@@ -19,11 +19,13 @@ from palpo.core import admission, state_tree
 from palpo.core.admission import Head, Missing, Verdict
 from palpo.core.canonical_json import to_json
 from palpo.core.driving import drive_async
+from palpo.core.errors import AuthError
 from palpo.core.events import Event, SignedEvent, StateKey, stripped
 from palpo.core.membership import INVITE, KNOCK, LEAVE, Membership, membership_of
+from palpo.core.power_levels import PowerLevels
 from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import RoomVersion
-from palpo.core.state_keys import MEMBER
+from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
@@ -133,11 +135,25 @@ class _Run:
         moved = now
         if not past:
             moved = await drive_async(admission.advance(now, event, verdict), self._answer)
+        may_redact = await self._may_redact_others(event, verdict)
         place = 1 + max([*(await self._places(event.prev_events)).values()], default=0)
-        self._add(event, verdict, moved, place)
+        self._add(event, verdict, moved, place, may_redact_others=may_redact)
         return None
 
-    def _add(self, event: SignedEvent, verdict: Verdict, moved: Head, place: int) -> None:
+    async def _may_redact_others(self, event: SignedEvent, verdict: Verdict) -> bool:
+        """Spec: rooms/v3, "Handling redactions"; before, the authorization rules have said it."""
+        if event.redacts is None or self._rules.redaction_by_auth_rule:
+            return True
+        state = await self._state(verdict.before, [CREATE, POWER_LEVELS])
+        try:
+            levels = PowerLevels.from_state(self._rules, state.get(CREATE), state.get(POWER_LEVELS))
+        except AuthError:
+            return False
+        return levels.user(event.sender) >= levels.redact
+
+    def _add(
+        self, event: SignedEvent, verdict: Verdict, moved: Head, place: int, *, may_redact_others: bool
+    ) -> None:
         new = NewEvent(
             event=event,
             place=place,
@@ -146,6 +162,8 @@ class _Run:
             room_state=moved.root,
             status=verdict.status,
             stored=event.event_id in self._outliers,
+            elsewhere=True,
+            may_redact_others=may_redact_others,
         )
         self.new[event.event_id] = new
         self.built.events.append(new)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from palpo.core.canonical_json import decode, to_json
 from palpo.core.errors import Forbidden
 from palpo.core.events import Event, stripped
-from palpo.core.records.events import StoredEvent
+from palpo.core.identifiers import server_name_of
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.drafts import SendTransaction
@@ -18,10 +19,12 @@ from palpo.services.history.room_heads import RoomHead
 from palpo.services.server.quotas import Quotas
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
+from palpo.storage import redactions as redactions_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import MadeBy
+from palpo.storage.events import MadeBy, NewEvent
 from palpo.storage.memberships import Member
+from palpo.storage.redactions import PendingRedaction
 from palpo.streams import topics
 
 MAX_PENDING = 500
@@ -56,7 +59,7 @@ class GroupWrite:
     """The unit of work that writes what was built for a group of requests.
 
     Every head was the room's at the stream position ``known_upto``, or later. ``written`` is called after
-    the commit with the first event's position and the commit's own.
+    the commit with the first event's position, the events that were redacted at once, and the commit's own.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class GroupWrite:
         *,
         now_ms: int,
         known_upto: int,
-        written: Callable[[int, int], None],
+        written: Callable[[int, Collection[str], int], None],
     ) -> None:
         self._entries = entries
         self._quotas = quotas
@@ -87,7 +90,8 @@ class GroupWrite:
         """Write everything; raises HeadsMoved, RoomsRefused, UniqueViolation."""
         events = [new for item in self._entries for new in item.built.events]
         first = await tx.positions(len(events))
-        tx.on_commit(partial(self._written, first))
+        redacted: set[str] = set()
+        tx.on_commit(partial(self._written, first, redacted))
         if tx.since != self._known_upto:
             await self._compare(tx)
         await self._charge(tx)
@@ -101,8 +105,11 @@ class GroupWrite:
         tx.notify(topics.ROOM, *self._final)
         tx.notify(topics.HEAD, *self._final)
         for position, new in enumerate(events, first):
-            if new.event.redacts is not None:
-                await self._redact(tx, new.event, position)
+            if new.event.redacts is not None and new.status is EventStatus.ACCEPTED:
+                await self._redact(tx, new, position)
+        foreign = [new for new in events if new.elsewhere]
+        if foreign:
+            redacted |= await self._redact_late(tx, foreign, first)
 
     async def _compare(self, tx: Transaction) -> None:
         """See whether the heads are still where they were: somebody has committed since."""
@@ -163,13 +170,61 @@ class GroupWrite:
         ]
         await events_storage.insert_transactions(tx, made, self._now_ms)
 
-    async def _redact(self, tx: WriteTransaction, redaction: Event, position: int) -> None:
-        """Redact the target, if it is of the same room (who may was settled when it was sent)."""
-        assert redaction.redacts is not None
-        found = await events_storage.load(tx, [redaction.redacts])
-        if found and found[0].event.room_id == redaction.room_id and found[0].redacted_by is None:
-            await events_storage.redact(tx, redaction.room_id, redaction.redacts, redaction.event_id)
-            await self._redact_stripped(tx, found[0], position)
+    async def _redact(self, tx: WriteTransaction, new: NewEvent, position: int) -> None:
+        """Redact the target, or have the redaction wait for it.
+
+        Who may was settled when it was sent, or judged by the state before it (``may_redact_others``).
+        """
+        redaction, target = new.event, new.event.redacts
+        assert target is not None
+        found = await events_storage.load(tx, [target])
+        if not found:
+            if new.elsewhere:
+                waits = PendingRedaction(
+                    target_id=target,
+                    redaction_id=redaction.event_id,
+                    may_redact_others=new.may_redact_others,
+                )
+                await redactions_storage.put(tx, waits)
+            return
+        await self._redact_found(
+            tx, found[0], redaction, may_redact_others=new.may_redact_others, position=position
+        )
+
+    async def _redact_found(
+        self,
+        tx: WriteTransaction,
+        target: StoredEvent,
+        redaction: Event,
+        *,
+        may_redact_others: bool,
+        position: int,
+    ) -> None:
+        if target.event.room_id != redaction.room_id or target.redacted_by is not None:
+            return
+        if may_redact_others or server_name_of(redaction.sender) == server_name_of(target.event.sender):
+            await events_storage.redact(tx, redaction.room_id, target.event_id, redaction.event_id)
+            await self._redact_stripped(tx, target, position)
+
+    async def _redact_late(self, tx: WriteTransaction, events: Sequence[NewEvent], position: int) -> set[str]:
+        """Redact those events for which redactions have been waiting; which they are."""
+        targets = set()
+        for waited in await redactions_storage.take(tx, [new.event.event_id for new in events]):
+            found = {
+                item.event_id: item
+                for item in await events_storage.load(tx, [waited.target_id, waited.redaction_id])
+            }
+            redaction = found.get(waited.redaction_id)
+            targets.add(waited.target_id)
+            if redaction is not None:
+                await self._redact_found(
+                    tx,
+                    found[waited.target_id],
+                    redaction.event,
+                    may_redact_others=waited.may_redact_others,
+                    position=position,
+                )
+        return targets
 
     async def _redact_stripped(self, tx: WriteTransaction, target: StoredEvent, position: int) -> None:
         """Take what was redacted out of what invites and knocks show of the room, and tell of them anew."""

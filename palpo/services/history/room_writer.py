@@ -18,7 +18,7 @@ committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -298,7 +298,9 @@ class RoomWriter:
         for submission in submissions:
             fail(submission.future, failed)
 
-    def _written(self, items: Sequence[_Item], position: int, committed: int) -> None:
+    def _written(
+        self, items: Sequence[_Item], position: int, redacted: Collection[str], committed: int
+    ) -> None:
         """Keep what has just been committed, before anyone looks for it, and answer those who wait."""
         # Of another process's commit, which came after ours, the hint may have been here before us:
         # then what we wrote is no longer the newest.
@@ -310,7 +312,7 @@ class RoomWriter:
             results = [stored(new, position + index) for index, new in enumerate(built.events)]
             position += len(results)
             if newest:
-                self._store.add(results, built.nodes)
+                self._store.add((item for item in results if item.event_id not in redacted), built.nodes)
                 before = ends[room_id][1] if room_id in ends else built.head.row.position
                 self._recent.written(room_id, before, results, position - 1)
             ends[room_id] = built.head, position - 1

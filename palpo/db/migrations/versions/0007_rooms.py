@@ -10,8 +10,10 @@ revision = "0007_rooms"
 down_revision = "0006_quotas"
 branch_labels = None
 depends_on = None
-schema = "7a895078ba711bfd"
+schema = "543258c30c470462"
 """The hash of the tables that it leads to."""
+
+IDENTIFIER = sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -23,3 +25,10 @@ def upgrade() -> None:
     op.drop_index("ix_events_room_id_depth_position", table_name="events")
     op.add_column("rooms", sa.Column("place", sa.BigInteger(), server_default="0", nullable=False))
     op.execute("UPDATE rooms SET place = depth")
+    op.create_table(
+        "pending_redactions",
+        sa.Column("target_id", IDENTIFIER, nullable=False),
+        sa.Column("redaction_id", IDENTIFIER, nullable=False),
+        sa.Column("may_redact_others", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("target_id", "redaction_id", name=op.f("pk_pending_redactions")),
+    )
