@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -11,9 +13,11 @@ from palpo.config.model import PARTS, Config, Listener
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import is_user_id, parse_server_name
 from palpo.core.room_versions import ROOM_VERSIONS
+from palpo.core.server_names import is_ip_literal, split_server_name
 
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 MAX_PORT = 65_535
+SERVER_GLOB = re.compile(r"[0-9A-Za-z.:\[\]*?-]{1,255}")
 
 
 def problems(config: Config) -> Iterator[str]:
@@ -22,6 +26,7 @@ def problems(config: Config) -> Iterator[str]:
     yield from _listeners(config)
     yield from _urls(config)
     yield from _networks(config)
+    yield from _federation(config)
     yield from _halves(config)
     if config.rooms.default_version not in ROOM_VERSIONS:
         yield f"rooms.default_version: there is no room version {config.rooms.default_version!r}"
@@ -101,6 +106,36 @@ def _networks(config: Config) -> Iterator[str]:
             yield (
                 f"http.trusted_proxies: {text!r} is no address or network, such as 127.0.0.1 or 10.1.0.0/16"
             )
+
+
+def _federation(config: Config) -> Iterator[str]:
+    for name in ("allow", "deny"):
+        for glob in getattr(config.federation, name):
+            if SERVER_GLOB.fullmatch(glob) is None:
+                yield f"federation.{name}: {glob!r} is no server name, such as example.org or *.example.org"
+    for host, place in config.federation.hosts.items():
+        if not _is_host(host) or not _is_place(place):
+            yield f"federation.hosts: {host!r} = {place!r} is no host and its address, with a port or without"
+    if config.federation.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=config.federation.ca_file)
+        except OSError as error:
+            yield f"federation.ca_file: {config.federation.ca_file} cannot be used: {error.strerror or error}"
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return split_server_name(text).port is None
+    except InvalidParam:
+        return False
+
+
+def _is_place(text: str) -> bool:
+    """Whether it is an address, ``10.1.0.2`` or ``[2001:db8::2]``, with a port or without."""
+    try:
+        return is_ip_literal(split_server_name(text).host)
+    except InvalidParam:
+        return False
 
 
 def _halves(config: Config) -> Iterator[str]:

@@ -503,6 +503,57 @@ class NetworkConfig(Section, frozen=True):
     deny: Annotated[tuple[str, ...], Meta(description="Networks to leave alone whatever they are.")] = ()
 
 
+class FederationConfig(Section, frozen=True):
+    """Other homeservers: which of them are spoken to, how they are found, and how long they may take.
+
+    The addresses that they are found at are held to `network`.
+    """
+
+    enabled: Annotated[bool, Meta(description="Whether other homeservers are spoken to.")] = True
+    allow: Annotated[
+        tuple[str, ...],
+        Meta(description="Server names to speak to, as `*.example.org` (`*` and `?`); empty: all."),
+    ] = ()
+    deny: Annotated[
+        tuple[str, ...], Meta(description="Server names not to speak to, also where they are in `allow`.")
+    ] = ()
+    ca_file: Annotated[
+        Path | None,
+        Meta(
+            description="PEM file of the certificate authorities that are trusted to name other homeservers; "
+            "none: the system's."
+        ),
+    ] = None
+    hosts: Annotated[
+        dict[str, str],
+        Meta(
+            description='Where hosts are, whatever the DNS says: `{ hs2 = "10.1.0.2:8448" }`. With a port, '
+            "the server of that name is there, and is looked for nowhere else; an address alone is that of "
+            "the host, whoever names it."
+        ),
+    ] = {}
+    hosts_file: Annotated[
+        Path, Meta(description="File of hosts that is looked at before the DNS is asked, if it is there.")
+    ] = Path("/etc/hosts")
+    lookup_seconds: Annotated[float, Meta(gt=0, description="How long the DNS may take for one name.")] = 5.0
+    connect_seconds: Annotated[
+        float, Meta(gt=0, description="How long a connection to one address may take, TLS included.")
+    ] = 10.0
+    idle_seconds: Annotated[
+        float, Meta(gt=0, description="How long another homeserver may be silent while it answers.")
+    ] = 60.0
+    request_seconds: Annotated[
+        float, Meta(gt=0, description="How long a request may take in all, unless its kind has its own time.")
+    ] = 60.0
+    keep_alive_seconds: Annotated[
+        float, Meta(ge=0, description="How long a connection is kept that nothing is sent on.")
+    ] = 60.0
+    requests: Annotated[int, Meta(ge=1, description="Requests to other homeservers at once.")] = 1000
+    requests_per_server: Annotated[
+        int, Meta(ge=1, description="Requests to one other homeserver at once; more wait their turn.")
+    ] = 8
+
+
 class RoomConfig(Section, frozen=True):
     """Rooms."""
 
@@ -618,6 +669,7 @@ class Config(Section, frozen=True):
     rtc: RtcConfig = RtcConfig()
     media: MediaConfig = MediaConfig()
     network: NetworkConfig = NetworkConfig()
+    federation: FederationConfig = FederationConfig()
     rooms: RoomConfig = RoomConfig()
     push: PushConfig = PushConfig()
     presence: PresenceConfig = PresenceConfig()

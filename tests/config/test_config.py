@@ -70,6 +70,14 @@ def test_what_cannot_be_used_says_so(tmp_path: Path, text: str) -> None:
         ('http.trusted_proxies = ["10.0.0.0/99"]', "trusted_proxies"),
         ('network.allow = ["everything"]', "network.allow"),
         ('network.deny = ["10.0.0.0/99"]', "network.deny"),
+        ('federation.allow = ["a b"]', "federation.allow"),
+        ('federation.deny = ["https://a.example"]', "federation.deny"),
+        ('federation.hosts = { hs2 = "elsewhere.example" }', "federation.hosts"),
+        ('federation.hosts = { "hs2:8448" = "10.1.0.2" }', "federation.hosts"),
+        ('federation.hosts = { "a b" = "10.1.0.2" }', "federation.hosts"),
+        ("federation.hosts = { hs2 = 1 }", "federation.hosts"),
+        ('federation.ca_file = "/nowhere/ca.pem"', "federation.ca_file"),
+        ('federation.ca_file = "/dev/null"', "federation.ca_file"),
         ('rooms.default_version = "99"', "default_version"),
         ('email.host = "smtp.example.org"', "email.sender"),
         ('turn.uris = ["turn:turn.example.org"]', "turn.shared_secret"),
@@ -99,6 +107,12 @@ def test_lists_from_outside_the_file(tmp_path: Path) -> None:
     assert config.admins == ("@x:a", "@y:a")
     with pytest.raises(ConfigError, match="admins"):
         load(path, overrides={"admins": "[@x:a]"})
+
+
+def test_hosts_of_the_federation(tmp_path: Path) -> None:
+    text = 'server_name = "a"\ndata = "d"\n[federation.hosts]\n"b.example" = "[2001:db8::2]:8448"\n'
+    config = load(write(tmp_path, text), overrides={"federation.hosts.hs2": "127.0.1.2"})
+    assert config.federation.hosts == {"b.example": "[2001:db8::2]:8448", "hs2": "127.0.1.2"}
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
