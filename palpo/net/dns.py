@@ -148,6 +148,8 @@ class Dns:
 
     async def _answer(self, name: str, kind: str) -> tuple[tuple[Any, ...] | None, float, str]:
         """What the DNS says: records or None, for how many seconds, and what went wrong."""
+        if not name:  # The root of all names: no host, whatever it has.
+            return (), ABSENCE_KEPT_S[1], ""
         try:
             answer = await self._resolvers.current().resolve(
                 name + ".", kind, raise_on_no_answer=False, search=False, lifetime=self._timeout_s

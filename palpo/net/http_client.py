@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -144,17 +144,23 @@ class HttpClient:
         *,
         user_agent: str,
         tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+        schemes: Collection[str] = ("http", "https"),
         connections: int = 200,
         connections_per_host: int = 16,
     ) -> None:
-        """``tls`` replaces the system's trust in certificate authorities."""
+        """``tls`` replaces the system's trust in certificate authorities, ``resolver`` its look-ups.
+
+        ``schemes`` are those of URLs that may be requested, at first and by redirects.
+        """
         self._policy = policy
         self._user_agent = user_agent
         self._tls = tls
+        self._resolver = resolver
+        self._schemes = schemes
         self._connections = connections
         self._connections_per_host = connections_per_host
         self._session: aiohttp.ClientSession | None = None
-        self._resolver: _Resolver | None = None
 
     @asynccontextmanager
     async def request(
@@ -177,7 +183,7 @@ class HttpClient:
         options: dict[str, Any] = {"headers": headers, "data": body, "server_hostname": server_hostname}
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._follow(method, _checked(None, url), options, redirects)
+                response = await self._follow(method, self._checked(None, url), options, redirects)
                 async with response:
                     yield HttpResponse(response)
         except TimeoutError as error:
@@ -202,7 +208,7 @@ class HttpClient:
             if response.status not in REDIRECTS or location is None:
                 return response
             response.close()
-            url = _checked(url, location)
+            url = self._checked(url, location)
             response = await self._send("GET", url, {"headers": headers})
         if response.status in REDIRECTS:
             response.close()
@@ -219,11 +225,21 @@ class HttpClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unreachable(f"{url.host}: {error}") from error
 
+    def _checked(self, base: URL | None, text: str) -> URL:
+        """A URL to request, without credentials in it, relative to ``base``; raises BadUrl."""
+        try:
+            url = URL(text) if base is None else base.join(URL(text))
+        except ValueError as error:
+            raise BadUrl(_shown(text)) from error
+        if url.scheme not in self._schemes or not url.host or url.user or url.password:
+            raise BadUrl(_shown(text))
+        return url.with_fragment(None)
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._resolver = _Resolver()
+            self._resolver = self._resolver or _Resolver()
             connector = aiohttp.TCPConnector(
-                socket_factory=self._socket,
+                socket_factory=SocketFactory(self._policy),
                 ssl=self._tls or True,
                 resolver=self._resolver,
                 use_dns_cache=False,
@@ -241,7 +257,14 @@ class HttpClient:
             )
         return self._session
 
-    def _socket(self, info: Any) -> socket.socket:
+
+class SocketFactory:
+    """Opens sockets for the addresses that a policy permits."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
+
+    def __call__(self, info: Any) -> socket.socket:
         """A socket for one address of a host; raises AddressRefused."""
         family, kind, protocol, _, address = info
         if not self._policy.permits(str(address[0])):
@@ -259,14 +282,3 @@ def _shown(url: str) -> str:
     head, mark, rest = url.partition("?")[0].partition("://")
     host, slash, path = rest.partition("/")
     return f"{head}{mark}{host.rpartition('@')[2]}{slash}{path}"[:200]
-
-
-def _checked(base: URL | None, text: str) -> URL:
-    """An http or https URL without credentials in it, relative to ``base``; raises BadUrl."""
-    try:
-        url = URL(text) if base is None else base.join(URL(text))
-    except ValueError as error:
-        raise BadUrl(_shown(text)) from error
-    if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
-        raise BadUrl(_shown(text))
-    return url.with_fragment(None)

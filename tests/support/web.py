@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,18 +14,23 @@ class Web:
     """What is answered, by path, and what was asked for."""
 
     port: int = 0
+    scheme: str = "http"
     answers: dict[str, bytes] = field(default_factory=dict)
     """Whole responses."""
     requests: list[str] = field(default_factory=list)
     """Paths."""
     heads: list[str] = field(default_factory=list)
     """Whole request heads."""
+    mute: bool = False
+    """Nothing is ever said."""
+    connections: int = 0
+    """Those that came, whatever became of them."""
     hang: set[str] = field(default_factory=set)
     """Paths that get a head and then silence."""
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         """The URL of a path."""
-        return f"http://{host}:{self.port}{path}"
+        return f"{self.scheme}://{host}:{self.port}{path}"
 
     def page(self, path: str, body: bytes, content_type: str = "text/html", status: str = "200 OK") -> None:
         """Answer ``path`` with ``body``."""
@@ -38,7 +44,10 @@ class Web:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
+        self.connections += 1
         try:
+            if self.mute:
+                await asyncio.sleep(60)
             while head := await reader.readuntil(b"\r\n\r\n"):
                 path = head.split(b" ")[1].decode()
                 self.requests.append(path)
@@ -56,9 +65,11 @@ class Web:
 
 
 @asynccontextmanager
-async def web() -> AsyncIterator[Web]:
+async def web(
+    host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Web]:
     """Run a web server."""
-    site = Web()
+    site = Web(scheme="http" if tls is None else "https")
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,7 +77,7 @@ async def web() -> AsyncIterator[Web]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, host, port, ssl=tls)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site
