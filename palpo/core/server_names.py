@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ def split_server_name(text: str) -> HostAndPort:
     return HostAndPort(head.strip("[]"), int(tail))
 
 
+@lru_cache(maxsize=4096)
 def is_ip_literal(host: str) -> bool:
     """Whether ``host``, without brackets, is an IPv4 or IPv6 address."""
     try:

@@ -85,6 +85,7 @@ class Connections:
         self._per_destination = per_destination
         self._keep_alive_s = keep_alive_s
         self._most = pools
+        self._closed = False
         self._pools: dict[Destination, _Pool] = {}
         """The one that was used last, last."""
 
@@ -106,7 +107,8 @@ class Connections:
             await self._drop_unused()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and make no more."""
+        self._closed = True
         while self._pools:
             _, pool = self._pools.popitem()
             await pool.session.close()
@@ -117,6 +119,8 @@ class Connections:
         return len(self._pools)
 
     def _used(self, destination: Destination) -> _Pool:
+        if self._closed:
+            raise NotConnected("the server is stopping", unknown=False)
         pool = self._pools.pop(destination, None) or _Pool(self._session(destination))
         self._pools[destination] = pool
         return pool

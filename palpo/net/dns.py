@@ -36,7 +36,9 @@ KEPT_S = (10, 3600)
 """Seconds for which an answer is kept, whatever its TTL: at least, at most."""
 ABSENCE_KEPT_S = (10, 900)
 """The same of that there is none."""
-FAILURE_KEPT_S = 10
+FAILURE_KEPT_S = 30
+GIVEN_UP_S = 2
+"""Seconds after which it counts as a failure if whoever asks waits no longer."""
 MAX_ADDRESSES = 4
 """Of a host, of both kinds together; further ones are not tried."""
 MAX_SERVICES = 32
@@ -141,7 +143,17 @@ class Dns:
 
     async def _ask(self, key: tuple[str, str]) -> _Kept:
         async with self._turns:
-            found, kept_s, problem = await self._answer(*key)
+            began_s = self._clock.elapsed_s()
+            try:
+                return self._keep(key, *await self._answer(*key))
+            except asyncio.CancelledError:
+                if self._clock.elapsed_s() - began_s >= GIVEN_UP_S:
+                    self._keep(key, None, FAILURE_KEPT_S, "no answer in time")
+                raise
+
+    def _keep(
+        self, key: tuple[str, str], found: tuple[Any, ...] | None, kept_s: float, problem: str
+    ) -> _Kept:
         kept = _Kept(self._clock.elapsed_s() + kept_s, found, problem)
         self._cache.keep({key: kept})
         return kept

@@ -10,6 +10,7 @@ Spec: server-server API, "Resolving server names" and "Well-known URIs".
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -27,8 +28,10 @@ from palpo.streams.keyed_locks import KeyedLocks
 MAX_BYTES = 50 * 1024
 """Of an answer (spec)."""
 MAX_REDIRECTS = 5
-TIMEOUT_S = 10.0
+TIMEOUT_S = 7.0
 """For an answer, redirects included."""
+GIVEN_UP_S = 3.0
+"""Seconds after which it counts as a failure if whoever asks waits no longer."""
 DEFAULT_S = 24 * 3600
 LEAST_S = 300
 MOST_S = 48 * 3600
@@ -97,13 +100,22 @@ class WellKnown:
         return kept if kept is not None and kept.until_s > self._clock.elapsed_s() else None
 
     async def _renew(self, host: str) -> _Kept:
+        began_s = self._clock.elapsed_s()
         try:
             server, lifetime_s = await self._fetch(host)
         except _Problem as problem:
-            kept = self._after(problem, self._cache.touch(host))
-        else:
-            now_s = self._clock.elapsed_s()
-            kept = _Kept(Delegation(server), now_s + lifetime_s, now_s)
+            return self._failed(host, problem)
+        except asyncio.CancelledError:
+            if self._clock.elapsed_s() - began_s >= GIVEN_UP_S:
+                self._failed(host, _Problem("no answer in time", passing=True))
+            raise
+        now_s = self._clock.elapsed_s()
+        kept = _Kept(Delegation(server), now_s + lifetime_s, now_s)
+        self._cache.keep({host: kept})
+        return kept
+
+    def _failed(self, host: str, problem: _Problem) -> _Kept:
+        kept = self._after(problem, self._cache.touch(host))
         self._cache.keep({host: kept})
         return kept
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from palpo.net.dns import ABSENCE_KEPT_S, FAILURE_KEPT_S, KEPT_S, Dns, HostUnknown, LookupFailed, Service
+from palpo.net.dns import (
+    ABSENCE_KEPT_S,
+    FAILURE_KEPT_S,
+    GIVEN_UP_S,
+    KEPT_S,
+    Dns,
+    HostUnknown,
+    LookupFailed,
+    Service,
+)
 from palpo.net.hosts import Hosts, parse_hosts
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import FakeClock
@@ -183,6 +192,23 @@ async def test_a_server_that_says_nothing(server: DnsServer, clock: FakeClock, h
     async with asyncio.timeout(5):
         with pytest.raises(LookupFailed):
             await dns.addresses("a.example")
+
+
+async def test_who_gives_up_late_has_seen_a_failure(
+    server: DnsServer, clock: FakeClock, hosts_file: Path
+) -> None:
+    server.silent.add("a.example")
+    servers = [("127.0.0.1", server.port)]
+    dns = Dns(Hosts({}, hosts_file), clock, CacheBudget(), timeout_s=60, servers=servers)
+    for late in (False, True):
+        asking = asyncio.create_task(dns.services("a.example"))
+        await asyncio.sleep(0.05)
+        clock.advance(late * GIVEN_UP_S * 1000)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    async with asyncio.timeout(5):
+        with pytest.raises(LookupFailed):
+            await dns.services("a.example")
 
 
 async def test_many_who_want_the_same_ask_once(dns: Dns, server: DnsServer) -> None:

@@ -91,6 +91,18 @@ async def test_one_server_has_a_bound_of_its_own(tmp_path: Path) -> None:
         assert other.connections == 2
 
 
+async def test_closing_ends_requests(here: World, other: Peer) -> None:
+    other.answer = sleep
+    asking = asyncio.create_task(here.client.json(name(other), "GET", PATH))
+    await asyncio.sleep(0.2)
+    await here.client.close()
+    async with asyncio.timeout(5):
+        with pytest.raises(ServerUnreachable):
+            await asking
+        with pytest.raises(ServerUnreachable, match="stopping"):
+            await here.client.json(name(other), "GET", PATH)
+
+
 async def test_who_waits_for_one_server_takes_no_place_of_others(tmp_path: Path) -> None:
     async with (
         world(tmp_path, at_once=3, each=2) as here,

@@ -208,6 +208,19 @@ async def test_failures_are_asked_for_again_after_longer_and_longer(
     assert await asks(well_known) == "matrix.a.example:443"
 
 
+async def test_who_gives_up_late_has_seen_a_failure(
+    site: Web, well_known: WellKnown, clock: FakeClock
+) -> None:
+    site.hang.add(PATH)
+    for late in (False, True):
+        asking = asyncio.create_task(asks(well_known))
+        await asyncio.sleep(0.05)
+        clock.advance(late * 3000)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert (await well_known.delegation("a.example")).note == "no answer in time"
+
+
 async def test_an_answer_is_kept_for_a_day(site: Web, well_known: WellKnown, clock: FakeClock) -> None:
     site.page(PATH, ANSWER)
     await asks(well_known)
