@@ -129,7 +129,8 @@ class Connections:
         for destination, pool in list(self._pools.items()) if len(self._pools) > self._most else ():
             if len(self._pools) <= self._most:
                 return
-            if not pool.users and self._pools.pop(destination, None) is not None:
+            if not pool.users and self._pools.get(destination) is pool:
+                del self._pools[destination]
                 await pool.session.close()
 
     def _session(self, destination: Destination) -> aiohttp.ClientSession:

@@ -8,6 +8,9 @@ FederationError
 ├── ServerError             it answered with a status of failure, and mostly a Matrix error
 └── BadAnswer               its answer cannot be read
     └── AnswerTooLarge      or is over the size that was given
+
+Messages are for logs and operators: they may tell of the operator's own network. Only that of a ServerError
+is what the other server said.
 """
 
 from __future__ import annotations

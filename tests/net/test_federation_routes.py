@@ -10,6 +10,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from palpo.net.federation_errors import ServerNotFound, ServerUnreachable
+from palpo.streams.caches import CacheBudget
 from tests.support.federation import PATH, World, peer, world
 
 
@@ -32,6 +33,18 @@ async def test_service_records(here: World, delegated: bool) -> None:
         here.dns.add(f"_matrix-fed._tcp.{owner}", "SRV", f"1 1 {other.port} t.example.")
         await here.client.json("a.example", "GET", PATH)
         assert other.asked[0].headers["Host"] == owner
+
+
+async def test_without_caches(tmp_path: Path) -> None:
+    async with (
+        world(tmp_path, caches=CacheBudget(0)) as here,
+        peer(here.authority.serving("b.example")) as other,
+    ):
+        here.dns.add("b.example", "A", "127.0.0.1")
+        here.delegate("b.example")
+        here.dns.add("_matrix-fed._tcp.b.example", "SRV", f"1 1 {other.port} b.example.")
+        found = await asyncio.gather(*(here.client.json("a.example", "GET", PATH) for _ in range(5)))
+        assert found == [{}] * 5
 
 
 async def test_service_records_that_lead_nowhere_are_passed(here: World) -> None:

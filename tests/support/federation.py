@@ -135,10 +135,12 @@ async def world(
     allow: Iterable[str] = (LOOPBACK,),
     rules: ServerNameRules | None = None,
     times: Times | None = None,
+    caches: CacheBudget | None = None,
     **bounds: Any,
 ) -> AsyncIterator[World]:
     """A client; ``bounds`` are those of Connections, and ``at_once`` and ``each``."""
-    authority, clock, caches, signed = Authority(folder), FakeClock(), CacheBudget(), []
+    authority, clock, signed = Authority(folder), FakeClock(), []
+    caches = caches or CacheBudget()
     tls = federation_tls(authority.file)
     policy = AddressPolicy(allow=allow)
     shares = Shares(bounds.pop("at_once", 1000), bounds.pop("each", 1000))
