@@ -75,13 +75,13 @@ class FederationAnswer:
             raise BadAnswer(self._server, "not a JSON object")
         return value
 
-    def _unzip(self) -> _Unzip | None:
+    def _unzip(self) -> Unzip | None:
         encoding = self.headers.get("Content-Encoding", "").strip().lower()
         if encoding in ("", "identity"):
             return None
         if encoding not in ("gzip", "x-gzip"):
             raise BadAnswer(self._server, f"it is encoded as {encoding[:50]!r}")
-        return _Unzip(self._server)
+        return Unzip(self._server)
 
     async def _sent(self) -> AsyncIterator[bytes]:
         """The body as it comes over the network."""
@@ -105,7 +105,7 @@ class FederationAnswer:
         return AnswerTooLarge(self._server, f"over {self._limit} bytes")
 
 
-class _Unzip:
+class Unzip:
     """Unzips a stream in pieces of bounded size, however small they were made."""
 
     def __init__(self, server: str) -> None:

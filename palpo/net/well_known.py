@@ -62,8 +62,8 @@ class _Kept(NamedTuple):
     failures: int = 0
 
 
-class _Problem(Exception):
-    """There was no answer of use; ``passing``: there may be another time."""
+class Unusable(Exception):
+    """An answer of no use, or none; ``passing``: there may be another time."""
 
     def __init__(self, message: str, *, passing: bool) -> None:
         super().__init__(message)
@@ -103,23 +103,23 @@ class WellKnown:
         began_s = self._clock.elapsed_s()
         try:
             server, lifetime_s = await self._fetch(host)
-        except _Problem as problem:
+        except Unusable as problem:
             return self._failed(host, problem)
         except asyncio.CancelledError:
             if self._clock.elapsed_s() - began_s >= GIVEN_UP_S:
-                self._failed(host, _Problem("no answer in time", passing=True))
+                self._failed(host, Unusable("no answer in time", passing=True))
             raise
         now_s = self._clock.elapsed_s()
         kept = _Kept(Delegation(server), now_s + lifetime_s, now_s)
         self._cache.keep({host: kept})
         return kept
 
-    def _failed(self, host: str, problem: _Problem) -> _Kept:
+    def _failed(self, host: str, problem: Unusable) -> _Kept:
         kept = self._after(problem, self._cache.touch(host))
         self._cache.keep({host: kept})
         return kept
 
-    def _after(self, problem: _Problem, last: _Kept | None) -> _Kept:
+    def _after(self, problem: Unusable, last: _Kept | None) -> _Kept:
         """What holds after a failure."""
         now_s = self._clock.elapsed_s()
         failures = 0 if last is None else last.failures
@@ -133,26 +133,26 @@ class WellKnown:
         return _Kept(Delegation(None, str(problem)), until_s, now_s, failures)
 
     async def _fetch(self, host: str) -> tuple[ServerName, float]:
-        """The answer, and for how many seconds it is good; raises _Problem."""
+        """The answer, and for how many seconds it is good; raises Unusable."""
         try:
             async with self._http.request(
                 "GET", self.url(host), timeout_s=TIMEOUT_S, redirects=MAX_REDIRECTS
             ) as response:
                 if response.status != 200:
                     passing = response.status >= 500 or response.status == 429
-                    raise _Problem(f"status {response.status}", passing=passing)
+                    raise Unusable(f"status {response.status}", passing=passing)
                 server = parse_delegation(await response.read(MAX_BYTES))
                 return server, lifetime_s(response.headers, self._clock.now_ms() / 1000)
         except HttpError as error:
-            raise _Problem(f"{type(error).__name__}: {error}"[:200], passing=True) from error
+            raise Unusable(f"{type(error).__name__}: {error}"[:200], passing=True) from error
 
 
 def parse_delegation(body: bytes) -> ServerName:
-    """The server's name in an answer; raises _Problem."""
+    """The server's name in an answer; raises Unusable."""
     try:
         return parse_server_name(orjson.loads(body)["m.server"])
     except (ValueError, KeyError, TypeError, InvalidParam) as error:
-        raise _Problem("not JSON with a server's name as m.server", passing=False) from error
+        raise Unusable("not JSON with a server's name as m.server", passing=False) from error
 
 
 def lifetime_s(headers: Mapping[str, str], now_s: float) -> float:
