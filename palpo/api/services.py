@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.services.accounts import AccountServices
 from palpo.services.appservices import AppserviceServices
 from palpo.services.encryption import EncryptionServices
+from palpo.services.federation import FederationServices
 from palpo.services.history import HistoryServices
 from palpo.services.media import MediaServices
 from palpo.services.personal import PersonalServices
@@ -31,4 +32,5 @@ class Services:
     reading: ReadingServices
     push: PushServices
     appservices: AppserviceServices
+    federation: FederationServices
     sync: SyncServices

@@ -221,6 +221,9 @@ class RateLimits(Section, frozen=True):
     third_party: Annotated[RateLimit, Meta(description="Email addresses, and what is sent to them.")] = (
         RateLimit(per_second=0.5, burst=10)
     )
+    notary: Annotated[
+        RateLimit, Meta(description="Telling others the keys of servers; each server counts.")
+    ] = RateLimit(per_second=20, burst=1000)
     written: Annotated[
         RateLimit, Meta(description="Bytes of everything that is sent to be kept, uploads too.")
     ] = RateLimit(per_second=100 * KIB, burst=512 * MIB)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -47,9 +47,14 @@ class SignedObject:
             for key_id in self.signatures
         ]
 
-    def check(self, keys: Mapping[WantedKey, ServerKey]) -> None:
-        """Check it with those keys that were found; raises KeyUnavailable, or another SignatureError."""
+    def check(self, keys: Mapping[WantedKey, ServerKey], *, refused: Set[WantedKey] = frozenset()) -> None:
+        """Check it with those keys that were found; raises KeyUnavailable, or another SignatureError.
+
+        ``refused`` are keys that were not in use any more when it was signed.
+        """
         found = [keys[wanted] for wanted in self.wanted() if wanted in keys]
+        if not found and refused >= set(self.wanted()):
+            raise SignatureError(f"Signed with keys that {self.server_name} did not use any more")
         if not found:
             raise KeyUnavailable(f"No key of {self.server_name} that it is signed with can be had")
         for key in found:

@@ -65,6 +65,8 @@ DIRECTORY = Kind("directory")
 """Which rooms the directory lists."""
 DELAYED_EVENTS = Kind("delayed_events")
 """An event was scheduled."""
+SERVER_KEYS = Kind("server_keys")
+"""By server: keys that others sign with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +110,5 @@ USES: Mapping[Kind, Use] = {
     MEDIA: Use(published="media", heard="media"),
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
+    SERVER_KEYS: Use(published="server_signing_keys", heard="key_fetches keyring"),
 }

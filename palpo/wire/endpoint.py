@@ -140,6 +140,8 @@ class Limit(Enum):
     PREVIEW = "preview"
     REPORT = "report"
     THIRD_PARTY = "third_party"
+    NOTARY = "notary"
+    """Keys of other servers are told, and fetched."""
     WRITTEN = "written"
     """Bytes that are sent to be kept: every call is charged its body, beside its own budget."""
     READ = "read"

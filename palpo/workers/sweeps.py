@@ -10,7 +10,7 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
-from palpo.storage import events, uia
+from palpo.storage import events, server_signing_keys, uia
 from palpo.streams.clock import Clock
 
 log = structlog.get_logger("palpo.sweeps")
@@ -25,6 +25,9 @@ TRANSACTION_MS = 48 * HOUR_MS
 it with the ID that it had."""
 DELAYED_MS = 14 * 24 * HOUR_MS
 """How long it is known that a delayed event was sent: twice as long as the event itself can be looked up."""
+FAILURE_MS = HOUR_MS
+"""How long it is known that a server whose keys could never be had might be asked again: if it is named once
+more, how often it has failed still counts."""
 
 
 class Sweeper:
@@ -61,6 +64,15 @@ class Sweeper:
                 forgotten = await self._transactions(before_ts, delayed)
                 total += forgotten
         await self._db.write(lambda tx: uia.prune(tx, before_ts=now - HOUR_MS))
+        return total + await self._failures(now - FAILURE_MS)
+
+    async def _failures(self, before_ts: int) -> int:
+        async def unit(tx: WriteTransaction) -> int:
+            return await server_signing_keys.forget_failures(tx, before_ts=before_ts, limit=BATCH)
+
+        total = 0
+        while forgotten := await self._db.write(unit):
+            total += forgotten
         return total
 
     async def _transactions(self, before_ts: int, delayed: bool) -> int:

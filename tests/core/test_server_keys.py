@@ -259,7 +259,8 @@ def test_notary_answers_are_verified_by_notary_and_subject() -> None:
 def test_malformed_answers_cost_only_themselves() -> None:
     good = by_notary(signed(SERVER, [ONE]))
     more = by_notary(signed("t.example", [TWO]))
-    odd: list[Any] = [None, 5, "x", [], {}, {"server_name": 5}, {"server_name": SERVER}]
+    large = by_notary(signing.sign_json({**unsigned(SERVER, [ONE]), "x": "x" * MAX_ANSWER}, SERVER, ONE))
+    odd: list[Any] = [None, 5, "x", [], {}, {"server_name": 5}, large]
     assert told(*odd[:-1], good, *odd, more, asked=(SERVER, "t.example")) == [
         (SERVER, ["ed25519:1"]),
         ("t.example", ["ed25519:2"]),

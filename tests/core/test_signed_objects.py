@@ -60,6 +60,17 @@ def test_json() -> None:
     assert not isinstance(error.value, KeyUnavailable)
 
 
+def test_keys_that_were_not_in_use_any_more() -> None:
+    obj = signing.sign_json(signing.sign_json({"a": 1}, SERVER, ONE), SERVER, TWO)
+    item = signed_json(obj, SERVER, now_ms=NOW)
+    with pytest.raises(SignatureError) as error:
+        item.check({}, refused=set(item.wanted()))
+    assert not isinstance(error.value, KeyUnavailable)
+    with pytest.raises(KeyUnavailable):
+        item.check({}, refused=set(item.wanted()[:1]))
+    item.check(found(item, TWO), refused=set(item.wanted()[:1]))
+
+
 def test_json_that_was_changed() -> None:
     item = signed_json({**signing.sign_json({"a": 1}, SERVER, ONE), "a": 2}, SERVER, now_ms=NOW)
     with pytest.raises(SignatureError):

@@ -67,9 +67,8 @@ class Network:
     """Servers by name: what each says of its keys, or what becomes of asking it."""
 
     servers: dict[str, dict[str, Any] | bytes | Exception | Answer] = field(default_factory=dict)
-    notaries: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]] | Exception] = field(
-        default_factory=dict
-    )
+    notaries: dict[str, Any] = field(default_factory=dict)
+    """What each makes of a query, an exception, or ``never``."""
     fetched: Counter[str] = field(default_factory=Counter)
     queries: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     at_once: int = 0
@@ -101,6 +100,8 @@ class Network:
         answer = self.notaries[notary]
         if isinstance(answer, Exception):
             raise answer
+        if answer is never:
+            await never()
         return encoded(answer(asked))
 
 

@@ -12,6 +12,7 @@ from palpo.api.services import Services
 from palpo.app.composition.accounts import build_accounts
 from palpo.app.composition.appservices import build_appservices
 from palpo.app.composition.encryption import build_encryption
+from palpo.app.composition.federation import build_federation
 from palpo.app.composition.history import build_history
 from palpo.app.composition.hooks import Hooks, connect
 from palpo.app.composition.media import build_media
@@ -46,6 +47,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         reading=reading,
         push=push,
         appservices=build_appservices(accounts),
+        federation=build_federation(server, remotes),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
+from palpo.services.federation.remote_keys import KeySources
 from palpo.services.rooms.aliases import RemoteAliases
 from palpo.services.rooms.remote_memberships import RemoteMemberships
 from palpo.services.rooms.room_directory import RemoteDirectory
@@ -17,6 +18,7 @@ class Remotes:
 
     aliases: RemoteAliases | None = None
     directory: RemoteDirectory | None = None
+    keys: KeySources | None = None
     media: RemoteMedia | None = None
     memberships: RemoteMemberships | None = None
     profiles: RemoteProfiles | None = None

@@ -40,10 +40,11 @@ def build_server(
 ) -> Server:
     """The foundation, over an open database."""
     registrations = load_registrations(config.appservices, server_name=config.server_name)
+    name = ServerName(config.server_name)
     blobs = open_store(config.media, config.data / "media")
     return Server(
         config=config,
-        name=ServerName(config.server_name),
+        name=name,
         key=identity.key,
         registrations=registrations,
         clock=clock,
@@ -57,7 +58,7 @@ def build_server(
         blobs=blobs,
         quotas=_quotas(config, db, registrations),
         stream_history=StreamHistory(db, wakeups, identity.gaps),
-        server_keys=ServerKeys(config.server_name, identity.key, clock),
+        server_keys=ServerKeys(name, identity.key, clock),
         health=Health(db, blobs),
     )
 

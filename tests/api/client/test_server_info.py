@@ -6,7 +6,6 @@ import hmac
 import re
 from pathlib import Path
 
-from palpo.core.signing import verify_json
 from tests.support.homeserver import Client, Homeserver, homeserver
 
 
@@ -111,29 +110,6 @@ async def test_turn(tmp_path: Path) -> None:
         assert answer["ttl"] == 600
 
 
-async def test_server_keys(server: Homeserver) -> None:
-    keys = await server.client().request("GET", "/key/v2/server")
-    assert keys["server_name"] == "test.example"
-    ((key_id, key),) = keys["verify_keys"].items()
-    verify_json(keys, "test.example", key_id, key["key"])
-    assert keys["valid_until_ts"] > server.clock.now_ms() + 3600_000
-    server.clock.advance(20 * 3600_000)
-    later = await server.client().request("GET", f"/key/v2/server/{key_id}")
-    assert later["valid_until_ts"] > server.clock.now_ms() + 3600_000
-    verify_json(later, "test.example", key_id, key["key"])
-
-
 async def test_federation_version(server: Homeserver) -> None:
     answer = await server.client().request("GET", "/federation/v1/version")
     assert answer["server"]["name"] == "Palpo"
-
-
-async def test_the_notary_answers_for_itself(server: Homeserver) -> None:
-    client = server.client()
-    own = await client.request("GET", "/key/v2/server")
-    assert list(own) == sorted(own), "some verify the signature over the response as it came"
-    asked = {"server_keys": {"test.example": {}, "else.example": {}}}
-    assert await client.request("POST", "/key/v2/query", asked) == {"server_keys": [own]}
-    assert await client.request("GET", "/key/v2/query/test.example") == {"server_keys": [own]}
-    assert await client.request("GET", "/key/v2/query/else.example") == {"server_keys": []}
-    await client.request("POST", "/key/v2/query", {"server_keys": []}, status=400)
