@@ -237,3 +237,31 @@ def test_a_restoration_may_log_everyone_out(shell: Shell) -> None:
     with sqlite3.connect(shell.data / "palpo.db") as database:
         assert database.execute("SELECT count(*) FROM access_tokens").fetchone() == (0,)
     database.close()
+
+
+def test_a_key_is_old_once_another_has_taken_its_place(shell: Shell) -> None:
+    first, second = (shell.run("signing-key", action)[1].splitlines()[0] for action in ("show", "new"))
+    assert old_keys(shell) == [first]
+    (shell.data / "signing.key").write_text((shell.data / f"signing.key.{first.split()[0][8:]}").read_text())
+    assert shell.run("signing-key", "adopt")[0] == 0
+    assert old_keys(shell) == [second], "it is in use again"
+    assert shell.run("signing-key", "adopt")[0] == 0
+    assert old_keys(shell) == [second]
+
+
+def old_keys(shell: Shell) -> list[str]:
+    with sqlite3.connect(shell.data / "palpo.db") as database:
+        query = "SELECT value FROM server_meta WHERE name = 'old_signing_keys'"
+        (value,) = database.execute(query).fetchone()
+    database.close()
+    return list(json.loads(value))
+
+
+def test_a_key_that_has_the_id_of_another(shell: Shell) -> None:
+    key_id = shell.run("signing-key", "show")[1].split()[0]
+    seed = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY"
+    (shell.data / "signing.key").write_text(f"ed25519 {key_id[8:]} {seed}\n")
+
+    shell.is_refused("signing-key", "adopt", said=f"{key_id} was the ID of another key")
+    assert shell.run("signing-key", "new")[0] == 0
+    assert shell.run("registration-token", "list")[0] == 0

@@ -58,7 +58,7 @@ def build_server(
         blobs=blobs,
         quotas=_quotas(config, db, registrations),
         stream_history=StreamHistory(db, wakeups, identity.gaps),
-        server_keys=ServerKeys(name, identity.key, clock),
+        server_keys=ServerKeys(name, identity.key, clock, identity.old_keys),
         health=Health(db, blobs),
     )
 

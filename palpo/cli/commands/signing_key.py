@@ -12,12 +12,13 @@ from palpo.config import signing_key
 from palpo.config.errors import ConfigError
 from palpo.config.model import Config
 from palpo.core.signing import SigningKey
+from palpo.streams.clock import SystemClock
 
 HELP = "show or change the key that the server signs with"
 ACTIONS = {
     "show": "show its ID and its public part",
     "adopt": "let the key that is in the data folder take the place of the database's",
-    "new": "make another key and use it; one that is there is kept beside it",
+    "new": "make another key and use it; the one before is kept beside it, and published as an old one",
 }
 
 
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     key = _shown(config) if options.action == "show" else asyncio.run(_change(config, options.action))
     print(f"{key.key_id} {key.verify_key_base64}")
     if options.action != "show":
-        print("Start the server again if it runs.")
+        print("If the server runs, start it again within the hour: until then it signs with the key before.")
     return 0
 
 
@@ -51,4 +52,5 @@ def _shown(config: Config) -> SigningKey:
 
 async def _change(config: Config, action: str) -> SigningKey:
     async with opened(config) as db:
-        return await identity_of(config, db).adopt_key(new=action == "new")
+        now_ms = SystemClock().now_ms()
+        return await identity_of(config, db).adopt_key(new=action == "new", now_ms=now_ms)

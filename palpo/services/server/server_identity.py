@@ -15,7 +15,8 @@ import structlog
 from palpo.config import signing_key
 from palpo.config.data_folder import DataFolder, FolderRecord, PositionMark
 from palpo.config.errors import ConfigError
-from palpo.core.identifiers import server_name_of
+from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.server_keys import ServerKey
 from palpo.core.signing import SigningKey
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -25,9 +26,10 @@ from palpo.streams.polling import read_position
 
 log = structlog.get_logger("palpo.server")
 
-SERVER_NAME, SIGNING_KEY, DATABASE, GENERATION, GAPS = (
+SERVER_NAME, SIGNING_KEY, OLD_KEYS, DATABASE, GENERATION, GAPS = (
     "server_name",
     "signing_key",
+    "old_signing_keys",
     "database",
     "generation",
     "lost_positions",
@@ -35,6 +37,9 @@ SERVER_NAME, SIGNING_KEY, DATABASE, GENERATION, GAPS = (
 """The names of the facts in the database."""
 LEAP = 10**9
 """By how much the stream leaves behind what may have been given out."""
+GRACE_MS = 3600 * 1000
+"""How long others believe a key after it was replaced: a server that runs signs with it until it is started
+again, and it proves nothing more by being believed for less, since whoever has it can date events back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,14 @@ class Stored:
         if self.user_id is None:
             return None
         return self.facts.get(SERVER_NAME) or server_name_of(self.user_id)
+
+    @property
+    def old_keys(self) -> dict[str, int]:
+        """Until when the server has signed with which other keys, in milliseconds since the Unix epoch.
+
+        By ``_public`` of each.
+        """
+        return msgspec.json.decode(self.facts.get(OLD_KEYS, "{}"), type=dict[str, int])
 
     @property
     def generation(self) -> int:
@@ -82,6 +95,8 @@ class Identity:
     """What a server that fits together starts with."""
 
     key: SigningKey
+    old_keys: tuple[ServerKey, ...]
+    """Those that the server has signed with before."""
     gaps: list[Gap]
     mark: PositionMark
 
@@ -107,7 +122,8 @@ class ServerIdentity:
             stored = await self._restore(stored, known)
             log.warning("restored", reason=reason, lost_from=stored.gaps[-1][0], position=stored.position)
         await self._note(stored, known, key)
-        return Identity(key=key, gaps=stored.gaps, mark=known.mark)
+        old_keys = tuple(self._old_key(*item) for item in stored.old_keys.items())
+        return Identity(key=key, old_keys=old_keys, gaps=stored.gaps, mark=known.mark)
 
     async def check(self) -> None:
         """The same check, but note nothing, and make nothing fit; raises ConfigError."""
@@ -129,18 +145,31 @@ class ServerIdentity:
         known.mark.close()
         return stored
 
-    async def adopt_key(self, *, new: bool) -> SigningKey:
-        """Make the folder's signing key the database's; with ``new``, make another first."""
+    async def adopt_key(self, *, new: bool, now_ms: int) -> SigningKey:
+        """Make the folder's signing key the database's; with ``new``, make another first.
+
+        The one before is an old key then, which others go on to check events with. Raises ConfigError.
+        """
         known, stored = await self._read()
         self._check_database(stored, known.record)
         folder = self._folder.path
         key = signing_key.replace(folder) if new else signing_key.load(folder)
         if key is None:
             raise ConfigError(f"{folder / signing_key.FILE_NAME} is missing")
-        facts = {SIGNING_KEY: _public(key)}
+        facts = {SIGNING_KEY: _public(key), OLD_KEYS: _old_keys(stored, key, now_ms)}
         await self._db.write(lambda tx: server_meta.put(tx, facts))
         known.mark.close()
         return key
+
+    def _old_key(self, public: str, until_ts: int) -> ServerKey:
+        key_id, _, verify_key = public.partition(" ")
+        return ServerKey(
+            server_name=ServerName(self._server_name),
+            key_id=key_id,
+            verify_key=verify_key,
+            valid_until_ts=until_ts,
+            retired=True,
+        )
 
     async def _read(self) -> tuple[Known, Stored]:
         """What both say; raises ConfigError for another server's."""
@@ -244,6 +273,16 @@ async def _stored(tx: Transaction) -> Stored:
 def _public(key: SigningKey) -> str:
     """What the database knows a key by."""
     return f"{key.key_id} {key.verify_key_base64}"
+
+
+def _old_keys(stored: Stored, key: SigningKey, now_ms: int) -> str:
+    """What the database says of old keys once ``key`` is the server's; raises ConfigError."""
+    before = stored.facts.get(SIGNING_KEY)
+    old = {**stored.old_keys, **({} if before is None else {before: now_ms + GRACE_MS})}
+    old.pop(_public(key), None)
+    if key.key_id in {public.partition(" ")[0] for public in old}:
+        raise ConfigError(f"{key.key_id} was the ID of another key: others would take one for the other")
+    return msgspec.json.encode(old).decode()
 
 
 def _restored(stored: Stored, known: Known) -> str | None:

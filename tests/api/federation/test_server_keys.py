@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 import palpo.app.composition
+from palpo.app import identity_of, opened
 from palpo.app.composition.remotes import Remotes
 from palpo.core import signing
 from palpo.core.identifiers import ServerName
 from palpo.core.server_keys import DAY_MS, MAX_ANSWER, WantedKey
 from palpo.core.signed_objects import signed_json
-from palpo.core.signing import verify_json
+from palpo.core.signing import SigningKey, verify_json
 from palpo.services.federation.key_fetches import FAILED_MS
 from palpo.services.federation.key_notary import MAX_FETCHED, MAX_SERVERS
 from palpo.services.federation.remote_keys import KEYS_PATH, QUERY_PATH, KeySources, Notary
+from palpo.services.server.server_identity import GRACE_MS
 from tests.support.homeserver import Homeserver, homeserver
 from tests.support.key_servers import HOUR_MS, NOW, Network, make_key, name, signed
 
@@ -81,6 +83,40 @@ async def test_own_keys(server: Homeserver) -> None:
     later = await server.client().request("GET", f"/key/v2/server/{key_id}")
     assert later["valid_until_ts"] > server.clock.now_ms() + HOUR_MS
     verify_json(later, OWN, key_id, key["key"])
+
+
+async def rotate(server: Homeserver, now_ms: int) -> SigningKey:
+    """What ``palpo signing-key new`` does."""
+    config = server.services.server.config
+    async with opened(config) as db:
+        return await identity_of(config, db).adopt_key(new=True, now_ms=now_ms)
+
+
+async def test_old_keys_are_published_and_known(tmp_path: Path) -> None:
+    before = []
+    for number in range(3):
+        async with homeserver(tmp_path) as server:
+            if not number:
+                await server.register("alice")
+            keys = await server.client().request("GET", "/key/v2/server")
+            key = server.services.server.key
+            assert keys["verify_keys"] == {key.key_id: {"key": key.verify_key_base64}}
+            assert keys["old_verify_keys"] == {
+                old.key_id: {"key": old.verify_key_base64, "expired_ts": NOW + GRACE_MS + place}
+                for place, old in enumerate(before)
+            }
+            verify_json(keys, OWN, key.key_id, key.verify_key_base64)
+            assert len(before) == number
+            keyring = server.services.federation.keyring
+            for old in before:
+                wanted = WantedKey(
+                    server_name=name(OWN), key_id=old.key_id, valid_until_ts=NOW, for_events=True
+                )
+                assert wanted in await keyring.find([wanted])
+            obj = signing.sign_json({"a": 1}, OWN, key)
+            assert await keyring.verify([signed_json(obj, name(OWN), now_ms=NOW)]) == [None]
+            before.append(key)
+            await rotate(server, NOW + number)
 
 
 async def test_the_notary_answers_for_itself(server: Homeserver) -> None:
