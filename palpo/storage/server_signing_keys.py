@@ -15,10 +15,17 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.streams import topics
 
+MAX_KEPT = 256
+"""Keys of one server: a few are usual, and one that makes a new key for each request makes no more rows."""
+
+k = server_signing_keys.c
 f = server_key_fetches.c
 _KEYS = Records(ServerKey, server_signing_keys)
 _KEYS_OF = Statement(select(*_KEYS.columns).where(in_list(server_signing_keys.c.server_name, "server_names")))
 _PUT_KEY = upsert(server_signing_keys, key=["server_name", "key_id"])
+_FORGET_KEYS = Statement(
+    delete(server_signing_keys).where(k.server_name == bindparam("server_name"), in_list(k.key_id, "key_ids"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +94,8 @@ async def store_answer(
 ) -> tuple[ServerKey, ...]:
     """Store what ``changed_keys`` has of an answer, and that the server can be asked; all its keys then.
 
-    The answer of a notary does not take the place of one that is valid for longer; one that the server
-    gave itself, ``direct``, does.
+    Of more than ``MAX_KEPT`` keys those go that expired first. The answer of a notary does not take the place
+    of one that is valid for longer; one that the server gave itself, ``direct``, does.
     """
     # Its lock is for the answers too, which several processes may have got at once.
     await tx.positions()
@@ -107,7 +114,11 @@ async def store_answer(
             valid_until_ts=answer.valid_until_ts,
         )
         await tx.many(_PUT_ANSWER, [{**_ANSWERS.values(stored), "failures": 0, "next_ts": 0}])
-    return tuple({**known, **{key.key_id: key for key in changed}}.values())
+    keys = {**known, **{key.key_id: key for key in changed}}
+    surplus = sorted(keys, key=lambda key_id: keys[key_id].valid_until_ts)[: max(len(keys) - MAX_KEPT, 0)]
+    if surplus:
+        await tx.run(_FORGET_KEYS, server_name=name, key_ids=surplus)
+    return tuple(key for key_id, key in keys.items() if key_id not in surplus)
 
 
 async def store_failures(tx: WriteTransaction, next_ts: Mapping[ServerName, tuple[int, int]]) -> None:

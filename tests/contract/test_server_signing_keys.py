@@ -140,6 +140,18 @@ async def test_what_is_stored_of_an_answer(database: Database) -> None:
     assert sorted(stored, key=str) == sorted(second.keys, key=str), "what was retired stays it"
 
 
+async def test_a_server_that_makes_new_keys_all_the_time(database: Database) -> None:
+    step = 30
+    for number in range(0, storage.MAX_KEPT + 2 * step, step):
+        keys = [make_key(str(number + place), "a") for place in range(step)]
+        obj = signed(SERVER, keys, valid_until_ts=NOW + number)
+        answer = parse_answer(encoded(obj), SERVER, now_ms=NOW)
+        await database.write(lambda tx, it=answer: storage.store_answer(tx, it, now_ms=NOW, direct=True))
+    kept = (await database.read(lambda tx: storage.keys_of(tx, [SERVER])))[SERVER]
+    assert len(kept) == storage.MAX_KEPT
+    assert {key.key_id for key in kept} >= {f"ed25519:{n}" for n in range(3 * step, number + step)}
+
+
 async def test_failures_that_nobody_needs_any_more_are_swept(database: Database) -> None:
     clock = FakeClock(NOW)
     answer = parse_answer(encoded(signed(SERVER, [ONE])), SERVER, now_ms=NOW)

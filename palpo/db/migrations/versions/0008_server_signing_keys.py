@@ -4,11 +4,11 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-revision = "0007_server_signing_keys"
-down_revision = "0006_quotas"
+revision = "0008_server_signing_keys"
+down_revision = "0007_rooms"
 branch_labels = None
 depends_on = None
-schema = "47bc0318c0417c42"
+schema = "4315de8ce7bae9d6"
 """The hash of the tables that it leads to."""
 
 
