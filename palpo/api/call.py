@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from palpo.api.bodies import Body
 from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
-from palpo.core.errors import MissingToken
-from palpo.core.identifiers import UserId
+from palpo.core.errors import MissingToken, Unauthorized
+from palpo.core.identifiers import ServerName, UserId
 from palpo.services.accounts.sessions import Requester
 from palpo.wire.endpoint import B, Endpoint, Limit, P, R
 
@@ -29,6 +29,8 @@ class Call:
     client_address: str
     headers: Mapping[str, str]
     """By lower-case name; of a repeated header, the last."""
+    authorizations: Sequence[str]
+    """The values of all ``Authorization`` headers, of which servers may send several."""
     raw_path: str
     query: str
     body: bytes
@@ -42,6 +44,15 @@ class Call:
         return self.incoming.chunks()
 
     limiter: Limiter
+    server: ServerName | None = None
+    """The server that calls, where the endpoint is for servers: it has signed the request."""
+
+    @property
+    def origin(self) -> ServerName:
+        """The server that calls; raises Unauthorized where none proved to."""
+        if self.server is None:
+            raise Unauthorized("The request is not signed by a server")
+        return self.server
 
     @property
     def requester(self) -> Requester:
@@ -52,7 +63,9 @@ class Call:
 
     @property
     def charged_to(self) -> str | None:
-        """Whose budgets the call is charged to: a user's, or an address's; None for nobody's."""
+        """Whose budgets the call is charged to: a user's, a server's, or an address's; None for nobody's."""
+        if self.server is not None:
+            return self.server
         if self.caller is None:
             return origin(self.client_address)
         return self.caller.user_id if self.caller.rate_limited else None

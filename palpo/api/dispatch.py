@@ -22,6 +22,7 @@ from palpo.api.errors import render
 from palpo.api.limits import Limiter, origin
 from palpo.api.observers import Exchange, Observer
 from palpo.api.router import Router
+from palpo.api.server_authentication import ServerAuthenticator
 from palpo.api.services import Services
 from palpo.api.shares import AtOnce, Full, Shares
 from palpo.core.errors import LimitExceeded
@@ -40,6 +41,7 @@ CORS = [
     (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization, Date"),
     (b"access-control-expose-headers", b"Retry-After, ETag, Content-Disposition"),
 ]
+AUTHORIZATION = b"authorization"
 FORWARDED = b"x-forwarded-for"
 PIECE = 64 * 1024
 """Bytes of a response that are handed to the engine at once."""
@@ -78,12 +80,14 @@ class Dispatcher:
         handlers: Iterable[Handlers],
         *,
         authenticator: Authenticator,
+        servers: ServerAuthenticator,
         limiter: Limiter,
         observers: Iterable[Observer],
         request_prefix: str,
     ) -> None:
         self._services = services
         self._authenticator = authenticator
+        self._servers = servers
         self._limiter = limiter
         self.observers = list(observers)
         self._ids = (f"{request_prefix}-{number}" for number in count(1))
@@ -163,6 +167,7 @@ class Dispatcher:
             caller=None,
             client_address=self._client_address(scope),
             headers=headers,
+            authorizations=_authorizations(scope),
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             body=b"",
@@ -173,6 +178,8 @@ class Dispatcher:
 
     async def _handle(self, route: Route, call: Call, path: dict[str, str], body: Body) -> Reply:
         """Find out who calls and charge them, and only then read what they send."""
+        if route.endpoint.auth is Auth.SERVER:
+            return await self._handle_server(route, call, path, body)
         caller = call.caller = await self._authenticator.authenticate(call)
         if caller is None:
             body.bound(min(SMALL, route.endpoint.max_body))
@@ -194,6 +201,20 @@ class Dispatcher:
         finally:
             under_way.leave(who)
 
+    async def _handle_server(self, route: Route, call: Call, path: dict[str, str], body: Body) -> Reply:
+        """The same for a server: what it has signed has to be read before that can be checked."""
+        self._servers.admit(call)
+        who = origin(call.client_address)
+        behalf.set(who)
+        try:
+            self._of_addresses.enter(who)
+        except Full:
+            raise LimitExceeded("Too many requests at once", retry_after_ms=BUSY_MS) from None
+        try:
+            return await self._carry_out(route, call, path, body, who)
+        finally:
+            self._of_addresses.leave(who)
+
     async def _carry_out(self, route: Route, call: Call, path: dict[str, str], body: Body, who: str) -> Reply:
         held = 0
         if route.reads_body and call.method not in ("GET", "HEAD"):
@@ -202,11 +223,17 @@ class Dispatcher:
             if time.monotonic() - begun > SLOW_SECONDS:
                 # Whoever took so long may have been logged out meanwhile.
                 call.caller = await self._authenticator.authenticate(call)
-        charged_to = call.charged_to
         try:
+            if route.endpoint.auth is Auth.SERVER:
+                call.server = await self._servers.authenticate(call)
+                behalf.set(call.server)
+                self._limiter.admit(route.endpoint.limit, call.server)
+            charged_to = call.charged_to
             if charged_to is not None and call.body:
                 self._limiter.charge(Limit.WRITTEN, charged_to, len(call.body))
             params = route.codec.params(path, call.query)
+            if call.server is not None:
+                await self._servers.authorize(call.server, params)
             content = route.codec.body(call.body)
             if route.endpoint.large_answer:
                 async with self._large_answers.turn():
@@ -254,6 +281,10 @@ def _reply(result: Any) -> Reply:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _authorizations(scope: Scope) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == AUTHORIZATION]
 
 
 async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> None:

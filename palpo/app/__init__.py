@@ -17,6 +17,7 @@ from palpo.api.dispatch import Dispatcher
 from palpo.api.limits import Limiter
 from palpo.api.modules import handlers
 from palpo.api.observers import Metrics, Observer, RequestLog
+from palpo.api.server_authentication import ServerAuthenticator
 from palpo.api.services import Services
 from palpo.app.composition import build_services
 from palpo.app.composition.server import build_server
@@ -96,6 +97,7 @@ async def built(
         server = build_server(config, clock, db, wakeups, background, identity, caches)
         services = build_services(server, charges=charges)
         closing.push_async_callback(server.http.close)
+        closing.push_async_callback(server.federation_client.close)
         closing.push_async_callback(services.media.images.close)
         if server.mailer is not None:
             closing.push_async_callback(server.mailer.close)
@@ -132,6 +134,14 @@ async def application(
             services,
             handlers(),
             authenticator=Authenticator(accounts.sessions, accounts.appservices, accounts.last_seen),
+            servers=ServerAuthenticator(
+                services.server.name,
+                services.server.server_name_rules,
+                services.federation.keyring,
+                services.federation.server_acls,
+                clock,
+                limiter,
+            ),
             limiter=limiter,
             observers=watching,
             request_prefix=secrets.token_hex(4),

@@ -224,6 +224,9 @@ class RateLimits(Section, frozen=True):
     notary: Annotated[
         RateLimit, Meta(description="Telling others the keys of servers; each server counts.")
     ] = RateLimit(per_second=20, burst=1000)
+    federation: Annotated[RateLimit, Meta(description="What one other server asks.")] = RateLimit(
+        per_second=100, burst=2000
+    )
     written: Annotated[
         RateLimit, Meta(description="Bytes of everything that is sent to be kept, uploads too.")
     ] = RateLimit(per_second=100 * KIB, burst=512 * MIB)
@@ -506,6 +509,18 @@ class NetworkConfig(Section, frozen=True):
     deny: Annotated[tuple[str, ...], Meta(description="Networks to leave alone whatever they are.")] = ()
 
 
+class NotaryConfig(Section, frozen=True):
+    """A server that is trusted to say what keys others have."""
+
+    name: Annotated[str, Meta(description="The server's name.")]
+    keys: Annotated[
+        dict[str, str],
+        Meta(
+            description="Those that it must sign with: key ID to public key, in unpadded base64; empty: any."
+        ),
+    ] = {}
+
+
 class FederationConfig(Section, frozen=True):
     """Other homeservers: which of them are spoken to, how they are found, and how long they may take.
 
@@ -551,6 +566,10 @@ class FederationConfig(Section, frozen=True):
     keep_alive_seconds: Annotated[
         float, Meta(ge=0, description="How long a connection is kept that nothing is sent on.")
     ] = 60.0
+    notaries: Annotated[
+        tuple[NotaryConfig, ...],
+        Meta(description="Servers that are asked for the keys of others, beside these themselves."),
+    ] = ()
     requests: Annotated[int, Meta(ge=1, description="Requests to other homeservers at once.")] = 1000
     requests_per_server: Annotated[
         int, Meta(ge=1, description="Requests to one other homeserver at once; more wait their turn.")

@@ -7,6 +7,7 @@ of UTF-8.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple, NewType
@@ -66,12 +67,19 @@ def parse_user_id(text: str) -> UserId:
     return UserId(text)
 
 
+def is_server_name(value: object) -> bool:
+    """Whether something is a server name."""
+    return isinstance(value, str) and _is(parse_server_name, value)
+
+
 def is_user_id(value: object) -> bool:
     """Whether a value, of JSON say, is a user ID by the grammar that ``sender`` is held to."""
-    if not isinstance(value, str):
-        return False
+    return isinstance(value, str) and _is(parse_user_id, value)
+
+
+def _is(parse: Callable[[str], object], text: str) -> bool:
     try:
-        parse_user_id(value)
+        parse(text)
     except InvalidParam:
         return False
     return True

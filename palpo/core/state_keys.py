@@ -18,6 +18,7 @@ AVATAR: Final[StateKey] = ("m.room.avatar", "")
 TOPIC: Final[StateKey] = ("m.room.topic", "")
 CANONICAL_ALIAS: Final[StateKey] = ("m.room.canonical_alias", "")
 ENCRYPTION: Final[StateKey] = ("m.room.encryption", "")
+SERVER_ACL: Final[StateKey] = ("m.room.server_acl", "")
 
 FIXED: Final = frozenset(
     (
@@ -31,6 +32,7 @@ FIXED: Final = frozenset(
         TOPIC,
         AVATAR,
         CANONICAL_ALIAS,
+        SERVER_ACL,
     )
 )
 """State that every room may have once."""

@@ -206,6 +206,10 @@ class Discovery:
         """Where a server may be; raises InvalidParam for what is no server name."""
         return await drive_async(find(server_name), self._answer)
 
+    async def close(self) -> None:
+        """Close the connections by which well-known files are fetched."""
+        await self._well_known.close()
+
     async def _answer(self, question: Question) -> HostAndPort | Delegation | Records | None:
         match question:
             case Place(host):

@@ -122,6 +122,7 @@ class FederationClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._connections.close()
+        await self._discovery.close()
 
     def _outgoing(
         self, server: str, method: str, uri: str, content: Any, signed: bool, times: Times

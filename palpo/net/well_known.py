@@ -90,6 +90,10 @@ class WellKnown:
                 kept = self._fresh(key) or await self._renew(key)
         return kept.delegation
 
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.close()
+
     def url(self, host: str) -> str:
         """Where a host says it."""
         port = "" if self._port == 443 else f":{self._port}"

@@ -142,6 +142,8 @@ class Limit(Enum):
     THIRD_PARTY = "third_party"
     NOTARY = "notary"
     """Keys of other servers are told, and fetched."""
+    FEDERATION = "federation"
+    """What another server asks, by its name."""
     WRITTEN = "written"
     """Bytes that are sent to be kept: every call is charged its body, beside its own budget."""
     READ = "read"
@@ -238,6 +240,11 @@ def draft(path: str, *prefixes: str) -> tuple[str, ...]:
     """The client-server paths of what has unstable ones only; without ``prefixes``, the oldest kind."""
     base = "/_matrix/client/unstable"
     return tuple(f"{base}/{prefix}{path}" for prefix in prefixes) or (base + path,)
+
+
+def federation(path: str, *versions: str) -> tuple[str, ...]:
+    """The server-server paths of ``path``: under v1 unless ``versions`` are named."""
+    return tuple(f"/_matrix/federation/{version}{path}" for version in versions or ("v1",))
 
 
 def media(path: str) -> tuple[str, ...]:

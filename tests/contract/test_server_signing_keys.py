@@ -25,7 +25,7 @@ from palpo.services.federation.key_fetches import (
     pause_ms,
 )
 from palpo.services.federation.keyring import AHEAD_MS, Keyring
-from palpo.services.federation.remote_keys import MAX_NOTARY_ANSWER, KeySources, Notary
+from palpo.services.federation.remote_keys import MAX_NOTARY_ANSWER, NOBODY, KeySources, Notary
 from palpo.services.server.server_keys import ServerKeys
 from palpo.storage import server_signing_keys as storage
 from palpo.storage.server_signing_keys import Fetches
@@ -467,7 +467,7 @@ async def test_own_keys_are_never_fetched(start: Start) -> None:
 
 async def test_without_a_network_nobody_is_asked(database: Database) -> None:
     wakeups, clock, caches = Wakeups(), FakeClock(NOW), CacheBudget()
-    fetches = KeyFetches(OWN, database, clock, wakeups, Background(), caches, None)
+    fetches = KeyFetches(OWN, database, clock, wakeups, Background(), caches, NOBODY)
     keyring = Keyring(OWN, ServerKeys(OWN, OWN_KEY, clock), database, clock, wakeups, caches, fetches)
     assert await keyring.find([wanted()]) == {}
     assert await database.read(lambda tx: storage.fetches_of(tx, [SERVER])) == {}

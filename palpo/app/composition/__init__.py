@@ -12,14 +12,14 @@ from palpo.api.services import Services
 from palpo.app.composition.accounts import build_accounts
 from palpo.app.composition.appservices import build_appservices
 from palpo.app.composition.encryption import build_encryption
-from palpo.app.composition.federation import build_federation
+from palpo.app.composition.federation import build_federation, build_keys
 from palpo.app.composition.history import build_history
 from palpo.app.composition.hooks import Hooks, connect
 from palpo.app.composition.media import build_media
 from palpo.app.composition.personal import build_personal
 from palpo.app.composition.push import build_push
 from palpo.app.composition.reading import build_reading
-from palpo.app.composition.remotes import Remotes
+from palpo.app.composition.remotes import build_remotes
 from palpo.app.composition.rooms import build_rooms
 from palpo.app.composition.sync import build_sync
 from palpo.services.rooms.delayed_events import Charge
@@ -28,8 +28,10 @@ from palpo.services.server import Server
 
 def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Services:
     """Every service. ``charges`` are who takes delayed events from their users' budgets."""
-    hooks, remotes = Hooks(), Remotes()
+    hooks = Hooks()
     history = build_history(server)
+    keys = build_keys(server)
+    remotes = build_remotes(server, keys, history)
     accounts = build_accounts(server, hooks, remotes)
     encryption = build_encryption(server, accounts, history)
     personal = build_personal(server, history, hooks)
@@ -47,7 +49,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         reading=reading,
         push=push,
         appservices=build_appservices(accounts),
-        federation=build_federation(server, remotes),
+        federation=build_federation(server, keys, history),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

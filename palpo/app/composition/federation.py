@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from palpo.app.composition.assembly import assemble
-from palpo.app.composition.remotes import Remotes
-from palpo.services.federation import FederationServices
+from palpo.core.identifiers import ServerName
+from palpo.services.federation import FederationServices, Keys
+from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
+from palpo.services.history import HistoryServices
 from palpo.services.server import Server
 
 
-def build_federation(server: Server, remotes: Remotes) -> FederationServices:
-    return assemble(FederationServices, server, remotes)
+def build_keys(server: Server) -> Keys:
+    """The keys of other servers, which whatever is asked of them needs."""
+    return assemble(Keys, server, key_sources(server))
+
+
+def key_sources(server: Server) -> KeySources:
+    """Who is asked for keys."""
+    if not server.config.federation.enabled:
+        return NOBODY
+    notaries = (
+        Notary(name=ServerName(notary.name), verify_keys=notary.keys)
+        for notary in server.config.federation.notaries
+    )
+    return KeySources(remote=RemoteKeysClient(server.federation_client), notaries=tuple(notaries))
+
+
+def build_federation(server: Server, keys: Keys, history: HistoryServices) -> FederationServices:
+    return assemble(FederationServices, server, keys, history)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
-from palpo.services.federation.remote_keys import KeySources
+from palpo.services.federation import Keys
+from palpo.services.federation.remote_queries import RemoteQueries
+from palpo.services.history import HistoryServices
 from palpo.services.rooms.aliases import RemoteAliases
 from palpo.services.rooms.remote_memberships import RemoteMemberships
 from palpo.services.rooms.room_directory import RemoteDirectory
+from palpo.services.server import Server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,14 @@ class Remotes:
 
     aliases: RemoteAliases | None = None
     directory: RemoteDirectory | None = None
-    keys: KeySources | None = None
     media: RemoteMedia | None = None
     memberships: RemoteMemberships | None = None
     profiles: RemoteProfiles | None = None
+
+
+def build_remotes(server: Server, keys: Keys, history: HistoryServices) -> Remotes:
+    """What this server can do by means of others."""
+    if not server.config.federation.enabled:
+        return Remotes()
+    queries = RemoteQueries(server.federation_client)
+    return Remotes(aliases=queries, profiles=queries.profile)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from palpo import __version__
+from palpo.app.composition.transport import build_federation_client, build_rules
 from palpo.config.appservices import Registration, load_registrations
 from palpo.config.model import Config, EmailConfig
 from palpo.core.identifiers import ServerName, make_user_id
@@ -54,6 +55,8 @@ def build_server(
         caches=caches,
         random_id=lambda: secrets.token_urlsafe(18),
         http=HttpClient(AddressPolicy(config.network.allow, config.network.deny), user_agent=USER_AGENT),
+        federation_client=build_federation_client(config, identity.key, clock, caches, user_agent=USER_AGENT),
+        server_name_rules=build_rules(config),
         mailer=_mailer(config.email),
         blobs=blobs,
         quotas=_quotas(config, db, registrations),

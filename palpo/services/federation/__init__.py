@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
+from palpo.services.federation.server_acls import ServerAcls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Keys of other servers."""
+
+    key_fetches: KeyFetches
+    key_notary: KeyNotary
+    keyring: Keyring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +26,4 @@ class FederationServices:
     key_fetches: KeyFetches
     key_notary: KeyNotary
     keyring: Keyring
+    server_acls: ServerAcls

@@ -112,16 +112,15 @@ class KeyFetches:
         wakeups: Wakeups,
         background: Background,
         caches: CacheBudget,
-        sources: KeySources | None,
+        sources: KeySources,
         *,
         bounds: FetchBounds = BOUNDS,
     ) -> None:
-        """Without ``sources`` nobody is asked."""
         self._server_name = server_name
         self._db = db
         self._clock = clock
         self._background = background
-        self._sources = NOBODY if sources is None else sources
+        self._sources = sources
         self._notaries = {item.name: item for item in self._sources.notaries if item.name != server_name}
         self._bounds = bounds
         self._notaries_alone = dict.fromkeys(self._notaries, (0, 0))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from palpo.core.errors import InvalidParam
-from palpo.core.identifiers import ServerName, parse_server_name
+from palpo.core.identifiers import ServerName, is_server_name
 from palpo.core.server_keys import ServerKey, WantedKey
 from palpo.core.signed_objects import SignedObject
 from palpo.core.signing import SignatureError
@@ -70,7 +69,7 @@ class Keyring:
         return [_checked(item, looked) async for item in turns.over(objects)]
 
     async def _look_for(self, wanted: Iterable[WantedKey]) -> Looked:
-        valid = {item for item in wanted if _is_server_name(item.server_name)}
+        valid = {item for item in wanted if is_server_name(item.server_name)}
         keys = await self._keys({item.server_name for item in valid})
         missing = [item for item in valid if not _serving(keys, item) and not _retired(keys, item)]
         if missing:
@@ -116,14 +115,6 @@ def _serving(keys: Keys, wanted: WantedKey) -> ServerKey | None:
 def _retired(keys: Keys, wanted: WantedKey) -> bool:
     """Whether it is a key that was not in use any more: nobody has to be asked about it again."""
     return any(key.retired and key.key_id == wanted.key_id for key in keys.get(wanted.server_name, ()))
-
-
-def _is_server_name(text: str) -> bool:
-    try:
-        parse_server_name(text)
-    except InvalidParam:
-        return False
-    return True
 
 
 def _checked(item: SignedObject, looked: Looked) -> SignatureError | None:

@@ -12,7 +12,8 @@ import structlog
 from palpo.core import canonical_json
 from palpo.core.errors import Unavailable
 from palpo.core.identifiers import ServerName
-from palpo.core.server_keys import KeyAnswer, WantedKey, parse_answer, parse_notary_answer
+from palpo.core.server_keys import MAX_ANSWER, KeyAnswer, WantedKey, parse_answer, parse_notary_answer
+from palpo.net.federation_client import FederationClient
 from palpo.streams.clock import Clock
 
 log = structlog.get_logger("palpo.federation")
@@ -35,6 +36,26 @@ class RemoteKeys(Protocol):
 
 MAX_NOTARY_ANSWER = 2 * 1024 * 1024
 """Bytes of what a notary answers to one query."""
+
+
+class RemoteKeysClient:
+    """Asks them over the network."""
+
+    def __init__(self, client: FederationClient) -> None:
+        self._client = client
+
+    async def fetch(self, server_name: ServerName, path: str) -> bytes:
+        """See RemoteKeys; raises FederationError."""
+        async with self._client.request(server_name, "GET", path, signed=False, limit=MAX_ANSWER) as answer:
+            return await answer.read()
+
+    async def query(self, notary: ServerName, body: bytes) -> bytes:
+        """See RemoteKeys; raises FederationError."""
+        content = canonical_json.decode(body)
+        async with self._client.request(
+            notary, "POST", QUERY_PATH, content=content, signed=False, limit=MAX_NOTARY_ANSWER
+        ) as answer:
+            return await answer.read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from palpo.config.appservices import Registration
 from palpo.config.model import Config
 from palpo.core.identifiers import ServerName
+from palpo.core.server_names import ServerNameRules
 from palpo.core.signing import SigningKey
 from palpo.db.engine import Database
 from palpo.media.blobs import BlobStore
 from palpo.net.email import Mailer
+from palpo.net.federation_client import FederationClient
 from palpo.net.http_client import HttpClient
 from palpo.services.server.health import Health
 from palpo.services.server.quotas import Quotas
@@ -41,6 +43,10 @@ class Server:
     random_id: Callable[[], str]
     """24 characters that nobody can guess: ``A-Za-z0-9_-``."""
     http: HttpClient
+    federation_client: FederationClient
+    """Asks other homeservers."""
+    server_name_rules: ServerNameRules
+    """Which of them are spoken to."""
     mailer: Mailer | None
     """None where the server sends no email."""
     blobs: BlobStore

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-import palpo.app.composition
+import palpo.app.composition.federation
 from palpo.app import identity_of, opened
-from palpo.app.composition.remotes import Remotes
 from palpo.core import signing
 from palpo.core.identifiers import ServerName
 from palpo.core.server_keys import DAY_MS, MAX_ANSWER, WantedKey
@@ -37,7 +36,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, sources: KeySources) -> None:
-    monkeypatch.setattr(palpo.app.composition, "Remotes", lambda: Remotes(keys=sources))
+    monkeypatch.setattr(palpo.app.composition.federation, "key_sources", lambda server: sources)
 
 
 @pytest.fixture

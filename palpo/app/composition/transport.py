@@ -1,0 +1,73 @@
+"""How other homeservers are found and spoken to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from palpo.config.model import Config
+from palpo.core.identifiers import ServerName
+from palpo.core.server_names import ServerNameRules
+from palpo.core.signing import SigningKey
+from palpo.core.x_matrix import SignedRequest, authorization
+from palpo.net.addresses import AddressPolicy
+from palpo.net.connections import Connections, Times
+from palpo.net.discovery import Discovery
+from palpo.net.dns import Dns
+from palpo.net.federation_client import FederationClient, Sign
+from palpo.net.hosts import Hosts
+from palpo.net.http_client import HttpClient
+from palpo.net.resolvers import DnsResolver
+from palpo.net.shares import Shares
+from palpo.net.tls import federation_tls
+from palpo.net.well_known import WellKnown
+from palpo.streams.caches import CacheBudget
+from palpo.streams.clock import Clock
+
+
+def build_federation_client(
+    config: Config, key: SigningKey, clock: Clock, caches: CacheBudget, *, user_agent: str
+) -> FederationClient:
+    """Whoever asks other homeservers."""
+    options = config.federation
+    tls = federation_tls(options.ca_file)
+    policy = AddressPolicy(config.network.allow, config.network.deny)
+    hosts = Hosts(options.hosts, options.hosts_file)
+    dns = Dns(hosts, clock, caches, timeout_s=options.lookup_seconds)
+    http = HttpClient(policy, user_agent=user_agent, tls=tls, resolver=DnsResolver(dns), schemes=("https",))
+    connections = Connections(
+        dns,
+        policy,
+        tls,
+        user_agent=user_agent,
+        per_destination=options.requests_per_server,
+        keep_alive_s=options.keep_alive_seconds,
+    )
+    return FederationClient(
+        Discovery(hosts, dns, WellKnown(http, clock, caches)),
+        connections,
+        build_rules(config),
+        _signing(ServerName(config.server_name), key),
+        shares=Shares(options.requests, options.requests_per_server),
+        times=Times(
+            whole_s=options.request_seconds,
+            connect_s=options.connect_seconds,
+            idle_s=options.idle_seconds,
+        ),
+    )
+
+
+def build_rules(config: Config) -> ServerNameRules:
+    """Which servers are spoken to."""
+    options = config.federation
+    return ServerNameRules(options.allow, options.deny, enabled=options.enabled)
+
+
+def _signing(server_name: ServerName, key: SigningKey) -> Sign:
+    def sign(method: str, uri: str, destination: str, content: Any) -> Mapping[str, str]:
+        request = SignedRequest(
+            method=method, uri=uri, origin=server_name, destination=destination, content=content
+        )
+        return {"Authorization": authorization(request, key)}
+
+    return sign

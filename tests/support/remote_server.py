@@ -1,0 +1,104 @@
+"""A homeserver that is not ours: it answers what a test has it answer, and asks what a test has it ask.
+
+async with remote_server(town, "remote.example") as remote:
+    remote.answers["GET", "/_matrix/federation/v1/query/profile"] = {"displayname": "Bob"}
+    await remote.ask(ours, "GET", "/_matrix/federation/v1/event/$id")
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from palpo.core.signing import SigningKey
+from palpo.core.x_matrix import SignedRequest, authorization
+from tests.support.federation import Asked, peer
+from tests.support.homeserver import Homeserver
+from tests.support.key_servers import HOUR_MS, signed
+from tests.support.pairs import Town
+
+Answer = dict[str, Any] | list[Any] | web.Response | Callable[[Asked], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class RemoteServer:
+    """``asked`` is what was asked, the keys left out; ``answers`` go by method and the path's beginning, of
+    which the longest counts. What nobody has an answer for is 404 M_UNRECOGNIZED."""
+
+    name: str
+    key: SigningKey
+    now_ms: Callable[[], int]
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+
+    def content(self, number: int = -1) -> Any:
+        """The body of something that was asked."""
+        return orjson.loads(self.asked[number].body)
+
+    async def ask(
+        self,
+        ours: Homeserver,
+        method: str,
+        path: str,
+        content: Any = None,
+        *,
+        status: int | None = 200,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """Ask one of our servers; ``path`` is encoded, with its query. The decoded JSON that it answers."""
+        request = SignedRequest(
+            method=method,
+            uri=path,
+            origin=self.name,
+            destination=ours.services.server.name,
+            content=content,
+        )
+        response = await ours.http.request(
+            method,
+            path,
+            content=None if content is None else orjson.dumps(content),
+            headers=headers or {"Authorization": authorization(request, self.key)},
+        )
+        if status is not None:
+            assert response.status_code == status, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        if request.path.startswith("/_matrix/key/v2/server"):
+            return web.json_response(
+                signed(self.name, [self.key], valid_until_ts=self.now_ms() + 24 * HOUR_MS)
+            )
+        found = [
+            key for key in self.answers if key[0] == request.method and request.raw_path.startswith(key[1])
+        ]
+        if not found:
+            return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "What?"}, status=404)
+        answer: Any = self.answers[max(found, key=lambda key: len(key[1]))]
+        if callable(answer):
+            answer = await answer(self.asked[-1])
+        return answer if isinstance(answer, web.Response) else web.json_response(answer)
+
+
+@asynccontextmanager
+async def remote_server(
+    town: Town, name: str, *, key: SigningKey | None = None, now_ms: Callable[[], int] = lambda: 0
+) -> AsyncIterator[RemoteServer]:
+    """Run a server at its place in ``town``; ``now_ms`` is the time of those that look at its keys."""
+    key = key or SigningKey(key_id="ed25519:1", seed=name.encode().ljust(32, b"\0")[:32])
+    remote = RemoteServer(name, key, now_ms)
+    host, _, port = town.hosts[name].rpartition(":")
+    async with peer(town.authority.serving(name), host=host, port=int(port)) as running:
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if not request.path.startswith("/_matrix/key/"):
+                remote.asked.append(running.asked[-1])
+            return await remote.answer(request)
+
+        running.answer = answer
+        yield remote
