@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from palpo.app.composition.assembly import assemble
 from palpo.core.identifiers import ServerName
 from palpo.services.federation import FederationServices, Keys
+from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.history import HistoryServices
 from palpo.services.server import Server
@@ -27,4 +30,9 @@ def key_sources(server: Server) -> KeySources:
 
 
 def build_federation(server: Server, keys: Keys, history: HistoryServices) -> FederationServices:
-    return assemble(FederationServices, server, keys, history)
+    return assemble(FederationServices, server, keys, history, edus=Edus(receivers()))
+
+
+def receivers() -> Iterable[Receiver]:
+    """Who wants which EDUs."""
+    return ()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.federation.edus import Edus
+from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
+from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.server_acls import ServerAcls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Keys of other servers."""
+    """Keys of other servers, and what is signed with them."""
 
     key_fetches: KeyFetches
     key_notary: KeyNotary
     keyring: Keyring
+    received_events: ReceivedEvents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,4 +30,7 @@ class FederationServices:
     key_fetches: KeyFetches
     key_notary: KeyNotary
     keyring: Keyring
+    received_events: ReceivedEvents
+    incoming_events: IncomingEvents
+    edus: Edus
     server_acls: ServerAcls
