@@ -283,6 +283,13 @@ class QuotasConfig(Section, frozen=True):
         Quota, Meta(description="Bytes of previews of web pages and their images; `user` means nothing.")
     ] = Quota(user=0, server=2 * GIB)
     pushers: Annotated[Quota, Meta(description="Pushers.")] = Quota(user=100, server=0)
+    remote_media_bytes: Annotated[
+        Quota,
+        Meta(
+            description="Bytes of other servers' media; `user` means nothing, and those downloaded first "
+            "make room: they can be downloaded again."
+        ),
+    ] = Quota(user=0, server=100 * GIB)
     reports: Annotated[Quota, Meta(description="Reports of content, rooms and users.")] = Quota(
         user=1000, server=100_000
     )

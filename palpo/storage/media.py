@@ -52,6 +52,14 @@ _PENDING = Statement(
 _DELETE_EXPIRED = Statement(
     delete(media).where(m.user_id == bindparam("user_id"), m.expires_ts <= bindparam("now"))
 )
+_OLDEST_REMOTE = Statement(
+    select(m.origin, m.media_id, m.sha256, m.size)
+    .where(m.user_id.is_(None), m.expires_ts.is_(None))
+    .order_by(m.created_ts)
+    .limit(bindparam("limit"))
+)
+_SIZE_OF_REMOTE = Statement(select(func.sum(m.size)).where(m.user_id.is_(None), m.expires_ts.is_(None)))
+_DELETE = Statement(delete(media).where(_THIS))
 _THUMBNAILS = Records(Thumbnail, media_thumbnails)
 _THIS_THUMBNAIL = (t.source == bindparam("source")) & (t.variant == bindparam("variant"))
 _THUMBNAIL = Statement(select(*_THUMBNAILS.columns).where(_THIS_THUMBNAIL))
@@ -91,6 +99,27 @@ async def insert(tx: WriteTransaction, record: MediaRecord) -> None:
 async def insert_new(tx: WriteTransaction, record: MediaRecord) -> None:
     """Store a URI unless it is there already."""
     await tx.run(_INSERT_NEW, **_RECORDS.values(record))
+
+
+async def take_oldest_remote(tx: WriteTransaction, size: int) -> list[tuple[bytes, int]]:
+    """Forget the media of other servers that were downloaded first, until they have ``size`` bytes;
+    ``(sha256, size)`` of each."""
+    gone: list[tuple[bytes, int]] = []
+    while size > 0:
+        rows = await tx.all(_OLDEST_REMOTE, limit=50)
+        if not rows:
+            break
+        for origin, media_id, sha256, bytes_ in rows:
+            if size > 0:
+                await tx.run(_DELETE, of_origin=origin, of_media_id=media_id)
+                gone.append((bytes(sha256), bytes_))
+                size -= bytes_
+    return gone
+
+
+async def size_of_remote(tx: Transaction) -> int:
+    """Bytes of other servers' media."""
+    return int(await tx.value(_SIZE_OF_REMOTE) or 0)
 
 
 async def keep(tx: WriteTransaction, record: MediaRecord) -> None:

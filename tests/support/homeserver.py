@@ -26,13 +26,14 @@ if find_spec("sniffio") is None:
 
 
 def config(data: Path, **overrides: Any) -> Config:
-    """A configuration for tests: open registration, cheap password hashes, no rate limits."""
+    """A configuration for tests: open registration, cheap password hashes, no rate limits, no federation."""
     values: dict[str, Any] = {
         "server_name": "test.example",
         "data": str(data),
         "rate_limits": {"enabled": False},
         "registration": {"open": True, "guests": True, "shared_secret": "complement"},
         "password": {"time_cost": 1, "memory_kib": 8},
+        "federation": {"enabled": False},
         "log": {"requests": False, "level": "error"},
     }
     for name, value in overrides.items():

@@ -43,6 +43,7 @@ class Town:
     def settings(self, **more: Any) -> dict[str, Any]:
         """What a server of ours is told of the others."""
         return {
+            "enabled": True,
             "hosts": self.hosts,
             "ca_file": str(self.authority.file),
             "hosts_file": str(self.folder / "no-hosts"),

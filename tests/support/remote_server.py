@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import orjson
 from aiohttp import web
 
@@ -40,6 +41,29 @@ class RemoteServer:
         """The body of something that was asked."""
         return orjson.loads(self.asked[number].body)
 
+    async def raw(
+        self,
+        ours: Homeserver,
+        method: str,
+        path: str,
+        content: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Ask one of our servers; ``path`` is encoded, with its query."""
+        request = SignedRequest(
+            method=method,
+            uri=path,
+            origin=self.name,
+            destination=ours.services.server.name,
+            content=content,
+        )
+        return await ours.http.request(
+            method,
+            path,
+            content=None if content is None else orjson.dumps(content),
+            headers=headers or {"Authorization": authorization(request, self.key)},
+        )
+
     async def ask(
         self,
         ours: Homeserver,
@@ -50,20 +74,8 @@ class RemoteServer:
         status: int | None = 200,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """Ask one of our servers; ``path`` is encoded, with its query. The decoded JSON that it answers."""
-        request = SignedRequest(
-            method=method,
-            uri=path,
-            origin=self.name,
-            destination=ours.services.server.name,
-            content=content,
-        )
-        response = await ours.http.request(
-            method,
-            path,
-            content=None if content is None else orjson.dumps(content),
-            headers=headers or {"Authorization": authorization(request, self.key)},
-        )
+        """The same; the decoded JSON that it answers."""
+        response = await self.raw(ours, method, path, content, headers)
         if status is not None:
             assert response.status_code == status, f"{method} {path}: {response.status_code} {response.text}"
         return response.json()

@@ -7,18 +7,13 @@ from collections.abc import AsyncIterator
 from palpo.api.call import Call, Handlers, Reply
 from palpo.core.records.media import MediaRecord
 from palpo.media.headers import DEFAULT_TYPE, SECURITY, Unsatisfiable, byte_range, disposition
-from palpo.services.media.media import Upload, thumbnail_spec
+from palpo.services.media.media import Upload, thumbnail_name, thumbnail_spec
 from palpo.wire.client import media as wire
 from palpo.wire.endpoint import Auth, Limit, NoBody, NoParams, Stream
 
 handlers = Handlers()
 MAX_AGE = 24 * 3600
 """Seconds that a browser may keep media; they never change, but they can be withdrawn."""
-THUMBNAIL_NAMES = {
-    "image/jpeg": "thumbnail.jpg",
-    "image/gif": "thumbnail.gif",
-    "image/webp": "thumbnail.webp",
-}
 
 
 @handlers.serves(wire.upload_content)
@@ -64,7 +59,7 @@ async def get_content_thumbnail(call: Call, params: wire.ThumbnailParams, body: 
     crop = params.method is wire.Method.CROP
     spec = thumbnail_spec(params.width, params.height, crop=crop, animated=params.animated)
     thumbnail = await call.services.media.media.thumbnail(record, spec)
-    name = THUMBNAIL_NAMES.get(thumbnail.content_type, "thumbnail.png")
+    name = thumbnail_name(thumbnail.content_type)
     return _reply(call, thumbnail.sha256, thumbnail.size, thumbnail.content_type, name)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.federation import Keys
+from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_queries import RemoteQueries
 from palpo.services.history import HistoryServices
 from palpo.services.rooms.aliases import RemoteAliases
@@ -31,4 +32,7 @@ def build_remotes(server: Server, keys: Keys, history: HistoryServices) -> Remot
     if not server.config.federation.enabled:
         return Remotes()
     queries = RemoteQueries(server.federation_client)
-    return Remotes(aliases=queries, profiles=queries.profile)
+    media = MediaOverFederation(
+        server.federation_client, server.http, limit=server.config.media.max_upload_bytes
+    )
+    return Remotes(aliases=queries, media=media, profiles=queries.profile)

@@ -21,6 +21,7 @@ class Kind(Enum):
     MEDIA_BYTES = "media_bytes"
     PREVIEW_BYTES = "preview_bytes"
     PUSHERS = "pushers"
+    REMOTE_MEDIA_BYTES = "remote_media_bytes"
     REPORTS = "reports"
     ROOMS = "rooms"
     THREAD_SUBSCRIPTIONS = "thread_subscriptions"

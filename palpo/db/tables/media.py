@@ -19,14 +19,14 @@ media = Table(
     Column("filename", text()),
     Column("authenticated", flag(), nullable=False),
     Column("quarantined", flag(), nullable=False),
-    Index("ix_media_user_id_expires_ts", "user_id", "expires_ts"),
+    Index("ix_media_user_id_expires_ts_created_ts", "user_id", "expires_ts", "created_ts"),
     Index("ix_media_expires_ts", "expires_ts"),
     Index("ix_media_sha256", "sha256"),
     info=kept(Until.ALWAYS, why="Rooms show it"),
 )
 """``mxc://origin/media_id``. ``sha256`` names the bytes; it is null where the URI was created ahead of its
 content. ``expires_ts`` is set for these, and for images of previews, which are not kept for ever.
-``user_id`` is null for what no local user uploaded.
+``user_id`` is null for what no local user uploaded: images of previews, and other servers' media.
 ``authenticated``: it came after the deprecated endpoints were frozen, which do not serve it."""
 
 media_thumbnails = Table(

@@ -42,6 +42,12 @@ MAX_FILENAME = 1024
 SIDES = (16, 32, 48, 64, 96, 128, 240, 320, 480, 600, 640, 800, 1024, 1600, 2048)
 """Thumbnails have sides that are among these, so that nobody can have one made of every size."""
 
+THUMBNAIL_NAMES = {
+    "image/jpeg": "thumbnail.jpg",
+    "image/gif": "thumbnail.gif",
+    "image/webp": "thumbnail.webp",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
@@ -52,6 +58,11 @@ class Upload:
     """Bytes, where the sender says."""
     content_type: str | None = None
     filename: str | None = None
+
+
+def thumbnail_name(content_type: str) -> str:
+    """What the file of a thumbnail of this type is called."""
+    return THUMBNAIL_NAMES.get(content_type, "thumbnail.png")
 
 
 def thumbnail_spec(width: int, height: int, *, crop: bool, animated: bool) -> ThumbnailSpec:
@@ -341,8 +352,18 @@ class Media:
                 filename=filename,
                 authenticated=not self._config.legacy,
             )
-        await self._db.write(lambda tx: storage.insert_new(tx, record))
+        gone = await self._db.write(partial(self._put_remote, record))
+        await discard(self._db, self._blobs, gone)
         return record
+
+    async def _put_remote(self, record: MediaRecord, tx: WriteTransaction) -> list[bytes]:
+        """Store another server's media; the content of those that had to make room for them."""
+        needed = await self._quotas.room_for(tx, Kind.REMOTE_MEDIA_BYTES, record.size)
+        gone = await storage.take_oldest_remote(tx, needed)
+        more = record.size - sum(size for _, size in gone)
+        await self._quotas.charge(tx, SERVER, {Kind.REMOTE_MEDIA_BYTES: more})
+        await storage.insert_new(tx, record)
+        return [sha256 for sha256, _ in gone]
 
 
 def _own_size(thumbnail: Thumbnail, source: bytes) -> int:

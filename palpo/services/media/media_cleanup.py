@@ -58,6 +58,7 @@ class MediaCleanup:
                 await self._quotas.charge(
                     tx, record.user_id, {Kind.MEDIA: -1, Kind.MEDIA_BYTES: -record.size}
                 )
+            await self._count_remote(tx)
             unwanted = [] if record.sha256 is None else await references.release(tx, [record.sha256])
             await self._count_thumbnails(tx)
             return unwanted
@@ -76,6 +77,7 @@ class MediaCleanup:
         await self._release_thumbnails()
         await self._db.write(self._count_thumbnails)
         await self._db.write(self._count_previews)
+        await self._db.write(self._count_remote)
         count = size = 0
         async for batch in _batches(self._blobs.stored(), before_ts):
             sizes = {blob.sha256: blob.size for blob in batch}
@@ -88,6 +90,11 @@ class MediaCleanup:
         await tx.positions()
         size = await references.size_of_thumbnails(tx)
         await self._quotas.settle(tx, SERVER, {Kind.THUMBNAIL_BYTES: size})
+
+    async def _count_remote(self, tx: WriteTransaction) -> None:
+        await tx.positions()
+        size = await storage.size_of_remote(tx)
+        await self._quotas.settle(tx, SERVER, {Kind.REMOTE_MEDIA_BYTES: size})
 
     async def _count_previews(self, tx: WriteTransaction) -> None:
         await tx.positions()
