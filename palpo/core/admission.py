@@ -7,6 +7,8 @@ its answer, and read nothing themselves. A state goes by its root, which is only
 
     judge      the verdict on one event, or what has to be fetched before there can be one
     advance    where a room's history ends once the event is in
+
+``why_rejected`` is the part of it that needs no state.
 """
 
 from __future__ import annotations
@@ -165,19 +167,35 @@ def _why_rejected(
     before: bytes,
 ) -> Admitting[str | None]:
     """Steps 4 and 5: by its auth events, and by the state before it."""
+    create: Mapping[StateKey, Event] = {}
+    if rules.create_event_is_room_id and event.type != CREATE[0]:
+        create = yield NeedState(root=before, keys=(CREATE,))
+    reason = why_rejected(rules, event, auth, create.get(CREATE))
+    if reason is not None or event.type == CREATE[0]:
+        return reason
+    refused = yield from _why_refused(rules, event, before)
+    return None if refused is None else f"By the state before it: {refused}"
+
+
+def why_rejected(
+    rules: RoomVersion,
+    event: SignedEvent,
+    auth: Mapping[str, tuple[Event, EventStatus]],
+    create: Event | None,
+) -> str | None:
+    """Why an event is rejected by its own auth events, all of which ``auth`` has; None where it is not.
+
+    ``create`` is the room's create event, in the versions where it is the room and in no list.
+    """
     rejected = {name for name, (_, status) in auth.items() if status is EventStatus.REJECTED}
     try:
         state = check_auth_events(rules, event, [auth[name][0] for name in event.auth_events], rejected)
-        if CREATE not in state and event.type != CREATE[0]:
-            # In these versions the create event is the room, and in no list.
-            state |= yield NeedState(root=before, keys=(CREATE,))
+        if create is not None:
+            state[CREATE] = create
         check_auth(rules, event, state)
     except AuthError as error:
         return f"By its auth events: {error.message}"
-    if event.type == CREATE[0]:
-        return None
-    refused = yield from _why_refused(rules, event, before)
-    return None if refused is None else f"By the state before it: {refused}"
+    return None
 
 
 def _why_refused(rules: RoomVersion, event: SignedEvent, root: bytes) -> Admitting[str | None]:

@@ -19,7 +19,7 @@ reading a decoded one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
@@ -31,6 +31,8 @@ from palpo.core.events import StateKey
 
 HASH_SIZE = 16
 LEAF_CAPACITY = 16
+PIECE = 1000
+"""Entries of a large state that are worked on in one go."""
 EMPTY_ROOT = bytes(HASH_SIZE)
 """The state with nothing in it; no node is stored for it."""
 
@@ -136,6 +138,24 @@ def build(entries: Mapping[StateKey, str]) -> Update:
     written: dict[bytes, bytes] = {}
     node = _make([(_key_hash(key), key, value) for key, value in entries.items()], 0, written)
     return Update(root=_write(node, written), new_nodes=written)
+
+
+def building(entries: Sequence[tuple[StateKey, str]]) -> Generator[None, None, Update]:
+    """As ``build``, for a large state: yields after every few milliseconds of work."""
+    if len(entries) <= PIECE:
+        return build(dict(entries))
+    groups: dict[int, _Changes] = {}
+    for number, (key, value) in enumerate(entries):
+        path = _key_hash(key)
+        groups.setdefault(_slot(path, 0), []).append((path, key, value))
+        if number % PIECE == PIECE - 1:
+            yield
+    written: dict[bytes, bytes] = {}
+    children: dict[int, bytes | None] = {}
+    for slot, below in groups.items():
+        children[slot] = yield from _making(below, 1, written)
+    root = _write(_replace_children(_BARE, children, len(entries), written), written)
+    return Update(root=root, new_nodes=written)
 
 
 def child_hashes(node: bytes) -> tuple[bytes, ...]:
@@ -357,4 +377,15 @@ def _make(entries: _Changes, depth: int, written: dict[bytes, bytes]) -> bytes:
         return _leaf({key: value for _, key, value in entries if value is not None})
     groups = _by_slot(entries, depth).items()
     children = {slot: _make(below, depth + 1, written) for slot, below in groups}
+    return _replace_children(_BARE, children, len(entries), written)
+
+
+def _making(entries: _Changes, depth: int, written: dict[bytes, bytes]) -> Generator[None, None, bytes]:
+    """As ``_make``, in pieces."""
+    if len(entries) <= PIECE or depth == _DEPTH:
+        yield
+        return _make(entries, depth, written)
+    children: dict[int, bytes | None] = {}
+    for slot, below in _by_slot(entries, depth).items():
+        children[slot] = yield from _making(below, depth + 1, written)
     return _replace_children(_BARE, children, len(entries), written)

@@ -73,8 +73,9 @@ async def place(tx: WriteTransaction, new: Sequence[SignedEvent], first_position
     """Where the state events among ``new`` are to stand; stores the links from there.
 
     An event comes after those of its auth events that are new too; of the others, those that are not
-    stored are left out. ``first_position`` is the first of the stream positions taken for ``new``,
-    of which chains that begin have their numbers. Two statements read, whatever there is to place.
+    stored are left out. ``first_position`` is the first of the stream positions taken for ``new``, or of as
+    many numbers that nobody else has: chains that begin have theirs of these. Two statements read, whatever
+    there is to place.
     """
     own = {event.event_id: event for event in new if event.state_key is not None}
     if not own:

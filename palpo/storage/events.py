@@ -74,6 +74,7 @@ _COLUMNS = (
 _LOAD = Statement(
     select(*_COLUMNS).join(rooms, rooms.c.room_id == e.room_id).where(in_list(e.event_id, "ids"))
 )
+_STATUSES = Statement(select(e.event_id, e.status).where(in_list(e.event_id, "ids")))
 _INSERT = insert_row(events)
 _OLD_TRANSACTIONS = {
     delayed: Statement(
@@ -200,6 +201,11 @@ async def load_rows(tx: Transaction, ids: Iterable[str]) -> Sequence[Row]:
 async def load_signed(tx: Transaction, ids: Iterable[str]) -> dict[str, SignedEvent]:
     """Those of ``ids`` that are stored, as they are exchanged between servers, by their ID."""
     return {row[0]: _signed(row) for row in await tx.all(_LOAD, ids=list(ids))}
+
+
+async def statuses(tx: Transaction, ids: Iterable[str]) -> dict[str, EventStatus]:
+    """What became of those of ``ids`` that are stored."""
+    return {row[0]: EventStatus(row[1]) for row in await tx.all(_STATUSES, ids=list(ids))}
 
 
 async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:

@@ -9,14 +9,17 @@ import orjson
 from sqlalchemy import bindparam, select, update
 
 from palpo.core.identifiers import RoomId
-from palpo.db.statements import Statement, in_list, insert_row
+from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.rooms import rooms
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 
 
 class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a room's history ends."""
+    """Where a room's history ends.
+
+    A room of which only events from elsewhere are here has not begun: it has no extremities.
+    """
 
     room_id: RoomId
     version: str
@@ -39,6 +42,7 @@ _LOAD_MANY = Statement(select(*_RECORDS.columns).where(in_list(rooms.c.room_id, 
 _HEADS = Statement(select(rooms.c.room_id, rooms.c.head).where(in_list(rooms.c.room_id, "room_ids")))
 _POSITIONS = Statement(select(rooms.c.room_id, rooms.c.position).where(in_list(rooms.c.room_id, "room_ids")))
 _INSERT = insert_row(rooms)
+_ADD = upsert(rooms, key=["room_id"], update=())
 _MOVE = Statement(
     update(rooms)
     .where(rooms.c.room_id == bindparam("id"))
@@ -74,6 +78,11 @@ async def last_positions(tx: Transaction, room_ids: Iterable[str]) -> dict[str, 
 async def insert_heads(tx: WriteTransaction, new: Sequence[HeadRow]) -> None:
     """Store new rooms. Raises UniqueViolation where one is there already."""
     await tx.many(_INSERT, [_RECORDS.values(head) for head in new])
+
+
+async def add(tx: WriteTransaction, room: HeadRow) -> None:
+    """Store a room that has not begun here, unless it is there."""
+    await tx.many(_ADD, [_RECORDS.values(room)])
 
 
 async def move_heads(tx: WriteTransaction, moved: Sequence[HeadRow]) -> None:

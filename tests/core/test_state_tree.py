@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TypeVar
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from palpo.core import state_tree
 from palpo.core.driving import drive
 from palpo.core.events import StateKey
-from palpo.core.state_tree import EMPTY_ROOT, LEAF_CAPACITY, Reading
+from palpo.core.state_tree import EMPTY_ROOT, LEAF_CAPACITY, PIECE, Reading
 
 T = TypeVar("T")
 KEYS = st.one_of(
@@ -202,3 +202,25 @@ def test_costs_of_a_large_state_follow_what_changes() -> None:
     store.reads = 0
     assert read(state_tree.diff(root, changed), store) == {key: ("$event77", "$changed")}  # type: ignore[arg-type]
     assert store.reads <= 12
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 20 * PIECE])
+def test_a_state_that_is_built_in_pieces(size: int) -> None:
+    entries = [(("m.room.member", f"@{number}"), f"${number}") for number in range(size)]
+    yields = 0
+
+    def counted() -> Generator[None, None, state_tree.Update]:
+        nonlocal yields
+        work = state_tree.building(entries)
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                update: state_tree.Update = done.value
+                return update
+            yields += 1
+            yield
+
+    update = drive(counted(), lambda _: None)
+    assert update == state_tree.build(dict(entries))
+    assert yields >= 2 * (size // PIECE) - 2

@@ -13,6 +13,7 @@ from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.history.state_at import StateAt
+from palpo.services.history.state_import import StateImport
 from palpo.services.history.state_resolver import StateResolver
 from palpo.services.history.threads import Threads
 from palpo.services.history.visibility import Visibility
@@ -37,6 +38,7 @@ def build_history(server: Server) -> HistoryServices:
         room_heads=heads,
         room_writer=RoomWriter(db, events, heads, builder, recent, server.quotas, wakeups, clock),
         state_at=state_at,
+        state_import=StateImport(db, events),
         threads=Threads(events),
         visibility=Visibility(events, heads, access, Erasures(db, wakeups, caches), state_at),
     )

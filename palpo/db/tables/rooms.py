@@ -60,7 +60,8 @@ sender claims decides nothing here. ``state_before`` and ``state_after`` are the
 ``room_state`` is the room's current state once the event was in, which differs from ``state_after`` where
 the room has forks. ``chain`` and ``chain_seq`` say where a state event stands in the index of auth chains
 (``core.auth_chains``). A chain's number is one of the stream positions taken for the events it began with,
-so it is unique."""
+or was drawn at random, below 0, where these came with a state from elsewhere and took none: so it is
+unique."""
 
 auth_chain_links = Table(
     "auth_chain_links",

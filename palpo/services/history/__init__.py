@@ -11,6 +11,7 @@ from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.history.state_at import StateAt
+from palpo.services.history.state_import import StateImport
 from palpo.services.history.threads import Threads
 from palpo.services.history.visibility import Visibility
 
@@ -26,5 +27,6 @@ class HistoryServices:
     room_heads: RoomHeads
     room_writer: RoomWriter
     state_at: StateAt
+    state_import: StateImport
     threads: Threads
     visibility: Visibility
