@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from palpo_complement import container
 from palpo_complement.environment import InstallFailed, search_path
 from palpo_complement.process.launch import Launch, launcher_of
-from palpo_complement.recipe import BadRecipe, Fork, Place, Recipe, arrange, load, shipped
+from palpo_complement.recipe import UNNAMED, BadRecipe, Fork, Place, Recipe, arrange, load, shipped
 
 from palpo.config.loader import load as load_configuration
 
@@ -90,10 +90,17 @@ def test_shipped_files_hold_names_that_need_quotes(tmp_path: Path, name: str) ->
 
 
 def test_palpos_file_is_a_configuration(tmp_path: Path) -> None:
+    ca = authority(tmp_path)
     arrange(load("palpo"), place(tmp_path))
     config = load_configuration(tmp_path / "palpo.toml")
     assert [listener.bind for listener in config.listeners] == ["127.0.0.1:8008", "127.0.0.1:8448"]
     assert config.registration.shared_secret == "complement"
+    assert (config.federation.ca_file, config.federation.hosts_file) == (ca, Path("/etc/hosts"))
+
+
+def test_palpos_file_is_one_before_there_is_an_authority(tmp_path: Path) -> None:
+    arrange(load("palpo"), place(tmp_path, name=UNNAMED))
+    assert load_configuration(tmp_path / "palpo.toml").federation.ca_file is None
 
 
 def authority(folder: Path) -> Path:
