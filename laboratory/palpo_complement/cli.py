@@ -85,6 +85,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--image", help="the Docker image under test, instead of building the recipe's")
     server.add_argument(
+        "--other",
+        metavar="OTHER",
+        help="what hs2 is: runs the tests of two servers, and keeps what comes of it as the pair's",
+    )
+    server.add_argument(
         "--hs-image",
         dest="images",
         type=_pair,

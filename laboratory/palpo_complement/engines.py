@@ -27,6 +27,7 @@ from .recipe import Recipe, load
 from .records import SERVERS
 
 SHARE_PREFIX = "PALPO_SHARE_"
+SECOND = "hs2"
 PACKAGE_VARIABLE = "PALPO_COMPLEMENT_PACKAGE"
 
 
@@ -34,13 +35,16 @@ PACKAGE_VARIABLE = "PALPO_COMPLEMENT_PACKAGE"
 class Serving:
     """What a package's tests need in their environment, and which containers there were.
 
-    `name` and `version` say what is tested. `others` maps homeserver names to images of their own, and
-    `containers` IDs to environments; in Docker the post-test script alone tells of containers.
+    `name` and `version` say what is tested, `other` and `other_version` what hs2 is in a pair. `others` maps
+    homeserver names to images of their own, and `containers` IDs to environments; in Docker the post-test
+    script alone tells of containers.
     """
 
     name: str
     version: str
     image: str
+    other: str | None = None
+    other_version: str | None = None
     others: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     containers: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -60,7 +64,8 @@ async def serving(options: RunOptions) -> AsyncIterator[Serving]:
 @asynccontextmanager
 async def _process(options: RunOptions) -> AsyncIterator[Serving]:
     recipe = load(options.recipe)
-    others = {name: load(other) for name, other in options.images}
+    others = {name: load(other) for name, other in images_of(options)}
+    second = load(options.other) if options.other else None
     base = state_directory() / f"palpo-complement-{os.getpid()}-{secrets.token_hex(4)}"
     settings = Settings(
         state=base / "state",
@@ -77,6 +82,8 @@ async def _process(options: RunOptions) -> AsyncIterator[Serving]:
                 name=options.server_name or recipe.name,
                 version=options.server_commit or await _version(recipe),
                 image=recipe.name,
+                other=second.name if second else None,
+                other_version=await _version(second) if second else None,
                 others={name: other.name for name, other in others.items()},
                 env={"DOCKER_HOST": host, "COMPLEMENT_HOSTNAME_RUNNING_COMPLEMENT": "localhost"},
                 containers=engine.environments,
@@ -97,10 +104,17 @@ async def _docker(options: RunOptions) -> AsyncIterator[Serving]:
             name=options.server_name or options.image or RECIPE,
             version=options.server_commit or version,
             image=image,
-            others=dict(options.images),
+            other=options.other,
+            other_version=await images.identity(options.other) if options.other else None,
+            others=dict(images_of(options)),
             env={f"{SHARE_PREFIX}CONFORMANCE_CHECK": "1" if options.schema_check else ""},
             post_test=DOCKER_POST_TEST,
         )
+
+
+def images_of(options: RunOptions) -> tuple[tuple[str, str], ...]:
+    """What single servers are."""
+    return (*options.images, (SECOND, options.other)) if options.other else options.images
 
 
 async def _version(recipe: Recipe) -> str:

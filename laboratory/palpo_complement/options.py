@@ -14,8 +14,9 @@ class RunOptions:
     """The options of `palpo-conformance run`.
 
     `timeout` is in seconds for each package. `recipe` is a shipped recipe's name or a file; `image` is a
-    Docker image. `images` maps homeserver names (`hs2`) to others of these, for mixed pairs. `results` is the
-    folder to update, or None to leave it.
+    Docker image. `other` is what hs2 is, of the same kind as these: only tests of two homeservers run then,
+    and what comes of it is kept as a pair's. `images` maps homeserver names (`hs3`) to others of these.
+    `results` is the folder to update, or None to leave it.
     """
 
     complement: Path | None = None
@@ -28,6 +29,7 @@ class RunOptions:
     timeout: int = 1800
     recipe: str = RECIPE
     image: str | None = None
+    other: str | None = None
     images: tuple[tuple[str, str], ...] = ()
     server_name: str | None = None
     server_commit: str | None = None

@@ -24,6 +24,7 @@ from palpo_conformance.model import (
     build_run,
     merge_rerun,
 )
+from palpo_conformance.pairs import pair_tests, write_pair
 from palpo_conformance.pin import read_tests
 from palpo_conformance.suite import Suite, load_suite
 from palpo_conformance.violations import operation_calls
@@ -33,7 +34,7 @@ from .checkout import Checkout, cache_directory, find_checkout
 from .engines import PACKAGE_VARIABLE, SHARE_PREFIX, Serving, serving
 from .options import RunOptions
 from .progress import Progress
-from .selection import expected_rows, rerun_pattern, resolve_packages, wanted_packages
+from .selection import exactly, expected_rows, resolve_packages, wanted_packages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +82,11 @@ async def conformance_run(options: RunOptions) -> Run:
     """
     suite = load_suite()
     asked = resolve_packages(options.packages, suite.packages())
-    packages = wanted_packages(suite, asked, options.pattern)
+    pattern = wanted_tests(options, suite)
+    packages = wanted_packages(suite, asked, pattern)
     tools = await _tools(options, suite, packages)
     clean_output(options.output)
-    progress = Progress(expected_rows(suite, packages, options.pattern))
+    progress = Progress(expected_rows(suite, packages, pattern))
     for line in unlisted(tools.checkout.path, suite):
         progress.say(line)
     async with serving(options) as servers:
@@ -96,11 +98,13 @@ async def conformance_run(options: RunOptions) -> Run:
             database=options.database,
             packages=asked,
             filter=options.pattern,
+            other=servers.other,
+            other_commit=servers.other_version,
         )
         attempt = Attempt(
             directory=options.output,
             packages=packages,
-            pattern=options.pattern,
+            pattern=pattern,
             options=options,
             tools=tools,
             servers=servers,
@@ -113,9 +117,18 @@ async def conformance_run(options: RunOptions) -> Run:
             run = await _rerun(failures, run, attempt)
     progress.finish()
     write_run(options.output / "run.jsonl", run)
-    if options.results is not None:
+    if options.results is not None and run.header.other is not None:
+        write_pair(options.results, run)
+    elif options.results is not None:
         write_results(options.results, run, merge=run.header.partial)
     return run
+
+
+def wanted_tests(options: RunOptions, suite: Suite) -> str | None:
+    """What is given to `-run`: as it was asked for, or of a pair the tests of two homeservers."""
+    if options.other is None or options.pattern is not None:
+        return options.pattern
+    return exactly(test.test for test in pair_tests(suite))
 
 
 def unlisted(checkout: Path, suite: Suite) -> list[str]:
@@ -138,7 +151,7 @@ async def _tools(options: RunOptions, suite: Suite, packages: tuple[str, ...]) -
 async def _rerun(failures: list[TestResult], run: Run, first: Attempt) -> Run:
     """Run the failed top-level tests once more, alone; what passes then is flaky."""
     packages = tuple(sorted({result.package for result in failures}))
-    pattern = rerun_pattern(result.key for result in failures)
+    pattern = exactly(result.top for result in failures)
     progress = Progress(expected_rows(load_suite(), packages, pattern))
     progress.say(f"Running {len({(r.package, r.top) for r in failures})} failed tests again")
     attempt = replace(

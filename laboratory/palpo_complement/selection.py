@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from palpo_conformance.suite import Key, Suite, SuiteTest
+from palpo_conformance.suite import Suite, SuiteTest
 
 from .errors import SetupFailed
 
@@ -50,7 +50,6 @@ def _matching(suite: Suite, pattern: str) -> list[SuiteTest]:
     return [test for test in suite.tests if expression.search(test.test)]
 
 
-def rerun_pattern(failures: Iterable[Key]) -> str:
-    """An argument for `-run` that names the top-level tests of these rows exactly."""
-    tops = sorted({test.split("/", 1)[0] for _, test in failures})
-    return f"^({'|'.join(tops)})$"
+def exactly(tests: Iterable[str]) -> str:
+    """An argument for `-run` that names these top-level tests and no other."""
+    return f"^({'|'.join(sorted(set(tests)))})$"

@@ -17,6 +17,7 @@ from .catalogue import load_catalogue
 from .compare import OtherResults, differences, read_other, tally_other
 from .files import EXPECTATIONS_FILE, BadResults, load_results, log_path, read_run
 from .model import Run, TestResult, summarise, summarise_packages
+from .pairs import REFERENCE, Finding, Pairs, load_pairs
 from .pin import compare_suites, compile_suite, write_suite
 from .ratchet import Expectations, check, load_expectations, update, write_expectations
 from .report import ReportInput, build_report, write_report
@@ -46,6 +47,13 @@ def add_subcommands(subparsers: Subparsers) -> None:
     compare = _command(subparsers, "compare", _compare, "print other servers' results beside the run's")
     compare.add_argument("others", type=Path, nargs="+", metavar="OTHER.jsonl")
     compare.add_argument("--tests", action="store_true", help="name the tests that only one side passes")
+    pairs = _command(subparsers, "pairs", _pairs, "print what two kinds of servers do not pass together")
+    pairs.add_argument(
+        "--reference",
+        default=REFERENCE,
+        metavar="NAME",
+        help=f"whose fault it is last (default: {REFERENCE})",
+    )
     show = _command(subparsers, "show", _show, "print what is known about a test")
     show.add_argument("test", help="its name, or a part of it; package:name where two packages have it")
     suite = _command(subparsers, "suite", _suite, "make the suite's list anew for another commit")
@@ -96,7 +104,7 @@ def _expectations(arguments: argparse.Namespace) -> Expectations | None:
 def _ratchet(arguments: argparse.Namespace) -> int:
     run, path = _load(arguments), arguments.results / EXPECTATIONS_FILE
     expectations = _expectations(arguments)
-    if arguments.update and run.complete:
+    if arguments.update and run.complete and run.header.other is None:
         expectations = update(
             expectations, run, allow_worse=arguments.accept_worse, flaky_bound=arguments.flaky_bound
         )
@@ -122,6 +130,7 @@ def _report(arguments: argparse.Namespace) -> int:
         others=[read_other(path) for path in arguments.other],
         violations=group_violations(read_records(violations)),
         server_errors=group_server_errors(read_records(access)),
+        pairs=load_pairs(arguments.results),
         expected_flaky=dict(expectations.flaky) if expectations else {},
         kept_logs=frozenset(path.relative_to(output).as_posix() for path in (output / "logs").rglob("*.log")),
         logs=Path(os.path.relpath(output, arguments.out)).as_posix() + "/",
@@ -172,6 +181,40 @@ def _compare(arguments: argparse.Namespace) -> int:
     for other in others:
         _print_other(run, other, names=arguments.tests)
     return 0
+
+
+def _pairs(arguments: argparse.Namespace) -> int:
+    pairs = load_pairs(arguments.results)
+    for line in _grid(pairs):
+        print(line)
+    findings = pairs.findings(arguments.reference)
+    for finding in findings:
+        print(_finding(finding))
+    worse = sum(finding.fault not in ("", arguments.reference) for finding in findings)
+    print(f"{worse} rows are worse than {arguments.reference} with itself")
+    return 1 if worse else 0
+
+
+def _grid(pairs: Pairs) -> list[str]:
+    """What each pair passes: a line for each hs1, a column for each hs2."""
+    widths = [max(len(name), 9) for name in pairs.servers]
+    lines = [["hs1 \\ hs2", *pairs.servers]]
+    for first in pairs.servers:
+        found = [pairs.found.get((first, second)) for second in pairs.servers]
+        lines.append([first, *(f"{pair.passed} / {len(pair.statuses)}" if pair else "" for pair in found)])
+    return [
+        "  ".join([f"{head:<12}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))])
+        for head, *cells in lines
+    ]
+
+
+def _finding(finding: Finding) -> str:
+    alone = " and ".join(f"{name}+{name}" for name in finding.alone)
+    words = f"passes with {alone}" if alone else "passes with neither alone"
+    return (
+        f"{finding.pair}: {finding.status.value} {finding.key[0]}:{finding.key[1]}: "
+        f"{words}: {finding.fault or 'nobody'}'s fault"
+    )
 
 
 def _columns(name: str, total: str, values: list[str], widths: list[int]) -> str:

@@ -106,7 +106,8 @@ def result_of(record: Mapping[str, Any]) -> TestResult:
     )
 
 
-def _header_of(record: Mapping[str, Any]) -> RunHeader:
+def header_of(record: Mapping[str, Any]) -> RunHeader:
+    """Read a header back; raise TypeError when a field is missing."""
     known = {name: record[name] for name in RunHeader.__dataclass_fields__ if name in record}
     return RunHeader(**{**known, "packages": tuple(known.get("packages", ()))})
 
@@ -145,7 +146,7 @@ def read_run(path: Path) -> Run:
 def _part_of(record: Mapping[str, Any]) -> RunHeader | TestResult | RunFooter:
     match record.get("type"):
         case "header":
-            return _header_of(record)
+            return header_of(record)
         case "test":
             return result_of(record)
         case "footer":
@@ -222,7 +223,7 @@ def load_results(directory: Path) -> Run:
     path = directory / RUN_FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        header = _header_of(document["header"])
+        header = header_of(document["header"])
         footer = _footer_of(document["footer"]) if document.get("footer") else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadResults(f"{path}: {error}") from error

@@ -64,7 +64,8 @@ class RunHeader:
     """What was run against what.
 
     ``packages`` empty means all of the suite's, ``filter`` is the argument of Go's ``-run``. A run with
-    either is partial.
+    either is partial. ``other`` and ``other_commit`` are what was hs2, in the run of a pair: that is of the
+    tests of two homeservers only.
     """
 
     suite_commit: str
@@ -74,6 +75,8 @@ class RunHeader:
     database: str
     packages: tuple[str, ...] = ()
     filter: str | None = None
+    other: str | None = None
+    other_commit: str | None = None
 
     @property
     def partial(self) -> bool:

@@ -26,6 +26,7 @@ class ProblemKind(StrEnum):
 
     INCOMPLETE = "incomplete"
     OTHER_SUITE = "other_suite"
+    PAIR = "pair"
     REGRESSION = "regression"
     STALE = "stale"
     VANISHED = "vanished"
@@ -60,6 +61,11 @@ def check(expectations: Expectations, run: Run) -> list[Problem]:
     """
     if not run.complete:
         return [Problem(kind=ProblemKind.INCOMPLETE, message="the run has no footer, so it does not count")]
+    if run.header.other is not None:
+        message = (
+            f"the run is of a pair, with {run.header.other}: the expectations are for one kind of server"
+        )
+        return [Problem(kind=ProblemKind.PAIR, message=message)]
     if run.header.suite_commit != expectations.suite_commit:
         message = f"run of suite {run.header.suite_commit}, expectations for {expectations.suite_commit}"
         return [Problem(kind=ProblemKind.OTHER_SUITE, message=message)]
@@ -111,7 +117,7 @@ def _flaky(expectations: Expectations, run: Run) -> list[Problem]:
 def update(
     expectations: Expectations | None, run: Run, *, allow_worse: bool = False, flaky_bound: int | None = None
 ) -> Expectations:
-    """Return expectations that a run has earned; raise ValueError for a run without its footer.
+    """Return expectations that a run has earned; raise ValueError for a run without its footer or of a pair.
 
     Improvements and new tests are taken over. Regressions and vanished tests are only with
     ``allow_worse``: otherwise they stay, and ``check`` goes on failing. Flaky tests keep their line.
@@ -119,6 +125,8 @@ def update(
     """
     if not run.complete:
         raise ValueError("the run has no footer, so it proves nothing")
+    if run.header.other is not None:
+        raise ValueError("the run is of a pair, and no expectations are kept of pairs")
     if expectations is None:
         expectations = Expectations(suite_commit=run.header.suite_commit)
     fresh = {r.key: r.status for r in run.results if not (run.header.partial and r.status is Status.NOT_RUN)}

@@ -14,6 +14,7 @@ from .catalogue import Catalogue, load_catalogue
 from .compare import OtherResults, tally_other
 from .files import log_path, write_atomically
 from .model import Run, RunHeader, Status, Tally, TestResult, count, summarise, summarise_packages
+from .pairs import Pair, Pairs
 from .suite import Suite, load_suite
 from .violations import Group
 
@@ -34,6 +35,7 @@ class ReportInput:
     violations: Sequence[Group] = ()
     server_errors: Sequence[Group] = ()
     expected_flaky: dict[tuple[str, str], str] = field(default_factory=dict)
+    pairs: Pairs = field(default_factory=Pairs)
     kept_logs: frozenset[str] = frozenset()
     logs: str = ""
 
@@ -69,9 +71,36 @@ def build_report(
             {"name": name, **_tally(tally)} for name, tally in summarise_packages(run, suite=suite).items()
         ],
         "tests": [_test(result, source, suite) for result in run.results],
+        "pairs": _pairs(source.pairs),
         "violations": [_plain(group) for group in source.violations],
         "server_errors": [_plain(group) for group in source.server_errors],
     }
+
+
+def _pairs(pairs: Pairs) -> dict[str, Any]:
+    """The grid, a row for each hs1 and in it a cell for each hs2, and what fails in a pair."""
+    return {
+        "mixed": pairs.mixed,
+        "servers": list(pairs.servers),
+        "grid": [
+            [_cell(pairs.found.get((first, second))) for second in pairs.servers] for first in pairs.servers
+        ],
+        "findings": [
+            {
+                "pair": finding.pair,
+                "package": finding.key[0],
+                "test": finding.key[1],
+                "status": finding.status.value,
+                "fault": finding.fault,
+                "alone": list(finding.alone),
+            }
+            for finding in pairs.findings()
+        ],
+    }
+
+
+def _cell(pair: Pair | None) -> dict[str, Any] | None:
+    return {"passed": pair.passed, "total": len(pair.statuses)} if pair else None
 
 
 def _plain(record: RunHeader | Group) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from palpo_complement import cli
 from palpo_complement.checkout import CheckoutMissing, describe, find_checkout, is_checkout
+from palpo_complement.engines import images_of
 from palpo_complement.go import GoMissing, find_go, required_version
 from palpo_complement.progress import Progress
-from palpo_complement.run import unlisted
+from palpo_complement.run import unlisted, wanted_tests
 from palpo_conformance.suite import load_suite
 
 MODULE = "module github.com/matrix-org/complement\n\ngo 1.25.0\n"
@@ -89,6 +92,19 @@ def test_options_of_the_command_line() -> None:
     assert options.schema_check is False
     assert options.recipe == "synapse"
     assert options.results is None
+
+
+def test_of_a_pair_the_tests_of_two_servers_run() -> None:
+    options = cli.options_of(
+        cli.parser().parse_args(["run", "--other", "synapse", "--hs-image", "hs3=third"])
+    )
+    assert images_of(options) == (("hs3", "third"), ("hs2", "synapse"))
+    pattern = wanted_tests(options, load_suite())
+    assert pattern is not None
+    assert re.search(pattern, "TestFederationRoomsInvite")
+    assert re.search(pattern, "TestLogin") is None
+    assert wanted_tests(replace(options, pattern="TestLogin"), load_suite()) == "TestLogin"
+    assert wanted_tests(replace(options, other=None), load_suite()) is None
 
 
 async def test_a_go_that_is_too_old_is_missing() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from palpo_conformance.cli import add_subcommands
 from palpo_conformance.files import write_results, write_run
 from palpo_conformance.model import Run, RunHeader, Status, TestResult, build_run
+from palpo_conformance.pairs import write_pair
 from palpo_conformance.ratchet import load_expectations
 from palpo_conformance.suite import load_suite
 
@@ -116,6 +118,29 @@ def test_compare_lays_other_files_beside(tmp_path: Path, capsys: pytest.CaptureF
     assert "other: alone passes 1" in printed
     assert "  - tests/csapi:TestSearch\n" in printed
     assert "1 of its lines name no test" in printed
+
+
+def test_pairs_names_what_is_worse_than_the_reference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def keep(first: str, second: str, *failing: str) -> None:
+        run = full_run(*failing)
+        write_pair(
+            tmp_path / "results", replace(run, header=replace(run.header, server_name=first, other=second))
+        )
+
+    for first, second in (("ours", "ours"), ("synapse", "synapse"), ("synapse", "ours")):
+        keep(first, second)
+    assert command(tmp_path, "pairs") == 0
+    keep("synapse", "ours", "TestACLs")
+    assert command(tmp_path, "pairs") == 1
+    printed = capsys.readouterr().out
+    assert (
+        "synapse+ours: fail tests:TestACLs: passes with synapse+synapse and ours+ours: ours's fault"
+        in printed
+    )
+    assert command(tmp_path, "pairs", "--reference", "ours") == 1
+    assert "synapse's fault" in capsys.readouterr().out
 
 
 def test_report_links_logs_from_where_the_page_is(tmp_path: Path) -> None:
