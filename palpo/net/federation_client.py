@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -20,7 +20,7 @@ import orjson
 from palpo.core.errors import InvalidParam
 from palpo.core.server_names import ServerNameRules
 from palpo.net.connections import Connections, NotConnected, Outgoing, Times
-from palpo.net.discovery import Discovery, Route
+from palpo.net.discovery import Route
 from palpo.net.federation_answer import FederationAnswer, error_of
 from palpo.net.federation_errors import (
     BadAnswer,
@@ -47,12 +47,20 @@ _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 """A path that is encoded already: no query, fragment or white space."""
 
 
+class Finder(Protocol):
+    """Finds servers, as ``Discovery`` does."""
+
+    async def route(self, server_name: str) -> Route: ...
+
+    async def close(self) -> None: ...
+
+
 class FederationClient:
     """Asks other homeservers; ``close`` it in the end."""
 
     def __init__(
         self,
-        discovery: Discovery,
+        discovery: Finder,
         connections: Connections,
         rules: ServerNameRules,
         sign: Sign,

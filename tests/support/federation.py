@@ -115,6 +115,8 @@ class World:
     connections: Connections
     discovery: Discovery
     dns: DnsServer
+    lookups: Dns
+    policy: AddressPolicy
     authority: Authority
     clock: FakeClock
     site: Web
@@ -170,6 +172,8 @@ async def world(
                 connections=connections,
                 discovery=discovery,
                 dns=server,
+                lookups=dns,
+                policy=policy,
                 authority=authority,
                 clock=clock,
                 site=site,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from palpo.config.model import Config
@@ -14,6 +16,7 @@ from palpo.net.addresses import AddressPolicy
 from palpo.net.connections import Connections, Times
 from palpo.net.discovery import Discovery
 from palpo.net.dns import Dns
+from palpo.net.federation_check import FederationCheck
 from palpo.net.federation_client import FederationClient, Sign
 from palpo.net.hosts import Hosts
 from palpo.net.http_client import HttpClient
@@ -29,6 +32,48 @@ def build_federation_client(
     config: Config, key: SigningKey, clock: Clock, caches: CacheBudget, *, user_agent: str
 ) -> FederationClient:
     """Whoever asks other homeservers."""
+    options, parts = config.federation, _parts(config, clock, caches, user_agent)
+    return FederationClient(
+        parts.discovery,
+        parts.connections,
+        build_rules(config),
+        _signing(ServerName(config.server_name), key),
+        shares=Shares(options.requests, options.requests_per_server),
+        times=_times(config),
+    )
+
+
+@asynccontextmanager
+async def federation_check(
+    config: Config, key: SigningKey | None, clock: Clock, *, user_agent: str
+) -> AsyncIterator[FederationCheck]:
+    """Whoever looks whether others can be reached; its connections are closed in the end."""
+    parts = _parts(config, clock, CacheBudget(), user_agent)
+    try:
+        yield FederationCheck(
+            build_rules(config),
+            parts.discovery,
+            parts.dns,
+            parts.policy,
+            parts.connections,
+            clock,
+            _times(config),
+            None if key is None else _signing(ServerName(config.server_name), key),
+        )
+    finally:
+        await parts.connections.close()
+        await parts.discovery.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    policy: AddressPolicy
+    dns: Dns
+    discovery: Discovery
+    connections: Connections
+
+
+def _parts(config: Config, clock: Clock, caches: CacheBudget, user_agent: str) -> _Parts:
     options = config.federation
     tls = federation_tls(options.ca_file)
     policy = AddressPolicy(config.network.allow, config.network.deny)
@@ -43,17 +88,13 @@ def build_federation_client(
         per_destination=options.requests_per_server,
         keep_alive_s=options.keep_alive_seconds,
     )
-    return FederationClient(
-        Discovery(hosts, dns, WellKnown(http, clock, caches)),
-        connections,
-        build_rules(config),
-        _signing(ServerName(config.server_name), key),
-        shares=Shares(options.requests, options.requests_per_server),
-        times=Times(
-            whole_s=options.request_seconds,
-            connect_s=options.connect_seconds,
-            idle_s=options.idle_seconds,
-        ),
+    return _Parts(policy, dns, Discovery(hosts, dns, WellKnown(http, clock, caches)), connections)
+
+
+def _times(config: Config) -> Times:
+    options = config.federation
+    return Times(
+        whole_s=options.request_seconds, connect_s=options.connect_seconds, idle_s=options.idle_seconds
     )
 
 
