@@ -33,6 +33,8 @@ IDLE_SECONDS = 30
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
 SHOWN = frozenset({"PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF"})
 """Formats that every browser shows, so that an image can be its own thumbnail."""
+DRAWN = frozenset({"PNG", "GIF"})
+"""What is rather drawn than photographed, and stays sharp."""
 MOVING = frozenset({"PNG", "GIF", "WEBP", "AVIF"})
 """Formats whose frames are an animation: those of others are pages, or a photograph's depth map."""
 SCALED = frozenset({"JPEG", "MPO"})
@@ -254,7 +256,7 @@ def _save_static(image: Image.Image, target: str, box: Box, size: Size) -> str:
     options: dict[str, Any] = {}
     if isinstance(profile, bytes) and len(profile) <= MAX_PROFILE and mode in ("RGB", "RGBA"):
         options["icc_profile"] = profile
-    if alpha or image.format == "GIF":
+    if alpha or image.format in DRAWN:
         small.save(target, "PNG", **options)
         return "image/png"
     small.save(target, "JPEG", quality=82, progressive=True, **options)

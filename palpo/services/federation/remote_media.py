@@ -75,7 +75,7 @@ class MediaOverFederation:
             )
             return await stack.enter_async_context(request)
         except ServerError as error:
-            if error.status != 404 or error.errcode not in ("M_UNRECOGNIZED", ""):
+            if not 400 <= error.status < 500 or error.errcode not in ("M_UNRECOGNIZED", ""):
                 raise
         legacy = self._client.request(
             server,

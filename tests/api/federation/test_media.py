@@ -86,7 +86,7 @@ async def test_two_servers(tmp_path: Path) -> None:
         assert answer.headers["content-type"] == "image/png"
         assert "filename*=UTF-8''tea%20%F0%9F%8D%B5.png" in answer.headers["content-disposition"]
         path = f"//_matrix/client/v1/media/thumbnail/{uri.removeprefix('mxc://')}?width=32&height=32"
-        assert (await bob.request("GET", path)).headers["content-type"] == "image/jpeg"
+        assert (await bob.request("GET", path)).headers["content-type"] == "image/png"
 
 
 async def test_served(server: Homeserver, remote: RemoteServer, alice: Client) -> None:
