@@ -17,10 +17,12 @@ rooms = Table(
     Column("place", integer(), nullable=False, server_default="0"),
     Column("state_root", digest(16), nullable=False),
     Column("position", integer(), nullable=False),
+    Column("floor", integer(), nullable=False, server_default="0"),
 )
 """``head`` counts the writes to the room: whoever writes compares it first. ``extremities`` is a JSON
 array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them, ``place`` the
-greatest of all the room's events, ``state_root`` the current state, ``position`` the last event's."""
+greatest of all the room's events, ``state_root`` the current state, ``position`` the last event's, ``floor``
+the lowest that an event has: those of the past have positions below 0, counted downwards."""
 
 events = Table(
     "events",
@@ -37,6 +39,7 @@ events = Table(
     Column("state_after", digest(16), nullable=False),
     Column("room_state", digest(16), nullable=False),
     Column("status", flag(), nullable=False),
+    Column("after_gap", flag(), nullable=False, server_default="0"),
     Column("redacted_by", identifier()),
     Column("chain", integer()),
     Column("chain_seq", integer()),
@@ -58,10 +61,42 @@ events = Table(
 """``place`` is where the event stands in the room's timeline, as this server counts: the depth that its
 sender claims decides nothing here. ``state_before`` and ``state_after`` are the state at the event;
 ``room_state`` is the room's current state once the event was in, which differs from ``state_after`` where
-the room has forks. ``chain`` and ``chain_seq`` say where a state event stands in the index of auth chains
+the room has forks. ``after_gap`` says that events before it were not here when it came.
+
+``chain`` and ``chain_seq`` say where a state event stands in the index of auth chains
 (``core.auth_chains``). A chain's number is one of the stream positions taken for the events it began with,
 or was drawn at random, below 0, where these came with a state from elsewhere and took none: so it is
 unique."""
+
+event_edges = Table(
+    "event_edges",
+    metadata,
+    Column("prev_event_id", identifier(), primary_key=True),
+    Column("event_id", identifier(), primary_key=True),
+    Column("room_id", identifier(), nullable=False),
+    Column("place", integer(), nullable=False),
+    Index("ix_event_edges_room_id_place", "room_id", "place"),
+)
+"""Events of rooms that refer to one before them that is not here, each with its own place."""
+
+backward_extremities = Table(
+    "backward_extremities",
+    metadata,
+    Column("room_id", identifier(), primary_key=True),
+    Column("event_id", identifier(), primary_key=True),
+    Column("tries", integer(), nullable=False),
+    Column("tried_ts", integer(), nullable=False),
+)
+"""Of the events that are not here, those that others have been asked for: how often, and when last."""
+
+room_roots = Table(
+    "room_roots",
+    metadata,
+    Column("room_id", identifier(), primary_key=True),
+    Column("position", integer(), primary_key=True, autoincrement=False),
+    Column("state_root", digest(16), nullable=False),
+)
+"""What a room's current state became at positions of the stream where no event of its timeline says so."""
 
 auth_chain_links = Table(
     "auth_chain_links",
