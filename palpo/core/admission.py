@@ -102,17 +102,20 @@ class Missing:
     """Those at which the state is not known."""
 
 
-def judge(rules: RoomVersion, event: SignedEvent, head: Head | None) -> Admitting[Verdict | Missing]:
+def judge(
+    rules: RoomVersion, event: SignedEvent, head: Head | None, told: bytes | None = None
+) -> Admitting[Verdict | Missing]:
     """The verdict on an event whose form, hashes and signatures have been checked.
 
     ``head`` is the room's, by which a new event may soft-fail; None for an event of the past, which was
-    fetched. A create event has no state before it.
+    fetched. A create event has no state before it. ``told`` is the root of the state before the event as
+    others tell it, which counts where the events before it are not all known.
     """
     auth: Mapping[str, tuple[Event, EventStatus]] = {}
     if event.auth_events:
         auth = yield NeedAuthEvents(event_ids=event.auth_events)
     missing = tuple(name for name in event.auth_events if name not in auth)
-    before = yield from _state_before(event)
+    before = yield from _state_before(event, told)
     if missing or isinstance(before, Missing):
         return Missing(
             auth_events=missing, prev_events=before.prev_events if isinstance(before, Missing) else ()
@@ -142,13 +145,13 @@ def advance(head: Head, event: SignedEvent, verdict: Verdict) -> Admitting[Head]
     return Head(extremities=extremities, root=root)
 
 
-def _state_before(event: SignedEvent) -> Admitting[bytes | Missing]:
+def _state_before(event: SignedEvent, told: bytes | None) -> Admitting[bytes | Missing]:
     if not event.prev_events:
         return EMPTY_ROOT
     roots: Mapping[str, bytes] = yield NeedRoots(event_ids=event.prev_events)
     missing = tuple(name for name in event.prev_events if name not in roots)
     if missing:
-        return Missing(prev_events=missing)
+        return Missing(prev_events=missing) if told is None else told
     return (yield from _resolved([roots[name] for name in event.prev_events]))
 
 

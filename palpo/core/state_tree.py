@@ -96,6 +96,23 @@ def items(root: bytes, type: str | None = None) -> Reading[dict[StateKey, str]]:
     return {key: event_id for key, event_id in entries.items() if key[0] == type}
 
 
+def parts(root: bytes, most: int) -> Reading[list[bytes]]:
+    """The roots of parts of the state, with up to ``most`` entries each, that together are all of it."""
+    found_parts: list[bytes] = []
+    level: tuple[bytes, ...] = () if root == EMPTY_ROOT else (root,)
+    while level:
+        found = yield level
+        deeper: list[bytes] = []
+        for name in level:
+            node = found[name]
+            if node[0] == _BRANCH and _size(node) > most:
+                deeper += child_hashes(node)
+            else:
+                found_parts.append(name)
+        level = tuple(deeper)
+    return found_parts
+
+
 def count(root: bytes) -> Reading[int]:
     """How many keys are set; reads one node."""
     if root == EMPTY_ROOT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from palpo.core.auth_chains import Position
@@ -46,6 +47,12 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state_after: bytes
     room_state: bytes
     status: EventStatus = EventStatus.ACCEPTED
+    reason: str | None = None
+    """Why it was not accepted."""
+    missing: tuple[str, ...] = ()
+    """Those of the events before it that are not here."""
+    past: int = 0
+    """Its position, below 0, where it is no news."""
     stored: bool = False
     """Whether it is stored already, as an outlier."""
     elsewhere: bool = False
@@ -66,6 +73,7 @@ _COLUMNS = (
     e.room_state,
     e.redacted_by,
     e.status,
+    e.after_gap,
     e.pdu,
     rooms.c.version,
 )
@@ -74,6 +82,7 @@ _COLUMNS = (
 _LOAD = Statement(
     select(*_COLUMNS).join(rooms, rooms.c.room_id == e.room_id).where(in_list(e.event_id, "ids"))
 )
+_PDUS = Statement(select(e.event_id, e.pdu).where(in_list(e.event_id, "ids")))
 _STATUSES = Statement(select(e.event_id, e.status).where(in_list(e.event_id, "ids")))
 _INSERT = insert_row(events)
 _OLD_TRANSACTIONS = {
@@ -95,7 +104,15 @@ _JUDGE = Statement(
     .values(
         {
             name: bindparam(name)
-            for name in ("position", "place", "state_before", "state_after", "room_state", "status")
+            for name in (
+                "position",
+                "place",
+                "state_before",
+                "state_after",
+                "room_state",
+                "status",
+                "after_gap",
+            )
         }
     )
 )
@@ -116,7 +133,7 @@ _TIMELINE = select(e.event_id).where(_IN_ROOM, _VISIBLE)
 _LATEST = newest(_TIMELINE, e.position)
 _LATEST_POSITIONS = Statement(
     select(e.event_id, e.position)
-    .where(_IN_ROOM, _VISIBLE, e.position <= bindparam("upto"))
+    .where(_IN_ROOM, _VISIBLE, e.position > 0, e.position <= bindparam("upto"))
     .order_by(e.position.desc())
     .limit(bindparam("limit"))
 )
@@ -143,10 +160,18 @@ _AFTER = Statement(
     .order_by(e.place, e.position)
     .limit(bindparam("limit"))
 )
-_LAST = Statement(_TIMELINE.where(e.position <= bindparam("upto")).order_by(e.position.desc()).limit(1))
+_LAST = Statement(
+    _TIMELINE.where(e.position > 0, e.position <= bindparam("upto")).order_by(e.position.desc()).limit(1)
+)
 _latest = (
     select(e.place, e.position)
-    .where(_IN_ROOM, _VISIBLE, e.position <= bindparam("upto"))
+    .where(
+        _IN_ROOM,
+        _VISIBLE,
+        e.position <= bindparam("next"),
+        # Where the next event follows a gap, what is found for that stands before it.
+        or_(e.position < bindparam("next"), e.after_gap == 1),
+    )
     .order_by(e.position.desc())
     .limit(LOOKED_AT)
     .subquery()
@@ -177,13 +202,14 @@ def stored(new: NewEvent, position: int, *, redacted_by: str | None = None) -> S
     before, after, room_state = new.state_before, new.state_after, new.room_state
     return StoredEvent(
         event=event,
-        position=position if new.status is EventStatus.ACCEPTED else NOWHERE,
+        position=_position(new, position),
         place=new.place,
         state_before=before,
         state_after=before if after == before else after,
         room_state=before if room_state == before else after if room_state == after else room_state,
         redacted_by=redacted_by,
         status=new.status,
+        after_gap=bool(new.missing),
         client=event.client,
     )
 
@@ -201,6 +227,11 @@ async def load_rows(tx: Transaction, ids: Iterable[str]) -> Sequence[Row]:
 async def load_signed(tx: Transaction, ids: Iterable[str]) -> dict[str, SignedEvent]:
     """Those of ``ids`` that are stored, as they are exchanged between servers, by their ID."""
     return {row[0]: _signed(row) for row in await tx.all(_LOAD, ids=list(ids))}
+
+
+async def load_pdus(tx: Transaction, ids: Iterable[str]) -> dict[str, bytes]:
+    """Those of ``ids`` that are stored as JSON, as they are exchanged, and never redacted."""
+    return {row[0]: row[1] for row in await tx.all(_PDUS, ids=list(ids))}
 
 
 async def statuses(tx: Transaction, ids: Iterable[str]) -> dict[str, EventStatus]:
@@ -227,7 +258,7 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
         row
         for index, item in enumerate(new)
         if item.status is EventStatus.ACCEPTED
-        and (row := _relation(item, first_position + index)) is not None
+        and (row := _relation(item, _position(item, first_position + index))) is not None
     ]
     await tx.many(_INSERT_RELATION, relations)
     tx.notify(topics.RELATIONS, *{str(row["room_id"]) for row in relations})
@@ -321,8 +352,8 @@ async def order_at(tx: Transaction, room_id: str, upto: int) -> tuple[int, int]:
 
     The last event of the timeline is taken to be one of the newest LOOKED_AT of the stream.
     """
-    row = await tx.one(_ORDER_AT, room_id=room_id, upto=upto)
-    return (0, 0) if row is None else (row[0], row[1])
+    row = await tx.one(_ORDER_AT, room_id=room_id, next=upto + 1)
+    return (0, 0) if row is None else (row[0], min(row[1], upto))
 
 
 async def near_time(
@@ -334,15 +365,21 @@ async def near_time(
     return [row[0] for row in rows]
 
 
+def _position(new: NewEvent, position: int) -> int:
+    """Where it stands in the stream, if it is news at ``position``."""
+    return new.past or position if new.status is EventStatus.ACCEPTED else NOWHERE
+
+
 def _judged(new: NewEvent, position: int) -> dict[str, object]:
     return {
         "id": new.event.event_id,
-        "position": position if new.status is EventStatus.ACCEPTED else NOWHERE,
+        "position": _position(new, position),
         "place": new.place,
         "state_before": new.state_before,
         "state_after": new.state_after,
         "room_state": new.room_state,
         "status": new.status.value,
+        "after_gap": int(bool(new.missing)),
     }
 
 
@@ -352,7 +389,7 @@ def _row(new: NewEvent, position: int, in_chain: Position | None) -> dict[str, o
     return {
         "event_id": event.event_id,
         "room_id": event.room_id,
-        "position": position if new.status is EventStatus.ACCEPTED else NOWHERE,
+        "position": _position(new, position),
         "place": new.place,
         "type": event.type,
         "state_key": event.state_key,
@@ -362,6 +399,7 @@ def _row(new: NewEvent, position: int, in_chain: Position | None) -> dict[str, o
         "state_after": new.state_after,
         "room_state": new.room_state,
         "status": new.status.value,
+        "after_gap": int(bool(new.missing)),
         "redacted_by": None,
         "chain": chain,
         "chain_seq": chain_seq,
@@ -395,7 +433,7 @@ def _relation(new: NewEvent, position: int) -> dict[str, object] | None:
 
 
 def _signed(row: Row) -> SignedEvent:
-    event_id, *_, redacted_by, _status, pdu, version = row
+    event_id, *_, redacted_by, _status, _after_gap, pdu, version = row
     rules = room_version(version)
     value = decode_canonical(pdu) if rules.strict_canonical_json else decode_object(pdu)
     event = parse_stored(rules, value, event_id)
@@ -404,7 +442,7 @@ def _signed(row: Row) -> SignedEvent:
 
 def loaded(row: Row) -> StoredEvent:
     """The event in a row of ``load_rows``."""
-    _, position, place, before, after, room_state, redacted_by, status, _, _ = row
+    _, position, place, before, after, room_state, redacted_by, status, after_gap, _, _ = row
     new = NewEvent(
         event=_signed(row),
         place=place,
@@ -413,7 +451,8 @@ def loaded(row: Row) -> StoredEvent:
         room_state=room_state,
         status=EventStatus(status),
     )
-    return stored(new, position, redacted_by=redacted_by)
+    found = stored(new, position, redacted_by=redacted_by)
+    return replace(found, after_gap=True) if after_gap else found
 
 
 async def forget_transactions(tx: WriteTransaction, *, before_ts: int, delayed: bool, limit: int) -> int:

@@ -64,6 +64,7 @@ _COUNT_MANY = Statement(
     .where(in_list(m.room_id, "room_ids"))
     .group_by(m.room_id, m.membership)
 )
+_EVENT_IDS = Statement(select(m.user_id, m.event_id).where(_ROOM, in_list(m.user_id, "user_ids")))
 _ROOMS = Statement(select(m.room_id).where(_USER, m.membership == bindparam("membership")))
 _some_rooms = (
     select(
@@ -115,6 +116,11 @@ async def put(tx: WriteTransaction, changed: Sequence[Member]) -> None:
 async def get(tx: Transaction, room_id: str, user_id: str) -> Member | None:
     """One user's membership of a room, None where there has never been one."""
     return _RECORDS.one(await tx.one(_GET, room_id=room_id, user_id=user_id))
+
+
+async def event_ids(tx: Transaction, room_id: str, user_ids: Iterable[str]) -> dict[str, str]:
+    """The events that made those of the users what they are in a room who have been anything there."""
+    return {row[0]: row[1] for row in await tx.all(_EVENT_IDS, room_id=room_id, user_ids=list(user_ids))}
 
 
 async def of_user(tx: Transaction, user_id: str) -> list[Member]:

@@ -34,6 +34,8 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     state_root: bytes
     position: int = 0
     """The last event's."""
+    floor: int = 0
+    """The lowest position of an event: those of the past have positions below 0."""
 
 
 _RECORDS = Records(HeadRow, rooms)
@@ -49,7 +51,7 @@ _MOVE = Statement(
     .values(
         {
             name: bindparam(name)
-            for name in ("head", "extremities", "depth", "place", "state_root", "position")
+            for name in ("head", "extremities", "depth", "place", "state_root", "position", "floor")
         }
     )
 )
@@ -99,4 +101,5 @@ def _moving(head: HeadRow) -> dict[str, object]:
         "place": head.place,
         "state_root": head.state_root,
         "position": head.position,
+        "floor": head.floor,
     }

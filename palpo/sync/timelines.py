@@ -52,27 +52,30 @@ class Timelines:
     async def latest(
         self, room_id: str, user_id: UserId, *, after: int, upto: int, limit: int, wanted: Wanted | None
     ) -> TimelinePart:
-        """The newest ``limit`` events at positions in ``(after, upto]``."""
+        """The newest ``limit`` events at positions in ``(after, upto]``, none before a gap."""
         found: list[StoredEvent] = []
-        left_out = False
+        left_out = gap = False
         low, more = upto, True
         asked = limit + 1
         for _ in range(MAX_ROUNDS if limit else 1):
             page = await self._page(room_id, after, low, asked)
             more = len(page) == asked
+            end = next((number for number, item in enumerate(page, 1) if item.after_gap), None)
+            if end is not None:
+                page, gap = page[:end], True
             kept = await self._visibility.visible(page, user_id)
             if wanted is not None:
                 kept = [item for item in kept if wanted(item.event)]
             left_out = left_out or len(kept) != len(page)
             found += kept
-            if not more or len(found) > limit:
+            if gap or not more or len(found) > limit:
                 break
             low = page[-1].position - 1
             asked = max(limit + 1 - len(found), min(2 * asked, FURTHER))
-        limited = more or len(found) > limit
+        limited = gap or more or len(found) > limit
         chosen = found[:limit]
         chosen.reverse()
-        before = chosen[0].position - 1 if chosen else low
+        before = chosen[0].position - 1 if chosen else page[-1].position - 1 if gap else low
         return TimelinePart(events=chosen, limited=limited, before=before, complete=not left_out)
 
     async def _page(self, room_id: str, after: int, upto: int, limit: int) -> list[StoredEvent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from palpo.services.history import HistoryServices
 from palpo.services.history.admission import Admission
 from palpo.services.history.auth_chains import AuthChains
+from palpo.services.history.beginnings import Beginnings
 from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
@@ -30,8 +31,10 @@ def build_history(server: Server) -> HistoryServices:
     recent = RecentEvents(db, heads, caches)
     access = RoomAccess(db, events, heads)
     state_at = StateAt(events, caches)
+    admission = Admission(db, events, StateResolver(events, AuthChains(db)))
     return HistoryServices(
-        admission=Admission(db, events, StateResolver(events, AuthChains(db))),
+        admission=admission,
+        beginnings=Beginnings(db, events, admission, server_name=server.name),
         events=events,
         recent_events=recent,
         room_access=access,

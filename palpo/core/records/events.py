@@ -35,6 +35,8 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Root of the room's current state once the event was in."""
     redacted_by: str | None
     status: EventStatus
+    after_gap: bool = False
+    """Whether events before it were not here when it came."""
     client: bytes
     """The client form (``core.events.client_event_bytes``)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.services.history.admission import Admission
+from palpo.services.history.beginnings import Beginnings
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_access import RoomAccess
@@ -21,6 +22,7 @@ class HistoryServices:
     """Those that other areas use, and the API."""
 
     admission: Admission
+    beginnings: Beginnings
     events: EventStore
     recent_events: RecentEvents
     room_access: RoomAccess

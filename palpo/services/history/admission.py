@@ -19,7 +19,7 @@ from palpo.core import admission, state_tree
 from palpo.core.admission import Head, Missing, Verdict
 from palpo.core.canonical_json import to_json
 from palpo.core.driving import drive_async
-from palpo.core.errors import AuthError
+from palpo.core.errors import AuthError, NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, stripped
 from palpo.core.membership import INVITE, KNOCK, LEAVE, Membership, membership_of
 from palpo.core.power_levels import PowerLevels
@@ -38,6 +38,10 @@ from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import NewEvent
 from palpo.storage.memberships import Member
+
+WINDOW = 2**20
+"""How far above the room's last place an event may stand that follows a gap: further down, what is in the
+gap has its places. What depth a sender claims decides within it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,15 +64,26 @@ class Admission:
         self._store = store
         self._resolver = resolver
 
-    async def build(self, head: RoomHead, events: Sequence[SignedEvent], *, past: bool = False) -> Admitted:
+    async def build(
+        self,
+        head: RoomHead,
+        events: Sequence[SignedEvent],
+        *,
+        past: bool = False,
+        states: Mapping[str, bytes] | None = None,
+    ) -> Admitted:
         """Judge events whose hashes and signatures have been checked, each after those that it refers to.
 
         Those that are stored already are passed over. Stops before one that rests on what is missing, or has
-        to be stored first; ``past`` ones do not move the head.
+        to be stored first; ``past`` ones do not move the head. ``states`` has, by event ID, the stored root
+        of the state before an event that follows a gap: where some of the events before it are here, their
+        states are resolved in it. Raises NotFound for a room that has not begun.
         """
+        if not (head.row.extremities or states):
+            raise NotFound("Room not found")
         known = await self._store.get_many(event.event_id for event in events)
         outliers = {name for name, item in known.items() if item.status is EventStatus.OUTLIER}
-        run = _Run(self._store, self._resolver, head, outliers)
+        run = _Run(self._store, self._resolver, head, outliers, states or {})
         for event in events:
             name = event.event_id
             if name in run.new or (name in known and name not in outliers):
@@ -112,6 +127,7 @@ class _Run:
     _resolver: StateResolver
     _head: RoomHead
     _outliers: Collection[str]
+    _states: Mapping[str, bytes]
     built: Admitted = field(init=False)
     new: dict[str, NewEvent] = field(default_factory=dict)
     _unstored: SignedEvent | None = None
@@ -129,15 +145,21 @@ class _Run:
         self._unstored = None if event.event_id in self._outliers else event
         row = self.built.head.row
         now = Head(extremities=frozenset(row.extremities), root=row.state_root)
-        verdict = await drive_async(admission.judge(self._rules, event, None if past else now), self._answer)
+        told = self._states.get(event.event_id)
+        judging = admission.judge(self._rules, event, None if past else now, told)
+        verdict = await drive_async(judging, self._answer)
         if isinstance(verdict, Missing):
             return verdict
         moved = now
         if not past:
             moved = await drive_async(admission.advance(now, event, verdict), self._answer)
         may_redact = await self._may_redact_others(event, verdict)
-        place = 1 + max([*(await self._places(event.prev_events)).values()], default=0)
-        self._add(event, verdict, moved, place, may_redact_others=may_redact)
+        places = await self._places(event.prev_events)
+        place = 1 + max(places.values(), default=0)
+        missing = tuple(name for name in event.prev_events if name not in places)
+        if missing:
+            place = max(place, min(max(event.depth, row.place + 1), row.place + WINDOW))
+        self._add(event, verdict, moved, place, missing, may_redact_others=may_redact)
         return None
 
     async def _may_redact_others(self, event: SignedEvent, verdict: Verdict) -> bool:
@@ -152,7 +174,14 @@ class _Run:
         return levels.user(event.sender) >= levels.redact
 
     def _add(
-        self, event: SignedEvent, verdict: Verdict, moved: Head, place: int, *, may_redact_others: bool
+        self,
+        event: SignedEvent,
+        verdict: Verdict,
+        moved: Head,
+        place: int,
+        missing: tuple[str, ...],
+        *,
+        may_redact_others: bool,
     ) -> None:
         new = NewEvent(
             event=event,
@@ -161,6 +190,8 @@ class _Run:
             state_after=verdict.after,
             room_state=moved.root,
             status=verdict.status,
+            reason=verdict.reason,
+            missing=missing if verdict.status is EventStatus.ACCEPTED else (),
             stored=event.event_id in self._outliers,
             elsewhere=True,
             may_redact_others=may_redact_others,
@@ -259,7 +290,7 @@ class _Run:
 
     async def _places(self, names: Sequence[str]) -> Mapping[str, int]:
         stored = await self._store.get_many(name for name in names if name not in self.new)
-        known = {name: item.place for name, item in stored.items()}
+        known = {name: item.place for name, item in stored.items() if item.status is not EventStatus.OUTLIER}
         return known | {name: self.new[name].place for name in names if name in self.new}
 
     async def _events(self, names: Any) -> dict[str, Event]:

@@ -17,6 +17,7 @@ from palpo.services.history.drafts import SendTransaction
 from palpo.services.history.room_builder import Built
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.server.quotas import Quotas
+from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import redactions as redactions_storage
@@ -109,6 +110,7 @@ class GroupWrite:
                 await self._redact(tx, new, position)
         foreign = [new for new in events if new.elsewhere]
         if foreign:
+            await event_edges_storage.note(tx, foreign)
             redacted |= await self._redact_late(tx, foreign, first)
 
     async def _compare(self, tx: Transaction) -> None:

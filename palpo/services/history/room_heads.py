@@ -106,7 +106,14 @@ class RoomHeads:
         wakeups.listen(topics.HEAD, self._cache.forget)
 
     async def get(self, room_id: str) -> RoomHead:
-        """The head of a room; raises NotFound where the room is not known."""
+        """The head of a room; raises NotFound where the room is not known, or has not begun."""
+        head = self._cache.touch(room_id) or await self.known(room_id)
+        if not head.row.extremities:
+            raise NotFound("Room not found")
+        return head
+
+    async def known(self, room_id: str) -> RoomHead:
+        """The same of a room that may not have begun; raises NotFound where it is not known."""
         return self._cache.touch(room_id) or await self._cache.read(room_id, lambda: self._read(room_id))
 
     async def _read(self, room_id: str) -> RoomHead:

@@ -139,7 +139,10 @@ class RoomWriter:
         )
 
     async def admit(self, room_id: str, builds: Builds) -> list[StoredEvent]:
-        """Write what ``builds`` makes of the room's head, again where another process was quicker."""
+        """Write what ``builds`` makes of the room's head, again where another process was quicker.
+
+        The head is that of a room that has not begun where that is so; raises NotFound where it is not known.
+        """
         return await self._queued(_Submission(room_id=room_id, builds=builds))
 
     async def create(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> str:
@@ -246,9 +249,10 @@ class RoomWriter:
     ) -> Built:
         if submission.creates is not None:
             return await self._builder.create(submission.creates, submission.room_id, submission.drafts)
-        head = head or await self._heads.get(submission.room_id or "")
+        room_id = submission.room_id or ""
         if submission.builds is not None:
-            return await submission.builds(head)
+            return await submission.builds(head or await self._heads.known(room_id))
+        head = head or await self._heads.get(room_id)
         if submission.guard is not None:
             await submission.guard(head)
         return await self._builder.extend(head, submission.drafts, nodes)
