@@ -65,6 +65,8 @@ DIRECTORY = Kind("directory")
 """Which rooms the directory lists."""
 DELAYED_EVENTS = Kind("delayed_events")
 """An event was scheduled."""
+ROOM_SERVERS = Kind("room_servers")
+"""By room: which other servers are in it."""
 SERVER_KEYS = Kind("server_keys")
 """By server: keys that others sign with."""
 
@@ -95,7 +97,7 @@ USES: Mapping[Kind, Use] = {
     ),
     SESSION: Use(published="account_rows accounts sessions", heard="appservices sessions waiting"),
     ERASURE: Use(published="accounts", heard="erasures"),
-    MEMBER: Use(published="memberships room_group", heard="device_lists user_rooms"),
+    MEMBER: Use(published="memberships room_group", heard="device_lists room_servers user_rooms"),
     READ: Use(published="receipts", heard="unread window"),
     ACCOUNT_DATA: Use(published="account_data account_rows push_rules", heard="account_data window"),
     PUSH_RULES: Use(published="account_rows push_rules", heard="push_rules"),
@@ -110,5 +112,6 @@ USES: Mapping[Kind, Use] = {
     MEDIA: Use(published="media", heard="media"),
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
+    ROOM_SERVERS: Use(published="room_servers", heard="room_servers"),
     SERVER_KEYS: Use(published="server_signing_keys", heard="key_fetches keyring"),
 }

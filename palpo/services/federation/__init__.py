@@ -10,6 +10,7 @@ from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
 from palpo.services.federation.received_events import ReceivedEvents
+from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.server_acls import ServerAcls
 
 
@@ -33,4 +34,5 @@ class FederationServices:
     received_events: ReceivedEvents
     incoming_events: IncomingEvents
     edus: Edus
+    room_servers: RoomServers
     server_acls: ServerAcls

@@ -11,6 +11,7 @@ from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadJson
 from palpo.core.events import Event, SignedEvent, build_event, stripped
+from palpo.core.identifiers import ServerName
 from palpo.core.membership import INVITE, KNOCK, Membership
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
@@ -79,14 +80,15 @@ class RoomBuilder:
         heads: RoomHeads,
         clock: Clock,
         *,
-        server_name: str,
+        server_name: ServerName,
         key: SigningKey,
         random_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._heads = heads
         self._clock = clock
-        self._server_name = server_name
+        self.server_name = server_name
+        """Whose events these are."""
         self._key = key
         self._random_id = random_id
 
@@ -185,7 +187,7 @@ class RoomBuilder:
         chosen = rules.event_id_format is EventIdFormat.CHOSEN
         return build_event(
             rules,
-            server_name=self._server_name,
+            server_name=self.server_name,
             key=self._key,
             room_id=room_id,
             type=draft.type,
@@ -199,7 +201,7 @@ class RoomBuilder:
             auth_events=auth_events,
             state_key=draft.state_key,
             redacts=draft.redacts,
-            event_id=f"${self._random_id()}:{self._server_name}" if chosen else None,
+            event_id=f"${self._random_id()}:{self.server_name}" if chosen else None,
             hashes_of=hashes_of,
         )
 

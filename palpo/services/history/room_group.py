@@ -9,7 +9,7 @@ from functools import partial
 from palpo.core.canonical_json import decode, to_json
 from palpo.core.errors import Forbidden
 from palpo.core.events import Event, stripped
-from palpo.core.identifiers import server_name_of
+from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -21,6 +21,7 @@ from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import redactions as redactions_storage
+from palpo.storage import room_servers as room_servers_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import MadeBy, NewEvent
@@ -68,12 +69,14 @@ class GroupWrite:
         entries: Sequence[Entry],
         quotas: Quotas,
         *,
+        server_name: ServerName,
         now_ms: int,
         known_upto: int,
         written: Callable[[int, Collection[str], int], None],
     ) -> None:
         self._entries = entries
         self._quotas = quotas
+        self._server_name = server_name
         self._now_ms = now_ms
         self._known_upto = known_upto
         self._written = written
@@ -146,7 +149,9 @@ class GroupWrite:
                 tx.notify(topics.USER, row.user_id)
                 tx.notify(topics.MEMBER, row.user_id)
             offset += len(item.built.events)
-        await memberships_storage.put(tx, list(rows.values()))
+        changed = list(rows.values())
+        await room_servers_storage.follow(tx, changed, self._server_name)
+        await memberships_storage.put(tx, changed)
 
     async def _write_heads(self, tx: WriteTransaction, first: int) -> None:
         position = first

@@ -271,6 +271,7 @@ class RoomWriter:
         group = GroupWrite(
             items,
             self._quotas,
+            server_name=self._builder.server_name,
             now_ms=self._clock.now_ms(),
             known_upto=min(item.known_upto for item in items),
             written=partial(self._written, items),

@@ -1,0 +1,140 @@
+"""Which other servers are in which rooms, by how many of their users."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import bindparam, select
+
+from palpo.core.identifiers import RoomId, ServerName
+from palpo.core.membership import JOIN
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.room_servers import room_servers
+from palpo.db.tables.rooms import memberships
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.memberships import Member
+from palpo.storage.records import Records
+from palpo.streams import topics
+
+s = room_servers.c
+m = memberships.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomServer:
+    """A server that is, or was, in a room."""
+
+    room_id: RoomId
+    server_name: ServerName
+    joined: int
+    """How many of its users are in the room."""
+    position: int
+    """When the first of them came, or, where there are none, when the last one left."""
+
+    def was_in(self, position: int) -> bool:
+        """Whether it was in the room just before, or after, what is at a position of the stream.
+
+        Only its last coming or going is known: of what was before that, the answer is no where it is in the
+        room, and yes where it is not.
+        """
+        return self.position <= position if self.joined else self.position >= position
+
+
+_RECORDS = Records(RoomServer, room_servers)
+_PUT = upsert(room_servers, key=["room_id", "server_name"])
+_OF_ROOM = Statement(select(*_RECORDS.columns).where(s.room_id == bindparam("room_id")))
+_SOME = Statement(
+    select(*_RECORDS.columns).where(in_list(s.room_id, "room_ids"), in_list(s.server_name, "server_names"))
+)
+_JOINED = Statement(
+    select(m.room_id, m.user_id).where(
+        in_list(m.room_id, "room_ids"), in_list(m.user_id, "user_ids"), m.membership == JOIN
+    )
+)
+_OF_USERS = Statement(
+    select(m.user_id, s.server_name)
+    .distinct()
+    .join(room_servers, s.room_id == m.room_id)
+    .where(in_list(m.user_id, "user_ids"), m.membership == JOIN, s.joined > 0)
+)
+_ANY = Statement(select(s.room_id).limit(1))
+
+
+async def follow(tx: WriteTransaction, changed: Sequence[Member], ours: ServerName) -> None:
+    """Count what changes when these memberships, one of each user and room, are stored; before they are.
+
+    Costs a look at each where all are users of ``ours``, which is this server.
+    """
+    others = [item for item in changed if _server_of(item) != ours]
+    if not others:
+        return
+    # Its lock keeps two changes of one count apart.
+    await tx.positions()
+    changes, last = await _changes(tx, others)
+    if not changes:
+        return
+    known = await _known(tx, changes)
+    rows = [_changed(known[key], change, last[key]) for key, change in changes.items()]
+    await tx.many(_PUT, [_RECORDS.values(row) for row in rows])
+    tx.notify(topics.ROOM_SERVERS, *{row.room_id for row in rows})
+
+
+async def of_room(tx: Transaction, room_id: str) -> list[RoomServer]:
+    """The servers that are in a room, and those that were."""
+    return _RECORDS.all(await tx.all(_OF_ROOM, room_id=room_id))
+
+
+async def of_users(tx: Transaction, user_ids: Collection[str]) -> dict[str, set[ServerName]]:
+    """User ID → the servers that are in a room that the user is in; users without any are left out."""
+    found: dict[str, set[ServerName]] = {}
+    for user_id, server in await tx.all(_OF_USERS, user_ids=list(user_ids)):
+        found.setdefault(user_id, set()).add(server)
+    return found
+
+
+async def any_room(tx: Transaction) -> bool:
+    """Whether any other server is, or was, in a room."""
+    return await tx.one(_ANY) is not None
+
+
+_Key = tuple[RoomId, ServerName]
+
+
+async def _changes(tx: Transaction, members: Sequence[Member]) -> tuple[dict[_Key, int], dict[_Key, int]]:
+    """By how much each count changes that does, and the position of its last change."""
+    rows = await tx.all(
+        _JOINED,
+        room_ids=list({item.room_id for item in members}),
+        user_ids=[item.user_id for item in members],
+    )
+    joined = {(row[0], row[1]) for row in rows}
+    changes: Counter[_Key] = Counter()
+    last: dict[_Key, int] = {}
+    for item in members:
+        change = (item.membership == JOIN) - ((item.room_id, item.user_id) in joined)
+        if change:
+            key = item.room_id, _server_of(item)
+            changes[key] += change
+            last[key] = max(item.position, last.get(key, 0))
+    return {key: change for key, change in changes.items() if change}, last
+
+
+async def _known(tx: Transaction, keys: Collection[_Key]) -> dict[_Key, RoomServer]:
+    """The rows of the keys, those included that are not there yet."""
+    new = {key: RoomServer(room_id=key[0], server_name=key[1], joined=0, position=0) for key in keys}
+    found = await tx.all(
+        _SOME, room_ids=list({key[0] for key in keys}), server_names=list({key[1] for key in keys})
+    )
+    return new | {(row.room_id, row.server_name): row for row in _RECORDS.all(found)}
+
+
+def _changed(row: RoomServer, change: int, position: int) -> RoomServer:
+    joined = max(0, row.joined + change)
+    moved = bool(joined) != bool(row.joined)
+    return replace(row, joined=joined, position=position if moved else row.position)
+
+
+def _server_of(member: Member) -> ServerName:
+    return ServerName(member.user_id.partition(":")[2])
