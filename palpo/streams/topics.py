@@ -91,13 +91,16 @@ USES: Mapping[Kind, Use] = {
     RECEIPTS: Use(published="receipts", heard="receipts window"),
     TYPING: Use(published="typing", heard="typing"),
     USER: Use(
-        published="account_data account_rows device_lists memberships presence profiles push_rules receipts"
-        " room_group thread_subscriptions to_device",
+        published="account_data account_rows device_lists memberships outside_memberships presence profiles"
+        " push_rules receipts room_group thread_subscriptions to_device",
         heard="feed old_sync v3",
     ),
     SESSION: Use(published="account_rows accounts sessions", heard="appservices sessions waiting"),
     ERASURE: Use(published="accounts", heard="erasures"),
-    MEMBER: Use(published="memberships room_group", heard="device_lists room_servers user_rooms"),
+    MEMBER: Use(
+        published="memberships outside_memberships room_group",
+        heard="device_lists room_servers user_rooms",
+    ),
     READ: Use(published="receipts", heard="unread window"),
     ACCOUNT_DATA: Use(published="account_data account_rows push_rules", heard="account_data window"),
     PUSH_RULES: Use(published="account_rows push_rules", heard="push_rules"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from palpo.core.errors import NotFound
 from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.room_access import RoomAccess
 from palpo.storage.memberships import Member
 from palpo.sync.joined import Reader, V3RoomNews, wanted
@@ -33,9 +35,15 @@ class LeftRooms:
     """Timelines and state up to the moment of leaving."""
 
     def __init__(
-        self, store: EventStore, timelines: Timelines, states: StateDeltas, access: RoomAccess
+        self,
+        store: EventStore,
+        outside: OutsideMemberships,
+        timelines: Timelines,
+        states: StateDeltas,
+        access: RoomAccess,
     ) -> None:
         self._store = store
+        self._outside = outside
         self._timelines = timelines
         self._states = states
         self._access = access
@@ -64,7 +72,11 @@ class LeftRooms:
         The last change need not be the leaving: who has left may be banned, or turn down an invitation.
         It is always told, but of the state they see what they left behind.
         """
-        last = await self._store.get(membership.event_id)
+        last = await self._store.find(membership.event_id)
+        if last is None and (outside := await self._outside.event(membership)) is not None:
+            return _from_outside(reader, outside)
+        if last is None:
+            raise NotFound("Event not found")
         leaving = await self._access.left_by(membership)
         known = await self._timelines.joined_root(membership, window.since)
         fresh = known is None and leaving is not None and leaving.position > window.after
@@ -91,8 +103,7 @@ class LeftRooms:
             limit=filter_.timeline_limit,
             wanted=wanted(reader),
         )
-        shows_last = filter_.timeline_limit > 0 and (filter_.timeline is None or filter_.timeline(last.event))
-        if not timeline.events and shows_last:
+        if not timeline.events and _shows(reader, last):
             timeline = replace(timeline, events=[last], limited=False, before=last.position - 1)
         return timeline
 
@@ -105,3 +116,20 @@ class LeftRooms:
             return True
         _, before = await self._timelines.membership_at(membership, window.since)
         return before in (JOIN, INVITE, KNOCK)
+
+
+def _shows(reader: Reader, last: StoredEvent) -> bool:
+    """Whether the filter lets the event through by which the user left."""
+    filter_ = reader.filter
+    return filter_.timeline_limit > 0 and (filter_.timeline is None or filter_.timeline(last.event))
+
+
+def _from_outside(reader: Reader, last: StoredEvent) -> Departure:
+    """What there is of a room that is not here: the event that says that the user is not in it."""
+    timeline = TimelinePart(
+        events=[last] if _shows(reader, last) else [],
+        limited=False,
+        before=last.position - 1,
+        complete=True,
+    )
+    return Departure(timeline=timeline, known=None, end=EMPTY_ROOT, shown=False)

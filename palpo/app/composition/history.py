@@ -8,6 +8,7 @@ from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.beginnings import Beginnings
 from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_builder import RoomBuilder
@@ -36,8 +37,10 @@ def build_history(server: Server) -> HistoryServices:
         admission=admission,
         beginnings=Beginnings(db, events, admission, server_name=server.name),
         events=events,
+        outside_memberships=OutsideMemberships(db),
         recent_events=recent,
         room_access=access,
+        room_builder=builder,
         room_heads=heads,
         room_writer=RoomWriter(db, events, heads, builder, recent, server.quotas, wakeups, clock),
         state_at=state_at,

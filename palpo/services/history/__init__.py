@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from palpo.services.history.admission import Admission
 from palpo.services.history.beginnings import Beginnings
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_access import RoomAccess
+from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.history.state_at import StateAt
@@ -24,8 +26,10 @@ class HistoryServices:
     admission: Admission
     beginnings: Beginnings
     events: EventStore
+    outside_memberships: OutsideMemberships
     recent_events: RecentEvents
     room_access: RoomAccess
+    room_builder: RoomBuilder
     room_heads: RoomHeads
     room_writer: RoomWriter
     state_at: StateAt
