@@ -37,6 +37,7 @@ WHOLE_TABLES = {
     "restoration._WITH_KEYS": "only when a backup was put back",
     "room_directory._ALL": "the directory is what is asked for",
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
+    "room_servers._ANY": "the first row will do",
     "server_meta._ALL": "a few rows, read at a start",
     "server_meta._ANY_USER": "the first row will do",
     "uia._SURPLUS.last": "in the order of an index, and once for many stages",
