@@ -23,7 +23,7 @@ from .process.launch import Launch, Launcher, launcher_of
 from .process.model import Process
 from .recipe import UNNAMED, Place, load
 from .recording.gate import FEDERATION_PORT, HTTP_PORT, Gate, Records
-from .records import ACCESS, INSIDE, VIOLATIONS
+from .records import IN_IMAGE
 
 LOOPBACK = "127.0.0.1"
 LOG = Path("/dev/stdout")
@@ -55,13 +55,13 @@ async def serve(launcher: Launcher, root: Path, outside: str) -> int:
 
     `outside` is the address at which the gate listens.
     """
-    records = root / INSIDE.relative_to("/")
+    records = root / IN_IMAGE.relative_to("/")
     records.mkdir(parents=True, exist_ok=True)
     gate = Gate(
         LOOPBACK,
         (outside, HTTP_PORT),
         (outside, FEDERATION_PORT),
-        Records(access=records / ACCESS, violations=records / VIOLATIONS),
+        Records.below(records),
         AtOnce() if os.environ.get("CONFORMANCE_CHECK") else None,
     )
     try:

@@ -18,7 +18,9 @@ from palpo_conformance.violations import read_records
 SERVERS = "servers"
 ACCESS = "access.jsonl"
 VIOLATIONS = "violations.jsonl"
-INSIDE = Path("/complement/records")
+ASKED = "asked.jsonl"
+RECORDS = (ACCESS, VIOLATIONS, ASKED)
+IN_IMAGE = Path("/complement/records")
 """Where an image keeps what its gate records."""
 
 
@@ -69,18 +71,16 @@ class Timeline:
 def merge(
     target: Path, output: Path, servers: Iterable[Server], timeline: Timeline
 ) -> dict[str, list[dict[str, Any]]]:
-    """Gather all servers' records into two files with the test named; gives each package's access records."""
+    """Gather all servers' records, a file of each kind, with the test named; gives each package's answers."""
     calls: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    with (
-        (target / ACCESS).open("w", encoding="utf-8") as access,
-        (target / VIOLATIONS).open("w", encoding="utf-8") as violations,
-    ):
-        for server in servers:
-            for record in _records(output, server, ACCESS, timeline):
-                calls[server.package].append(record)
-                access.write(json.dumps(record) + "\n")
-            for record in _records(output, server, VIOLATIONS, timeline):
-                violations.write(json.dumps(record) + "\n")
+    servers = list(servers)
+    for kind in RECORDS:
+        with (target / kind).open("w", encoding="utf-8") as file:
+            for server in servers:
+                for record in _records(output, server, kind, timeline):
+                    file.write(json.dumps(record) + "\n")
+                    if kind == ACCESS:
+                        calls[server.package].append(record)
     return dict(calls)
 
 
@@ -129,7 +129,7 @@ def keep_logs(
                 log.write(source.read_text(errors="replace") if source.exists() else "(no log)\n")
     if not everything:
         for server in (server for group in by_test.values() for server in group):
-            for kind in ("log", ACCESS, VIOLATIONS):
+            for kind in ("log", *RECORDS):
                 (output / SERVERS / f"{server.id}.{kind}").unlink(missing_ok=True)
 
 

@@ -16,7 +16,7 @@ from .files import log_path, write_atomically
 from .model import Run, RunHeader, Status, Tally, TestResult, count, summarise, summarise_packages
 from .pairs import Pair, Pairs
 from .suite import Suite, load_suite
-from .violations import Group
+from .violations import RECEIVED, Group
 
 PAGE_FILE = "index.html"
 DATA_FILE = "data.json"
@@ -72,7 +72,8 @@ def build_report(
         ],
         "tests": [_test(result, source, suite) for result in run.results],
         "pairs": _pairs(source.pairs),
-        "violations": [_plain(group) for group in source.violations],
+        "violations": [_plain(group) for group in source.violations if group.of != RECEIVED],
+        "received": [_plain(group) for group in source.violations if group.of == RECEIVED],
         "server_errors": [_plain(group) for group in source.server_errors],
     }
 

@@ -1,8 +1,9 @@
-"""Holds a server's responses to the schemas the specification documents for them.
+"""Holds a server's responses, and its requests to others, to the schemas the specification documents.
 
 What is checked: JSON bodies of documented statuses, and that any 4xx body is an error object with an
 `errcode` (Client-Server API, "Standard error response"). What users wrote, such as an event's `content`, is
-the users' own; media and undocumented statuses outside 4xx are let pass.
+the users' own; media and undocumented statuses outside 4xx are let pass. Of a request it is the JSON body,
+and that each query parameter is there that must be.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+from urllib.parse import parse_qs
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from palpo_spec import Operation, match, response_schema
+from palpo_spec import Operation, match, request_schema, response_schema
 from palpo_spec import operation as lookup
 
 MAX_VIOLATIONS = 20
@@ -36,9 +38,10 @@ CHALLENGES_LIKE = {("uploadCrossSigningKeys", 401): lookup("deleteDevice")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One place in one response that the specification doesn't allow.
+    """One place in one response, or request, that the specification doesn't allow.
 
-    `operation` is its key, `path` its template, `pointer` a JSON pointer into the body ("" is all of it).
+    `operation` is its key, `path` its template, `pointer` a JSON pointer into the body ("" is all of it), or
+    `?name` of a query parameter.
     """
 
     operation: str
@@ -88,6 +91,7 @@ class SchemaChecker:
     """Checks responses one by one; validators are built once for each operation and status."""
 
     _validators: dict[tuple[str, int], Draft202012Validator | None] = field(default_factory=dict)
+    _requests: dict[str, Draft202012Validator] = field(default_factory=dict)
     _error: Draft202012Validator = field(default_factory=lambda: Draft202012Validator(_ERROR_SCHEMA))
 
     def check(self, method: str, raw_path: str, status: int, body: bytes) -> list[Violation]:
@@ -98,19 +102,31 @@ class SchemaChecker:
         found = match(method, raw_path)
         if found is None:
             return []
-        operation = found[0]
-        problems = islice(self._problems(operation, status, body), MAX_VIOLATIONS)
-        return [
-            Violation(
-                operation=operation.key,
-                method=operation.method,
-                path=operation.path,
-                status=status,
-                pointer=pointer,
-                message=_shortened(message),
-            )
-            for pointer, message in problems
-        ]
+        return _violations(found[0], status, self._problems(found[0], status, body))
+
+    def check_request(self, method: str, raw_path: str, status: int, body: bytes | None) -> list[Violation]:
+        """The same of a request, which was answered with `status`; `body` is None where it had no JSON."""
+        found = match(method, raw_path)
+        if found is None:
+            return []
+        return _violations(found[0], status, self._asked(found[0], raw_path.partition("?")[2], body))
+
+    def _asked(self, operation: Operation, query: str, body: bytes | None) -> Iterator[tuple[str, str]]:
+        """What is wrong with a request: pairs of place and message."""
+        given = parse_qs(query, keep_blank_values=True)
+        for parameter in operation.parameters:
+            if parameter.place == "query" and parameter.required and parameter.name not in given:
+                yield f"?{parameter.name}", "a query parameter is missing"
+        schema = request_schema(operation)
+        if schema is None:
+            return
+        if body is None:
+            if operation.request is not None and operation.request.required:
+                yield "", "there is no JSON body"
+            return
+        if operation.key not in self._requests:
+            self._requests[operation.key] = Draft202012Validator(schema)
+        yield from _invalid(self._requests[operation.key], body)
 
     def _validator(self, operation: Operation, status: int) -> Draft202012Validator | None:
         key = (operation.key, status)
@@ -152,6 +168,31 @@ class SchemaChecker:
                 if problem not in seen:
                     seen.add(problem)
                     yield problem
+
+
+def _violations(operation: Operation, status: int, problems: Iterator[tuple[str, str]]) -> list[Violation]:
+    return [
+        Violation(
+            operation=operation.key,
+            method=operation.method,
+            path=operation.path,
+            status=status,
+            pointer=pointer,
+            message=_shortened(message),
+        )
+        for pointer, message in islice(problems, MAX_VIOLATIONS)
+    ]
+
+
+def _invalid(validator: Draft202012Validator, body: bytes) -> Iterator[tuple[str, str]]:
+    """What one schema does not allow in a body."""
+    try:
+        for error in validator.iter_errors(_parsed(body)):
+            yield _pointer(error), error.message
+    except ValueError as error:
+        yield "", f"not a JSON body: {error}"
+    except RecursionError:
+        yield "", "nested too deeply to be checked"
 
 
 def _is_challenge(value: Any) -> bool:

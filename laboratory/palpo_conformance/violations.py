@@ -1,9 +1,9 @@
 """Schema violations and server errors of a run, read from JSONL, counted and grouped.
 
-A violation is ``{"operation", "method", "path", "status", "pointer", "message", "test"?}``; an access record
-is ``{"operation", "method", "path", "status", "time", "test"?}``. The first says that a response was not what
-the spec's schema allows, the second that a request was answered. ``operation`` is an ``api/operationId`` key,
-or null where the spec knows none.
+A violation is ``{"operation", "method", "path", "status", "pointer", "message", "test"?, "of"?}``; an access
+record is ``{"operation", "method", "path", "status", "time", "test"?}``. The first says that something was
+not what the spec's schema allows, and what (``of`` is one of OF), the second that a request was answered.
+``operation`` is an ``api/operationId`` key, or null where the spec knows none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+RECEIVED = "received"
+OF = ("answer", "request", RECEIVED)
+"""What a violation is in: what a server answered, what it asked of another, what that answered."""
 _ITEM = re.compile(r"/(?:\d+|[@!#$][^/]*)(?=/|$)")
 """A list index, or the ID of a user, a room, an event."""
 
@@ -35,6 +38,7 @@ class Group:
     message: str
     path: str
     tests: tuple[str, ...]
+    of: str = OF[0]
 
 
 def read_records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
@@ -54,13 +58,16 @@ def read_records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def group_violations(records: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """Return the violations by operation, status and pointer, the most frequent first."""
-    members: defaultdict[tuple[str, int, str], list[Mapping[str, Any]]] = defaultdict(list)
+    """Return the violations by what they are in, operation, status and pointer, the most frequent first."""
+    members: defaultdict[tuple[str, str, int, str], list[Mapping[str, Any]]] = defaultdict(list)
     for record in records:
         pointer = _ITEM.sub("/*", str(record.get("pointer", "")))
-        members[(_name(record), _status(record), pointer)].append(record)
+        of = record.get("of") if record.get("of") in OF else OF[0]
+        members[(str(of), _name(record), _status(record), pointer)].append(record)
     groups = [_group(*place, found) for place, found in members.items()]
-    return sorted(groups, key=lambda group: (-group.count, group.operation, group.status, group.pointer))
+    return sorted(
+        groups, key=lambda group: (-group.count, group.operation, group.status, group.pointer, group.of)
+    )
 
 
 def group_server_errors(records: Iterable[Mapping[str, Any]]) -> list[Group]:
@@ -68,7 +75,7 @@ def group_server_errors(records: Iterable[Mapping[str, Any]]) -> list[Group]:
     return group_violations(record for record in records if _status(record) >= 500)
 
 
-def _group(operation: str, status: int, pointer: str, found: list[Mapping[str, Any]]) -> Group:
+def _group(of: str, operation: str, status: int, pointer: str, found: list[Mapping[str, Any]]) -> Group:
     return Group(
         operation=operation,
         status=status,
@@ -76,6 +83,7 @@ def _group(operation: str, status: int, pointer: str, found: list[Mapping[str, A
         count=len(found),
         message=str(found[0].get("message", "")),
         path=str(found[0].get("path", "")),
+        of=of,
         tests=tuple(sorted({str(record["test"]) for record in found if record.get("test")})),
     )
 

@@ -32,7 +32,7 @@ def schemas() -> Iterator[ProcessPoolExecutor]:
 async def recorded(
     folder: Path, schemas: ProcessPoolExecutor | None, *exchanges: Exchange
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    recorder = Recorder(folder / "access", folder / "violations", schemas)
+    recorder = Recorder(folder / "access", folder / "violations", folder / "asked", schemas)
     for exchange in exchanges:
         recorder(exchange)
     await recorder.close()
@@ -86,7 +86,28 @@ async def test_what_is_no_json_and_delayed_events_are_not_checked(
 
 
 async def test_a_last_answer_after_the_end_is_left_out(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "access", tmp_path / "violations", None)
+    recorder = Recorder(tmp_path / "access", tmp_path / "violations", tmp_path / "asked", None)
     await recorder.close()
     recorder(WHOAMI)
+    assert (tmp_path / "access").read_text() == ""
+
+
+async def test_what_is_asked_of_others_is_held_to_its_schemas_and_so_is_what_they_answer(
+    tmp_path: Path, schemas: ProcessPoolExecutor
+) -> None:
+    recorder = Recorder(tmp_path / "access", tmp_path / "violations", tmp_path / "asked", schemas)
+    query = Exchange(
+        method="POST",
+        target="/_matrix/key/v2/query",
+        status=200,
+        body=b'{"server_keys": 7}',
+        ended=12.5,
+        asked=b'{"server_keys": []}',
+    )
+    recorder.outside(query, "notary.example")
+    await recorder.close()
+    (asked,) = (json.loads(line) for line in (tmp_path / "asked").read_text().splitlines())
+    assert (asked["operation"], asked["peer"]) == ("server-server/bulkPerspectivesKeyQuery", "notary.example")
+    violations = [json.loads(line) for line in (tmp_path / "violations").read_text().splitlines()]
+    assert [violation["of"] for violation in violations] == ["request", "received"]
     assert (tmp_path / "access").read_text() == ""

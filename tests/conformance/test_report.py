@@ -103,6 +103,16 @@ def test_what_a_server_says_of_itself_is_text_and_nothing_else() -> None:
     Page(text)
 
 
+def test_what_others_answered_is_not_counted_as_the_servers_own() -> None:
+    record = {"operation": "server-server/getVersion", "path": "/", "status": 200, "pointer": "/odd"}
+    found = group_violations([record, {**record, "of": "request"}, {**record, "of": "received"}])
+    report = report_of(run_of(ALL_PASS), violations=found)
+    assert (len(report["violations"]), len(report["received"])) == (2, 1)
+    page = render_page(report)
+    assert "Schema violations (2)" in page
+    assert "In what other servers answered (1)" in page
+
+
 def test_the_page_says_what_does_not_count() -> None:
     cut = render_page(report_of(run_of(ALL_PASS, finished=False)))
     assert "does not count" in cut

@@ -309,3 +309,33 @@ def test_a_challenge_where_the_data_has_no_401() -> None:
     wrong = {**challenge, "flows": "all"}
     assert checker.check("POST", path, 401, json.dumps(wrong).encode()) != []
     assert checker.check("POST", path, 401, b'{"session": "x"}') != []
+
+
+SEND = "/_matrix/federation/v1/send/1"
+TRANSACTION = {"origin": "a.example", "origin_server_ts": 1, "pdus": []}
+
+
+def asked(method: str, target: str, body: Any = None) -> list[tuple[str, str]]:
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    return [(v.operation, v.pointer) for v in CHECKER.check_request(method, target, 200, content)]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "pointers"),
+    [
+        ("PUT", SEND, TRANSACTION, []),
+        ("PUT", SEND, {**TRANSACTION, "pdus": 1}, ["/pdus"]),
+        ("PUT", SEND, {"pdus": []}, ["", ""]),
+        ("PUT", SEND, b"{", [""]),
+        ("PUT", SEND, b'{"a":' * 3000, [""]),
+        ("PUT", SEND, None, [""]),
+        ("GET", "/_matrix/federation/v1/query/profile?user_id=@a:b", None, []),
+        ("GET", "/_matrix/federation/v1/query/profile?field=displayname", None, ["?user_id"]),
+        ("GET", "/_matrix/federation/v1/version", None, []),
+        ("GET", "/_matrix/federation/v1/unheard_of", None, []),
+    ],
+)
+def test_what_is_asked_of_others_is_held_to_its_schema(
+    method: str, target: str, body: Any, pointers: list[str]
+) -> None:
+    assert [pointer for _, pointer in asked(method, target, body)] == pointers

@@ -38,6 +38,7 @@ def test_violations_are_grouped_without_their_list_indices_and_ids() -> None:
         ("client-server/sync", 200, "/rooms/*/name", 1),
     ]
     assert groups[0].message == "first"
+    assert groups[0].of == "answer"
     assert groups[0].tests == ("TestA", "TestB")
 
 
@@ -67,3 +68,10 @@ def test_torn_and_foreign_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
     path.write_bytes(b'{"status":200}\nplain\n[1]\n\xff\xfe\n{"status":500}\n{"stat')
     assert list(read_records([path])) == [{"status": 200}, {"status": 500}]
+
+
+def test_what_others_answered_is_a_group_of_its_own() -> None:
+    groups = group_violations(
+        [violation("", of="received"), violation("", of="request"), violation("", of=7)]
+    )
+    assert [group.of for group in groups] == ["answer", "received", "request"]

@@ -15,7 +15,7 @@ from docker import from_env
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from palpo_complement.records import ACCESS, INSIDE, VIOLATIONS
+from palpo_complement.records import IN_IMAGE, RECORDS
 
 
 def main(identifier: str, folder: Path) -> None:
@@ -23,8 +23,8 @@ def main(identifier: str, folder: Path) -> None:
     with closing(from_env()) as client:
         container = client.containers.get(identifier)
         (folder / f"{identifier}.log").write_bytes(container.logs())
-        for name in (ACCESS, VIOLATIONS):
-            content = _file(container, INSIDE / name)
+        for name in RECORDS:
+            content = _file(container, IN_IMAGE / name)
             if content is not None:
                 (folder / f"{identifier}.{name}").write_bytes(content)
 

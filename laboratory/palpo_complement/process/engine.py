@@ -257,16 +257,16 @@ class Engine:
         return container
 
     def _gate(self, identifier: str, address: str, published: Ports) -> Gate:
-        logs = self._settings.logs
         return Gate(
             address,
             ("127.0.0.1", published.http),
             ("127.0.0.1", published.federation),
-            Records(
-                access=logs / f"{identifier}.access.jsonl", violations=logs / f"{identifier}.violations.jsonl"
-            ),
+            self._records(identifier),
             self._schemas,
         )
+
+    def _records(self, identifier: str) -> Records:
+        return Records.below(self._settings.logs, f"{identifier}.")
 
     async def put_archive(self, name: str, path: str, archive: bytes) -> None:
         container = self.container(name)
@@ -285,6 +285,7 @@ class Engine:
                 place=self._place(container),
                 log=container.log,
                 env={**_kept_environment(), **container.env},
+                inside=self._records(container.id).inside,
             )
             try:
                 container.process = await self._launchers[container.image.server].spawn(launch)

@@ -30,11 +30,15 @@ class LaunchError(SetupFailed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One server to start: its place, its log, and the environment besides the place's own variables."""
+    """One server to start: its place, its log, and the environment besides the place's own variables.
+
+    `inside` is where a fork writes what it says over TLS.
+    """
 
     place: Place
     log: Path
     env: Mapping[str, str]
+    inside: Path | None = None
 
     def environment(self) -> dict[str, str]:
         return {**self.env, **self.place.environment()}
@@ -123,6 +127,7 @@ class ZygoteLauncher:
             "root": str(launch.place.root),
             "log": str(launch.log),
             "env": launch.environment(),
+            "inside": None if launch.inside is None else str(launch.inside),
         }
         self._writer.write(json.dumps(message).encode() + b"\n")
         return await answer

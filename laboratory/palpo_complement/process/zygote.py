@@ -3,7 +3,8 @@
 Run as `python -m palpo_complement.process.zygote FD ENTRY PRELOAD...`: it imports the modules that are named,
 calls each `module:function` after the entry, then speaks JSON lines on the inherited socket FD.
 
-- In: `{"id", "arguments", "root", "log", "env"}`.
+- In: `{"id", "arguments", "root", "log", "env", "inside"}`; the last is the file for what is said over TLS,
+  or null.
 - Out: `{"ready": true}` or `{"error": text}` once; then `{"id", "pid"}` for a request and `{"pid", "exit"}`
   when a child ends.
 
@@ -25,7 +26,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
+
+from palpo_complement.recording import inside
 
 
 def main(arguments: list[str]) -> int:
@@ -129,6 +133,8 @@ def _settle(request: dict[str, Any]) -> None:
     os.chdir(request["root"])
     os.environ.clear()
     os.environ.update(request["env"])
+    if request["inside"] is not None:
+        inside.watch(Path(request["inside"]))
 
 
 def _reap(connection: socket.socket, children: set[int]) -> None:

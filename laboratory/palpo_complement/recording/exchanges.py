@@ -20,7 +20,8 @@ class Exchange:
     """A request and its response.
 
     `target` is as it was sent, with the query. `body` is what came as JSON, uncompressed, or None for
-    anything else. `ended` is Unix time, a moment before the client has the last byte.
+    anything else; `asked` is the same of the request, where the reader keeps that. `ended` is Unix time, a
+    moment before the client has the last byte.
     """
 
     method: str
@@ -28,16 +29,17 @@ class Exchange:
     status: int
     body: bytes | None
     ended: float
+    asked: bytes | None = None
 
 
 @dataclass(slots=True)
-class _Response:
-    """A response that is under way."""
+class _Message:
+    """A request's or a response's content, as it comes. `whole` once it has come."""
 
-    status: int = 0
     content_type: str = ""
     encoding: str = ""
     framed: bool = False
+    whole: bool = False
     size: int = 0
     parts: list[bytes] = field(default_factory=list)
 
@@ -67,36 +69,55 @@ class _Response:
         return content if self.encoding in ("", "identity") else None
 
 
-class _Requests:
-    """Puts each request into the queue of those without a response."""
+@dataclass(slots=True)
+class _Request(_Message):
+    method: str = ""
+    target: bytes = b""
 
-    def __init__(self, waiting: deque[tuple[str, str]]) -> None:
+
+class _Requests:
+    """Puts each request into the queue of those without a response, as soon as its head is there."""
+
+    def __init__(self, waiting: deque[_Request], *, bodies: bool) -> None:
         self._waiting = waiting
-        self._target = b""
+        self._bodies = bodies
+        self._request = _Request()
         self.parser = httptools.HttpRequestParser(self)
 
     def on_message_begin(self) -> None:
-        self._target = b""
+        self._request = _Request()
 
     def on_url(self, part: bytes) -> None:
-        self._target += part
+        self._request.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._bodies:
+            self._request.header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._waiting.append((self.parser.get_method().decode(), self._target.decode("latin-1")))
+        self._request.method = self.parser.get_method().decode()
+        self._waiting.append(self._request)
+
+    def on_body(self, part: bytes) -> None:
+        self._request.add(part)
+
+    def on_message_complete(self) -> None:
+        self._request.whole = True
 
 
 class HttpReader:
     """Reads along on one connection, and says of each response that it was sent in full.
 
-    What cannot be read as HTTP/1.1 is looked at no further; it is passed on all the same.
+    What cannot be read as HTTP/1.1 is looked at no further; it is passed on all the same. With `bodies`, what
+    was asked is kept too.
     """
 
-    def __init__(self, on_exchange: Callable[[Exchange], None]) -> None:
+    def __init__(self, on_exchange: Callable[[Exchange], None], *, bodies: bool = False) -> None:
         self._on_exchange = on_exchange
-        self._waiting: deque[tuple[str, str]] = deque()
-        self._requests = _Requests(self._waiting)
+        self._waiting: deque[_Request] = deque()
+        self._requests = _Requests(self._waiting, bodies=bodies)
         self._responses = httptools.HttpResponseParser(self)
-        self._response = _Response()
+        self._response, self._status = _Message(), 0
         self._bodiless = False
         self._lost = False
 
@@ -112,7 +133,7 @@ class HttpReader:
 
     def response_ended(self) -> None:
         """The server sends no more: that is the end of a body of unknown length."""
-        if self._response.status and not self._response.framed:
+        if self._status and not self._response.framed:
             self._answered()
 
     def _feed(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> None:
@@ -124,14 +145,14 @@ class HttpReader:
             self._lost = True
 
     def on_message_begin(self) -> None:
-        self._response = _Response()
+        self._response, self._status = _Message(), 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._response.header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._response.status = self._responses.get_status_code()
-        if self._waiting and self._waiting[0][0] == "HEAD":
+        self._status = self._responses.get_status_code()
+        if self._waiting and self._waiting[0].method == "HEAD":
             self._bodiless = True
             self._answered()
 
@@ -142,17 +163,19 @@ class HttpReader:
         self._answered()
 
     def _answered(self) -> None:
-        response, self._response = self._response, _Response()
+        response, status = self._response, self._status
+        self._response, self._status = _Message(), 0
         # "100 Continue" and the like come before the response, and an answer to half a request has none.
-        if response.status < 200 or not self._waiting:
+        if status < 200 or not self._waiting:
             return
-        method, target = self._waiting.popleft()
+        request = self._waiting.popleft()
         self._on_exchange(
             Exchange(
-                method=method,
-                target=target,
-                status=response.status,
-                body=None if method == "HEAD" else response.body(),
+                method=request.method,
+                target=request.target.decode("latin-1"),
+                status=status,
+                body=None if request.method == "HEAD" else response.body(),
                 ended=time.time(),
+                asked=request.body() if request.whole else None,
             )
         )
