@@ -3,6 +3,7 @@
 # make test-postgresql, make test-yielding   the tests of the homeserver on other databases
 # make check          format, lint, types, import contracts
 # make conformance    the real Complement (ARGS="--package csapi --run TestLogin")
+# make pairs          those of its tests that take two servers, with Synapse as one of them
 # make bench          side by side with Synapse (ARGS="--rows whoami,send_16")
 
 PYTHON_ENV := .venv/bin
@@ -13,7 +14,7 @@ ARGS ?=
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 HOMESERVER_TESTS := tests/api tests/sync tests/services
 
-.PHONY: run test test-postgresql test-yielding check format conformance report bench services clean
+.PHONY: run test test-postgresql test-yielding check format conformance pairs report bench services clean
 
 run: .venv/.run
 	$(PYTHON_ENV)/palpo start --data $(DATA) $(if $(OPEN),--open-registration) $(ARGS)
@@ -36,6 +37,11 @@ format: .venv/.dev
 
 conformance: .venv/.dev
 	$(PYTHON_ENV)/palpo-conformance run $(ARGS)
+
+pairs: .venv/.dev
+	$(PYTHON_ENV)/palpo-conformance run --other synapse --rerun-failures --update-results $(ARGS) || [ $$? = 1 ]
+	$(PYTHON_ENV)/palpo-conformance run --recipe synapse --other palpo --rerun-failures --update-results $(ARGS) || [ $$? = 1 ]
+	$(PYTHON_ENV)/palpo-conformance pairs
 
 report: .venv/.dev
 	$(PYTHON_ENV)/palpo-conformance report

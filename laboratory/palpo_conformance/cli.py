@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -270,7 +270,18 @@ def _facts(result: TestResult, expectations: Expectations | None, output: Path) 
     ]
     if result.duration is not None:
         facts.append(("seconds", f"{result.duration:.2f}"))
-    return facts + [("operation", operation) for operation in result.operations]
+    facts += [("operation", operation) for operation in result.operations]
+    return facts + [("asked", line) for line in _asked(result, output / "asked.jsonl")]
+
+
+def _asked(result: TestResult, path: Path) -> Iterator[str]:
+    """What the servers asked of others while the test ran."""
+    if result.started is None or result.ended is None or not path.exists():
+        return
+    for record in sorted(read_records([path]), key=lambda record: float(record["time"])):
+        if record["package"] == result.package and result.started <= record["time"] <= result.ended:
+            words = "{server} of {peer}: {method} {path} => {status}"
+            yield words.format_map(record)
 
 
 def _expected(expectations: Expectations | None, key: Key) -> str:

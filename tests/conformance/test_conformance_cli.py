@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,21 @@ def test_show_tells_everything_about_a_test(tmp_path: Path, capsys: pytest.Captu
     assert command(tmp_path, "show", "msc4222:TestSync") == 0
     assert "sync" in capsys.readouterr().out
     assert command(tmp_path, "show", "NoSuchTest") == 1
+
+
+def test_show_tells_what_was_asked_of_others_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = full_run()
+    run = replace(run, results=tuple(replace(r, started=10.0, ended=20.0) for r in run.results))
+    write_run(tmp_path / "run.jsonl", run)
+    record = {"server": "hs1", "peer": "hs2", "method": "GET", "status": 200, "package": "tests/csapi"}
+    lines = [{**record, "path": path, "time": time} for path, time in (("/b", 15), ("/a", 11), ("/c", 21))]
+    lines.append({**record, "path": "/d", "time": 15, "package": "tests"})
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert command(tmp_path, "show", "TestSearch") == 0
+    asked = [line for line in capsys.readouterr().out.splitlines() if line.startswith("asked")]
+    assert asked == ["asked       hs1 of hs2: GET /a => 200", "asked       hs1 of hs2: GET /b => 200"]
 
 
 def test_compare_lays_other_files_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
