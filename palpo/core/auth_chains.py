@@ -159,6 +159,22 @@ def reach(positions: Iterable[Position]) -> Reading[Reach]:
     return (yield from _reaches([positions], {}))[0]
 
 
+def below(positions: Iterable[Position]) -> Reading[Reach]:
+    """The union of the auth chains of the events at ``positions``, of which only those are in it that others
+    rest on."""
+    at = set(positions)
+    blocks: _Blocks = {}
+    yield from _load(blocks, (block_of(position) for position in at))
+    cited = [Position(chain, seq - 1) for chain, seq in at if seq > 1]
+    cited += [
+        Position(link.to_chain, link.to_seq)
+        for position in at
+        for link in blocks[block_of(position)]
+        if link.from_seq <= position.seq
+    ]
+    return (yield from _reaches([cited], blocks))[0]
+
+
 def auth_difference(state_sets: Sequence[Iterable[Position]]) -> Reading[list[Span]]:
     """The events in some but not all of the sets' auth chains; each includes the set's own events."""
     reaches = yield from _reaches(state_sets, {})

@@ -440,6 +440,15 @@ def _signed(row: Row) -> SignedEvent:
     return event if redacted_by is None else redacted_event(rules, event)
 
 
+def pdu(row: Row, *, pruned: bool) -> bytes:
+    """The event in a row of ``load_rows`` as servers exchange it: without what is not protected, if it has
+    been redacted or is to be ``pruned``."""
+    if row[6] is None and not pruned:
+        return bytes(row[8])
+    event = _signed(row)
+    return to_json(event.pdu if row[6] is not None else redacted_event(room_version(row[9]), event).pdu)
+
+
 def loaded(row: Row) -> StoredEvent:
     """The event in a row of ``load_rows``."""
     _, position, place, before, after, room_state, redacted_by, status, after_gap, _, _ = row

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select, update
 
-from palpo.core.identifiers import RoomId, UserId
+from palpo.core.identifiers import RoomId, UserId, server_name_of
 from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.accounts import users
@@ -56,6 +56,17 @@ _PENDING = Statement(
     select(*_RECORDS.columns)
     .where(_ROOM, in_list(m.membership, "memberships"))
     .order_by(m.position.desc())
+    .limit(bindparam("limit"))
+)
+_JOINED_OF_SERVER = Statement(
+    select(m.user_id)
+    .where(_ROOM, m.membership == JOIN, m.user_id.like(bindparam("pattern")))
+    .limit(bindparam("limit"))
+)
+_OF_SERVER = Statement(
+    select(m.user_id)
+    .where(_ROOM, m.user_id.like(bindparam("pattern")))
+    .order_by(m.user_id)
     .limit(bindparam("limit"))
 )
 _COUNT = Statement(select(m.membership, func.count()).where(_ROOM).group_by(m.membership))
@@ -147,6 +158,18 @@ async def pending(tx: Transaction, room_id: str, limit: int) -> list[Member]:
     """The newest invites to a room, and knocks."""
     rows = await tx.all(_PENDING, room_id=room_id, memberships=[INVITE.value, KNOCK.value], limit=limit)
     return _RECORDS.all(rows)
+
+
+async def users_of_server(tx: Transaction, room_id: str, server: str, limit: int) -> list[str]:
+    """Up to ``limit`` users of a server who have ever had a membership of a room, in order."""
+    rows = await tx.all(_OF_SERVER, room_id=room_id, pattern=f"%:{server}", limit=limit)
+    return [row[0] for row in rows if server_name_of(row[0]) == server]
+
+
+async def is_server_in(tx: Transaction, room_id: str, server: str) -> bool:
+    """Whether any user of a server is in a room."""
+    rows = await tx.all(_JOINED_OF_SERVER, room_id=room_id, pattern=f"%:{server}", limit=10)
+    return any(server_name_of(row[0]) == server for row in rows)
 
 
 async def local_users_in_room(tx: Transaction, room_id: str, limit: int) -> list[str]:

@@ -68,6 +68,11 @@ async def test_agrees_with_walks_over_the_graph(database: Database, group: int) 
     assert await chains.subgraph(ends) == between
     for event_id in events:
         assert await chains.difference([{event_id}, set()]) == auth_chain(events, [event_id])
+        assert await chains.of([event_id]) == auth_chain(events, [event_id]) - {event_id}
+    whole = auth_chain(events, states[0])
+    rested_on = {name for event_id in whole for name in events[event_id].auth_events}
+    assert await chains.of(states[0]) == rested_on
+    assert await chains.of([]) == set()
     assert await chains.shared(events, ["$ban"]) == auth_chain(events, ["$ban"])
     assert await chains.shared(["$ban", "$power"], ["$one"]) == {"$power"}
 

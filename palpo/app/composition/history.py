@@ -14,6 +14,7 @@ from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.room_writer import RoomWriter
+from palpo.services.history.server_visibility import ServerVisibility
 from palpo.services.history.state_at import StateAt
 from palpo.services.history.state_import import StateImport
 from palpo.services.history.state_resolver import StateResolver
@@ -36,6 +37,11 @@ def build_history(server: Server) -> HistoryServices:
     return HistoryServices(
         admission=admission,
         beginnings=Beginnings(db, events, admission, server_name=server.name),
+    erasures = Erasures(db, wakeups, caches)
+    chains = AuthChains(db)
+    return HistoryServices(
+        admission=Admission(db, events, StateResolver(events, chains)),
+        auth_chains=chains,
         events=events,
         outside_memberships=OutsideMemberships(db),
         recent_events=recent,
@@ -43,8 +49,9 @@ def build_history(server: Server) -> HistoryServices:
         room_builder=builder,
         room_heads=heads,
         room_writer=RoomWriter(db, events, heads, builder, recent, server.quotas, wakeups, clock),
+        server_visibility=ServerVisibility(db, events, state_at, erasures),
         state_at=state_at,
         state_import=StateImport(db, events),
         threads=Threads(events),
-        visibility=Visibility(events, heads, access, Erasures(db, wakeups, caches), state_at),
+        visibility=Visibility(events, heads, access, erasures, state_at),
     )

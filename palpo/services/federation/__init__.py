@@ -11,6 +11,9 @@ from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.served_events import ServedEvents
+from palpo.services.federation.served_state import ServedState
+from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
 
 
@@ -35,4 +38,7 @@ class FederationServices:
     incoming_events: IncomingEvents
     edus: Edus
     room_servers: RoomServers
+    served_events: ServedEvents
+    served_state: ServedState
+    served_timestamps: ServedTimestamps
     server_acls: ServerAcls

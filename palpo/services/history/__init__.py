@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from palpo.services.history.admission import Admission
 from palpo.services.history.beginnings import Beginnings
+from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.recent_events import RecentEvents
@@ -13,6 +14,7 @@ from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.room_writer import RoomWriter
+from palpo.services.history.server_visibility import ServerVisibility
 from palpo.services.history.state_at import StateAt
 from palpo.services.history.state_import import StateImport
 from palpo.services.history.threads import Threads
@@ -25,6 +27,7 @@ class HistoryServices:
 
     admission: Admission
     beginnings: Beginnings
+    auth_chains: AuthChains
     events: EventStore
     outside_memberships: OutsideMemberships
     recent_events: RecentEvents
@@ -32,6 +35,7 @@ class HistoryServices:
     room_builder: RoomBuilder
     room_heads: RoomHeads
     room_writer: RoomWriter
+    server_visibility: ServerVisibility
     state_at: StateAt
     state_import: StateImport
     threads: Threads

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from palpo.core import auth_chains
-from palpo.core.auth_chains import Position, Reading, Span
+from palpo.core.auth_chains import Position, Reach, Reading, Span
 from palpo.core.driving import drive_async
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -24,6 +24,20 @@ class AuthChains:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    async def of(self, event_ids: Iterable[str]) -> set[str]:
+        """The whole auth chains of state events, of which only those are in them that others rest on."""
+        whole: Reach = {}
+        rest = iter(event_ids)
+        while batch := list(islice(rest, BATCH)):
+            part = await self._db.read(_at(batch, lambda at: auth_chains.below(at.values())))
+            for chain, seq in part.items():
+                whole[chain] = max(seq, whole.get(chain, 0))
+        found: set[str] = set()
+        spans = (Span(chain, 1, seq) for chain, seq in sorted(whole.items(), key=lambda item: item[1]))
+        while some := list(islice(spans, BATCH)):
+            found |= await self._db.read(partial(storage.event_ids, spans=some))
+        return found
 
     async def difference(self, state_sets: Sequence[Collection[str]]) -> set[str]:
         """The events in some but not all of the sets' auth chains; each includes the set's own events."""
