@@ -33,15 +33,13 @@ def build_history(server: Server) -> HistoryServices:
     recent = RecentEvents(db, heads, caches)
     access = RoomAccess(db, events, heads)
     state_at = StateAt(events, caches)
-    admission = Admission(db, events, StateResolver(events, AuthChains(db)))
-    return HistoryServices(
-        admission=admission,
-        beginnings=Beginnings(db, events, admission, server_name=server.name),
     erasures = Erasures(db, wakeups, caches)
     chains = AuthChains(db)
+    admission = Admission(db, events, StateResolver(events, chains))
     return HistoryServices(
-        admission=Admission(db, events, StateResolver(events, chains)),
+        admission=admission,
         auth_chains=chains,
+        beginnings=Beginnings(db, events, admission, server_name=server.name),
         events=events,
         outside_memberships=OutsideMemberships(db),
         recent_events=recent,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.services.history.admission import Admission
-from palpo.services.history.beginnings import Beginnings
 from palpo.services.history.auth_chains import AuthChains
+from palpo.services.history.beginnings import Beginnings
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.recent_events import RecentEvents
