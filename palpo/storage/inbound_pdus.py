@@ -1,0 +1,151 @@
+"""Events of other servers that wait until they can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from palpo.core.identifiers import RoomId, ServerName
+from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.inbound import inbound_pdus
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.records import Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundPdu:
+    """One of them. Times are milliseconds since the Unix epoch."""
+
+    room_id: RoomId
+    event_id: str
+    origin: ServerName
+    """Who has sent it last: who can be asked for what it rests on."""
+    received_ts: int
+    tries: int
+    """How often it could not be judged."""
+    next_ts: int
+    """When that is tried again."""
+    pdu: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many wait."""
+
+    in_room: int
+    of_origin: int
+    in_all: int
+
+
+p = inbound_pdus.c
+_RECORDS = Records(InboundPdu, inbound_pdus)
+_PUT = upsert(inbound_pdus, key=["room_id", "event_id"], update=["origin"])
+_ROOM = p.room_id == bindparam("room_id")
+_DUE = Statement(
+    select(*_RECORDS.columns)
+    .where(_ROOM, p.next_ts <= bindparam("now"))
+    .order_by(p.received_ts, p.event_id)
+    .limit(bindparam("limit"))
+)
+_OF = Statement(select(*_RECORDS.columns).where(_ROOM, in_list(p.event_id, "event_ids")))
+_ROOMS = Statement(
+    select(p.room_id, func.min(p.next_ts))
+    .group_by(p.room_id)
+    .order_by(func.min(p.next_ts))
+    .limit(bindparam("limit"))
+)
+_WAITS_IN = Statement(select(p.room_id).distinct().where(in_list(p.room_id, "room_ids")))
+_IDS = Statement(select(p.event_id).where(in_list(p.event_id, "event_ids"), _ROOM))
+_IN_ROOM = Statement(select(func.count()).where(_ROOM))
+_OF_ORIGIN = Statement(select(func.count()).where(p.origin == bindparam("origin")))
+_IN_ALL = Statement(select(func.count()).select_from(inbound_pdus))
+_LATER = Statement(
+    update(inbound_pdus)
+    .where(p.room_id == bindparam("room"), p.event_id == bindparam("event"))
+    .values(tries=bindparam("new_tries"), next_ts=bindparam("new_ts"))
+)
+_SOONER = Statement(
+    update(inbound_pdus)
+    .where(p.room_id == bindparam("room"), p.next_ts > bindparam("new_ts"))
+    .values(next_ts=bindparam("new_ts"))
+)
+_TAKE = Statement(delete(inbound_pdus).where(_ROOM, in_list(p.event_id, "event_ids")))
+_EXPIRED = Statement(
+    select(p.room_id, p.event_id)
+    .where(p.received_ts < bindparam("before"))
+    .order_by(p.received_ts)
+    .limit(bindparam("limit"))
+)
+
+
+async def put(tx: WriteTransaction, waiting: Sequence[InboundPdu]) -> None:
+    """Have events wait; of those that do already, note who has sent them last."""
+    await tx.many(_PUT, [_RECORDS.values(item) for item in waiting])
+
+
+async def due(tx: Transaction, room_id: str, *, now_ms: int, limit: int) -> list[InboundPdu]:
+    """Those of a room that are to be tried by now, as they came."""
+    return _RECORDS.all(await tx.all(_DUE, room_id=room_id, now=now_ms, limit=limit))
+
+
+async def find(tx: Transaction, room_id: str, event_ids: Iterable[str]) -> list[InboundPdu]:
+    """Those of the events that wait, in no order."""
+    return _RECORDS.all(await tx.all(_OF, room_id=room_id, event_ids=list(event_ids)))
+
+
+async def rooms(tx: Transaction, limit: int) -> list[tuple[str, int]]:
+    """``(room, next_ts of the first)`` of rooms of which events wait, the most urgent first."""
+    return [(row[0], row[1]) for row in await tx.all(_ROOMS, limit=limit)]
+
+
+async def waits_in(tx: Transaction, room_ids: Iterable[str]) -> set[str]:
+    """In which of the rooms any wait."""
+    return {row[0] for row in await tx.all(_WAITS_IN, room_ids=list(room_ids))}
+
+
+async def known(tx: Transaction, room_id: str, event_ids: Collection[str]) -> set[str]:
+    """Those of the events that wait."""
+    return {row[0] for row in await tx.all(_IDS, room_id=room_id, event_ids=list(event_ids))}
+
+
+async def count(tx: Transaction, room_id: str, origin: str) -> Waiting:
+    """How many wait."""
+    return Waiting(
+        in_room=await tx.value(_IN_ROOM, room_id=room_id),
+        of_origin=await tx.value(_OF_ORIGIN, origin=origin),
+        in_all=await tx.value(_IN_ALL),
+    )
+
+
+async def later(tx: WriteTransaction, tried: Iterable[InboundPdu]) -> None:
+    """Note when events are to be tried again (``tries``, ``next_ts``)."""
+    await tx.many(
+        _LATER,
+        [
+            {"room": item.room_id, "event": item.event_id, "new_tries": item.tries, "new_ts": item.next_ts}
+            for item in tried
+        ],
+    )
+
+
+async def sooner(tx: WriteTransaction, room_id: str, next_ts: int) -> int:
+    """Have what waits of a room tried by then; how many are tried sooner for it."""
+    return await tx.run(_SOONER, room=room_id, new_ts=next_ts)
+
+
+async def take(tx: WriteTransaction, room_id: str, event_ids: Collection[str]) -> None:
+    """Events do not wait any more."""
+    if event_ids:
+        await tx.run(_TAKE, room_id=room_id, event_ids=list(event_ids))
+
+
+async def forget(tx: WriteTransaction, *, before_ts: int, limit: int) -> int:
+    """Forget up to ``limit`` that came before a time; how many."""
+    by_room: dict[str, list[str]] = {}
+    for room_id, event_id in await tx.all(_EXPIRED, before=before_ts, limit=limit):
+        by_room.setdefault(room_id, []).append(event_id)
+    for room_id, event_ids in by_room.items():
+        await take(tx, room_id, event_ids)
+    return sum(map(len, by_room.values()))
