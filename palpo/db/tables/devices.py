@@ -40,6 +40,15 @@ to_device_transactions = Table(
 )
 """Requests that have sent messages, by a hash of who sent them and the transaction ID."""
 
+received_messages = Table(
+    "received_messages",
+    metadata,
+    Column("message_hash", digest(32), primary_key=True),
+    Column("received_ts", integer(), nullable=False),
+    Index("ix_received_messages_received_ts", "received_ts"),
+)
+"""Messages to devices that other servers have sent, by a hash of the server and the message's ID."""
+
 dehydrated_devices = Table(
     "dehydrated_devices",
     metadata,
