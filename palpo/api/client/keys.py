@@ -3,7 +3,7 @@
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, repeatable
 from palpo.core.errors import InvalidParam
-from palpo.services.encryption.keys import check_key_upload
+from palpo.services.encryption.keys import REMOTE_S, check_key_upload
 from palpo.services.history.tokens import parse_stream_token
 from palpo.wire.client import keys as wire
 from palpo.wire.endpoint import Json, NoBody, NoParams
@@ -11,6 +11,8 @@ from palpo.wire.endpoint import Json, NoBody, NoParams
 handlers = Handlers()
 USERS_FOR_ONE = 50
 """Users, or keys to sign, that cost as much as a request."""
+LONGEST_S = 20.0
+"""That a client may wait for other servers."""
 
 
 @handlers.serves(wire.upload_keys)
@@ -34,7 +36,9 @@ async def upload_keys(call: Call, params: NoParams, body: wire.KeysUpload) -> wi
 async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire.KeysQueried:
     """POST /keys/query."""
     call.charge(len(body.device_keys) // USERS_FOR_ONE)
-    found = await call.services.encryption.keys.query(call.user_id, body.device_keys)
+    found = await call.services.encryption.keys.query(
+        call.user_id, body.device_keys, within_s=_within_s(body.timeout)
+    )
     return wire.KeysQueried(
         device_keys=found.device_keys,
         failures=found.failures,
@@ -48,7 +52,7 @@ async def query_keys(call: Call, params: NoParams, body: wire.KeysQuery) -> wire
 async def claim_keys(call: Call, params: NoParams, body: wire.KeysClaim) -> wire.KeysClaimed:
     """POST /keys/claim."""
     call.charge(len(body.one_time_keys) // USERS_FOR_ONE)
-    claimed = await call.services.encryption.keys.claim(body.one_time_keys)
+    claimed = await call.services.encryption.keys.claim(body.one_time_keys, within_s=_within_s(body.timeout))
     return wire.KeysClaimed(one_time_keys=claimed.one_time_keys, failures=claimed.failures)
 
 
@@ -85,3 +89,8 @@ async def upload_cross_signing_signatures(
     return wire.SignaturesUploaded(
         failures=await call.services.encryption.cross_signing.sign(call.user_id, body)
     )
+
+
+def _within_s(timeout_ms: int | None) -> float:
+    """How long other servers may take, by what the client asks for."""
+    return REMOTE_S if timeout_ms is None else min(max(timeout_ms / 1000, 1.0), LONGEST_S)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
+from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
 from palpo.services.federation import Keys
 from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_queries import RemoteQueries
@@ -21,7 +22,9 @@ class Remotes:
     """What services do by means of other servers; None where this one does not federate."""
 
     aliases: RemoteAliases | None = None
+    devices: RemoteDevices | None = None
     directory: RemoteDirectory | None = None
+    keys: RemoteKeys | None = None
     media: RemoteMedia | None = None
     memberships: RemoteMemberships | None = None
     profiles: RemoteProfiles | None = None

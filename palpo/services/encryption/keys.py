@@ -11,23 +11,23 @@ answered from memory until the device's keys change. Cross-signing has a module 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
-import orjson
 
 from palpo.core.device_keys import UploadedKey, check_device_keys, check_uploaded_keys, storable
-from palpo.core.errors import InvalidParam, UnknownToken
+from palpo.core.errors import InvalidParam, NotFound, UnknownToken
 from palpo.core.identifiers import ServerName, UserId, server_name_of
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.encryption.published_devices import PublishedDevices, key_ids, merged, published
+from palpo.services.encryption.remote_keys import ClaimedKeys, QueriedKeys, RemoteKeys
 from palpo.services.server.quotas import Quotas
-from palpo.storage import accounts, cross_signing, device_lists, devices
+from palpo.storage import accounts, cross_signing, device_lists, devices, told_devices
 from palpo.storage import keys as storage
-from palpo.storage.cross_signing import KeySignature
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
@@ -43,7 +43,11 @@ MAX_FALLBACK = 20
 MAX_USERS = 10_000
 """Users in one query or claim."""
 
+REMOTE_S = 10.0
+"""Seconds that other servers have to answer, unless the client says how many."""
+
 USUAL_ALGORITHM = "signed_curve25519"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,24 +74,6 @@ class KeyCounts:
     unused_fallback: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueriedKeys:
-    """Keys by user; ``failures`` by server that could not be asked."""
-
-    device_keys: dict[str, dict[str, msgspec.Raw]] = field(default_factory=dict)
-    cross_signing: dict[str, dict[str, msgspec.Raw]] = field(default_factory=dict)
-    """Usage → user → key."""
-    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedKeys:
-    """User → device → ``algorithm:key_id`` → key; ``failures`` by server that could not be asked."""
-
-    one_time_keys: dict[str, dict[str, dict[str, msgspec.Raw]]] = field(default_factory=dict)
-    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
 class Keys:
     """Keeps devices' public keys, and gives them to those who ask."""
 
@@ -97,6 +83,7 @@ class Keys:
         wakeups: Wakeups,
         caches: CacheBudget,
         quotas: Quotas,
+        remote: RemoteKeys | None,
         *,
         server_name: ServerName,
         keep_claimed: int = MAX_CLAIMED,
@@ -104,6 +91,7 @@ class Keys:
         self._keep_claimed = keep_claimed
         self._db = db
         self._quotas = quotas
+        self._remote = remote
         self._server_name = server_name
         self._counts: Cache[tuple[str, str], KeyCounts] = caches.cache(
             "key_counts", group=lambda device, counts: device[0]
@@ -130,17 +118,32 @@ class Keys:
 
         return await self._db.write(unit)
 
-    async def query(self, observer: str, wanted: Mapping[str, Sequence[str]]) -> QueriedKeys:
+    async def query(
+        self, observer: UserId, wanted: Mapping[str, Sequence[str]], *, within_s: float = REMOTE_S
+    ) -> QueriedKeys:
         """The device and cross-signing keys of users, as ``observer`` may see them.
 
         ``wanted`` maps user IDs to device IDs, none meaning all. Users that do not exist are left out.
-        Raises InvalidParam.
+        Other servers have ``within_s`` seconds to answer. Raises InvalidParam.
         """
-        local, failures = self._split(wanted)
-        found = QueriedKeys(failures=failures)
+        local, elsewhere = self._split(wanted)
+        found = await self.query_local(observer, local)
+        if not elsewhere:
+            return found
+        if self._remote is None:
+            found.failures.update(_unreachable(elsewhere))
+            return found
+        found.add(await self._remote.query(observer, elsewhere, within_s=within_s))
+        await self._db.read(lambda tx: _add_signatures(tx, found, list(elsewhere), observer))
+        return found
+
+    async def query_local(self, observer: str, wanted: Mapping[str, Sequence[str]]) -> QueriedKeys:
+        """The same of users of this server; others are left out. Raises InvalidParam."""
+        asked = {user_id: frozenset(devices) for user_id, devices in self._split(wanted)[0].items()}
+        local = list(asked)
+        found = QueriedKeys()
         if not local:
             return found
-        asked = {user_id: frozenset(wanted[user_id]) for user_id in local}
 
         async def unit(tx: Transaction) -> None:
             for user_id in await accounts.find_all(tx, local):
@@ -148,35 +151,63 @@ class Keys:
             signatures = await cross_signing.signatures(tx, local, observer=observer)
             for user_id, device_id, json, name in await storage.all_device_keys(tx, local):
                 if not asked[user_id] or device_id in asked[user_id]:
-                    merged = _merged(json, signatures.get((user_id, device_id), ()), name)
-                    found.device_keys.setdefault(user_id, {})[device_id] = merged
+                    shown = merged(json, signatures.get((user_id, device_id), ()), name)
+                    found.device_keys.setdefault(user_id, {})[device_id] = shown
             for (user_id, usage), key in (await cross_signing.of_users(tx, local)).items():
                 if usage != "user_signing" or user_id == observer:
-                    merged = _merged(key.json, signatures.get((user_id, key.key_id), ()))
-                    found.cross_signing.setdefault(usage, {})[user_id] = merged
+                    shown = merged(key.json, signatures.get((user_id, key.key_id), ()))
+                    found.cross_signing.setdefault(usage, {})[user_id] = shown
 
         await self._db.read(unit)
         return found
 
-    async def claim(self, wanted: Mapping[str, Mapping[str, str]]) -> ClaimedKeys:
+    async def published(self, user_id: UserId) -> tuple[int, PublishedDevices]:
+        """What other servers may see of a local user's devices, and the last update that was sent of them.
+
+        Raises NotFound.
+        """
+
+        async def unit(tx: Transaction) -> tuple[int, PublishedDevices]:
+            account = await accounts.find(tx, user_id)
+            if server_name_of(user_id) != self._server_name or account is None or account.deactivated:
+                raise NotFound("There is no such user")
+            return await told_devices.stream_id(tx, user_id), await published(tx, user_id)
+
+        return await self._db.read(unit)
+
+    async def claim(
+        self, wanted: Mapping[str, Mapping[str, str]], *, within_s: float = REMOTE_S
+    ) -> ClaimedKeys:
         """One one-time key for each device of ``wanted`` (user → device → algorithm), else its fallback key.
 
         Nobody else is ever given the same one-time key. Raises InvalidParam.
         """
-        local, failures = self._split(wanted)
+        local, elsewhere = self._split(wanted)
+        claimed = await self.claim_local(local)
+        if not elsewhere:
+            return claimed
+        if self._remote is None:
+            claimed.failures.update(_unreachable(elsewhere))
+        else:
+            claimed.add(await self._remote.claim(elsewhere, within_s=within_s))
+        return claimed
+
+    async def claim_local(self, wanted: Mapping[str, Mapping[str, str]]) -> ClaimedKeys:
+        """The same of users of this server; others are left out. Raises InvalidParam."""
+        local, _ = self._split(wanted)
         if not local:
-            return ClaimedKeys(failures=failures)
+            return ClaimedKeys()
 
         async def unit(tx: WriteTransaction) -> dict[str, dict[str, dict[str, msgspec.Raw]]]:
             claimed: dict[str, dict[str, dict[str, msgspec.Raw]]] = {}
-            for user_id, known in (await devices.ids_of(tx, local)).items():
-                for device_id in sorted(known.intersection(wanted[user_id])):
-                    key = await _claim_one(tx, user_id, device_id, wanted[user_id][device_id])
+            for user_id, known in (await devices.ids_of(tx, list(local))).items():
+                for device_id in sorted(known.intersection(local[user_id])):
+                    key = await _claim_one(tx, user_id, device_id, local[user_id][device_id])
                     if key is not None:
                         claimed.setdefault(user_id, {})[device_id] = {key[0]: msgspec.Raw(bytes(key[1]))}
             return claimed
 
-        return ClaimedKeys(one_time_keys=await self._db.write(unit), failures=failures)
+        return ClaimedKeys(one_time_keys=await self._db.write(unit))
 
     async def counts(self, user_id: str, device_id: str) -> KeyCounts:
         """What a device has left; see the module."""
@@ -190,19 +221,33 @@ class Keys:
 
         return await self._counts.read((user_id, device_id), lambda: self._db.read(unit))
 
-    def _split(self, wanted: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-        """The local users of ``wanted``, and a failure for each other server."""
+    def _split(self, wanted: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
+        """What is wanted of local users, and of others."""
         if len(wanted) > MAX_USERS:
             raise InvalidParam(f"More than {MAX_USERS} users at once")
-        local: list[str] = []
-        failures: dict[str, dict[str, Any]] = {}
-        for user_id in wanted:
-            server = server_name_of(user_id)
-            if server == self._server_name:
-                local.append(user_id)
-            else:
-                failures[server] = {"status": 503, "message": "The server cannot be reached"}
-        return local, failures
+        local: dict[str, T] = {}
+        elsewhere: dict[str, T] = {}
+        for user_id, of_user in wanted.items():
+            whose = local if server_name_of(user_id) == self._server_name else elsewhere
+            whose[user_id] = of_user
+        return local, elsewhere
+
+
+def _unreachable(user_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """A failure for each user's server."""
+    failure = {"status": 503, "message": "The server cannot be reached"}
+    return {server_name_of(user_id): dict(failure) for user_id in user_ids}
+
+
+async def _add_signatures(
+    tx: Transaction, found: QueriedKeys, user_ids: Sequence[str], observer: str
+) -> None:
+    """Add what ``observer`` has signed of other servers' users to what these servers say."""
+    signatures = await cross_signing.signatures(tx, user_ids, observer=observer)
+    masters = found.cross_signing.get("master", {})
+    for (user_id, target), items in signatures.items():
+        if user_id in masters and target in key_ids(masters[user_id]):
+            masters[user_id] = merged(bytes(masters[user_id]), items)
 
 
 def check_key_upload(
@@ -306,16 +351,3 @@ async def _claim_one(
         return None
     key = await storage.take_one_time_key(tx, user_id, device_id, algorithm)
     return key or await storage.use_fallback_key(tx, user_id, device_id, algorithm)
-
-
-def _merged(json: bytes, signatures: Sequence[KeySignature], display_name: str | None = None) -> msgspec.Raw:
-    """A key with the signatures that were added to it, and its device's name."""
-    if not signatures and display_name is None:
-        return msgspec.Raw(bytes(json))
-    key: dict[str, Any] = orjson.loads(json)
-    for item in signatures:
-        by_user = key.setdefault("signatures", {}).setdefault(item.signer_user_id, {})
-        by_user[item.signer_key_id] = item.signature
-    if display_name is not None:
-        key["unsigned"] = {"device_display_name": display_name}
-    return msgspec.Raw(orjson.dumps(key))
