@@ -443,10 +443,11 @@ def _signed(row: Row) -> SignedEvent:
 def pdu(row: Row, *, pruned: bool) -> bytes:
     """The event in a row of ``load_rows`` as servers exchange it: without what is not protected, if it has
     been redacted or is to be ``pruned``."""
-    if row[6] is None and not pruned:
-        return bytes(row[8])
+    *_, redacted_by, _status, _after_gap, stored_pdu, version = row
+    if redacted_by is None and not pruned:
+        return bytes(stored_pdu)
     event = _signed(row)
-    return to_json(event.pdu if row[6] is not None else redacted_event(room_version(row[9]), event).pdu)
+    return to_json(event.pdu if redacted_by is not None else redacted_event(room_version(version), event).pdu)
 
 
 def loaded(row: Row) -> StoredEvent:
