@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from palpo.core.errors import AuthError, BadJson, NotFound
-from palpo.core.events import SignedEvent, StateKey
+from palpo.core.events import StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import JOIN_RULES, MEMBER, NAME, TOPIC
 from palpo.db.engine import Database
 from palpo.storage import event_edges, memberships
 from tests.support.homeserver import Client, Homeserver, homeserver
-from tests.support.remote_rooms import RemoteRoom
+from tests.support.remote_rooms import RemoteRoom, begin, import_state, join, told
 from tests.support.remote_users import BOB, CAROL, SERVER
 
 
@@ -40,34 +40,6 @@ def room() -> RemoteRoom:
     for number in range(5):
         made.add(BOB, "m.room.message", {"body": f"before {number}"})
     return made
-
-
-async def import_state(server: Homeserver, room: RemoteRoom) -> bytes:
-    """The root of the room's state."""
-    state = list(room.state.values())
-    imports = server.services.history.state_import
-    return await imports.store(room.rules, room.room_id, state, room.auth_chain(state))
-
-
-async def begin(server: Homeserver, room: RemoteRoom, event: SignedEvent, before: bytes) -> None:
-    history = server.services.history
-    build = partial(history.beginnings.build, event=event, before=before)
-    await history.room_writer.admit(room.room_id, build)
-
-
-async def join(server: Homeserver, room: RemoteRoom, client: Client) -> SignedEvent:
-    """Have a user of ours join at the room's end."""
-    before = await import_state(server, room)
-    event = room.add(client.user_id, (MEMBER, client.user_id), {"membership": "join"})
-    await begin(server, room, event, before)
-    return event
-
-
-async def told(server: Homeserver, room: RemoteRoom, *events: SignedEvent) -> None:
-    """Have events taken in as from a transaction."""
-    history = server.services.history
-    for event in events:
-        await history.room_writer.admit(room.room_id, partial(history.admission.build, events=[event]))
 
 
 def keys(events: list[dict[str, Any]]) -> set[StateKey]:

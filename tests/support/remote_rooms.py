@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from palpo.core.auth_rules import auth_types_for
@@ -11,6 +12,7 @@ from palpo.core.events import SignedEvent, StateKey, build_event
 from palpo.core.room_versions import EventIdFormat, room_version
 from palpo.core.state_keys import CREATE, JOIN_RULES, MEMBER, POWER_LEVELS
 from palpo.core.unpadded_base64 import encode
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_users import BOB, KEY, SERVER
 
 
@@ -97,3 +99,31 @@ class RemoteRoom:
                 found[name] = self.events[name]
                 waiting += found[name].auth_events
         return list(found.values())
+
+
+async def import_state(server: Homeserver, room: RemoteRoom) -> bytes:
+    """The root of the room's state."""
+    state = list(room.state.values())
+    imports = server.services.history.state_import
+    return await imports.store(room.rules, room.room_id, state, room.auth_chain(state))
+
+
+async def begin(server: Homeserver, room: RemoteRoom, event: SignedEvent, before: bytes) -> None:
+    history = server.services.history
+    build = partial(history.beginnings.build, event=event, before=before)
+    await history.room_writer.admit(room.room_id, build)
+
+
+async def join(server: Homeserver, room: RemoteRoom, client: Client) -> SignedEvent:
+    """Have a user of ours join at the room's end."""
+    before = await import_state(server, room)
+    event = room.add(client.user_id, (MEMBER, client.user_id), {"membership": "join"})
+    await begin(server, room, event, before)
+    return event
+
+
+async def told(server: Homeserver, room: RemoteRoom, *events: SignedEvent) -> None:
+    """Have events taken in as from a transaction."""
+    history = server.services.history
+    for event in events:
+        await history.room_writer.admit(room.room_id, partial(history.admission.build, events=[event]))

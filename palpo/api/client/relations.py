@@ -5,7 +5,7 @@ from __future__ import annotations
 from palpo.api.call import Call, Handlers
 from palpo.api.client.timeline import rendered
 from palpo.core.errors import InvalidParam
-from palpo.services.history.tokens import parse_stream_token, stream_token, timeline_token
+from palpo.services.history.tokens import parse_events_token, position_token, timeline_token
 from palpo.services.reading.relations import RECURSION, Wanted
 from palpo.wire.client import relations as wire
 from palpo.wire.endpoint import NoBody
@@ -42,12 +42,12 @@ async def get_thread_roots(call: Call, params: wire.ThreadsParams, body: NoBody)
         params.room_id,
         call.user_id,
         participated=params.include == "participated",
-        before=None if params.from_ is None else parse_stream_token(params.from_),
+        before=None if params.from_ is None else parse_events_token(params.from_),
         limit=_limit(params.limit, MAX_THREADS),
     )
     return wire.Threads(
         chunk=await rendered(call, found.roots),
-        next_batch=None if found.next is None else stream_token(found.next),
+        next_batch=None if found.next is None else position_token(found.next),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_builder import MAX_DEPTH, STRIPPED_TYPES, Built
 from palpo.services.history.room_heads import RoomHead, hash_of
 from palpo.services.history.state_resolver import StateResolver
+from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import NewEvent
@@ -75,9 +77,10 @@ class Admission:
         """Judge events whose hashes and signatures have been checked, each after those that it refers to.
 
         Those that are stored already are passed over. Stops before one that rests on what is missing, or has
-        to be stored first; ``past`` ones do not move the head. ``states`` has, by event ID, the stored root
-        of the state before an event that follows a gap: where some of the events before it are here, their
-        states are resolved in it. Raises NotFound for a room that has not begun.
+        to be stored first: what is left, the caller has built again. ``past`` ones do not move the head, and
+        are no news. ``states`` has, by event ID, the stored root of the state before an event that follows a
+        gap: where some of the events before it are here, their states are resolved in it. Raises NotFound
+        for a room that has not begun.
         """
         if not (head.row.extremities or states):
             raise NotFound("Room not found")
@@ -99,6 +102,9 @@ class Admission:
             if missing is not None:
                 run.built.missing = missing
                 break
+        if past:
+            places = partial(event_edges_storage.places, room_id=head.room_id, event_ids=run.new)
+            await run.put_back(await self._db.read(places))
         await run.settle(head)
         return run.built
 
@@ -215,6 +221,29 @@ class _Run:
             ),
             hashes={**hashes, **(hash_of(self._rules, event) if fresh else {})},
         )
+
+    async def put_back(self, below: Mapping[str, int]) -> None:
+        """Have the events stand before what is here.
+
+        ``below`` has the places that they have to be below, of those of them that have been missing. One that
+        nothing is known to refer to stands where its depth says.
+        """
+        row = self.built.head.row
+        floor = row.floor
+        places = dict(below)
+        for new in reversed(self.built.events):
+            event = new.event
+            known = await self._places([name for name in event.prev_events if name not in self.new])
+            lowest = 1 + max(known.values(), default=0)
+            at = places.get(event.event_id)
+            place = min(event.depth, row.place) if at is None else min(max(at - 1, lowest), at)
+            place = max(place, 1)
+            floor -= 1
+            self.new[event.event_id] = replace(new, place=place, past=floor, room_state=new.state_after)
+            for name in event.prev_events:
+                places[name] = min(place, places.get(name, place))
+        self.built.events = [self.new[new.event.event_id] for new in self.built.events]
+        self.built.head = replace(self.built.head, row=replace(row, floor=floor))
 
     async def settle(self, before: RoomHead) -> None:
         """Say what has become of memberships."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import events as storage
@@ -57,7 +57,8 @@ class RecentEvents:
         self._rings: Cache[str, _Ring] = caches.cache("recent_events", _ring_bytes)
 
     async def latest_ids(self, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
-        """The newest events of a room at positions in ``(after, upto]``, newest first."""
+        """The newest events of a room at positions in ``(after, upto]``, the newest first; all are news."""
+        after = max(after, 0)
         found = (await self._ring(room_id)).latest(after, upto, limit)
         if found is not None:
             return found
@@ -96,7 +97,7 @@ class RecentEvents:
             self._rings.pop(room_id)
             return
         for item in events:
-            if item.status is EventStatus.ACCEPTED:
+            if item.position > 0:
                 ring.append(item.position, item.event_id)
         ring.upto = upto
         self._rings.keep({room_id: ring})

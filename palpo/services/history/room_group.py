@@ -106,7 +106,7 @@ class GroupWrite:
         await self._write_memberships(tx, first)
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
-        tx.notify(topics.ROOM, *self._final)
+        tx.notify(topics.ROOM, *{new.event.room_id for new in events if not new.past})
         tx.notify(topics.HEAD, *self._final)
         for position, new in enumerate(events, first):
             if new.event.redacts is not None and new.status is EventStatus.ACCEPTED:

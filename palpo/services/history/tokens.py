@@ -3,7 +3,8 @@
 s123        a place in the server's stream: everything at or below position 123 has been seen
 s123.100    the same, but of the messages to this device only those up to position 100
 s123_1f_7   the same as s123, for a connection of sliding sync (palpo.sync.sliding.connections)
-t45-123     a place in a room's timeline: just after the event at place 45, position 123
+t45-123     a place in a room's timeline: just after the event at place 45, position 123, which is below 0 for
+            what is no news (t45--123)
 t45-123-99  the same, from where only events at positions up to 99 of the stream are read backwards: what came
             later may stand before that in the timeline, but has been shown
 """
@@ -16,7 +17,7 @@ from typing import Final, NamedTuple
 from palpo.core.errors import InvalidParam
 
 _STREAM = re.compile(r"s([0-9]{1,18})(?:\.([0-9]{1,18})|_[0-9a-z]{1,32}_[0-9]{1,18})?")
-_TIMELINE = re.compile(r"t([0-9]{1,18})-([0-9]{1,18})(?:-([0-9]{1,18}))?")
+_TIMELINE = re.compile(r"t([0-9]{1,18})-(-?[0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 Order = tuple[int, int]
 """``(place, position)``: where an event stands in its room's timeline."""
@@ -42,6 +43,11 @@ def timeline_token(place: Place) -> str:
     """The token of a place in a room's timeline."""
     (number, position), upto = place
     return f"t{number}-{position}" if upto == UNBOUNDED else f"t{number}-{position}-{upto}"
+
+
+def position_token(position: int) -> str:
+    """The token of an event's position: what is no news has none in the stream, and is in the timeline."""
+    return stream_token(position) if position >= 0 else timeline_token(Place((0, position)))
 
 
 def parse_stream_token(token: str) -> int:
