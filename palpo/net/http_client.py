@@ -223,7 +223,7 @@ class HttpClient:
         except TimeoutError:
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unreachable(f"{url.host}: {error}") from error
+            raise Unreachable(f"{url.host}: {_reason(error)}") from error
 
     def _checked(self, base: URL | None, text: str) -> URL:
         """A URL to request, without credentials in it, relative to ``base``; raises BadUrl."""
@@ -270,6 +270,17 @@ class SocketFactory:
         if not self._policy.permits(str(address[0])):
             raise AddressRefused(f"{address[0]} is not an address to connect to")
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no connection, in the words of whoever found out."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return str(error.certificate_error)
+        case aiohttp.ClientConnectorError():
+            return str(error.os_error)
+        case _:
+            return str(error)
 
 
 def _without_credentials(headers: Mapping[str, str]) -> dict[str, str]:

@@ -107,6 +107,14 @@ async def test_a_certificate_for_another_name(here: World) -> None:
     assert whole == f"a.example:{other.port} cannot be reached"
 
 
+async def test_why_there_is_no_well_known_file(tmp_path: Path) -> None:
+    async with world(tmp_path, allow=["127.0.0.9/32"]) as here:
+        refused = (await found(here, "a.example"))[0].text
+        unknown = (await found(here, "none.example"))[0].text
+    assert refused.endswith("a.example: 127.0.0.1 is not an address to connect to")
+    assert unknown.endswith("none.example: none.example has no address")
+
+
 async def test_nobody_listens(here: World, unused_tcp_port: int) -> None:
     findings = await found(here, f"a.example:{unused_tcp_port}")
     assert findings[-2].text.startswith("127.0.0.1: ")
