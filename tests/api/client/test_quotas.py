@@ -246,7 +246,7 @@ async def test_the_oldest_filter_makes_room(tmp_path: Path) -> None:
 
 async def test_the_oldest_thumbnails_make_room(tmp_path: Path) -> None:
     stream = BytesIO()
-    Image.effect_noise((400, 400), 100).save(stream, "png")
+    Image.effect_noise((400, 400), 100).save(stream, "jpeg")
     async with homeserver(tmp_path, quotas=bounds(Kind.THUMBNAIL_BYTES, server=8_000)) as server:
         alice = await server.register("alice")
         answer = await alice.request("POST", "/media/v3/upload", content=stream.getvalue())
