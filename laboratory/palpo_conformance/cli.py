@@ -22,7 +22,7 @@ from .pin import compare_suites, compile_suite, write_suite
 from .ratchet import Expectations, check, load_expectations, update, write_expectations
 from .report import ReportInput, build_report, write_report
 from .suite import Key, load_suite
-from .violations import group_server_errors, group_violations, read_records
+from .violations import RECEIVED, Group, group_server_errors, group_violations, read_records
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -54,6 +54,7 @@ def add_subcommands(subparsers: Subparsers) -> None:
         metavar="NAME",
         help=f"whose fault it is last (default: {REFERENCE})",
     )
+    _command(subparsers, "violations", _violations, "print what broke a schema, and answers of 5xx")
     show = _command(subparsers, "show", _show, "print what is known about a test")
     show.add_argument("test", help="its name, or a part of it; package:name where two packages have it")
     suite = _command(subparsers, "suite", _suite, "make the suite's list anew for another commit")
@@ -215,6 +216,22 @@ def _finding(finding: Finding) -> str:
         f"{finding.pair}: {finding.status.value} {finding.key[0]}:{finding.key[1]}: "
         f"{words}: {finding.fault or 'nobody'}'s fault"
     )
+
+
+def _violations(arguments: argparse.Namespace) -> int:
+    output = _run_file(arguments).parent
+    broken = group_violations(read_records(_existing(None, output / "violations.jsonl")))
+    failed = group_server_errors(read_records(_existing(None, output / "access.jsonl")))
+    for group in broken:
+        print(f"{group.of:<8} {_group(group)} at {group.pointer or '/'}: {group.message}")
+    for group in failed:
+        print(f"{'5xx':<8} {_group(group)}")
+    return 1 if failed or any(group.of != RECEIVED for group in broken) else 0
+
+
+def _group(group: Group) -> str:
+    tests = ", ".join(group.tests[:3]) + (", …" if len(group.tests) > 3 else "")
+    return f"{group.count:>4} times {group.operation} {group.status} ({tests})"
 
 
 def _columns(name: str, total: str, values: list[str], widths: list[int]) -> str:

@@ -125,6 +125,25 @@ def test_show_tells_what_was_asked_of_others_meanwhile(
     assert asked == ["asked       hs1 of hs2: GET /a => 200", "asked       hs1 of hs2: GET /b => 200"]
 
 
+def test_violations_of_others_are_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def wrong(*of: str) -> None:
+        record = {"operation": "server-server/getVersion", "status": 200, "pointer": "/x", "test": "TestA"}
+        text = "".join(json.dumps({**record, "of": word, "message": "odd"}) + "\n" for word in of)
+        (tmp_path / "violations.jsonl").write_text(text)
+
+    assert command(tmp_path, "violations") == 0
+    wrong("received", "received")
+    assert command(tmp_path, "violations") == 0
+    line = "received    2 times server-server/getVersion 200 (TestA) at /x: odd\n"
+    assert capsys.readouterr().out == line
+    wrong("received", "request")
+    assert command(tmp_path, "violations") == 1
+    wrong()
+    (tmp_path / "access.jsonl").write_text('{"operation":"client-server/sync","status":502}\n')
+    assert command(tmp_path, "violations") == 1
+    assert "5xx         1 times client-server/sync 502" in capsys.readouterr().out
+
+
 def test_compare_lays_other_files_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "run.jsonl", full_run("TestSearch"))
     other = tmp_path / "other.result.jsonl"
