@@ -27,8 +27,16 @@ def build_history(server: Server) -> HistoryServices:
     db, clock, wakeups, caches = server.db, server.clock, server.wakeups, server.caches
     events = EventStore(db, wakeups, caches)
     heads = RoomHeads(db, events, wakeups, caches)
+    admission = Admission(db, events, StateResolver(events, AuthChains(db)))
     builder = RoomBuilder(
-        events, heads, clock, server_name=server.name, key=server.key, random_id=server.random_id
+        events,
+        heads,
+        admission,
+        db,
+        clock,
+        server_name=server.name,
+        key=server.key,
+        random_id=server.random_id,
     )
     recent = RecentEvents(db, heads, caches)
     access = RoomAccess(db, events, heads)

@@ -18,6 +18,8 @@ class EventStatus(IntEnum):
     REJECTED = 2
     OUTLIER = 3
     """Known only because another event refers to it; the state at it is not known."""
+    HIDDEN = 4
+    """Accepted, and of the room's history, but it says nothing: it is shown to other servers only."""
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

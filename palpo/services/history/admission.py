@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -31,8 +31,8 @@ from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
+from palpo.services.history.built import MAX_DEPTH, STRIPPED_TYPES, Built
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.room_builder import MAX_DEPTH, STRIPPED_TYPES, Built
 from palpo.services.history.room_heads import RoomHead, hash_of
 from palpo.services.history.state_resolver import StateResolver
 from palpo.storage import event_edges as event_edges_storage
@@ -40,7 +40,10 @@ from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import NewEvent
 from palpo.storage.memberships import Member
+from palpo.streams.turns import Turns
 
+DUMMY: Final = "org.matrix.dummy_event"
+"""The type of events that only merge ends of a room: Synapse's have it too."""
 WINDOW = 2**20
 """How far above the room's last place an event may stand that follows a gap: further down, what is in the
 gap has its places. What depth a sender claims decides within it."""
@@ -87,7 +90,9 @@ class Admission:
         known = await self._store.get_many(event.event_id for event in events)
         outliers = {name for name, item in known.items() if item.status is EventStatus.OUTLIER}
         run = _Run(self._store, self._resolver, head, outliers, states or {})
+        turns = Turns()
         for event in events:
+            await turns.breathe()
             name = event.event_id
             if name in run.new or (name in known and name not in outliers):
                 continue
@@ -107,6 +112,16 @@ class Admission:
             await run.put_back(await self._db.read(places))
         await run.settle(head)
         return run.built
+
+    async def state_after(
+        self, rules: RoomVersion, names: Collection[str], keys: Sequence[StateKey]
+    ) -> dict[StateKey, Event]:
+        """What is set of ``keys`` once all of these accepted events have come together."""
+        events = (await self._store.get_many(names)).values()
+        roots = list(dict.fromkeys(item.state_after for item in events))
+        resolved = await self._resolver.resolve(rules, roots)
+        ids = await self._store.read_state(state_tree.get_many(resolved.root, keys), resolved.new_nodes)
+        return {key: item.event for key, item in (await self._store.events_of(ids)).items()}
 
     async def store_outlier(self, event: SignedEvent, nodes: Mapping[bytes, bytes]) -> None:
         """Store an event on which there is no verdict yet, and nodes of states that it leads to."""
@@ -189,13 +204,16 @@ class _Run:
         *,
         may_redact_others: bool,
     ) -> None:
+        status = verdict.status
+        if status is EventStatus.ACCEPTED and event.type == DUMMY and event.state_key is None:
+            status = EventStatus.HIDDEN
         new = NewEvent(
             event=event,
             place=place,
             state_before=verdict.before,
             state_after=verdict.after,
             room_state=moved.root,
-            status=verdict.status,
+            status=status,
             reason=verdict.reason,
             missing=missing if verdict.status is EventStatus.ACCEPTED else (),
             stored=event.event_id in self._outliers,
@@ -288,14 +306,22 @@ class _Run:
             case admission.NeedRoots():
                 return await self._roots(request.event_ids)
             case admission.NeedResolution():
-                if self.new or self._unstored is not None:
+                if self._has_unstored_state():
                     raise Unstored
-                return self._saved(await self._resolver.resolve(self._rules, request.roots))
+                resolved = await self._resolver.resolve(self._rules, request.roots, self.built.nodes)
+                return self._saved(resolved)
             case admission.NeedState():
                 return await self._state(request.root, request.keys)
             case admission.NeedRootWith():
                 update = state_tree.update(request.root, {request.key: request.event_id})
                 return self._saved(await self._store.read_state(update, self.built.nodes))
+
+    def _has_unstored_state(self) -> bool:
+        """Whether a state may have an event in it that is not stored: resolution asks for such."""
+        judged = self._unstored
+        if judged is not None and judged.state_key is not None:
+            return True
+        return any(new.event.state_key is not None and not new.stored for new in self.new.values())
 
     def _saved(self, update: state_tree.Update) -> bytes:
         self.built.nodes.update(update.new_nodes)

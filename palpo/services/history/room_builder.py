@@ -1,74 +1,43 @@
-"""Makes events of drafts: chained onto a room's head, signed and authorized, with the state they lead to."""
+"""Makes events of drafts: chained onto a room's head, signed and authorized, with the state they lead to.
+
+Where a room has come to have many ends, it is merged first (``RoomBuilder.merge``): a draft's event refers to
+all that are left, so that the state before it is the current one.
+"""
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 
 from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
-from palpo.core.errors import BadJson
-from palpo.core.events import Event, SignedEvent, build_event, stripped
-from palpo.core.identifiers import ServerName
+from palpo.core.errors import AuthError, BadJson
+from palpo.core.event_format import MAX_PREV_EVENTS
+from palpo.core.events import Event, SignedEvent, StateKey, build_event, stripped
+from palpo.core.identifiers import ServerName, UserId
 from palpo.core.membership import INVITE, KNOCK, Membership
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
-from palpo.core.state_keys import CREATE, MEMBER
+from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.core.state_tree import EMPTY_ROOT, Update
+from palpo.db.engine import Database
+from palpo.services.history.admission import DUMMY, Admission
+from palpo.services.history.built import MAX_DEPTH, STRIPPED_TYPES, Built
 from palpo.services.history.drafts import Draft
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads, hash_of
-from palpo.storage.events import NewEvent
+from palpo.storage import memberships as memberships_storage
 from palpo.storage.memberships import Member
 from palpo.storage.rooms import HeadRow
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
 
-STRIPPED_TYPES = (
-    "m.room.create",
-    "m.room.name",
-    "m.room.avatar",
-    "m.room.topic",
-    "m.room.join_rules",
-    "m.room.canonical_alias",
-    "m.room.encryption",
-)
-"""The state that invites and knocks show, besides the membership itself (spec: "Stripped state")."""
-MAX_DEPTH = 2**53 - 1
-
-
-@dataclass(slots=True, kw_only=True)
-class Built:
-    """Events that are ready to be written, and the head that they lead to."""
-
-    head: RoomHead
-    events: list[NewEvent]
-    nodes: dict[bytes, bytes] = field(default_factory=dict)
-    """New nodes of the state tree."""
-    earlier: dict[bytes, bytes] = field(default_factory=dict)
-    """Those that the head came with: they are not stored yet."""
-    memberships: list[tuple[int, Member]] = field(default_factory=list)
-    """With the index of its event in ``events``."""
-    new_room: bool = False
-
-    def append(self, event: SignedEvent, update: Update | None) -> None:
-        """Add an event, and what it does to the state; None for a message."""
-        before = after = self.head.state_root
-        if update is not None:
-            after = update.root
-            self.nodes.update(update.new_nodes)
-        self.head = self.head.advanced(event, after)
-        self.events.append(
-            NewEvent(
-                event=event,
-                place=self.head.row.place,
-                state_before=before,
-                state_after=after,
-                room_state=after,
-            )
-        )
+REFERRED = 10
+"""Ends of a room to which an event of ours refers."""
+CANDIDATES = 10
+"""Users of ours of whom one is looked for who may merge a room."""
 
 
 class RoomBuilder:
@@ -78,6 +47,8 @@ class RoomBuilder:
         self,
         store: EventStore,
         heads: RoomHeads,
+        admission: Admission,
+        db: Database,
         clock: Clock,
         *,
         server_name: ServerName,
@@ -86,6 +57,8 @@ class RoomBuilder:
     ) -> None:
         self._store = store
         self._heads = heads
+        self._admission = admission
+        self._db = db
         self._clock = clock
         self.server_name = server_name
         """Whose events these are."""
@@ -102,6 +75,34 @@ class RoomBuilder:
     async def create(self, rules: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> Built:
         """The same for a room that the first of ``drafts`` creates."""
         return await self._add_all(self._first_event(rules, room_id, drafts[0]), drafts[1:])
+
+    async def merge(self, head: RoomHead, sender: str) -> Built:
+        """Events that each refer to as many of a room's ends as they may, so that few are left.
+
+        They are no more than that, and nobody is shown them. They are the ``sender``'s, or another user's of
+        ours who may send them. Raises AuthError where nobody may.
+        """
+        users = await self._db.read(
+            partial(memberships_storage.local_users_in_room, room_id=head.room_id, limit=CANDIDATES)
+        )
+        error = AuthError("Nobody of this server may send to the room")
+        for user in dict.fromkeys([sender, *users]):
+            try:
+                return await self._admission.build(head, await self._merging(head, user))
+            except AuthError as refused:
+                error = refused
+        raise error
+
+    async def _merging(self, head: RoomHead, sender: str) -> list[SignedEvent]:
+        made: list[SignedEvent] = []
+        ends = list(head.row.extremities)
+        draft = Draft(type=DUMMY, sender=UserId(sender), content={})
+        while ends and len(ends) + len(made) > REFERRED:
+            some, ends = ends[:MAX_PREV_EVENTS], ends[MAX_PREV_EVENTS:]
+            keys = [(MEMBER, sender), POWER_LEVELS, CREATE]
+            state = await self._admission.state_after(head.rules, some, keys)
+            made.append(await self._authorized(head, draft, state, some))
+        return made
 
     async def _add_all(self, built: Built, drafts: Iterable[Draft]) -> Built:
         turns = Turns()
@@ -129,26 +130,33 @@ class RoomBuilder:
 
     async def _add(self, built: Built, draft: Draft) -> None:
         """Append the event that ``draft`` makes to ``built``. Raises AuthError."""
-        head, rules = built.head, built.head.rules
-        keys = auth_types_for(
-            rules, type=draft.type, sender=draft.sender, state_key=draft.state_key, content=draft.content
-        )
+        head = built.head
+        keys = _keys(head.rules, draft)
         auth_state = await self._heads.state(head, [*keys, CREATE])
-        auth_events = [auth_state[key] for key in dict.fromkeys(keys) if key in auth_state]
-        extremities = head.row.extremities
+        # There are more than these only where nobody may merge them.
+        ends = head.row.extremities[-MAX_PREV_EVENTS:]
+        event = await self._authorized(head, draft, auth_state, ends)
+        if event.type == MEMBER:
+            built.memberships.append((len(built.events), await self._membership(head, event)))
+        built.append(event, None if event.state_key is None else await self._change_state(built, event))
+
+    async def _authorized(
+        self, head: RoomHead, draft: Draft, state: Mapping[StateKey, Event], ends: Sequence[str]
+    ) -> SignedEvent:
+        """The event that ``draft`` makes after ``ends``, where the state is ``state``. Raises AuthError."""
+        rules = head.rules
+        auth_events = [state[key] for key in dict.fromkeys(_keys(rules, draft)) if key in state]
         event = self._sign(
             rules,
             draft,
             head.room_id,
             min(head.row.depth + 1, MAX_DEPTH),
-            extremities,
+            ends,
             [item.event_id for item in auth_events],
             hashes_of=await self._hashes(head, auth_events),
         )
-        check_auth(rules, event, auth_state)
-        if event.type == MEMBER:
-            built.memberships.append((len(built.events), await self._membership(head, event)))
-        built.append(event, None if event.state_key is None else await self._change_state(built, event))
+        check_auth(rules, event, state)
+        return event
 
     async def _change_state(self, built: Built, event: Event) -> Update:
         operation = state_tree.update(built.head.state_root, {event.key: event.event_id})
@@ -223,3 +231,9 @@ class RoomBuilder:
             position=0,
             stripped_state=shown,
         )
+
+
+def _keys(rules: RoomVersion, draft: Draft) -> list[StateKey]:
+    return auth_types_for(
+        rules, type=draft.type, sender=draft.sender, state_key=draft.state_key, content=draft.content
+    )

@@ -13,8 +13,8 @@ from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.history.built import Built
 from palpo.services.history.drafts import SendTransaction
-from palpo.services.history.room_builder import Built
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.server.quotas import Quotas
 from palpo.storage import event_edges as event_edges_storage

@@ -30,11 +30,12 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation, Unreachable
 from palpo.db.failures import detached, fail
 from palpo.db.transaction import Transaction
+from palpo.services.history.built import Built
 from palpo.services.history.drafts import Draft, Guard, SendTransaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.lines import Lines
 from palpo.services.history.recent_events import RecentEvents
-from palpo.services.history.room_builder import Built, RoomBuilder
+from palpo.services.history.room_builder import REFERRED, RoomBuilder
 from palpo.services.history.room_group import Entry, GroupWrite, HeadsMoved, RoomsRefused
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.server.quotas import Quotas
@@ -66,11 +67,17 @@ class _Submission:
     )
     attempts: int = 0
     """How often it was built in vain."""
+    merged: bool = False
+    """Whether its room's ends have been merged for it, as far as they could be."""
 
     @property
     def line(self) -> Hashable:
         """Where it waits: behind others of the same room."""
         return self.room_id or self.future
+
+
+class _ManyEnds(Exception):
+    """The room's ends have to be merged first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +218,9 @@ class RoomWriter:
             items = await self._build_all(batch, self._wakeups.position)
         except Unreachable as error:
             self._fail(batch, error)
+        except _ManyEnds:
+            self._lines.done(line, [self._merge_for(batch[0]), *batch])
+            return
         self._built += items
         if not items:
             self._lines.done(line)
@@ -227,7 +237,7 @@ class RoomWriter:
                 continue
             try:
                 built = await self._build(submission, head, nodes)
-            except Unreachable:
+            except (Unreachable, _ManyEnds):
                 raise
             except Exception as error:  # noqa: BLE001 - it is the submitter's, who awaits the future
                 fail(submission.future, detached(error))
@@ -253,9 +263,20 @@ class RoomWriter:
         if submission.builds is not None:
             return await submission.builds(head or await self._heads.known(room_id))
         head = head or await self._heads.get(room_id)
+        if len(head.row.extremities) > REFERRED and not submission.merged:
+            raise _ManyEnds
         if submission.guard is not None:
             await submission.guard(head)
         return await self._builder.extend(head, submission.drafts, nodes)
+
+    def _merge_for(self, submission: _Submission) -> _Submission:
+        """What merges the ends of a submission's room, before it is built."""
+        submission.merged = True
+        sender = submission.drafts[0].sender
+        merge = _Submission(room_id=submission.room_id, builds=lambda head: self._builder.merge(head, sender))
+        # Where nobody may, nobody has to be told.
+        merge.future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return merge
 
     async def _persist_built(self) -> None:
         """Persist what is built; what could not be is built again."""

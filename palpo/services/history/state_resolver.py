@@ -12,7 +12,6 @@ from palpo.core.events import StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_resolution import (
-    Conflicts,
     NeedAuthDifference,
     NeedEvents,
     NeedRejected,
@@ -37,23 +36,25 @@ class StateResolver:
         self._store = store
         self._auth_chains = auth_chains
 
-    async def resolve(self, rules: RoomVersion, roots: Sequence[bytes]) -> Update:
-        """The state that the states ``roots`` (one at least) come to, and the nodes to store for it."""
-        conflicts = await self._store.read_state(find_conflicts(roots))
-        changes = await self._changes(rules, roots[0], conflicts)
+    async def resolve(
+        self, rules: RoomVersion, roots: Sequence[bytes], unsaved: Mapping[bytes, bytes] | None = None
+    ) -> Update:
+        """The state that the states ``roots`` (one at least) come to, and the nodes to store for it.
+
+        ``unsaved`` has nodes of theirs that are not stored yet.
+        """
+        nodes = unsaved or {}
+        conflicts = await self._store.read_state(find_conflicts(roots), nodes)
+        conflicted = {key for state in conflicts for key in state}
+        answer = partial(self._answer, roots[0], nodes, conflicted)
+        changes: Mapping[StateKey, str | None] = await drive_async(resolve(rules, conflicts), answer)
         if not changes:
             return Update(root=roots[0], new_nodes={})
-        return await self._store.read_state(state_tree.update(roots[0], changes))
+        return await self._store.read_state(state_tree.update(roots[0], changes), nodes)
 
-    async def _changes(
-        self, rules: RoomVersion, root: bytes, conflicts: Conflicts
-    ) -> Mapping[StateKey, str | None]:
-        """What to change in the state ``root``, one of those in conflict."""
-        conflicted = {key for state in conflicts for key in state}
-        answer = partial(self._answer, root, conflicted)
-        return await drive_async(resolve(rules, conflicts), answer)
-
-    async def _answer(self, root: bytes, conflicted: Collection[StateKey], request: Request) -> Any:
+    async def _answer(
+        self, root: bytes, nodes: Mapping[bytes, bytes], conflicted: Collection[StateKey], request: Request
+    ) -> Any:
         """The answer of the type that the request names."""
         match request:
             case NeedEvents():
@@ -61,21 +62,25 @@ class StateResolver:
             case NeedRejected():
                 return await self._rejected(request.event_ids)
             case NeedState():
-                return await self._store.read_state(state_tree.get_many(root, request.keys))
+                return await self._store.read_state(state_tree.get_many(root, request.keys), nodes)
             case NeedAuthDifference():
                 return await self._auth_chains.difference(request.state_sets)
             case NeedSubgraph():
                 return await self._auth_chains.subgraph(request.event_ids)
             case _:
-                return await self._unconflicted_ancestors(request.candidates, root, conflicted)
+                return await self._unconflicted_ancestors(request.candidates, root, nodes, conflicted)
 
     async def _rejected(self, event_ids: Iterable[str]) -> list[str]:
         found = await self._store.get_many(event_ids)
         return [event_id for event_id, item in found.items() if item.status is EventStatus.REJECTED]
 
     async def _unconflicted_ancestors(
-        self, candidates: Collection[str], root: bytes, conflicted: Collection[StateKey]
+        self,
+        candidates: Collection[str],
+        root: bytes,
+        nodes: Mapping[bytes, bytes],
+        conflicted: Collection[StateKey],
     ) -> set[str]:
-        state = await self._store.read_state(state_tree.items(root))
+        state = await self._store.read_state(state_tree.items(root), nodes)
         agreed = (event_id for key, event_id in state.items() if key not in conflicted)
         return await self._auth_chains.shared(candidates, agreed)

@@ -1,0 +1,55 @@
+"""What is ready to be written to a room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from palpo.core.events import SignedEvent
+from palpo.core.state_tree import Update
+from palpo.services.history.room_heads import RoomHead
+from palpo.storage.events import NewEvent
+from palpo.storage.memberships import Member
+
+STRIPPED_TYPES = (
+    "m.room.create",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.topic",
+    "m.room.join_rules",
+    "m.room.canonical_alias",
+    "m.room.encryption",
+)
+"""The state that invites and knocks show, besides the membership itself (spec: "Stripped state")."""
+MAX_DEPTH = 2**53 - 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Built:
+    """Events that are ready to be written, and the head that they lead to."""
+
+    head: RoomHead
+    events: list[NewEvent]
+    nodes: dict[bytes, bytes] = field(default_factory=dict)
+    """New nodes of the state tree."""
+    earlier: dict[bytes, bytes] = field(default_factory=dict)
+    """Those that the head came with: they are not stored yet."""
+    memberships: list[tuple[int, Member]] = field(default_factory=list)
+    """With the index of its event in ``events``."""
+    new_room: bool = False
+
+    def append(self, event: SignedEvent, update: Update | None) -> None:
+        """Add an event, and what it does to the state; None for a message."""
+        before = after = self.head.state_root
+        if update is not None:
+            after = update.root
+            self.nodes.update(update.new_nodes)
+        self.head = self.head.advanced(event, after)
+        self.events.append(
+            NewEvent(
+                event=event,
+                place=self.head.row.place,
+                state_before=before,
+                state_after=after,
+                room_state=after,
+            )
+        )
