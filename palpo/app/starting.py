@@ -38,6 +38,7 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[C
     background.start("last-seen", services.accounts.last_seen.run())
     background.start("typing", personal.typing.run())
     background.start("presence", personal.presence.run())
+    background.start("gaps", keeper.run("gaps", services.federation.gaps.run))
     statistics = database_statistics(server.config.database_url)
     if statistics is not None:
         background.start("statistics", StatisticsWorker(statistics).run())

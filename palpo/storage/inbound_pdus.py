@@ -50,12 +50,10 @@ _DUE = Statement(
     .limit(bindparam("limit"))
 )
 _OF = Statement(select(*_RECORDS.columns).where(_ROOM, in_list(p.event_id, "event_ids")))
-_ROOMS = Statement(
-    select(p.room_id, func.min(p.next_ts))
-    .group_by(p.room_id)
-    .order_by(func.min(p.next_ts))
-    .limit(bindparam("limit"))
+_DUE_ROOMS = Statement(
+    select(p.room_id).where(p.next_ts <= bindparam("now")).order_by(p.next_ts).limit(bindparam("limit"))
 )
+_ROOMS = Statement(select(p.room_id).distinct())
 _WAITS_IN = Statement(select(p.room_id).distinct().where(in_list(p.room_id, "room_ids")))
 _IDS = Statement(select(p.event_id).where(in_list(p.event_id, "event_ids"), _ROOM))
 _IN_ROOM = Statement(select(func.count()).where(_ROOM))
@@ -95,9 +93,15 @@ async def find(tx: Transaction, room_id: str, event_ids: Iterable[str]) -> list[
     return _RECORDS.all(await tx.all(_OF, room_id=room_id, event_ids=list(event_ids)))
 
 
-async def rooms(tx: Transaction, limit: int) -> list[tuple[str, int]]:
-    """``(room, next_ts of the first)`` of rooms of which events wait, the most urgent first."""
-    return [(row[0], row[1]) for row in await tx.all(_ROOMS, limit=limit)]
+async def due_rooms(tx: Transaction, *, now_ms: int, limit: int) -> list[str]:
+    """The rooms of the first ``limit`` that are to be tried by now, the most urgent first."""
+    rows = await tx.all(_DUE_ROOMS, now=now_ms, limit=limit)
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
+async def rooms(tx: Transaction) -> set[str]:
+    """All rooms in which any wait."""
+    return {row[0] for row in await tx.all(_ROOMS)}
 
 
 async def waits_in(tx: Transaction, room_ids: Iterable[str]) -> set[str]:

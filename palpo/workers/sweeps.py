@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -10,7 +11,7 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
-from palpo.storage import events, server_signing_keys, uia
+from palpo.storage import events, failed_fetches, inbound_pdus, inbound_transactions, server_signing_keys, uia
 from palpo.streams.clock import Clock
 
 log = structlog.get_logger("palpo.sweeps")
@@ -28,6 +29,11 @@ DELAYED_MS = 14 * 24 * HOUR_MS
 FAILURE_MS = HOUR_MS
 """How long it is known that a server whose keys could never be had might be asked again: if it is named once
 more, how often it has failed still counts."""
+INBOUND_MS = 7 * 24 * HOUR_MS
+"""How long an event of another server waits for what it rests on."""
+INBOUND_TRANSACTION_MS = 24 * HOUR_MS
+"""How long a transaction of another server is known again."""
+Forget = Callable[..., Awaitable[int]]
 
 
 class Sweeper:
@@ -64,11 +70,18 @@ class Sweeper:
                 forgotten = await self._transactions(before_ts, delayed)
                 total += forgotten
         await self._db.write(lambda tx: uia.prune(tx, before_ts=now - HOUR_MS))
-        return total + await self._failures(now - FAILURE_MS)
+        for forget, kept_ms in (
+            (server_signing_keys.forget_failures, FAILURE_MS),
+            (failed_fetches.forget, FAILURE_MS),
+            (inbound_pdus.forget, INBOUND_MS),
+            (inbound_transactions.forget, INBOUND_TRANSACTION_MS),
+        ):
+            total += await self._forget(forget, now - kept_ms)
+        return total
 
-    async def _failures(self, before_ts: int) -> int:
+    async def _forget(self, forget: Forget, before_ts: int) -> int:
         async def unit(tx: WriteTransaction) -> int:
-            return await server_signing_keys.forget_failures(tx, before_ts=before_ts, limit=BATCH)
+            return await forget(tx, before_ts=before_ts, limit=BATCH)
 
         total = 0
         while forgotten := await self._db.write(unit):

@@ -39,13 +39,12 @@ class Remote:
         depth: int | None = None,
         redacts: str | None = None,
     ) -> SignedEvent:
-        """An event after others, or after the room's last; ``state`` names auth events that differ."""
+        """An event after others, or after the room's last; ``state`` names other auth events."""
         head = await self.head()
         type_, state_key = (key, None) if isinstance(key, str) else key
         keys = auth_types_for(head.rules, type=type_, sender=sender, state_key=state_key, content=content)
         known = await self.history.room_heads.state(head, keys)
-        ids = {name: known[name].event_id for name in keys if name in known}
-        ids |= {name: (state or {})[name] for name in keys if name in (state or {})}
+        ids = {name: known[name].event_id for name in keys if name in known} | (state or {})
         self.clock += 1
         made = build_event(
             head.rules,

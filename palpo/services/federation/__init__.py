@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.services.federation.edus import Edus
+from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
@@ -15,6 +16,7 @@ from palpo.services.federation.served_events import ServedEvents
 from palpo.services.federation.served_state import ServedState
 from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.transactions import Transactions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +39,10 @@ class FederationServices:
     received_events: ReceivedEvents
     incoming_events: IncomingEvents
     edus: Edus
+    gaps: Gaps
     room_servers: RoomServers
     served_events: ServedEvents
     served_state: ServedState
     served_timestamps: ServedTimestamps
     server_acls: ServerAcls
+    transactions: Transactions

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from palpo.core.admission import Missing
+from palpo.core.event_hashes import reference_hash
 from palpo.core.events import SignedEvent
-from palpo.core.records.events import StoredEvent
+from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.services.history.admission import Admission, Admitted
+from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.history.room_writer import RoomWriter
 
@@ -24,23 +27,42 @@ class Outcome:
     """What the first of the others has to have before it; None where there are none."""
 
 
+@dataclass(slots=True)
+class Taken:
+    """What became of some events, of which none holds up those that do not rest on it."""
+
+    written: list[StoredEvent] = field(default_factory=list)
+    """Those that are new here, each with its status."""
+    waiting: dict[str, Missing] = field(default_factory=dict)
+    """Those on which there can be no verdict yet, and why."""
+
+
 class IncomingEvents:
     """Has them judged and written."""
 
-    def __init__(self, admission: Admission, writer: RoomWriter) -> None:
+    def __init__(self, admission: Admission, writer: RoomWriter, store: EventStore) -> None:
         self._admission = admission
         self._writer = writer
+        self._store = store
 
-    async def admit(self, room_id: str, events: Sequence[SignedEvent], *, past: bool = False) -> Outcome:
+    async def admit(
+        self,
+        room_id: str,
+        events: Sequence[SignedEvent],
+        *,
+        past: bool = False,
+        states: Mapping[str, bytes] | None = None,
+    ) -> Outcome:
         """Judge and write events whose hashes and signatures have been checked, as far as that can be.
 
         Each has to come after those of them that it refers to. ``past``: they were asked for, and are older
-        than what is here. Raises NotFound where the room is not known.
+        than what is here. ``states`` has the stored root of the state before those that follow a gap. Raises
+        NotFound where the room is not known.
         """
         outcome = Outcome()
         waiting = list(events)
         while waiting:
-            written = await self._writer.admit(room_id, partial(self._build, outcome, waiting, past))
+            written = await self._writer.admit(room_id, partial(self._build, outcome, waiting, past, states))
             outcome.written += written
             known = {item.event_id for item in written}
             waiting = [event for event in waiting if event.event_id not in known]
@@ -48,9 +70,65 @@ class IncomingEvents:
                 break
         return outcome
 
+    async def take(
+        self, room_id: str, events: Sequence[SignedEvent], *, states: Mapping[str, bytes] | None = None
+    ) -> Taken:
+        """As ``admit``, and pass over those that have to wait, and what rests on them."""
+        taken = Taken()
+        known = await self.known(room_id, (event.event_id for event in events))
+        left = [event for event in events if event.event_id not in known]
+        while left:
+            outcome = await self.admit(room_id, left, states=states)
+            taken.written += outcome.written
+            done = {item.event_id for item in outcome.written}
+            left = [event for event in left if event.event_id not in done]
+            stuck = None if outcome.missing is None else _resting_on(left, outcome.missing)
+            if stuck is None or outcome.missing is None:
+                break
+            taken.waiting[stuck.event_id] = outcome.missing
+            left.remove(stuck)
+        return taken
+
+    async def known(self, room_id: str, event_ids: Iterable[str]) -> dict[str, StoredEvent]:
+        """Those of the events that are of the room, and on which there is a verdict."""
+        found = await self._store.get_many(event_ids)
+        return {
+            name: item
+            for name, item in found.items()
+            if item.status is not EventStatus.OUTLIER and item.event.room_id == room_id
+        }
+
+    async def impostors(self, rules: RoomVersion, events: Sequence[SignedEvent]) -> dict[str, str]:
+        """Those whose ID, where it is chosen, is that of another event that is here: what to say of them."""
+        if rules.event_id_format is not EventIdFormat.CHOSEN:
+            return {}
+        stored = await self._store.signed(event.event_id for event in events)
+        return {
+            event.event_id: "The ID is that of another event"
+            for event in events
+            if event.event_id in stored and not _is_same(rules, event, stored[event.event_id])
+        }
+
     async def _build(
-        self, outcome: Outcome, events: Sequence[SignedEvent], past: bool, head: RoomHead
+        self,
+        outcome: Outcome,
+        events: Sequence[SignedEvent],
+        past: bool,
+        states: Mapping[str, bytes] | None,
+        head: RoomHead,
     ) -> Admitted:
-        built = await self._admission.build(head, events, past=past)
+        built = await self._admission.build(head, events, past=past, states=states)
         outcome.missing = built.missing
         return built
+
+
+def _is_same(rules: RoomVersion, one: SignedEvent, other: SignedEvent) -> bool:
+    return one.room_id == other.room_id and reference_hash(rules, one.pdu) == reference_hash(rules, other.pdu)
+
+
+def _resting_on(events: Sequence[SignedEvent], missing: Missing) -> SignedEvent | None:
+    """The first of the events that refers to all that is missing."""
+    for event in events:
+        if {*missing.prev_events} <= {*event.prev_events} and {*missing.auth_events} <= {*event.auth_events}:
+            return event
+    return None

@@ -24,7 +24,7 @@ from palpo.core.errors import AuthError, NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, stripped
 from palpo.core.membership import INVITE, KNOCK, LEAVE, Membership, membership_of
 from palpo.core.power_levels import PowerLevels
-from palpo.core.records.events import EventStatus
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.core.state_tree import EMPTY_ROOT
@@ -338,15 +338,17 @@ class _Run:
 
     async def _roots(self, names: Sequence[str]) -> Mapping[str, bytes]:
         stored = await self._store.get_many(name for name in names if name not in self.new)
-        known = {
-            name: item.state_after for name, item in stored.items() if item.status is not EventStatus.OUTLIER
-        }
+        known = {name: item.state_after for name, item in stored.items() if self._is_placed(item)}
         return known | {name: self.new[name].state_after for name in names if name in self.new}
 
     async def _places(self, names: Sequence[str]) -> Mapping[str, int]:
         stored = await self._store.get_many(name for name in names if name not in self.new)
-        known = {name: item.place for name, item in stored.items() if item.status is not EventStatus.OUTLIER}
+        known = {name: item.place for name, item in stored.items() if self._is_placed(item)}
         return known | {name: self.new[name].place for name in names if name in self.new}
+
+    def _is_placed(self, item: StoredEvent) -> bool:
+        """Whether an event is in the room's history: others can name events of other rooms."""
+        return item.status is not EventStatus.OUTLIER and item.event.room_id == self._head.room_id
 
     async def _events(self, names: Any) -> dict[str, Event]:
         wanted = set(names)

@@ -1,0 +1,207 @@
+"""What waits in staging is tried: at once, with what is missing fetched for it, and again while it waits.
+
+One room's events are tried one after the other, many rooms side by side. What rests on one that fails is not
+tried in the same go, nor is what came from a server that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from palpo.core.canonical_json import decode
+from palpo.core.errors import MatrixError, NotFound
+from palpo.core.events import SignedEvent
+from palpo.core.identifiers import ServerName
+from palpo.core.missing import in_order, resting_on
+from palpo.core.records.events import StoredEvent
+from palpo.core.signed_objects import KeyUnavailable
+from palpo.db.errors import DatabaseError
+from palpo.db.leases import Lease
+from palpo.net.federation_errors import FederationError, ServerUnreachable
+from palpo.services.federation.incoming_events import IncomingEvents
+from palpo.services.federation.missing_events import MissingEvents
+from palpo.services.federation.pdu_log import PduLog
+from palpo.services.federation.received_events import ReceivedEvents, Refused
+from palpo.services.federation.remote_state import Withheld
+from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.staging import Staging
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.storage.inbound_pdus import InboundPdu
+from palpo.streams.background import Background
+
+log = structlog.get_logger("palpo.federation")
+
+WHOLE_S = 60.0
+"""Seconds for one event, with all that is missing before it."""
+LOOK_S = 5.0
+"""Seconds between two looks at what is to be tried again."""
+AT_ONCE = 50
+"""Rooms in which something is tried at once."""
+PASS = 100
+"""Events of a room that are tried in one go."""
+
+
+@dataclass(slots=True)
+class _Go:
+    """What is tried in a room in one go."""
+
+    rows: Mapping[str, InboundPdu]
+    left: list[SignedEvent]
+    """In order; those on which there is no verdict yet."""
+    silent: set[ServerName] = field(default_factory=set)
+    """Servers that did not answer."""
+
+
+class Gaps:
+    """Tries it."""
+
+    def __init__(
+        self,
+        heads: RoomHeads,
+        servers: RoomServers,
+        received: ReceivedEvents,
+        incoming: IncomingEvents,
+        staging: Staging,
+        missing: MissingEvents,
+        background: Background,
+        server_name: ServerName,
+    ) -> None:
+        self._server_name = server_name
+        self._heads = heads
+        self._servers = servers
+        self._received = received
+        self._incoming = incoming
+        self._staging = staging
+        self._missing = missing
+        self._background = background
+        self._going: dict[str, set[str] | None] = {}
+        """Rooms in which something is tried now, and what is to be tried there next; None for nothing."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def settled(self) -> None:
+        """Wait until nothing is tried any more."""
+        await self._idle.wait()
+
+    def begin(self, room_id: str, event_ids: Iterable[str] = ()) -> None:
+        """Try what is due in a room, and these events in any case; return at once."""
+        if room_id in self._going:
+            self._going[room_id] = {*(self._going[room_id] or ()), *event_ids}
+        elif len(self._going) < AT_ONCE:
+            self._going[room_id] = set(event_ids)
+            self._idle.clear()
+            self._background.start("gap", self._go_on(room_id))
+
+    async def run(self, _lease: Lease) -> None:
+        """Try again what waits until cancelled; one process at a time is enough."""
+        while True:
+            try:
+                await self.look()
+            except DatabaseError as error:
+                log.warning("gaps_not_looked_for", error=str(error))
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Begin to try what is due."""
+        for room_id in await self._staging.due_rooms():
+            if room_id not in self._going:
+                self.begin(room_id)
+
+    async def _go_on(self, room_id: str) -> None:
+        try:
+            while (also := self._going[room_id]) is not None:
+                self._going[room_id] = None
+                await self._try(room_id, also)
+        except DatabaseError as error:
+            log.warning("gap_not_filled", room_id=room_id, error=str(error))
+        finally:
+            del self._going[room_id]
+            if not self._going:
+                self._idle.set()
+
+    async def _try(self, room_id: str, also: Collection[str]) -> None:
+        rows = {row.event_id: row for row in await self._staging.due(room_id, also=also, limit=PASS)}
+        try:
+            head = await self._heads.get(room_id)
+            if not await self._servers.is_in(room_id, self._server_name):
+                raise NotFound("Nobody of this server is in the room")
+        except NotFound:
+            await self._staging.done(room_id, rows.keys())
+            return
+        go = _Go(rows, await self._checked(head, rows))
+        await self._judge(room_id, go)
+        while go.left:
+            event = go.left[0]
+            if await self._fill(room_id, go, event):
+                await self._judge(room_id, go)
+            else:
+                await self._leave(go, event)
+
+    async def _checked(self, head: RoomHead, rows: Mapping[str, InboundPdu]) -> list[SignedEvent]:
+        """Those that are signed as they have to be; those that never will be wait no more."""
+        items = list(rows.values())
+        checked = await self._received.check(
+            head.rules, [decode(item.pdu) for item in items], room_id=head.room_id
+        )
+        good = [item for item in checked if not isinstance(item, Refused)]
+        unproved = [
+            row
+            for row, item in zip(items, checked, strict=True)
+            if isinstance(item, Refused) and isinstance(item.error, KeyUnavailable)
+        ]
+        await self._staging.later(unproved)
+        ordered = in_order(good)
+        kept = {event.event_id for event in ordered} | {row.event_id for row in unproved}
+        await self._staging.done(head.room_id, rows.keys() - kept)
+        return ordered
+
+    async def _judge(self, room_id: str, go: _Go) -> None:
+        """Have those judged that can be."""
+        try:
+            taken = await self._incoming.take(room_id, go.left)
+        except MatrixError as error:
+            log.info("gap_not_filled", room_id=room_id, error=str(error)[:200])
+            await self._staging.later(go.rows[event.event_id] for event in go.left)
+            go.left = []
+            return
+        await self._note(room_id, go, taken.written, self._server_name)
+        judged = [event.event_id for event in go.left if event.event_id not in taken.waiting]
+        go.left = [event for event in go.left if event.event_id in taken.waiting]
+        await self._staging.done(room_id, judged)
+
+    async def _note(self, room_id: str, go: _Go, written: Sequence[StoredEvent], origin: ServerName) -> None:
+        """Log verdicts, on what was fetched from ``origin`` too; what waits in the room may rest on it."""
+        for item in written:
+            row = go.rows.get(item.event_id)
+            PduLog(origin if row is None else row.origin).written(room_id, [item])
+        await self._staging.grown(room_id, [item.event_id for item in written])
+
+    async def _fill(self, room_id: str, go: _Go, event: SignedEvent) -> bool:
+        """Fetch what is missing before an event; whether there is a verdict on it then."""
+        origin = go.rows[event.event_id].origin
+        if origin in go.silent:
+            return False
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                taken = await self._missing.fill(origin, room_id, event)
+        except (TimeoutError, ServerUnreachable) as error:
+            go.silent.add(origin)
+            return self._not_filled(origin, room_id, event, error)
+        except (Withheld, FederationError, MatrixError) as error:
+            return self._not_filled(origin, room_id, event, error)
+        await self._note(room_id, go, taken.written, origin)
+        return True
+
+    def _not_filled(self, origin: ServerName, room_id: str, event: SignedEvent, error: Exception) -> bool:
+        PduLog(origin).waits(room_id, event.event_id, str(error) or type(error).__name__)
+        return False
+
+    async def _leave(self, go: _Go, event: SignedEvent) -> None:
+        """Let an event wait, and what rests on it."""
+        names = {event.event_id, *resting_on(go.left, {event.event_id})}
+        await self._staging.later(go.rows[name] for name in names)
+        go.left = [item for item in go.left if item.event_id not in names]

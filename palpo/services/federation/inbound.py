@@ -1,0 +1,174 @@
+"""Events that other servers send: checked, judged, written; what cannot be judged yet waits.
+
+    transaction ─▶ by room ─▶ ACL, format, signatures, hash ─▶ judged and written ─▶ answered
+                                                             └▶ what is missing ─▶ staging ─▶ gaps
+
+Rooms go side by side, and the events of one in their order. Nobody waits for the network here, but for keys:
+what rests on what is missing is stored, answered, and sought afterwards (``gaps``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from palpo.core.errors import MatrixError, NotFound
+from palpo.core.event_hashes import event_id_of
+from palpo.core.events import SignedEvent, parse_pdu
+from palpo.core.identifiers import RoomId, ServerName
+from palpo.core.missing import in_order
+from palpo.core.room_versions import RoomVersion
+from palpo.core.signed_objects import KeyUnavailable
+from palpo.services.federation.gaps import Gaps
+from palpo.services.federation.incoming_events import IncomingEvents
+from palpo.services.federation.pdu_log import PduLog
+from palpo.services.federation.received_events import ReceivedEvents, Refused
+from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.staging import Staging
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.streams.task_group import together
+
+TOO_MANY = "Too many events wait already"
+NOT_HERE = "Nobody of this server is in the room"
+BEFORE_ITSELF = "The event comes before itself"
+
+Errors = dict[str, str | None]
+"""What is answered, by event ID: None where nothing is wrong."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Received:
+    """The events of one room in one transaction."""
+
+    rules: RoomVersion
+    good: list[SignedEvent] = field(default_factory=list)
+    unproved: list[SignedEvent] = field(default_factory=list)
+    """Those with signatures for which no key can be had now."""
+    errors: Errors = field(default_factory=dict)
+
+
+class Inbound:
+    """Takes them in."""
+
+    def __init__(
+        self,
+        server_name: ServerName,
+        heads: RoomHeads,
+        servers: RoomServers,
+        acls: ServerAcls,
+        received: ReceivedEvents,
+        incoming: IncomingEvents,
+        staging: Staging,
+        gaps: Gaps,
+    ) -> None:
+        self._server_name = server_name
+        self._heads = heads
+        self._servers = servers
+        self._acls = acls
+        self._received = received
+        self._incoming = incoming
+        self._staging = staging
+        self._gaps = gaps
+
+    async def receive(self, origin: ServerName, transaction_id: str, pdus: Iterable[Any]) -> Errors:
+        """Take in what a transaction has; what is wrong with each event whose ID is known."""
+        rooms: dict[RoomId, list[Any]] = {}
+        for pdu in pdus:
+            if isinstance(pdu, Mapping) and isinstance(room_id := pdu.get("room_id"), str):
+                rooms.setdefault(RoomId(room_id), []).append(pdu)
+        log = PduLog(origin, transaction_id)
+        errors: Errors = {}
+        for found in await together(self._in_room(origin, room, some, log) for room, some in rooms.items()):
+            errors |= found
+        return errors
+
+    async def _in_room(self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], log: PduLog) -> Errors:
+        try:
+            head = await self._heads.get(room_id)
+            await self._acls.check(room_id, origin)
+            if not await self._servers.is_in(room_id, self._server_name):
+                raise NotFound(NOT_HERE)
+        except MatrixError as error:
+            return _all_refused(pdus, error.message, log)
+        received = await self._sorted(head, pdus, log)
+        waiting = await self._judge(origin, room_id, received, log)
+        await self._stage(origin, room_id, waiting, received, log)
+        return received.errors
+
+    async def _sorted(self, head: RoomHead, pdus: Sequence[Any], log: PduLog) -> _Received:
+        """What can be said of each event by looking at it alone."""
+        received = _Received(rules=head.rules)
+        given: dict[str, SignedEvent] = {}
+        for item in await self._received.check(head.rules, pdus, room_id=head.room_id):
+            if isinstance(item, SignedEvent):
+                given.setdefault(item.event_id, item)
+            else:
+                _note_refused(received, item, log)
+        received.good = in_order(given.values())
+        impostors = await self._incoming.impostors(head.rules, received.good)
+        received.good = [event for event in received.good if event.event_id not in impostors]
+        received.errors |= dict.fromkeys(event.event_id for event in received.good)
+        for name in given.keys() - received.errors.keys():
+            received.errors[name] = impostors.get(name, BEFORE_ITSELF)
+            log.refused(head.room_id, name, received.errors[name])
+        return received
+
+    async def _judge(
+        self, origin: ServerName, room_id: RoomId, received: _Received, log: PduLog
+    ) -> list[SignedEvent]:
+        """Write what can be judged; the others."""
+        if not received.good:
+            return []
+        try:
+            taken = await self._incoming.take(room_id, received.good)
+        except MatrixError as error:
+            # The room moves too fast, say: it will calm down.
+            log.failed(room_id, error)
+            known = await self._incoming.known(room_id, (event.event_id for event in received.good))
+            return [event for event in received.good if event.event_id not in known]
+        log.written(room_id, taken.written)
+        await self._staging.grown(room_id, [item.event_id for item in taken.written])
+        return [event for event in received.good if event.event_id in taken.waiting]
+
+    async def _stage(
+        self,
+        origin: ServerName,
+        room_id: RoomId,
+        waiting: Sequence[SignedEvent],
+        received: _Received,
+        log: PduLog,
+    ) -> None:
+        waiting = [*waiting, *received.unproved]
+        if not waiting:
+            return
+        refused = await self._staging.put(origin, room_id, waiting)
+        for event in waiting:
+            name = event.event_id
+            received.errors[name] = TOO_MANY if name in refused else None
+            if name in refused:
+                log.refused(room_id, name, TOO_MANY)
+            else:
+                log.waits(room_id, name)
+        self._gaps.begin(room_id, [event.event_id for event in waiting])
+
+
+def _all_refused(pdus: Iterable[Any], error: str, log: PduLog) -> Errors:
+    """The same for all: those are named that say themselves what they are called (room versions 1 and 2)."""
+    names = [name for pdu in pdus if isinstance(name := pdu.get("event_id"), str)]
+    log.refused_all(len(list(pdus)), error)
+    return dict.fromkeys(names, error)
+
+
+def _note_refused(received: _Received, refused: Refused, log: PduLog) -> None:
+    try:
+        if isinstance(refused.error, KeyUnavailable):
+            received.unproved.append(parse_pdu(received.rules, refused.pdu))
+            return
+        name = event_id_of(received.rules, refused.pdu)
+    except MatrixError:
+        log.refused_all(1, refused.error.message)
+        return
+    received.errors[name] = refused.error.message
+    log.refused(refused.pdu.get("room_id"), name, refused.error.message)

@@ -1,0 +1,212 @@
+"""The state at events that follow a gap, as other servers tell it.
+
+It is told as a difference from the room's current state: only events that are not here are fetched, each with
+/event where they are few, and all with /state where they are many, or the server knows nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from palpo.core import state_tree
+from palpo.core.errors import MatrixError
+from palpo.core.event_format import is_event_id
+from palpo.core.event_hashes import event_id_of
+from palpo.core.events import SignedEvent, StateKey
+from palpo.core.identifiers import ServerName
+from palpo.core.records.events import EventStatus
+from palpo.core.state_keys import CREATE
+from palpo.db.engine import Database
+from palpo.net.federation_errors import FederationError, ServerError
+from palpo.services.federation.failed_fetches import FailedFetches
+from palpo.services.federation.remote_events import RemoteEvents, Room, is_unknown
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_heads import RoomHead
+from palpo.services.history.state_import import StateImport
+from palpo.storage import events as events_storage
+from palpo.storage import state as state_storage
+from palpo.streams.task_group import together
+from palpo.streams.turns import Turns
+
+FEW = 20
+"""Events that are fetched one by one, of however many there are."""
+SHARE = 10
+"""Of more only one in so many."""
+BATCH = 500
+"""Rows in one transaction, and names in one query."""
+
+
+class Withheld(Exception):
+    """A server does not give what is needed, or may not be asked for it now."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """A state: the IDs of its events, and those events, of it and of what it rests on, that were fetched."""
+
+    state: Sequence[str]
+    events: dict[str, SignedEvent] = field(default_factory=dict)
+
+
+class RemoteState:
+    """Asks for it, and stores it."""
+
+    def __init__(
+        self,
+        db: Database,
+        remote: RemoteEvents,
+        failed: FailedFetches,
+        store: EventStore,
+        imports: StateImport,
+    ) -> None:
+        self._db = db
+        self._remote = remote
+        self._failed = failed
+        self._store = store
+        self._imports = imports
+
+    async def before(self, server: ServerName, head: RoomHead, event: SignedEvent) -> bytes:
+        """The root of the state before an event; raises Withheld, FederationError, BadJson.
+
+        Of an event with one event before it, that is the state after that one: then that is asked about.
+        """
+        room = room_of(head)
+        if len(event.prev_events) == 1:
+            last = await self._event(server, room, event.prev_events[0])
+            if last is not None:
+                told = await self._told(server, room, last.event_id)
+                told.events[last.event_id] = last
+                return await self._root(head, told, last if last.is_state else None)
+        return await self._root(head, await self._told(server, room, event.event_id), None)
+
+    async def keep(self, head: RoomHead, events: Sequence[SignedEvent]) -> None:
+        """Store events that others rest on, judged by their own auth events. Raises BadJson."""
+        if events:
+            create = await self._store.signed([head.row.create_event_id])
+            await self._imports.store(head.rules, head.room_id, list(create.values()), events)
+
+    async def unknown(self, event_ids: Iterable[str]) -> list[str]:
+        """Those of the events that are not stored."""
+        names = iter(dict.fromkeys(filter(is_event_id, event_ids)))
+        unknown: list[str] = []
+        turns = Turns()
+        while part := list(islice(names, BATCH)):
+            await turns.breathe()
+            known = await self._db.read(partial(events_storage.statuses, ids=part))
+            unknown += [name for name in part if name not in known]
+        return unknown
+
+    async def new_ones(self, room: Room, pdus: Sequence[Any]) -> dict[str, SignedEvent]:
+        """Those of many PDUs that are events of the room, and are not stored; the others are not checked."""
+        by_id: dict[str, Any] = {}
+        async for pdu in Turns().over(pdus):
+            if isinstance(pdu, dict):
+                try:
+                    by_id[event_id_of(room.rules, pdu)] = pdu
+                except MatrixError:
+                    continue
+        unknown = await self.unknown(by_id)
+        events = await self._remote.checked(room, [by_id[name] for name in unknown])
+        return {event.event_id: event for event in events}
+
+    async def each(
+        self, server: ServerName, room: Room, names: Sequence[str]
+    ) -> dict[str, SignedEvent | None]:
+        """Fetch events one by one: None for those that are not what they should be; others are not given."""
+        askable = await self._failed.askable(server, names)
+        found = await together(self._one(server, room, name) for name in askable) if askable else []
+        given = {name: item[0] for name, item in zip(askable, found, strict=True) if item}
+        await self._failed.failed(server, [name for name in askable if name not in given])
+        return given
+
+    async def _one(self, server: ServerName, room: Room, name: str) -> tuple[SignedEvent | None] | None:
+        try:
+            return (await self._remote.event(server, room, name),)
+        except FederationError:
+            return None
+
+    async def _event(self, server: ServerName, room: Room, name: str) -> SignedEvent | None:
+        stored = (await self._store.signed([name])).get(name)
+        return stored or (await self.each(server, room, [name])).get(name)
+
+    async def _told(self, server: ServerName, room: Room, event_id: str) -> _Told:
+        try:
+            ids = await self._remote.state_ids(server, room, event_id)
+        except ServerError as error:
+            if not is_unknown(error):
+                raise
+            return await self._whole(server, room, event_id)
+        wanted = [*ids.state, *ids.auth_chain]
+        unknown = await self.unknown(wanted)
+        if len(unknown) > max(FEW, len(wanted) // SHARE):
+            return await self._whole(server, room, event_id)
+        given = await self.each(server, room, unknown)
+        withheld = set(unknown).intersection(ids.state) - given.keys()
+        if withheld:
+            raise Withheld(f"{len(withheld)} events of the state are not given, {min(withheld)} for one")
+        return _Told(ids.state, {name: event for name, event in given.items() if event is not None})
+
+    async def _whole(self, server: ServerName, room: Room, event_id: str) -> _Told:
+        told = await self._remote.state(server, room, event_id)
+        names: list[str] = []
+        async for pdu in Turns().over(told.state):
+            try:
+                names.append(event_id_of(room.rules, pdu))
+            except (MatrixError, AttributeError, TypeError, KeyError):
+                continue
+        return _Told(names, await self.new_ones(room, [*told.auth_chain, *told.state]))
+
+    async def _root(self, head: RoomHead, told: _Told, last: SignedEvent | None) -> bytes:
+        """The root of the state that was told, as far as it is good, with ``last`` set in it."""
+        await self.keep(head, list(told.events.values()))
+        names = set(told.state)
+        here, changes = await self._compared(head, names)
+        if CREATE in changes:
+            raise Withheld("The state is told without its create event")
+        more = [*(names - here), *([] if last is None else [last.event_id])]
+        for key, name in (await self._good(head, more)).items():
+            changes[key] = name
+        update = await self._store.read_state(state_tree.update(head.state_root, changes))
+        nodes = iter(update.new_nodes.items())
+        while some := dict(islice(nodes, BATCH)):
+            await self._db.write(partial(state_storage.insert_nodes, nodes=some))
+        return update.root
+
+    async def _compared(self, head: RoomHead, names: set[str]) -> tuple[set[str], dict[StateKey, str | None]]:
+        """Those of ``names`` that are in the current state, and what else that has, to be taken out."""
+        here: set[str] = set()
+        gone: dict[StateKey, str | None] = {}
+        turns = Turns()
+        for part in await self._store.read_state(state_tree.parts(head.state_root, BATCH)):
+            await turns.breathe()
+            for key, name in (await self._store.read_state(state_tree.items(part))).items():
+                if name in names:
+                    here.add(name)
+                else:
+                    gone[key] = None
+        return here, gone
+
+    async def _good(self, head: RoomHead, names: Sequence[str]) -> dict[StateKey, str]:
+        """What those of the events set that are state events of the room, and are not rejected."""
+        found: dict[StateKey, str] = {}
+        turns = Turns()
+        for at in range(0, len(names), BATCH):
+            for name, item in (await self._store.get_many(names[at : at + BATCH])).items():
+                await turns.breathe()
+                event = item.event
+                if (
+                    event.is_state
+                    and event.room_id == head.room_id
+                    and item.status is not EventStatus.REJECTED
+                ):
+                    found[event.key] = name
+        return found
+
+
+def room_of(head: RoomHead) -> Room:
+    """The room, to ask about it."""
+    return Room(room_id=head.room_id, rules=head.rules)

@@ -1,0 +1,108 @@
+"""What another server sends: taken in once, each event by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palpo.core.records.events import EventStatus
+from tests.support.remote_users import BOB, CAROL, SERVER, Remote
+from tests.support.transactions import MEMBER, Sender, sender_in
+
+
+@pytest.fixture
+async def sender(tmp_path: Path) -> AsyncIterator[Sender]:
+    async with sender_in(tmp_path) as sender:
+        yield sender
+
+
+async def test_what_is_sent_is_seen(sender: Sender) -> None:
+    first = await sender.message("first")
+    second = await sender.message("second", after=(first.event_id,))
+    answer = await sender.send(second, first)
+    assert answer == {"pdus": {first.event_id: {}, second.event_id: {}}}
+    assert await sender.bodies() == ["first", "second"]
+    synced = (await sender.alice.get("/sync"))["rooms"]["join"][sender.room.room_id]
+    assert synced["timeline"]["events"][-1]["event_id"] == second.event_id
+    assert sender.server.asked == []
+
+
+async def test_a_replay_does_nothing(sender: Sender) -> None:
+    first = await sender.message("first")
+    answer = await sender.send(first, name="same")
+    other = await sender.message("other")
+    assert await sender.send(other, name="same") == answer
+    assert await sender.bodies() == ["first"]
+    assert await sender.send(first) == answer
+    assert await sender.bodies() == ["first"]
+
+
+async def test_a_malformed_one_costs_only_itself(sender: Sender) -> None:
+    good = await sender.message("good")
+    deep: Any = 1
+    for _ in range(190):
+        deep = [deep]
+    bad: list[Any] = [
+        {**good.pdu, "depth": 1.5},
+        {**good.pdu, "content": {"body": deep, "n": 1.5}},
+        {**good.pdu, "type": "a\0b"},
+        {**good.pdu, "signatures": {}},
+        {**good.pdu, "room_id": 7},
+        {**good.pdu, "room_id": "!elsewhere:remote.example"},
+        {**good.pdu, "prev_events": [["$a", {}]]},
+        {**good.pdu, "prev_events": None},
+        {"room_id": sender.room.room_id},
+        None,
+        "x",
+        [],
+    ]
+    answer = await sender.send(*bad, good)
+    assert answer["pdus"].pop(good.event_id) == {}
+    assert all("error" in told for told in answer["pdus"].values())
+    assert await sender.bodies() == ["good"]
+
+
+async def test_bounds(sender: Sender) -> None:
+    await sender.send(*[{}] * 51, status=400)
+    await sender.send(*[{}] * 50, edus=[{}] * 101, status=400)
+    await sender.send(*[{}] * 50, edus=[{"edu_type": 5}, 7, {"edu_type": "m.unheard", "content": {}}] * 33)
+
+
+async def test_what_is_forbidden_is_kept_and_not_shown(sender: Sender) -> None:
+    """Nothing is said of it: the room's rules are no fault of the transaction."""
+    topic = await sender.room.event(BOB, ("m.room.topic", ""), {"topic": "mine"})
+    assert await sender.send(topic) == {"pdus": {topic.event_id: {}}}
+    assert await sender.status(topic) is EventStatus.REJECTED
+
+
+async def test_acl(sender: Sender) -> None:
+    late = await sender.message("late")
+    acl = {"allow": ["*"], "deny": [SERVER]}
+    await sender.alice.put(f"/rooms/{sender.room.room_id}/state/m.room.server_acl", acl)
+    other = Remote(sender.ours, await sender.alice.create_room(preset="public_chat"))
+    join = await other.event(CAROL, (MEMBER, CAROL), {"membership": "join"})
+    answer = await sender.send(late, join)
+    assert answer["pdus"][join.event_id] == {}
+    assert await sender.status(late) is None
+    assert await sender.bodies() == []
+
+
+async def test_rooms_that_nobody_is_in(sender: Sender) -> None:
+    message = await sender.message("to nobody")
+    await sender.alice.post(f"/rooms/{sender.room.room_id}/leave")
+    await sender.send(message)
+    assert await sender.status(message) is None
+
+
+async def test_a_prev_event_of_another_room(sender: Sender) -> None:
+    """It says nothing about the state of this one."""
+    other = Remote(sender.ours, await sender.alice.create_room(preset="public_chat"))
+    foreign = (await other.head()).row.extremities
+    before = await sender.room.head()
+    event = await sender.message("from elsewhere", after=foreign)
+    await sender.send(event)
+    assert await sender.status(event) is None
+    assert (await sender.room.head()).state_root == before.state_root
