@@ -52,6 +52,12 @@ _IN_ROOM = Statement(select(m.user_id).where(_ROOM, m.membership == bindparam("m
 _LOCAL = select(m.user_id).join(users, users.c.user_id == m.user_id).where(_ROOM, m.membership == JOIN)
 _LOCAL_IN_ROOM = Statement(_LOCAL.limit(bindparam("limit")))
 _GUESTS_IN_ROOM = Statement(_LOCAL.where(users.c.is_guest == 1))
+_WITH_LOCAL = Statement(
+    select(m.room_id)
+    .distinct()
+    .join(users, users.c.user_id == m.user_id)
+    .where(in_list(m.room_id, "room_ids"), m.membership == JOIN)
+)
 _PENDING = Statement(
     select(*_RECORDS.columns)
     .where(_ROOM, in_list(m.membership, "memberships"))
@@ -175,6 +181,13 @@ async def is_server_in(tx: Transaction, room_id: str, server: str) -> bool:
 async def local_users_in_room(tx: Transaction, room_id: str, limit: int) -> list[str]:
     """Up to ``limit`` users of this server who are in a room, in no order."""
     return [row[0] for row in await tx.all(_LOCAL_IN_ROOM, room_id=room_id, limit=limit)]
+
+
+async def with_local_users(tx: Transaction, room_ids: Collection[str]) -> set[str]:
+    """Those of the rooms that users of this server are in."""
+    if not room_ids:
+        return set()
+    return {row[0] for row in await tx.all(_WITH_LOCAL, room_ids=list(room_ids))}
 
 
 async def guests_in_room(tx: Transaction, room_id: str) -> list[UserId]:

@@ -12,12 +12,23 @@ PIECE = 64 * 1024
 """Bytes that are gathered before they are sent."""
 
 
-def streamed(call: Call, lists: Mapping[str, AsyncIterator[bytes]], rest: bytes = b"{}") -> Reply:
+def streamed(
+    call: Call, lists: Mapping[str, AsyncIterator[bytes]], rest: bytes = b"{}", *, with_status: bool = False
+) -> Reply:
     """A JSON object of lists, whose items are JSON each, and what the object ``rest`` has.
 
-    What is read in the end is taken from the caller's budget of bytes.
+    ``with_status`` makes it ``[200, {…}]``, as the first versions of some endpoints have it. What is read in
+    the end is taken from the caller's budget of bytes.
     """
-    return Reply(body=_gathered(call, _object(lists, rest)))
+    chunks = _object(lists, rest)
+    return Reply(body=_gathered(call, _with_status(chunks) if with_status else chunks))
+
+
+async def _with_status(chunks: Chunks) -> Chunks:
+    yield b"[200,"
+    async for chunk in chunks:
+        yield chunk
+    yield b"]"
 
 
 async def _object(lists: Mapping[str, AsyncIterator[bytes]], rest: bytes) -> Chunks:

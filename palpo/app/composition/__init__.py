@@ -49,7 +49,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         reading=reading,
         push=push,
         appservices=build_appservices(accounts),
-        federation=build_federation(server, keys, history),
+        federation=build_federation(server, keys, accounts, history, personal, rooms),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

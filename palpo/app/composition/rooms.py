@@ -31,11 +31,12 @@ def build_rooms(
     succession = RoomSuccession(
         history.room_heads, history.room_access, carry_over(personal.account_data, personal.push_rules)
     )
+    restricted = RestrictedJoins(server.db, history.room_heads, history.room_access, server_name=server.name)
     memberships = Memberships(
         server,
         history,
         accounts.profiles,
-        RestrictedJoins(server.db, history.room_heads, history.room_access, server_name=server.name),
+        restricted,
         succession,
         personal.invite_permissions,
         hooks.leave,
@@ -61,5 +62,6 @@ def build_rooms(
         succession,
         Charges(charges),
         memberships=memberships,
+        restricted_joins=restricted,
         aliases=aliases,
     )

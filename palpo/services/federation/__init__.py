@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.incoming_events import IncomingEvents
+from palpo.services.federation.join_answers import JoinAnswers
 from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
+from palpo.services.federation.membership_templates import MembershipTemplates
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
 from palpo.services.federation.served_state import ServedState
 from palpo.services.federation.served_timestamps import ServedTimestamps
@@ -40,7 +43,10 @@ class FederationServices:
     incoming_events: IncomingEvents
     edus: Edus
     gaps: Gaps
+    join_answers: JoinAnswers
+    membership_templates: MembershipTemplates
     room_servers: RoomServers
+    sent_memberships: SentMemberships
     served_events: ServedEvents
     served_state: ServedState
     served_timestamps: ServedTimestamps

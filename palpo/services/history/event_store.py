@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 State = dict[StateKey, StoredEvent]
 
+PART = 1000
+"""Entries of a large state that are read together."""
 AT_ONCE = 1000
 """State trees that are read together."""
 
@@ -96,6 +98,13 @@ class EventStore:
         rows = await self._db.read(lambda tx: events_storage.load_rows(tx, wanted)) if wanted else ()
         found = {row[0]: events_storage.pdu(row, pruned=row[0] in pruned) async for row in Turns().over(rows)}
         return {event_id: found[event_id] for event_id in wanted if event_id in found}
+
+    async def state_in_parts(self, root: bytes) -> AsyncIterator[dict[StateKey, str]]:
+        """The whole state ``root``, in parts of at most ``PART``: each event's ID by its key."""
+        turns = Turns()
+        for part in await self.read_state(state_tree.parts(root, PART)):
+            await turns.breathe()
+            yield await self.read_state(state_tree.items(part))
 
     async def read_state(self, operation: Reading[T], unsaved: Mapping[bytes, bytes] | None = None) -> T:
         """Run an operation of ``core.state_tree`` on the stored nodes, and those that are ``unsaved``."""

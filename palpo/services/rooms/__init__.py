@@ -8,6 +8,7 @@ from palpo.services.rooms.aliases import Aliases
 from palpo.services.rooms.delayed_events import DelayedEvents
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.reports import Reports
+from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_creation import RoomCreation
 from palpo.services.rooms.room_directory import RoomDirectory
 from palpo.services.rooms.room_state import RoomState
@@ -27,6 +28,7 @@ class RoomServices:
     delayed_events: DelayedEvents
     memberships: Memberships
     reports: Reports
+    restricted_joins: RestrictedJoins
     room_creation: RoomCreation
     room_directory: RoomDirectory
     room_state: RoomState

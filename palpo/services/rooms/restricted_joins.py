@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from palpo.core.errors import Forbidden
+from palpo.core.errors import BadRequest, Forbidden
 from palpo.core.events import Event
 from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
 from palpo.core.membership import BAN, INVITE, JOIN, membership_of
@@ -35,10 +35,8 @@ class RestrictedJoins:
 
     async def authorisation(self, head: RoomHead, user_id: UserId) -> dict[str, Any]:
         """What a join event has to say besides, empty where nothing; raises Forbidden."""
-        member_key = (MEMBER, user_id)
-        state = await self._heads.state(head, [JOIN_RULES, member_key])
-        allowed = allowed_rooms(head.rules, state.get(JOIN_RULES))
-        if allowed is None or membership_of(state.get(member_key)) in (JOIN, INVITE, BAN):
+        allowed = await self._conditions(head, user_id)
+        if allowed is None:
             return {}
         if not await self.satisfied(user_id, allowed):
             raise Forbidden("You are in none of the rooms whose members may join")
@@ -46,6 +44,36 @@ class RestrictedJoins:
         if authoriser is None:
             raise Forbidden("Nobody of this server can let you in")
         return {AUTHORISER: authoriser}
+
+    async def vouching(self, head: RoomHead, user_id: UserId) -> dict[str, Any]:
+        """The same for a user of another server (spec: server-server API, "Restricted rooms").
+
+        Raises Forbidden, and BadRequest where another server may know or do more:
+        M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN.
+        """
+        allowed = await self._conditions(head, user_id)
+        if allowed is None:
+            return {}
+        here = await self._db.read(lambda tx: storage.with_local_users(tx, allowed))
+        if not await self.satisfied(user_id, here):
+            if here.issuperset(allowed):
+                raise Forbidden("The user is in none of the rooms whose members may join")
+            raise BadRequest(
+                "Who is in the rooms whose members may join is not known here",
+                errcode="M_UNABLE_TO_AUTHORISE_JOIN",
+            )
+        authoriser = await self.authoriser(head)
+        if authoriser is None:
+            raise BadRequest("Nobody of this server can let the user in", errcode="M_UNABLE_TO_GRANT_JOIN")
+        return {AUTHORISER: authoriser}
+
+    async def _conditions(self, head: RoomHead, user_id: UserId) -> list[str] | None:
+        """The rooms that a user has to be in one of; None where their join does not rest on that."""
+        member_key = (MEMBER, user_id)
+        state = await self._heads.state(head, [JOIN_RULES, member_key])
+        if membership_of(state.get(member_key)) in (JOIN, INVITE, BAN):
+            return None
+        return allowed_rooms(head.rules, state.get(JOIN_RULES))
 
     async def satisfied(self, user_id: UserId, allowed: Iterable[str]) -> bool:
         """Whether a user is in one of the rooms."""

@@ -23,7 +23,7 @@ from palpo.core.events import StateKey
 from palpo.core.identifiers import RoomAlias, RoomId, UserId, parse_user_id, server_name_of
 from palpo.core.membership import INVITE, JOIN
 from palpo.core.room_versions import RoomVersion, room_version
-from palpo.core.state_keys import MEMBER
+from palpo.core.state_keys import GUEST_ACCESS, HISTORY_VISIBILITY, JOIN_RULES, MEMBER
 from palpo.services.accounts.profiles import Profiles
 from palpo.services.accounts.sessions import Requester
 from palpo.services.history.drafts import Draft
@@ -50,14 +50,15 @@ class Preset:
     """What a preset sets."""
 
     join_rule: str
-    guest_access: str
+    guests: bool
+    """Whether guests may join; where no event says so, they may not."""
     invite_level: int
 
 
 PRESETS = {
-    "private_chat": Preset(join_rule="invite", guest_access="can_join", invite_level=0),
-    TRUSTED: Preset(join_rule="invite", guest_access="can_join", invite_level=0),
-    "public_chat": Preset(join_rule="public", guest_access="forbidden", invite_level=50),
+    "private_chat": Preset(join_rule="invite", guests=True, invite_level=0),
+    TRUSTED: Preset(join_rule="invite", guests=True, invite_level=0),
+    "public_chat": Preset(join_rule="public", guests=False, invite_level=50),
 }
 
 
@@ -299,10 +300,11 @@ def _settings(creator: UserId, new: NewRoom, alias: RoomAlias | None) -> list[Dr
     preset = PRESETS[new.preset]
     wanted = {(item.type, item.state_key) for item in new.initial_state}
     defaults: dict[StateKey, dict[str, Any]] = {
-        ("m.room.join_rules", ""): {"join_rule": preset.join_rule},
-        ("m.room.history_visibility", ""): {"history_visibility": "shared"},
-        ("m.room.guest_access", ""): {"guest_access": preset.guest_access},
+        JOIN_RULES: {"join_rule": preset.join_rule},
+        HISTORY_VISIBILITY: {"history_visibility": "shared"},
     }
+    if preset.guests:
+        defaults[GUEST_ACCESS] = {"guest_access": "can_join"}
     drafts = [_state(creator, "m.room.canonical_alias", {"alias": alias})] if alias is not None else []
     drafts += [_state(creator, key[0], value) for key, value in defaults.items() if key not in wanted]
     drafts += [
