@@ -37,10 +37,15 @@ class RemoteRoom:
     def add(self, sender: str, key: StateKey | str, content: dict[str, Any], **options: Any) -> SignedEvent:
         """An event behind the last, by which the room goes on."""
         event = self.event(sender, key, content, **options)
+        self.take(event)
+        return event
+
+    def take(self, event: SignedEvent) -> None:
+        """Go on by an event that somebody has made."""
+        self.events[event.event_id] = event
         self.last = (event.event_id,)
         if event.state_key is not None:
             self.state[event.key] = event
-        return event
 
     def event(
         self,

@@ -94,7 +94,9 @@ class RemoteServer:
         answer: Any = self.answers[max(found, key=lambda key: len(key[1]))]
         if callable(answer):
             answer = await answer(self.asked[-1])
-        return answer if isinstance(answer, web.Response) else web.json_response(answer)
+        if isinstance(answer, web.Response):
+            return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
+        return web.json_response(answer)
 
 
 @asynccontextmanager

@@ -8,8 +8,16 @@ from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
 from palpo.services.federation import Keys
+from palpo.services.federation.handshakes import Handshakes
+from palpo.services.federation.remote_invites import RemoteInvites
+from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
+from palpo.services.federation.remote_joins import RemoteJoins
+from palpo.services.federation.remote_knocks import RemoteKnocks
+from palpo.services.federation.remote_leaves import RemoteLeaves
 from palpo.services.federation.remote_media import MediaOverFederation
+from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
+from palpo.services.federation.templates import Signer
 from palpo.services.history import HistoryServices
 from palpo.services.rooms.aliases import RemoteAliases
 from palpo.services.rooms.remote_memberships import RemoteMemberships
@@ -38,4 +46,27 @@ def build_remotes(server: Server, keys: Keys, history: HistoryServices) -> Remot
     media = MediaOverFederation(
         server.federation_client, server.http, limit=server.config.media.max_upload_bytes
     )
-    return Remotes(aliases=queries, media=media, profiles=queries.profile)
+    return Remotes(
+        aliases=queries,
+        media=media,
+        memberships=build_memberships(server, keys, history),
+        profiles=queries.profile,
+    )
+
+
+def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> FederatedMemberships:
+    """What users are to rooms, by means of other servers."""
+    client, outside = server.federation_client, history.outside_memberships
+    signer = Signer(
+        server_name=server.name, key=server.key, now_ms=server.clock.now_ms, random_id=server.random_id
+    )
+    handshakes = Handshakes(client, signer)
+    return FederatedMemberships(
+        RemoteJoins(handshakes, RemoteJoinAnswers(keys.received_events), history, server.background),
+        RemoteKnocks(handshakes, outside),
+        RemoteLeaves(handshakes, signer, outside),
+        RemoteInvites(client, keys.keyring, history),
+        history,
+        server.background,
+        server_name=server.name,
+    )

@@ -29,9 +29,12 @@ from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_succession import RoomSuccession
 from palpo.services.server import Server
 from palpo.storage import memberships as storage
+from palpo.storage import room_servers
 from palpo.streams import topics
 
 AUTHORISER = "join_authorised_via_users_server"
+FOR_OTHERS = ("M_UNABLE_TO_AUTHORISE_JOIN", "M_UNABLE_TO_GRANT_JOIN")
+"""Errors by which a join is one that other servers have to judge."""
 PRESENT = (JOIN, INVITE, KNOCK)
 """The memberships that end with a leave, and whose events carry their user's display name and avatar."""
 
@@ -77,28 +80,52 @@ class Memberships:
     async def join(
         self, requester: Requester, room_id: RoomId, content: dict[str, Any], *, via: tuple[str, ...] = ()
     ) -> None:
-        """Join a room; ``content`` is what the event says besides. Joined already: nothing happens."""
-        user_id = requester.user_id
-        if not await self._is_known(room_id):
-            if self.remote is None:
-                raise NotFound("The room is not known to this server")
-            await self.remote.join(user_id, room_id, content, via)
-            await self._succession.joined(user_id, room_id)
-            return
+        """Join a room; ``content`` is what the event says besides. Joined already: nothing happens.
+
+        Where it is not here, or nobody here can let the user in, through one of the servers ``via``, or
+        others that may do.
+        """
         try:
-            await self.change(requester, room_id, user_id, JOIN, content, expect=_unless_joined)
+            while not await self._join_here(requester, room_id, content):
+                if await self._join_elsewhere(requester, room_id, content, via):
+                    break
         except _Unchanged:
             return
-        await self._succession.joined(user_id, room_id)
+        await self._succession.joined(requester.user_id, room_id)
+
+    async def _join_here(self, requester: Requester, room_id: RoomId, content: dict[str, Any]) -> bool:
+        """Whether it can be done here."""
+        if not await self._is_here(room_id):
+            return False
+        try:
+            await self.change(requester, room_id, requester.user_id, JOIN, content, expect=_unless_joined)
+        except BadRequest as error:
+            if error.errcode in FOR_OTHERS:
+                return False
+            raise
+        return True
+
+    async def _join_elsewhere(
+        self, requester: Requester, room_id: RoomId, content: dict[str, Any], via: tuple[str, ...]
+    ) -> bool:
+        """False where another user has joined meanwhile, so that it may be done here now."""
+        if self.remote is None:
+            raise NotFound("The room is not known to this server")
+        if requester.is_guest:
+            raise Forbidden("Guests cannot join rooms of other servers", errcode="M_GUEST_ACCESS_FORBIDDEN")
+        user_id = requester.user_id
+        content = await self._own(user_id, content)
+        return await self.remote.join(user_id, room_id, content, via)
 
     async def knock(
         self, requester: Requester, room_id: RoomId, reason: str | None, *, via: tuple[str, ...] = ()
     ) -> None:
         """Ask to be invited to a room."""
-        if not await self._is_known(room_id):
+        if not await self._is_here(room_id):
             if self.remote is None:
                 raise NotFound("The room is not known to this server")
-            await self.remote.knock(requester.user_id, room_id, _reason(reason), via)
+            content = await self._own(requester.user_id, _reason(reason))
+            await self.remote.knock(requester.user_id, room_id, content, via)
             return
         await self.change(requester, room_id, requester.user_id, KNOCK, _reason(reason))
 
@@ -118,9 +145,11 @@ class Memberships:
     async def leave(self, requester: Requester, room_id: RoomId, reason: str | None) -> None:
         """Leave a room, or reject an invite, or take a knock back. Left already: nothing happens."""
         user_id = requester.user_id
-        if self.remote is not None and not await self.is_resident(room_id):
-            await self.remote.leave(user_id, room_id, _reason(reason))
-            return
+        if self.remote is not None and not await self._is_here(room_id):
+            for check in self._leave_checks:
+                await check(user_id, room_id)
+            if await self.remote.leave(user_id, room_id, _reason(reason)):
+                return
         try:
             await self.change(requester, room_id, user_id, LEAVE, _reason(reason), expect=_unless_left)
         except _Unchanged:
@@ -267,12 +296,18 @@ class Memberships:
 
     async def user_gone(self, user_id: UserId) -> None:
         """Let a user whose account was deactivated leave every room, decline invites, take knocks back."""
+        elsewhere: list[RoomId] = []
         for row in await self._db.read(lambda tx: storage.of_user(tx, user_id)):
+            if row.membership in (INVITE, KNOCK) and not await self._is_here(row.room_id):
+                elsewhere.append(row.room_id)
+                continue
             draft = Draft(type=MEMBER, sender=user_id, state_key=user_id, content={"membership": LEAVE.value})
             try:
                 await self._writer.send(row.room_id, draft, guard=self._guard(user_id, _is_there))
             except (AuthError, _Unchanged):
                 continue
+        if self.remote is not None:
+            self.remote.leave_all(user_id, elsewhere)
 
     async def refresh_profile(self, user_id: UserId, key: str) -> None:
         """Tell every room that a local user is in about their display name or avatar, ``key``.
@@ -294,6 +329,11 @@ class Memberships:
                 await self._writer.send(room_id, draft, guard=self._guard(user_id, _is_joined))
             except (AuthError, _Unchanged):
                 continue
+
+    async def _own(self, user_id: UserId, content: dict[str, Any]) -> dict[str, Any]:
+        """What a user's own join or knock says, with their profile."""
+        content = {key: value for key, value in content.items() if key != AUTHORISER}
+        return await self._with_profile(user_id, user_id, content)
 
     async def _with_profile(self, sender: UserId, target: UserId, content: dict[str, Any]) -> dict[str, Any]:
         """Fill in the profile of a local user, where the content does not say it itself."""
@@ -331,13 +371,18 @@ class Memberships:
         """Whether any local user is in the room."""
         return bool(await self._db.read(lambda tx: storage.local_users_in_room(tx, room_id, 1)))
 
-    async def _is_known(self, room_id: RoomId) -> bool:
-        """Whether the room is here; one that only others are in now is joined through them."""
+    async def _is_here(self, room_id: RoomId) -> bool:
+        """Whether what happens in a room is known here: one that only others are in now goes on elsewhere."""
         try:
             await self._heads.get(room_id)
         except NotFound:
             return False
-        return self.remote is None or await self.is_resident(room_id)
+        return self.remote is None or await self.is_resident(room_id) or not await self._others(room_id)
+
+    async def _others(self, room_id: RoomId) -> bool:
+        """Whether there are users of other servers in a room, as far as is known here."""
+        servers = await self._db.read(lambda tx: room_servers.of_room(tx, room_id))
+        return any(server.joined for server in servers)
 
 
 def _reason(reason: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from palpo.core.identifiers import RoomId, UserId
@@ -13,21 +14,32 @@ class RemoteMemberships(Protocol):
     """Changes of membership that need another server: its room, or its user."""
 
     async def join(
-        self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: tuple[str, ...], /
-    ) -> None:
-        """Join a room that no local user is in, through one of the servers ``via``."""
+        self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str], /
+    ) -> bool:
+        """Join a room through one of the servers ``via``, or others that are known to be in it.
+
+        ``content`` is what the event says besides. False, and nothing was done, where another user of this
+        server has joined the room meanwhile. Raises MatrixError.
+        """
         ...
 
     async def knock(
-        self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: tuple[str, ...], /
+        self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str], /
     ) -> None:
-        """Knock on a room that no local user is in."""
+        """Knock on a room that no local user is in; raises MatrixError."""
         ...
 
-    async def leave(self, user_id: UserId, room_id: RoomId, content: dict[str, Any], /) -> None:
-        """Leave, or reject the invite to, a room that no local user is in."""
+    async def leave(self, user_id: UserId, room_id: RoomId, content: dict[str, Any], /) -> bool:
+        """Reject the invite to, or take back the knock on, a room that no local user is in.
+
+        False, and nothing was done, where there is neither. No server has to be there for it.
+        """
+        ...
+
+    def leave_all(self, user_id: UserId, room_ids: Iterable[RoomId], /) -> None:
+        """Have that done for several rooms, without waiting for it."""
         ...
 
     async def invite(self, room_id: RoomId, draft: Draft, /) -> StoredEvent:
-        """Have the invited user's server sign the invite, and write it."""
+        """Have the invited user's server sign the invite, and write it; raises MatrixError."""
         ...

@@ -1,0 +1,64 @@
+"""Knocks of users of this server at rooms that are not here.
+
+Spec: server-server API, "Knocking upon a room".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from palpo.core.errors import Conflict
+from palpo.core.events import stripped
+from palpo.core.identifiers import ServerName
+from palpo.net.connections import Times
+from palpo.net.federation_answer import FederationAnswer
+from palpo.services.federation.failover import through
+from palpo.services.federation.handshakes import Handshakes
+from palpo.services.federation.remote_answers import read
+from palpo.services.federation.templates import Prepared, Wish
+from palpo.services.federation.told_state import as_stripped
+from palpo.services.history.outside_memberships import OutsideMemberships
+
+ANSWER_BYTES = 1024 * 1024
+TIMES = Times(whole_s=60.0, connect_s=10.0, idle_s=60.0)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    knock_room_state: list[Any] = []
+
+
+class RemoteKnocks:
+    """Knocks through other servers."""
+
+    def __init__(self, handshakes: Handshakes, outside: OutsideMemberships) -> None:
+        self._handshakes = handshakes
+        self._outside = outside
+
+    async def knock(self, wish: Wish, servers: Sequence[ServerName]) -> None:
+        """Knock through the first of the servers that takes it.
+
+        Raises MatrixError: what a server says, NotFound where none can be asked.
+        """
+        server, prepared, shown = await through(servers, partial(self._through, wish))
+        event = prepared.event
+        shown = [item for item in shown if (item["type"], item["state_key"]) != event.key]
+        kept = await self._outside.put(prepared.rules, event, server, shown=[*shown, stripped(event)])
+        if not kept:
+            raise Conflict("Somebody of this server has joined the room meanwhile")
+
+    async def _through(
+        self, wish: Wish, server: ServerName
+    ) -> tuple[ServerName, Prepared, list[dict[str, Any]]]:
+        prepared = await self._handshakes.make(server, wish)
+        answer = await self._handshakes.send(
+            server, prepared, _read, versions=(1,), limit=ANSWER_BYTES, times=TIMES
+        )
+        return server, prepared, as_stripped(answer.knock_room_state)
+
+
+async def _read(version: int, answer: FederationAnswer) -> _Answer:
+    return await read(answer, _Answer)

@@ -1,0 +1,100 @@
+"""What users of this server are to rooms that are not here, and users of others to rooms that are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
+from palpo.core.membership import INVITE, JOIN, KNOCK, LEAVE
+from palpo.core.records.events import StoredEvent
+from palpo.core.room_versions import RoomVersion, room_version
+from palpo.services.federation.failover import others
+from palpo.services.federation.remote_invites import RemoteInvites
+from palpo.services.federation.remote_joins import RemoteJoins
+from palpo.services.federation.remote_knocks import RemoteKnocks
+from palpo.services.federation.remote_leaves import RemoteLeaves
+from palpo.services.federation.templates import Wish
+from palpo.services.history import HistoryServices
+from palpo.services.history.drafts import Draft
+from palpo.streams.background import Background
+
+
+class FederatedMemberships:
+    """Knows which servers to ask, and has them asked (``rooms.remote_memberships``)."""
+
+    def __init__(
+        self,
+        joins: RemoteJoins,
+        knocks: RemoteKnocks,
+        leaves: RemoteLeaves,
+        invites: RemoteInvites,
+        history: HistoryServices,
+        background: Background,
+        *,
+        server_name: ServerName,
+    ) -> None:
+        self._joins = joins
+        self._knocks = knocks
+        self._leaves = leaves
+        self._invites = invites
+        self._outside = history.outside_memberships
+        self._access = history.room_access
+        self._heads = history.room_heads
+        self._background = background
+        self._server_name = server_name
+
+    async def join(
+        self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]
+    ) -> bool:
+        """Join through one of ``via``, whoever has invited the user, or the room's first server."""
+        wish = Wish(user_id=user_id, room_id=room_id, membership=JOIN, content=content)
+        return await self._joins.join(wish, await self._servers(wish, via))
+
+    async def knock(
+        self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]
+    ) -> None:
+        """Knock through one of the same."""
+        wish = Wish(user_id=user_id, room_id=room_id, membership=KNOCK, content=content)
+        await self._knocks.knock(wish, await self._servers(wish, via))
+
+    async def leave(self, user_id: UserId, room_id: RoomId, content: dict[str, Any]) -> bool:
+        """Turn an invite down, or take a knock back; False where there is none."""
+        member = await self._access.membership(room_id, user_id)
+        if member is None or member.membership not in (INVITE, KNOCK):
+            return False
+        wish = Wish(user_id=user_id, room_id=room_id, membership=LEAVE, content=content)
+        servers = await self._servers(wish, ())
+        await self._leaves.leave(wish, await self._rules(wish), servers, instead_of=member.event_id)
+        return True
+
+    def leave_all(self, user_id: UserId, room_ids: Iterable[RoomId]) -> None:
+        """The same for several rooms, one after the other; nobody waits for it."""
+        self._background.start("leave-elsewhere", self._leave_all(user_id, list(room_ids)))
+
+    async def invite(self, room_id: RoomId, draft: Draft) -> StoredEvent:
+        """Invite a user of another server to a room that is here."""
+        return await self._invites.invite(room_id, draft)
+
+    async def _leave_all(self, user_id: UserId, room_ids: Iterable[RoomId]) -> None:
+        for room_id in room_ids:
+            await self.leave(user_id, room_id, {})
+
+    async def _servers(self, wish: Wish, via: Iterable[str]) -> list[ServerName]:
+        """Whom to ask, in order: those who are named, who has invited the user, and the room's own."""
+        names = [*via]
+        outside = await self._outside.get(wish.room_id, wish.user_id)
+        if outside is not None:
+            names.append(outside.server_name)
+        member = await self._access.membership(wish.room_id, wish.user_id)
+        for identifier in (member.sender if member is not None else "", wish.room_id):
+            if ":" in identifier:
+                names.append(server_name_of(identifier))
+        return others(names, self._server_name)
+
+    async def _rules(self, wish: Wish) -> RoomVersion:
+        """The room's, as far as they are known."""
+        outside = await self._outside.get(wish.room_id, wish.user_id)
+        if outside is not None:
+            return room_version(outside.room_version)
+        return (await self._heads.get(wish.room_id)).rules

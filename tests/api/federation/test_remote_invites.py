@@ -1,0 +1,191 @@
+"""Users of ours invite users of other servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from palpo.core.event_hashes import add_signature
+from palpo.core.events import SignedEvent, parse_pdu
+from palpo.core.room_versions import room_version
+from palpo.core.signing import SigningKey
+from tests.support.federation import Asked
+from tests.support.homeserver import Client, Homeserver
+from tests.support.pairs import Town
+from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_users import BOB, KEY, SERVER
+from tests.support.resident import FEDERATION, refusal
+
+V1, V2 = ("PUT", f"{FEDERATION}/v1/invite/"), ("PUT", f"{FEDERATION}/v2/invite/")
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return Town.of(tmp_path, "hs1.test", SERVER)
+
+
+@pytest.fixture
+async def server(town: Town) -> AsyncIterator[Homeserver]:
+    async with town.homeserver("hs1.test") as server:
+        yield server
+
+
+@pytest.fixture
+async def alice(server: Homeserver) -> Client:
+    return await server.register("alice")
+
+
+@pytest.fixture
+async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
+    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
+        yield remote
+
+
+class Invited:
+    """Signs invites."""
+
+    def __init__(self, remote: RemoteServer, version: str) -> None:
+        self.remote = remote
+        self.rules = room_version(version)
+        self.key: SigningKey = KEY
+        self.events: list[SignedEvent] = []
+        self.shown: list[Any] = []
+        self.changes: dict[str, Any] = {}
+
+    async def second(self, asked: Asked) -> Any:
+        """PUT /v2/invite."""
+        body = self.remote.content()
+        assert body["room_version"] == self.rules.id
+        self.shown = body["invite_room_state"]
+        return {"event": self._sign(asked, body["event"])}
+
+    async def first(self, asked: Asked) -> Any:
+        """PUT /v1/invite."""
+        event = self.remote.content()
+        self.shown = event["unsigned"]["invite_room_state"]
+        return [200, {"event": self._sign(asked, event)}]
+
+    def _sign(self, asked: Asked, pdu: dict[str, Any]) -> dict[str, Any]:
+        event = parse_pdu(self.rules, pdu)
+        assert event.event_id == unquote(asked.uri.split("/")[-1])
+        self.events.append(event)
+        return {**add_signature(self.rules, pdu, SERVER, self.key), **self.changes}
+
+
+async def membership(client: Client, room_id: str, *, status: int = 200) -> Any:
+    return await client.get(f"/rooms/{room_id}/state/m.room.member/{BOB}", status=status)
+
+
+@pytest.mark.parametrize(("version", "newest"), [("1", 1), ("2", 2), ("10", 2), ("12", 2)])
+async def test_an_invite(alice: Client, remote: RemoteServer, version: str, newest: int) -> None:
+    invited = Invited(remote, version)
+    remote.answers[V1] = invited.first
+    if newest == 2:
+        remote.answers[V2] = invited.second
+    room_id = await alice.create_room(name="Tea", room_version=version)
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB, "reason": "tea"})
+    (event,) = invited.events
+    assert event.content == {"membership": "invite", "reason": "tea"}
+    assert await membership(alice, room_id) == event.content
+    shown = {item["type"]: item for item in invited.shown}
+    assert {"m.room.create", "m.room.name", "m.room.join_rules", "m.room.member"} <= set(shown)
+    assert all("signatures" in item and "auth_events" in item for item in shown.values())
+    await alice.send(room_id, "and on it goes")
+
+
+@pytest.mark.parametrize(
+    ("status", "errcode", "told", "as_"),
+    [
+        (403, "M_FORBIDDEN", 403, "M_FORBIDDEN"),
+        (403, "M_INVITE_BLOCKED", 403, "M_INVITE_BLOCKED"),
+        (400, "M_INCOMPATIBLE_ROOM_VERSION", 400, "M_INCOMPATIBLE_ROOM_VERSION"),
+        (500, "M_UNKNOWN", 404, "M_NOT_FOUND"),
+    ],
+)
+async def test_refusals(
+    alice: Client, remote: RemoteServer, status: int, errcode: str, told: int, as_: str
+) -> None:
+    remote.answers[V2] = refusal(status, errcode)
+    room_id = await alice.create_room()
+    answer = await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB}, status=told)
+    assert answer["errcode"] == as_
+    await membership(alice, room_id, status=404)
+
+
+async def test_a_server_that_is_away(alice: Client) -> None:
+    room_id = await alice.create_room()
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB}, status=404)
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": "@bob:nowhere.example"}, status=404)
+    await membership(alice, room_id, status=404)
+
+
+async def test_who_may_not_invite_asks_nobody(
+    server: Homeserver, alice: Client, remote: RemoteServer
+) -> None:
+    room_id = await alice.create_room()
+    carol = await server.register("carol")
+    await carol.post(f"/rooms/{room_id}/invite", {"user_id": BOB}, status=403)
+    assert not remote.asked
+
+
+@pytest.mark.parametrize("wrong", ["unsigned", "changed", "other key", "nonsense"])
+async def test_signatures(alice: Client, remote: RemoteServer, wrong: str) -> None:
+    invited = Invited(remote, "12")
+    remote.answers[V2] = invited.second
+    room_id = await alice.create_room()
+    taken = False
+    if wrong == "unsigned":
+        invited.changes = {"signatures": {}}
+    elif wrong == "nonsense":
+        invited.changes = {"signatures": {SERVER: {"ed25519:1": "x", "x": "y" * 70_000}}}
+    elif wrong == "other key":
+        invited.key = SigningKey(key_id="ed25519:1", seed=bytes(32))
+    else:
+        # Only the signature is taken of what comes back.
+        invited.changes, taken = {"content": {"membership": "join"}, "sender": BOB}, True
+    answer = await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB}, status=None)
+    assert ("errcode" not in answer) is taken
+    if taken:
+        assert await membership(alice, room_id) == {"membership": "invite"}
+    else:
+        await membership(alice, room_id, status=404)
+
+
+async def test_the_room_goes_on_meanwhile(server: Homeserver, alice: Client, remote: RemoteServer) -> None:
+    invited = Invited(remote, "12")
+    room_id = await alice.create_room()
+
+    async def later(asked: Asked) -> Any:
+        await alice.send(room_id, "meanwhile")
+        return await invited.second(asked)
+
+    remote.answers[V2] = later
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB})
+    assert (await membership(alice, room_id))["membership"] == "invite"
+    await alice.send(room_id, "after")
+    chunk = (await alice.get(f"/rooms/{room_id}/messages?dir=b&limit=3"))["chunk"]
+    assert [item["type"] for item in chunk] == ["m.room.message", "m.room.member", "m.room.message"]
+
+
+async def test_an_invite_that_comes_too_late(server: Homeserver, alice: Client, remote: RemoteServer) -> None:
+    invited = Invited(remote, "12")
+    room_id = await alice.create_room()
+
+    async def later(asked: Asked) -> Any:
+        await alice.post(f"/rooms/{room_id}/ban", {"user_id": BOB})
+        return await invited.second(asked)
+
+    remote.answers[V2] = later
+    await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB}, status=403)
+    assert (await membership(alice, room_id))["membership"] == "ban"
+
+
+async def test_a_room_is_created_with_an_invite(alice: Client, remote: RemoteServer) -> None:
+    invited = Invited(remote, "12")
+    remote.answers[V2] = invited.second
+    room_id = await alice.create_room(invite=[BOB], is_direct=True)
+    assert await membership(alice, room_id) == {"membership": "invite", "is_direct": True}
