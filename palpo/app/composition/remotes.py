@@ -18,6 +18,7 @@ from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
 from palpo.services.federation.templates import Signer
+from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
 from palpo.services.rooms.aliases import RemoteAliases
 from palpo.services.rooms.remote_memberships import RemoteMemberships
@@ -66,7 +67,7 @@ def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> F
         RemoteKnocks(handshakes, outside),
         RemoteLeaves(handshakes, signer, outside),
         RemoteInvites(client, keys.keyring, history),
+        WhomToAsk(server.db, history, server_name=server.name),
         history,
         server.background,
-        server_name=server.name,
     )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
+from palpo.core.identifiers import RoomId, UserId
 from palpo.core.membership import INVITE, JOIN, KNOCK, LEAVE
 from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import RoomVersion, room_version
-from palpo.services.federation.failover import others
 from palpo.services.federation.remote_invites import RemoteInvites
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
 from palpo.services.federation.templates import Wish
+from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
 from palpo.services.history.drafts import Draft
 from palpo.streams.background import Background
@@ -29,10 +29,9 @@ class FederatedMemberships:
         knocks: RemoteKnocks,
         leaves: RemoteLeaves,
         invites: RemoteInvites,
+        whom: WhomToAsk,
         history: HistoryServices,
         background: Background,
-        *,
-        server_name: ServerName,
     ) -> None:
         self._joins = joins
         self._knocks = knocks
@@ -42,21 +41,21 @@ class FederatedMemberships:
         self._access = history.room_access
         self._heads = history.room_heads
         self._background = background
-        self._server_name = server_name
+        self._whom = whom
 
     async def join(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]
     ) -> bool:
-        """Join through one of ``via``, whoever has invited the user, or the room's first server."""
+        """Join through one of ``via``, or another server that may know the room."""
         wish = Wish(user_id=user_id, room_id=room_id, membership=JOIN, content=content)
-        return await self._joins.join(wish, await self._servers(wish, via))
+        return await self._joins.join(wish, await self._whom.servers(wish, via))
 
     async def knock(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]
     ) -> None:
-        """Knock through one of the same."""
+        """Knock likewise."""
         wish = Wish(user_id=user_id, room_id=room_id, membership=KNOCK, content=content)
-        await self._knocks.knock(wish, await self._servers(wish, via))
+        await self._knocks.knock(wish, await self._whom.servers(wish, via))
 
     async def leave(self, user_id: UserId, room_id: RoomId, content: dict[str, Any]) -> bool:
         """Turn an invite down, or take a knock back; False where there is none."""
@@ -64,7 +63,7 @@ class FederatedMemberships:
         if member is None or member.membership not in (INVITE, KNOCK):
             return False
         wish = Wish(user_id=user_id, room_id=room_id, membership=LEAVE, content=content)
-        servers = await self._servers(wish, ())
+        servers = await self._whom.servers(wish)
         await self._leaves.leave(wish, await self._rules(wish), servers, instead_of=member.event_id)
         return True
 
@@ -79,18 +78,6 @@ class FederatedMemberships:
     async def _leave_all(self, user_id: UserId, room_ids: Iterable[RoomId]) -> None:
         for room_id in room_ids:
             await self.leave(user_id, room_id, {})
-
-    async def _servers(self, wish: Wish, via: Iterable[str]) -> list[ServerName]:
-        """Whom to ask, in order: those who are named, who has invited the user, and the room's own."""
-        names = [*via]
-        outside = await self._outside.get(wish.room_id, wish.user_id)
-        if outside is not None:
-            names.append(outside.server_name)
-        member = await self._access.membership(wish.room_id, wish.user_id)
-        for identifier in (member.sender if member is not None else "", wish.room_id):
-            if ":" in identifier:
-                names.append(server_name_of(identifier))
-        return others(names, self._server_name)
 
     async def _rules(self, wish: Wish) -> RoomVersion:
         """The room's, as far as they are known."""

@@ -100,9 +100,11 @@ class Memberships:
         try:
             await self.change(requester, room_id, requester.user_id, JOIN, content, expect=_unless_joined)
         except BadRequest as error:
-            if error.errcode in FOR_OTHERS:
-                return False
-            raise
+            if error.errcode not in FOR_OTHERS:
+                raise
+            if self.remote is None or not await self._others(room_id):
+                raise Forbidden(error.message) from error
+            return False
         return True
 
     async def _join_elsewhere(
@@ -263,7 +265,7 @@ class Memberships:
         if membership in PRESENT:
             content = await self._with_profile(sender, target, content)
         if membership == JOIN and sender == target:
-            content |= await self._restricted.authorisation(head, target)
+            content |= await self._restricted.vouching(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
     async def _send(

@@ -33,23 +33,11 @@ class RestrictedJoins:
         self._access = access
         self._server_name = server_name
 
-    async def authorisation(self, head: RoomHead, user_id: UserId) -> dict[str, Any]:
-        """What a join event has to say besides, empty where nothing; raises Forbidden."""
-        allowed = await self._conditions(head, user_id)
-        if allowed is None:
-            return {}
-        if not await self.satisfied(user_id, allowed):
-            raise Forbidden("You are in none of the rooms whose members may join")
-        authoriser = await self.authoriser(head)
-        if authoriser is None:
-            raise Forbidden("Nobody of this server can let you in")
-        return {AUTHORISER: authoriser}
-
     async def vouching(self, head: RoomHead, user_id: UserId) -> dict[str, Any]:
-        """The same for a user of another server (spec: server-server API, "Restricted rooms").
+        """What the join of a user of any server has to say besides, empty where nothing.
 
-        Raises Forbidden, and BadRequest where another server may know or do more:
-        M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN.
+        Raises Forbidden, and BadRequest where another server may know or do more (spec: server-server API,
+        "Restricted rooms"): M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN.
         """
         allowed = await self._conditions(head, user_id)
         if allowed is None:
