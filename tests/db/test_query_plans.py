@@ -40,8 +40,6 @@ WHOLE_TABLES = {
     "room_directory._ALL": "the directory is what is asked for",
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
     "room_servers._ANY": "the first row will do",
-    "inbound_pdus._IN_ALL": "few rows wait, and their number is bounded",
-    "inbound_pdus._ROOMS": "few rows wait, and their number is bounded",
     "server_meta._ALL": "a few rows, read at a start",
     "server_meta._ANY_USER": "the first row will do",
     "uia._SURPLUS.last": "in the order of an index, and once for many stages",

@@ -28,8 +28,8 @@ from palpo.services.federation.keyring import Keyring
 from palpo.services.federation.remote_answers import read, told
 from palpo.services.federation.signatures import with_signatures
 from palpo.services.history import HistoryServices
+from palpo.services.history.built import STRIPPED_TYPES
 from palpo.services.history.drafts import Draft
-from palpo.services.history.room_builder import STRIPPED_TYPES
 from palpo.services.history.room_heads import RoomHead
 
 TIMES = Times(whole_s=30.0, connect_s=10.0, idle_s=30.0)

@@ -27,7 +27,7 @@ from palpo.services.federation.membership_templates import MembershipTemplates
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.history import HistoryServices
 from palpo.services.history.admission import Admitted
-from palpo.services.history.room_builder import STRIPPED_TYPES
+from palpo.services.history.built import STRIPPED_TYPES
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.rooms.restricted_joins import RestrictedJoins
 
