@@ -21,8 +21,6 @@ from palpo.storage.surplus import Surplus
 
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
-    "inbound_pdus._IN_ALL": "only what cannot be judged yet is kept, and looked at when more comes",
-    "inbound_pdus._ROOMS": "only what cannot be judged yet is kept, and looked at once",
     "leases._HELD": "a few rows, read when a backup is put back",
     "media._OLDEST_THUMBNAILS": "in the order of an index, the first will do",
     "media._PREVIEW_SIZES": "previews are few, live for an hour, and cost a request elsewhere",

@@ -19,8 +19,12 @@ KEY = SigningKey(key_id="ed25519:1", seed=b"remote" + bytes(26))
 class Remote:
     """Another server's view of a room of ours, which it knows as it was at ``head``."""
 
-    def __init__(self, server: Homeserver, room_id: str) -> None:
+    def __init__(
+        self, server: Homeserver, room_id: str, *, name: str = SERVER, key: SigningKey = KEY
+    ) -> None:
+        """``name`` and ``key`` are the other server's."""
         self.history = server.services.history
+        self.name, self.key = name, key
         self.room_id = room_id
         self.made: dict[str, SignedEvent] = {}
         self.clock = 1000
@@ -48,8 +52,8 @@ class Remote:
         self.clock += 1
         made = build_event(
             head.rules,
-            server_name=SERVER,
-            key=KEY,
+            server_name=self.name,
+            key=self.key,
             room_id=self.room_id,
             type=type_,
             sender=sender,
