@@ -13,6 +13,7 @@ from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
 from palpo.services.federation.membership_templates import MembershipTemplates
 from palpo.services.federation.received_events import ReceivedEvents
+from palpo.services.federation.received_invites import ReceivedInvites
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
@@ -45,6 +46,7 @@ class FederationServices:
     gaps: Gaps
     join_answers: JoinAnswers
     membership_templates: MembershipTemplates
+    received_invites: ReceivedInvites
     room_servers: RoomServers
     sent_memberships: SentMemberships
     served_events: ServedEvents
