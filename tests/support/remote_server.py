@@ -95,7 +95,9 @@ class RemoteServer:
         if callable(answer):
             answer = await answer(self.asked[-1])
         if isinstance(answer, web.Response):
-            return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
+            # A response is sent once, and this one may be answered again.
+            headers = {"Content-Type": answer.headers["Content-Type"]}
+            return web.Response(status=answer.status, body=answer.body, headers=headers)
         return web.json_response(answer)
 
 
