@@ -57,8 +57,15 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether it is stored already, as an outlier."""
     elsewhere: bool = False
     """Whether another server has sent it."""
+    relayed: bool = False
+    """Whether this server tells others of it all the same: who has sent it has come in by this one."""
     may_redact_others: bool = True
     """Whether its sender may redact events of other servers' users, if it is a redaction."""
+
+    @property
+    def outgoing(self) -> bool:
+        """Whether this server tells others of it."""
+        return self.relayed or not self.elsewhere
 
 
 LOOKED_AT = 100
@@ -112,6 +119,7 @@ _JUDGE = Statement(
                 "room_state",
                 "status",
                 "after_gap",
+                "outgoing",
             )
         }
     )
@@ -380,6 +388,7 @@ def _judged(new: NewEvent, position: int) -> dict[str, object]:
         "room_state": new.room_state,
         "status": new.status.value,
         "after_gap": int(bool(new.missing)),
+        "outgoing": int(new.outgoing),
     }
 
 
@@ -400,6 +409,7 @@ def _row(new: NewEvent, position: int, in_chain: Position | None) -> dict[str, o
         "room_state": new.room_state,
         "status": new.status.value,
         "after_gap": int(bool(new.missing)),
+        "outgoing": int(new.outgoing),
         "redacted_by": None,
         "chain": chain,
         "chain_seq": chain_seq,

@@ -36,6 +36,8 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The last event's."""
     floor: int = 0
     """The lowest position of an event: those of the past have positions below 0."""
+    newest_outgoing: str | None = None
+    """The last event that this server tells others of."""
 
 
 _RECORDS = Records(HeadRow, rooms)
@@ -51,7 +53,16 @@ _MOVE = Statement(
     .values(
         {
             name: bindparam(name)
-            for name in ("head", "extremities", "depth", "place", "state_root", "position", "floor")
+            for name in (
+                "head",
+                "extremities",
+                "depth",
+                "place",
+                "state_root",
+                "position",
+                "floor",
+                "newest_outgoing",
+            )
         }
     )
 )
@@ -102,4 +113,5 @@ def _moving(head: HeadRow) -> dict[str, object]:
         "state_root": head.state_root,
         "position": head.position,
         "floor": head.floor,
+        "newest_outgoing": head.newest_outgoing,
     }

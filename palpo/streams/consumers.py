@@ -71,6 +71,8 @@ class Progress:
     upto: int
     write: WriteUnit[None] | None = None
     """May raise Overtaken: then nothing is written, and the consumer does not move."""
+    stored: int | None = None
+    """How far to store, where that is not as far: who goes on after this process is shown the rest again."""
 
 
 class Handler(ABC):
@@ -193,9 +195,10 @@ class Consumer:
                 await self.prepare()
             window = Window(after=self.position, upto=max(self.position, upto), anew=anew)
             progress = await self._handler.handle(window)
-            if progress.write is not None or progress.upto - self._stored >= REMEMBER_EVERY:
-                await self._db.write(partial(self._store, self._stored, progress))
-                self._stored = progress.upto
+            stored = progress.upto if progress.stored is None else progress.stored
+            if progress.write is not None or stored - self._stored >= REMEMBER_EVERY:
+                await self._db.write(partial(self._store, stored, progress.write))
+                self._stored = stored
             self.position, self._anew = progress.upto, False
             return progress.upto
 
@@ -203,12 +206,12 @@ class Consumer:
         position = await self._handler.begin(tx)
         return await consumers.register(tx, self.name, position=position)
 
-    async def _store(self, since: int, progress: Progress, tx: WriteTransaction) -> None:
-        moves = progress.upto != since
-        if moves and not await consumers.advance(tx, self.name, since=since, to=progress.upto):
+    async def _store(self, upto: int, write: WriteUnit[None] | None, tx: WriteTransaction) -> None:
+        since = self._stored
+        if upto != since and not await consumers.advance(tx, self.name, since=since, to=upto):
             raise Overtaken
-        if progress.write is not None:
-            await progress.write(tx)
+        if write is not None:
+            await write(tx)
 
     def _failed(self, error: Exception, pause_s: float) -> float:
         """Say that it failed; the pause, which is short where the database was away."""

@@ -67,6 +67,12 @@ DELAYED_EVENTS = Kind("delayed_events")
 """An event was scheduled."""
 ROOM_SERVERS = Kind("room_servers")
 """By room: which other servers are in it."""
+DESTINATIONS = Kind("destinations")
+"""By server: whether it can be told of what happens here."""
+RETRIES = Kind("retries")
+"""By server: it is to be told again now."""
+DESTINATION_EDUS = Kind("destination_edus")
+"""By server: there are EDUs for it that must not be lost."""
 SERVER_KEYS = Kind("server_keys")
 """By server: keys that others sign with."""
 
@@ -116,5 +122,8 @@ USES: Mapping[Kind, Use] = {
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
     ROOM_SERVERS: Use(published="room_servers", heard="room_servers"),
+    DESTINATIONS: Use(published="destinations", heard="destinations"),
+    RETRIES: Use(published="destinations", heard="federation_sender"),
+    DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),
     SERVER_KEYS: Use(published="server_signing_keys", heard="key_fetches keyring"),
 }

@@ -18,11 +18,13 @@ rooms = Table(
     Column("state_root", digest(16), nullable=False),
     Column("position", integer(), nullable=False),
     Column("floor", integer(), nullable=False, server_default="0"),
+    Column("newest_outgoing", identifier()),
 )
 """``head`` counts the writes to the room: whoever writes compares it first. ``extremities`` is a JSON
 array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them, ``place`` the
 greatest of all the room's events, ``state_root`` the current state, ``position`` the last event's, ``floor``
-the lowest that an event has: those of the past have positions below 0, counted downwards."""
+the lowest that an event has: those of the past have positions below 0, counted downwards;
+``newest_outgoing`` is the last event that this server tells others of."""
 
 events = Table(
     "events",
@@ -40,6 +42,7 @@ events = Table(
     Column("room_state", digest(16), nullable=False),
     Column("status", flag(), nullable=False),
     Column("after_gap", flag(), nullable=False, server_default="0"),
+    Column("outgoing", flag(), nullable=False, server_default="0"),
     Column("redacted_by", identifier()),
     Column("chain", integer()),
     Column("chain_seq", integer()),
@@ -61,7 +64,8 @@ events = Table(
 """``place`` is where the event stands in the room's timeline, as this server counts: the depth that its
 sender claims decides nothing here. ``state_before`` and ``state_after`` are the state at the event;
 ``room_state`` is the room's current state once the event was in, which differs from ``state_after`` where
-the room has forks. ``after_gap`` says that events before it were not here when it came.
+the room has forks. ``after_gap`` says that events before it were not here when it came, ``outgoing`` that
+this server is who tells others of it.
 
 ``chain`` and ``chain_seq`` say where a state event stands in the index of auth chains
 (``core.auth_chains``). A chain's number is one of the stream positions taken for the events it began with,

@@ -52,17 +52,20 @@ class IncomingEvents:
         *,
         past: bool = False,
         states: Mapping[str, bytes] | None = None,
+        relayed: bool = False,
     ) -> Outcome:
         """Judge and write events whose hashes and signatures have been checked, as far as that can be.
 
         Each has to come after those of them that it refers to. ``past``: they were asked for, and are older
-        than what is here. ``states`` has the stored root of the state before those that follow a gap. Raises
+        than what is here. ``states`` has the stored root of the state before those that follow a gap.
+        ``relayed``: other servers have to hear of them from this one. Raises
         NotFound where the room is not known.
         """
         outcome = Outcome()
         waiting = list(events)
         while waiting:
-            written = await self._writer.admit(room_id, partial(self._build, outcome, waiting, past, states))
+            builds = partial(self._build, outcome, waiting, past, states, relayed)
+            written = await self._writer.admit(room_id, builds)
             outcome.written += written
             known = {item.event_id for item in written}
             waiting = [event for event in waiting if event.event_id not in known]
@@ -115,10 +118,13 @@ class IncomingEvents:
         events: Sequence[SignedEvent],
         past: bool,
         states: Mapping[str, bytes] | None,
+        relayed: bool,
         head: RoomHead,
     ) -> Admitted:
         built = await self._admission.build(head, events, past=past, states=states)
         outcome.missing = built.missing
+        if relayed:
+            built.relay()
         return built
 
 

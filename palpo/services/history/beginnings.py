@@ -2,13 +2,13 @@
 
     StateImport.store ─▶ root ─▶ RoomWriter.admit(room_id, partial(beginnings.build, event=…, before=root))
 
-Who else is in the room is noted first, in small transactions that take no position; the one that moves the
+Who else is in the room is noted first, in small transactions; the one that moves the
 head says what has become of users of ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -22,11 +22,13 @@ from palpo.core.membership import LEAVE, as_membership
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
 from palpo.services.history.admission import Admission, Admitted
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
+from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.memberships import Member
 from palpo.streams.turns import Turns
 
@@ -85,8 +87,12 @@ class Beginnings:
             others = [member for member in changed if not self._is_ours(member)]
             ours += [member for member in changed if self._is_ours(member)]
             if others:
-                await self._db.write(partial(memberships_storage.put, changed=others))
+                await self._db.write(partial(self._put, others))
         return ours
+
+    async def _put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
+        await room_servers_storage.follow(tx, others, self._server_name)
+        await memberships_storage.put(tx, others)
 
     async def _changed(self, room_id: str, members: Mapping[str, str]) -> list[Member]:
         """The memberships that are not noted so, by user."""

@@ -75,6 +75,7 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
             depth=event.depth,
             place=self.row.place + 1,
             state_root=state_root,
+            newest_outgoing=event.event_id,
         )
         unsaved = self.unsaved
         if event.state_key is not None:
