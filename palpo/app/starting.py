@@ -12,6 +12,7 @@ from palpo.services.appservices.appservice_transactions import AppserviceTransac
 from palpo.streams.consumers import Consumer
 from palpo.streams.leases import LeaseKeeper
 from palpo.workers.appservices import DELIVERY, AppserviceSender, Delivery
+from palpo.workers.federation_sender import FederationSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.statistics import StatisticsWorker
@@ -29,6 +30,8 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[C
         push_consumer(services),
         services.reading.search_index.consumer,
     ]
+    if server.config.federation.enabled:
+        consumers.append(federation_sender(services).consumer)
     for consumer in consumers:
         await consumer.prepare()
         background.start(consumer.name, keeper.run(consumer.name, consumer.run))
@@ -73,6 +76,20 @@ def appservice_consumers(services: Services, delivery: Delivery) -> Iterator[Con
             delivery=delivery,
         )
         yield sender.consumer
+
+
+def federation_sender(services: Services) -> FederationSender:
+    """The one that tells other servers of what happens."""
+    server, federation = services.server, services.federation
+    return FederationSender(
+        server.db,
+        server.clock,
+        server.wakeups,
+        federation.fan_out,
+        federation.outgoing_transactions,
+        federation.outgoing_edus,
+        federation.news,
+    )
 
 
 def push_consumer(services: Services) -> Consumer:

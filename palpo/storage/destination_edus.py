@@ -15,7 +15,6 @@ from palpo.db.tables.destinations import destination_edus
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
-from palpo.storage.windows import within
 from palpo.streams import topics
 
 d = destination_edus.c
@@ -49,7 +48,7 @@ _FOR = Statement(
     .order_by(d.position)
     .limit(bindparam("limit"))
 )
-_DESTINATIONS = Statement(select(d.destination).distinct().where(within(d.position)))
+_DESTINATIONS = Statement(select(d.destination).distinct())
 _DELETE = Statement(
     delete(destination_edus).where(
         d.destination == bindparam("destination"), in_list(d.position, "positions")
@@ -73,9 +72,9 @@ async def waiting(tx: Transaction, destination: str, limit: int) -> list[StoredE
     return _RECORDS.all(await tx.all(_FOR, destination=destination, limit=limit))
 
 
-async def destinations(tx: Transaction, *, after: int, upto: int) -> list[ServerName]:
-    """The servers for which there are any at positions in ``(after, upto]``."""
-    return [row[0] for row in await tx.all(_DESTINATIONS, after=after, upto=upto)]
+async def destinations(tx: Transaction) -> list[ServerName]:
+    """The servers for which there are any."""
+    return [row[0] for row in await tx.all(_DESTINATIONS)]
 
 
 async def sent(tx: WriteTransaction, destination: str, positions: Sequence[int]) -> None:

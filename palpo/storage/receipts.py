@@ -12,7 +12,7 @@ from palpo.db.tables.receipts import receipts, unread_checkpoints
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
-from palpo.storage.windows import within
+from palpo.storage.windows import oldest, within
 from palpo.streams import topics
 
 r = receipts.c
@@ -47,6 +47,7 @@ _GET = Statement(
 _CHANGED = Statement(
     select(*RECORDS.columns).where(in_list(r.room_id, "room_ids"), within(r.position)).order_by(r.position)
 )
+_PUBLIC = oldest(select(*RECORDS.columns).where(r.private == 0), r.position)
 _OF_EVENTS = Statement(
     select(*RECORDS.columns)
     .where(
@@ -95,6 +96,11 @@ async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: 
     """The receipts of rooms that last changed at a position in ``(after, upto]``, private ones too."""
     rows = await tx.all(_CHANGED, room_ids=list(room_ids), after=after, upto=upto)
     return RECORDS.all(rows)
+
+
+async def public(tx: Transaction, *, after: int, upto: int, limit: int) -> list[Receipt]:
+    """The receipts of all rooms that last changed in ``(after, upto]``, private ones left out."""
+    return RECORDS.all(await tx.all(_PUBLIC, after=after, upto=upto, limit=limit))
 
 
 async def of_events(

@@ -13,7 +13,7 @@ from palpo.db.tables.presence import typing
 from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
-from palpo.storage.windows import within
+from palpo.storage.windows import oldest, within
 from palpo.streams import topics
 
 t = typing.c
@@ -47,6 +47,7 @@ _CURRENT = Statement(
 )
 _ROOMS = Statement(select(t.room_id).distinct().where(t.typing == 1))
 _CHANGED = Statement(select(t.room_id).distinct().where(in_list(t.room_id, "room_ids"), within(t.position)))
+_MOVED = oldest(select(t.room_id, t.user_id, t.typing), t.position)
 _EXPIRED = Statement(
     select(*_RECORDS.columns).where(t.typing == 1, t.expires_ts <= bindparam("now")).limit(bindparam("limit"))
 )
@@ -100,6 +101,12 @@ async def rooms(tx: Transaction) -> set[str]:
 async def changed(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[str]:
     """Those of ``room_ids`` where somebody began or stopped at a position in ``(after, upto]``."""
     return [row[0] for row in await tx.all(_CHANGED, room_ids=list(room_ids), after=after, upto=upto)]
+
+
+async def moved(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[str, str, bool]]:
+    """``(room ID, user ID, whether they type)`` of those who began or stopped in ``(after, upto]``."""
+    rows = await tx.all(_MOVED, after=after, upto=upto, limit=limit)
+    return [(row[0], row[1], bool(row[2])) for row in rows]
 
 
 async def expired(tx: Transaction, now_ms: int, limit: int) -> list[Typing]:

@@ -90,12 +90,14 @@ USES: Mapping[Kind, Use] = {
         published="device_lists presence receipts room_group typing",
         heard="feed old_sync unread window",
     ),
-    HEAD: Use(published="room_group", heard="room_directory room_heads search_index user_lists"),
+    HEAD: Use(
+        published="room_group", heard="federation_sender room_directory room_heads search_index user_lists"
+    ),
     REDACTED: Use(published="events", heard="facts push_rooms redacted_state room_overviews summary"),
-    EVENT: Use(published="events", heard="event_store"),
+    EVENT: Use(published="events", heard="event_store outgoing_transactions"),
     RELATIONS: Use(published="events", heard="client_events"),
-    RECEIPTS: Use(published="receipts", heard="receipts window"),
-    TYPING: Use(published="typing", heard="typing"),
+    RECEIPTS: Use(published="receipts", heard="federation_sender news receipts window"),
+    TYPING: Use(published="typing", heard="federation_sender news typing"),
     USER: Use(
         published="account_data account_rows device_lists memberships outside_memberships presence profiles"
         " push_rules receipts room_group thread_subscriptions to_device",
@@ -112,7 +114,7 @@ USES: Mapping[Kind, Use] = {
     PUSH_RULES: Use(published="account_rows push_rules", heard="push_rules"),
     PUSHERS: Use(published="account_rows pushers", heard="pushers"),
     PROFILE: Use(published="account_rows profiles", heard="profiles"),
-    PRESENCE: Use(published="presence", heard="presence"),
+    PRESENCE: Use(published="presence", heard="federation_sender news presence"),
     TO_DEVICE: Use(published="to_device", heard="to_device"),
     DEVICE_LIST: Use(published="device_lists", heard="device_lists"),
     ONE_TIME_KEYS: Use(published="account_rows keys", heard="appservices keys"),
@@ -121,7 +123,7 @@ USES: Mapping[Kind, Use] = {
     MEDIA: Use(published="media", heard="media"),
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
-    ROOM_SERVERS: Use(published="room_servers", heard="room_servers"),
+    ROOM_SERVERS: Use(published="room_servers", heard="fan_out room_servers"),
     DESTINATIONS: Use(published="destinations", heard="destinations"),
     RETRIES: Use(published="destinations", heard="federation_sender"),
     DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),

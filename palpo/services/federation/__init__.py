@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.federation.destinations import Destinations
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.gaps import Gaps
+from palpo.services.federation.fan_out import FanOut
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.join_answers import JoinAnswers
 from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
 from palpo.services.federation.membership_templates import MembershipTemplates
+from palpo.services.federation.news import News
+from palpo.services.federation.outgoing_edus import OutgoingEdus
+from palpo.services.federation.outgoing_transactions import OutgoingTransactions
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.received_invites import ReceivedInvites
 from palpo.services.federation.room_servers import RoomServers
@@ -42,11 +47,16 @@ class FederationServices:
     keyring: Keyring
     received_events: ReceivedEvents
     incoming_events: IncomingEvents
+    destinations: Destinations
     edus: Edus
     gaps: Gaps
     join_answers: JoinAnswers
     membership_templates: MembershipTemplates
     received_invites: ReceivedInvites
+    fan_out: FanOut
+    news: News
+    outgoing_edus: OutgoingEdus
+    outgoing_transactions: OutgoingTransactions
     room_servers: RoomServers
     sent_memberships: SentMemberships
     served_events: ServedEvents

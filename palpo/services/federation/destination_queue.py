@@ -1,14 +1,14 @@
 """What one server is still to be told of, in the memory of the process that tells it.
 
-    acked ── gap ── events ──▶ the stream
-    everything up to ``acked`` it has been told of, what is in ``events`` comes last; between the two, up to
-    ``gap``, the database has what there is, where that was too much to keep
+acked ── gap ── events ──▶ the stream
+everything up to ``acked`` it has been told of, what is in ``events`` comes last; between the two, up to
+``gap``, the database has what there is, where that was too much to keep
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -61,6 +61,10 @@ class Outgoing:
     """Up to where the server has been told of all events then; None where that does not change."""
     stored_edus: Sequence[int] = ()
     """The positions of the EDUs that the database has."""
+    lossy: bool = False
+    """Whether there are EDUs in it that may be lost."""
+    ts: int
+    """When it was made, in milliseconds since the Unix epoch."""
 
     @property
     def size(self) -> int:
@@ -74,7 +78,7 @@ class DestinationQueue:
 
     server_name: ServerName
     acked: int = 0
-    """Of no meaning where it has been told of everything (``told``)."""
+    """Too low where it has been told of everything (``told``)."""
     gap: int | None = None
     events: deque[tuple[int, str]] = field(default_factory=deque)
     """Positions and IDs, in order."""
@@ -94,6 +98,21 @@ class DestinationQueue:
     """Since when there has been an event that it has not been told of."""
     row: Destination | None = None
     """What the database has of it."""
+    scheduled_ts: int = 0
+    """For when it was last noted that it is to be tried again."""
+
+    @classmethod
+    def of(cls, row: Destination, upto: int) -> DestinationQueue:
+        """A server that has not been told of everything up to ``upto``, to be tried at once."""
+        return cls(
+            server_name=row.server_name,
+            acked=row.sent_upto,
+            gap=upto if row.sent_upto < upto else None,
+            failures=row.failures,
+            failing_since_ts=row.failing_since_ts,
+            error=row.error,
+            row=row,
+        )
 
     @property
     def told(self) -> bool:
@@ -114,6 +133,8 @@ class DestinationQueue:
 
     def add_event(self, position: int, event_id: str, now_ms: int) -> None:
         """There is an event for it, after all those before."""
+        if position <= self.acked:
+            return
         if self.told:
             self.acked, self.waiting_since_ts = position - 1, now_ms
         self.events.append((position, event_id))
@@ -165,6 +186,13 @@ class DestinationQueue:
         self.error = ""
         self.most = MAX_PDUS
 
+    def heard_from(self) -> None:
+        """It is there: it may be told at once, and if that fails, again soon."""
+        self.retry_ts = 0
+        self.failures = min(self.failures, 1)
+        if self.idle:
+            self.answered()
+
     def failed(self, now_ms: int, error: str, *, share: float, at_least_ms: int = 0) -> None:
         """It could not be told; it is left alone for ``share`` (about 1) of what is due, or longer."""
         self.failures += 1
@@ -174,9 +202,11 @@ class DestinationQueue:
         self.retry_ts = now_ms + max(round(pause_ms * share), at_least_ms)
         if self.failures >= FAILURES_WITH_EDUS:
             self.edus.clear()
+            if self.sending is not None and self.sending.lossy:
+                self.sending = None
 
     def refused(self) -> bool:
-        """It will have nothing of what was sent as it was; whether there is a part that may be tried alone."""
+        """It will have nothing of what was sent; whether there is a part of it that may be tried alone."""
         sent, self.sending = self.sending, None
         if sent is None or sent.size > 1:
             self.most = max(1, min(self.most, sent.size if sent else 1) // 2)
@@ -196,14 +226,19 @@ class DestinationQueue:
         if self.failures:
             self.sending = None
 
-    def stored_as(self, now_ms: int, *, slow_ms: int) -> Destination | None:
-        """What the database is to have of it: nothing of those that are told of everything, or soon will be."""
-        waits = not self.told and now_ms - self.waiting_since_ts > slow_ms
-        if not (self.failures or self.gap is not None or waits):
+    def stored_as(self, now_ms: int, *, upto: int, slow_ms: int) -> Destination | None:
+        """What the database is to have of it: nothing of those that are told of everything, or soon will be.
+
+        All events up to ``upto`` have been looked at. One that is there stays until all is told: others may
+        count on it.
+        """
+        waits = not self.told and (self.row is not None or now_ms - self.waiting_since_ts > slow_ms)
+        if not (self.failures or waits):
             return None
+        told_upto = upto if self.row is None else self.row.sent_upto
         return Destination(
             server_name=self.server_name,
-            sent_upto=self.acked,
+            sent_upto=told_upto if self.told else self.acked,
             failures=self.failures,
             failing_since_ts=self.failing_since_ts,
             retry_ts=self.retry_ts,
@@ -217,7 +252,3 @@ def by_health(queues: Iterable[DestinationQueue]) -> dict[Health, int]:
     for queue in queues:
         found[queue.health] += 1
     return found
-
-
-Share = Callable[[], float]
-"""About 1, at random: so that not all come back together."""

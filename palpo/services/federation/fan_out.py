@@ -1,0 +1,89 @@
+"""Who is to be told of what: the events of the stream, each with the servers that it goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from palpo.core.errors import InvalidParam
+from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.server_names import ServerNameRules
+from palpo.db.engine import Database
+from palpo.services.federation.room_servers import RoomServers
+from palpo.storage import destinations as storage
+from palpo.storage import room_servers as room_servers_storage
+from palpo.storage.destinations import OutgoingEvent
+from palpo.streams import topics
+from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.turns import Turns
+from palpo.streams.wakeups import Wakeups
+
+BATCH = 500
+"""Events that are looked at in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class FannedOut:
+    """An event, and who is to be told of it."""
+
+    event: OutgoingEvent
+    servers: list[ServerName]
+
+
+class FanOut:
+    """Reads the stream for all servers at once."""
+
+    def __init__(
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        caches: CacheBudget,
+        room_servers: RoomServers,
+        rules: ServerNameRules,
+    ) -> None:
+        self._db = db
+        self._room_servers = room_servers
+        self._rules = rules
+        self._any = False
+        """Whether there is any other server in any room; where there is none, the stream is not read."""
+        self._stale = True
+        self._permitted: Cache[str, bool] = caches.cache("permitted_servers", lambda name, permitted: 150)
+        wakeups.listen(topics.ROOM_SERVERS, self._servers_changed)
+
+    async def read(self, after: int, upto: int) -> tuple[int, list[FannedOut]]:
+        """What there is to tell in ``(after, upto]``, and up to where that is all."""
+        if after >= upto or not await self._anybody():
+            return upto, []
+        events = await self._db.read(lambda tx: storage.new_events(tx, after=after, upto=upto, limit=BATCH))
+        if len(events) == BATCH:
+            upto = events[-1].position
+        turns = Turns()
+        found = []
+        for event in events:
+            await turns.breathe()
+            servers = await self._room_servers.at(event.room_id, event.position)
+            found.append(FannedOut(event, self.permitted(servers, but=server_name_of(event.sender))))
+        return upto, found
+
+    def permitted(self, servers: Iterable[ServerName], *, but: str = "") -> list[ServerName]:
+        """Those of ``servers`` that may be spoken to, without ``but``."""
+        return [server for server in servers if server != but and self._permits(server)]
+
+    async def _anybody(self) -> bool:
+        if not self._any and self._stale:
+            self._stale = False
+            self._any = await self._db.read(room_servers_storage.any_room)
+        return self._any
+
+    def _permits(self, server: str) -> bool:
+        permitted = self._permitted.touch(server)
+        if permitted is None:
+            try:
+                permitted = self._rules.permits(server)
+            except InvalidParam:
+                permitted = False
+            self._permitted.keep({server: permitted})
+        return permitted
+
+    def _servers_changed(self, room_ids: object, position: int) -> None:
+        self._stale = True
