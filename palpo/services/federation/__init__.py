@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from palpo.services.federation.destinations import Destinations
 from palpo.services.federation.edus import Edus
-from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.fan_out import FanOut
+from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.join_answers import JoinAnswers
 from palpo.services.federation.key_fetches import KeyFetches

@@ -28,6 +28,7 @@ from palpo.services.federation.keyring import Keyring
 from palpo.services.federation.remote_answers import read, told
 from palpo.services.federation.signatures import with_signatures
 from palpo.services.history import HistoryServices
+from palpo.services.history.admission import Admitted
 from palpo.services.history.built import STRIPPED_TYPES
 from palpo.services.history.drafts import Draft
 from palpo.services.history.room_heads import RoomHead
@@ -68,10 +69,15 @@ class RemoteInvites:
         except FederationError as error:
             raise told(error) from error
         signed = await self._signed(head.rules, event, server, answer)
-        written = await self._writer.admit(room_id, partial(self._admission.build, events=[signed]))
+        written = await self._writer.admit(room_id, partial(self._build, signed))
         if not written or written[-1].status is not EventStatus.ACCEPTED:
             raise Forbidden("The room does not allow the invite any more")
         return written[-1]
+
+    async def _build(self, signed: SignedEvent, head: RoomHead) -> Admitted:
+        built = await self._admission.build(head, [signed])
+        built.relay()
+        return built
 
     async def _ask(self, server: ServerName, head: RoomHead, event: SignedEvent) -> _Answer:
         path = f"invite/{quote(event.room_id, safe='')}/{quote(event.event_id, safe='')}"

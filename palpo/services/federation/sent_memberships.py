@@ -106,6 +106,7 @@ class SentMemberships:
             raise InvalidParam("The event refers to events that are not known here")
         if any(new.status is not EventStatus.ACCEPTED for new in built.events):
             raise Forbidden("The room does not permit this")
+        built.relay()
         return built
 
     async def _repeated(self, rules: RoomVersion, event: SignedEvent) -> StoredEvent:

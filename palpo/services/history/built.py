@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from palpo.core.events import SignedEvent
+from palpo.core.records.events import EventStatus
 from palpo.core.state_tree import Update
 from palpo.services.history.room_heads import RoomHead
 from palpo.storage.events import NewEvent
@@ -53,3 +56,14 @@ class Built:
                 room_state=after,
             )
         )
+
+    def relay(self) -> None:
+        """Have this server tell others of the events, though another has sent them.
+
+        Those that were not accepted are told to nobody.
+        """
+        self.events = [replace(new, relayed=True) for new in self.events]
+        for new in self.events:
+            if new.status is EventStatus.ACCEPTED:
+                row = replace(self.head.row, newest_outgoing=new.event.event_id)
+                self.head = replace(self.head, row=row)

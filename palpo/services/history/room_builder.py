@@ -10,8 +10,6 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from msgspec.structs import replace
-
 from palpo.core import state_tree
 from palpo.core.auth_rules import auth_types_for, check_auth
 from palpo.core.canonical_json import to_json
@@ -20,7 +18,6 @@ from palpo.core.event_format import MAX_PREV_EVENTS
 from palpo.core.events import Event, SignedEvent, StateKey, build_event, stripped
 from palpo.core.identifiers import ServerName, UserId
 from palpo.core.membership import INVITE, KNOCK, Membership
-from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
@@ -41,17 +38,6 @@ REFERRED = 10
 """Ends of a room to which an event of ours refers."""
 CANDIDATES = 10
 """Users of ours of whom one is looked for who may merge a room."""
-
-    def relay(self) -> None:
-        """Have this server tell others of the events, though another has sent them.
-
-        Those that were not accepted are told to nobody.
-        """
-        self.events = [replace(new, relayed=True) for new in self.events]
-        for new in self.events:
-            if new.status is EventStatus.ACCEPTED:
-                row = replace(self.head.row, newest_outgoing=new.event.event_id)
-                self.head = replace(self.head, row=row)
 
 
 class RoomBuilder:

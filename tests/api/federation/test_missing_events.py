@@ -57,8 +57,9 @@ class Past:
 
     @property
     def asked(self) -> list[str]:
-        """What was asked: the first parts of paths."""
-        return [item.uri.removeprefix(V1 + "/").split("/")[0] for item in self.sender.server.asked]
+        """What was asked, rather than told: the first parts of paths."""
+        asked = [item.uri.removeprefix(V1 + "/").split("/")[0] for item in self.sender.server.asked]
+        return [name for name in asked if name != "send"]
 
     async def _missing(self, asked: Asked) -> Any:
         body = orjson.loads(asked.body)
