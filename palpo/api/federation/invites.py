@@ -15,15 +15,8 @@ handlers = Handlers()
 @handlers.serves(wire.send_invite)
 async def send_invite(call: Call, params: EventParams, body: wire.Invite) -> wire.SignedInvite:
     """PUT /_matrix/federation/v2/invite/{roomId}/{eventId}."""
-    invite = ReceivedInvite(
-        origin=call.origin,
-        room_id=params.room_id,
-        event_id=params.event_id,
-        room_version=body.room_version,
-        pdu=body.event,
-        shown=body.invite_room_state or [],
-    )
-    return wire.SignedInvite(event=await call.services.federation.received_invites.receive(invite))
+    signed = await _receive(call, params, body.room_version, body.event, body.invite_room_state or [])
+    return wire.SignedInvite(event=signed)
 
 
 @handlers.serves(wire.send_invite_v1)
@@ -32,10 +25,21 @@ async def send_invite_v1(call: Call, params: EventParams, body: Json) -> list[An
     unsigned = body.get("unsigned")
     shown = unsigned.get("invite_room_state") if isinstance(unsigned, dict) else None
     shown = shown if isinstance(shown, list) else []
-    signed = await send_invite(
-        call, params, wire.Invite(room_version=_version(shown), event=body, invite_room_state=shown)
+    return [200, {"event": await _receive(call, params, _version(shown), body, shown)}]
+
+
+async def _receive(
+    call: Call, params: EventParams, room_version: str, pdu: dict[str, Any], shown: list[Any]
+) -> dict[str, Any]:
+    invite = ReceivedInvite(
+        origin=call.origin,
+        room_id=params.room_id,
+        event_id=params.event_id,
+        room_version=room_version,
+        pdu=pdu,
+        shown=shown,
     )
-    return [200, {"event": signed.event}]
+    return await call.services.federation.received_invites.receive(invite)
 
 
 def _version(shown: list[Any]) -> str:

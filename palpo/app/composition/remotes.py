@@ -17,6 +17,7 @@ from palpo.services.federation.remote_leaves import RemoteLeaves
 from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
+from palpo.services.federation.shown_state import ShownState
 from palpo.services.federation.templates import Signer
 from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
@@ -64,7 +65,7 @@ def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> F
     handshakes = Handshakes(client, signer)
     return FederatedMemberships(
         RemoteJoins(handshakes, RemoteJoinAnswers(keys.received_events), history, server.background),
-        RemoteKnocks(handshakes, outside),
+        RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside),
         RemoteInvites(client, keys.keyring, history),
         WhomToAsk(server.db, history, server_name=server.name),

@@ -24,14 +24,14 @@ from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.received_events import ReceivedEvents, Refused
-from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.received_invites import ReceivedInvites
+from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.federation.server_acls import ServerAcls
 from palpo.services.federation.staging import Staging
-from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.services.history.room_heads import RoomHead
 from palpo.streams.task_group import together
 
 TOO_MANY = "Too many events wait already"
-NOT_HERE = "Nobody of this server is in the room"
 BEFORE_ITSELF = "The event comes before itself"
 
 Errors = dict[str, str | None]
@@ -54,20 +54,18 @@ class Inbound:
 
     def __init__(
         self,
-        server_name: ServerName,
-        heads: RoomHeads,
-        servers: RoomServers,
+        rooms: ResidentRooms,
         acls: ServerAcls,
         received: ReceivedEvents,
+        invites: ReceivedInvites,
         incoming: IncomingEvents,
         staging: Staging,
         gaps: Gaps,
     ) -> None:
-        self._server_name = server_name
-        self._heads = heads
-        self._servers = servers
+        self._rooms = rooms
         self._acls = acls
         self._received = received
+        self._invites = invites
         self._incoming = incoming
         self._staging = staging
         self._gaps = gaps
@@ -86,16 +84,27 @@ class Inbound:
 
     async def _in_room(self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], log: PduLog) -> Errors:
         try:
-            head = await self._heads.get(room_id)
+            head = await self._rooms.head(room_id)
             await self._acls.check(room_id, origin)
-            if not await self._servers.is_in(room_id, self._server_name):
-                raise NotFound(NOT_HERE)
+        except NotFound as error:
+            return await self._outside(pdus, error.message, log)
         except MatrixError as error:
             return _all_refused(pdus, error.message, log)
         received = await self._sorted(head, pdus, log)
         waiting = await self._judge(origin, room_id, received, log)
         await self._stage(origin, room_id, waiting, received, log)
         return received.errors
+
+    async def _outside(self, pdus: Sequence[Any], error: str, log: PduLog) -> Errors:
+        """Of a room that is not here only that is taken by which an invite, say, is over."""
+        refused: list[Any] = []
+        errors: Errors = {}
+        for pdu in pdus:
+            if (event_id := await self._invites.end(pdu)) is None:
+                refused.append(pdu)
+            else:
+                errors[event_id] = None
+        return {**_all_refused(refused, error, log), **errors} if refused else errors
 
     async def _sorted(self, head: RoomHead, pdus: Sequence[Any], log: PduLog) -> _Received:
         """What can be said of each event by looking at it alone."""

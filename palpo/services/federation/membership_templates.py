@@ -9,14 +9,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from palpo.core.errors import BadRequest, Forbidden, NotFound
+from palpo.core.errors import BadRequest, Forbidden
 from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
 from palpo.core.membership import JOIN, KNOCK, Membership
 from palpo.core.state_keys import MEMBER
-from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.history.drafts import Draft
 from palpo.services.history.room_builder import RoomBuilder
-from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.rooms.restricted_joins import RestrictedJoins
 
 _OURS = frozenset({"event_id", "hashes", "signatures"})
@@ -37,15 +36,13 @@ class MembershipTemplates:
     def __init__(
         self,
         server_name: ServerName,
-        heads: RoomHeads,
+        rooms: ResidentRooms,
         builder: RoomBuilder,
-        servers: RoomServers,
         restricted: RestrictedJoins,
     ) -> None:
         self._server_name = server_name
-        self._heads = heads
+        self._rooms = rooms
         self._builder = builder
-        self._servers = servers
         self._restricted = restricted
 
     async def make(
@@ -63,7 +60,7 @@ class MembershipTemplates:
         """
         if server_name_of(user_id) != origin:
             raise Forbidden("That is no user of your server")
-        head = await self.resident_head(room_id)
+        head = await self._rooms.head(room_id)
         if versions is not None and head.rules.id not in versions:
             raise BadRequest(
                 "Your server does not know this version of rooms",
@@ -80,9 +77,3 @@ class MembershipTemplates:
         pdu = built.events[-1].event.pdu
         event = {key: value for key, value in pdu.items() if key not in _OURS}
         return MembershipTemplate(room_version=head.rules.id, event={**event, "origin": self._server_name})
-
-    async def resident_head(self, room_id: RoomId) -> RoomHead:
-        """The head of a room that a user of this server is in; raises NotFound."""
-        if not await self._servers.is_in(room_id, self._server_name):
-            raise NotFound("No user of this server is in the room")
-        return await self._heads.get(room_id)

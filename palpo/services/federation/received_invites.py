@@ -14,7 +14,15 @@ from typing import Any
 from palpo.core import event_hashes
 from palpo.core.errors import BadRequest, InvalidParam, NotFound
 from palpo.core.events import SignedEvent, stripped
-from palpo.core.identifiers import EventId, RoomId, ServerName, UserId, is_user_id, server_name_of
+from palpo.core.identifiers import (
+    EventId,
+    RoomId,
+    ServerName,
+    UserId,
+    as_room_id,
+    is_user_id,
+    server_name_of,
+)
 from palpo.core.membership import BAN, INVITE, LEAVE, Membership, membership_of
 from palpo.core.room_versions import ROOM_VERSIONS, RoomVersion, room_version
 from palpo.core.signing import SigningKey
@@ -80,31 +88,34 @@ class ReceivedInvites:
         await self._outside.put(rules, event, invite.origin, shown=[*shown, stripped(event)])
         return event_hashes.add_signature(rules, invite.pdu, self._server_name, self._key)
 
-    async def end(self, pdu: Any) -> bool:
-        """Have an invite be over, or a knock, by an event of a room that is not here; whether it is.
+    async def end(self, pdu: Any) -> str | None:
+        """Have an invite be over, or a knock, by an event of a room that is not here.
+
+        The event's ID; None where it does not do that.
 
         The room's state cannot say who may do that. So an invite is taken back by who has made it, and a
         knock turned down by the server that it went through.
         """
         found = await self._about(pdu)
         if found is None:
-            return False
+            return None
         rules = room_version(found.room_version)
         (event,) = await self._received.check(rules, [pdu], room_id=found.room_id)
         if isinstance(event, Refused) or membership_of(event) not in (LEAVE, BAN):
-            return False
+            return None
         if not _may_end(signed(found), found.server_name, event):
-            return False
-        return await self._outside.put(rules, event, found.server_name, instead_of=found.event_id)
+            return None
+        ended = await self._outside.put(rules, event, found.server_name, instead_of=found.event_id)
+        return event.event_id if ended else None
 
     async def _about(self, pdu: Any) -> OutsideMembership | None:
         """The membership of a user of this server that an event may change."""
         if not isinstance(pdu, dict) or pdu.get("type") != MEMBER:
             return None
-        room_id, user_id = pdu.get("room_id"), pdu.get("state_key")
-        if not isinstance(room_id, str) or not isinstance(user_id, str) or not is_user_id(user_id):
+        room_id, user_id = as_room_id(pdu.get("room_id")), pdu.get("state_key")
+        if room_id is None or not isinstance(user_id, str) or not is_user_id(user_id):
             return None
-        if server_name_of(user_id) != self._server_name or "\0" in room_id:
+        if server_name_of(user_id) != self._server_name:
             return None
         return await self._outside.get(room_id, user_id)
 

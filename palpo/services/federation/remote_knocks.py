@@ -19,8 +19,8 @@ from palpo.net.federation_answer import FederationAnswer
 from palpo.services.federation.failover import through
 from palpo.services.federation.handshakes import Handshakes
 from palpo.services.federation.remote_answers import read
+from palpo.services.federation.shown_state import ShownState
 from palpo.services.federation.templates import Prepared, Wish
-from palpo.services.federation.told_state import as_stripped
 from palpo.services.history.outside_memberships import OutsideMemberships
 
 ANSWER_BYTES = 1024 * 1024
@@ -34,8 +34,9 @@ class _Answer(msgspec.Struct, frozen=True):
 class RemoteKnocks:
     """Knocks through other servers."""
 
-    def __init__(self, handshakes: Handshakes, outside: OutsideMemberships) -> None:
+    def __init__(self, handshakes: Handshakes, shown: ShownState, outside: OutsideMemberships) -> None:
         self._handshakes = handshakes
+        self._shown = shown
         self._outside = outside
 
     async def knock(self, wish: Wish, servers: Sequence[ServerName]) -> None:
@@ -57,7 +58,10 @@ class RemoteKnocks:
         answer = await self._handshakes.send(
             server, prepared, _read, versions=(1,), limit=ANSWER_BYTES, times=TIMES
         )
-        return server, prepared, as_stripped(answer.knock_room_state)
+        shown = await self._shown.stripped(
+            prepared.rules, prepared.event.room_id, answer.knock_room_state, refuse=False
+        )
+        return server, prepared, shown
 
 
 async def _read(version: int, answer: FederationAnswer) -> _Answer:

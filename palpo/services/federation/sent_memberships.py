@@ -23,8 +23,8 @@ from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import MEMBER
-from palpo.services.federation.membership_templates import MembershipTemplates
 from palpo.services.federation.received_events import ReceivedEvents, Refused
+from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.history import HistoryServices
 from palpo.services.history.admission import Admitted
 from palpo.services.history.built import STRIPPED_TYPES
@@ -50,14 +50,14 @@ class SentMemberships:
         server_name: ServerName,
         key: SigningKey,
         history: HistoryServices,
-        templates: MembershipTemplates,
+        rooms: ResidentRooms,
         received: ReceivedEvents,
         restricted: RestrictedJoins,
     ) -> None:
         self._server_name = server_name
         self._key = key
         self._history = history
-        self._templates = templates
+        self._rooms = rooms
         self._received = received
         self._restricted = restricted
 
@@ -74,7 +74,7 @@ class SentMemberships:
         Raises NotFound for rooms that no user of this server is in, InvalidParam and BadJson for an event
         that is not what it should be, Forbidden for one that the room does not let in.
         """
-        head = await self._templates.resident_head(room_id)
+        head = await self._rooms.head(room_id)
         event = await self._checked(head.rules, room_id, pdu)
         _check(event, origin, event_id, membership)
         if membership is JOIN and authorising_server(head.rules, event) == self._server_name:

@@ -114,7 +114,7 @@ async def test_a_knock(alice: Client, remote: RemoteServer) -> None:
     shown = (await rooms(alice))["knock"][room.room_id]["knock_state"]["events"]
     assert SHOWN[0] in shown
     assert shown[-1]["content"] == event.content
-    assert all(set(item) <= {"type", "state_key", "sender", "content"} for item in shown)
+    assert not any("signatures" in item for item in shown)
     await alice.post(f"/knock/{room.room_id}", {}, params={"via": SERVER})
     await alice.post(f"/rooms/{room.room_id}/leave")
     assert [event.content["membership"] for event in resident.taken] == ["knock", "knock", "leave"]

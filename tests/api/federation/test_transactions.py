@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from palpo.core.records.events import EventStatus
+from tests.support.remote_invites import OtherRoom
 from tests.support.remote_users import BOB, CAROL, SERVER, Remote
 from tests.support.transactions import MEMBER, Sender, sender_in
 
@@ -106,3 +107,19 @@ async def test_a_prev_event_of_another_room(sender: Sender) -> None:
     await sender.send(event)
     assert await sender.status(event) is None
     assert (await sender.room.head()).state_root == before.state_root
+
+
+async def test_an_invite_that_is_taken_back(sender: Sender) -> None:
+    room, alice = OtherRoom(sender.server), sender.alice
+    await room.invite(sender.ours, room.membership(alice.user_id, "invite"))
+    assert room.room_id in (await alice.get("/sync"))["rooms"]["invite"]
+    message = room.event("m.room.message", None, {"body": "not for us"})
+    leave = room.membership(alice.user_id, "leave")
+    assert await sender.send(message, leave) == {"pdus": {leave.event_id: {}}}
+    assert "invite" not in (await alice.get("/sync"))["rooms"]
+
+
+async def test_rooms_that_can_be_none(sender: Sender) -> None:
+    leave = OtherRoom(sender.server).membership(sender.alice.user_id, "leave")
+    for room_id in ("!\0", "x", "!" * 300, "!\ud800"[:1]):
+        assert await sender.send({**leave.pdu, "room_id": room_id}) == {"pdus": {}}
