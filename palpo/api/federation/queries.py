@@ -26,3 +26,9 @@ async def query_room_directory(call: Call, params: wire.DirectoryQuery, body: No
         raise NotFound("That is no alias of this server")
     room_id, servers = await call.services.rooms.aliases.resolve(params.room_alias)
     return wire.RoomOfAlias(room_id=room_id, servers=servers)
+
+
+@handlers.serves(wire.query_info)
+async def query_info(call: Call, params: wire.OtherQuery, body: NoBody) -> Json:
+    """GET /query/{queryType}, of types that nobody knows here."""
+    raise NotFound("There are no such queries")

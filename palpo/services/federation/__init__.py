@@ -25,6 +25,7 @@ from palpo.services.federation.served_events import ServedEvents
 from palpo.services.federation.served_state import ServedState
 from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.third_party_exchanges import ThirdPartyExchanges
 from palpo.services.federation.transactions import Transactions
 
 
@@ -63,4 +64,5 @@ class FederationServices:
     served_state: ServedState
     served_timestamps: ServedTimestamps
     server_acls: ServerAcls
+    third_party_exchanges: ThirdPartyExchanges
     transactions: Transactions

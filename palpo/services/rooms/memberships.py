@@ -281,6 +281,10 @@ class Memberships:
             if invite:
                 await self._invite_permissions.check(target, draft.sender)
             return await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
+        return await self.invite_elsewhere(room_id, draft)
+
+    async def invite_elsewhere(self, room_id: RoomId, draft: Draft) -> StoredEvent:
+        """Write an invite of another server's user, which that server signs; raises MatrixError."""
         if self.remote is None:
             raise Forbidden("Users of other servers cannot be invited: this server does not federate")
         return await self.remote.invite(room_id, draft)

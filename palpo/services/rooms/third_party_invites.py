@@ -163,17 +163,21 @@ class ThirdPartyInvites:
             return
         await self.exchange(room_id, proof)
 
-    async def exchange(self, room_id: RoomId, signed: dict[str, Any]) -> None:
-        """Write the invite that a local user's pending one becomes; raises NotFound, Forbidden, AuthError.
+    async def exchange(
+        self, room_id: RoomId, signed: dict[str, Any], *, sender: UserId | None = None
+    ) -> None:
+        """Write the invite that a pending one, of ``sender``, becomes; raises NotFound, Forbidden, AuthError.
 
-        ``signed`` has ``mxid``, ``token``, ``signatures`` and may have ``sender``.
+        ``signed`` has ``mxid``, ``token``, ``signatures`` and may have ``sender``. A user of another server
+        is invited by way of that.
         """
         target = parse_user_id(signed["mxid"])
         head = await self._heads.get(room_id)
         pending = await self._heads.state_event(head, (THIRD_PARTY_INVITE, signed["token"]))
         if pending is None:
             raise Forbidden("There is no such third-party invite in the room")
-        if signed.get("sender", pending.sender) != pending.sender:
+        named = (sender or pending.sender, signed.get("sender", pending.sender))
+        if any(name != pending.sender for name in named):
             raise Forbidden("The third-party invite is by somebody else")
         await self._check_keys(signed, pending)
         shown = {"display_name": pending.content.get("display_name", ""), "signed": signed}
@@ -187,7 +191,11 @@ class ThirdPartyInvites:
                 raise _Settled
 
         try:
-            await self._writer.send(room_id, draft, guard=unless_settled)
+            if server_name_of(target) == self._server_name:
+                await self._writer.send(room_id, draft, guard=unless_settled)
+            else:
+                await unless_settled(head)
+                await self._memberships.invite_elsewhere(room_id, draft)
         except _Settled:
             return
 

@@ -20,6 +20,12 @@ class DirectoryQuery(Params, frozen=True):
     room_alias: RoomAlias
 
 
+class OtherQuery(Params, frozen=True):
+    """What is asked about, which is not one of those that the spec has."""
+
+    query_type: str
+
+
 class RoomOfAlias(Response, Checked, frozen=True):
     """What an alias stands for."""
 
@@ -47,5 +53,16 @@ query_room_directory: Endpoint[DirectoryQuery, NoBody, RoomOfAlias] = Endpoint(
     limit=Limit.FEDERATION,
     params=DirectoryQuery,
     response=RoomOfAlias,
+    api="server-server",
+)
+
+query_info: Endpoint[OtherQuery, NoBody, Json] = Endpoint(
+    operation_id="queryInfo",
+    method="GET",
+    paths=federation("/query/{query_type}"),
+    auth=Auth.SERVER,
+    limit=Limit.FEDERATION,
+    params=OtherQuery,
+    response=Json,
     api="server-server",
 )

@@ -77,3 +77,10 @@ async def test_answers_of_no_use(server: Homeserver, remote: RemoteServer) -> No
 
 async def _fresh(answer: web.Response) -> web.Response:
     return web.Response(status=answer.status, text=answer.text)
+
+
+async def test_what_is_not_served(server: Homeserver, remote: RemoteServer) -> None:
+    answer = await remote.ask(server, "GET", "/_matrix/federation/v1/query/weather?in=here", status=404)
+    assert answer["errcode"] == "M_NOT_FOUND"
+    answer = await remote.ask(server, "POST", "/_matrix/policy/v1/sign", {"type": "x"}, status=404)
+    assert answer["errcode"] == "M_UNRECOGNIZED"
