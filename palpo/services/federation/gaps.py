@@ -27,9 +27,9 @@ from palpo.services.federation.missing_events import MissingEvents
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.remote_state import Withheld
-from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.rooms_here import RoomsHere
 from palpo.services.federation.staging import Staging
-from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.services.history.room_heads import RoomHead
 from palpo.storage.inbound_pdus import InboundPdu
 from palpo.streams.background import Background
 
@@ -61,8 +61,7 @@ class Gaps:
 
     def __init__(
         self,
-        heads: RoomHeads,
-        servers: RoomServers,
+        rooms: RoomsHere,
         received: ReceivedEvents,
         incoming: IncomingEvents,
         staging: Staging,
@@ -71,8 +70,7 @@ class Gaps:
         server_name: ServerName,
     ) -> None:
         self._server_name = server_name
-        self._heads = heads
-        self._servers = servers
+        self._rooms = rooms
         self._received = received
         self._incoming = incoming
         self._staging = staging
@@ -126,9 +124,7 @@ class Gaps:
     async def _try(self, room_id: str, also: Collection[str]) -> None:
         rows = {row.event_id: row for row in await self._staging.due(room_id, also=also, limit=PASS)}
         try:
-            head = await self._heads.get(room_id)
-            if not await self._servers.is_in(room_id, self._server_name):
-                raise NotFound("Nobody of this server is in the room")
+            head = await self._rooms.get(room_id)
         except NotFound:
             await self._staging.done(room_id, rows.keys())
             return

@@ -25,8 +25,7 @@ from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.received_invites import ReceivedInvites
-from palpo.services.federation.resident_rooms import ResidentRooms
-from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.rooms_here import RoomsHere
 from palpo.services.federation.staging import Staging
 from palpo.services.history.room_heads import RoomHead
 from palpo.streams.task_group import together
@@ -54,18 +53,16 @@ class Inbound:
 
     def __init__(
         self,
-        rooms: ResidentRooms,
-        acls: ServerAcls,
-        received: ReceivedEvents,
+        rooms: RoomsHere,
         invites: ReceivedInvites,
+        received: ReceivedEvents,
         incoming: IncomingEvents,
         staging: Staging,
         gaps: Gaps,
     ) -> None:
         self._rooms = rooms
-        self._acls = acls
-        self._received = received
         self._invites = invites
+        self._received = received
         self._incoming = incoming
         self._staging = staging
         self._gaps = gaps
@@ -84,27 +81,16 @@ class Inbound:
 
     async def _in_room(self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], log: PduLog) -> Errors:
         try:
-            head = await self._rooms.head(room_id)
-            await self._acls.check(room_id, origin)
+            head = await self._rooms.open_to(room_id, origin)
         except NotFound as error:
-            return await self._outside(pdus, error.message, log)
+            others = [pdu for pdu in pdus if not await self._invites.end(pdu)]
+            return _all_refused(others, error.message, log)
         except MatrixError as error:
             return _all_refused(pdus, error.message, log)
         received = await self._sorted(head, pdus, log)
         waiting = await self._judge(origin, room_id, received, log)
         await self._stage(origin, room_id, waiting, received, log)
         return received.errors
-
-    async def _outside(self, pdus: Sequence[Any], error: str, log: PduLog) -> Errors:
-        """Of a room that is not here only that is taken by which an invite, say, is over."""
-        refused: list[Any] = []
-        errors: Errors = {}
-        for pdu in pdus:
-            if (event_id := await self._invites.end(pdu)) is None:
-                refused.append(pdu)
-            else:
-                errors[event_id] = None
-        return {**_all_refused(refused, error, log), **errors} if refused else errors
 
     async def _sorted(self, head: RoomHead, pdus: Sequence[Any], log: PduLog) -> _Received:
         """What can be said of each event by looking at it alone."""
@@ -163,10 +149,11 @@ class Inbound:
         self._gaps.begin(room_id, [event.event_id for event in waiting])
 
 
-def _all_refused(pdus: Iterable[Any], error: str, log: PduLog) -> Errors:
+def _all_refused(pdus: Sequence[Any], error: str, log: PduLog) -> Errors:
     """The same for all: those are named that say themselves what they are called (room versions 1 and 2)."""
     names = [name for pdu in pdus if isinstance(name := pdu.get("event_id"), str)]
-    log.refused_all(len(list(pdus)), error)
+    if pdus:
+        log.refused_all(len(pdus), error)
     return dict.fromkeys(names, error)
 
 
