@@ -6,8 +6,8 @@ are chosen, others can make events that come before themselves.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
+from heapq import heappop, heappush
 
 from palpo.core.events import SignedEvent
 
@@ -18,22 +18,23 @@ def in_order(events: Iterable[SignedEvent]) -> list[SignedEvent]:
     Those that come before themselves are left out, and what comes after these.
     """
     given = {event.event_id: event for event in events}
-    lacking: dict[str, int] = {}
-    after: dict[str, list[str]] = {}
-    for name, event in given.items():
+    names = list(given)
+    lacking: list[int] = []
+    after: dict[str, list[int]] = {}
+    for number, event in enumerate(given.values()):
         needed = {other for other in (*event.prev_events, *event.auth_events) if other in given}
-        lacking[name] = len(needed)
+        lacking.append(len(needed))
         for other in needed:
-            after.setdefault(other, []).append(name)
-    ready = deque(name for name, count in lacking.items() if not count)
+            after.setdefault(other, []).append(number)
+    ready = [number for number, count in enumerate(lacking) if not count]
     ordered: list[SignedEvent] = []
     while ready:
-        name = ready.popleft()
+        name = names[heappop(ready)]
         ordered.append(given[name])
-        for other in after.get(name, ()):
-            lacking[other] -= 1
-            if not lacking[other]:
-                ready.append(other)
+        for number in after.get(name, ()):
+            lacking[number] -= 1
+            if not lacking[number]:
+                heappush(ready, number)
     return ordered
 
 

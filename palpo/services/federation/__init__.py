@@ -8,6 +8,7 @@ from palpo.services.federation.destinations import Destinations
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.fan_out import FanOut
 from palpo.services.federation.gaps import Gaps
+from palpo.services.federation.inbound import Inbound
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.join_answers import JoinAnswers
 from palpo.services.federation.key_fetches import KeyFetches
@@ -47,6 +48,7 @@ class FederationServices:
     key_notary: KeyNotary
     keyring: Keyring
     received_events: ReceivedEvents
+    inbound: Inbound
     incoming_events: IncomingEvents
     destinations: Destinations
     edus: Edus
