@@ -230,7 +230,7 @@ class Dispatcher:
                 self._limiter.admit(route.endpoint.limit, call.server)
             charged_to = call.charged_to
             if charged_to is not None and call.body:
-                self._limiter.charge(Limit.WRITTEN, charged_to, len(call.body))
+                self._limiter.charge(written_by(route.endpoint), charged_to, len(call.body))
             params = route.codec.params(path, call.query)
             if call.server is not None:
                 await self._servers.authorize(call.server, params)
@@ -273,6 +273,11 @@ class Dispatcher:
         finally:
             self._unread.give_back(who, size)
         return reply.status
+
+
+def written_by(endpoint: Endpoint[Any, Any, Any]) -> Limit:
+    """What a call's body is charged to."""
+    return Limit.FEDERATION_WRITTEN if endpoint.auth is Auth.SERVER else Limit.WRITTEN
 
 
 def _reply(result: Any) -> Reply:

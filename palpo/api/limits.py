@@ -43,6 +43,7 @@ class Limiter:
             self.charge(limit, caller)
             self._check(Limit.READ, caller, 0)
             self._check(Limit.WRITTEN, caller, 0)
+            self._check(Limit.FEDERATION_WRITTEN, caller, 0)
 
     def charge(self, limit: Limit, caller: str, cost: float = 1) -> None:
         """Take ``cost`` from ``caller``'s budget of ``limit``; raises LimitExceeded.

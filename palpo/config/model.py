@@ -230,6 +230,9 @@ class RateLimits(Section, frozen=True):
     written: Annotated[
         RateLimit, Meta(description="Bytes of everything that is sent to be kept, uploads too.")
     ] = RateLimit(per_second=100 * KIB, burst=512 * MIB)
+    federation_written: Annotated[
+        RateLimit, Meta(description="Bytes that one other server sends, for all its users.")
+    ] = RateLimit(per_second=4 * MIB, burst=1024 * MIB)
     read: Annotated[RateLimit, Meta(description="Bytes of everything that is answered but media.")] = (
         RateLimit(per_second=4 * MIB, burst=256 * MIB)
     )

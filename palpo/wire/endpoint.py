@@ -146,8 +146,10 @@ class Limit(Enum):
     """What another server asks, by its name."""
     WRITTEN = "written"
     """Bytes that are sent to be kept: every call is charged its body, beside its own budget."""
+    FEDERATION_WRITTEN = "federation_written"
+    """The same of another server, which sends for all its users."""
     READ = "read"
-    """Bytes of JSON that are answered, likewise."""
+    """Bytes of JSON that are answered, beside the call's own budget."""
 
 
 KIB = 1024
