@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, TypeGuard
 
 from palpo.core.errors import InvalidParam
 
@@ -75,6 +75,11 @@ def is_server_name(value: object) -> bool:
 def is_user_id(value: object) -> bool:
     """Whether a value, of JSON say, is a user ID by the grammar that ``sender`` is held to."""
     return isinstance(value, str) and _is(parse_user_id, value)
+
+
+def is_room_id(value: object) -> TypeGuard[RoomId]:
+    """Whether a value, of JSON say, is a room ID."""
+    return isinstance(value, str) and _is(parse_room_id, value)
 
 
 def _is(parse: Callable[[str], object], text: str) -> bool:

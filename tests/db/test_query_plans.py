@@ -21,6 +21,8 @@ from palpo.storage.surplus import Surplus
 
 WHOLE_TABLES = {
     "accounts._DEACTIVATIONS": "only those that are under way are kept",
+    "inbound_pdus._IN_ALL": "few rows wait, and their number is bounded",
+    "inbound_pdus._ROOMS": "few rows wait, and their number is bounded",
     "leases._HELD": "a few rows, read when a backup is put back",
     "media._OLDEST_THUMBNAILS": "in the order of an index, the first will do",
     "media._PREVIEW_SIZES": "previews are few, live for an hour, and cost a request elsewhere",

@@ -42,13 +42,18 @@ class Remote:
         state: dict[StateKey, str] | None = None,
         depth: int | None = None,
         redacts: str | None = None,
+        event_id: str | None = None,
     ) -> SignedEvent:
-        """An event after others, or after the room's last; ``state`` names other auth events."""
+        """An event after others, or after the room's last; ``state`` names other auth events.
+
+        ``event_id`` is for room versions 1 and 2; the hashes of what the event refers to are not right there.
+        """
         head = await self.head()
         type_, state_key = (key, None) if isinstance(key, str) else key
         keys = auth_types_for(head.rules, type=type_, sender=sender, state_key=state_key, content=content)
         known = await self.history.room_heads.state(head, keys)
         ids = {name: known[name].event_id for name in keys if name in known} | (state or {})
+        prev_events = head.row.extremities if after is None else after
         self.clock += 1
         made = build_event(
             head.rules,
@@ -60,10 +65,12 @@ class Remote:
             content=content,
             origin_server_ts=self.clock,
             depth=head.row.depth + 1 if depth is None else depth,
-            prev_events=head.row.extremities if after is None else after,
+            prev_events=prev_events,
             auth_events=list(ids.values()),
             state_key=state_key,
             redacts=redacts,
+            event_id=event_id,
+            hashes_of=dict.fromkeys([*prev_events, *ids.values()], "AAAA"),
         )
         self.made[made.event_id] = made
         return made

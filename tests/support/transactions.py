@@ -9,6 +9,8 @@ from typing import Any
 
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus
+from palpo.storage import inbound_pdus
+from palpo.storage.inbound_pdus import InboundPdu
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_server import RemoteServer, remote_server
@@ -55,6 +57,14 @@ class Sender:
     async def settled(self) -> None:
         """Wait until nothing is tried any more of what could not be judged at once."""
         await self.ours.services.federation.gaps.settled()
+
+    async def waiting(self) -> list[InboundPdu]:
+        """What waits in the room."""
+        room_id = self.room.room_id
+        soon = self.ours.clock.now_ms() + 10**9
+        return await self.ours.services.server.db.read(
+            lambda tx: inbound_pdus.due(tx, room_id, now_ms=soon, limit=100)
+        )
 
     async def status(self, event: SignedEvent) -> EventStatus | None:
         found = await self.room.history.events.find(event.event_id)

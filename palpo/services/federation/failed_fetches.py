@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from palpo.core.event_format import is_event_id
 from palpo.core.identifiers import ServerName
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -15,8 +16,6 @@ MINUTE_MS = 60_000
 FAILED_MS = (25_000, 100 * MINUTE_MS)
 """How long a server is not asked again for an event that it did not give: at first, and at most. It is less
 than what waits for the event is left alone (``staging.AGAIN_MS``)."""
-MAX_ID = 255
-"""Characters of an event's ID."""
 
 
 class FailedFetches:
@@ -28,14 +27,14 @@ class FailedFetches:
 
     async def askable(self, server: ServerName, event_ids: Collection[str]) -> list[str]:
         """Those of the events that the server may be asked for now."""
-        wanted = [name for name in event_ids if _is_storable(name)]
+        wanted = [name for name in event_ids if is_event_id(name)]
         failed = await self._db.read(lambda tx: storage.find(tx, server, wanted))
         now = self._clock.now_ms()
         return [name for name in wanted if name not in failed or failed[name].next_ts <= now]
 
     async def failed(self, server: ServerName, event_ids: Iterable[str]) -> None:
         """The server did not give these."""
-        names = sorted(set(filter(_is_storable, event_ids)))
+        names = sorted(set(filter(is_event_id, event_ids)))
         now = self._clock.now_ms()
 
         async def unit(tx: WriteTransaction) -> None:
@@ -56,7 +55,3 @@ def _once_more(server: ServerName, event_id: str, before: FailedFetch | None, no
     first, longest = FAILED_MS
     pause = min(first << min(failures - 1, 20), longest)
     return FailedFetch(server_name=server, event_id=event_id, failures=failures, next_ts=now_ms + pause)
-
-
-def _is_storable(event_id: str) -> bool:
-    return len(event_id) <= MAX_ID and "\0" not in event_id

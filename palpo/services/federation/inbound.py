@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from palpo.core.errors import MatrixError, NotFound
+from palpo.core.event_format import is_event_id
 from palpo.core.event_hashes import event_id_of
 from palpo.core.events import SignedEvent, parse_pdu
-from palpo.core.identifiers import RoomId, ServerName
+from palpo.core.identifiers import RoomId, ServerName, is_room_id
 from palpo.core.missing import in_order
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signed_objects import KeyUnavailable
@@ -71,8 +72,8 @@ class Inbound:
         """Take in what a transaction has; what is wrong with each event whose ID is known."""
         rooms: dict[RoomId, list[Any]] = {}
         for pdu in pdus:
-            if isinstance(pdu, Mapping) and isinstance(room_id := pdu.get("room_id"), str):
-                rooms.setdefault(RoomId(room_id), []).append(pdu)
+            if isinstance(pdu, Mapping) and is_room_id(room_id := pdu.get("room_id")):
+                rooms.setdefault(room_id, []).append(pdu)
         log = PduLog(origin, transaction_id)
         errors: Errors = {}
         for found in await together(self._in_room(origin, room, some, log) for room, some in rooms.items()):
@@ -101,9 +102,8 @@ class Inbound:
                 given.setdefault(item.event_id, item)
             else:
                 _note_refused(received, item, log)
-        received.good = in_order(given.values())
-        impostors = await self._incoming.impostors(head.rules, received.good)
-        received.good = [event for event in received.good if event.event_id not in impostors]
+        impostors = await self._incoming.impostors(head.rules, list(given.values()))
+        received.good = in_order(event for name, event in given.items() if name not in impostors)
         received.errors |= dict.fromkeys(event.event_id for event in received.good)
         for name in given.keys() - received.errors.keys():
             received.errors[name] = impostors.get(name, BEFORE_ITSELF)
@@ -151,7 +151,7 @@ class Inbound:
 
 def _all_refused(pdus: Sequence[Any], error: str, log: PduLog) -> Errors:
     """The same for all: those are named that say themselves what they are called (room versions 1 and 2)."""
-    names = [name for pdu in pdus if isinstance(name := pdu.get("event_id"), str)]
+    names = [name for pdu in pdus if is_event_id(name := pdu.get("event_id"))]
     if pdus:
         log.refused_all(len(pdus), error)
     return dict.fromkeys(names, error)

@@ -13,7 +13,7 @@ import structlog
 
 from palpo.core.canonical_json import decode, to_json
 from palpo.core.errors import BadJson, LimitExceeded, NotJson
-from palpo.core.identifiers import ServerName
+from palpo.core.identifiers import ServerName, is_room_id
 from palpo.db.engine import Database
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.inbound import Inbound
@@ -111,7 +111,7 @@ class Transactions:
             if not isinstance(edu_type, str) or not isinstance(content, dict):
                 continue
             room_id = content.get("room_id")
-            if isinstance(room_id, str) and not await self._acls.permits(room_id, origin):
+            if is_room_id(room_id) and not await self._acls.permits(room_id, origin):
                 log.info("edu_refused", origin=origin, edu_type=edu_type[:100], error="by the room's ACL")
                 continue
             await self._edus.receive(origin, edu_type, content)

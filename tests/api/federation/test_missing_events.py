@@ -10,15 +10,19 @@ from urllib.parse import unquote
 import orjson
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.records.events import EventStatus
+from palpo.core.signing import SigningKey
 from palpo.services.federation.failed_fetches import FAILED_MS
 from palpo.services.federation.missing_events import LIMIT
 from palpo.services.federation.staging import AGAIN_MS, SETTLING_MS
 from tests.support.federation import Asked
+from tests.support.key_servers import HOUR_MS
 from tests.support.pairs import Town
-from tests.support.remote_users import BOB, CAROL, SERVER
+from tests.support.remote_server import remote_server
+from tests.support.remote_users import BOB, CAROL, SERVER, Remote
 from tests.support.transactions import MEMBER, Sender, sender_in, sender_to, server_beside, text
 
 V1 = "/_matrix/federation/v1"
@@ -164,6 +168,32 @@ class Among:
     async def __call__(self, asked: Asked) -> Any:
         name = unquote(asked.uri.split("/")[-1])
         return {"pdus": [self.events[name].pdu]}
+
+
+async def test_the_event_before_a_gap_is_not_given(sender: Sender, past: Past) -> None:
+    """Then the state is asked for where the gap ends."""
+    hidden = await sender.message("hidden")
+    shown = await sender.message("shown", after=(hidden.event_id,))
+    past.add(shown)
+    past.state = await past.now()
+    await sender.send(await sender.message("last", after=(shown.event_id,)))
+    await sender.settled()
+    assert await sender.bodies() == ["shown", "last"]
+    assert past.asked == ["get_missing_events", "event", "state_ids"]
+    assert unquote(sender.server.asked[-1].uri).endswith(f"?event_id={shown.event_id}")
+
+
+async def test_forks_within_a_gap(sender: Sender, past: Past) -> None:
+    """Of a gap with two ends the last event alone is taken, with the state before it."""
+    hidden = [await sender.message(name) for name in ("a", "b")]
+    forks = [await sender.message("fork", after=(event.event_id,)) for event in hidden]
+    past.add(*forks)
+    past.state = await past.now()
+    last = await sender.message("last", after=tuple(event.event_id for event in forks))
+    await sender.send(last)
+    await sender.settled()
+    assert await sender.bodies() == ["last"]
+    assert past.asked == ["get_missing_events", "state_ids"]
 
 
 async def test_a_server_without_state_ids(sender: Sender, past: Past) -> None:
@@ -341,3 +371,86 @@ async def test_another_servers_silence_holds_up_nobody(sender: Sender, past: Pas
     join = await sender.room.event(CAROL, (MEMBER, CAROL), {"membership": "join"})
     assert await sender.send(join) == {"pdus": {join.event_id: {}}}
     assert await sender.status(join) is EventStatus.ACCEPTED
+
+
+BAD: list[dict[str, Any]] = [
+    {"get_missing_events": []},
+    {"get_missing_events": {"events": "x"}},
+    {"get_missing_events": {"events": [1, None, {}, {"room_id": []}]}},
+    {"get_missing_events": web.Response(status=500, text="{")},
+    {"event": {"pdus": []}, "state_ids": []},
+    {"event": {"pdus": [{"room_id": "!x"}]}, "state_ids": {"pdu_ids": 1}},
+    {"event": {"pdus": 1}, "state_ids": web.Response(status=403, text='{"errcode": "M_FORBIDDEN"}')},
+    {"state_ids": {"pdu_ids": [], "auth_chain_ids": []}},
+    {"state_ids": {"pdu_ids": [1], "auth_chain_ids": []}},
+    {"state_ids": {"pdu_ids": ["$none", "x", "$" + "y" * 400, "$\0"], "auth_chain_ids": ["$none"]}},
+    {"state_ids": {}},
+    {"state_ids": web.Response(status=404, text="{}"), "state": {"pdus": [1, {}, None], "auth_chain": ["x"]}},
+    {"state_ids": web.Response(status=404, text="{}"), "state": {"pdus": 1}},
+]
+
+
+def fresh(answer: Any) -> Any:
+    """The same answer each time, of which aiohttp sends a response once only."""
+    if not isinstance(answer, web.Response):
+        return answer
+
+    async def respond(asked: Asked) -> Any:
+        return web.Response(status=answer.status, text=answer.text)
+
+    return respond
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+async def test_answers_of_no_use(sender: Sender, past: Past, bad: dict[str, Any]) -> None:
+    """The event waits; nothing else comes of it."""
+    hidden = await sender.message("hidden")
+    shown = await sender.message("shown", after=(hidden.event_id,))
+    last = await sender.message("last", after=(shown.event_id,))
+    past.add(shown, hidden)
+    past.state = await past.now()
+    sender.server.answers["POST", f"{V1}/get_missing_events/"] = {"events": [shown.pdu]}
+    for name, answer in bad.items():
+        method = "POST" if name == "get_missing_events" else "GET"
+        sender.server.answers[method, f"{V1}/{name}/"] = fresh(answer)
+    before = await sender.room.head()
+    with capture_logs() as logs:
+        await sender.send(last)
+        await sender.settled()
+    assert not [entry for entry in logs if entry["event"] == "background_task_failed"]
+    assert await sender.status(last) is None
+    assert await sender.bodies() == []
+    assert await sender.room.head() == before
+    (row,) = await sender.waiting()
+    assert row.tries == 1
+
+
+async def test_a_key_that_cannot_be_had_yet(tmp_path: Path) -> None:
+    """The event waits until the server whose user sent it can be asked."""
+    town = Town.of(tmp_path, "hs1.test", SERVER, "away.example")
+    async with town.homeserver("hs1.test") as ours, server_beside(town, ours) as server:
+        sender = await sender_to(ours, server)
+        key = SigningKey(key_id="ed25519:1", seed=b"away".ljust(32, b"\0"))
+        view = Remote(ours, sender.room.room_id, name="away.example", key=key)
+        dora = "@dora:away.example"
+        join = await view.event(dora, (MEMBER, dora), {"membership": "join"})
+        assert await sender.send(join) == {"pdus": {join.event_id: {}}}
+        await sender.settled()
+        assert await sender.status(join) is None
+        async with remote_server(town, "away.example", key=key, now_ms=ours.clock.now_ms):
+            ours.clock.advance(HOUR_MS)
+            await look(sender)
+            assert await sender.status(join) is EventStatus.ACCEPTED
+        assert await sender.waiting() == []
+
+
+async def test_an_id_that_is_taken(sender: Sender) -> None:
+    """In room version 1 who sends an event chooses its ID: one that is here already is refused."""
+    room_id = await sender.alice.create_room(preset="public_chat", room_version="1")
+    room = Remote(sender.ours, room_id)
+    join = await room.event(BOB, (MEMBER, BOB), {"membership": "join"}, event_id="$join:remote.example")
+    assert await sender.send(join) == {"pdus": {join.event_id: {}}}
+    again = await room.event(BOB, "m.room.message", text("no"), event_id="$join:remote.example")
+    answer = await sender.send(again)
+    assert "another event" in answer["pdus"]["$join:remote.example"]["error"]
+    assert await sender.send(join) == {"pdus": {join.event_id: {}}}

@@ -52,6 +52,8 @@ async def test_a_malformed_one_costs_only_itself(sender: Sender) -> None:
         {**good.pdu, "type": "a\0b"},
         {**good.pdu, "signatures": {}},
         {**good.pdu, "room_id": 7},
+        {**good.pdu, "room_id": "!nul\0:remote.example"},
+        {**good.pdu, "room_id": "!" + "x" * 300},
         {**good.pdu, "room_id": "!elsewhere:remote.example"},
         {**good.pdu, "prev_events": [["$a", {}]]},
         {**good.pdu, "prev_events": None},
@@ -69,7 +71,8 @@ async def test_a_malformed_one_costs_only_itself(sender: Sender) -> None:
 async def test_bounds(sender: Sender) -> None:
     await sender.send(*[{}] * 51, status=400)
     await sender.send(*[{}] * 50, edus=[{}] * 101, status=400)
-    await sender.send(*[{}] * 50, edus=[{"edu_type": 5}, 7, {"edu_type": "m.unheard", "content": {}}] * 33)
+    unheard = {"edu_type": "m.unheard", "content": {"room_id": "!\0"}}
+    await sender.send(*[{}] * 50, edus=[{"edu_type": 5}, 7, unheard] * 33)
 
 
 async def test_what_is_forbidden_is_kept_and_not_shown(sender: Sender) -> None:
@@ -123,3 +126,14 @@ async def test_rooms_that_can_be_none(sender: Sender) -> None:
     leave = OtherRoom(sender.server).membership(sender.alice.user_id, "leave")
     for room_id in ("!\0", "x", "!" * 300, "!\ud800"[:1]):
         assert await sender.send({**leave.pdu, "room_id": room_id}) == {"pdus": {}}
+
+async def test_bytes_have_a_budget(tmp_path: Path) -> None:
+    """What a server sends for all its users is more than what one user may send."""
+    kib = {"per_second": 1024, "burst": 4096}
+    limits = {"enabled": True, "written": kib, "federation_written": {"per_second": 1024, "burst": 64 * 1024}}
+    async with sender_in(tmp_path, rate_limits=limits) as sender:
+        await sender.send(await sender.message("x" * 30_000))
+        await sender.send(await sender.message("x" * 50_000))
+        answer = await sender.send(await sender.message("late"), status=429)
+        assert answer["errcode"] == "M_LIMIT_EXCEEDED"
+        assert await sender.bodies() == ["x" * 30_000, "x" * 50_000]
