@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+import orjson
 
 from palpo.core import event_hashes
 from palpo.core.errors import BadJson, MatrixError
@@ -15,7 +18,9 @@ from palpo.core.events import SignedEvent, parse_pdu
 from palpo.core.identifiers import ServerName
 from palpo.core.redaction import redact
 from palpo.core.room_versions import RoomVersion
-from palpo.core.signed_objects import SignedObject, signed_event
+from palpo.core.server_keys import WantedKey, is_key_id
+from palpo.core.signed_objects import MAX_SIGNATURES, SignedObject, signed_event
+from palpo.core.signing import signature_key_ids
 from palpo.services.federation.keyring import Keyring
 from palpo.streams.turns import Turns
 
@@ -29,6 +34,10 @@ class Refused:
 
 
 Checked = SignedEvent | Refused
+
+
+AT_ONCE = 1000
+"""PDUs that are checked together, of very many."""
 
 
 class ReceivedEvents:
@@ -48,6 +57,18 @@ class ReceivedEvents:
         turns = Turns()
         parsed = [_parsed(rules, pdu, room_id) async for pdu in turns.over(pdus)]
         return await self._signed(rules, parsed)
+
+    async def read(
+        self, rules: RoomVersion, texts: Sequence[bytes], *, room_id: str | None = None
+    ) -> list[Checked]:
+        """The same of very many PDUs, each in JSON, piece by piece: the keys of all are looked for first."""
+        if len(texts) > AT_ONCE:
+            await self._keyring.find(await _wanted(rules, texts))
+        checked: list[Checked] = []
+        for at in range(0, len(texts), AT_ONCE):
+            pdus = [decoded(text) async for text in Turns().over(texts[at : at + AT_ONCE])]
+            checked += await self.check(rules, pdus, room_id=room_id)
+        return checked
 
     async def events(
         self, rules: RoomVersion, pdus: Sequence[Any], *, room_id: str | None = None
@@ -76,6 +97,42 @@ class ReceivedEvents:
             if wrong is not None and not isinstance(event, Refused):
                 done[index] = Refused(event.pdu, wrong)
         return done
+
+
+def decoded(text: bytes) -> Any:
+    """The value of JSON; None where it is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+async def _wanted(rules: RoomVersion, texts: Iterable[bytes]) -> list[WantedKey]:
+    """The keys that events are said to be signed with, each once, for the latest of those events."""
+    latest: dict[tuple[ServerName, str | None], WantedKey] = {}
+    async for text in Turns().over(texts):
+        for key in _keys(rules, decoded(text)):
+            known = latest.setdefault((key.server_name, key.key_id), key)
+            if known.valid_until_ts < key.valid_until_ts:
+                latest[key.server_name, key.key_id] = key
+    return list(latest.values())
+
+
+def _keys(rules: RoomVersion, pdu: Any) -> list[WantedKey]:
+    """The keys that a PDU is said to be signed with, none where it is not of the form that it has to have."""
+    kinds = {"type": str, "sender": str, "content": dict, "origin_server_ts": int}
+    if type(pdu) is not dict or any(type(pdu.get(name)) is not kind for name, kind in kinds.items()):
+        return []
+    try:
+        servers = event_hashes.required_signatures(rules, {"event_id": pdu["sender"], **pdu})
+    except MatrixError:
+        return []
+    until_ts = pdu["origin_server_ts"] if rules.enforce_key_validity else 0
+    return [
+        WantedKey(server_name=ServerName(server), key_id=key_id, valid_until_ts=until_ts, for_events=True)
+        for server in servers
+        for key_id in islice(filter(is_key_id, signature_key_ids(pdu, server)), MAX_SIGNATURES)
+    ]
 
 
 def _parsed(rules: RoomVersion, pdu: Any, room_id: str | None) -> Checked:

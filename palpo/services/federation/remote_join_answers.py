@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
 from palpo.core.auth_rules import authorising_server
+from palpo.core.errors import NotJson
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.json_pieces import JsonPieces
 from palpo.core.state_keys import CREATE
 from palpo.net.federation_answer import FederationAnswer
-from palpo.services.federation.received_events import ReceivedEvents, Refused
-from palpo.services.federation.remote_answers import Malformed, read
+from palpo.services.federation.received_events import Checked, ReceivedEvents, Refused, decoded
+from palpo.services.federation.remote_answers import Malformed
 from palpo.services.federation.signatures import with_signatures
 from palpo.services.federation.templates import Prepared
+from palpo.streams.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +32,30 @@ class JoinedRoom:
     auth_chain: Sequence[SignedEvent]
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """The JSON."""
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """The answer, with its events as JSON: each once, though it may be in the state and in the auth chain."""
 
-    state: list[Any]
-    auth_chain: list[Any]
-    event: dict[str, Any] | None = None
+    events: list[bytes] = field(default_factory=list)
+    places: dict[bytes, int] = field(default_factory=dict)
+    """Where each is, by a hash."""
+    parts: dict[str, list[int]] = field(default_factory=lambda: {"state": [], "auth_chain": []})
+    event: Any = None
     """The join with the server's own signature, where it has to have that."""
-    members_omitted: bool = False
+    members_omitted: Any = False
+
+    def add(self, name: str, value: bytes) -> None:
+        """Add a member of the answer, or an item of it."""
+        if name in self.parts:
+            digest = blake2b(value, digest_size=16).digest()
+            place = self.places.setdefault(digest, len(self.events))
+            if place == len(self.events):
+                self.events.append(value)
+            self.parts[name].append(place)
+        elif name == "event":
+            self.event = decoded(value)
+        elif name == "members_omitted":
+            self.members_omitted = decoded(value)
 
 
 class RemoteJoinAnswers:
@@ -48,19 +66,18 @@ class RemoteJoinAnswers:
 
     async def read(self, prepared: Prepared, version: int, answer: FederationAnswer) -> JoinedRoom:
         """The room; raises Malformed, FederationError, and why the join is not signed as it has to be."""
-        decoded = await read(answer, Answer)
-        if decoded.members_omitted:
+        told = await _told(answer)
+        if told.members_omitted is not False:
             raise Malformed("The server leaves members out unasked")
-        event = await self._signed(prepared, decoded.event)
-        room_id = event.room_id
-        state = await self._received.events(prepared.rules, decoded.state, room_id=room_id)
-        auth_chain = await self._received.events(prepared.rules, decoded.auth_chain, room_id=room_id)
+        event = await self._signed(prepared, told.event)
+        checked = await self._received.read(prepared.rules, told.events, room_id=event.room_id)
+        parts = {name: _events(checked, places) for name, places in told.parts.items()}
         # Some servers tell the state after the join.
-        before = [item for item in state if item.event_id != event.event_id]
-        _check_version(prepared, before)
-        return JoinedRoom(event=event, state=before, auth_chain=auth_chain)
+        state = [item for item in parts["state"] if item.event_id != event.event_id]
+        _check_version(prepared, state)
+        return JoinedRoom(event=event, state=state, auth_chain=parts["auth_chain"])
 
-    async def _signed(self, prepared: Prepared, returned: dict[str, Any] | None) -> SignedEvent:
+    async def _signed(self, prepared: Prepared, returned: Any) -> SignedEvent:
         """The join; where somebody of another server vouches for it, with that server's signature."""
         rules, event = prepared.rules, prepared.event
         server = authorising_server(rules, event)
@@ -71,6 +88,24 @@ class RemoteJoinAnswers:
         if isinstance(checked, Refused):
             raise checked.error
         return checked
+
+
+async def _told(answer: FederationAnswer) -> _Told:
+    told, pieces, turns = _Told(), JsonPieces(), Turns()
+    try:
+        async for chunk in answer.chunks():
+            for name, value in pieces.feed(chunk):
+                told.add(name, value)
+                await turns.breathe()
+        pieces.finish()
+    except NotJson as error:
+        raise Malformed(f"The answer cannot be read: {error.message}") from error
+    return told
+
+
+def _events(checked: Sequence[Checked], places: Iterable[int]) -> list[SignedEvent]:
+    events = (checked[place] for place in places)
+    return [item for item in events if not isinstance(item, Refused)]
 
 
 def _check_version(prepared: Prepared, state: Sequence[SignedEvent]) -> None:

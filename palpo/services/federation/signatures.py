@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -16,15 +15,13 @@ from palpo.services.federation.remote_answers import Malformed
 MAX_SIGNATURES = 2
 
 
-def with_signatures(
-    rules: RoomVersion, event: SignedEvent, returned: Mapping[str, Any] | None, server: ServerName
-) -> SignedEvent:
+def with_signatures(rules: RoomVersion, event: SignedEvent, returned: Any, server: ServerName) -> SignedEvent:
     """An event of ours with what another server has signed it with, which is not checked.
 
     ``returned`` is the event as that server sends it back: nothing else of it is taken. Raises Malformed
     where it has no signature of the server, BadJson, TooLarge.
     """
-    given = dict(returned or {})
+    given = returned if isinstance(returned, dict) else {}
     key_ids = islice(filter(is_key_id, signature_key_ids(given, server)), MAX_SIGNATURES)
     theirs = {key_id: given["signatures"][server][key_id] for key_id in key_ids}
     if not theirs:
