@@ -19,12 +19,14 @@ rooms = Table(
     Column("position", integer(), nullable=False),
     Column("floor", integer(), nullable=False, server_default="0"),
     Column("newest_outgoing", identifier()),
+    Column("rerooted", integer(), nullable=False, server_default="0"),
 )
 """``head`` counts the writes to the room: whoever writes compares it first. ``extremities`` is a JSON
 array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them, ``place`` the
 greatest of all the room's events, ``state_root`` the current state, ``position`` the last event's, ``floor``
-the lowest that an event has: those of the past have positions below 0, counted downwards;
-``newest_outgoing`` is the last event that this server tells others of."""
+the lowest that an event has: those of the past have positions below 0, counted downwards; ``rerooted`` the
+last one in ``room_roots``, 0 if there is none; ``newest_outgoing`` is the last event that this server tells
+others of."""
 
 events = Table(
     "events",
