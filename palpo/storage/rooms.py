@@ -38,6 +38,8 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The lowest position of an event: those of the past have positions below 0."""
     newest_outgoing: str | None = None
     """The last event that this server tells others of."""
+    rerooted: int = 0
+    """The last position at which the current state changed without an event of the timeline."""
 
 
 _RECORDS = Records(HeadRow, rooms)
@@ -62,6 +64,7 @@ _MOVE = Statement(
                 "position",
                 "floor",
                 "newest_outgoing",
+                "rerooted",
             )
         }
     )
@@ -114,4 +117,5 @@ def _moving(head: HeadRow) -> dict[str, object]:
         "position": head.position,
         "floor": head.floor,
         "newest_outgoing": head.newest_outgoing,
+        "rerooted": head.rerooted,
     }

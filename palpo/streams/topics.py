@@ -22,7 +22,7 @@ HEAD = Kind("head")
 REDACTED = Kind("redacted")
 """By room: something in it was redacted."""
 EVENT = Kind("event")
-"""By event: it was redacted."""
+"""By event: it was redacted, or what became of it is not what it was."""
 RELATIONS = Kind("relations")
 """By room: an event in it relates to another."""
 RECEIPTS = Kind("receipts")

@@ -47,7 +47,7 @@ class StateDeltas:
         if first:
             self._sent.forget(request.client, request.room_id)
         start = timeline.events[0].state_before if timeline.events else request.end
-        target = request.end if request.state_after or not timeline.complete else start
+        target = start if not request.state_after and _leads_on(request) else request.end
         named = _named(request) if filter_.lazy_members else None
         # A client that knows the room is told of every member who has changed, be they named or not.
         if first and named is not None:
@@ -85,6 +85,25 @@ class StateDeltas:
         told = [*pairs, *member_pairs(changed.values()), *member_pairs(request.timeline.events)]
         self._sent.mark(request.client, request.room_id, told, upto=request.window.upto)
         return changed | members
+
+
+def _leads_on(request: StateRequest) -> bool:
+    """Whether the timeline by itself leads from the state before it to the one at the end.
+
+    It does not where something is left out of it, and where the state has become what no event of it says: a
+    room may have forks, whose states come to one that neither had.
+    """
+    timeline = request.timeline
+    if not timeline.complete or not timeline.events:
+        return False
+    root = timeline.events[0].state_before
+    if not timeline.limited and request.known not in (EMPTY_ROOT, root):
+        return False
+    for item in timeline.events:
+        if item.state_before != root or item.state_after != item.room_state:
+            return False
+        root = item.room_state
+    return root == request.end
 
 
 def _named(request: StateRequest) -> set[str]:

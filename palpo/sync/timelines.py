@@ -10,10 +10,12 @@ from palpo.core.identifiers import UserId
 from palpo.core.membership import JOIN
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
+from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.visibility import Visibility
+from palpo.storage import room_roots
 from palpo.storage.memberships import Member
 
 MAX_ROUNDS = 8
@@ -42,8 +44,14 @@ class Timelines:
     """Reads timelines for sync."""
 
     def __init__(
-        self, recent: RecentEvents, store: EventStore, heads: RoomHeads, visibility: Visibility
+        self,
+        db: Database,
+        recent: RecentEvents,
+        store: EventStore,
+        heads: RoomHeads,
+        visibility: Visibility,
     ) -> None:
+        self._db = db
         self._recent = recent
         self._store = store
         self._heads = heads
@@ -85,7 +93,14 @@ class Timelines:
     async def state_root(self, room_id: str, position: int) -> bytes | None:
         """The room's current state as it was at ``position``; None before the room began."""
         event_id = await self._recent.last_id(room_id, position)
-        return None if event_id is None else (await self._store.get(event_id)).room_state
+        if event_id is None:
+            return None
+        last = await self._store.get(event_id)
+        if (await self._heads.get(room_id)).row.rerooted > last.position:
+            changed = await self._db.read(lambda tx: room_roots.at(tx, room_id, position))
+            if changed is not None and changed[0] > last.position:
+                return changed[1]
+        return last.room_state
 
     async def end_root(self, room_id: str, upto: int) -> bytes:
         """The same of a room that has begun by ``upto``, from memory where it ends there."""

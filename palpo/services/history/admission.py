@@ -76,19 +76,26 @@ class Admission:
         *,
         past: bool = False,
         states: Mapping[str, bytes] | None = None,
+        again: Collection[str] = (),
     ) -> Admitted:
         """Judge events whose hashes and signatures have been checked, each after those that it refers to.
 
         Those that are stored already are passed over. Stops before one that rests on what is missing, or has
         to be stored first: what is left, the caller has built again. ``past`` ones do not move the head, and
         are no news. ``states`` has, by event ID, the stored root of the state before an event that follows a
-        gap: where some of the events before it are here, their states are resolved in it. Raises NotFound
-        for a room that has not begun.
+        gap: where some of the events before it are here, their states are resolved in it. Those of ``again``
+        that were not accepted are judged anew: what they rest on was, or is now known. Raises NotFound for a
+        room that has not begun.
         """
         if not (head.row.extremities or states):
             raise NotFound("Room not found")
         known = await self._store.get_many(event.event_id for event in events)
-        outliers = {name for name, item in known.items() if item.status is EventStatus.OUTLIER}
+        refused = (EventStatus.REJECTED, EventStatus.SOFT_FAILED)
+        outliers = {
+            name
+            for name, item in known.items()
+            if item.status is EventStatus.OUTLIER or (name in again and item.status in refused)
+        }
         run = _Run(self._store, self._resolver, head, outliers, states or {})
         turns = Turns()
         for event in events:
@@ -110,6 +117,14 @@ class Admission:
         if past:
             places = partial(event_edges_storage.places, room_id=head.room_id, event_ids=run.new)
             await run.put_back(await self._db.read(places))
+        await run.settle(head)
+        return run.built
+
+    async def reroot(self, head: RoomHead, root: bytes) -> Admitted:
+        """The room with the stored state ``root`` as its current one, which no event has led to."""
+        run = _Run(self._store, self._resolver, head, (), {})
+        row = head.row
+        run.built.head = replace(head, row=replace(row, head=row.head + 1, state_root=root))
         await run.settle(head)
         return run.built
 
@@ -268,10 +283,13 @@ class _Run:
         old, new = before.state_root, self.built.head.state_root
         if old == new:
             return
+        shown = [item for item in self.built.events if item.status is EventStatus.ACCEPTED]
+        if not shown or shown[-1].room_state != new:
+            self.built.head = replace(self.built.head, rerooted=True)
         changed = await self._store.read_state(state_tree.diff(old, new), self.built.nodes)
         members = {key: ids for key, ids in changed.items() if key[0] == MEMBER}
         events = await self._events({name for ids in members.values() for name in ids if name is not None})
-        last = len(self.built.events) - 1
+        last = self.built.positions - 1
         for (_, user_id), (was, now) in members.items():
             event = events[now or was or ""]
             membership = LEAVE if now is None else membership_of(event) or LEAVE

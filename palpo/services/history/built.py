@@ -40,6 +40,16 @@ class Built:
     """With the index of its event in ``events``."""
     new_room: bool = False
 
+    @property
+    def positions(self) -> int:
+        """How many of the stream it takes: one where only the head changes."""
+        return max(1, len(self.events))
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.events and not self.head.rerooted
+
     def append(self, event: SignedEvent, update: Update | None) -> None:
         """Add an event, and what it does to the state; None for a message."""
         before = after = self.head.state_root

@@ -21,6 +21,7 @@ from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import redactions as redactions_storage
+from palpo.storage import room_roots as room_roots_storage
 from palpo.storage import room_servers as room_servers_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
@@ -58,7 +59,7 @@ class RoomsRefused(Exception):
 
 
 class GroupWrite:
-    """The unit of work that writes what was built for a group of requests.
+    """The unit of work that writes what was built for a group of requests; those without events come last.
 
     Every head was the room's at the stream position ``known_upto``, or later. ``written`` is called after
     the commit with the first event's position, the events that were redacted at once, and the commit's own.
@@ -83,17 +84,20 @@ class GroupWrite:
         self._expected: dict[str, int] = {}
         self._final: dict[str, RoomHead] = {}
         self._new: set[str] = set()
+        self._rerooted: set[str] = set()
         for item in entries:
             room_id = item.built.head.room_id
             if item.built.new_room:
                 self._new.add(room_id)
-            self._expected.setdefault(room_id, item.built.head.row.head - len(item.built.events))
+            if item.built.head.rerooted:
+                self._rerooted.add(room_id)
+            self._expected.setdefault(room_id, item.built.head.row.head - item.built.positions)
             self._final[room_id] = item.built.head
 
     async def write(self, tx: WriteTransaction) -> None:
         """Write everything; raises HeadsMoved, RoomsRefused, UniqueViolation."""
         events = [new for item in self._entries for new in item.built.events]
-        first = await tx.positions(len(events))
+        first = await tx.positions(sum(item.built.positions for item in self._entries))
         redacted: set[str] = set()
         tx.on_commit(partial(self._written, first, redacted))
         if tx.since != self._known_upto:
@@ -106,7 +110,7 @@ class GroupWrite:
         await self._write_memberships(tx, first)
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
-        tx.notify(topics.ROOM, *{new.event.room_id for new in events if not new.past})
+        tx.notify(topics.ROOM, *{new.event.room_id for new in events if not new.past}, *self._rerooted)
         tx.notify(topics.HEAD, *self._final)
         for position, new in enumerate(events, first):
             if new.event.redacts is not None and new.status is EventStatus.ACCEPTED:
@@ -148,7 +152,7 @@ class GroupWrite:
                 rows[row.room_id, row.user_id] = row
                 tx.notify(topics.USER, row.user_id)
                 tx.notify(topics.MEMBER, row.user_id)
-            offset += len(item.built.events)
+            offset += item.built.positions
         changed = list(rows.values())
         await room_servers_storage.follow(tx, changed, self._server_name)
         await memberships_storage.put(tx, changed)
@@ -157,11 +161,13 @@ class GroupWrite:
         position = first
         last: dict[str, int] = {}
         for item in self._entries:
-            position += len(item.built.events)
+            position += item.built.positions
             last[item.built.head.room_id] = position - 1
         rows = {room_id: head.at(last[room_id]).row for room_id, head in self._final.items()}
         await rooms_storage.insert_heads(tx, [row for room, row in rows.items() if room in self._new])
         await rooms_storage.move_heads(tx, [row for room, row in rows.items() if room not in self._new])
+        changed = {room: (rows[room].position, rows[room].state_root) for room in self._rerooted}
+        await room_roots_storage.put(tx, changed)
 
     async def _write_transactions(self, tx: WriteTransaction) -> None:
         made = [

@@ -55,6 +55,8 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
     extremity was made by this process: it need not be stored yet."""
     unsaved: Unsaved | None = None
     """What storage does not have of the current state."""
+    rerooted: bool = False
+    """Whether the current state is another than it was, and no event that is about to be written says so."""
 
     @property
     def room_id(self) -> RoomId:
@@ -85,7 +87,10 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, position: int) -> RoomHead:
         """The same once it is stored, with its last event's position."""
-        return replace(self, row=replace(self.row, position=position), unsaved=None)
+        row = replace(self.row, position=position)
+        if self.rerooted:
+            row = replace(row, rerooted=position)
+        return replace(self, row=row, unsaved=None, rerooted=False)
 
 
 def hash_of(rules: RoomVersion, event: SignedEvent) -> dict[str, str]:

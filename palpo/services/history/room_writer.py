@@ -242,7 +242,7 @@ class RoomWriter:
             except Exception as error:  # noqa: BLE001 - it is the submitter's, who awaits the future
                 fail(submission.future, detached(error))
                 continue
-            if not built.events:
+            if built.is_nothing:
                 submission.future.set_result([])
                 continue
             head = built.head
@@ -289,6 +289,7 @@ class RoomWriter:
             self._lines.done(line, [item for item in submissions if not item.future.done()])
 
     async def _persist(self, items: Sequence[_Item]) -> None:
+        items = sorted(items, key=lambda item: not item.built.events)
         group = GroupWrite(
             items,
             self._quotas,
@@ -336,7 +337,7 @@ class RoomWriter:
             built = item.built
             room_id = built.head.room_id
             results = [stored(new, position + index) for index, new in enumerate(built.events)]
-            position += len(results)
+            position += built.positions
             if newest:
                 self._store.add((item for item in results if item.event_id not in redacted), built.nodes)
                 before = ends[room_id][1] if room_id in ends else built.head.row.position
