@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from palpo.core.errors import InvalidParam
+from palpo.core.events import Event, stripped
+from palpo.services.rooms.room_directory import DirectoryPage, DirectoryQuery
 from palpo.services.rooms.room_overviews import Overview
+from palpo.services.rooms.space_rooms import SpaceRoom
+from palpo.wire.client import room_overviews as wire
+from palpo.wire.client.room_directory import Filter, PublishedRooms, Query
 
 
 def published_fields(overview: Overview) -> dict[str, Any]:
@@ -32,3 +38,37 @@ def summary_fields(overview: Overview) -> dict[str, Any]:
         "encryption": overview.encryption,
         "allowed_room_ids": None if allowed is None else list(allowed),
     }
+
+
+def space_room(room: SpaceRoom) -> wire.SpaceRoom:
+    """A room of a hierarchy."""
+    children = [_child(event) for event in room.children]
+    return wire.SpaceRoom(**summary_fields(room.overview), children_state=children)
+
+
+def _child(event: Event) -> dict[str, Any]:
+    return {**stripped(event), "origin_server_ts": event.origin_server_ts}
+
+
+def directory_query(body: Query) -> DirectoryQuery:
+    """What a request asks of a directory; raises InvalidParam."""
+    if body.include_all_networks and body.third_party_instance_id is not None:
+        raise InvalidParam("One network, or all of them")
+    wanted = body.filter or Filter()
+    return DirectoryQuery(
+        search=wanted.generic_search_term,
+        room_types=wanted.room_types,
+        network_id=None if body.include_all_networks else body.third_party_instance_id or "",
+        limit=body.limit,
+        since=body.since,
+    )
+
+
+def published_rooms(page: DirectoryPage) -> PublishedRooms:
+    """One page of a directory."""
+    return PublishedRooms(
+        chunk=[wire.PublishedRoom(**published_fields(room)) for room in page.rooms],
+        next_batch=page.next_batch,
+        prev_batch=page.prev_batch,
+        total_room_count_estimate=page.total,
+    )

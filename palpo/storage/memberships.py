@@ -64,9 +64,9 @@ _PENDING = Statement(
     .order_by(m.position.desc())
     .limit(bindparam("limit"))
 )
-_JOINED_OF_SERVER = Statement(
+_INVITED_OF_SERVER = Statement(
     select(m.user_id)
-    .where(_ROOM, m.membership == JOIN, m.user_id.like(bindparam("pattern")))
+    .where(_ROOM, m.membership == INVITE, m.user_id.like(bindparam("pattern")))
     .limit(bindparam("limit"))
 )
 _OF_SERVER = Statement(
@@ -172,9 +172,9 @@ async def users_of_server(tx: Transaction, room_id: str, server: str, limit: int
     return [row[0] for row in rows if server_name_of(row[0]) == server]
 
 
-async def is_server_in(tx: Transaction, room_id: str, server: str) -> bool:
-    """Whether any user of a server is in a room."""
-    rows = await tx.all(_JOINED_OF_SERVER, room_id=room_id, pattern=f"%:{server}", limit=10)
+async def is_server_invited(tx: Transaction, room_id: str, server: str) -> bool:
+    """Whether any user of a server is invited to a room."""
+    rows = await tx.all(_INVITED_OF_SERVER, room_id=room_id, pattern=f"%:{server}", limit=10)
     return any(server_name_of(row[0]) == server for row in rows)
 
 

@@ -19,6 +19,7 @@ from palpo.app.composition import build_services
 from palpo.app.composition.assembly import assemble
 from palpo.app.composition.hooks import Listeners
 from palpo.db.migrations.upgrade import upgrade
+from palpo.services.federation import Asking
 from tests.support.homeserver import config
 
 HOME = Path(palpo.__file__).parent
@@ -91,7 +92,7 @@ def module_of(path: Path) -> str:
 def assembled() -> set[tuple[str, str]]:
     """The services that are fields of their areas, and those of the same areas that these ask for."""
     found: set[type] = set()
-    for area in get_type_hints(Services).values():
+    for area in (*get_type_hints(Services).values(), Asking):
         waiting = list(get_type_hints(area).values())
         while waiting:
             kind = waiting.pop()

@@ -1,12 +1,10 @@
 """The published room directory."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.room_overviews import published_fields
-from palpo.core.errors import InvalidParam
+from palpo.api.room_overviews import directory_query, published_rooms
 from palpo.services.appservices.appservice_queries import instance_id
 from palpo.services.rooms.room_directory import DirectoryQuery
 from palpo.wire.client import room_directory as wire
-from palpo.wire.client.room_overviews import PublishedRoom
 from palpo.wire.endpoint import NoBody, RoomParams
 
 handlers = Handlers()
@@ -50,24 +48,8 @@ async def get_public_rooms(call: Call, params: wire.PageParams, body: NoBody) ->
 @handlers.serves(wire.query_public_rooms)
 async def query_public_rooms(call: Call, params: wire.ServerParams, body: wire.Query) -> wire.PublishedRooms:
     """POST /publicRooms."""
-    if body.include_all_networks and body.third_party_instance_id is not None:
-        raise InvalidParam("One network, or all of them")
-    wanted = body.filter or wire.Filter()
-    query = DirectoryQuery(
-        search=wanted.generic_search_term,
-        room_types=wanted.room_types,
-        network_id=None if body.include_all_networks else body.third_party_instance_id or "",
-        limit=body.limit,
-        since=body.since,
-    )
-    return await _page(call, query, params.server)
+    return await _page(call, directory_query(body), params.server)
 
 
 async def _page(call: Call, query: DirectoryQuery, server: str | None) -> wire.PublishedRooms:
-    page = await call.services.rooms.room_directory.page(query, server=server)
-    return wire.PublishedRooms(
-        chunk=[PublishedRoom(**published_fields(room)) for room in page.rooms],
-        next_batch=page.next_batch,
-        prev_batch=page.prev_batch,
-        total_room_count_estimate=page.total,
-    )
+    return published_rooms(await call.services.rooms.room_directory.page(query, server=server))

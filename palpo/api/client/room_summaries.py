@@ -1,12 +1,9 @@
 """Summaries of rooms and of spaces."""
 
-from typing import Any
-
 from palpo.api.call import Call, Handlers
-from palpo.api.room_overviews import summary_fields
-from palpo.core.events import Event, stripped
+from palpo.api.room_overviews import space_room, summary_fields
 from palpo.wire.client import room_summaries as wire
-from palpo.wire.client.room_overviews import RoomSummary, SpaceRoom
+from palpo.wire.client.room_overviews import RoomSummary
 from palpo.wire.endpoint import NoBody
 
 handlers = Handlers()
@@ -16,9 +13,11 @@ handlers = Handlers()
 async def get_room_summary(call: Call, params: wire.SummaryParams, body: NoBody) -> RoomSummary:
     """GET /room_summary/{roomIdOrAlias}."""
     services = call.services
-    room_id, _ = await services.rooms.aliases.room_and_servers(params.room_id_or_alias)
+    room_id, servers = await services.rooms.aliases.room_and_servers(params.room_id_or_alias)
     user_id = call.caller.user_id if call.caller is not None else None
-    overview, membership = await services.rooms.room_summaries.summary(user_id, room_id)
+    overview, membership = await services.rooms.room_summaries.summary(
+        user_id, room_id, (*params.via, *servers)
+    )
     return RoomSummary(**summary_fields(overview), membership=membership)
 
 
@@ -33,12 +32,4 @@ async def get_space_hierarchy(call: Call, params: wire.HierarchyParams, body: No
         limit=params.limit,
         start=params.from_,
     )
-    rooms = [
-        SpaceRoom(**summary_fields(room.overview), children_state=[_child(event) for event in room.children])
-        for room in page.rooms
-    ]
-    return wire.Hierarchy(rooms=rooms, next_batch=page.next_batch)
-
-
-def _child(event: Event) -> dict[str, Any]:
-    return {**stripped(event), "origin_server_ts": event.origin_server_ts}
+    return wire.Hierarchy(rooms=[space_room(room) for room in page.rooms], next_batch=page.next_batch)

@@ -12,7 +12,7 @@ from palpo.api.services import Services
 from palpo.app.composition.accounts import build_accounts
 from palpo.app.composition.appservices import build_appservices
 from palpo.app.composition.encryption import build_encryption
-from palpo.app.composition.federation import build_federation, build_keys
+from palpo.app.composition.federation import build_asking, build_federation, build_keys
 from palpo.app.composition.history import build_history
 from palpo.app.composition.hooks import Hooks, connect
 from palpo.app.composition.media import build_media
@@ -31,7 +31,8 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
     hooks = Hooks()
     history = build_history(server)
     keys = build_keys(server)
-    remotes = build_remotes(server, keys, history)
+    asking = build_asking(server, keys, history)
+    remotes = build_remotes(server, asking)
     accounts = build_accounts(server, hooks, remotes)
     encryption = build_encryption(server, accounts, history, remotes)
     personal = build_personal(server, history, hooks)
@@ -50,6 +51,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         push=push,
         appservices=build_appservices(accounts),
         federation=build_federation(server, keys, accounts, history, personal, rooms),
+        federation=build_federation(server, keys, asking, history, rooms),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

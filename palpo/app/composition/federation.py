@@ -12,6 +12,10 @@ from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
+from palpo.services.federation import Asking, FederationServices, Keys
+from palpo.services.federation.edus import Edus, Receiver
+from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
+from palpo.services.history import HistoryServices
 from palpo.services.rooms import RoomServices
 from palpo.services.server import Server
 
@@ -43,6 +47,15 @@ def build_federation(
     return assemble(
         FederationServices, server, keys, accounts, history, personal, rooms, edus=Edus(receivers())
     )
+def build_asking(server: Server, keys: Keys, history: HistoryServices) -> Asking:
+    """What other areas ask other servers through."""
+    return assemble(Asking, server, keys, history)
+
+
+def build_federation(
+    server: Server, keys: Keys, asking: Asking, history: HistoryServices, rooms: RoomServices
+) -> FederationServices:
+    return assemble(FederationServices, server, keys, asking, history, rooms, edus=Edus(receivers()))
 
 
 def receivers() -> Iterable[Receiver]:

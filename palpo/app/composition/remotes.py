@@ -14,6 +14,7 @@ from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
+from palpo.services.federation import Asking
 from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
@@ -23,6 +24,7 @@ from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
 from palpo.services.rooms.aliases import RemoteAliases
 from palpo.services.rooms.remote_memberships import RemoteMemberships
+from palpo.services.rooms.remote_rooms import RemoteRooms
 from palpo.services.rooms.room_directory import RemoteDirectory
 from palpo.services.server import Server
 
@@ -38,9 +40,10 @@ class Remotes:
     media: RemoteMedia | None = None
     memberships: RemoteMemberships | None = None
     profiles: RemoteProfiles | None = None
+    rooms: RemoteRooms | None = None
 
 
-def build_remotes(server: Server, keys: Keys, history: HistoryServices) -> Remotes:
+def build_remotes(server: Server, asking: Asking) -> Remotes:
     """What this server can do by means of others."""
     if not server.config.federation.enabled:
         return Remotes()
@@ -71,4 +74,8 @@ def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> F
         WhomToAsk(server.db, history, server_name=server.name),
         history,
         server.background,
+        directory=asking.remote_directories,
+        media=media,
+        profiles=queries.profile,
+        rooms=asking.remote_hierarchy,
     )

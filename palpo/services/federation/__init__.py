@@ -20,9 +20,12 @@ from palpo.services.federation.outgoing_edus import OutgoingEdus
 from palpo.services.federation.outgoing_transactions import OutgoingTransactions
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.received_invites import ReceivedInvites
+from palpo.services.federation.remote_directory import RemoteDirectories
+from palpo.services.federation.remote_hierarchy import RemoteHierarchy
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
+from palpo.services.federation.served_hierarchy import ServedHierarchy
 from palpo.services.federation.served_state import ServedState
 from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
@@ -38,6 +41,15 @@ class Keys:
     key_notary: KeyNotary
     keyring: Keyring
     received_events: ReceivedEvents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What is asked of other servers on behalf of users here, and who may be asked."""
+
+    remote_directories: RemoteDirectories
+    remote_hierarchy: RemoteHierarchy
+    room_servers: RoomServers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,7 @@ class FederationServices:
     room_servers: RoomServers
     sent_memberships: SentMemberships
     served_events: ServedEvents
+    served_hierarchy: ServedHierarchy
     served_state: ServedState
     served_timestamps: ServedTimestamps
     server_acls: ServerAcls

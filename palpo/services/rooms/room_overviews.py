@@ -59,7 +59,8 @@ class Overview:
     canonical_alias: str | None
     join_rule: str
     room_type: str | None
-    room_version: str
+    room_version: str | None
+    """None where another server does not say."""
     encryption: str | None
     """The algorithm that messages are encrypted with."""
     world_readable: bool

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from palpo.core.errors import Forbidden, InvalidParam, NotFound
 from palpo.core.events import Event
@@ -21,35 +20,24 @@ from palpo.core.membership import BAN, INVITE, JOIN
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.services.rooms.remote_rooms import Elsewhere, RemoteRooms
 from palpo.services.rooms.room_overviews import Overview, Overviews
+from palpo.services.rooms.space_rooms import CHILD, SPACE, SpaceRoom, child_order, is_child
 from palpo.services.rooms.user_rooms import UserRooms
 from palpo.storage import events as events_storage
 from palpo.storage.memberships import Member
 from palpo.streams.wakeups import Wakeups
 
-CHILD = "m.space.child"
-SPACE = "m.space"
 DEFAULT_PAGE = 50
 MAX_PAGE = 100
 MAX_DEPTH = 50
 """A greater ``max_depth``, and none, is no limit."""
 MAX_ROOMS = 5000
 """How much of a hierarchy can be paged through."""
-_ORDER = re.compile(r"[\x20-\x7e]{1,50}")
 _TOKEN = re.compile(r"h([0-9]{1,18})-([0-9]{1,6})-([01])-([0-9]{1,6}(?:\.[0-9]{1,6})*)")
 
 Path = tuple[int, ...]
 """The way down to a room: at each step, which of the children. In the order of the walk, paths ascend."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceRoom:
-    """A room of a hierarchy, and the children that it names."""
-
-    overview: Overview
-    children: Sequence[Event]
-    places: Sequence[int]
-    """Of each child, its place among the children of when the first page was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +80,10 @@ class RoomSummaries:
         overviews: Overviews,
         user_rooms: UserRooms,
         wakeups: Wakeups,
+        remote: RemoteRooms | None = None,
     ) -> None:
+        """``remote`` asks about rooms that are not here; None where there is no federation."""
+        self._remote = remote
         self._db = db
         self._wakeups = wakeups
         self._events = events
@@ -100,14 +91,28 @@ class RoomSummaries:
         self._overviews = overviews
         self._user_rooms = user_rooms
 
-    async def summary(self, user_id: UserId | None, room_id: RoomId) -> tuple[Overview, str | None]:
-        """A room's overview and the user's membership of it; raises NotFound to those it is hidden from."""
+    async def summary(
+        self, user_id: UserId | None, room_id: RoomId, servers: Sequence[str] = ()
+    ) -> tuple[Overview, str | None]:
+        """A room's overview and the user's membership of it; raises NotFound to those it is hidden from.
+
+        Of a room that is not here the ``servers`` are asked.
+        """
+        own = {} if user_id is None else await self._user_rooms.get(user_id)
+        room = await self._from_anywhere(room_id, Elsewhere(self._remote), servers)
+        if room is None or not _may_see(own, room.overview):
+            raise NotFound("Room not found")
+        return room.overview, _membership(own, room_id)
+
+    async def room(self, room_id: RoomId, *, suggested_only: bool = False) -> SpaceRoom:
+        """A room of this server and its children, whoever asks; raises NotFound."""
         head = await self._heads.get(room_id)
         overview = await self._overviews.get(room_id, head.state_root)
-        own = {} if user_id is None else await self._user_rooms.get(user_id)
-        if not _may_see(own, overview):
-            raise NotFound("Room not found")
-        return overview, _membership(own, room_id)
+        named: Mapping[str | None, Event] = {}
+        if overview.room_type == SPACE:
+            named = await self._named(head.state_root, suggested_only=suggested_only)
+        children = sorted(named.values(), key=child_order)
+        return SpaceRoom(overview=overview, children=children, places=range(len(children)))
 
     async def hierarchy(
         self,
@@ -126,11 +131,17 @@ class RoomSummaries:
         place = _place(self._wakeups.position, start, suggested_only, max_depth)
         if limit is not None and limit < 1:
             raise InvalidParam("limit is not greater than zero")
-        walk = _Walk(self._visit, await self._user_rooms.get(user_id), place)
+        own = await self._user_rooms.get(user_id)
+        walk = _Walk(self._visit, own, place, Elsewhere(self._remote, place.suggested_only))
         return await walk.page(room_id, min(limit or DEFAULT_PAGE, MAX_PAGE))
 
-    async def _visit(self, own: Mapping[str, Member], room_id: RoomId, place: _Place) -> SpaceRoom | None:
+    async def _visit(
+        self, own: Mapping[str, Member], room_id: RoomId, place: _Place, elsewhere: Elsewhere
+    ) -> SpaceRoom | None:
         """A room of a hierarchy, None where it is unknown or hidden from the user."""
+        if not await elsewhere.is_here(room_id):
+            room = await self._from_anywhere(room_id, elsewhere)
+            return room if room is not None and _may_see(own, room.overview) else None
         try:
             head = await self._heads.get(room_id)
         except NotFound:
@@ -145,13 +156,26 @@ class RoomSummaries:
         then = current
         if root != head.state_root:
             then = await self._named(root, suggested_only=place.suggested_only)
-        ordered = enumerate(sorted(then.values(), key=_child_order))
+        ordered = enumerate(sorted(then.values(), key=child_order))
         kept = [(number, current[key]) for number, event in ordered if (key := event.state_key) in current]
         return SpaceRoom(
             overview=overview,
             children=[event for _, event in kept],
             places=[number for number, _ in kept],
         )
+
+    async def _from_anywhere(
+        self, room_id: RoomId, elsewhere: Elsewhere, servers: Sequence[str] = ()
+    ) -> SpaceRoom | None:
+        """A room as it is known here, or, where nobody here is in it, as others show it if they do."""
+        if not await elsewhere.is_here(room_id):
+            room = await elsewhere.room(room_id, servers)
+            if room is not None:
+                return room
+        try:
+            return await self.room(room_id)
+        except NotFound:
+            return None
 
     async def _root_at(self, head: RoomHead, place: _Place) -> bytes:
         """The room's state when the first page was asked for."""
@@ -163,20 +187,21 @@ class RoomSummaries:
     async def _named(self, root: bytes, *, suggested_only: bool) -> dict[str | None, Event]:
         """The children in one state, by their ID."""
         state = await self._events.full_state(root, CHILD)
-        events = [item.event for item in state.values() if _is_child(item.event.content)]
+        events = [item.event for item in state.values() if is_child(item.event.content)]
         if suggested_only:
             events = [event for event in events if event.content.get("suggested") is True]
         return {event.state_key: event for event in events}
 
 
-Visit = Callable[[Mapping[str, Member], RoomId, _Place], Awaitable[SpaceRoom | None]]
+Visit = Callable[[Mapping[str, Member], RoomId, _Place, Elsewhere], Awaitable[SpaceRoom | None]]
 
 
 class _Walk:
     """One walk through a hierarchy, depth first, for one user."""
 
-    def __init__(self, visit: Visit, own: Mapping[str, Member], place: _Place) -> None:
+    def __init__(self, visit: Visit, own: Mapping[str, Member], place: _Place, elsewhere: Elsewhere) -> None:
         self._visit = visit
+        self._elsewhere = elsewhere
         self._own = own
         self._place = place
         self._visited: dict[str, SpaceRoom | None] = {}
@@ -225,7 +250,10 @@ class _Walk:
 
     async def _room(self, room_id: RoomId) -> SpaceRoom | None:
         if room_id not in self._visited:
-            self._visited[room_id] = await self._visit(self._own, room_id, self._place)
+            room = await self._visit(self._own, room_id, self._place, self._elsewhere)
+            self._visited[room_id] = room
+            if room is not None:
+                self._elsewhere.learn(room.children)
         return self._visited[room_id]
 
 
@@ -243,19 +271,6 @@ def _may_see(own: Mapping[str, Member], room: Overview) -> bool:
     if room.world_readable or room.knockable or room.join_rule == "public":
         return True
     return any(_membership(own, room_id) == JOIN for room_id in room.allowed_room_ids or ())
-
-
-def _is_child(content: dict[str, Any]) -> bool:
-    """Whether an ``m.space.child`` event names a child: without servers to ask it does not."""
-    via = content.get("via")
-    return isinstance(via, list) and bool(via) and all(isinstance(server, str) for server in via)
-
-
-def _child_order(event: Event) -> tuple[bool, str, int, str]:
-    """Children with a valid ``order`` first, then older ones (spec: "Ordering of children")."""
-    order = event.content.get("order")
-    valid = isinstance(order, str) and _ORDER.fullmatch(order) is not None
-    return not valid, str(order) if valid else "", event.origin_server_ts, event.state_key or ""
 
 
 def _place(position: int, start: str | None, suggested_only: bool | None, max_depth: int | None) -> _Place:
