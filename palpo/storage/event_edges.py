@@ -45,6 +45,7 @@ _BELOW = Statement(
     .order_by(_last_place.desc(), x.prev_event_id)
     .limit(bindparam("limit"))
 )
+_AFTER = Statement(select(x.prev_event_id, x.event_id).where(in_list(x.prev_event_id, "ids")))
 _TRIED = Statement(
     select(b.tries).where(b.room_id == bindparam("room_id"), b.event_id == bindparam("event_id"))
 )
@@ -86,6 +87,11 @@ async def backward_extremities(
         BackwardExtremity(event_id=row[0], place=row[1], tries=row[2] or 0, tried_ts=row[3] or 0)
         for row in rows
     ]
+
+
+async def after(tx: Transaction, event_ids: Collection[str]) -> list[tuple[str, str]]:
+    """For those of the events that are missing, ``(event, one that refers to it)``, for each that does."""
+    return [(row[0], row[1]) for row in await tx.all(_AFTER, ids=list(event_ids))]
 
 
 async def tried(tx: WriteTransaction, room_id: str, event_ids: Collection[str], now_ms: int) -> None:

@@ -32,12 +32,12 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
     history = build_history(server)
     keys = build_keys(server)
     asking = build_asking(server, keys, history)
-    remotes = build_remotes(server, asking)
+    remotes = build_remotes(server, keys, asking, history)
     accounts = build_accounts(server, hooks, remotes)
     encryption = build_encryption(server, accounts, history, remotes)
     personal = build_personal(server, history, hooks)
     rooms = build_rooms(server, accounts, history, personal, hooks, remotes, charges)
-    reading = build_reading(server, accounts, history, personal, rooms)
+    reading = build_reading(server, accounts, history, personal, rooms, remotes)
     push = build_push(server, history, personal)
     services = Services(
         server=server,
@@ -50,8 +50,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         reading=reading,
         push=push,
         appservices=build_appservices(accounts),
-        federation=build_federation(server, keys, accounts, history, personal, rooms),
-        federation=build_federation(server, keys, asking, history, rooms),
+        federation=build_federation(server, keys, asking, accounts, history, personal, rooms),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

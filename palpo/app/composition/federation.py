@@ -7,15 +7,11 @@ from collections.abc import Iterable
 from palpo.app.composition.assembly import assemble
 from palpo.core.identifiers import ServerName
 from palpo.services.accounts import AccountServices
-from palpo.services.federation import FederationServices, Keys
-from palpo.services.federation.edus import Edus, Receiver
-from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
-from palpo.services.history import HistoryServices
-from palpo.services.personal import PersonalServices
 from palpo.services.federation import Asking, FederationServices, Keys
 from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.history import HistoryServices
+from palpo.services.personal import PersonalServices
 from palpo.services.rooms import RoomServices
 from palpo.services.server import Server
 
@@ -36,26 +32,23 @@ def key_sources(server: Server) -> KeySources:
     return KeySources(remote=RemoteKeysClient(server.federation_client), notaries=tuple(notaries))
 
 
-def build_federation(
-    server: Server,
-    keys: Keys,
-    accounts: AccountServices,
-    history: HistoryServices,
-    personal: PersonalServices,
-    rooms: RoomServices,
-) -> FederationServices:
-    return assemble(
-        FederationServices, server, keys, accounts, history, personal, rooms, edus=Edus(receivers())
-    )
 def build_asking(server: Server, keys: Keys, history: HistoryServices) -> Asking:
     """What other areas ask other servers through."""
     return assemble(Asking, server, keys, history)
 
 
 def build_federation(
-    server: Server, keys: Keys, asking: Asking, history: HistoryServices, rooms: RoomServices
+    server: Server,
+    keys: Keys,
+    asking: Asking,
+    accounts: AccountServices,
+    history: HistoryServices,
+    personal: PersonalServices,
+    rooms: RoomServices,
 ) -> FederationServices:
-    return assemble(FederationServices, server, keys, asking, history, rooms, edus=Edus(receivers()))
+    return assemble(
+        FederationServices, server, keys, asking, accounts, history, personal, rooms, edus=Edus(receivers())
+    )
 
 
 def receivers() -> Iterable[Receiver]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palpo.app.composition.assembly import assemble
+from palpo.app.composition.remotes import Remotes
 from palpo.services.accounts import AccountServices
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
@@ -17,5 +18,6 @@ def build_reading(
     history: HistoryServices,
     personal: PersonalServices,
     rooms: RoomServices,
+    remotes: Remotes,
 ) -> ReadingServices:
-    return assemble(ReadingServices, server, accounts, history, personal, rooms)
+    return assemble(ReadingServices, server, accounts, history, personal, rooms, remotes)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
-from palpo.services.federation import Keys
+from palpo.services.federation import Asking, Keys
 from palpo.services.federation.handshakes import Handshakes
 from palpo.services.federation.remote_invites import RemoteInvites
 from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
-from palpo.services.federation import Asking
 from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
@@ -22,6 +21,7 @@ from palpo.services.federation.shown_state import ShownState
 from palpo.services.federation.templates import Signer
 from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
+from palpo.services.reading.remote_history import RemoteHistory, RemoteRelationships, RemoteTimes
 from palpo.services.rooms.aliases import RemoteAliases
 from palpo.services.rooms.remote_memberships import RemoteMemberships
 from palpo.services.rooms.remote_rooms import RemoteRooms
@@ -36,14 +36,17 @@ class Remotes:
     aliases: RemoteAliases | None = None
     devices: RemoteDevices | None = None
     directory: RemoteDirectory | None = None
+    history: RemoteHistory | None = None
     keys: RemoteKeys | None = None
     media: RemoteMedia | None = None
     memberships: RemoteMemberships | None = None
     profiles: RemoteProfiles | None = None
+    relationships: RemoteRelationships | None = None
     rooms: RemoteRooms | None = None
+    times: RemoteTimes | None = None
 
 
-def build_remotes(server: Server, asking: Asking) -> Remotes:
+def build_remotes(server: Server, keys: Keys, asking: Asking, history: HistoryServices) -> Remotes:
     """What this server can do by means of others."""
     if not server.config.federation.enabled:
         return Remotes()
@@ -53,9 +56,14 @@ def build_remotes(server: Server, asking: Asking) -> Remotes:
     )
     return Remotes(
         aliases=queries,
+        directory=asking.remote_directories,
+        history=asking.remote_past,
         media=media,
         memberships=build_memberships(server, keys, history),
         profiles=queries.profile,
+        relationships=asking.remote_relationships,
+        rooms=asking.remote_hierarchy,
+        times=asking.remote_timestamps,
     )
 
 
@@ -74,8 +82,4 @@ def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> F
         WhomToAsk(server.db, history, server_name=server.name),
         history,
         server.background,
-        directory=asking.remote_directories,
-        media=media,
-        profiles=queries.profile,
-        rooms=asking.remote_hierarchy,
     )

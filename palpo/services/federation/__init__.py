@@ -18,10 +18,16 @@ from palpo.services.federation.membership_templates import MembershipTemplates
 from palpo.services.federation.news import News
 from palpo.services.federation.outgoing_edus import OutgoingEdus
 from palpo.services.federation.outgoing_transactions import OutgoingTransactions
+from palpo.services.federation.past_events import PastEvents
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.received_invites import ReceivedInvites
+from palpo.services.federation.remote_auth import RemoteAuth
 from palpo.services.federation.remote_directory import RemoteDirectories
 from palpo.services.federation.remote_hierarchy import RemoteHierarchy
+from palpo.services.federation.remote_past import RemotePast
+from palpo.services.federation.remote_relationships import RemoteEventRelationships
+from palpo.services.federation.remote_state import RemoteState
+from palpo.services.federation.remote_timestamps import RemoteTimestamps
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
@@ -47,8 +53,15 @@ class Keys:
 class Asking:
     """What is asked of other servers on behalf of users here, and who may be asked."""
 
+    incoming_events: IncomingEvents
+    past_events: PastEvents
+    remote_auth: RemoteAuth
     remote_directories: RemoteDirectories
     remote_hierarchy: RemoteHierarchy
+    remote_past: RemotePast
+    remote_relationships: RemoteEventRelationships
+    remote_state: RemoteState
+    remote_timestamps: RemoteTimestamps
     room_servers: RoomServers
 
 

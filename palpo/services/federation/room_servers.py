@@ -38,6 +38,11 @@ class RoomServers:
         """The other servers that have users in a room."""
         return (await self._get(room_id)).joined
 
+    async def longest(self, room_id: str) -> list[ServerName]:
+        """The same, those that have been there for longest first."""
+        rows = (row for row in (await self._get(room_id)).rows if row.joined)
+        return [row.server_name for row in sorted(rows, key=lambda row: row.position)]
+
     async def at(self, room_id: str, position: int) -> list[ServerName]:
         """Those that had users in a room just before, or after, what is at a position of the stream.
 

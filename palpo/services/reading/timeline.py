@@ -23,6 +23,7 @@ from palpo.services.history.tokens import UNBOUNDED, Order, Place, parse_paginat
 from palpo.services.history.visibility import FOREVER, Visibility
 from palpo.services.personal.account_data import AccountData
 from palpo.services.reading.event_filters import Wanted, predicate
+from palpo.services.reading.remote_history import RemoteHistory, RemoteTimes
 from palpo.storage import events as storage
 from palpo.storage import relations as relations_storage
 from palpo.wire.client.filters import RoomEventFilter
@@ -85,7 +86,12 @@ class Timeline:
         access: RoomAccess,
         visibility: Visibility,
         account_data: AccountData,
+        remote: RemoteHistory | None = None,
+        remote_times: RemoteTimes | None = None,
     ) -> None:
+        """The remote ones fetch what is missing of histories; None where there is no federation."""
+        self._remote = remote
+        self._remote_times = remote_times
         self._db = db
         self._store = store
         self._heads = heads
@@ -135,18 +141,27 @@ class Timeline:
         """Up to ``query.limit`` events between two places that the user may see and wants."""
         found: list[StoredEvent] = []
         at, complete, scanned = start, False, 0
+        gaps = _Gaps(self._remote if query.backwards else None, query.room_id)
         while not complete and len(found) <= query.limit and scanned < MAX_SCANNED:
             asked = max(query.limit + 1 - len(found), MIN_PAGE)
             page = await self._page(query, at, asked)
             complete = len(page) < asked
             scanned += len(page)
-            inside = page
+            down_to = max(stop[0], 0 if complete else page[-1].place)
+            gap = await gaps.next(at, down_to)
+            inside = page if gap is None else [item for item in page if item.place >= gap[1]]
+            complete = complete and gap is None
             if stop not in (BEGINNING, FOREVER):
-                inside = [item for item in page if _is_before_stop(item, stop, backwards=query.backwards)]
-            complete = complete or len(inside) < len(page)
-            if page:
-                at = place_after(page[-1], backwards=query.backwards)
+                kept = [item for item in inside if _is_before_stop(item, stop, backwards=query.backwards)]
+                complete = complete or len(kept) < len(inside)
+                inside = kept
+            if inside:
+                at = place_after(inside[-1], backwards=query.backwards)
             found += await self._wanted(query, inside)
+            if gap is None or complete:
+                continue
+            if len(found) >= query.limit or not await gaps.cross(gap[0], seen=bool(found)):
+                break
         if len(found) > query.limit:
             found = found[: query.limit]
             complete = False
@@ -181,6 +196,27 @@ class Timeline:
         Raises Forbidden, and NotFound where there is none that the user may see.
         """
         await self.readable_until(room_id, user_id)
+        local = await self._near_here(room_id, user_id, ts, backwards=backwards)
+        remote = await self._near_elsewhere(room_id, user_id, ts, local, backwards=backwards)
+        found = remote or local
+        if found is None:
+            raise NotFound(f"There is no event {'before' if backwards else 'after'} {ts}")
+        return found
+
+    async def _near_elsewhere(
+        self, room_id: RoomId, user_id: UserId, ts: int, local: StoredEvent | None, *, backwards: bool
+    ) -> StoredEvent | None:
+        """One that is nearer than ``local``, of what is missing here."""
+        known = None if local is None else local.event.origin_server_ts
+        if self._remote_times is None or known == ts:
+            return None
+        event_id = await self._remote_times.near(room_id, ts, backwards=backwards, limit_ts=known)
+        item = None if event_id is None else await self._store.find(event_id)
+        return item if item is not None and await self._visibility.sees(item, user_id) else None
+
+    async def _near_here(
+        self, room_id: RoomId, user_id: UserId, ts: int, *, backwards: bool
+    ) -> StoredEvent | None:
         near = partial(storage.near_time, room_id=room_id, ts=ts, backwards=backwards)
         skipped = 0
         while skipped < MAX_SCANNED:
@@ -192,7 +228,7 @@ class Timeline:
             if len(ids) < asked:
                 break
             skipped += asked
-        raise NotFound(f"There is no event {'before' if backwards else 'after'} {ts}")
+        return None
 
     async def without_ignored(self, page: Sequence[StoredEvent], user_id: UserId) -> Sequence[StoredEvent]:
         """The page without messages of users whom the reader ignores (spec: "Ignoring Users")."""
@@ -242,6 +278,33 @@ class Timeline:
             state = list((await self._store.full_state(root)).values())
         wanted = query.wanted
         return state if wanted is None else [item for item in state if wanted(item.event)]
+
+
+@dataclass(slots=True)
+class _Gaps:
+    """What is missing in the part of a timeline that one request reads: one gap of it is filled."""
+
+    _remote: RemoteHistory | None
+    _room_id: RoomId
+    _passed: set[str] = field(default_factory=set)
+    _filled: bool = False
+
+    async def next(self, at: Order, down_to: int) -> tuple[str, int] | None:
+        """The first, backwards from ``at``, with the place of the event that follows it."""
+        if self._remote is None:
+            return None
+        return await self._remote.gap(self._room_id, at, down_to, passed=self._passed)
+
+    async def cross(self, event_id: str, *, seen: bool) -> bool:
+        """Fill a gap; whether to read on. What cannot be filled, a page goes past that would be empty."""
+        remote = self._remote
+        if remote is not None and not self._filled:
+            self._filled = True
+            if await remote.fill(self._room_id, event_id):
+                return True
+        if not seen:
+            self._passed.add(event_id)
+        return not seen
 
 
 def place_after(item: StoredEvent, *, backwards: bool) -> Order:

@@ -208,8 +208,8 @@ async def test_a_server_without_state_ids(sender: Sender, past: Past) -> None:
     sender.server.answers["GET", f"{V1}/event/"] = Among(past, hidden)
     await sender.send(last)
     await sender.settled()
-    assert await sender.bodies() == ["shown", "last"]
     assert past.asked == ["get_missing_events", "event", "state_ids", "state"]
+    assert await sender.bodies() == ["shown", "last"]
 
 
 async def test_a_server_without_get_missing_events(sender: Sender, past: Past) -> None:

@@ -1,0 +1,96 @@
+"""What events relate to, asked of other servers (MSC2836)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from palpo.core.errors import MatrixError
+from palpo.core.identifiers import RoomId, ServerName
+from palpo.core.records.events import EventStatus
+from palpo.net.federation_client import FederationClient
+from palpo.net.federation_errors import FederationError, ServerError
+from palpo.services.federation.backfill import BYTES, TIMES, Backfill
+from palpo.services.federation.past_events import PastEvents
+from palpo.services.federation.peers import Peers
+from palpo.services.federation.received_events import ReceivedEvents
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+
+log = structlog.get_logger("palpo.federation")
+
+PATH = "/_matrix/federation/unstable/event_relationships"
+MAX_EVENTS = 100
+WHOLE_S = 10.0
+
+
+class RemoteEventRelationships:
+    """Asks for them."""
+
+    def __init__(
+        self,
+        heads: RoomHeads,
+        store: EventStore,
+        peers: Peers,
+        client: FederationClient,
+        received: ReceivedEvents,
+        past: PastEvents,
+        backfill: Backfill,
+    ) -> None:
+        self._heads = heads
+        self._store = store
+        self._peers = peers
+        self._client = client
+        self._received = received
+        self._past = past
+        self._backfill = backfill
+
+    async def related(self, room_id: RoomId, event_id: str) -> bool:
+        """Fetch an event that one here relates to, with what others know around it; whether it is here."""
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                return await self._ask(room_id, event_id)
+        except TimeoutError:
+            return False
+
+    async def _ask(self, room_id: RoomId, event_id: str) -> bool:
+        servers = await self._peers.to_ask(room_id)
+        head = await self._heads.get(room_id) if servers else None
+        for server in servers:
+            try:
+                if head is not None and await self._fetch(server, head, event_id):
+                    return True
+            except (FederationError, MatrixError) as error:
+                log.info("no_relationships", room_id=room_id, server=server, error=str(error)[:200])
+        return False
+
+    async def _fetch(self, server: ServerName, head: RoomHead, event_id: str) -> bool:
+        try:
+            answer = await self._client.json(
+                server, "POST", PATH, content=_question(event_id), limit=BYTES, times=TIMES
+            )
+        except ServerError as error:
+            if error.status not in (404, 405):
+                raise
+            return await self._backfill.fetch(server, head, [event_id])
+        told = answer.get("events")
+        events = told[:MAX_EVENTS] if isinstance(told, list) else []
+        checked = await self._received.events(head.rules, events, room_id=head.room_id)
+        await self._past.take(server, head, checked, [event_id])
+        item = await self._store.find(event_id)
+        return item is not None and item.status is EventStatus.ACCEPTED
+
+
+def _question(event_id: str) -> dict[str, Any]:
+    return {
+        "event_id": event_id,
+        "direction": "up",
+        "include_parent": True,
+        "include_children": True,
+        "recent_first": True,
+        "limit": MAX_EVENTS,
+        "max_depth": 10,
+        "max_breadth": 10,
+    }
