@@ -24,13 +24,14 @@ async def get_event_relationships(
     if body.batch:
         raise InvalidParam("The server gives out no batch tokens")
     relationships = call.services.reading.event_relationships
-    found = await relationships.walk(_walk(body), call.user_id)
+    found = await relationships.walk(walk_of(body), call.user_id)
     shown = [bytes(event) for event in await rendered(call, found.events)]
     events = await relationships.with_children(found.events, shown)
     return wire.EventRelationshipsResponse(events=[Raw(event) for event in events], limited=found.limited)
 
 
-def _walk(body: wire.EventRelationshipsRequest) -> Walk:
+def walk_of(body: wire.EventRelationshipsRequest) -> Walk:
+    """The walk that a request asks for."""
     depth = DEFAULT_DEPTH if body.max_depth is None else body.max_depth
     return Walk(
         event_id=body.event_id,

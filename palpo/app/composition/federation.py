@@ -12,6 +12,7 @@ from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
+from palpo.services.reading import ReadingServices
 from palpo.services.rooms import RoomServices
 from palpo.services.server import Server
 
@@ -45,9 +46,19 @@ def build_federation(
     history: HistoryServices,
     personal: PersonalServices,
     rooms: RoomServices,
+    reading: ReadingServices,
 ) -> FederationServices:
     return assemble(
-        FederationServices, server, keys, asking, accounts, history, personal, rooms, edus=Edus(receivers())
+        FederationServices,
+        server,
+        keys,
+        asking,
+        accounts,
+        history,
+        personal,
+        rooms,
+        reading,
+        edus=Edus(receivers()),
     )
 
 

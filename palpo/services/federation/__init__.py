@@ -32,6 +32,7 @@ from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
 from palpo.services.federation.served_hierarchy import ServedHierarchy
+from palpo.services.federation.served_relationships import ServedRelationships
 from palpo.services.federation.served_state import ServedState
 from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
@@ -89,6 +90,7 @@ class FederationServices:
     sent_memberships: SentMemberships
     served_events: ServedEvents
     served_hierarchy: ServedHierarchy
+    served_relationships: ServedRelationships
     served_state: ServedState
     served_timestamps: ServedTimestamps
     server_acls: ServerAcls
