@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
 from palpo.core.errors import MatrixError
+from palpo.core.events import SignedEvent
 from palpo.core.identifiers import RoomId, ServerName
-from palpo.core.records.events import EventStatus
+from palpo.core.missing import history_of
 from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.federation.backfill import BYTES, TIMES, Backfill
 from palpo.services.federation.past_events import PastEvents
 from palpo.services.federation.peers import Peers
 from palpo.services.federation.received_events import ReceivedEvents
-from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 
 log = structlog.get_logger("palpo.federation")
@@ -32,7 +33,6 @@ class RemoteEventRelationships:
     def __init__(
         self,
         heads: RoomHeads,
-        store: EventStore,
         peers: Peers,
         client: FederationClient,
         received: ReceivedEvents,
@@ -40,7 +40,6 @@ class RemoteEventRelationships:
         backfill: Backfill,
     ) -> None:
         self._heads = heads
-        self._store = store
         self._peers = peers
         self._client = client
         self._received = received
@@ -78,9 +77,16 @@ class RemoteEventRelationships:
         told = answer.get("events")
         events = told[:MAX_EVENTS] if isinstance(told, list) else []
         checked = await self._received.events(head.rules, events, room_id=head.room_id)
-        await self._past.take(server, head, checked, [event_id])
-        item = await self._store.find(event_id)
-        return item is not None and item.status is EventStatus.ACCEPTED
+        if not _is_stretch(checked, event_id):
+            # What is between them is needed too.
+            return await self._backfill.fetch(server, head, [event_id])
+        return await self._past.take(server, head, checked, [event_id])
+
+
+def _is_stretch(events: Sequence[SignedEvent], start: str) -> bool:
+    """Whether the events are ``start`` and what is before it, with none left out between."""
+    given = {event.event_id: event for event in events}
+    return start in given and len(history_of(given[start], given)) == len(given)
 
 
 def _question(event_id: str) -> dict[str, Any]:

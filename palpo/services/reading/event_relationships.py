@@ -99,7 +99,7 @@ class EventRelationships:
         self._timeline = timeline
 
     async def walk(self, walk: Walk, user_id: UserId) -> Relationships:
-        """The events around one event. Raises NotFound where the user cannot see that one."""
+        """The events around one event. Raises NotFound where the user cannot see that one, and Forbidden."""
         anchor = await self._anchor(walk, user_id)
         remote = self._remote
         return await self.around(anchor, walk, Reader(partial(self._visible, user_id=user_id), remote))
@@ -130,6 +130,10 @@ class EventRelationships:
 
     async def _anchor(self, walk: Walk, user_id: UserId) -> StoredEvent:
         found = await self._store.find(walk.event_id)
+        if found is None and walk.room_id is not None and self._remote is not None:
+            await self._timeline.readable_until(walk.room_id, user_id)
+            await self._remote.related(walk.room_id, walk.event_id)
+            found = await self._store.find(walk.event_id)
         if found is None:
             raise NotFound("Event not found")
         return await self._visibility.get(walk.room_id or found.event.room_id, walk.event_id, user_id)
