@@ -13,6 +13,7 @@ from palpo.streams.consumers import Consumer
 from palpo.streams.leases import LeaseKeeper
 from palpo.workers.appservices import DELIVERY, AppserviceSender, Delivery
 from palpo.workers.federation_sender import FederationSender
+from palpo.workers.device_lists import DeviceListWorker
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.statistics import StatisticsWorker
@@ -46,6 +47,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[C
     if statistics is not None:
         background.start("statistics", StatisticsWorker(statistics).run())
     background.start("media", keeper.run("media", MediaSweeper(services.media.media_cleanup).run))
+    if server.config.federation.enabled:
+        lists = DeviceListWorker(services.federation.remote_device_lists)
+        background.start("device-lists", keeper.run("device-lists", lists.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
     return consumers
 

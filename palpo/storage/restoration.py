@@ -9,6 +9,7 @@ from palpo.db.tables.accounts import access_tokens
 from palpo.db.tables.appservices import appservice_queues
 from palpo.db.tables.key_backups import key_backups
 from palpo.db.tables.keys import cross_signing_keys, device_keys, fallback_keys, one_time_keys
+from palpo.db.tables.remote_device_lists import remote_device_keys, remote_device_lists, told_devices
 from palpo.db.tables.sliding_sync import sliding_connections, sliding_rooms
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.keys import CLAIMED
@@ -21,6 +22,9 @@ _CONNECTIONS = (Statement(delete(sliding_rooms)), Statement(delete(sliding_conne
 _QUEUES = Statement(update(appservice_queues).values(next_prefix=bindparam("prefix_")))
 _WITH_KEYS = Statement(union(select(device_keys.c.user_id), select(cross_signing_keys.c.user_id)))
 _ETAGS = Statement(update(key_backups).values(etag=key_backups.c.etag + ETAG_LEAP))
+_DEVICE_LISTS = [
+    Statement(delete(table)) for table in (remote_device_keys, remote_device_lists, told_devices)
+]
 _TOKENS = Statement(delete(access_tokens))
 
 
@@ -49,6 +53,12 @@ async def rename_transactions(tx: WriteTransaction, prefix: str) -> None:
 async def users_with_keys(tx: Transaction) -> list[str]:
     """Everyone with device or cross-signing keys."""
     return [row[0] for row in await tx.all(_WITH_KEYS)]
+
+
+async def forget_device_lists(tx: WriteTransaction) -> None:
+    """Other servers have told of changes since, and were told of some: all is asked, and told, anew."""
+    for statement in _DEVICE_LISTS:
+        await tx.run(statement)
 
 
 async def end_sessions(tx: WriteTransaction) -> None:

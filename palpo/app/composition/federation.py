@@ -9,6 +9,7 @@ from palpo.core.identifiers import ServerName
 from palpo.services.accounts import AccountServices
 from palpo.services.federation import Asking, FederationServices, Keys
 from palpo.services.federation.edus import Edus, Receiver
+from palpo.services.federation.incoming_device_lists import IncomingDeviceLists, IncomingSigningKeys
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
@@ -59,9 +60,11 @@ def build_federation(
         rooms,
         reading,
         edus=Edus(receivers()),
+        FederationServices, server, keys, accounts, history, personal, rooms, edus=Edus(receivers(server))
     )
 
 
-def receivers() -> Iterable[Receiver]:
+def receivers(server: Server) -> Iterable[Receiver]:
     """Who wants which EDUs."""
-    return ()
+    yield IncomingDeviceLists(server.db, server.clock)
+    yield IncomingSigningKeys(server.db)

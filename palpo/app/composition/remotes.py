@@ -8,7 +8,10 @@ from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
 from palpo.services.federation import Asking, Keys
+from palpo.services.federation import Keys
+from palpo.services.federation.away_servers import AwayServers
 from palpo.services.federation.handshakes import Handshakes
+from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.remote_invites import RemoteInvites
 from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
 from palpo.services.federation.remote_joins import RemoteJoins
@@ -18,6 +21,7 @@ from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
 from palpo.services.federation.shown_state import ShownState
+from palpo.services.federation.remote_user_keys import RemoteUserKeys
 from palpo.services.federation.templates import Signer
 from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
@@ -58,6 +62,7 @@ def build_remotes(server: Server, keys: Keys, asking: Asking, history: HistorySe
         aliases=queries,
         directory=asking.remote_directories,
         history=asking.remote_past,
+        keys=build_remote_user_keys(server),
         media=media,
         memberships=build_memberships(server, keys, history),
         profiles=queries.profile,
@@ -83,3 +88,10 @@ def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> F
         history,
         server.background,
     )
+
+
+def build_remote_user_keys(server: Server) -> RemoteUserKeys:
+    """Who asks for the keys of other servers' users."""
+    client = server.federation_client
+    lists = RemoteDeviceLists(server.db, server.wakeups, server.clock, client)
+    return RemoteUserKeys(lists, client, AwayServers(server.clock))

@@ -22,7 +22,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import cross_signing as storage
-from palpo.storage import device_lists, devices
+from palpo.storage import device_lists, devices, remote_device_lists
 from palpo.storage import keys as key_storage
 from palpo.storage.cross_signing import CrossSigningKey, KeySignature
 
@@ -192,7 +192,7 @@ async def _signable(
     if not storable(user_id) or not storable(name):
         raise NotFound("No such key")
     found = await storage.of_users(tx, [user_id, signer])
-    master = found.get((user_id, "master"))
+    master = found.get((user_id, "master")) or await _remote_master(tx, user_id)
     if master is not None and master.key_id == f"ed25519:{name}":
         if user_id == signer:
             return master.key_id, orjson.loads(master.json), await _device_public_keys(tx, signer)
@@ -201,6 +201,15 @@ async def _signable(
     if json is None:
         raise NotFound("No such key")
     return name, orjson.loads(json), _public_key(found.get((signer, "self_signing")))
+
+
+async def _remote_master(tx: Transaction, user_id: str) -> CrossSigningKey | None:
+    """The master key of a user of another server, where that has told it."""
+    known = (await remote_device_lists.find(tx, [user_id])).get(user_id)
+    if known is None or known.master_key is None:
+        return None
+    (key_id,) = orjson.loads(known.master_key)["keys"]
+    return CrossSigningKey(user_id=user_id, usage="master", key_id=key_id, json=known.master_key)
 
 
 async def _device_public_keys(tx: Transaction, user_id: str) -> dict[str, str]:

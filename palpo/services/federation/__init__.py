@@ -28,6 +28,7 @@ from palpo.services.federation.remote_past import RemotePast
 from palpo.services.federation.remote_relationships import RemoteEventRelationships
 from palpo.services.federation.remote_state import RemoteState
 from palpo.services.federation.remote_timestamps import RemoteTimestamps
+from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
@@ -93,6 +94,7 @@ class FederationServices:
     served_relationships: ServedRelationships
     served_state: ServedState
     served_timestamps: ServedTimestamps
+    remote_device_lists: RemoteDeviceLists
     server_acls: ServerAcls
     third_party_exchanges: ThirdPartyExchanges
     transactions: Transactions

@@ -232,6 +232,7 @@ class ServerIdentity:
             await restoration.change_etags(tx)
             await restoration.end_connections(tx)
             await restoration.rename_transactions(tx, f"{self._random_id()}-")
+            await restoration.forget_device_lists(tx)
             await device_lists.record_all(tx, await restoration.users_with_keys(tx))
 
         await self._db.write(unit)
