@@ -12,7 +12,8 @@ keys have changed since ``upto`` may be told of already: of each user only the l
 
 ``changed`` has who updated device or cross-signing keys and shares a room with the user (or is the
 user), and whoever has come to share a room with the user; ``left`` those with whom no room is shared
-any more.
+any more. Who has come to share one with users of other servers is among ``changed`` too: these servers are
+told of all devices then, and the user's other devices may check them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from palpo.core.identifiers import server_name_of
 from palpo.core.membership import JOIN, membership_of
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
@@ -77,7 +79,7 @@ class DeviceLists:
                 updated = await storage.changed_since(tx, since, observer=user_id)
             moved = (began | ceased) - {user_id}
             sharing = await shared_rooms.sharing(tx, user_id, (updated | moved) - {user_id})
-            changed = ((updated | began) & sharing) | (updated & {user_id})
+            changed = ((updated | began) & sharing) | ((updated | began) & {user_id})
             return DeviceListChanges(changed=sorted(changed), left=sorted(moved - sharing))
 
         return await self._db.read(unit)
@@ -107,10 +109,15 @@ class DeviceLists:
         if member is None or await self._was_joined(stored, member) == joins:
             return
         moved = began if joins else ceased
-        moved.add(member)
-        if member == user_id:
-            room_id = stored.event.room_id
-            moved.update(await self._db.read(lambda tx: memberships.users_in_room(tx, room_id)))
+        if member != user_id:
+            moved.add(member)
+            return
+        room_id = stored.event.room_id
+        others = set(await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))) - {user_id}
+        moved.update(others)
+        server = server_name_of(user_id)
+        if joins and any(server_name_of(other) != server for other in others):
+            moved.add(user_id)
 
     async def _was_joined(self, stored: StoredEvent, member: str) -> bool:
         """Whether ``member`` was joined before the event."""

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from palpo.core.state_keys import MEMBER
 from palpo.streams import topics
 from tests.support.encryption import device_keys
 from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.remote_users import CAROL, Remote
 
 Told = tuple[list[str], list[str]]
 
@@ -134,3 +136,15 @@ async def test_changes_before_a_restart(tmp_path: Path) -> None:
         answer = await again.get(f"/sync?since={since}")
         assert answer["device_lists"]["changed"] == [bob.user_id]
         assert "device_lists" not in await again.get(f"/sync?since={answer['next_batch']}")
+
+
+async def test_users_of_other_servers(server: Homeserver, alice: Client, bob: Client) -> None:
+    room = Remote(server, await alice.create_room(preset="public_chat"))
+    alices, bobs = Watch(server, alice), Watch(server, bob)
+    await room.send(await room.event(CAROL, (MEMBER, CAROL), {"membership": "join"}))
+    assert await alices.look() == ([CAROL], [])
+    await bob.post(f"/join/{room.room_id}")
+    assert await bobs.look() == (sorted([alice.user_id, bob.user_id, CAROL]), [])
+    await alices.look()
+    await room.send(await room.event(CAROL, (MEMBER, CAROL), {"membership": "leave"}))
+    assert await alices.look() == await bobs.look() == ([], [CAROL])
