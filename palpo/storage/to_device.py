@@ -9,13 +9,14 @@ from hashlib import blake2b
 from sqlalchemy import bindparam, delete, func, select
 
 from palpo.db.statements import Statement, in_list, insert_row
-from palpo.db.tables.devices import to_device_messages, to_device_transactions
+from palpo.db.tables.devices import received_messages, to_device_messages, to_device_transactions
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.windows import oldest
 from palpo.streams import topics
 
 m = to_device_messages.c
 t = to_device_transactions.c
+r = received_messages.c
 _QUEUE = (m.user_id == bindparam("user")) & (m.device_id == bindparam("device"))
 _INSERT = insert_row(to_device_messages)
 _PENDING = oldest(select(m.position, m.event).where(_QUEUE), m.position)
@@ -37,6 +38,16 @@ _INSERT_TRANSACTION = insert_row(to_device_transactions)
 _FIND_TRANSACTION = Statement(select(t.created_ts).where(t.transaction_hash == bindparam("hash")))
 _PRUNE_TRANSACTIONS = Statement(delete(to_device_transactions).where(t.created_ts < bindparam("before")))
 
+_INSERT_RECEIVED = insert_row(received_messages)
+_FIND_RECEIVED = Statement(select(r.received_ts).where(r.message_hash == bindparam("hash")))
+_OLD_RECEIVED = Statement(
+    select(r.message_hash)
+    .where(r.received_ts < bindparam("before"))
+    .order_by(r.received_ts)
+    .limit(bindparam("limit"))
+)
+_FORGET_RECEIVED = Statement(delete(received_messages).where(in_list(r.message_hash, "hashes")))
+
 
 def transaction_hash(*parts: str) -> bytes:
     """The 32 bytes that stand for who sent a transaction and what it is called."""
@@ -53,6 +64,22 @@ async def begin_transaction(tx: WriteTransaction, hash_: bytes, *, now_ms: int) 
         return False
     await tx.run(_INSERT_TRANSACTION, transaction_hash=hash_, created_ts=now_ms)
     return True
+
+
+async def begin_message(tx: WriteTransaction, hash_: bytes, *, now_ms: int) -> bool:
+    """Whether another server's message is new; raises UniqueViolation if another process receives it."""
+    if await tx.one(_FIND_RECEIVED, hash=hash_) is not None:
+        return False
+    await tx.run(_INSERT_RECEIVED, message_hash=hash_, received_ts=now_ms)
+    return True
+
+
+async def forget_received(tx: WriteTransaction, *, before_ts: int, limit: int) -> int:
+    """Forget up to ``limit`` messages that other servers sent before a time; how many."""
+    hashes = [bytes(row[0]) for row in await tx.all(_OLD_RECEIVED, before=before_ts, limit=limit)]
+    if hashes:
+        await tx.run(_FORGET_RECEIVED, hashes=hashes)
+    return len(hashes)
 
 
 async def prune_transactions(tx: WriteTransaction, *, before_ts: int) -> None:

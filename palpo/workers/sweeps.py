@@ -11,7 +11,15 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
-from palpo.storage import events, failed_fetches, inbound_pdus, inbound_transactions, server_signing_keys, uia
+from palpo.storage import (
+    events,
+    failed_fetches,
+    inbound_pdus,
+    inbound_transactions,
+    server_signing_keys,
+    to_device,
+    uia,
+)
 from palpo.streams.clock import Clock
 
 log = structlog.get_logger("palpo.sweeps")
@@ -33,6 +41,9 @@ INBOUND_MS = 7 * 24 * HOUR_MS
 """How long an event of another server waits for what it rests on."""
 INBOUND_TRANSACTION_MS = 24 * HOUR_MS
 """How long a transaction of another server is known again."""
+MESSAGE_MS = 30 * 24 * HOUR_MS
+"""How long a message from another server to devices here is known again: the server may have been away for
+long after it sent one that arrived, and was not told so."""
 Forget = Callable[..., Awaitable[int]]
 
 
@@ -75,6 +86,7 @@ class Sweeper:
             (failed_fetches.forget, FAILURE_MS),
             (inbound_pdus.forget, INBOUND_MS),
             (inbound_transactions.forget, INBOUND_TRANSACTION_MS),
+            (to_device.forget_received, MESSAGE_MS),
         ):
             total += await self._forget(forget, now - kept_ms)
         return total

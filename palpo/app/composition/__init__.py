@@ -51,6 +51,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         push=push,
         appservices=build_appservices(accounts),
         federation=build_federation(server, keys, asking, accounts, history, personal, rooms, reading),
+        federation=build_federation(server, keys, accounts, history, encryption, personal, rooms),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

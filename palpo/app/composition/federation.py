@@ -8,8 +8,11 @@ from palpo.app.composition.assembly import assemble
 from palpo.core.identifiers import ServerName
 from palpo.services.accounts import AccountServices
 from palpo.services.federation import Asking, FederationServices, Keys
+from palpo.services.encryption import EncryptionServices
+from palpo.services.federation import FederationServices, Keys
 from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.incoming_device_lists import IncomingDeviceLists, IncomingSigningKeys
+from palpo.services.federation.incoming_to_device import IncomingToDevice
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
@@ -45,6 +48,7 @@ def build_federation(
     asking: Asking,
     accounts: AccountServices,
     history: HistoryServices,
+    encryption: EncryptionServices,
     personal: PersonalServices,
     rooms: RoomServices,
     reading: ReadingServices,
@@ -62,9 +66,12 @@ def build_federation(
         edus=Edus(receivers()),
         FederationServices, server, keys, accounts, history, personal, rooms, edus=Edus(receivers(server))
     )
+    edus = Edus(receivers(server, encryption))
+    return assemble(FederationServices, server, keys, accounts, history, personal, rooms, edus=edus)
 
 
-def receivers(server: Server) -> Iterable[Receiver]:
+def receivers(server: Server, encryption: EncryptionServices) -> Iterable[Receiver]:
     """Who wants which EDUs."""
     yield IncomingDeviceLists(server.db, server.clock)
     yield IncomingSigningKeys(server.db)
+    yield IncomingToDevice(encryption.to_device)

@@ -11,6 +11,7 @@ from palpo.services.federation import Asking, Keys
 from palpo.services.federation import Keys
 from palpo.services.federation.away_servers import AwayServers
 from palpo.services.federation.handshakes import Handshakes
+from palpo.services.federation.outgoing_to_device import OutgoingToDevice
 from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.remote_invites import RemoteInvites
 from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
@@ -62,6 +63,7 @@ def build_remotes(server: Server, keys: Keys, asking: Asking, history: HistorySe
         aliases=queries,
         directory=asking.remote_directories,
         history=asking.remote_past,
+        devices=OutgoingToDevice(server.random_id),
         keys=build_remote_user_keys(server),
         media=media,
         memberships=build_memberships(server, keys, history),

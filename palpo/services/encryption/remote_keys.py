@@ -65,6 +65,9 @@ class RemoteDevices(Protocol):
         sender: UserId,
         event_type: str,
         messages: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    ) -> None:
-        """Have ``messages`` (user → device, or ``*`` → content) sent once the transaction has committed."""
+    ) -> int:
+        """Have ``messages`` (user → device, or ``*`` → content) sent once the transaction has committed.
+
+        How many bytes they have.
+        """
         ...

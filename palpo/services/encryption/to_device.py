@@ -1,5 +1,7 @@
 """Messages to devices (spec: "Send-to-Device messaging"): sending, and each device's queue.
 
+Those to users of other servers are handed over to whoever tells these; what such servers send is received.
+
 For sync::
 
     await to_device.delete_up_to(user_id, device_id, since)      # the client has what came before
@@ -14,6 +16,7 @@ wakes ``user:@id``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +26,12 @@ import msgspec
 from palpo.core import canonical_json
 from palpo.core.device_keys import storable
 from palpo.core.errors import InvalidParam, TooLarge
-from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.identifiers import ServerName, UserId, is_user_id, server_name_of
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.sessions import Requester
+from palpo.services.encryption.remote_keys import RemoteDevices
 from palpo.services.encryption.to_device_backlogs import ToDeviceBacklogs
 from palpo.storage import devices
 from palpo.storage import to_device as storage
@@ -74,6 +78,7 @@ class ToDevice:
         wakeups: Wakeups,
         caches: CacheBudget,
         backlogs: ToDeviceBacklogs,
+        remote: RemoteDevices | None,
         *,
         server_name: ServerName,
         max_copies: int = MAX_COPIES,
@@ -82,6 +87,7 @@ class ToDevice:
         self._db = db
         self._max_copies, self._max_copied = max_copies, max_copied
         self._backlogs = backlogs
+        self._remote = remote
         self._clock = clock
         self._server_name = server_name
         self._wakeups = wakeups
@@ -91,14 +97,16 @@ class ToDevice:
         self._pruned_ts = 0
 
     async def send(self, requester: Requester, event_type: str, txn_id: str, messages: Messages) -> int:
-        """Append messages to the queues of local devices, once for each transaction ID; how many bytes.
+        """Append messages to the queues of devices, once for each transaction ID; how many bytes.
 
-        Devices and users that are not known are passed over. Raises InvalidParam, BadJson and TooLarge.
+        Devices and users of this server that are not known are passed over. Raises InvalidParam, BadJson and
+        TooLarge.
         """
         if not storable(event_type) or not storable(txn_id):
             raise InvalidParam("An event type and a transaction ID have 1 to 255 bytes, and no NUL")
         check_users(len(messages))
         encoded = await _encoded(await self._known(messages), event_type, requester.user_id)
+        elsewhere = await self._elsewhere(messages, event_type, requester.user_id)
         hash_ = storage.transaction_hash(
             requester.user_id, requester.device_id or "", "sendToDevice", event_type, txn_id
         )
@@ -108,9 +116,12 @@ class ToDevice:
         async def unit(tx: WriteTransaction) -> int:
             if prune:
                 await storage.prune_transactions(tx, before_ts=now - TRANSACTION_MS)
-            if await storage.begin_transaction(tx, hash_, now_ms=now):
-                return await self._append(tx, requester.user_id, encoded)
-            return 0
+            if not await storage.begin_transaction(tx, hash_, now_ms=now):
+                return 0
+            size = await self._append(tx, requester.user_id, encoded)
+            if self._remote is not None and elsewhere:
+                size += await self._remote.send(tx, requester.user_id, event_type, elsewhere)
+            return size
 
         try:
             size = await self._db.write(unit)
@@ -119,6 +130,44 @@ class ToDevice:
         if prune:
             self._pruned_ts = now
         return size
+
+    async def receive(
+        self, origin: ServerName, sender: UserId, event_type: str, message_id: str, messages: Messages
+    ) -> None:
+        """Append messages that another server sends, once for each ``message_id`` of its own.
+
+        Devices that are not known are passed over. Raises InvalidParam, BadJson and TooLarge.
+        """
+        if not storable(event_type) or not storable(message_id):
+            raise InvalidParam("An event type and a message_id have 1 to 255 bytes, and no NUL")
+        check_users(len(messages))
+        encoded = await _encoded(await self._known(messages), event_type, sender)
+        if not any(encoded.values()):
+            return
+        hash_ = storage.transaction_hash(origin, message_id)
+
+        async def unit(tx: WriteTransaction) -> None:
+            if await storage.begin_message(tx, hash_, now_ms=self._clock.now_ms()):
+                await self._append(tx, sender, encoded)
+
+        with contextlib.suppress(UniqueViolation):  # Another process has just received the same.
+            await self._db.write(unit)
+
+    async def _elsewhere(self, messages: Messages, event_type: str, sender: str) -> Messages:
+        """Those messages that are for users of other servers; raises BadJson and TooLarge."""
+        remote = {
+            user: {device: content for device, content in by_device.items() if storable(device)}
+            for user, by_device in messages.items()
+            if is_user_id(user) and server_name_of(user) != self._server_name
+        }
+        turns = Turns()
+        for by_device in remote.values():
+            for content in by_device.values():
+                await turns.breathe()
+                # Signatures of requests between servers have no place for floats.
+                canonical_json.encode(content)
+                _event(event_type, sender, content)
+        return remote
 
     async def _known(self, messages: Messages) -> Messages:
         """Those messages that may be for a device here; of many, only those to devices that are."""
