@@ -12,8 +12,9 @@ from palpo.services.appservices.appservice_transactions import AppserviceTransac
 from palpo.streams.consumers import Consumer
 from palpo.streams.leases import LeaseKeeper
 from palpo.workers.appservices import DELIVERY, AppserviceSender, Delivery
-from palpo.workers.federation_sender import FederationSender
+from palpo.workers.device_list_teller import DeviceListTeller
 from palpo.workers.device_lists import DeviceListWorker
+from palpo.workers.federation_sender import FederationSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.statistics import StatisticsWorker
@@ -33,6 +34,8 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[C
     ]
     if server.config.federation.enabled:
         consumers.append(federation_sender(services).consumer)
+        teller = DeviceListTeller(server.name, server.db, server.wakeups, services.history.events)
+        consumers.append(teller.consumer)
     for consumer in consumers:
         await consumer.prepare()
         background.start(consumer.name, keeper.run(consumer.name, consumer.run))

@@ -12,11 +12,13 @@ from sqlalchemy import bindparam, select
 
 from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
+from palpo.db.tables.accounts import users
 from palpo.db.tables.devices import device_list_changes
+from palpo.db.tables.room_servers import room_servers
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import memberships
-from palpo.storage.windows import within
+from palpo.storage.windows import oldest, within
 from palpo.streams import topics
 
 c = device_list_changes.c
@@ -35,6 +37,19 @@ _MEMBER_EVENTS = Statement(
         events.c.status == int(EventStatus.ACCEPTED),
     )
     .order_by(events.c.position)
+)
+
+_OF_USERS_HERE = oldest(
+    select(c.position, c.user_id).join(users, users.c.user_id == c.user_id).where(c.observer == EVERYONE),
+    c.position,
+)
+_FEDERATED_MEMBERS = oldest(
+    select(events.c.position, events.c.event_id, events.c.state_key).where(
+        events.c.type == "m.room.member",
+        events.c.status == int(EventStatus.ACCEPTED),
+        select(room_servers.c.room_id).where(room_servers.c.room_id == events.c.room_id).exists(),
+    ),
+    events.c.position,
 )
 
 
@@ -72,3 +87,17 @@ async def member_events(tx: Transaction, room_ids: Collection[str], after: int, 
     if not room_ids:
         return []
     return [row[0] for row in await tx.all(_MEMBER_EVENTS, rooms=list(room_ids), after=after, upto=upto)]
+
+
+async def changed_here(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
+    """``(position, user)``: whose lists changed for all in ``(after, upto]``, of this server's users."""
+    rows = await tx.all(_OF_USERS_HERE, after=after, upto=upto, limit=limit)
+    return [(row[0], row[1]) for row in rows]
+
+
+async def federated_member_events(
+    tx: Transaction, *, after: int, upto: int, limit: int
+) -> list[tuple[int, str, str]]:
+    """``(position, event, user)`` of membership events in ``(after, upto]``, of rooms with other servers."""
+    rows = await tx.all(_FEDERATED_MEMBERS, after=after, upto=upto, limit=limit)
+    return [(row[0], row[1], row[2]) for row in rows]

@@ -107,7 +107,7 @@ USES: Mapping[Kind, Use] = {
     ERASURE: Use(published="accounts", heard="erasures"),
     MEMBER: Use(
         published="memberships outside_memberships room_group",
-        heard="device_lists room_servers user_rooms",
+        heard="device_list_teller device_lists room_servers user_rooms",
     ),
     READ: Use(published="receipts", heard="unread window"),
     ACCOUNT_DATA: Use(published="account_data account_rows push_rules", heard="account_data window"),
@@ -116,7 +116,7 @@ USES: Mapping[Kind, Use] = {
     PROFILE: Use(published="account_rows profiles", heard="profiles"),
     PRESENCE: Use(published="presence", heard="federation_sender news presence"),
     TO_DEVICE: Use(published="to_device", heard="to_device"),
-    DEVICE_LIST: Use(published="device_lists", heard="device_lists"),
+    DEVICE_LIST: Use(published="device_lists", heard="device_list_teller device_lists"),
     ONE_TIME_KEYS: Use(published="account_rows keys", heard="appservices keys"),
     THREAD_SUBSCRIPTIONS: Use(published="thread_subscriptions", heard="extensions"),
     THREAD_FOLLOWERS: Use(published="thread_subscriptions", heard="thread_followers"),
