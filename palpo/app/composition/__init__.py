@@ -50,8 +50,9 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         reading=reading,
         push=push,
         appservices=build_appservices(accounts),
-        federation=build_federation(server, keys, asking, accounts, history, personal, rooms, reading),
-        federation=build_federation(server, keys, accounts, history, encryption, personal, rooms),
+        federation=build_federation(
+            server, keys, asking, accounts, history, encryption, personal, rooms, reading
+        ),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

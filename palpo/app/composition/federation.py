@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from palpo.app.composition.assembly import assemble
 from palpo.core.identifiers import ServerName
 from palpo.services.accounts import AccountServices
-from palpo.services.federation import Asking, FederationServices, Keys
 from palpo.services.encryption import EncryptionServices
-from palpo.services.federation import FederationServices, Keys
+from palpo.services.federation import Asking, FederationServices, Keys
 from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.incoming_device_lists import IncomingDeviceLists, IncomingSigningKeys
 from palpo.services.federation.incoming_to_device import IncomingToDevice
@@ -63,11 +62,8 @@ def build_federation(
         personal,
         rooms,
         reading,
-        edus=Edus(receivers()),
-        FederationServices, server, keys, accounts, history, personal, rooms, edus=Edus(receivers(server))
+        edus=Edus(receivers(server, encryption)),
     )
-    edus = Edus(receivers(server, encryption))
-    return assemble(FederationServices, server, keys, accounts, history, personal, rooms, edus=edus)
 
 
 def receivers(server: Server, encryption: EncryptionServices) -> Iterable[Receiver]:

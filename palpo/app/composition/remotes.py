@@ -8,7 +8,6 @@ from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
 from palpo.services.federation import Asking, Keys
-from palpo.services.federation import Keys
 from palpo.services.federation.away_servers import AwayServers
 from palpo.services.federation.handshakes import Handshakes
 from palpo.services.federation.outgoing_to_device import OutgoingToDevice
@@ -21,8 +20,8 @@ from palpo.services.federation.remote_leaves import RemoteLeaves
 from palpo.services.federation.remote_media import MediaOverFederation
 from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
-from palpo.services.federation.shown_state import ShownState
 from palpo.services.federation.remote_user_keys import RemoteUserKeys
+from palpo.services.federation.shown_state import ShownState
 from palpo.services.federation.templates import Signer
 from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices

@@ -22,13 +22,13 @@ from palpo.services.federation.past_events import PastEvents
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.received_invites import ReceivedInvites
 from palpo.services.federation.remote_auth import RemoteAuth
+from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.remote_directory import RemoteDirectories
 from palpo.services.federation.remote_hierarchy import RemoteHierarchy
 from palpo.services.federation.remote_past import RemotePast
 from palpo.services.federation.remote_relationships import RemoteEventRelationships
 from palpo.services.federation.remote_state import RemoteState
 from palpo.services.federation.remote_timestamps import RemoteTimestamps
-from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents

@@ -127,6 +127,7 @@ async def test_rooms_that_can_be_none(sender: Sender) -> None:
     for room_id in ("!\0", "x", "!" * 300, "!\ud800"[:1]):
         assert await sender.send({**leave.pdu, "room_id": room_id}) == {"pdus": {}}
 
+
 async def test_bytes_have_a_budget(tmp_path: Path) -> None:
     """What a server sends for all its users is more than what one user may send."""
     kib = {"per_second": 1024, "burst": 4096}
