@@ -84,8 +84,10 @@ class Inbound:
         try:
             head = await self._rooms.open_to(room_id, origin)
         except NotFound as error:
-            others = [pdu for pdu in pdus if not await self._invites.end(pdu)]
-            return _all_refused(others, error.message, log)
+            endings = [(pdu, await self._invites.end(pdu)) for pdu in pdus]
+            others = [pdu for pdu, ended in endings if ended is None]
+            taken: Errors = {ended: None for _, ended in endings if ended is not None}
+            return taken | _all_refused(others, error.message, log)
         except MatrixError as error:
             return _all_refused(pdus, error.message, log)
         received = await self._sorted(head, pdus, log)
