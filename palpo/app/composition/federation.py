@@ -9,10 +9,15 @@ from palpo.core.identifiers import ServerName
 from palpo.services.accounts import AccountServices
 from palpo.services.encryption import EncryptionServices
 from palpo.services.federation import Asking, FederationServices, Keys
+from palpo.services.federation.edu_senders import EduSenders
 from palpo.services.federation.edus import Edus, Receiver
 from palpo.services.federation.incoming_device_lists import IncomingDeviceLists, IncomingSigningKeys
+from palpo.services.federation.incoming_presence import IncomingPresence
+from palpo.services.federation.incoming_receipts import IncomingReceipts
 from palpo.services.federation.incoming_to_device import IncomingToDevice
+from palpo.services.federation.incoming_typing import IncomingTyping
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
+from palpo.services.federation.server_acls import ServerAcls
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
 from palpo.services.reading import ReadingServices
@@ -52,6 +57,8 @@ def build_federation(
     rooms: RoomServices,
     reading: ReadingServices,
 ) -> FederationServices:
+    acls = ServerAcls(history.room_heads, server.caches)
+    senders = EduSenders(server.name, history.room_access, asking.room_servers, acls)
     return assemble(
         FederationServices,
         server,
@@ -62,12 +69,22 @@ def build_federation(
         personal,
         rooms,
         reading,
-        edus=Edus(receivers(server, encryption)),
+        edus=Edus(receivers(server, history, encryption, personal, senders)),
+        server_acls=acls,
     )
 
 
-def receivers(server: Server, encryption: EncryptionServices) -> Iterable[Receiver]:
+def receivers(
+    server: Server,
+    history: HistoryServices,
+    encryption: EncryptionServices,
+    personal: PersonalServices,
+    senders: EduSenders,
+) -> Iterable[Receiver]:
     """Who wants which EDUs."""
     yield IncomingDeviceLists(server.db, server.clock)
     yield IncomingSigningKeys(server.db)
     yield IncomingToDevice(encryption.to_device)
+    yield IncomingPresence(senders, personal.presence, server.clock)
+    yield IncomingReceipts(senders, personal.receipts, history.events, server.clock)
+    yield IncomingTyping(senders, personal.typing)

@@ -15,6 +15,7 @@ from palpo.core.canonical_json import decode, to_json
 from palpo.core.errors import BadJson, LimitExceeded, NotJson
 from palpo.core.identifiers import ServerName, is_room_id
 from palpo.db.engine import Database
+from palpo.services.federation.destinations import Destinations
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.inbound import Inbound
 from palpo.services.federation.server_acls import ServerAcls
@@ -42,12 +43,21 @@ class _Line:
 class Transactions:
     """Carries them out."""
 
-    def __init__(self, db: Database, clock: Clock, inbound: Inbound, edus: Edus, acls: ServerAcls) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        inbound: Inbound,
+        edus: Edus,
+        acls: ServerAcls,
+        destinations: Destinations,
+    ) -> None:
         self._db = db
         self._clock = clock
         self._inbound = inbound
         self._edus = edus
         self._acls = acls
+        self._destinations = destinations
         self._lines: dict[ServerName, _Line] = {}
 
     async def receive(
@@ -60,6 +70,7 @@ class Transactions:
         """
         if len(pdus) > MAX_PDUS or len(edus) > MAX_EDUS:
             raise BadJson(f"A transaction has {MAX_PDUS} PDUs and {MAX_EDUS} EDUs at most")
+        await self._destinations.heard_from(origin)
         name = sha256(transaction_id.encode("utf-8", "surrogatepass")).digest()[:16]
         async with self._turn(origin):
             answer = await self._db.read(lambda tx: storage.answer(tx, origin, name))

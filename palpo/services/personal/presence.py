@@ -209,6 +209,22 @@ class PresenceTracker:
             return None
         return max(self._clock.now_ms() - presence.last_active_ts, 0)
 
+    async def receive(self, said: Sequence[Presence]) -> None:
+        """Take what another server says of users of its own; of those who are in no room here, nothing."""
+        if not self.enabled or not said:
+            return
+
+        async def unit(tx: WriteTransaction) -> None:
+            # The positions come first: their lock keeps two changes of one user's presence apart.
+            position = await tx.positions(len(said))
+            known = {row.user_id: row for row in await storage.get(tx, [item.user_id for item in said])}
+            for offset, item in enumerate(said):
+                news = _differ(item, known.get(item.user_id))
+                if news and await memberships.joined_rooms(tx, item.user_id):
+                    await self._put(tx, item, position + offset)
+
+        await self._db.write(unit)
+
     async def profile_changed(self, user_id: UserId, _key: str) -> None:
         """Tell everyone of a new display name or avatar (spec: "Events on Change of Profile Information")."""
         if not self.enabled:
@@ -333,3 +349,14 @@ class PresenceTracker:
             known = self._users.get(user_id)
             if known is not None:
                 known.told = None
+
+
+def _differ(said: Presence, known: Presence | None) -> bool:
+    """Whether it is news: when somebody was last active is none by itself."""
+    if known is None:
+        return True
+    return (said.presence, said.status_msg, said.currently_active) != (
+        known.presence,
+        known.status_msg,
+        known.currently_active,
+    )
