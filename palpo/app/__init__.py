@@ -21,6 +21,7 @@ from palpo.api.server_authentication import ServerAuthenticator
 from palpo.api.services import Services
 from palpo.app.composition import build_services
 from palpo.app.composition.server import build_server
+from palpo.app.federation_metrics import FederationMetrics
 from palpo.app.starting import start
 from palpo.config.data_folder import DataFolder
 from palpo.config.model import Config
@@ -122,11 +123,13 @@ async def application(
     limiter = Limiter(config.rate_limits, clock.elapsed_s)
     charges = (partial(limiter.charge, Limit.MESSAGE),)
     async with built(config, clock=clock, charges=charges) as services:
-        consumers = await start(services, delivery)
+        started = await start(services, delivery)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]
         registry.register(CacheMetrics(services.server.caches))
-        measure_consumers(consumers, registry)
+        measure_consumers(started.consumers, registry)
+        if started.federation_sender is not None:
+            registry.register(FederationMetrics(started.federation_sender))
         if config.log.requests:
             watching.append(RequestLog())
         accounts = services.accounts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from palpo.api.services import Services
 from palpo.db.connect import database_statistics
@@ -21,8 +22,17 @@ from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 
 
-async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[Consumer]:
-    """Begin it all, which goes on as long as the services are there; those that follow the stream."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What the metrics tell of."""
+
+    consumers: Sequence[Consumer]
+    federation_sender: FederationSender | None
+    """None where this server does not federate."""
+
+
+async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
+    """Begin it all, which goes on as long as the services are there."""
     server, personal = services.server, services.personal
     background = server.background
     keeper = LeaseKeeper(server.db, server.clock, holder=secrets.token_hex(8))
@@ -32,8 +42,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[C
         push_consumer(services),
         services.reading.search_index.consumer,
     ]
-    if server.config.federation.enabled:
-        consumers.append(federation_sender(services).consumer)
+    sender = federation_sender(services) if server.config.federation.enabled else None
+    if sender is not None:
+        consumers.append(sender.consumer)
         teller = DeviceListTeller(server.name, server.db, server.wakeups, services.history.events)
         consumers.append(teller.consumer)
     for consumer in consumers:
@@ -54,7 +65,7 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Sequence[C
         lists = DeviceListWorker(services.federation.remote_device_lists)
         background.start("device-lists", keeper.run("device-lists", lists.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
-    return consumers
+    return Started(consumers=consumers, federation_sender=sender)
 
 
 def appservice_consumers(services: Services, delivery: Delivery) -> Iterator[Consumer]:

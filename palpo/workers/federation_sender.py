@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from collections import Counter
 from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
@@ -101,6 +102,8 @@ class FederationSender(Handler):
         self._news_since = False
         """Whether there was anything to tell since it was stored how far all have been told."""
         self._edus_unknown = False
+        self.outcomes: Counter[str] = Counter()
+        """How many transactions were ``sent``, ``failed`` or ``refused``."""
         self.consumer = Consumer(NAME, self, db, wakeups, gather_s=GATHER_SECONDS, kinds=KINDS)
         wakeups.listen(topics.DESTINATION_EDUS, self._edus_put)
         wakeups.listen(topics.RETRIES, self._retry)
@@ -232,6 +235,7 @@ class FederationSender(Handler):
             if error.status not in REFUSING or not error.errcode or queue.failures + 1 < REFUSED_TIMES:
                 self._failed(queue, error)
                 return False
+            self.outcomes["refused"] += 1
             if not queue.refused():
                 log.warning("transaction_given_up", destination=server, error=str(error)[:200])
                 await self._forget_edus(server, outgoing)
@@ -239,6 +243,7 @@ class FederationSender(Handler):
             self._failed(queue, error)
             return False
         else:
+            self.outcomes["sent"] += 1
             queue.acknowledged()
             self._answers(server)
             await self._forget_edus(server, outgoing)
@@ -256,6 +261,7 @@ class FederationSender(Handler):
             del self._answering[next(iter(self._answering))]
 
     def _failed(self, queue: DestinationQueue, error: Exception) -> None:
+        self.outcomes["failed"] += 1
         after_ms = (error.retry_after_ms or 0) if isinstance(error, ServerError) else 0
         now = self._clock.now_ms()
         queue.failed(now, str(error), share=random.uniform(0.75, 1), at_least_ms=after_ms)

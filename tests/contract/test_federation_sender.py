@@ -118,6 +118,9 @@ async def test_a_server_that_is_away_for_a_day(place: Place) -> None:
         assert row.server_name == SERVER
         assert row.failures
         assert row.retry_ts > server.clock.now_ms()
+        metrics = (await server.http.get("/_palpo/metrics")).text
+        assert 'palpo_federation_destinations{health="failing"} 1.0' in metrics
+        assert 'palpo_federation_transactions_total{outcome="failed"} 1.0' in metrics
         hours = [f"hour {number}" for number in range(24)]
         for body in hours:
             server.clock.advance(DAY_MS // 24)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
+from palpo.api.services import Services
 from palpo.app.composition.server import USER_AGENT
 from palpo.app.composition.transport import federation_check
+from palpo.cli.actions import add_action
 from palpo.cli.options import add_config, config_of
 from palpo.config import signing_key
 from palpo.config.model import Config
+from palpo.core.identifiers import ServerName
 from palpo.net.federation_check import Finding
+from palpo.storage.destinations import Destination
 from palpo.streams.clock import SystemClock
 
 MARKS = {True: "ok", False: "no", None: "  "}
@@ -27,6 +32,9 @@ def register(subparsers: Any) -> None:
     check.add_argument("server", metavar="NAME", help="its server name, such as example.org")
     add_config(check)
     check.set_defaults(run=_check)
+    add_action(actions, "destinations", _destinations, "show the servers that are not told of everything yet")
+    retry = add_action(actions, "retry", _retry, "have a running server try now to tell another one")
+    retry.add_argument("server", metavar="NAME", help="its server name, such as example.org")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -45,7 +53,34 @@ async def _look(config: Config, server: str) -> bool:
     return reached
 
 
+async def _destinations(services: Services, options: argparse.Namespace) -> str:
+    now_ms = services.server.clock.now_ms()
+    found = await services.federation.destinations.all()
+    return "\n".join(line_of(item, now_ms) for item in found) or "All servers have been told of everything"
+
+
+async def _retry(services: Services, options: argparse.Namespace) -> str:
+    await services.federation.destinations.retry(ServerName(options.server))
+    return f"{options.server} is tried now"
+
+
+def line_of(destination: Destination, now_ms: int) -> str:
+    """What there is to say of a server."""
+    if not destination.failures:
+        return f"{destination.server_name}  catches up"
+    since = datetime.fromtimestamp(destination.failing_since_ts / 1000, UTC).isoformat(timespec="minutes")
+    wait_s = max(0, destination.retry_ts - now_ms) // 1000
+    return printable(
+        f"{destination.server_name}  away since {since}, tried {destination.failures} times, again in"
+        f" {wait_s} s: {destination.error}"
+    )
+
+
+def printable(text: str) -> str:
+    """``text`` with nothing in it that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def shown(finding: Finding) -> str:
-    """A line for it; what others say has nothing in it that a terminal obeys."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in finding.text)
-    return f"{MARKS[finding.good]}  {'  ' * finding.depth}{text}"
+    """A line for it."""
+    return f"{MARKS[finding.good]}  {'  ' * finding.depth}{printable(finding.text)}"
