@@ -51,11 +51,27 @@ def encode_lax(value: Any) -> bytes:
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except TypeError:
             pass  # An integer of more than 64 bits, or a fault that the slow way finds too.
+    return _encode_slowly(value)
+
+
+def encode_read(value: Any) -> bytes:
+    """As ``encode_lax``, of a value that ``decode`` has read: as deep as that reads.
+
+    Requests are signed with all that is in them, so what is too deep for an event may not spoil the rest.
+    Raises ``BadJson`` where it is too deep even so.
+    """
+    try:
+        return encode_lax(value)
+    except BadJson:
+        return _encode_slowly(value)
+
+
+def _encode_slowly(value: Any) -> bytes:
     _refuse_other_keys(value)
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
         return text.encode("utf-8")
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadJson(f"Not JSON: {error}") from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from palpo.core import event_hashes, signing
+from palpo.core import canonical_json, event_hashes, signing
 from palpo.core.identifiers import ServerName
 from palpo.core.room_versions import RoomVersion
 from palpo.core.server_keys import ServerKey, WantedKey, is_key_id
@@ -95,7 +95,7 @@ def signed_request(credentials: Credentials, request: SignedRequest, *, now_ms: 
     return SignedObject(
         server_name=credentials.origin,
         signatures={key_id: sig for key_id, sig in credentials.signatures.items() if is_key_id(key_id)},
-        message=signing.signed_bytes(request.json()),
+        message=signing.signed_bytes(request.json(), encode=canonical_json.encode_read),
         valid_until_ts=now_ms,
     )
 

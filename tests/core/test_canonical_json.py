@@ -74,6 +74,21 @@ def test_encode_lax_agrees_with_canonicaljson(value: Any) -> None:
 
 
 @given(LAX)
+def test_encode_read_agrees_with_it(value: Any) -> None:
+    assert canonical_json.encode_read(value) == canonical_json.encode_lax(value)
+
+
+def test_encode_read_is_as_deep_as_decode() -> None:
+    deep = b'{"b":' * 900 + b"1" + b',"a":2}' * 900
+    value = canonical_json.decode(deep)
+    assert canonical_json.encode_read(value) == b'{"a":2,"b":' * 900 + b"1" + b"}" * 900
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(BadJson):
+        canonical_json.encode_read(value)
+
+
+@given(LAX)
 def test_decode_reads_numbers_exactly(value: Any) -> None:
     data = json.dumps(value, ensure_ascii=False)
     assert repr(canonical_json.decode(data)) == repr(value)

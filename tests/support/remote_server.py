@@ -16,8 +16,9 @@ import httpx
 import orjson
 from aiohttp import web
 
-from palpo.core.signing import SigningKey
-from palpo.core.x_matrix import SignedRequest, authorization
+from palpo.core.canonical_json import encode_read, to_json
+from palpo.core.signing import SigningKey, sign_json
+from palpo.core.x_matrix import SignedRequest
 from tests.support.federation import Asked, peer
 from tests.support.homeserver import Homeserver
 from tests.support.key_servers import HOUR_MS, signed
@@ -60,8 +61,8 @@ class RemoteServer:
         return await ours.http.request(
             method,
             path,
-            content=None if content is None else orjson.dumps(content),
-            headers=headers or {"Authorization": authorization(request, self.key)},
+            content=None if content is None else to_json(content),
+            headers=headers or {"Authorization": self._authorization(request)},
         )
 
     async def ask(
@@ -79,6 +80,13 @@ class RemoteServer:
         if status is not None:
             assert response.status_code == status, f"{method} {path}: {response.status_code} {response.text}"
         return response.json()
+
+    def _authorization(self, request: SignedRequest) -> str:
+        """As it is made here too, but for any content that can be read."""
+        signed = sign_json(request.json(), self.name, self.key, encode=encode_read)
+        sig = signed["signatures"][self.name][self.key.key_id]
+        names = f'origin="{self.name}",destination="{request.destination}"'
+        return f'X-Matrix {names},key="{self.key.key_id}",sig="{sig}"'
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
