@@ -42,6 +42,10 @@ def check_format(rules: RoomVersion, pdu: dict[str, Any]) -> None:
     _check_type(pdu, "state_key", str, optional=True)
     _check_type(pdu, "unsigned", dict, optional=True)
     check_field_lengths(rules, pdu, in_bytes=rules.updated_redaction_rules)
+    for name in ("type", "state_key"):
+        if "\0" in pdu.get(name, ""):
+            # The spec says nothing of it; but there are databases that cannot store it.
+            raise BadJson(f"{name} has U+0000 in it")
     _check_identifiers(rules, pdu)
     _check_numbers(rules, pdu)
     _check_type(pdu["hashes"], "sha256", str)

@@ -196,6 +196,8 @@ def test_numbers_by_room_version(rules: RoomVersion) -> None:
         {"content": []},
         {"state_key": 1},
         {"depth": None},
+        {"type": "a\0b"},
+        {"state_key": "a\0b"},
         {"depth": "1"},
         {"depth": True},
         {"origin_server_ts": None},
