@@ -13,7 +13,7 @@ its answer, and read nothing themselves. A state goes by its root, which is only
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ from palpo.core.state_keys import CREATE
 from palpo.core.state_tree import EMPTY_ROOT
 
 _T = TypeVar("_T")
+MAX_REFUSED = 1000
+"""Events that are looked at between an extremity and an event that comes after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,14 @@ class NeedRootWith:
     event_id: str
 
 
-Request = NeedAuthEvents | NeedRoots | NeedResolution | NeedState | NeedRootWith
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedRefused:
+    """Answer: ``Mapping[str, Sequence[str]]``, of those that were not accepted, the events before them."""
+
+    event_ids: tuple[str, ...]
+
+
+Request = NeedRefused | NeedAuthEvents | NeedRoots | NeedResolution | NeedState | NeedRootWith
 Admitting = Generator[Request, Any, _T]
 
 
@@ -136,13 +145,27 @@ def advance(head: Head, event: SignedEvent, verdict: Verdict) -> Admitting[Head]
     """The room's head once the event is in, which only an accepted one moves."""
     if verdict.status is not EventStatus.ACCEPTED:
         return head
-    extremities = head.extremities.difference(event.prev_events) | {event.event_id}
+    ends = yield from _not_before(event, head.extremities)
+    extremities = ends | {event.event_id}
     others = tuple(sorted(extremities - {event.event_id}))
     roots: Mapping[str, bytes] = {}
     if others:
         roots = yield NeedRoots(event_ids=others)
     root = yield from _resolved([verdict.after, *roots.values()])
     return Head(extremities=extremities, root=root)
+
+
+def _not_before(event: SignedEvent, extremities: frozenset[str]) -> Admitting[frozenset[str]]:
+    """Those of the extremities that the event does not come after, by way of what was refused neither."""
+    left = extremities.difference(event.prev_events)
+    seen = set(event.prev_events)
+    waiting = tuple(event.prev_events)
+    while left and waiting and len(seen) < MAX_REFUSED:
+        found: Mapping[str, Sequence[str]] = yield NeedRefused(event_ids=waiting)
+        waiting = tuple({name for names in found.values() for name in names} - seen)
+        seen.update(waiting)
+        left = left.difference(waiting)
+    return left
 
 
 def _state_before(event: SignedEvent, told: bytes | None) -> Admitting[bytes | Missing]:

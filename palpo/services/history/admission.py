@@ -44,6 +44,7 @@ from palpo.streams.turns import Turns
 
 DUMMY: Final = "org.matrix.dummy_event"
 """The type of events that only merge ends of a room: Synapse's have it too."""
+REFUSED: Final = (EventStatus.REJECTED, EventStatus.SOFT_FAILED)
 WINDOW = 2**20
 """How far above the room's last place an event may stand that follows a gap: further down, what is in the
 gap has its places. What depth a sender claims decides within it."""
@@ -90,11 +91,10 @@ class Admission:
         if not (head.row.extremities or states):
             raise NotFound("Room not found")
         known = await self._store.get_many(event.event_id for event in events)
-        refused = (EventStatus.REJECTED, EventStatus.SOFT_FAILED)
         outliers = {
             name
             for name, item in known.items()
-            if item.status is EventStatus.OUTLIER or (name in again and item.status in refused)
+            if item.status is EventStatus.OUTLIER or (name in again and item.status in REFUSED)
         }
         run = _Run(self._store, self._resolver, head, outliers, states or {})
         turns = Turns()
@@ -321,6 +321,8 @@ class _Run:
         match request:
             case admission.NeedAuthEvents():
                 return await self._auth_events(request.event_ids)
+            case admission.NeedRefused():
+                return await self._refused(request.event_ids)
             case admission.NeedRoots():
                 return await self._roots(request.event_ids)
             case admission.NeedResolution():
@@ -352,6 +354,15 @@ class _Run:
         }
         return found | {
             name: (self.new[name].event, self.new[name].status) for name in names if name in self.new
+        }
+
+    async def _refused(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        stored = await self._store.get_many(name for name in names if name not in self.new)
+        found = await self._store.signed([name for name, item in stored.items() if item.status in REFUSED])
+        return {name: event.prev_events for name, event in found.items()} | {
+            name: self.new[name].event.prev_events
+            for name in names
+            if name in self.new and self.new[name].status in REFUSED
         }
 
     async def _roots(self, names: Sequence[str]) -> Mapping[str, bytes]:
