@@ -7,7 +7,6 @@ from enum import Enum, auto
 
 from msgspec import Raw
 
-from palpo.services.history.tokens import stream_token
 from palpo.services.push.unread import UnreadCounts
 from palpo.storage.memberships import Member
 from palpo.sync.joined import V3RoomNews
@@ -84,7 +83,7 @@ def _timeline(news: V3RoomNews, rendered: Rendered) -> wire.Timeline:
     return wire.Timeline(
         events=[Raw(rendered[item.event_id]) for item in news.timeline.events],
         limited=news.timeline.limited,
-        prev_batch=stream_token(news.timeline.before),
+        prev_batch=news.timeline.prev_batch,
     )
 
 

@@ -116,8 +116,8 @@ async def test_a_fork_does_not_take_the_state_back(server: Homeserver, alice: Cl
     whole = (await alice.get("/sync"))["rooms"]["join"][remote.room_id]
     limited = '{"room":{"timeline":{"limit":1}}}'
     one = (await alice.get("/sync", params={"filter": limited}))["rooms"]["join"][remote.room_id]
-    assert topic["event_id"] in ids([*whole["state"]["events"], *whole["timeline"]["events"]])
-    assert topic["event_id"] in ids(one["state"]["events"])
+    for told in (whole, one):
+        assert topic["event_id"] in ids([*told["state"]["events"], *told["timeline"]["events"]])
 
 
 async def test_an_event_that_is_accepted_late(server: Homeserver, alice: Client, remote: Remote) -> None:
@@ -152,3 +152,28 @@ async def test_an_event_that_is_accepted_late(server: Homeserver, alice: Client,
     path = f"/client/v1/rooms/{remote.room_id}/relations/{root}"
     related = await alice.request("GET", path)
     assert ids(related["chunk"]) == {late.event_id}
+
+
+async def test_a_client_that_begins_is_shown_forks_in_place(
+    server: Homeserver, alice: Client, remote: Remote
+) -> None:
+    """What came late stands among the others, in the timeline and in the pages before it."""
+    before = (await remote.head()).row.extremities
+    late = await remote.event(BOB, "m.room.message", {"body": "late"}, after=before)
+    names = [await alice.send(remote.room_id, f"{number}") for number in range(4)]
+    since = (await alice.get("/sync"))["next_batch"]
+    await remote.send(late)
+    last = await alice.send(remote.room_id, "last", "m.room.other")
+    news = (await alice.get("/sync", params={"since": since}))["rooms"]["join"][remote.room_id]
+    assert [item["event_id"] for item in news["timeline"]["events"]] == [late.event_id, last]
+    limited = '{"room":{"timeline":{"limit":2,"not_types":["m.room.other"]}}}'
+    room = (await alice.get("/sync", params={"filter": limited}))["rooms"]["join"][remote.room_id]
+    timeline = room["timeline"]
+    assert [item["event_id"] for item in timeline["events"]] == names[2:]
+    assert timeline["limited"] is True
+    params = {"dir": "b", "limit": 3, "from": timeline["prev_batch"]}
+    page = await alice.get(f"/rooms/{remote.room_id}/messages", params=params)
+    assert [item["event_id"] for item in page["chunk"]] == [names[1], late.event_id, names[0]]
+    body = {"lists": {"a": {**LISTS["a"], "timeline_limit": 3}}}
+    found = (await alice.request("POST", PATH, body))["rooms"][remote.room_id]
+    assert [item["event_id"] for item in found["timeline"]] == [*names[2:], last]

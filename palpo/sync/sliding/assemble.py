@@ -7,7 +7,6 @@ from msgspec import Raw
 
 from palpo.core.canonical_json import to_json
 from palpo.core.events import Event
-from palpo.services.history.tokens import stream_token
 from palpo.sync.room_news import Rendered
 from palpo.sync.sections import stripped
 from palpo.sync.sliding.changes import PENDING
@@ -47,7 +46,7 @@ def room_result(news: SlidingRoomNews, rendered: Rendered, *, since: int | None)
     return msgspec.structs.replace(
         result,
         timeline=[Raw(rendered[item.event_id]) for item in timeline.events],
-        prev_batch=stream_token(timeline.before),
+        prev_batch=timeline.prev_batch,
         limited=timeline.limited,
         num_live=0 if since is None else sum(item.position > since for item in timeline.events),
     )
