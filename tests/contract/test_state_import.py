@@ -12,7 +12,7 @@ from palpo.core.errors import BadJson
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import room_version
-from palpo.core.state_keys import MEMBER, POWER_LEVELS, TOPIC
+from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS, TOPIC
 from palpo.db.engine import Database
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.state_import import BATCH
@@ -157,3 +157,13 @@ async def test_a_large_state_leaves_turns_to_others(server: Homeserver) -> None:
     found, turns = await with_turns(store(server, room))
     assert len(found) == len(room.state)
     assert turns > 20
+
+
+async def test_nobody_begins_a_room_of_others(server: Homeserver) -> None:
+    """Nor is what they say of it what it is from then on."""
+    room, false = RemoteRoom("11"), RemoteRoom("10")
+    imports = server.services.history.state_import
+    create = false.event(f"@mallory:elsewhere.{SERVER}", CREATE, {"room_version": "10"}, after=())
+    with pytest.raises(BadJson, match="create event is not allowed"):
+        await imports.store(false.rules, room.room_id, [create], [])
+    assert set(await store(server, room)) == set(room.state)

@@ -5,7 +5,7 @@ Spec: server-server API, "Checks performed on receipt of a PDU", the first three
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -59,16 +59,20 @@ class ReceivedEvents:
         return await self._signed(rules, parsed)
 
     async def read(
-        self, rules: RoomVersion, texts: Sequence[bytes], *, room_id: str | None = None
-    ) -> list[Checked]:
-        """The same of very many PDUs, each in JSON, piece by piece: the keys of all are looked for first."""
+        self, rules: RoomVersion, texts: list[bytes], *, room_id: str | None = None
+    ) -> AsyncIterator[tuple[int, Checked]]:
+        """The same of very many PDUs, each in JSON, with the place of each in ``texts``, which is emptied.
+
+        The keys of all of them are looked for together, first.
+        """
         if len(texts) > AT_ONCE:
             await self._keyring.find(await _wanted(rules, texts))
-        checked: list[Checked] = []
         for at in range(0, len(texts), AT_ONCE):
-            pdus = [decoded(text) async for text in Turns().over(texts[at : at + AT_ONCE])]
-            checked += await self.check(rules, pdus, room_id=room_id)
-        return checked
+            part = slice(at, at + AT_ONCE)
+            pdus = [decoded(text) async for text in Turns().over(texts[part])]
+            texts[part] = [b""] * len(pdus)
+            for place, item in enumerate(await self.check(rules, pdus, room_id=room_id), at):
+                yield place, item
 
     async def events(
         self, rules: RoomVersion, pdus: Sequence[Any], *, room_id: str | None = None

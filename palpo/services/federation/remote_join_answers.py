@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from palpo.core.auth_rules import authorising_server
-from palpo.core.errors import NotJson
+from palpo.core.errors import BadJson, NotJson
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.json_pieces import JsonPieces
 from palpo.core.state_keys import CREATE
 from palpo.net.federation_answer import FederationAnswer
-from palpo.services.federation.received_events import Checked, ReceivedEvents, Refused, decoded
+from palpo.services.federation.received_events import ReceivedEvents, Refused, decoded
 from palpo.services.federation.remote_answers import Malformed
 from palpo.services.federation.signatures import with_signatures
 from palpo.services.federation.templates import Prepared
+from palpo.services.history.event_stash import EventStash
 from palpo.streams.turns import Turns
 
 
@@ -27,9 +28,10 @@ class JoinedRoom:
 
     event: SignedEvent
     """The join, with all the signatures that it has to have."""
-    state: Sequence[SignedEvent]
-    """The state before it."""
-    auth_chain: Sequence[SignedEvent]
+    state: Sequence[str]
+    """The state before it, by the events' IDs."""
+    events: EventStash
+    """These, and what they rest on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,19 +41,21 @@ class _Told:
     events: list[bytes] = field(default_factory=list)
     places: dict[bytes, int] = field(default_factory=dict)
     """Where each is, by a hash."""
-    parts: dict[str, list[int]] = field(default_factory=lambda: {"state": [], "auth_chain": []})
+    state: list[int] = field(default_factory=list)
+    """The places of those that are the state."""
     event: Any = None
     """The join with the server's own signature, where it has to have that."""
     members_omitted: Any = False
 
     def add(self, name: str, value: bytes) -> None:
         """Add a member of the answer, or an item of it."""
-        if name in self.parts:
+        if name in ("state", "auth_chain"):
             digest = blake2b(value, digest_size=16).digest()
             place = self.places.setdefault(digest, len(self.events))
             if place == len(self.events):
                 self.events.append(value)
-            self.parts[name].append(place)
+            if name == "state":
+                self.state.append(place)
         elif name == "event":
             self.event = decoded(value)
         elif name == "members_omitted":
@@ -70,12 +74,22 @@ class RemoteJoinAnswers:
         if told.members_omitted is not False:
             raise Malformed("The server leaves members out unasked")
         event = await self._signed(prepared, told.event)
-        checked = await self._received.read(prepared.rules, told.events, room_id=event.room_id)
-        parts = {name: _events(checked, places) for name, places in told.parts.items()}
+        given = EventStash(prepared.rules, event.room_id)
         # Some servers tell the state after the join.
-        state = [item for item in parts["state"] if item.event_id != event.event_id]
-        _check_version(prepared, state)
-        return JoinedRoom(event=event, state=state, auth_chain=parts["auth_chain"])
+        state = [name async for name in self._state(prepared, told, given) if name != event.event_id]
+        _check_version(prepared, state, given)
+        return JoinedRoom(event=event, state=state, events=given)
+
+    async def _state(self, prepared: Prepared, told: _Told, given: EventStash) -> AsyncIterator[str]:
+        """The IDs of the events of the state; they, and those of the auth chain, are ``given``."""
+        rules, room_id = prepared.rules, prepared.event.room_id
+        state, turns = set(told.state), Turns()
+        async for place, item in self._received.read(rules, told.events, room_id=room_id):
+            await turns.breathe()
+            if not isinstance(item, Refused):
+                _add(given, item)
+                if place in state:
+                    yield item.event_id
 
     async def _signed(self, prepared: Prepared, returned: Any) -> SignedEvent:
         """The join; where somebody of another server vouches for it, with that server's signature."""
@@ -103,14 +117,16 @@ async def _told(answer: FederationAnswer) -> _Told:
     return told
 
 
-def _events(checked: Sequence[Checked], places: Iterable[int]) -> list[SignedEvent]:
-    events = (checked[place] for place in places)
-    return [item for item in events if not isinstance(item, Refused)]
+def _add(given: EventStash, event: SignedEvent) -> None:
+    try:
+        given.add(event)
+    except BadJson as error:
+        raise Malformed(f"The room cannot be what the server says: {error.message}") from error
 
 
-def _check_version(prepared: Prepared, state: Sequence[SignedEvent]) -> None:
+def _check_version(prepared: Prepared, state: Iterable[str], given: EventStash) -> None:
     """The room is of the version that the template was of."""
-    create = next((event for event in state if event.key == CREATE), None)
+    create = next((given[name] for name in state if given.key(name) == CREATE), None)
     if create is None:
         raise Malformed("The state has no create event")
     if create.content.get("room_version", "1") != prepared.rules.id:

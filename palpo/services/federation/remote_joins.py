@@ -100,7 +100,7 @@ class RemoteJoins:
         """Have the room be here from the join on, or go on with it."""
         rules, event = prepared.rules, joined.event
         try:
-            before = await self._imports.store(rules, event.room_id, joined.state, joined.auth_chain)
+            before = await self._imports.store_given(rules, event.room_id, joined.state, joined.events)
             build = partial(self._beginnings.build, event=event, before=before)
             await self._writer.admit(event.room_id, build)
         except BadJson as error:

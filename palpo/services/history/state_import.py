@@ -17,8 +17,8 @@ from itertools import islice
 
 from palpo.core import state_tree
 from palpo.core.admission import why_rejected
-from palpo.core.errors import BadJson
-from palpo.core.event_hashes import reference_hash
+from palpo.core.auth_rules import check_auth
+from palpo.core.errors import AuthError, BadJson
 from palpo.core.events import Event, SignedEvent, StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import EventIdFormat, RoomVersion
@@ -27,6 +27,7 @@ from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
+from palpo.services.history.event_stash import EventStash, check_same
 from palpo.services.history.event_store import EventStore
 from palpo.storage import events as events_storage
 from palpo.storage import rooms as rooms_storage
@@ -66,8 +67,16 @@ class StateImport:
         that rests on it. One whose auth events cannot be had is left out. Raises BadJson for events of
         another room, for one that is stored with another hash, and for a state without its create event.
         """
-        given = await _given(rules, room_id, [*auth_chain, *state])
-        keys = await _keys(state)
+        given = EventStash(rules, room_id)
+        async for event in Turns().over([*auth_chain, *state]):
+            given.add(event)
+        return await self.store_given(rules, room_id, [event.event_id for event in state], given)
+
+    async def store_given(
+        self, rules: RoomVersion, room_id: str, state: Iterable[str], given: EventStash
+    ) -> bytes:
+        """The same of a state by its events' IDs, which are ``given`` with what they rest on."""
+        keys = await _keys(state, given)
         create = await self._create(rules, room_id, keys.get(CREATE), given)
         await self._db.write(lambda tx: rooms_storage.add(tx, _unbegun(rules, create)))
         await self._check_room(rules, room_id, create.event_id)
@@ -77,15 +86,14 @@ class StateImport:
         good = [(key, name) async for key, name in Turns().over(keys.items()) if work.is_good(name)]
         return await self._store_root(good)
 
-    async def _create(
-        self, rules: RoomVersion, room_id: str, name: str | None, given: Mapping[str, SignedEvent]
-    ) -> Event:
+    async def _create(self, rules: RoomVersion, room_id: str, name: str | None, given: EventStash) -> Event:
         """The room's create event."""
         if rules.create_event_is_room_id:
             name = f"${room_id[1:]}"
         if name is None:
             raise BadJson("The state has no create event")
         if name in given:
+            _check_create(rules, given[name])
             return given[name]
         found = await self._store.find(name)
         if found is None or found.event.room_id != room_id:
@@ -100,7 +108,7 @@ class StateImport:
     async def _take(self, work: _Work, batch: Sequence[str]) -> None:
         """Judge some events, and store those that are not."""
         outside = {
-            name for event_id in batch for name in work.given[event_id].auth_events if name not in work.status
+            name for event_id in batch for name in work.given.auth_events(event_id) if name not in work.status
         }
         await self._recall(work, [*batch, *(outside - work.given.keys())])
         turns = Turns()
@@ -123,7 +131,7 @@ class StateImport:
         work.stored = {name: status for name, status in known.items() if name in work.given}
         if work.rules.event_id_format is EventIdFormat.CHOSEN:
             for name, event in (await self._store.signed(work.stored)).items():
-                _check_same(work.rules, work.given[name], event)
+                check_same(work.rules, work.given[name], event)
 
     async def _write(self, new: Sequence[NewEvent]) -> None:
         async def unit(tx: WriteTransaction) -> None:
@@ -153,7 +161,7 @@ class _Work:
     """One state on its way in."""
 
     rules: RoomVersion
-    given: Mapping[str, SignedEvent]
+    given: EventStash
     create: Event
     outside: dict[str, Event] = field(default_factory=dict)
     """Auth events that are not given, and are stored."""
@@ -175,9 +183,9 @@ class _Work:
         if known is not None and known is not EventStatus.OUTLIER:
             self.status[name] = known
             return None
-        event = self.given[name]
-        if any(auth not in self.status for auth in event.auth_events):
+        if any(auth not in self.status for auth in self.given.auth_events(name)):
             return None
+        event = self.given[name]
         reason = why_rejected(self.rules, event, self._auth(event), self._room(event))
         status = EventStatus.OUTLIER if reason is None else EventStatus.REJECTED
         self.status[name] = status
@@ -220,45 +228,35 @@ def _unbegun(rules: RoomVersion, create: Event) -> HeadRow:
     )
 
 
-async def _given(rules: RoomVersion, room_id: str, events: Iterable[SignedEvent]) -> dict[str, SignedEvent]:
-    """The events by ID; raises BadJson for one of another room, and for two with one ID."""
-    given: dict[str, SignedEvent] = {}
-    async for event in Turns().over(events):
-        if event.room_id != room_id:
-            raise BadJson(f"{event.event_id} is of another room")
-        if given.setdefault(event.event_id, event) is not event:
-            _check_same(rules, given[event.event_id], event)
-    return given
+def _check_create(rules: RoomVersion, create: SignedEvent) -> None:
+    """Raises BadJson: nobody begins a room that is not theirs, and what is known of one stays."""
+    try:
+        check_auth(rules, create, {})
+    except AuthError as error:
+        raise BadJson(f"The room's create event is not allowed: {error.message}") from error
 
 
-def _check_same(rules: RoomVersion, one: SignedEvent, other: SignedEvent) -> None:
-    """Raises BadJson for different events; where an ID is a hash, equal ones are of the same event."""
-    if rules.event_id_format is not EventIdFormat.CHOSEN:
-        return
-    if one.room_id != other.room_id or reference_hash(rules, one.pdu) != reference_hash(rules, other.pdu):
-        raise BadJson(f"{one.event_id} is the ID of another event")
-
-
-async def _keys(state: Iterable[SignedEvent]) -> dict[StateKey, str]:
+async def _keys(state: Iterable[str], given: EventStash) -> dict[StateKey, str]:
     """What the state sets; raises BadJson where it is none."""
     keys: dict[StateKey, str] = {}
-    async for event in Turns().over(state):
-        if event.state_key is None:
-            raise BadJson(f"{event.event_id} is no state event")
-        if keys.setdefault(event.key, event.event_id) != event.event_id:
-            raise BadJson(f"The state has two events for {event.key}")
+    async for name in Turns().over(state):
+        key = given.key(name)
+        if key is None:
+            raise BadJson(f"{name} is no state event")
+        if keys.setdefault(key, name) != name:
+            raise BadJson(f"The state has two events for {key}")
     return keys
 
 
-async def _in_order(given: Mapping[str, SignedEvent], create: str) -> AsyncIterator[str]:
+async def _in_order(given: EventStash, create: str) -> AsyncIterator[str]:
     """IDs, each after those of its auth events that are given; those that rest on themselves are left out."""
     lacking: dict[str, int] = {}
     citing: dict[str, list[str]] = {}
     ready: deque[str] = deque()
     turns = Turns()
-    for name, event in given.items():
+    for name in given:
         await turns.breathe()
-        needed = {auth for auth in event.auth_events if auth in given}
+        needed = {auth for auth in given.auth_events(name) if auth in given}
         lacking[name] = len(needed)
         for auth in needed:
             citing.setdefault(auth, []).append(name)
