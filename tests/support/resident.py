@@ -47,6 +47,11 @@ class Resident:
             for version in versions:
                 remote.answers["PUT", f"{FEDERATION}/v{version}/send_{name}/"] = self.send
 
+    @property
+    def asked(self) -> list[Asked]:
+        """What was asked about it so far."""
+        return [item for item in self.remote.asked if "/make_" in item.uri or "/send_" in item.uri]
+
     async def make(self, asked: Asked) -> Any:
         """A template."""
         url = urlsplit(asked.uri)

@@ -63,9 +63,9 @@ async def test_a_join(alice: Client, remote: RemoteServer, version: str) -> None
     assert {(item["type"], item["state_key"]) for item in synced["state"]["events"]} == (
         room.state.keys() - {event.key}
     )
-    assert [asked.method for asked in remote.asked] == ["GET", "PUT"]
+    assert [asked.method for asked in resident.asked] == ["GET", "PUT"]
     assert await join(alice, room) == {"room_id": room.room_id}
-    assert len(remote.asked) == 2
+    assert len(resident.asked) == 2
 
 
 async def test_an_older_server(alice: Client, remote: RemoteServer) -> None:
@@ -164,7 +164,7 @@ async def test_twice_at_once_is_once(alice: Client, server: Homeserver, remote: 
     carol = await server.register("carol")
     room = resident.room
     await asyncio.gather(join(alice, room), join(alice, room), join(carol, room), join(carol, room))
-    assert len(remote.asked) == 2
+    assert len(resident.asked) == 2
     joined = await alice.get(f"/rooms/{room.room_id}/joined_members")
     assert set(joined["joined"]) == {BOB, alice.user_id, carol.user_id}
 
