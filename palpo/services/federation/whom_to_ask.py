@@ -25,10 +25,15 @@ class WhomToAsk:
         self._server_name = server_name
 
     async def servers(self, wish: Wish, via: Iterable[str] = ()) -> list[ServerName]:
-        """In order: those who are named, who has invited the user, who is in the room, who has named it."""
-        names = [*via, *await self._inviting(wish), *await self._in_room(wish.room_id)]
-        if ":" in wish.room_id:
-            names.append(server_name_of(wish.room_id))
+        """Those of ``via`` and who has invited the user; where none is named, any that may know the room.
+
+        Whoever names servers may mean these and no others: one that may let the user in, say.
+        """
+        named = others(via, self._server_name)
+        names = [*named, *await self._inviting(wish)]
+        if not named:
+            names += await self._in_room(wish.room_id)
+            names += [server_name_of(wish.room_id)] if ":" in wish.room_id else []
         return others(names, self._server_name)
 
     async def _inviting(self, wish: Wish) -> list[str]:
