@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, delete, or_, select
 
@@ -46,6 +47,8 @@ class OutgoingEvent:
     position: int
     room_id: RoomId
     sender: str
+    type: str
+    state_key: str | None
 
 
 _RECORDS = Records(Destination, destinations)
@@ -62,7 +65,7 @@ _NEW = oldest(
 _WAS_IN = or_(and_(s.joined > 0, s.position <= e.position), and_(s.joined == 0, s.position >= e.position))
 
 
-def _for_server(query: Select[tuple[str, int, str, str]]) -> Statement:
+def _for_server(query: Select[Any]) -> Statement:
     return oldest(query.where(s.server_name == bindparam("server_name"), _OUTGOING), e.position)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select
 
 from palpo.core.identifiers import RoomId, ServerName
-from palpo.core.membership import JOIN
+from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.room_servers import room_servers
 from palpo.db.tables.rooms import memberships
@@ -24,14 +24,20 @@ m = memberships.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomServer:
-    """A server that is, or was, in a room."""
+    """A server that is or was in a room, or some of whose users are or were asked in."""
 
     room_id: RoomId
     server_name: ServerName
     joined: int
     """How many of its users are in the room."""
     position: int
-    """When the first of them came, or, where there are none, when the last one left."""
+    """When the first of them came, or, where there are none, when the last one left; 0 where there never was
+    one."""
+
+    @property
+    def never_in(self) -> bool:
+        """Whether its users were only invited, or have knocked."""
+        return not (self.joined or self.position)
 
     def was_in(self, position: int) -> bool:
         """Whether it was in the room just before, or after, what is at a position of the stream.
@@ -73,16 +79,18 @@ async def follow(tx: WriteTransaction, changed: Sequence[Member], ours: ServerNa
     # Its lock keeps two changes of one count apart.
     await tx.positions()
     changes, last = await _changes(tx, others)
-    if not changes:
+    asked = {(item.room_id, _server_of(item)) for item in others if item.membership in (INVITE, KNOCK)}
+    if not changes and not asked:
         return
-    known = await _known(tx, changes)
+    known = await _known(tx, [*changes, *asked])
     rows = [_changed(known[key], change, last[key]) for key, change in changes.items()]
+    rows += [row for key, row in known.items() if key not in changes and row.never_in]
     await tx.many(_PUT, [_RECORDS.values(row) for row in rows])
     tx.notify(topics.ROOM_SERVERS, *{row.room_id for row in rows})
 
 
 async def of_room(tx: Transaction, room_id: str) -> list[RoomServer]:
-    """The servers that are in a room, and those that were."""
+    """The servers that are in a room, that were, and whose users were asked in."""
     return _RECORDS.all(await tx.all(_OF_ROOM, room_id=room_id))
 
 

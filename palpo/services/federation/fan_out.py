@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.membership import BAN, LEAVE, membership_of
 from palpo.core.server_names import ServerNameRules
+from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.services.federation.room_servers import RoomServers
+from palpo.services.history.event_store import EventStore
 from palpo.storage import destinations as storage
 from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.destinations import OutgoingEvent
@@ -38,10 +41,12 @@ class FanOut:
         db: Database,
         wakeups: Wakeups,
         caches: CacheBudget,
+        store: EventStore,
         room_servers: RoomServers,
         rules: ServerNameRules,
     ) -> None:
         self._db = db
+        self._store = store
         self._room_servers = room_servers
         self._rules = rules
         self._any = False
@@ -61,9 +66,21 @@ class FanOut:
         found = []
         for event in events:
             await turns.breathe()
-            servers = await self._room_servers.at(event.room_id, event.position)
+            servers = await self._servers(event)
             found.append(FannedOut(event, self.permitted(servers, but=server_name_of(event.sender))))
         return upto, found
+
+    async def _servers(self, event: OutgoingEvent) -> list[ServerName]:
+        """Those in the room, and that of who is not to be let in any more, or was not yet."""
+        servers = await self._room_servers.at(event.room_id, event.position)
+        if event.type != MEMBER or event.state_key is None or ":" not in event.state_key:
+            return servers
+        server = server_name_of(event.state_key)
+        if server in servers or server == server_name_of(event.sender):
+            return servers
+        membership = membership_of((await self._store.get(event.event_id)).event)
+        # Of an invite it has been told before: it has signed it.
+        return [*servers, server] if membership in (LEAVE, BAN) else servers
 
     def permitted(self, servers: Iterable[ServerName], *, but: str = "") -> list[ServerName]:
         """Those of ``servers`` that may be spoken to, without ``but``."""

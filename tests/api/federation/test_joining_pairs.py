@@ -120,3 +120,15 @@ async def test_a_restricted_join_of_somebody_elses_room_that_is_here(servers: Pa
     timeline = (await bob.get("/sync", params={"since": since}))["rooms"]["join"][room_id]["timeline"]
     assert [item["state_key"] for item in timeline["events"]] == [carol.user_id]
     assert timeline["limited"] is False
+
+
+async def test_an_invite_is_taken_back(servers: Pair) -> None:
+    one, two = servers
+    alice, bob = await one.register("alice"), await two.register("bob")
+    room_id = await alice.create_room(preset="private_chat", invite=[bob.user_id])
+    since = (await bob.get("/sync"))["next_batch"]
+    await alice.post(f"/rooms/{room_id}/kick", {"user_id": bob.user_id, "reason": "no"})
+    news = await bob.get("/sync", params={"since": since, "timeout": 20_000})
+    (event,) = news["rooms"]["leave"][room_id]["timeline"]["events"]
+    assert event["content"] == {"membership": "leave", "reason": "no"}
+    assert "rooms" not in await bob.get("/sync")
