@@ -107,11 +107,16 @@ class LeftRooms:
             timeline = replace(timeline, events=[last], limited=False, before=last.position - 1)
         return timeline
 
-    async def is_news(self, window: Window, membership: Member) -> bool:
+    async def is_news(self, reader: Reader, window: Window, membership: Member) -> bool:
         """Whether the user is to hear that they are not in a room, which they may have forgotten.
 
         If they are banned, say, from a room that they had forgotten, they do not (spec: "Leaving rooms").
+        From the first sync on they hear of rooms that they have been kicked or banned from: a client may not
+        have been there when it happened.
         """
+        if window.initial and not reader.filter.include_leave:
+            kicked = not membership.forgotten and membership.sender != membership.user_id
+            return kicked and await self._access.left_by(membership) is not None
         if not membership.forgotten or window.since is None:
             return True
         _, before = await self._timelines.membership_at(membership, window.since)

@@ -211,9 +211,7 @@ class SyncV3:
                     news.invited.append(row)
             elif row.membership is KNOCK:
                 news.knocked.append(row)
-            elif window.initial and not reader.filter.include_leave:
-                continue
-            elif row.membership in GONE and await self._left.is_news(window, row):
+            elif row.membership in GONE and await self._left.is_news(reader, window, row):
                 leaving.append(row)
         news.left = await each(leaving, lambda row: self._left.collect(reader, window, row))
 

@@ -73,3 +73,19 @@ async def test_who_leaves_while_syncing_misses_nothing(
     second = await sync(bob, first["next_batch"])
     assert event_id in json.dumps([first, second])
     assert room_id in second["rooms"]["leave"]
+
+
+async def test_the_first_sync_tells_who_was_made_to_leave(alice: Client, bob: Client) -> None:
+    room_id, _ = await banned_after_leaving(alice, bob)
+    kicked, left, rescinded = [await alice.create_room(preset="public_chat") for _ in range(3)]
+    for room in (kicked, left):
+        await bob.post(f"/join/{room}")
+    await bob.post(f"/rooms/{left}/leave")
+    await alice.post(f"/rooms/{rescinded}/invite", {"user_id": bob.user_id})
+    for room in (kicked, rescinded):
+        await alice.post(f"/rooms/{room}/kick", {"user_id": bob.user_id})
+    rooms = (await sync(bob))["rooms"]["leave"]
+    assert set(rooms) == {room_id, kicked}
+    assert rooms[kicked]["timeline"]["events"][-1]["content"]["membership"] == "leave"
+    await bob.post(f"/rooms/{kicked}/forget")
+    assert set((await sync(bob))["rooms"]["leave"]) == {room_id}
