@@ -10,6 +10,8 @@ import pytest
 
 from palpo.core.event_hashes import event_id_of
 from palpo.core.room_versions import room_version
+from palpo.services.federation import served_state
+from palpo.services.history import event_store
 from tests.support.handshakes import V1, become, make, send, signed
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
@@ -123,6 +125,22 @@ async def test_without_most_members(server: Homeserver, remote: RemoteServer, al
     assert answer["servers_in_room"] == ["hs1.test", REMOTE]
     assert [key for key in keys(answer["state"]) if key[0] == "m.room.member"] == []
     assert keys(answer["auth_chain"]) == [("m.room.member", alice.user_id)]
+
+
+async def test_a_state_that_is_read_in_parts(
+    server: Homeserver, remote: RemoteServer, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_store, "PART", 3)
+    monkeypatch.setattr(served_state, "AT_ONCE", 2)
+    room_id = await alice.create_room(preset="public_chat", room_version="11", name="Tea")
+    for number in range(40):
+        await alice.put(f"/rooms/{room_id}/state/x/{number}", {"number": number})
+    expected = {item["event_id"] for item in await alice.get(f"/rooms/{room_id}/state")}
+    answer = await become(remote, server, "join", room_id, BOB)
+    assert len(answer["state"]) == len(expected)
+    assert ids("11", answer["state"]) == expected
+    answer = await become(remote, server, "join", room_id, CAROL, query="?omit_members=true")
+    assert len(answer["state"]) == len(expected) - 1
 
 
 async def test_who_may_not(server: Homeserver, remote: RemoteServer, alice: Client) -> None:
