@@ -99,8 +99,9 @@ class Elsewhere:
 
     @property
     def asked(self) -> list[str]:
-        """What was asked, by its noun."""
-        return [item.uri.split("/")[4].partition("?")[0] for item in self.remote.asked]
+        """What was asked, by its noun; that it is told of Alice's join is nobody's question."""
+        nouns = [item.uri.split("/")[4].partition("?")[0] for item in self.remote.asked]
+        return [noun for noun in nouns if noun != "send"]
 
 
 def _unquoted(asked: Asked) -> str:
