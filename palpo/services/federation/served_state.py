@@ -15,9 +15,12 @@ from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.services.federation.residents import Residents
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.event_store import EventStore
+from palpo.streams.turns import Turns
 
 AT_ONCE = 200
 """Events that are read together."""
+BATCH = 500
+"""Entries of a state, likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,9 @@ class ServedState:
 
     async def of(self, root: bytes) -> StateIds:
         """The state of that root."""
-        state = (await self._store.read_state(state_tree.items(root))).values()
+        state: list[str] = []
+        async for part in Turns().over(await self._store.read_state(state_tree.parts(root, BATCH))):
+            state += (await self._store.read_state(state_tree.items(part))).values()
         return StateIds(state=state, auth_chain=await self._chains.of(state))
 
     async def auth_chain(self, server: str, room_id: str, event_id: str) -> Collection[str]:

@@ -13,6 +13,7 @@ from palpo.core.driving import drive_async
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.storage import auth_chains as storage
+from palpo.streams.turns import Turns
 
 T = TypeVar("T")
 BATCH = 500
@@ -28,14 +29,16 @@ class AuthChains:
     async def of(self, event_ids: Iterable[str]) -> set[str]:
         """The whole auth chains of state events, of which only those are in them that others rest on."""
         whole: Reach = {}
-        rest = iter(event_ids)
+        rest, turns = iter(event_ids), Turns()
         while batch := list(islice(rest, BATCH)):
+            await turns.breathe()
             part = await self._db.read(_at(batch, lambda at: auth_chains.below(at.values())))
             for chain, seq in part.items():
                 whole[chain] = max(seq, whole.get(chain, 0))
         found: set[str] = set()
         spans = (Span(chain, 1, seq) for chain, seq in sorted(whole.items(), key=lambda item: item[1]))
         while some := list(islice(spans, BATCH)):
+            await turns.breathe()
             found |= await self._db.read(partial(storage.event_ids, spans=some))
         return found
 

@@ -205,9 +205,12 @@ class _Walk:
         self._own = own
         self._place = place
         self._visited: dict[str, SpaceRoom | None] = {}
+        self._size = 0
+        """Rooms of the page."""
 
     async def page(self, root: RoomId, size: int) -> HierarchyPage:
         """The next ``size`` rooms; raises Forbidden where the user may not see the first of all."""
+        self._size = size
         if await self._room(root) is None:
             raise Forbidden("You are not allowed to view this room")
         depths = await self._depths(root) if self._place.limited else {}
@@ -253,7 +256,7 @@ class _Walk:
             room = await self._visit(self._own, room_id, self._place, self._elsewhere)
             self._visited[room_id] = room
             if room is not None:
-                self._elsewhere.learn(room.children)
+                await self._elsewhere.learn(room.children, self._size)
         return self._visited[room_id]
 
 
