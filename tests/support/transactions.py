@@ -11,6 +11,7 @@ from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus
 from palpo.storage import inbound_pdus
 from palpo.storage.inbound_pdus import InboundPdu
+from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_server import RemoteServer, remote_server
@@ -33,6 +34,11 @@ class Sender:
     def restarted(self, ours: Homeserver) -> None:
         """Go on with the same server of ours, which was stopped and started."""
         self.ours, self.room.history, self.alice.http = ours, ours.services.history, ours.http
+
+    @property
+    def asked(self) -> list[Asked]:
+        """What the other server was asked for; what it was told is left out."""
+        return [item for item in self.server.asked if item.method != "PUT"]
 
     async def send(self, *pdus: Any, status: int = 200, name: str | None = None, **more: Any) -> Any:
         """Send a transaction; what is answered."""

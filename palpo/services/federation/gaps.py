@@ -27,7 +27,7 @@ from palpo.services.federation.missing_events import MissingEvents
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.remote_state import Withheld
-from palpo.services.federation.rooms_here import RoomsHere
+from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.federation.staging import Staging
 from palpo.services.history.room_heads import RoomHead
 from palpo.storage.inbound_pdus import InboundPdu
@@ -61,7 +61,7 @@ class Gaps:
 
     def __init__(
         self,
-        rooms: RoomsHere,
+        rooms: ResidentRooms,
         received: ReceivedEvents,
         incoming: IncomingEvents,
         staging: Staging,
@@ -124,7 +124,7 @@ class Gaps:
     async def _try(self, room_id: str, also: Collection[str]) -> None:
         rows = {row.event_id: row for row in await self._staging.due(room_id, also=also, limit=PASS)}
         try:
-            head = await self._rooms.get(room_id)
+            head = await self._rooms.head(room_id)
         except NotFound:
             await self._staging.done(room_id, rows.keys())
             return

@@ -26,7 +26,8 @@ from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.received_invites import ReceivedInvites
-from palpo.services.federation.rooms_here import RoomsHere
+from palpo.services.federation.resident_rooms import ResidentRooms
+from palpo.services.federation.server_acls import ServerAcls
 from palpo.services.federation.staging import Staging
 from palpo.services.history.room_heads import RoomHead
 from palpo.streams.task_group import together
@@ -54,7 +55,8 @@ class Inbound:
 
     def __init__(
         self,
-        rooms: RoomsHere,
+        rooms: ResidentRooms,
+        acls: ServerAcls,
         invites: ReceivedInvites,
         received: ReceivedEvents,
         incoming: IncomingEvents,
@@ -62,6 +64,7 @@ class Inbound:
         gaps: Gaps,
     ) -> None:
         self._rooms = rooms
+        self._acls = acls
         self._invites = invites
         self._received = received
         self._incoming = incoming
@@ -82,18 +85,27 @@ class Inbound:
 
     async def _in_room(self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], log: PduLog) -> Errors:
         try:
-            head = await self._rooms.open_to(room_id, origin)
+            head = await self._rooms.head(room_id)
+            await self._acls.check(room_id, origin)
         except NotFound as error:
-            endings = [(pdu, await self._invites.end(pdu)) for pdu in pdus]
-            others = [pdu for pdu, ended in endings if ended is None]
-            taken: Errors = {ended: None for _, ended in endings if ended is not None}
-            return taken | _all_refused(others, error.message, log)
+            return await self._outside(pdus, error.message, log)
         except MatrixError as error:
             return _all_refused(pdus, error.message, log)
         received = await self._sorted(head, pdus, log)
         waiting = await self._judge(origin, room_id, received, log)
         await self._stage(origin, room_id, waiting, received, log)
         return received.errors
+
+    async def _outside(self, pdus: Sequence[Any], error: str, log: PduLog) -> Errors:
+        """Of a room that is not here only that is taken by which an invite, say, is over."""
+        refused: list[Any] = []
+        errors: Errors = {}
+        for pdu in pdus:
+            if (event_id := await self._invites.end(pdu)) is None:
+                refused.append(pdu)
+            else:
+                errors[event_id] = None
+        return errors | _all_refused(refused, error, log)
 
     async def _sorted(self, head: RoomHead, pdus: Sequence[Any], log: PduLog) -> _Received:
         """What can be said of each event by looking at it alone."""

@@ -28,7 +28,7 @@ async def test_what_is_sent_is_seen(sender: Sender) -> None:
     assert await sender.bodies() == ["first", "second"]
     synced = (await sender.alice.get("/sync"))["rooms"]["join"][sender.room.room_id]
     assert synced["timeline"]["events"][-1]["event_id"] == second.event_id
-    assert sender.server.asked == []
+    assert sender.asked == []
 
 
 async def test_a_replay_does_nothing(sender: Sender) -> None:
