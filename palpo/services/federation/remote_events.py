@@ -5,24 +5,28 @@ All raise FederationError where a server gives no answer of use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from palpo.core.errors import NotJson
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import ServerName
+from palpo.core.json_pieces import JsonPieces
 from palpo.core.room_versions import RoomVersion
 from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import BadAnswer, ServerError
-from palpo.services.federation.received_events import ReceivedEvents
+from palpo.services.federation.received_events import ReceivedEvents, Refused, decoded
+from palpo.streams.turns import Turns
 
 MIB = 1024 * 1024
 EVENT_BYTES = 128 * 1024
 """Of an answer with one event."""
 HISTORY_BYTES = 8 * MIB
 IDS_BYTES = 16 * MIB
-STATE_BYTES = 64 * MIB
+STATE_BYTES = 256 * MIB
 V1 = "/_matrix/federation/v1"
 
 
@@ -44,10 +48,10 @@ class StateIds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldState:
-    """The same with the events: JSON, of which nothing has been checked."""
+    """The same with the events: each in JSON, of which nothing has been checked."""
 
-    state: Sequence[Any]
-    auth_chain: Sequence[Any]
+    state: list[bytes]
+    auth_chain: list[bytes]
 
 
 class RemoteEvents:
@@ -80,30 +84,49 @@ class RemoteEvents:
         found = await self.checked(room, _list(server, answer, "pdus")[:1])
         return next((event for event in found if event.event_id == event_id), None)
 
-    async def auth_chain(self, server: ServerName, room: Room, event_id: str) -> list[Any]:
-        """What an event rests on, unchecked."""
+    async def auth_chain(self, server: ServerName, room: Room, event_id: str) -> list[bytes]:
+        """What an event rests on: each in JSON, unchecked."""
         path = f"{V1}/event_auth/{_quoted(room.room_id)}/{_quoted(event_id)}"
-        return _list(server, await self._client.json(server, "GET", path, limit=STATE_BYTES), "auth_chain")
+        return (await self._arrays(server, path, limit=STATE_BYTES))["auth_chain"]
 
     async def state_ids(self, server: ServerName, room: Room, event_id: str) -> StateIds:
         """The state before an event; of servers that do not know it there is ``state``."""
         path = f"{V1}/state_ids/{_quoted(room.room_id)}"
-        query = [("event_id", event_id)]
-        answer = await self._client.json(server, "GET", path, query=query, limit=IDS_BYTES)
-        return StateIds(
-            state=_names(server, answer, "pdu_ids"), auth_chain=_names(server, answer, "auth_chain_ids")
-        )
+        told = await self._arrays(server, path, ("event_id", event_id), limit=IDS_BYTES)
+        return StateIds(state=await _names(told["pdu_ids"]), auth_chain=await _names(told["auth_chain_ids"]))
 
     async def state(self, server: ServerName, room: Room, event_id: str) -> ToldState:
         """The same with the events."""
         path = f"{V1}/state/{_quoted(room.room_id)}"
-        query = [("event_id", event_id)]
-        answer = await self._client.json(server, "GET", path, query=query, limit=STATE_BYTES)
-        return ToldState(state=_list(server, answer, "pdus"), auth_chain=_list(server, answer, "auth_chain"))
+        told = await self._arrays(server, path, ("event_id", event_id), limit=STATE_BYTES)
+        return ToldState(state=told["pdus"], auth_chain=told["auth_chain"])
 
     async def checked(self, room: Room, pdus: Sequence[Any]) -> list[SignedEvent]:
         """Those that are events of the room, signed as they have to be."""
         return await self._received.events(room.rules, pdus, room_id=room.room_id)
+
+    async def read(self, room: Room, texts: list[bytes]) -> AsyncIterator[SignedEvent]:
+        """The same of very many, each in JSON; ``texts`` is emptied."""
+        async for _, item in self._received.read(room.rules, texts, room_id=room.room_id):
+            if not isinstance(item, Refused):
+                yield item
+
+    async def _arrays(
+        self, server: ServerName, path: str, *query: tuple[str, str], limit: int
+    ) -> Mapping[str, list[bytes]]:
+        """The items of the arrays in a large answer, by their names: each in JSON."""
+        found: defaultdict[str, list[bytes]] = defaultdict(list)
+        pieces, turns = JsonPieces(), Turns()
+        async with self._client.request(server, "GET", path, query=query, limit=limit) as answer:
+            try:
+                async for chunk in answer.chunks():
+                    for name, value in pieces.feed(chunk):
+                        found[name].append(value)
+                        await turns.breathe()
+                pieces.finish()
+            except NotJson as error:
+                raise BadAnswer(server, error.message[:200]) from error
+        return found
 
     async def _missing(
         self, server: ServerName, room: Room, latest: Sequence[str], earliest: Sequence[str], limit: int
@@ -138,8 +161,10 @@ def _list(server: str, answer: Mapping[str, Any], name: str) -> list[Any]:
     return found
 
 
-def _names(server: str, answer: Mapping[str, Any], name: str) -> list[str]:
-    found = _list(server, answer, name)
-    if not all(isinstance(item, str) for item in found):
-        raise BadAnswer(server, f"{name} has more than IDs in it")
-    return list(dict.fromkeys(found))
+async def _names(texts: Sequence[bytes]) -> list[str]:
+    """Those that are text, each once."""
+    names: dict[str, None] = {}
+    async for text in Turns().over(texts):
+        if isinstance(name := decoded(text), str):
+            names[name] = None
+    return list(names)

@@ -7,10 +7,9 @@ It is told as a difference from the room's current state: only events that are n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from palpo.core import state_tree
 from palpo.core.errors import MatrixError
@@ -23,7 +22,9 @@ from palpo.core.state_keys import CREATE
 from palpo.db.engine import Database
 from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.federation.failed_fetches import FailedFetches
+from palpo.services.federation.received_events import decoded
 from palpo.services.federation.remote_events import RemoteEvents, Room, is_unknown
+from palpo.services.history.event_stash import EventStash
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.history.state_import import StateImport
@@ -49,7 +50,7 @@ class _Told:
     """A state: the IDs of its events, and those events, of it and of what it rests on, that were fetched."""
 
     state: Sequence[str]
-    events: dict[str, SignedEvent] = field(default_factory=dict)
+    events: EventStash
 
 
 class RemoteState:
@@ -79,15 +80,16 @@ class RemoteState:
             last = await self._event(server, room, event.prev_events[0])
             if last is not None:
                 told = await self._told(server, room, last.event_id)
-                told.events[last.event_id] = last
+                told.events.add(last)
                 return await self._root(head, told, last if last.is_state else None)
         return await self._root(head, await self._told(server, room, event.event_id), None)
 
-    async def keep(self, head: RoomHead, events: Sequence[SignedEvent]) -> None:
+    async def keep(self, head: RoomHead, events: EventStash) -> None:
         """Store events that others rest on, judged by their own auth events. Raises BadJson."""
         if events:
-            create = await self._store.signed([head.row.create_event_id])
-            await self._imports.store(head.rules, head.room_id, list(create.values()), events)
+            name = head.row.create_event_id
+            events.add((await self._store.signed([name]))[name])
+            await self._imports.store_given(head.rules, head.room_id, [name], events)
 
     async def unknown(self, event_ids: Iterable[str]) -> list[str]:
         """Those of the events that are not stored."""
@@ -100,18 +102,19 @@ class RemoteState:
             unknown += [name for name in part if name not in known]
         return unknown
 
-    async def new_ones(self, room: Room, pdus: Sequence[Any]) -> dict[str, SignedEvent]:
-        """Those of many PDUs that are events of the room, and are not stored; the others are not checked."""
-        by_id: dict[str, Any] = {}
-        async for pdu in Turns().over(pdus):
-            if isinstance(pdu, dict):
-                try:
-                    by_id[event_id_of(room.rules, pdu)] = pdu
-                except MatrixError:
-                    continue
-        unknown = await self.unknown(by_id)
-        events = await self._remote.checked(room, [by_id[name] for name in unknown])
-        return {event.event_id: event for event in events}
+    async def new_ones(self, room: Room, texts: Sequence[bytes]) -> EventStash:
+        """Those of many PDUs, each in JSON, that are events of the room, and are not stored.
+
+        The others are not checked.
+        """
+        by_id: dict[str, bytes] = {}
+        async for text in Turns().over(texts):
+            if (name := _id_of(room, text)) is not None:
+                by_id[name] = text
+        events = stash_of(room)
+        async for event in self._remote.read(room, [by_id[name] for name in await self.unknown(by_id)]):
+            events.add(event)
+        return events
 
     async def each(
         self, server: ServerName, room: Room, names: Sequence[str]
@@ -148,21 +151,23 @@ class RemoteState:
         withheld = set(unknown).intersection(ids.state) - given.keys()
         if withheld:
             raise Withheld(f"{len(withheld)} events of the state are not given, {min(withheld)} for one")
-        return _Told(ids.state, {name: event for name, event in given.items() if event is not None})
+        events = stash_of(room)
+        for event in given.values():
+            if event is not None:
+                events.add(event)
+        return _Told(ids.state, events)
 
     async def _whole(self, server: ServerName, room: Room, event_id: str) -> _Told:
         told = await self._remote.state(server, room, event_id)
-        names: list[str] = []
-        async for pdu in Turns().over(told.state):
-            try:
-                names.append(event_id_of(room.rules, pdu))
-            except (MatrixError, AttributeError, TypeError, KeyError):
-                continue
-        return _Told(names, await self.new_ones(room, [*told.auth_chain, *told.state]))
+        names = [_id_of(room, text) async for text in Turns().over(told.state)]
+        return _Told(
+            [name for name in names if name is not None],
+            await self.new_ones(room, [*told.auth_chain, *told.state]),
+        )
 
     async def _root(self, head: RoomHead, told: _Told, last: SignedEvent | None) -> bytes:
         """The root of the state that was told, as far as it is good, with ``last`` set in it."""
-        await self.keep(head, list(told.events.values()))
+        await self.keep(head, told.events)
         names = set(told.state)
         here, changes = await self._compared(head, names)
         if CREATE in changes:
@@ -205,6 +210,22 @@ class RemoteState:
                 ):
                     found[event.key] = name
         return found
+
+
+def stash_of(room: Room) -> EventStash:
+    """Room for events of a room."""
+    return EventStash(room.rules, room.room_id)
+
+
+def _id_of(room: Room, text: bytes) -> str | None:
+    """The ID that a PDU in JSON has; None where it can have none."""
+    pdu = decoded(text)
+    if not isinstance(pdu, dict):
+        return None
+    try:
+        return event_id_of(room.rules, pdu)
+    except MatrixError:
+        return None
 
 
 def room_of(head: RoomHead) -> Room:
