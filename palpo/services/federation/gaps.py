@@ -15,7 +15,7 @@ import structlog
 from palpo.core.canonical_json import decode
 from palpo.core.errors import MatrixError, NotFound
 from palpo.core.events import SignedEvent
-from palpo.core.identifiers import ServerName
+from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.missing import in_order, resting_on
 from palpo.core.records.events import StoredEvent
 from palpo.core.signed_objects import KeyUnavailable
@@ -25,6 +25,7 @@ from palpo.net.federation_errors import FederationError, ServerUnreachable
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.missing_events import MissingEvents
 from palpo.services.federation.pdu_log import PduLog
+from palpo.services.federation.peers import Peers
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.remote_state import Withheld
 from palpo.services.federation.resident_rooms import ResidentRooms
@@ -66,6 +67,7 @@ class Gaps:
         incoming: IncomingEvents,
         staging: Staging,
         missing: MissingEvents,
+        peers: Peers,
         background: Background,
         server_name: ServerName,
     ) -> None:
@@ -75,6 +77,7 @@ class Gaps:
         self._incoming = incoming
         self._staging = staging
         self._missing = missing
+        self._peers = peers
         self._background = background
         self._going: dict[str, set[str] | None] = {}
         """Rooms in which something is tried now, and what is to be tried there next; None for nothing."""
@@ -178,23 +181,42 @@ class Gaps:
 
     async def _fill(self, room_id: str, go: _Go, event: SignedEvent) -> bool:
         """Fetch what is missing before an event; whether there is a verdict on it then."""
-        origin = go.rows[event.event_id].origin
-        if origin in go.silent:
-            return False
+        row = go.rows[event.event_id]
+        why = "The servers that could be asked did not answer just now"
         try:
-            async with asyncio.timeout(WHOLE_S):
-                taken = await self._missing.fill(origin, room_id, event)
-        except (TimeoutError, ServerUnreachable) as error:
-            go.silent.add(origin)
-            return self._not_filled(origin, room_id, event, error)
-        except (Withheld, FederationError, MatrixError) as error:
-            return self._not_filled(origin, room_id, event, error)
-        await self._note(room_id, go, taken.written, origin)
-        return True
-
-    def _not_filled(self, origin: ServerName, room_id: str, event: SignedEvent, error: Exception) -> bool:
-        PduLog(origin).waits(room_id, event.event_id, str(error) or type(error).__name__)
+            async with asyncio.timeout(WHOLE_S) as timer:
+                for server in await self._to_ask(row, event):
+                    if server in go.silent:
+                        continue
+                    error = await self._ask(room_id, go, event, server)
+                    if error is None:
+                        return True
+                    why = str(error)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            go.silent.add(row.origin)
+            why = f"Not within {WHOLE_S:g} s"
+        PduLog(row.origin).waits(room_id, event.event_id, why)
         return False
+
+    async def _to_ask(self, row: InboundPdu, event: SignedEvent) -> list[ServerName]:
+        """Who has sent it, and after a failure other servers in the room too."""
+        if not row.tries:
+            return [row.origin]
+        others = await self._peers.to_ask(row.room_id, [server_name_of(event.sender)])
+        return list(dict.fromkeys([row.origin, *others]))
+
+    async def _ask(self, room_id: str, go: _Go, event: SignedEvent, server: ServerName) -> Exception | None:
+        """Have one server fill the gap before an event; why it does not."""
+        try:
+            taken = await self._missing.fill(server, room_id, event)
+        except (Withheld, FederationError, MatrixError) as error:
+            if isinstance(error, ServerUnreachable):
+                go.silent.add(server)
+            return error
+        await self._note(room_id, go, taken.written, server)
+        return None
 
     async def _leave(self, go: _Go, event: SignedEvent) -> None:
         """Let an event wait, and what rests on it."""

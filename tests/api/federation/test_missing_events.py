@@ -372,6 +372,31 @@ async def test_another_servers_silence_holds_up_nobody(sender: Sender, past: Pas
     assert await sender.status(join) is EventStatus.ACCEPTED
 
 
+async def test_other_servers_are_asked_after_a_failure(tmp_path: Path) -> None:
+    """What the server that sent an event does not give, another one in the room may."""
+    town = Town.of(tmp_path, "hs1.test", SERVER, "third.example")
+    async with (
+        town.homeserver("hs1.test") as ours,
+        server_beside(town, ours) as server,
+        remote_server(town, "third.example", now_ms=ours.clock.now_ms) as third,
+    ):
+        sender = await sender_to(ours, server)
+        view = Remote(ours, sender.room.room_id, name=third.name, key=third.key)
+        dora = "@dora:third.example"
+        await sender.send(await view.event(dora, (MEMBER, dora), {"membership": "join"}))
+        first = await sender.message("first")
+        third.answers["POST", f"{V1}/get_missing_events/"] = {"events": [first.pdu]}
+        await sender.send(await sender.message("second", after=(first.event_id,)))
+        await sender.settled()
+        assert await sender.bodies() == []
+        ours.clock.advance(AGAIN_MS[0])
+        await look(sender)
+        assert await sender.bodies() == ["first", "second"]
+        assert [item.uri.split("/")[-2] for item in third.asked if item.method == "POST"] == [
+            "get_missing_events"
+        ]
+
+
 BAD: list[dict[str, Any]] = [
     {"get_missing_events": []},
     {"get_missing_events": {"events": "x"}},
