@@ -87,7 +87,8 @@ class Connections:
         self._most = pools
         self._closed = False
         self._pools: dict[Destination, _Pool] = {}
-        """The one that was used last, last."""
+        self._unused: dict[Destination, None] = {}
+        """Those that nobody uses; the one that was used last, last."""
 
     @asynccontextmanager
     async def request(
@@ -104,11 +105,14 @@ class Connections:
                 yield response
         finally:
             pool.users -= 1
+            if not pool.users and self._pools.get(destination) is pool:
+                self._unused[destination] = None
             await self._drop_unused()
 
     async def close(self) -> None:
         """Close every connection, and make no more."""
         self._closed = True
+        self._unused.clear()
         while self._pools:
             _, pool = self._pools.popitem()
             await pool.session.close()
@@ -121,17 +125,17 @@ class Connections:
     def _used(self, destination: Destination) -> _Pool:
         if self._closed:
             raise NotConnected("the server is stopping", unknown=False)
-        pool = self._pools.pop(destination, None) or _Pool(self._session(destination))
-        self._pools[destination] = pool
+        pool = self._pools.get(destination)
+        if pool is None:
+            pool = self._pools[destination] = _Pool(self._session(destination))
+        self._unused.pop(destination, None)
         return pool
 
     async def _drop_unused(self) -> None:
-        for destination, pool in list(self._pools.items()) if len(self._pools) > self._most else ():
-            if len(self._pools) <= self._most:
-                return
-            if not pool.users and self._pools.get(destination) is pool:
-                del self._pools[destination]
-                await pool.session.close()
+        while len(self._pools) > self._most and self._unused:
+            destination = next(iter(self._unused))
+            del self._unused[destination]
+            await self._pools.pop(destination).session.close()
 
     def _session(self, destination: Destination) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

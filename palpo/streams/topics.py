@@ -123,7 +123,7 @@ USES: Mapping[Kind, Use] = {
     MEDIA: Use(published="media", heard="media"),
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
-    ROOM_SERVERS: Use(published="room_servers", heard="fan_out room_servers"),
+    ROOM_SERVERS: Use(published="room_servers", heard="fan_out federation_sender room_servers"),
     DESTINATIONS: Use(published="destinations", heard="destinations"),
     RETRIES: Use(published="destinations", heard="federation_sender"),
     DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),

@@ -14,14 +14,14 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence, Set
-from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 import structlog
 
 from palpo.core.identifiers import ServerName
-from palpo.db.engine import Database
+from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
+from palpo.db.topics import Topics
 from palpo.db.transaction import WriteTransaction
 from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.federation.destination_queue import DestinationQueue, Edu, Health, Outgoing, by_health
@@ -46,9 +46,9 @@ STORE_SECONDS = 2.0
 """How often it is stored, at most, how far servers have been told."""
 SLOW_MS = 10_000
 """A server that takes so long is stored as being behind: nothing else waits for it."""
-NEW_AT_ONCE, FAILING_AT_ONCE = 600, 100
-"""Servers that are sent to at once, of those that have not answered yet, and of those that failed last time.
-How many others is not bounded here: they answer."""
+ANSWERING_AT_ONCE, NEW_AT_ONCE, FAILING_AT_ONCE = 200, 600, 100
+"""Servers that are sent to at once: of those that answered last time, of those that were not asked yet, and
+of those that failed. Of the first each is done soon, and too many at once would take each other's time."""
 MAX_KNOWN = 100_000
 """Servers of which it is remembered that they answer."""
 MAX_STORED_EDUS = 10_000
@@ -59,14 +59,9 @@ REFUSED_TIMES = 3
 """How often that is answered before less is sent, to find what it is that is wrong."""
 PAUSE_MS = 1000
 """How long a server is left alone after the database has failed."""
-KINDS = (
-    topics.HEAD,
-    topics.DESTINATION_EDUS,
-    topics.RETRIES,
-    topics.TYPING,
-    topics.RECEIPTS,
-    topics.PRESENCE,
-)
+KINDS = (topics.ROOM_SERVERS, topics.DESTINATION_EDUS, topics.RETRIES)
+OF_ROOMS = (topics.HEAD, topics.TYPING, topics.RECEIPTS)
+"""These are of interest too, by room: where there is another server."""
 
 
 class FederationSender(Handler):
@@ -96,15 +91,19 @@ class FederationSender(Handler):
         self._due: list[tuple[int, ServerName]] = []
         """A heap: when those are tried again that could not be told."""
         self._answering: dict[ServerName, None] = {}
+        self._answering_slots = asyncio.Semaphore(ANSWERING_AT_ONCE)
         self._new_slots = asyncio.Semaphore(NEW_AT_ONCE)
         self._failing_slots = asyncio.Semaphore(FAILING_AT_ONCE)
         self._stored_s = 0.0
         self._news_since = False
         """Whether there was anything to tell since it was stored how far all have been told."""
+        self._news_at = 0
+        """The position of the last commit that may have something to tell."""
         self._edus_unknown = False
         self.outcomes: Counter[str] = Counter()
         """How many transactions were ``sent``, ``failed`` or ``refused``."""
         self.consumer = Consumer(NAME, self, db, wakeups, gather_s=GATHER_SECONDS, kinds=KINDS)
+        wakeups.subscribe(self._on_commit)
         wakeups.listen(topics.DESTINATION_EDUS, self._edus_put)
         wakeups.listen(topics.RETRIES, self._retry)
 
@@ -249,11 +248,11 @@ class FederationSender(Handler):
             await self._forget_edus(server, outgoing)
         return True
 
-    def _slots(self, queue: DestinationQueue) -> AbstractAsyncContextManager[object]:
+    def _slots(self, queue: DestinationQueue) -> asyncio.Semaphore:
         """Room to send: servers that do not answer take none from those that do."""
         if queue.failures:
             return self._failing_slots
-        return nullcontext() if queue.server_name in self._answering else self._new_slots
+        return self._answering_slots if queue.server_name in self._answering else self._new_slots
 
     def _answers(self, server: ServerName) -> None:
         self._answering[server] = None
@@ -321,6 +320,20 @@ class FederationSender(Handler):
         for server in self._fan_out.permitted(servers):
             self._queue(server).add_edu(key, edu)
             self._go_on(server)
+
+    def _on_commit(self, commit: Commit) -> None:
+        if self._is_news(commit.topics):
+            self._news_at = max(self._news_at, commit.position)
+        # It may be heard of before it can be read: then a later commit makes it so.
+        if self._leads and self._news_at > self.consumer.position:
+            self.consumer.wake()
+
+    def _is_news(self, topics_: Topics) -> bool:
+        """Whether there may be anything to tell: elsewhere than in rooms that no other server is in."""
+        if not self._fan_out.anybody:
+            return False
+        rooms = (room_id for kind in OF_ROOMS for room_id in topics_.get(kind, ()))
+        return topics.PRESENCE in topics_ or any(map(self._fan_out.concerns, rooms))
 
     def _edus_put(self, servers: Set[str] | None, position: int) -> None:
         if servers is None:

@@ -23,6 +23,7 @@ from palpo.streams.wakeups import Wakeups
 
 BATCH = 500
 """Events that are looked at in one go."""
+MAX_UNKNOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,23 @@ class FanOut:
         self._any = False
         """Whether there is any other server in any room; where there is none, the stream is not read."""
         self._stale = True
+        self._unknown: set[str] = set()
+        """Rooms of which it is to be found out whether there are other servers in them."""
         self._permitted: Cache[str, bool] = caches.cache("permitted_servers", lambda name, permitted: 150)
         wakeups.listen(topics.ROOM_SERVERS, self._servers_changed)
+
+    @property
+    def anybody(self) -> bool:
+        """Whether there may be any other server in any room."""
+        return self._any or self._stale
+
+    def concerns(self, room_id: str) -> bool:
+        """Whether others may have to be told of what happens in a room; costs a look into memory."""
+        if self._room_servers.known_alone(room_id):
+            return False
+        if len(self._unknown) < MAX_UNKNOWN:
+            self._unknown.add(room_id)
+        return True
 
     async def read(self, after: int, upto: int) -> tuple[int, list[FannedOut]]:
         """What there is to tell in ``(after, upto]``, and up to where that is all."""
@@ -63,6 +79,9 @@ class FanOut:
         if len(events) == BATCH:
             upto = events[-1].position
         turns = Turns()
+        for room_id in self._take_unknown():
+            await turns.breathe()
+            await self._room_servers.joined(room_id)
         found = []
         for event in events:
             await turns.breathe()
@@ -85,6 +104,10 @@ class FanOut:
     def permitted(self, servers: Iterable[ServerName], *, but: str = "") -> list[ServerName]:
         """Those of ``servers`` that may be spoken to, without ``but``."""
         return [server for server in servers if server != but and self._permits(server)]
+
+    def _take_unknown(self) -> set[str]:
+        unknown, self._unknown = self._unknown, set()
+        return unknown
 
     async def _anybody(self) -> bool:
         if not self._any and self._stale:

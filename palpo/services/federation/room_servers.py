@@ -43,6 +43,11 @@ class RoomServers:
         rows = (row for row in (await self._get(room_id)).rows if row.joined)
         return [row.server_name for row in sorted(rows, key=lambda row: row.position)]
 
+    def known_alone(self, room_id: str) -> bool:
+        """Whether it is known that no other server is in a room, or was; costs a look into memory."""
+        found = self._others.touch(room_id)
+        return found is not None and not found.rows
+
     async def at(self, room_id: str, position: int) -> list[ServerName]:
         """Those that had users in a room just before, or after, what is at a position of the stream.
 
