@@ -6,9 +6,10 @@ Who types, what they have read, whether they are there (spec: server-server API,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from palpo.core.identifiers import ServerName
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction
 from palpo.services.federation.outgoing_edus import OutgoingEdus
 from palpo.services.federation.room_servers import RoomServers
 from palpo.storage import presence as presence_storage
@@ -27,9 +28,12 @@ from palpo.streams.wakeups import Wakeups
 BATCH = 1000
 """Changes of a kind that are told of at once; of more, the rest is not told."""
 TYPING, RECEIPT, PRESENCE = "m.typing", "m.receipt", "m.presence"
-TOLD_AGAIN_S = 30.0
-"""How often servers are told that somebody still types: they take it that it is over after a minute."""
-MAX_TYPING = 10_000
+OFFLINE = "offline"
+STILL_TYPES_S, STILL_THERE_S = 30.0, 25 * 60.0
+"""How often servers are told that somebody still types, or is still there: they take it that it is over after
+a minute, and half an hour."""
+MAX_AGAIN = 10_000
+"""Of whom that is said again."""
 
 
 class News:
@@ -56,6 +60,8 @@ class News:
         self._of_presence = LastChanges(wakeups, topics.PRESENCE, caches)
         self._typing: dict[tuple[str, str], float] = {}
         """Room and user → when servers were told that they type, as the clock's ``elapsed_s``."""
+        self._there: dict[str, float] = {}
+        """User → when servers were told that they are there."""
 
     async def tell(self, after: int, upto: int) -> None:
         """Tell of what changed at positions in ``(after, upto]``; costs nothing where nothing did."""
@@ -69,12 +75,15 @@ class News:
             await self._tell_presence(after, upto)
 
     async def rest(self) -> float:
-        """Say again who still types; the seconds until that is due again."""
+        """Say again who still types, and who is still there; the seconds until that is due again."""
         now = self._clock.elapsed_s()
         for (room_id, user_id), told in list(self._typing.items()):
-            if now - told >= TOLD_AGAIN_S:
+            if now - told >= STILL_TYPES_S:
                 await self._type(room_id, user_id, True)
-        return TOLD_AGAIN_S / 2
+        due = [user_id for user_id, told in self._there.items() if now - told >= STILL_THERE_S]
+        if due:
+            await self._say(await self._db.read(lambda tx: presence_storage.get(tx, due)))
+        return STILL_TYPES_S / 2
 
     async def _tell_typing(self, after: int, upto: int) -> None:
         found = await self._db.read(lambda tx: typing_storage.moved(tx, after=after, upto=upto, limit=BATCH))
@@ -85,7 +94,7 @@ class News:
     async def _type(self, room_id: str, user_id: str, typing: bool) -> None:
         self._typing.pop((room_id, user_id), None)
         servers = await self._room_servers.joined(room_id)
-        if typing and servers and len(self._typing) < MAX_TYPING:
+        if typing and servers and len(self._typing) < MAX_AGAIN:
             self._typing[room_id, user_id] = self._clock.elapsed_s()
         content = {"room_id": room_id, "user_id": user_id, "typing": typing}
         self._edus.send(servers, TYPING, content, key=(room_id, user_id))
@@ -103,18 +112,24 @@ class News:
                 self._edus.send(servers, RECEIPT, receipt_content(item), key=key)
 
     async def _tell_presence(self, after: int, upto: int) -> None:
-        async def unit(tx: Transaction) -> tuple[list[Presence], dict[str, set[ServerName]]]:
-            changed = await presence_storage.changed(tx, after, upto, BATCH)
-            ours = [item for item in changed if self._is_ours(item.user_id)]
-            users = [item.user_id for item in ours]
-            return ours, await room_servers_storage.of_users(tx, users) if users else {}
+        changed = await self._db.read(lambda tx: presence_storage.changed(tx, after, upto, BATCH))
+        await self._say([item for item in changed if self._is_ours(item.user_id)])
 
-        changed, servers = await self._db.read(unit)
+    async def _say(self, items: Sequence[Presence]) -> None:
+        """Tell of the presence of users here."""
+        users = [item.user_id for item in items]
+        if not users:
+            return
+        servers = await self._db.read(lambda tx: room_servers_storage.of_users(tx, users))
         turns, now = Turns(), self._clock.now_ms()
-        for item in changed:
+        for item in items:
             await turns.breathe()
+            self._there.pop(item.user_id, None)
+            told = servers.get(item.user_id, ())
+            if told and item.presence != OFFLINE and len(self._there) < MAX_AGAIN:
+                self._there[item.user_id] = self._clock.elapsed_s()
             content = {"push": [presence_content(item, now)]}
-            self._edus.send(servers.get(item.user_id, ()), PRESENCE, content, key=item.user_id)
+            self._edus.send(told, PRESENCE, content, key=item.user_id)
 
     def _is_ours(self, user_id: str) -> bool:
         return user_id.partition(":")[2] == self._server_name

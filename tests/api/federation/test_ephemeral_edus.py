@@ -137,6 +137,22 @@ async def test_presence_is_told(alice: Client, room: str, remote: RemoteServer) 
     )
 
 
+async def test_it_is_said_again_who_is_there(server: Homeserver, alice: Client, room: str) -> None:
+    news, told = server.services.federation.news, list[Any]()
+    server.services.federation.outgoing_edus.attach(lambda servers, key, edu: told.append((edu, servers)))
+    await alice.get("/sync")
+    await until(lambda: told)
+    told.clear()
+    await news.rest()
+    assert told == []
+    server.clock.advance(26 * 60 * 1000)
+    await news.rest()
+    ((edu, servers),) = told
+    assert edu.edu_type == "m.presence"
+    assert edu.content["push"][0]["user_id"] == alice.user_id
+    assert servers == {SERVER}
+
+
 async def test_typing_is_taken(server: Homeserver, alice: Client, room: str, teller: Teller) -> None:
     await teller.typing(room, BOB)
     assert await typing(alice, room) == [BOB]
