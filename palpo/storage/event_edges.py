@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, delete, func, select
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.rooms import backward_extremities as extremities
 from palpo.db.tables.rooms import event_edges
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import Row, Transaction, WriteTransaction
 from palpo.storage.events import NewEvent
 
 
@@ -43,6 +43,15 @@ _BELOW = Statement(
     .where(x.room_id == bindparam("room_id"), x.place <= bindparam("place"))
     .group_by(x.prev_event_id)
     .order_by(_last_place.desc(), x.prev_event_id)
+    .limit(bindparam("limit"))
+)
+_first_place = func.min(x.place).label("first_place")
+_ABOVE = Statement(
+    select(x.prev_event_id, _first_place, func.max(b.tries), func.max(b.tried_ts))
+    .outerjoin(extremities, and_(b.room_id == x.room_id, b.event_id == x.prev_event_id))
+    .where(x.room_id == bindparam("room_id"), x.place > bindparam("place"))
+    .group_by(x.prev_event_id)
+    .order_by(_first_place, x.prev_event_id)
     .limit(bindparam("limit"))
 )
 _AFTER = Statement(select(x.prev_event_id, x.event_id).where(in_list(x.prev_event_id, "ids")))
@@ -82,7 +91,16 @@ async def backward_extremities(
     tx: Transaction, room_id: str, order: tuple[int, int], limit: int
 ) -> list[BackwardExtremity]:
     """What is missing right before events at or below ``order`` in the timeline, the nearest first."""
-    rows = await tx.all(_BELOW, room_id=room_id, place=order[0], limit=limit)
+    return _found(await tx.all(_BELOW, room_id=room_id, place=order[0], limit=limit))
+
+
+async def ahead(tx: Transaction, room_id: str, order: tuple[int, int], limit: int) -> list[BackwardExtremity]:
+    """What is missing right before events after ``order``, each with the place of the first that follows it;
+    the nearest first."""
+    return _found(await tx.all(_ABOVE, room_id=room_id, place=order[0], limit=limit))
+
+
+def _found(rows: Iterable[Row]) -> list[BackwardExtremity]:
     return [
         BackwardExtremity(event_id=row[0], place=row[1], tries=row[2] or 0, tried_ts=row[3] or 0)
         for row in rows

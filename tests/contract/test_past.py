@@ -238,6 +238,24 @@ async def test_what_was_asked_for_is_remembered(past: Past) -> None:
     assert (gap.event_id, gap.tries) == (past.messages[4].event_id, 0)
 
 
+async def test_what_is_missing_ahead(past: Past) -> None:
+    db, room_id = past.server.services.server.db, past.room.room_id
+    await past.fetch(past.messages[7:])
+    (gap,) = await past.missing()
+    late = past.say("late", after=(past.say("lost").event_id, *past.room.last))
+    history = past.server.services.history
+    build = partial(history.admission.build, events=[late], states={late.event_id: past.before})
+    await history.room_writer.admit(room_id, build)
+    found = await db.read(lambda tx: event_edges.ahead(tx, room_id, (0, 0), 10))
+    assert [item.event_id for item in found][0] == gap.event_id
+    assert found[0].place == gap.place
+    assert found[1].place > gap.place
+    after = await db.read(lambda tx: event_edges.ahead(tx, room_id, (gap.place, 0), 10))
+    assert after == found[1:]
+    (follower,) = await db.read(lambda tx: event_edges.after(tx, [gap.event_id]))
+    assert follower == (gap.event_id, past.messages[7].event_id)
+
+
 async def test_a_gap_within_what_is_here(past: Past) -> None:
     """Its events stand between those around it, whatever came meanwhile."""
     alice, room_id = past.alice, past.room.room_id

@@ -66,17 +66,16 @@ class RemotePast:
         self._going: dict[tuple[str, str], asyncio.Future[bool]] = {}
 
     async def gap(
-        self, room_id: RoomId, at: Order, down_to: int, *, passed: Collection[str] = ()
+        self, room_id: RoomId, at: Order, upto: int, *, backwards: bool, passed: Collection[str] = ()
     ) -> tuple[str, int] | None:
-        """What is missing next, backwards from ``at``, in front of events at places from ``down_to`` on."""
+        """What is missing next, from ``at`` on, in front of events at places up to ``upto``."""
         if not await self._peers.has_any(room_id):
             return None
-        found = await self._db.read(
-            partial(storage.backward_extremities, room_id=room_id, order=at, limit=LOOKED_AT)
-        )
+        find = storage.backward_extremities if backwards else storage.ahead
         now = self._clock.now_ms()
-        for item in found:
-            if item.place >= down_to and item.event_id not in passed and _is_due(item, now):
+        for item in await self._db.read(partial(find, room_id=room_id, order=at, limit=LOOKED_AT)):
+            near = item.place >= upto if backwards else item.place <= upto
+            if near and item.event_id not in passed and _is_due(item, now):
                 return item.event_id, item.place
         return None
 

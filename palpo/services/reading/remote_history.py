@@ -13,12 +13,13 @@ class RemoteHistory(Protocol):
     """Fetches what is missing before what is here."""
 
     async def gap(
-        self, room_id: RoomId, /, at: Order, down_to: int, *, passed: Collection[str] = ()
+        self, room_id: RoomId, /, at: Order, upto: int, *, backwards: bool, passed: Collection[str] = ()
     ) -> tuple[str, int] | None:
-        """What is missing next, backwards from ``at``, in front of events at places from ``down_to`` on.
+        """What is missing next, from ``at`` on, in front of events at places up to ``upto``.
 
-        Its event ID, and the place of the last event that follows it. None where nothing is missing, or
-        nothing but what is ``passed`` or was asked for in vain lately.
+        Its event ID, and the place of the event that follows it: of several, the last one backwards, the
+        first one forwards. None where nothing is missing, or nothing but what is ``passed`` or was asked for
+        in vain lately.
         """
         ...
 

@@ -141,15 +141,14 @@ class Timeline:
         """Up to ``query.limit`` events between two places that the user may see and wants."""
         found: list[StoredEvent] = []
         at, complete, scanned = start, False, 0
-        gaps = _Gaps(self._remote if query.backwards else None, query.room_id)
+        gaps = _Gaps(self._remote, query.room_id, query.backwards)
         while not complete and len(found) <= query.limit and scanned < MAX_SCANNED:
             asked = max(query.limit + 1 - len(found), MIN_PAGE)
             page = await self._page(query, at, asked)
             complete = len(page) < asked
             scanned += len(page)
-            down_to = max(stop[0], 0 if complete else page[-1].place)
-            gap = await gaps.next(at, down_to)
-            inside = page if gap is None else [item for item in page if item.place >= gap[1]]
+            gap = await gaps.next(at, stop[0] if complete else page[-1].place)
+            inside = page if gap is None else gaps.on_this_side(page, gap[1])
             complete = complete and gap is None
             if stop not in (BEGINNING, FOREVER):
                 kept = [item for item in inside if _is_before_stop(item, stop, backwards=query.backwards)]
@@ -286,25 +285,35 @@ class _Gaps:
 
     _remote: RemoteHistory | None
     _room_id: RoomId
+    _backwards: bool
     _passed: set[str] = field(default_factory=set)
     _filled: bool = False
 
-    async def next(self, at: Order, down_to: int) -> tuple[str, int] | None:
-        """The first, backwards from ``at``, with the place of the event that follows it."""
+    async def next(self, at: Order, upto: int) -> tuple[str, int] | None:
+        """The first, from ``at`` on, with the place of the event that follows it."""
         if self._remote is None:
             return None
-        return await self._remote.gap(self._room_id, at, down_to, passed=self._passed)
+        return await self._remote.gap(self._room_id, at, upto, backwards=self._backwards, passed=self._passed)
+
+    def on_this_side(self, page: Sequence[StoredEvent], place: int) -> list[StoredEvent]:
+        """What of a page is read before a gap."""
+        return [item for item in page if (item.place >= place) is self._backwards]
 
     async def cross(self, event_id: str, *, seen: bool) -> bool:
-        """Fill a gap; whether to read on. What cannot be filled, a page goes past that would be empty."""
+        """Fill a gap; whether to read on.
+
+        What cannot be filled is for the next page. One that would be empty goes past it, and forwards all
+        do: what comes next is on the other side, and only what is far from there is left out.
+        """
         remote = self._remote
         if remote is not None and not self._filled:
             self._filled = True
             if await remote.fill(self._room_id, event_id):
                 return True
-        if not seen:
+        past = not (seen and self._backwards)
+        if past:
             self._passed.add(event_id)
-        return not seen
+        return past
 
 
 def place_after(item: StoredEvent, *, backwards: bool) -> Order:

@@ -160,8 +160,29 @@ async def test_events_near_a_time(servers: Pair) -> None:
     pages = await bodies(bob, room_id, **{"from": context["end"]})
     assert flat(pages) == [f"{number}" for number in range(20, -1, -1)]
     # What is between the island and the join is still found.
+    params = {"dir": "f", "limit": 1, "from": context["start"]}
+    page = await bob.get(f"/rooms/{room_id}/messages", params=params)
+    assert [item["content"]["body"] for item in page["chunk"]] == ["20"]
     assert flat(await bodies(bob, room_id, limit=50)) == [f"{number}" for number in range(149, -1, -1)]
     await bob.request("GET", f"{path}?ts={time + 10**9}&dir=f", status=404)
+
+
+async def test_forwards_from_an_island(servers: Pair) -> None:
+    one, two = servers
+    alice, bob = await one.register("alice"), await two.register("bob")
+    room_id = await alice.create_room(preset="public_chat")
+    for number in range(60):
+        one.clock.advance(1000)
+        await alice.send(room_id, f"{number}")
+    await joined(alice, bob, room_id)
+    path = f"{V1}/rooms/{quote(room_id, safe='')}/timestamp_to_event?dir=b&ts={one.clock.now_ms() - 39_000}"
+    event_id = (await bob.request("GET", path))["event_id"]
+    context = await bob.get(f"/rooms/{room_id}/context/{quote(event_id, safe='')}?limit=0")
+    params = {"dir": "f", "limit": 100, "from": context["end"]}
+    page = await bob.get(f"/rooms/{room_id}/messages", params=params)
+    said = [item["content"].get("body") for item in page["chunk"]]
+    assert said[:-1] == [f"{number}" for number in range(21, 60)]
+    assert page["chunk"][-1]["type"] == "m.room.member"
 
 
 async def test_relationships_served(servers: Pair) -> None:
