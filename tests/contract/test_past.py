@@ -247,7 +247,7 @@ async def test_what_is_missing_ahead(past: Past) -> None:
     build = partial(history.admission.build, events=[late], states={late.event_id: past.before})
     await history.room_writer.admit(room_id, build)
     found = await db.read(lambda tx: event_edges.ahead(tx, room_id, (0, 0), 10))
-    assert [item.event_id for item in found][0] == gap.event_id
+    assert found[0].event_id == gap.event_id
     assert found[0].place == gap.place
     assert found[1].place > gap.place
     after = await db.read(lambda tx: event_edges.ahead(tx, room_id, (gap.place, 0), 10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from aiohttp import web
 
 from palpo.core.events import SignedEvent
+from palpo.services.federation import remote_past
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
-from tests.support.remote_rooms import RemoteRoom
+from tests.support.remote_rooms import RemoteRoom, told
 from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER
 from tests.support.resident import Resident
@@ -232,3 +234,45 @@ async def test_without_a_state_nothing_is_taken_in(elsewhere: Elsewhere) -> None
     del elsewhere.remote.answers["GET", f"{V1}/state_ids/"]
     assert await elsewhere.bodies() == []
     assert elsewhere.asked == ["backfill", "event", "state_ids", "state"]
+
+
+async def test_a_page_does_not_wait_for_long(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is answered after that is there for the next; and several who read make one request."""
+    monkeypatch.setattr(remote_past, "WAIT_S", 0.05)
+    elsewhere.say("late")
+    await elsewhere.join()
+    answered = asyncio.Event()
+
+    async def slow(asked: Asked) -> Any:
+        await answered.wait()
+        return await elsewhere.backfill(asked)
+
+    elsewhere.remote.answers["GET", f"{V1}/backfill/"] = slow
+    assert await asyncio.gather(elsewhere.bodies(), elsewhere.bodies()) == [[], []]
+    answered.set()
+    monkeypatch.setattr(remote_past, "WAIT_S", 10)
+    assert await elsewhere.bodies() == ["late"]
+    assert elsewhere.asked == ["backfill"]
+
+
+async def test_another_server_is_asked(tmp_path: Path) -> None:
+    """Where the one that has been in the room for longest does not answer."""
+    town = Town.of(tmp_path, "hs1.test", "hs2.test", SERVER)
+    async with (
+        town.homeserver("hs1.test") as server,
+        town.homeserver("hs2.test") as second,
+        remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote,
+    ):
+        alice, carol = await server.register("alice"), await second.register("carol")
+        first, other = Elsewhere(server, remote, alice), Elsewhere(second, remote, carol)
+        other.room = first.room
+        Resident(remote, first.room)
+        first.say("said")
+        for noun in ("backfill", "event", "state_ids"):
+            remote.answers["GET", f"{V1}/{noun}/"] = getattr(first, noun)
+        await other.join()
+        assert await other.bodies() == ["said"]
+        await first.join()
+        first.answer = web.json_response({"errcode": "M_UNKNOWN", "error": "Down"}, status=500)
+        await told(second, first.room, first.room.events[first.room.last[0]])
+        assert await first.bodies() == ["said"]
