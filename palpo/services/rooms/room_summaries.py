@@ -96,10 +96,11 @@ class RoomSummaries:
     ) -> tuple[Overview, str | None]:
         """A room's overview and the user's membership of it; raises NotFound to those it is hidden from.
 
-        Of a room that is not here the ``servers`` are asked.
+        Of a room that is not here the ``servers`` are asked, on behalf of users of ours.
         """
         own = {} if user_id is None else await self._user_rooms.get(user_id)
-        room = await self._from_anywhere(room_id, Elsewhere(self._remote), servers)
+        elsewhere = Elsewhere(None if user_id is None else self._remote)
+        room = await self._from_anywhere(room_id, elsewhere, servers)
         if room is None or not _may_see(own, room.overview):
             raise NotFound("Room not found")
         return room.overview, _membership(own, room_id)

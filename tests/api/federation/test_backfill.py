@@ -85,12 +85,17 @@ class Elsewhere:
     def say(self, body: str, **options: Any) -> SignedEvent:
         return self.room.add(BOB, MESSAGE, {"msgtype": "m.text", "body": body}, **options)
 
+    @property
+    def messages(self) -> str:
+        """The path of pages."""
+        return f"/rooms/{self.room.room_id}/messages"
+
     async def pages(self, limit: int = 5) -> list[list[str]]:
         """The messages of each page."""
         pages: list[list[str]] = []
         params: dict[str, Any] = {"dir": "b", "limit": limit}
         while True:
-            page = await self.alice.get(f"/rooms/{self.room.room_id}/messages", params=params)
+            page = await self.alice.get(self.messages, params=params)
             pages.append([item["content"]["body"] for item in page["chunk"] if item["type"] == MESSAGE])
             if "end" not in page:
                 return pages
@@ -184,6 +189,23 @@ async def test_forks_take_one_state(elsewhere: Elsewhere) -> None:
     assert sorted(found[1:3]) == ["one", "other"]
     assert found[3:] == ["2", "1", "0"]
     assert elsewhere.asked.count("state_ids") <= elsewhere.asked.count("backfill")
+
+
+async def test_what_was_redacted_comes_whole(elsewhere: Elsewhere) -> None:
+    """The redaction is there before what it redacts."""
+    elsewhere.page = 2
+    said = elsewhere.say("secret")
+    elsewhere.say("kept")
+    content = {"redacts": said.event_id}
+    elsewhere.room.add(BOB, "m.room.redaction", content, redacts=said.event_id)
+    await elsewhere.join()
+    found: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"dir": "b", "limit": 2}
+    while "end" in (page := await elsewhere.alice.get(elsewhere.messages, params=params)):
+        found += page["chunk"]
+        params["from"] = page["end"]
+    contents = [item["content"] for item in found if item["type"] == MESSAGE]
+    assert contents == [{"msgtype": "m.text", "body": "kept"}, {}]
 
 
 async def test_what_does_not_belong_there_is_left_out(elsewhere: Elsewhere) -> None:

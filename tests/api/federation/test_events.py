@@ -11,7 +11,7 @@ import pytest
 
 from palpo.core.events import SignedEvent, parse_pdu
 from palpo.core.room_versions import room_version
-from tests.support.homeserver import Client, Homeserver
+from tests.support.homeserver import PASSWORD, Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER, Remote
@@ -215,3 +215,20 @@ async def test_events_near_a_time(server: tuple[Homeserver, RemoteServer]) -> No
     assert answer["event_id"] == said
     await remote.ask(ours, "GET", f"{path}?ts={now + 10**12}&dir=f", status=404)
     await remote.ask(ours, "GET", f"{path}?ts={10**20}&dir=f", status=400)
+
+
+async def test_messages_of_the_erased(server: tuple[Homeserver, RemoteServer]) -> None:
+    """They are for those who were there (client-server API, "Account deactivation")."""
+    ours, remote = server
+    alice, dave = await ours.register("alice"), await ours.register("dave")
+    room_id = await alice.create_room(preset="public_chat", room_version="11")
+    await dave.post(f"/rooms/{room_id}/join")
+    (before,) = await say(dave, room_id, "before")
+    await joined(ours, room_id)
+    (after,) = await say(dave, room_id, "after")
+    auth: dict[str, Any] = {"type": "m.login.password", "password": PASSWORD}
+    auth["identifier"] = {"type": "m.id.user", "user": "dave"}
+    await dave.post("/account/deactivate", {"erase": True, "auth": auth})
+    for event_id, body in ((before, None), (after, "after")):
+        answer = await remote.ask(ours, "GET", at("event", event_id))
+        assert answer["pdus"][0]["content"].get("body") == body

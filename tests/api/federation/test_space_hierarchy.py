@@ -62,6 +62,7 @@ async def test_a_space_over_two_servers(tmp_path: Path) -> None:
         assert await rooms(alice, root, "?max_depth=1") == [root, space]
         assert await rooms(alice, space, "?limit=1") == [space]
         summary = f"/client/v1/room_summary/{quote(far, safe='')}?via=hs2.test"
+        await one.client().request("GET", summary, status=404)
         assert (await alice.request("GET", summary))["room_id"] == far
         summary = f"/client/v1/room_summary/{quote(hidden, safe='')}?via=hs2.test"
         await alice.request("GET", summary, status=404)
@@ -83,6 +84,10 @@ async def test_restricted_rooms_are_for_members_of_what_they_name(tmp_path: Path
         await link(alice, root, room, "hs2.test")
         # hs2 is not in the space, and cannot know who is.
         assert await rooms(alice, root) == [root]
+        assert await rooms(carol, root) == [root]
+        # Now it is, and tells; who may see the room is this server's to say.
+        await bob.post(f"/join/{quote(root, safe='')}?server_name=hs1.test")
+        assert await rooms(alice, root) == [root, room]
         assert await rooms(carol, root) == [root]
 
 
