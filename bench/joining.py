@@ -103,7 +103,7 @@ async def run(folder: Path, options: dict[str, Any]) -> None:
         p99 = statistics.quantiles(meanwhile.times, n=100)[98]
         print(f"joined in {taken:.1f} s, {cpu:.1f} s of the processor (bar: {WHOLE_S})")
         print(f"{_peak_mb() - before:.0f} MB more memory (bar: {MOST_MB})")
-        print(f"loop held for {1000 * meanwhile.held:.0f} ms (bar: {HELD_MS}) {meanwhile.where}")
+        print(f"loop held for {1000 * meanwhile.held:.0f} ms (bar: {HELD_MS}) {meanwhile.where[-300:]}")
         print(f"sends elsewhere: p99 {p99:.0f} ms of {len(meanwhile.times)} (bar: {SEND_MS})")
 
 

@@ -65,7 +65,7 @@ def build_remotes(server: Server, keys: Keys, asking: Asking, history: HistorySe
         devices=OutgoingToDevice(server.random_id),
         keys=build_remote_user_keys(server),
         media=media,
-        memberships=build_memberships(server, keys, history),
+        memberships=build_memberships(server, keys, asking, history),
         profiles=queries.profile,
         relationships=asking.remote_relationships,
         rooms=asking.remote_hierarchy,
@@ -73,7 +73,9 @@ def build_remotes(server: Server, keys: Keys, asking: Asking, history: HistorySe
     )
 
 
-def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> FederatedMemberships:
+def build_memberships(
+    server: Server, keys: Keys, asking: Asking, history: HistoryServices
+) -> FederatedMemberships:
     """What users are to rooms, by means of other servers."""
     client, outside = server.federation_client, history.outside_memberships
     signer = Signer(
@@ -81,7 +83,13 @@ def build_memberships(server: Server, keys: Keys, history: HistoryServices) -> F
     )
     handshakes = Handshakes(client, signer)
     return FederatedMemberships(
-        RemoteJoins(handshakes, RemoteJoinAnswers(keys.received_events), history, server.background),
+        RemoteJoins(
+            handshakes,
+            RemoteJoinAnswers(keys.received_events),
+            asking.joining_rooms,
+            history,
+            server.background,
+        ),
         RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside),
         RemoteInvites(client, keys.keyring, history),

@@ -11,6 +11,7 @@ from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.inbound import Inbound
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.join_answers import JoinAnswers
+from palpo.services.federation.joining_rooms import JoiningRooms
 from palpo.services.federation.key_fetches import KeyFetches
 from palpo.services.federation.key_notary import KeyNotary
 from palpo.services.federation.keyring import Keyring
@@ -56,6 +57,7 @@ class Asking:
     """What is asked of other servers on behalf of users here, and who may be asked."""
 
     incoming_events: IncomingEvents
+    joining_rooms: JoiningRooms
     past_events: PastEvents
     remote_auth: RemoteAuth
     remote_directories: RemoteDirectories

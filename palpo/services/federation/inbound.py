@@ -23,6 +23,7 @@ from palpo.core.room_versions import RoomVersion
 from palpo.core.signed_objects import KeyUnavailable
 from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.incoming_events import IncomingEvents
+from palpo.services.federation.joining_rooms import JoiningRooms
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.received_invites import ReceivedInvites
@@ -62,6 +63,7 @@ class Inbound:
         incoming: IncomingEvents,
         staging: Staging,
         gaps: Gaps,
+        joining: JoiningRooms,
     ) -> None:
         self._rooms = rooms
         self._acls = acls
@@ -70,6 +72,8 @@ class Inbound:
         self._incoming = incoming
         self._staging = staging
         self._gaps = gaps
+        self._joining = joining
+        joining.deliver_to(lambda origin, pdus: self.receive(origin, "", pdus))
 
     async def receive(self, origin: ServerName, transaction_id: str, pdus: Iterable[Any]) -> Errors:
         """Take in what a transaction has; what is wrong with each event whose ID is known."""
@@ -88,6 +92,8 @@ class Inbound:
             head = await self._rooms.head(room_id)
             await self._acls.check(room_id, origin)
         except NotFound as error:
+            if self._joining.hold(origin, room_id, pdus):
+                return {}
             return await self._outside(pdus, error.message, log)
         except MatrixError as error:
             return _all_refused(pdus, error.message, log)

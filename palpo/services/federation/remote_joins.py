@@ -19,6 +19,7 @@ from palpo.db.failures import detached, fail
 from palpo.net.connections import Times
 from palpo.services.federation.failover import through
 from palpo.services.federation.handshakes import Handshakes
+from palpo.services.federation.joining_rooms import JoiningRooms
 from palpo.services.federation.remote_answers import Malformed
 from palpo.services.federation.remote_join_answers import JoinedRoom, RemoteJoinAnswers
 from palpo.services.federation.templates import Prepared, Wish
@@ -46,11 +47,13 @@ class RemoteJoins:
         self,
         handshakes: Handshakes,
         answers: RemoteJoinAnswers,
+        joining: JoiningRooms,
         history: HistoryServices,
         background: Background,
     ) -> None:
         self._handshakes = handshakes
         self._answers = answers
+        self._joining = joining
         self._imports = history.state_import
         self._beginnings = history.beginnings
         self._writer = history.room_writer
@@ -75,6 +78,7 @@ class RemoteJoins:
         return True
 
     async def _run(self, wish: Wish, servers: Sequence[ServerName], outcome: asyncio.Future[None]) -> None:
+        self._joining.begin(wish.room_id)
         try:
             await through(servers, partial(self._through, wish))
             outcome.set_result(None)
@@ -83,6 +87,7 @@ class RemoteJoins:
         finally:
             outcome.cancel()
             del self._going[wish.room_id]
+            await self._joining.end(wish.room_id)
 
     async def _through(self, wish: Wish, server: ServerName) -> None:
         prepared = await self._handshakes.make(server, wish)
@@ -105,3 +110,5 @@ class RemoteJoins:
             await self._writer.admit(event.room_id, build)
         except BadJson as error:
             raise Malformed(f"The room cannot be what the server says: {error.message}") from error
+        finally:
+            await joined.events.empty()

@@ -10,6 +10,7 @@ from palpo.core.errors import BadJson
 from palpo.core.event_hashes import reference_hash
 from palpo.core.events import SignedEvent, StateKey, parse_stored
 from palpo.core.room_versions import EventIdFormat, RoomVersion
+from palpo.streams.turns import Turns
 
 AT_HAND = 512
 """Events that are kept decoded: those that others rest on are asked for again and again."""
@@ -42,6 +43,16 @@ class EventStash(Mapping[str, SignedEvent]):
         self._auth[name] = tuple(map(self._shared, event.auth_events))
         if event.state_key is not None:
             self._keys[name] = self._shared(event.type), event.state_key
+
+    async def empty(self) -> None:
+        """Forget all of them: at once, that of very many would keep others waiting."""
+        turns = Turns()
+        self._at_hand.cache_clear()
+        self._names.clear()
+        for part in (self._json, self._auth, self._keys):
+            while part:
+                await turns.breathe()
+                part.popitem()
 
     def auth_events(self, name: str) -> tuple[str, ...]:
         """The events that one rests on."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from palpo.core.state_keys import CREATE, JOIN_RULES, NAME
+from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_rooms import RemoteRoom
@@ -278,3 +279,25 @@ async def test_guests_stay_here(server: Homeserver, remote: RemoteServer) -> Non
     answer = await join(client, Resident(remote, RemoteRoom()).room, status=403)
     assert answer["errcode"] == "M_GUEST_ACCESS_FORBIDDEN"
     assert not remote.asked
+
+
+async def test_what_happens_while_the_answer_is_on_its_way(
+    server: Homeserver, alice: Client, remote: RemoteServer
+) -> None:
+    """It is told of when the room is here."""
+    resident = Resident(remote, RemoteRoom())
+    room = resident.room
+
+    async def slowly(asked: Asked) -> Any:
+        answer = await resident.send(asked)
+        event = room.add(BOB, "m.room.message", {"msgtype": "m.text", "body": "welcome"})
+        content = {"origin": SERVER, "origin_server_ts": 1, "pdus": [event.pdu]}
+        assert await remote.ask(server, "PUT", "/_matrix/federation/v1/send/1", content) == {"pdus": {}}
+        return answer
+
+    remote.answers["PUT", f"{FEDERATION}/v2/send_join/"] = slowly
+    await join(alice, room)
+    async with asyncio.timeout(20):
+        while len(events := (await of_room(alice, room))["timeline"]["events"]) < 2:
+            await alice.get("/sync", params={"timeout": 100})
+    assert events[1]["content"]["body"] == "welcome"
