@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import orjson
-
 from palpo.core import event_hashes
+from palpo.core.canonical_json import decode
 from palpo.core.errors import BadJson, MatrixError
 from palpo.core.events import SignedEvent, parse_pdu
 from palpo.core.identifiers import ServerName
@@ -106,8 +105,8 @@ class ReceivedEvents:
 def decoded(text: bytes) -> Any:
     """The value of JSON; None where it is none."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return decode(text)
+    except MatrixError:
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -19,7 +20,12 @@ from palpo.services.federation.remote_answers import Malformed
 from palpo.services.federation.signatures import with_signatures
 from palpo.services.federation.templates import Prepared
 from palpo.services.history.event_stash import EventStash
+from palpo.streams.large_answers import joins_of_large_rooms
 from palpo.streams.turns import Turns
+
+MAX_EVENTS = 1_000_000
+LARGE = 16 * 1024 * 1024
+"""Bytes of an answer above which few are read at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +49,17 @@ class _Told:
     """Where each is, by a hash."""
     state: list[int] = field(default_factory=list)
     """The places of those that are the state."""
+    count: int = 0
     event: Any = None
     """The join with the server's own signature, where it has to have that."""
     members_omitted: Any = False
 
     def add(self, name: str, value: bytes) -> None:
-        """Add a member of the answer, or an item of it."""
+        """Add a member of the answer, or an item of it; raises Malformed for too many."""
         if name in ("state", "auth_chain"):
+            self.count += 1
+            if self.count > MAX_EVENTS:
+                raise Malformed(f"The room has more than {MAX_EVENTS} events of state, and below it")
             digest = blake2b(value, digest_size=16).digest()
             place = self.places.setdefault(digest, len(self.events))
             if place == len(self.events):
@@ -67,10 +77,16 @@ class RemoteJoinAnswers:
 
     def __init__(self, received: ReceivedEvents) -> None:
         self._received = received
+        self._turns = joins_of_large_rooms()
 
-    async def read(self, prepared: Prepared, version: int, answer: FederationAnswer) -> JoinedRoom:
-        """The room; raises Malformed, FederationError, and why the join is not signed as it has to be."""
-        told = await _told(answer)
+    async def read(
+        self, prepared: Prepared, stack: AsyncExitStack, version: int, answer: FederationAnswer
+    ) -> JoinedRoom:
+        """The room; a large one waits for its turn, and has it until the ``stack`` is left.
+
+        Raises Malformed, FederationError, LimitExceeded, and why the join is not signed as it has to be.
+        """
+        told = await self._told(answer, stack)
         if told.members_omitted is not False:
             raise Malformed("The server leaves members out unasked")
         event = await self._signed(prepared, told.event)
@@ -91,6 +107,21 @@ class RemoteJoinAnswers:
                 if place in state:
                     yield item.event_id
 
+    async def _told(self, answer: FederationAnswer, stack: AsyncExitStack) -> _Told:
+        told, pieces, turns, size = _Told(), JsonPieces(), Turns(), 0
+        try:
+            async for chunk in answer.chunks():
+                if size <= LARGE < size + len(chunk):
+                    await stack.enter_async_context(self._turns.turn())
+                size += len(chunk)
+                for name, value in pieces.feed(chunk):
+                    told.add(name, value)
+                    await turns.breathe()
+            pieces.finish()
+        except NotJson as error:
+            raise Malformed(f"The answer cannot be read: {error.message}") from error
+        return told
+
     async def _signed(self, prepared: Prepared, returned: Any) -> SignedEvent:
         """The join; where somebody of another server vouches for it, with that server's signature."""
         rules, event = prepared.rules, prepared.event
@@ -102,19 +133,6 @@ class RemoteJoinAnswers:
         if isinstance(checked, Refused):
             raise checked.error
         return checked
-
-
-async def _told(answer: FederationAnswer) -> _Told:
-    told, pieces, turns = _Told(), JsonPieces(), Turns()
-    try:
-        async for chunk in answer.chunks():
-            for name, value in pieces.feed(chunk):
-                told.add(name, value)
-                await turns.breathe()
-        pieces.finish()
-    except NotJson as error:
-        raise Malformed(f"The answer cannot be read: {error.message}") from error
-    return told
 
 
 def _add(given: EventStash, event: SignedEvent) -> None:

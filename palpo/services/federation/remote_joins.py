@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -91,15 +92,16 @@ class RemoteJoins:
 
     async def _through(self, wish: Wish, server: ServerName) -> None:
         prepared = await self._handshakes.make(server, wish)
-        joined = await self._handshakes.send(
-            server,
-            prepared,
-            partial(self._answers.read, prepared),
-            versions=VERSIONS,
-            limit=STATE_BYTES,
-            times=SEND_TIMES,
-        )
-        await self._begin(prepared, joined)
+        async with AsyncExitStack() as stack:
+            joined = await self._handshakes.send(
+                server,
+                prepared,
+                partial(self._answers.read, prepared, stack),
+                versions=VERSIONS,
+                limit=STATE_BYTES,
+                times=SEND_TIMES,
+            )
+            await self._begin(prepared, joined)
 
     async def _begin(self, prepared: Prepared, joined: JoinedRoom) -> None:
         """Have the room be here from the join on, or go on with it."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from palpo.core.state_keys import CREATE, JOIN_RULES, NAME
+from palpo.services.federation import remote_join_answers
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
@@ -301,3 +302,26 @@ async def test_what_happens_while_the_answer_is_on_its_way(
         while len(events := (await of_room(alice, room))["timeline"]["events"]) < 2:
             await alice.get("/sync", params={"timeout": 100})
     assert events[1]["content"]["body"] == "welcome"
+
+
+async def test_large_rooms_have_their_turns(
+    alice: Client, remote: RemoteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three at once, which are given back, whatever comes of it."""
+    monkeypatch.setattr(remote_join_answers, "LARGE", 10)
+    for version in ("1", "3", "10", "11"):
+        resident = Resident(remote, RemoteRoom(version))
+        resident.told = {"auth_chain": [{}], "state": []}
+        await join(alice, resident.room, status=404)
+    resident.told = {}
+    await join(alice, resident.room)
+
+
+async def test_rooms_that_are_too_large(
+    alice: Client, remote: RemoteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_join_answers, "MAX_EVENTS", 5)
+    resident = Resident(remote, RemoteRoom())
+    await join(alice, resident.room, status=404)
+    monkeypatch.setattr(remote_join_answers, "MAX_EVENTS", 20)
+    await join(alice, resident.room)
