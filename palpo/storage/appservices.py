@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, null, or_, select, update
+from sqlalchemy import bindparam, delete, func, null, select, update
 
 from palpo.core.records.events import EventStatus
 from palpo.db.statements import Statement, in_list, upsert
@@ -60,12 +60,7 @@ _ACKNOWLEDGE = Statement(
     .values(body=null())
 )
 _EVENTS = oldest(
-    select(events.c.position, events.c.event_id).where(
-        or_(
-            events.c.status == EventStatus.ACCEPTED.value,
-            (events.c.status == EventStatus.OUTLIER.value) & (events.c.type == "m.room.member"),
-        )
-    ),
+    select(events.c.position, events.c.event_id).where(events.c.status == EventStatus.ACCEPTED.value),
     events.c.position,
 )
 _TYPING = oldest(select(typing.c.position, typing.c.room_id), typing.c.position)
@@ -101,7 +96,7 @@ async def acknowledge(tx: WriteTransaction, appservice_id: str, number: int) -> 
 
 
 async def new_events(tx: Transaction, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
-    """``(position, event ID)`` in ``(after, upto]``: what is visible, and memberships of rooms not known."""
+    """``(position, event ID)`` in ``(after, upto]``: what is visible of rooms that are here."""
     return [(row[0], row[1]) for row in await tx.all(_EVENTS, after=after, upto=upto, limit=limit)]
 
 

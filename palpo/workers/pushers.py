@@ -23,10 +23,13 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.outside_memberships import stored as outside_event
 from palpo.services.push.push_delivery import PushDelivery
 from palpo.services.push.push_judge import PushJudge
+from palpo.storage import outside_memberships as outside_storage
 from palpo.storage import push_queue as storage
 from palpo.storage import pushers as pushers_storage
+from palpo.storage.outside_memberships import OutsideMembership
 from palpo.storage.push_queue import State, Waiting
 from palpo.storage.pushers import Pusher
 from palpo.streams import topics
@@ -56,6 +59,19 @@ class Told(msgspec.Struct, frozen=True):
     position: int
     event_id: str | None = None
     actions: Actions | None = None
+
+
+class _News(msgspec.Struct, frozen=True, kw_only=True):
+    """What has happened, by positions of the stream."""
+
+    events: list[tuple[int, str, str]]
+    outside: list[OutsideMembership]
+    readers: list[tuple[int, str]]
+
+    def last(self) -> list[int]:
+        """The last position of each kind of which there may be more."""
+        kinds = ([row[0] for row in self.events], [row[0] for row in self.readers])
+        return [rows[-1] for rows in (*kinds, [item.position for item in self.outside]) if len(rows) == BATCH]
 
 
 class PushWorker(Handler):
@@ -101,29 +117,33 @@ class PushWorker(Handler):
     async def _look(self, after: int, upto: int) -> tuple[int, list[Told]]:
         """Who is to be told of what in ``(after, upto]``, and up to where that is all."""
 
-        async def unit(tx: Transaction) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
-            return (
-                await storage.new_events(tx, after, upto, BATCH),
-                await storage.readers(tx, after, upto, BATCH),
+        async def unit(tx: Transaction) -> _News:
+            return _News(
+                events=await storage.new_events(tx, after, upto, BATCH),
+                outside=await outside_storage.changed(tx, after=after, upto=upto, limit=BATCH),
+                readers=await storage.readers(tx, after, upto, BATCH),
             )
 
-        new, readers = await self._db.read(unit)
-        for rows in (new, readers):
-            if len(rows) == BATCH:
-                # The last position may have been cut off in the middle.
-                upto = max(after + 1, min(upto, rows[-1][0] - 1))
-        told = [Told(user_id, position) for position, user_id in readers if position <= upto]
-        ids = [event_id for position, event_id, _ in new if position <= upto]
-        rooms = {room_id for position, _, room_id in new if position <= upto}
-        return upto, [*told, *await self._notified(ids, rooms)]
+        news = await self._db.read(unit)
+        for last in news.last():
+            # The last position may have been cut off in the middle.
+            upto = max(after + 1, min(upto, last - 1))
+        told = [Told(user_id, position) for position, user_id in news.readers if position <= upto]
+        ids = [event_id for position, event_id, _ in news.events if position <= upto]
+        outside = [item for item in news.outside if item.position <= upto]
+        rooms = {room_id for position, _, room_id in news.events if position <= upto}
+        return upto, [*told, *await self._notified(ids, outside, rooms)]
 
-    async def _notified(self, ids: Sequence[str], rooms: set[str]) -> list[Told]:
+    async def _notified(
+        self, ids: Sequence[str], outside: Sequence[OutsideMembership], rooms: set[str]
+    ) -> list[Told]:
+        rooms = rooms.union(item.room_id for item in outside)
         listeners = await self._db.read(lambda tx: storage.listeners(tx, rooms)) if rooms else {}
         if not listeners:
             return []
         told = []
         oldest = self._clock.now_ms() - MAX_AGE_MS
-        for stored in await self._events.get_list(ids):
+        for stored in [*await self._events.get_list(ids), *map(outside_event, outside)]:
             event = stored.event
             users = listeners.get(event.room_id)
             if users and event.origin_server_ts >= oldest:

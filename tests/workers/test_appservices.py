@@ -12,6 +12,9 @@ from palpo.workers.appservices import Delivery
 from tests.support import encryption
 from tests.support.appservices import HS_TOKEN, Appservice, AppserviceUser, make_user, registration
 from tests.support.homeserver import homeserver
+from tests.support.pairs import Town
+from tests.support.remote_invites import OtherRoom
+from tests.support.remote_server import remote_server
 
 HURRY = Delivery(first_pause_s=0.05, longest_pause_s=0.2)
 
@@ -364,3 +367,23 @@ async def test_a_ping_that_succeeds_ends_the_wait(tmp_path: Path) -> None:
         async with bridge.running():
             await AppserviceUser(server).request("POST", "/client/v1/appservice/bridge/ping", {})
             await bridge.until(lambda: "while it was away" in bodies(bridge.events()))
+
+
+async def test_an_invite_to_a_room_that_is_not_here(tmp_path: Path) -> None:
+    bridge = Appservice()
+    town = Town.of(tmp_path, "hs1.test", "remote.example")
+    file = registration(tmp_path, url=bridge.url)
+    async with (
+        bridge.running(),
+        town.homeserver("hs1.test", delivery=HURRY, appservices=[file]) as server,
+        remote_server(town, "remote.example", now_ms=server.clock.now_ms) as remote,
+    ):
+        user, alice = await make_user(server, "_irc_ann"), await server.register("alice")
+        room = OtherRoom(remote)
+        invite, leave = room.membership(user.user_id, "invite"), room.membership(user.user_id, "leave")
+        await room.invite(server, room.membership(alice.user_id, "invite"))
+        await room.invite(server, invite)
+        await bridge.until(bridge.events)
+        await server.services.federation.received_invites.end(leave.pdu)
+        await bridge.until(lambda: any(is_leave(event) for event in bridge.events()))
+        assert [event["event_id"] for event in bridge.events()] == [invite.event_id, leave.event_id]

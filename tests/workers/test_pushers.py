@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.pairs import Town
 from tests.support.post_server import PostServer, post_server
+from tests.support.remote_invites import OtherRoom
+from tests.support.remote_server import remote_server
 
 SETTINGS: dict[str, Any] = {"push": {"allow_http": True}, "network": {"allow": ["127.0.0.0/8"]}}
 PUSHKEY = "the-device"
@@ -303,3 +306,25 @@ async def test_addresses_that_may_not_be_reached(tmp_path: Path, gateway: PostSe
         await set_pusher(alice, gateway)
         await bob.send(room_id, "hello")
         assert await gateway.quiet(0.5)
+
+
+async def test_an_invite_to_a_room_that_is_not_here(tmp_path: Path, gateway: PostServer) -> None:
+    town = Town.of(tmp_path, "hs1.test", "remote.example")
+    async with (
+        town.homeserver("hs1.test", push={"allow_http": True}) as server,
+        remote_server(town, "remote.example", now_ms=server.clock.now_ms) as remote,
+    ):
+        alice = await server.register("alice")
+        await set_pusher(alice, gateway)
+        room = OtherRoom(remote, clock=server.clock.now_ms())
+        invite = room.membership(alice.user_id, "invite")
+        await room.invite(server, invite)
+        told = await notification(gateway)
+        assert (told["event_id"], told["room_id"], told["room_name"]) == (
+            invite.event_id,
+            room.room_id,
+            "tea",
+        )
+        assert (told["user_is_target"], told["sender"]) == (True, room.inviter)
+        await server.services.federation.received_invites.end(room.membership(alice.user_id, "leave").pdu)
+        assert await gateway.quiet()

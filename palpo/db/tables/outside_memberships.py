@@ -3,7 +3,7 @@
 from sqlalchemy import Column, Index, Table
 
 from palpo.db.tables.kept import Until, kept
-from palpo.db.tables.meta import blob, identifier, metadata
+from palpo.db.tables.meta import blob, identifier, integer, metadata
 
 outside_memberships = Table(
     "outside_memberships",
@@ -14,6 +14,8 @@ outside_memberships = Table(
     Column("room_version", identifier(), nullable=False),
     Column("server_name", identifier(), nullable=False),
     Column("pdu", blob(), nullable=False),
+    Column("position", integer(), nullable=False, server_default="0"),
+    Index("ix_outside_memberships_position", "position"),
     Index("ix_outside_memberships_user_id_server_name", "user_id", "server_name"),
     info=kept(Until.ALWAYS, why="It says through whom an invite is declined, after the account's end too"),
 )

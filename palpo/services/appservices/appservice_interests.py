@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from palpo.config.appservices import Registration
-from palpo.core.membership import INVITE, JOIN, membership_of
+from palpo.core.membership import JOIN, membership_of
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
@@ -51,9 +51,8 @@ class Interests:
         event = item.event
         target = event.state_key if event.type == MEMBER else None
         if item.status is not EventStatus.ACCEPTED:
-            # Of a room that nobody here is in: all that anybody sees of it is an invite.
-            invited = membership_of(event) == INVITE
-            return invited and target is not None and self.has_user(target)
+            # Of a room that nobody here is in: all that anybody sees of it is an invite, and its end.
+            return target is not None and self.has_user(target)
         joined = await self._before(item)
         wanted = bool(joined) or (target is not None and self.has_user(target))
         self._follow(item, joined, target)

@@ -20,6 +20,7 @@ from palpo.db.transaction import Transaction
 from palpo.services.appservices.appservice_interests import Interests
 from palpo.services.encryption.keys import KeyCounts, Keys
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.outside_memberships import stored as outside_event
 from palpo.services.personal import PersonalServices
 from palpo.services.personal.receipts import receipt_content
 from palpo.services.reading.client_events import ClientEvents
@@ -27,7 +28,9 @@ from palpo.services.server import Server
 from palpo.storage import accounts
 from palpo.storage import appservices as storage
 from palpo.storage import keys as keys_storage
+from palpo.storage import outside_memberships as outside_storage
 from palpo.storage import presence as presence_storage
+from palpo.storage.outside_memberships import OutsideMembership
 from palpo.storage.presence import Presence
 from palpo.storage.receipts import Receipt
 from palpo.streams.caches import Cache
@@ -61,6 +64,7 @@ class _Rows:
 
     upto: int
     events: list[tuple[int, str]] = field(default_factory=list)
+    outside: list[OutsideMembership] = field(default_factory=list)
     typing: list[tuple[int, str]] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     presence: list[Presence] = field(default_factory=list)
@@ -111,7 +115,7 @@ class AppserviceTransactions:
         """
         rows = await self._db.read(lambda tx: self._rows(tx, after, upto))
         upto = rows.upto
-        wanted = await self._wanted([name for position, name in rows.events if position <= upto])
+        wanted = await self._wanted(rows)
         self._interests.reached(upto)
         body: dict[str, Any] = {"events": await self._shown(wanted)}
         if self._registration.ephemeral:
@@ -134,6 +138,8 @@ class AppserviceTransactions:
         rows = _Rows(upto=upto)
         rows.events = await storage.new_events(tx, after, upto, MAX_EVENTS)
         rows.end([position for position, _ in rows.events], MAX_EVENTS)
+        rows.outside = await outside_storage.changed(tx, after=after, upto=rows.upto, limit=MAX_EVENTS)
+        rows.end([item.position for item in rows.outside], MAX_EVENTS)
         if self._registration.ephemeral:
             rows.typing = await storage.typing_changes(tx, after, rows.upto, MAX_OTHERS)
             rows.end([position for position, _ in rows.typing], MAX_OTHERS)
@@ -149,8 +155,11 @@ class AppserviceTransactions:
             rows.end([position for position, _ in rows.device_lists], MAX_OTHERS)
         return rows
 
-    async def _wanted(self, event_ids: Sequence[str]) -> list[StoredEvent]:
-        found = await self._events.get_list(event_ids) if event_ids else []
+    async def _wanted(self, rows: _Rows) -> list[StoredEvent]:
+        ids = [name for position, name in rows.events if position <= rows.upto]
+        found = await self._events.get_list(ids) if ids else []
+        outside = [outside_event(item) for item in rows.outside if item.position <= rows.upto]
+        found = sorted([*found, *outside], key=lambda item: item.position)
         return [item for item in found if await self._interests.wants_event(item)]
 
     async def _shown(self, wanted: Sequence[StoredEvent]) -> list[msgspec.Raw]:

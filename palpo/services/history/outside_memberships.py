@@ -6,7 +6,7 @@ the user's memberships, which syncs read. Once a local user is in the room, its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -82,25 +82,30 @@ class OutsideMemberships:
         return await self._db.read(lambda tx: storage.get(tx, room_id, user_id))
 
     async def event(self, member: Member) -> StoredEvent | None:
-        """The event of a membership as if it were stored with the rest, without any state around it.
-
-        None where it is not one of these.
-        """
+        """The event of a membership; None where it is not one of these."""
         found = await self.get(member.room_id, member.user_id)
-        if found is None or found.event_id != member.event_id:
-            return None
-        event = kept_event(signed(found))
-        return StoredEvent(
-            event=event,
-            position=member.position,
-            place=0,
-            state_before=EMPTY_ROOT,
-            state_after=EMPTY_ROOT,
-            room_state=EMPTY_ROOT,
-            redacted_by=None,
-            status=EventStatus.ACCEPTED,
-            client=event.client,
-        )
+        return stored(found) if found is not None and found.event_id == member.event_id else None
+
+    async def events(self, user_id: str, event_ids: Collection[str]) -> list[StoredEvent]:
+        """Those of the events that are, or were, such memberships of a user; in no order."""
+        found = await self._db.read(lambda tx: storage.of_user(tx, user_id, event_ids)) if event_ids else ()
+        return [stored(item) for item in found]
+
+
+def stored(item: OutsideMembership) -> StoredEvent:
+    """The event as if it were stored with the rest, without any state around it."""
+    event = kept_event(signed(item))
+    return StoredEvent(
+        event=event,
+        position=item.position,
+        place=0,
+        state_before=EMPTY_ROOT,
+        state_after=EMPTY_ROOT,
+        room_state=EMPTY_ROOT,
+        redacted_by=None,
+        status=EventStatus.OUTLIER,
+        client=event.client,
+    )
 
 
 def signed(item: OutsideMembership) -> SignedEvent:
@@ -124,7 +129,7 @@ async def _put(tx: WriteTransaction, member: Member, item: OutsideMembership, in
         return True
     if known is None and member.membership == INVITE:
         await _check_room_for_one(tx, user_id, item.server_name)
-    await storage.put(tx, item)
+    await storage.put(tx, replace(item, position=position))
     await memberships_storage.put(tx, [replace(member, position=position)])
     tx.notify(topics.USER, user_id)
     tx.notify(topics.MEMBER, user_id)

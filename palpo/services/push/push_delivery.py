@@ -61,6 +61,7 @@ class PushDelivery:
         self._clock = clock
         self._wakeups = wakeups
         self._events = history.events
+        self._outside = history.outside_memberships
         self._unread = unread
         self._gateways = gateways
         self._digests = digests
@@ -142,7 +143,9 @@ class PushDelivery:
     async def _current_events(self, user_id: UserId, rows: list[Waiting]) -> list[StoredEvent]:
         """The rows' events that are neither read nor redacted, of rooms that the user has not left."""
         ids = [row.event_id for row in rows if row.event_id is not None]
-        found = [item for item in await self._events.get_list(ids) if item.redacted_by is None]
+        there = await self._events.get_many(ids)
+        outside = await self._outside.events(user_id, [name for name in ids if name not in there])
+        found = [item for item in (*there.values(), *outside) if item.redacted_by is None]
         rooms = {item.event.room_id for item in found}
         mine = await self._db.read(lambda tx: _memberships(tx, user_id, rooms))
         found = [item for item in found if mine.get(item.event.room_id) in (JOIN, INVITE)]

@@ -9,8 +9,8 @@ from palpo.core.identifiers import ServerName, UserId
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.email import EmailError, Mailer
-from palpo.services.history.room_heads import RoomHeads
 from palpo.services.push.push_judge import invites
+from palpo.services.push.pushed_rooms import PushedRooms
 from palpo.storage.push_queue import Waiting
 from palpo.storage.pushers import Pusher
 
@@ -23,9 +23,9 @@ MAX_LINE = 200
 class EmailDigests:
     """Writes to users about what they have not read."""
 
-    def __init__(self, mailer: Mailer | None, heads: RoomHeads, *, server_name: ServerName) -> None:
+    def __init__(self, mailer: Mailer | None, rooms: PushedRooms, *, server_name: ServerName) -> None:
         self._mailer = mailer
-        self._heads = heads
+        self._rooms = rooms
         self._server_name = server_name
 
     async def deliver(self, pusher: Pusher, rows: list[Waiting], events: list[StoredEvent]) -> None:
@@ -42,14 +42,13 @@ class EmailDigests:
 
     async def _room(self, room_id: str, items: Sequence[StoredEvent], user_id: UserId) -> str:
         """What is unread in one room."""
-        head = await self._heads.get(room_id)
         shown = items[-MAX_SHOWN:]
         senders: list[StateKey] = [(MEMBER, item.event.sender) for item in shown]
-        state = await self._heads.state(head, [NAME, CANONICAL_ALIAS, *senders])
+        state = await self._rooms.contents(room_id, user_id, [NAME, CANONICAL_ALIAS, *senders])
         names = {
             key: value
-            for key, event in state.items()
-            if isinstance(value := event.content.get(_FIELDS.get(key[0], "")), str) and value
+            for key, content in state.items()
+            if isinstance(value := content.get(_FIELDS.get(key[0], "")), str) and value
         }
         title = names.get(NAME) or names.get(CANONICAL_ALIAS) or room_id
         lines = [_line(title)]

@@ -11,7 +11,7 @@ from palpo.core.events import StateKey
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import CANONICAL_ALIAS, MEMBER, NAME
 from palpo.net.http_client import HttpClient, HttpError
-from palpo.services.history.room_heads import RoomHeads
+from palpo.services.push.pushed_rooms import PushedRooms
 from palpo.storage.pushers import Pusher
 
 TIMEOUT_S = 15.0
@@ -38,9 +38,9 @@ _DECODER = msgspec.json.Decoder(Answer)
 class PushGateways:
     """Tells push gateways of events and of numbers of unread messages."""
 
-    def __init__(self, http: HttpClient, heads: RoomHeads) -> None:
+    def __init__(self, http: HttpClient, rooms: PushedRooms) -> None:
         self._http = http
-        self._heads = heads
+        self._rooms = rooms
 
     async def push_event(self, pusher: Pusher, stored: StoredEvent, actions: list[Any], unread: int) -> bool:
         """Tell of an event; False where the gateway rejects the pushkey. Raises GatewayFailed."""
@@ -68,15 +68,14 @@ class PushGateways:
         """What a gateway is told beside the IDs, unless it is to be told these only."""
         event = stored.event
         sender: StateKey = (MEMBER, event.sender)
-        head = await self._heads.get(event.room_id)
-        state = await self._heads.state(head, [sender, NAME, CANONICAL_ALIAS])
+        state = await self._rooms.contents(event.room_id, user_id, [sender, NAME, CANONICAL_ALIAS])
         details: Notification = {"type": event.type, "sender": event.sender, "content": event.content}
         for name, key, field in (
             ("sender_display_name", sender, "displayname"),
             ("room_name", NAME, "name"),
             ("room_alias", CANONICAL_ALIAS, "alias"),
         ):
-            value = state[key].content.get(field) if key in state else None
+            value = state[key].get(field) if key in state else None
             if isinstance(value, str) and value:
                 details[name] = value
         if event.type == MEMBER:

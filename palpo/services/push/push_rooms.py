@@ -15,7 +15,8 @@ from palpo.core.errors import MatrixError
 from palpo.core.membership import JOIN, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.push_rules import RoomContext
-from palpo.core.records.events import StoredEvent
+from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.room_versions import ROOM_VERSIONS
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -54,6 +55,10 @@ class PushRoom:
         return found
 
 
+OUTSIDE = PushRoom(levels=PowerLevels.from_state(ROOM_VERSIONS["1"], None, None), member_count=0)
+"""A room that is not here, of which a user sees an invite only."""
+
+
 class PushRooms:
     """Looks rooms up as they were at events, and keeps what it found by state."""
 
@@ -72,6 +77,8 @@ class PushRooms:
 
     async def at(self, stored: StoredEvent) -> PushRoom:
         """The room: the levels that the event was sent with, the members once it was in."""
+        if stored.status is EventStatus.OUTLIER:
+            return OUTSIDE
         key = (stored.state_before, stored.state_after)
         return await self._rooms.get_or_read(key, lambda: self._room(stored))
 
