@@ -52,12 +52,19 @@ MAX_USERS = 5_000
 """Users in one request: clients send to some hundred devices at a time."""
 FEW = 20
 """Messages of which it is not asked first whether their devices are there."""
-MAX_COPIES = 5_000
-MAX_COPIED = 32 * 1024 * 1024
-"""Messages, and bytes, that one request may add to queues: ``*`` has one copied to many."""
-
 Messages = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """User ID → device ID, or ``*`` → content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What one request may add to queues: ``*`` has one message copied to many."""
+
+    messages: int = 5_000
+    bytes: int = 32 * 1024 * 1024
+
+
+MOST = Added()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +88,10 @@ class ToDevice:
         remote: RemoteDevices | None,
         *,
         server_name: ServerName,
-        max_copies: int = MAX_COPIES,
-        max_copied: int = MAX_COPIED,
+        most: Added = MOST,
     ) -> None:
         self._db = db
-        self._max_copies, self._max_copied = max_copies, max_copied
+        self._most = most
         self._backlogs = backlogs
         self._remote = remote
         self._clock = clock
@@ -198,7 +204,7 @@ class ToDevice:
                 elif device_id in theirs:
                     rows.append((user_id, device_id, event))
         size = sum(len(event) for *_, event in rows)
-        if len(rows) > self._max_copies or size > self._max_copied:
+        if len(rows) > self._most.messages or size > self._most.bytes:
             raise TooLarge("Too many or too large messages in one request")
         if rows:
             await storage.enqueue(tx, rows, sender=sender)
@@ -253,7 +259,7 @@ async def _encoded(messages: Messages, event_type: str, sender: str) -> dict[str
             if storable(device_id):
                 events[device_id] = _event(event_type, sender, content)
                 size += len(events[device_id])
-        if size > MAX_COPIED:
+        if size > MOST.bytes:
             raise TooLarge("Too large messages in one request")
     return encoded
 

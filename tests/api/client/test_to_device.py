@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from palpo.services.encryption.to_device import Added
 from palpo.streams import topics
 from tests.api.client.test_devices import password_auth
 from tests.support.homeserver import Client, Homeserver, homeserver
@@ -136,9 +137,9 @@ async def test_too_large_messages(
     larger = {"messages": {bob.user_id: {bob.device_id: {"x": "x" * 65_600}}}}
     assert (await alice.put(path + "2", larger, status=413))["errcode"] == "M_TOO_LARGE"
     await server.login("bob")
-    for bound, value in (("_max_copied", 100_000), ("_max_copies", 1)):
+    for most in (Added(bytes=100_000), Added(messages=1)):
         with monkeypatch.context() as patch:
-            patch.setattr(server.services.encryption.to_device, bound, value)
+            patch.setattr(server.services.encryption.to_device, "_most", most)
             copied = {"messages": {bob.user_id: {"*": {"x": "x" * 60_000}}}}
             assert (await alice.put(path + "3", copied, status=413))["errcode"] == "M_TOO_LARGE"
     await alice.put(path + "3", copied)
