@@ -20,7 +20,7 @@ from palpo.core.identifiers import ServerName, UserId
 from palpo.core.membership import INVITE, KNOCK, Membership
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
-from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
+from palpo.core.state_keys import CREATE, MEMBER
 from palpo.core.state_tree import EMPTY_ROOT, Update
 from palpo.db.engine import Database
 from palpo.services.history.admission import DUMMY, Admission
@@ -97,11 +97,11 @@ class RoomBuilder:
         made: list[SignedEvent] = []
         ends = list(head.row.extremities)
         draft = Draft(type=DUMMY, sender=UserId(sender), content={})
+        keys = _keys(head.rules, draft)
         while ends and len(ends) + len(made) > REFERRED:
             some, ends = ends[:MAX_PREV_EVENTS], ends[MAX_PREV_EVENTS:]
-            keys = [(MEMBER, sender), POWER_LEVELS, CREATE]
-            state = await self._admission.state_after(head.rules, some, keys)
-            made.append(await self._authorized(head, draft, state, some))
+            state = await self._admission.state_after(head.rules, some, [*keys, CREATE])
+            made.append(await self._authorized(head, draft, keys, state, some))
         return made
 
     async def _add_all(self, built: Built, drafts: Iterable[Draft]) -> Built:
@@ -135,17 +135,25 @@ class RoomBuilder:
         auth_state = await self._heads.state(head, [*keys, CREATE])
         # There are more than these only where nobody may merge them.
         ends = head.row.extremities[-MAX_PREV_EVENTS:]
-        event = await self._authorized(head, draft, auth_state, ends)
+        event = await self._authorized(head, draft, keys, auth_state, ends)
         if event.type == MEMBER:
             built.memberships.append((len(built.events), await self._membership(head, event)))
         built.append(event, None if event.state_key is None else await self._change_state(built, event))
 
     async def _authorized(
-        self, head: RoomHead, draft: Draft, state: Mapping[StateKey, Event], ends: Sequence[str]
+        self,
+        head: RoomHead,
+        draft: Draft,
+        keys: Sequence[StateKey],
+        state: Mapping[StateKey, Event],
+        ends: Sequence[str],
     ) -> SignedEvent:
-        """The event that ``draft`` makes after ``ends``, where the state is ``state``. Raises AuthError."""
+        """The event that ``draft`` makes after ``ends``, where the state is ``state``. Raises AuthError.
+
+        What of the state bears on it is at ``keys``.
+        """
         rules = head.rules
-        auth_events = [state[key] for key in dict.fromkeys(_keys(rules, draft)) if key in state]
+        auth_events = [state[key] for key in keys if key in state]
         event = self._sign(
             rules,
             draft,
