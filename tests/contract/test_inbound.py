@@ -168,6 +168,7 @@ async def test_one_transaction_at_a_time(sender: Sender, monkeypatch: pytest.Mon
         federation.inbound,
         Edus([waits]),
         federation.server_acls,
+        federation.destinations,
     )
     edus = [b'{"edu_type": "m.wait", "content": {}}']
     tasks = [asyncio.create_task(taken.receive(ONE, str(number), [], edus)) for number in (0, 1, 1, 2, 3)]

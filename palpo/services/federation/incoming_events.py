@@ -78,15 +78,17 @@ class IncomingEvents:
     ) -> Taken:
         """As ``admit``, and pass over those that have to wait, and what rests on them."""
         taken = Taken()
-        known = await self.known(room_id, (event.event_id for event in events))
-        left = [event for event in events if event.event_id not in known]
+        left = list(events)
         while left:
             outcome = await self.admit(room_id, left, states=states)
             taken.written += outcome.written
-            done = {item.event_id for item in outcome.written}
-            left = [event for event in left if event.event_id not in done]
-            stuck = None if outcome.missing is None else _resting_on(left, outcome.missing)
-            if stuck is None or outcome.missing is None:
+            if outcome.missing is None:
+                break
+            # Only now it matters which of the others were here before: mostly there are none.
+            known = await self.known(room_id, (event.event_id for event in left))
+            left = [event for event in left if event.event_id not in known]
+            stuck = _resting_on(left, outcome.missing)
+            if stuck is None:
                 break
             taken.waiting[stuck.event_id] = outcome.missing
             left.remove(stuck)
