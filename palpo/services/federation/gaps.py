@@ -7,7 +7,7 @@ tried in the same go, nor is what came from a server that does not answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,12 +17,11 @@ from palpo.core.errors import MatrixError, NotFound
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import ServerName, server_name_of
 from palpo.core.missing import in_order, resting_on
-from palpo.core.records.events import StoredEvent
 from palpo.core.signed_objects import KeyUnavailable
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.net.federation_errors import FederationError, ServerUnreachable
-from palpo.services.federation.incoming_events import IncomingEvents
+from palpo.services.federation.incoming_events import IncomingEvents, Taken
 from palpo.services.federation.missing_events import MissingEvents
 from palpo.services.federation.pdu_log import PduLog
 from palpo.services.federation.peers import Peers
@@ -167,17 +166,17 @@ class Gaps:
             await self._staging.later(go.rows[event.event_id] for event in go.left)
             go.left = []
             return
-        await self._note(room_id, go, taken.written, self._server_name)
+        await self._note(room_id, go, taken, self._server_name)
         judged = [event.event_id for event in go.left if event.event_id not in taken.waiting]
         go.left = [event for event in go.left if event.event_id in taken.waiting]
         await self._staging.done(room_id, judged)
 
-    async def _note(self, room_id: str, go: _Go, written: Sequence[StoredEvent], origin: ServerName) -> None:
+    async def _note(self, room_id: str, go: _Go, taken: Taken, origin: ServerName) -> None:
         """Log verdicts, on what was fetched from ``origin`` too; what waits in the room may rest on it."""
-        for item in written:
+        for item in taken.written:
             row = go.rows.get(item.event_id)
-            PduLog(origin if row is None else row.origin).written(room_id, [item])
-        await self._staging.grown(room_id, [item.event_id for item in written])
+            PduLog(origin if row is None else row.origin).written(room_id, [item], taken.reasons)
+        await self._staging.grown(room_id, [item.event_id for item in taken.written])
 
     async def _fill(self, room_id: str, go: _Go, event: SignedEvent) -> bool:
         """Fetch what is missing before an event; whether there is a verdict on it then."""
@@ -215,7 +214,7 @@ class Gaps:
             if isinstance(error, ServerUnreachable):
                 go.silent.add(server)
             return error
-        await self._note(room_id, go, taken.written, server)
+        await self._note(room_id, go, taken, server)
         return None
 
     async def _leave(self, go: _Go, event: SignedEvent) -> None:

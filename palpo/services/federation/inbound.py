@@ -143,7 +143,7 @@ class Inbound:
             log.failed(room_id, error)
             known = await self._incoming.known(room_id, (event.event_id for event in received.good))
             return [event for event in received.good if event.event_id not in known]
-        log.written(room_id, taken.written)
+        log.written(room_id, taken.written, taken.reasons)
         await self._staging.grown(room_id, [item.event_id for item in taken.written])
         return [event for event in received.good if event.event_id in taken.waiting]
 

@@ -25,6 +25,8 @@ class Outcome:
     """Those that are new here, each with its status."""
     missing: Missing | None = None
     """What the first of the others has to have before it; None where there are none."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why those that were not accepted were not."""
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Taken:
     """Those that are new here, each with its status."""
     waiting: dict[str, Missing] = field(default_factory=dict)
     """Those on which there can be no verdict yet, and why."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why those that were not accepted were not."""
 
 
 class IncomingEvents:
@@ -82,6 +86,7 @@ class IncomingEvents:
         while left:
             outcome = await self.admit(room_id, left, states=states)
             taken.written += outcome.written
+            taken.reasons |= outcome.reasons
             if outcome.missing is None:
                 break
             # Only now it matters which of the others were here before: mostly there are none.
@@ -125,6 +130,7 @@ class IncomingEvents:
     ) -> Admitted:
         built = await self._admission.build(head, events, past=past, states=states)
         outcome.missing = built.missing
+        outcome.reasons |= {new.event.event_id: new.reason for new in built.events if new.reason is not None}
         if relayed:
             built.relay()
         return built

@@ -131,6 +131,7 @@ class MissingEvents:
         for _ in range(AUTH_ROUNDS):
             taken = await self._incoming.take(head.room_id, left, states=gap.states)
             written.written += taken.written
+            written.reasons |= taken.reasons
             left = [event for event in left if event.event_id in taken.waiting]
             if not left:
                 return written

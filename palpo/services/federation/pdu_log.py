@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -23,11 +23,15 @@ class PduLog:
             origin=origin, transaction=None if transaction_id is None else transaction_id[:MAX]
         )
 
-    def written(self, room_id: str, events: Iterable[StoredEvent]) -> None:
-        """There is a verdict on these."""
+    def written(self, room_id: str, events: Iterable[StoredEvent], reasons: Mapping[str, str]) -> None:
+        """There is a verdict on these, with the reasons for which some were not accepted."""
         for item in events:
-            say = self._log.debug if item.status is EventStatus.ACCEPTED else self._log.info
-            say("pdu", room_id=room_id, event_id=item.event_id, verdict=item.status.name.lower())
+            name, verdict = item.event_id, item.status.name.lower()
+            if item.status is EventStatus.ACCEPTED:
+                self._log.debug("pdu", room_id=room_id, event_id=name, verdict=verdict)
+            else:
+                why = reasons.get(name, "")[:MAX]
+                self._log.info("pdu", room_id=room_id, event_id=name, verdict=verdict, why=why)
 
     def waits(self, room_id: str, event_id: str, why: str = "something before it is missing") -> None:
         """There can be none yet."""

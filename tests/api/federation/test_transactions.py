@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from palpo.core.records.events import EventStatus
 from tests.support.remote_invites import OtherRoom
@@ -76,10 +77,14 @@ async def test_bounds(sender: Sender) -> None:
 
 
 async def test_what_is_forbidden_is_kept_and_not_shown(sender: Sender) -> None:
-    """Nothing is said of it: the room's rules are no fault of the transaction."""
+    """Nothing is said of it: the room's rules are no fault of the transaction. The log says why."""
     topic = await sender.room.event(BOB, ("m.room.topic", ""), {"topic": "mine"})
-    assert await sender.send(topic) == {"pdus": {topic.event_id: {}}}
+    with capture_logs() as logs:
+        assert await sender.send(topic, name="forbidden") == {"pdus": {topic.event_id: {}}}
     assert await sender.status(topic) is EventStatus.REJECTED
+    (entry,) = [entry for entry in logs if entry["event"] == "pdu"]
+    assert entry["why"].startswith("By its auth events: ")
+    assert (entry["origin"], entry["transaction"], entry["verdict"]) == (SERVER, "forbidden", "rejected")
 
 
 async def test_acl(sender: Sender) -> None:
