@@ -93,10 +93,14 @@ class RemoteState:
 
     async def unknown(self, event_ids: Iterable[str]) -> list[str]:
         """Those of the events that are not stored."""
-        names = iter(dict.fromkeys(filter(is_event_id, event_ids)))
-        unknown: list[str] = []
+        names: dict[str, None] = {}
         turns = Turns()
-        while part := list(islice(names, BATCH)):
+        async for name in turns.over(event_ids):
+            if is_event_id(name):
+                names[name] = None
+        unknown: list[str] = []
+        left = iter(names)
+        while part := list(islice(left, BATCH)):
             await turns.breathe()
             known = await self._db.read(partial(events_storage.statuses, ids=part))
             unknown += [name for name in part if name not in known]
