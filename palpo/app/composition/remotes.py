@@ -63,7 +63,7 @@ def build_remotes(server: Server, keys: Keys, asking: Asking, history: HistorySe
         directory=asking.remote_directories,
         history=asking.remote_past,
         devices=OutgoingToDevice(server.random_id),
-        keys=build_remote_user_keys(server),
+        keys=build_remote_user_keys(server, asking.away_servers),
         media=media,
         memberships=build_memberships(server, keys, asking, history),
         profiles=queries.profile,
@@ -99,8 +99,8 @@ def build_memberships(
     )
 
 
-def build_remote_user_keys(server: Server) -> RemoteUserKeys:
+def build_remote_user_keys(server: Server, away: AwayServers) -> RemoteUserKeys:
     """Who asks for the keys of other servers' users."""
     client = server.federation_client
     lists = RemoteDeviceLists(server.db, server.wakeups, server.clock, client)
-    return RemoteUserKeys(lists, client, AwayServers(server.clock))
+    return RemoteUserKeys(lists, client, away)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.federation.away_servers import AwayServers
 from palpo.services.federation.destinations import Destinations
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.fan_out import FanOut
@@ -56,6 +57,7 @@ class Keys:
 class Asking:
     """What is asked of other servers on behalf of users here, and who may be asked."""
 
+    away_servers: AwayServers
     incoming_events: IncomingEvents
     joining_rooms: JoiningRooms
     past_events: PastEvents

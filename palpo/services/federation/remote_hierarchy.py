@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from palpo.core.events import Event, KeptEvent
 from palpo.core.identifiers import RoomId, ServerName, UserId, is_server_name, is_user_id, parse_room_id
 from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
-from palpo.net.federation_errors import FederationError
+from palpo.services.federation.peers import Peers
 from palpo.services.federation.remote_answers import Malformed, convert
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.rooms.remote_rooms import Look
@@ -23,8 +24,6 @@ from palpo.streams.clock import Clock
 from palpo.wire.client.room_overviews import RoomSummary
 from palpo.wire.client.room_overviews import SpaceRoom as WireSpaceRoom
 
-MAX_SERVERS = 3
-"""That are asked about one room, one after the other."""
 MAX_CHILDREN = 1000
 TIMES = Times(connect_s=5, idle_s=10, whole_s=10)
 KEPT_MS = 5 * 60_000
@@ -38,12 +37,14 @@ class RemoteHierarchy:
         self,
         client: FederationClient,
         servers: RoomServers,
+        peers: Peers,
         clock: Clock,
         caches: CacheBudget,
         server_name: ServerName,
     ) -> None:
         self._client = client
         self._servers = servers
+        self._peers = peers
         self._clock = clock
         self._server_name = server_name
         self._looks: Cache[tuple[str, bool], tuple[int, Look]] = caches.cache("remote_hierarchy")
@@ -60,21 +61,18 @@ class RemoteHierarchy:
         kept = self._looks.touch(key)
         if kept is not None and kept[0] > self._clock.now_ms():
             return kept[1]
-        for server in self._worth_asking(room_id, servers):
-            try:
-                look = await self._ask(server, room_id, suggested_only)
-            except (FederationError, Malformed):
-                continue
+        ask = partial(self._ask, room_id=room_id, suggested_only=suggested_only)
+        look = await self._peers.of(self._worth_asking(room_id, servers), ask)
+        if look is not None:
             self._looks.keep({key: (self._clock.now_ms() + KEPT_MS, look)})
-            return look
-        return None
+        return look
 
-    def _worth_asking(self, room_id: RoomId, servers: Sequence[str]) -> list[str]:
+    def _worth_asking(self, room_id: RoomId, servers: Sequence[str]) -> list[ServerName]:
         named = [*servers, room_id.partition(":")[2]]
         others = (name for name in named if name != self._server_name and is_server_name(name))
-        return list(dict.fromkeys(others))[:MAX_SERVERS]
+        return [ServerName(name) for name in dict.fromkeys(others)]
 
-    async def _ask(self, server: str, room_id: RoomId, suggested_only: bool) -> Look:
+    async def _ask(self, server: ServerName, room_id: RoomId, suggested_only: bool) -> Look:
         answer = await self._client.json(
             server,
             "GET",

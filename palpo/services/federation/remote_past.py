@@ -17,7 +17,6 @@ from palpo.core.identifiers import RoomId, ServerName, server_name_of
 from palpo.core.records.events import EventStatus
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
-from palpo.net.federation_errors import FederationError
 from palpo.services.federation.backfill import Backfill
 from palpo.services.federation.peers import Peers
 from palpo.services.history.event_store import EventStore
@@ -119,13 +118,8 @@ class RemotePast:
     async def _fill(self, room_id: RoomId, event_id: str) -> bool:
         head = await self._heads.get(room_id)
         starts, senders = await self._around(event_id)
-        for server in await self._peers.to_ask(room_id, senders):
-            try:
-                if await self._backfill.fetch(server, head, starts):
-                    return True
-            except FederationError as error:
-                log.info("not_backfilled", room_id=room_id, server=server, error=str(error)[:200])
-        return False
+        fetch = partial(self._backfill.fetch, head=head, starts=starts)
+        return bool(await self._peers.first(room_id, fetch, before=senders))
 
     async def _around(self, event_id: str) -> tuple[list[str], list[ServerName]]:
         """The event and others that are missing beside it; the servers of who sent what follows them."""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import structlog
-
-from palpo.core.errors import MatrixError
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.missing import history_of
 from palpo.net.federation_client import FederationClient
-from palpo.net.federation_errors import FederationError, ServerError
+from palpo.net.federation_errors import ServerError
 from palpo.services.federation.backfill import BYTES, TIMES, Backfill
 from palpo.services.federation.past_events import PastEvents
 from palpo.services.federation.peers import Peers
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.history.room_heads import RoomHead, RoomHeads
-
-log = structlog.get_logger("palpo.federation")
 
 PATH = "/_matrix/federation/unstable/event_relationships"
 MAX_EVENTS = 100
@@ -48,22 +44,13 @@ class RemoteEventRelationships:
 
     async def related(self, room_id: RoomId, event_id: str) -> bool:
         """Fetch an event that one here relates to, with what others know around it; whether it is here."""
+        head = await self._heads.get(room_id)
+        fetch = partial(self._fetch, head=head, event_id=event_id)
         try:
             async with asyncio.timeout(WHOLE_S):
-                return await self._ask(room_id, event_id)
+                return bool(await self._peers.first(room_id, fetch))
         except TimeoutError:
             return False
-
-    async def _ask(self, room_id: RoomId, event_id: str) -> bool:
-        servers = await self._peers.to_ask(room_id)
-        head = await self._heads.get(room_id) if servers else None
-        for server in servers:
-            try:
-                if head is not None and await self._fetch(server, head, event_id):
-                    return True
-            except (FederationError, MatrixError) as error:
-                log.info("no_relationships", room_id=room_id, server=server, error=str(error)[:200])
-        return False
 
     async def _fetch(self, server: ServerName, head: RoomHead, event_id: str) -> bool:
         try:

@@ -6,14 +6,10 @@ import asyncio
 from functools import partial
 from urllib.parse import quote
 
-import structlog
-
-from palpo.core.errors import MatrixError
 from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.db.engine import Database
 from palpo.net.federation_client import FederationClient
-from palpo.net.federation_errors import FederationError
 from palpo.services.federation.backfill import Backfill
 from palpo.services.federation.peers import Peers
 from palpo.services.federation.remote_answers import convert
@@ -21,8 +17,6 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import event_edges as storage
 from palpo.wire.federation.timestamps import NearestEvent
-
-log = structlog.get_logger("palpo.federation")
 
 WHOLE_S = 10.0
 AROUND = 20
@@ -52,9 +46,10 @@ class RemoteTimestamps:
         """The event, fetched, that others know nearest to a time in one direction; None for none of use."""
         if not await self._peers.has_any(room_id) or not await self._lacks_any(room_id):
             return None
+        ask = partial(self._ask, room_id=room_id, ts=ts, backwards=backwards, limit_ts=limit_ts)
         try:
             async with asyncio.timeout(WHOLE_S):
-                return await self._ask(room_id, ts, backwards=backwards, limit_ts=limit_ts)
+                return await self._peers.first(room_id, ask)
         except TimeoutError:
             return None
 
@@ -62,22 +57,16 @@ class RemoteTimestamps:
         gaps = partial(storage.backward_extremities, room_id=room_id, order=(2**62, 0), limit=1)
         return bool(await self._db.read(gaps))
 
-    async def _ask(self, room_id: RoomId, ts: int, *, backwards: bool, limit_ts: int | None) -> str | None:
-        for server in await self._peers.to_ask(room_id):
-            try:
-                found = await self._nearest(server, room_id, ts, backwards=backwards)
-                if not _is_nearer(found.origin_server_ts, ts, limit_ts, backwards=backwards):
-                    continue
-                item = await self._fetched(server, room_id, found.event_id)
-            except (FederationError, MatrixError) as error:
-                log.info("no_event_near", room_id=room_id, server=server, error=str(error)[:200])
-                continue
-            # What it says of the time need not be so.
-            if item is not None and _is_nearer(
-                item.event.origin_server_ts, ts, limit_ts, backwards=backwards
-            ):
-                return item.event_id
-        return None
+    async def _ask(
+        self, server: ServerName, room_id: RoomId, ts: int, *, backwards: bool, limit_ts: int | None
+    ) -> str | None:
+        is_nearer = partial(_is_nearer, ts=ts, limit_ts=limit_ts, backwards=backwards)
+        found = await self._nearest(server, room_id, ts, backwards=backwards)
+        item = None
+        if is_nearer(found.origin_server_ts):
+            item = await self._fetched(server, room_id, found.event_id)
+        # What it says of the time need not be so.
+        return item.event_id if item is not None and is_nearer(item.event.origin_server_ts) else None
 
     async def _nearest(self, server: str, room_id: RoomId, ts: int, *, backwards: bool) -> NearestEvent:
         answer = await self._client.json(
