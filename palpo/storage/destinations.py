@@ -62,7 +62,7 @@ _NEW = oldest(
     select(*_EVENTS.columns).where(_OUTGOING, select(s.room_id).where(s.room_id == e.room_id).exists()),
     e.position,
 )
-_WAS_IN = or_(and_(s.joined > 0, s.position <= e.position), and_(s.joined == 0, s.position >= e.position))
+_WAS_IN = and_(s.position <= e.position, or_(s.joined > 0, e.position <= s.left_position))
 
 
 def _for_server(query: Select[Any]) -> Statement:
@@ -80,8 +80,8 @@ _NEWEST = _for_server(
 _LEFT = _for_server(
     select(*_EVENTS.columns)
     .select_from(room_servers)
-    .join(events, e.position == s.position)
-    .where(s.joined == 0, within(s.position))
+    .join(events, e.position == s.left_position)
+    .where(s.joined == 0, within(s.left_position))
 )
 
 

@@ -31,21 +31,21 @@ class RoomServer:
     joined: int
     """How many of its users are in the room."""
     position: int
-    """When the first of them came, or, where there are none, when the last one left; 0 where there never was
-    one."""
+    """When the first of them came; 0 where there never was one."""
+    left_position: int = 0
+    """When the last of them left, where there are none any more."""
 
     @property
     def never_in(self) -> bool:
         """Whether its users were only invited, or have knocked."""
-        return not (self.joined or self.position)
+        return not (self.joined or self.position or self.left_position)
 
     def was_in(self, position: int) -> bool:
         """Whether it was in the room just before, or after, what is at a position of the stream.
 
-        Only its last coming or going is known: of what was before that, the answer is no where it is in the
-        room, and yes where it is not.
+        Only its last stay is known.
         """
-        return self.position <= position if self.joined else self.position >= position
+        return self.position <= position and (self.joined > 0 or position <= self.left_position)
 
 
 _RECORDS = Records(RoomServer, room_servers)
@@ -140,8 +140,11 @@ async def _known(tx: Transaction, keys: Collection[_Key]) -> dict[_Key, RoomServ
 
 def _changed(row: RoomServer, change: int, position: int) -> RoomServer:
     joined = max(0, row.joined + change)
-    moved = bool(joined) != bool(row.joined)
-    return replace(row, joined=joined, position=position if moved else row.position)
+    if joined and not row.joined:
+        return replace(row, joined=joined, position=position)
+    if row.joined and not joined:
+        return replace(row, joined=joined, left_position=position)
+    return replace(row, joined=joined)
 
 
 def _server_of(member: Member) -> ServerName:

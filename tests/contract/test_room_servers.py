@@ -80,6 +80,7 @@ async def test_who_is_told_of_an_event(remote: Remote, room_servers: RoomServers
     assert await room_servers.at(remote.room_id, kick.position) == [SERVER]
     assert await room_servers.at(remote.room_id, meanwhile.position) == [SERVER]
     assert await room_servers.at(remote.room_id, after.position) == []
+    assert await room_servers.at(remote.room_id, before.position) == [], "nothing from before they came"
     again = await be(remote, BOB, "join")
     assert joined.position < kick.position < again.position
     assert await room_servers.at(remote.room_id, before.position) == []

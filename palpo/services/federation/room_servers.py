@@ -51,8 +51,7 @@ class RoomServers:
     async def at(self, room_id: str, position: int) -> list[ServerName]:
         """Those that had users in a room just before, or after, what is at a position of the stream.
 
-        So whose last user is kicked is told of the kick. Of what lies before a server's last coming or
-        going, see ``RoomServer.was_in``.
+        So whose last user is kicked is told of the kick. Only each server's last stay is known.
         """
         return [row.server_name for row in (await self._get(room_id)).rows if row.was_in(position)]
 
