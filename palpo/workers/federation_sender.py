@@ -124,9 +124,10 @@ class FederationSender(Handler):
         upto, found = await self._fan_out.read(window.after, window.upto)
         turns, now = Turns(), self._clock.now_ms()
         for item in found:
+            event = item.event.position, item.event.event_id
             for server in item.servers:
                 await turns.breathe()
-                self._queue(server).add_event(item.event.position, item.event.event_id, now)
+                self._queue(server).add_event(event, now)
                 self._go_on(server)
         self._news_since = self._news_since or bool(found)
         if not window.anew:

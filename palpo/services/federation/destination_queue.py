@@ -131,13 +131,14 @@ class DestinationQueue:
             return Health.FAILING
         return Health.HEALTHY if self.gap is None else Health.CATCHING_UP
 
-    def add_event(self, position: int, event_id: str, now_ms: int) -> None:
-        """There is an event for it, after all those before."""
+    def add_event(self, event: tuple[int, str], now_ms: int) -> None:
+        """There is an event for it, after all those before; many servers share one ``event``."""
+        position, _ = event
         if position <= self.acked:
             return
         if self.told:
             self.acked, self.waiting_since_ts = position - 1, now_ms
-        self.events.append((position, event_id))
+        self.events.append(event)
         if len(self.events) > (MAX_EVENTS_FAILING if self.failures else MAX_EVENTS):
             self._leave_to_database()
 

@@ -24,7 +24,7 @@ TYPING = Edu(edu_type="m.typing", content={})
 def queue(*positions: int) -> DestinationQueue:
     made = DestinationQueue(server_name=NAME)
     for position in positions:
-        made.add_event(position, f"${position}", NOW)
+        made.add_event((position, f"${position}"), NOW)
     return made
 
 
@@ -49,14 +49,14 @@ def test_what_arrived_is_not_told_again() -> None:
     item = queue(10, 20)
     assert item.acked == 9
     sending(item)
-    item.add_event(30, "$30", NOW)
+    item.add_event((30, "$30"), NOW)
     item.acknowledged()
     assert item.next_events() == [(30, "$30")]
     assert item.acked == 29
     sending(item)
     item.acknowledged()
     assert item.idle
-    item.add_event(30, "$30", NOW)
+    item.add_event((30, "$30"), NOW)
     assert item.idle, "it has been told"
 
 
@@ -64,7 +64,7 @@ def test_too_many_events_are_left_to_the_database() -> None:
     item = queue(*range(1, MAX_EVENTS + 2))
     assert (item.acked, item.gap, list(item.events)) == (0, MAX_EVENTS + 1, [])
     assert item.health is Health.CATCHING_UP
-    item.add_event(5000, "$5000", NOW)
+    item.add_event((5000, "$5000"), NOW)
     item.caught_up(50)
     assert item.gap is not None
     item.caught_up(MAX_EVENTS + 1)
@@ -76,7 +76,7 @@ def test_fewer_are_kept_for_one_that_does_not_answer() -> None:
     sending(item)
     fail(item)
     for position in range(2, MAX_EVENTS_FAILING + 2):
-        item.add_event(position, f"${position}", NOW)
+        item.add_event((position, f"${position}"), NOW)
     assert (item.acked, item.gap, item.sending) == (0, MAX_EVENTS_FAILING + 1, None)
 
 
