@@ -95,6 +95,8 @@ class FederationSender(Handler):
         self._new_slots = asyncio.Semaphore(NEW_AT_ONCE)
         self._failing_slots = asyncio.Semaphore(FAILING_AT_ONCE)
         self._stored_s = 0.0
+        self._low = 0
+        """Everything up to here has been told, or there is a row of who has not been told of it."""
         self._news_since = False
         """Whether there was anything to tell since it was stored how far all have been told."""
         self._news_at = 0
@@ -164,6 +166,7 @@ class FederationSender(Handler):
     async def _begin_anew(self, after: int) -> None:
         """Know of what is stored, and of nothing else. Who could not be told is tried at once."""
         await self.stop()
+        self._low = after
         self._leads = self._edus_unknown = True
         self._edus.attach(self._take_edu)
         for row in await self._db.read(storage.every):
@@ -280,20 +283,24 @@ class FederationSender(Handler):
 
     def _progress(self, upto: int) -> Progress:
         """How far all have been told that have no row, and, where it is time for that, the others' rows."""
+        if not self._queues and not self._news_since:
+            self._low = upto
+            return Progress(upto=upto)
         now_s, now_ms = asyncio.get_running_loop().time(), self._clock.now_ms()
-        due = now_s - self._stored_s >= STORE_SECONDS
-        low = upto
+        if now_s - self._stored_s < STORE_SECONDS:
+            return Progress(upto=upto, stored=self._low)
+        self._stored_s, self._low = now_s, upto
         changed: list[tuple[DestinationQueue, Destination | None]] = []
         for queue in self._queues.values():
-            row = queue.stored_as(now_ms, upto=upto, slow_ms=SLOW_MS) if due else queue.row
+            row = queue.stored_as(now_ms, upto=upto, slow_ms=SLOW_MS)
             if row is None and not queue.told:
-                low = min(low, queue.acked)
+                self._low = min(self._low, queue.acked)
             if row != queue.row:
                 changed.append((queue, row))
-        if not changed and not (due and self._news_since):
-            return Progress(upto=upto, stored=low)
-        self._stored_s, self._news_since = now_s, low < upto
-        return Progress(upto=upto, stored=low, write=partial(self._store, changed))
+        if not changed and not self._news_since:
+            return Progress(upto=upto, stored=self._low)
+        self._news_since = self._low < upto
+        return Progress(upto=upto, stored=self._low, write=partial(self._store, changed))
 
     async def _store(
         self, changed: Sequence[tuple[DestinationQueue, Destination | None]], tx: WriteTransaction
