@@ -223,10 +223,10 @@ class FederationSender(Handler):
         """See what there is to do for a server that nothing is sent to at the moment."""
         if not queue.idle:
             self._go_on(queue.server_name)
-        elif queue.row is not None or queue.failures:
-            self.consumer.wake()  # Its row is to be changed.
         else:
-            del self._queues[queue.server_name]
+            self._forget_settled(queue, self._clock.now_ms())
+            if queue.row is not None or queue.failures:
+                self.consumer.wake()  # Its row is to be changed.
 
     async def _attempt(self, queue: DestinationQueue, outgoing: Outgoing) -> bool:
         """Send a transaction; whether to go on with the next."""
@@ -291,7 +291,8 @@ class FederationSender(Handler):
             return Progress(upto=upto, stored=self._low)
         self._stored_s, self._low = now_s, upto
         changed: list[tuple[DestinationQueue, Destination | None]] = []
-        for queue in self._queues.values():
+        for queue in list(self._queues.values()):
+            self._forget_settled(queue, now_ms)
             row = queue.stored_as(now_ms, upto=upto, slow_ms=SLOW_MS)
             if row is None and not queue.told:
                 self._low = min(self._low, queue.acked)
@@ -314,14 +315,15 @@ class FederationSender(Handler):
         tx.on_commit(partial(self._stored, changed))
 
     def _stored(self, changed: Sequence[tuple[DestinationQueue, Destination | None]], position: int) -> None:
+        now = self._clock.now_ms()
         for queue, row in changed:
             queue.row = row
-            if row is None and queue.idle and not queue.failures:
-                self._forget(queue)
+            self._forget_settled(queue, now)
 
-    def _forget(self, queue: DestinationQueue) -> None:
+    def _forget_settled(self, queue: DestinationQueue, now_ms: int) -> None:
         server = queue.server_name
-        if self._queues.get(server) is queue and server not in self._tasks:
+        known = self._queues.get(server) is queue and server not in self._tasks
+        if known and queue.row is None and queue.settled(now_ms):
             del self._queues[server]
 
     def _take_edu(self, servers: Collection[ServerName], key: object, edu: Edu) -> None:

@@ -124,6 +124,10 @@ class DestinationQueue:
         """Whether there is nothing to tell it."""
         return self.told and not self.edus and not self.stored_edus and self.sending is None
 
+    def settled(self, now_ms: int) -> bool:
+        """Whether it need not be known of: there is nothing to tell, nor is there a pause to be kept."""
+        return self.idle and self.retry_ts <= now_ms
+
     @property
     def health(self) -> Health:
         """How it is with it."""
@@ -233,6 +237,8 @@ class DestinationQueue:
         All events up to ``upto`` have been looked at. One that is there stays until all is told: others may
         count on it.
         """
+        if self.settled(now_ms):
+            return None
         waits = not self.told and (self.row is not None or now_ms - self.waiting_since_ts > slow_ms)
         if not (self.failures or waits):
             return None

@@ -151,6 +151,8 @@ def test_what_is_stored() -> None:
     row = lost.stored_as(NOW, upto=9, slow_ms=10)
     assert row is not None
     assert row.sent_upto == 9
+    lost.row = row
+    assert lost.stored_as(lost.retry_ts, upto=9, slow_ms=10) is None, "there is nothing to tell it"
 
 
 def test_after_a_restart() -> None:
