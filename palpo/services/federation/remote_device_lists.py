@@ -20,6 +20,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
+from palpo.net.federation_errors import ServerError
 from palpo.services.federation.received_devices import (
     ReceivedDevices,
     of_devices_answer,
@@ -77,31 +78,23 @@ class RemoteDeviceLists:
 
         Raises FederationError and Malformed, which is remembered of those.
         """
+        parts = (user_ids[start : start + MAX_ASKED] for start in range(0, len(user_ids), MAX_ASKED))
+        found = await together([self._fetch_some(server, part, observer, within_s) for part in parts])
+        return [item for some in found for item in some]
+
+    async def _fetch_some(
+        self, server: ServerName, user_ids: Sequence[UserId], observer: UserId, within_s: float
+    ) -> list[ReceivedDevices]:
         position = self._wakeups.position
         known = await self._db.write(partial(self._begin, server, user_ids, observer))
+        again = [user_id for user_id in user_ids if user_id in known and known[user_id].changes][:FEW]
+        others = [user_id for user_id in user_ids if user_id not in again]
+        asking = [self._all_devices(server, user_id, within_s) for user_id in again]
         try:
-            return await self._fetched(server, user_ids, known, position, within_s)
+            answers = await together([self._query(server, others, within_s), *asking])
         except Exception:
             await self.failed(known.values())
             raise
-
-    async def _fetched(
-        self,
-        server: ServerName,
-        user_ids: Sequence[UserId],
-        known: Mapping[str, RemoteDeviceList],
-        position: int,
-        within_s: float,
-    ) -> list[ReceivedDevices]:
-        again = [user_id for user_id in user_ids if user_id in known and known[user_id].changes][:FEW]
-        others = [user_id for user_id in user_ids if user_id not in again]
-        parts = [others[start : start + MAX_ASKED] for start in range(0, len(others), MAX_ASKED)]
-        answers = await together(
-            [
-                *(self._query(server, part, within_s) for part in parts),
-                *(self._all_devices(server, user_id, within_s) for user_id in again),
-            ]
-        )
         found = [item for answer in answers for item in answer]
         await self._db.write(partial(self._store, found, known, position))
         return found
@@ -199,6 +192,8 @@ class RemoteDeviceLists:
     async def _query(
         self, server: ServerName, user_ids: Sequence[UserId], within_s: float
     ) -> list[ReceivedDevices]:
+        if not user_ids:
+            return []
         answer = await self._client.json(
             server,
             "POST",
@@ -212,13 +207,19 @@ class RemoteDeviceLists:
     async def _all_devices(
         self, server: ServerName, user_id: UserId, within_s: float
     ) -> list[ReceivedDevices]:
-        answer = await self._client.json(
-            server,
-            "GET",
-            f"/_matrix/federation/v1/user/devices/{quote(user_id, safe='')}",
-            limit=DEVICES_BYTES,
-            times=_times(within_s),
-        )
+        try:
+            answer = await self._client.json(
+                server,
+                "GET",
+                f"/_matrix/federation/v1/user/devices/{quote(user_id, safe='')}",
+                limit=DEVICES_BYTES,
+                times=_times(within_s),
+            )
+        except ServerError as error:
+            if not 400 <= error.status < 500:
+                raise
+            # There is no such user any more, or no such request on an old server.
+            return await self._query(server, [user_id], within_s)
         return [of_devices_answer(user_id, answer)]
 
 

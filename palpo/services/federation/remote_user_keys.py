@@ -13,7 +13,7 @@ from palpo.core.errors import MatrixError
 from palpo.core.identifiers import ServerName, UserId
 from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
-from palpo.net.federation_errors import FederationError
+from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.encryption.published_devices import merged
 from palpo.services.encryption.remote_keys import ClaimedKeys, QueriedKeys
 from palpo.services.federation.away_servers import AwayServers
@@ -94,7 +94,8 @@ class RemoteUserKeys:
                 await ask(server)
             except (FederationError, MatrixError) as error:
                 log.info("keys_not_told", server=server, error=str(error)[:200])
-                self._away.failed(server)
+                if _is_away(error):
+                    self._away.failed(server)
                 return True
             self._away.heard_from(server)
             return False
@@ -102,6 +103,11 @@ class RemoteUserKeys:
         names = list(servers)
         results = await together([failed(server) for server in names])
         return {name: dict(FAILURE) for name, away in zip(names, results, strict=True) if away}
+
+
+def _is_away(error: FederationError | MatrixError) -> bool:
+    """Whether a server is to be left alone for a while: it did not just refuse."""
+    return not isinstance(error, ServerError) or error.status >= 500 or error.status == 429
 
 
 def _add(

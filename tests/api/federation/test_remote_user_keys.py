@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 
 from palpo.core.identifiers import ServerName
-from palpo.services.federation.remote_device_lists import RESYNC_MS
+from palpo.services.federation.remote_device_lists import MAX_ASKED, RESYNC_MS
 from palpo.workers.device_lists import DeviceListWorker
 from tests.support.encryption import cross_signing_keys, device_keys, one_time_keys, sign_as, signing_key
 from tests.support.homeserver import Client, Homeserver
@@ -203,7 +204,7 @@ async def test_after_a_gap_it_is_fetched_though_nobody_asks(
     await tell(server, update(8, 7))
     await worker.resync()
     assert asked(remote, DEVICES) == 1, "it may be asked for at once"
-    remote.answers["GET", DEVICES] = web.Response(status=500)
+    remote.answers["GET", DEVICES] = web.Response(status=500, text="{}")
     server.clock.advance(RESYNC_MS[0])
     await worker.resync()
     await worker.resync()
@@ -308,8 +309,8 @@ async def test_a_server_that_is_away(
 ) -> None:
     mine = device_keys(alice.user_id, alice.device_id)
     await alice.post("/keys/upload", {"device_keys": mine})
-    for wrong in (web.Response(status=500), {"device_keys": []}, web.Response(text="x")):
-        remote.answers["POST", QUERY] = lambda _, wrong=wrong: _fresh(wrong)
+    for wrong in (web.Response(status=500, text="{}"), {"device_keys": []}, web.Response(text="x")):
+        remote.answers["POST", QUERY] = wrong
         answer = await query(alice, BOB, alice.user_id)
         assert answer["failures"] == UNREACHABLE
         assert answer["device_keys"] == {alice.user_id: {alice.device_id: mine}}
@@ -338,6 +339,38 @@ async def test_a_server_that_is_silent_holds_up_nobody_for_long(
     over.set()
 
 
+async def test_a_server_that_refuses(
+    server: Homeserver, remote: RemoteServer, room: Remote, alice: Client
+) -> None:
+    await fetched_one_by_one(server, alice)
+    await tell(server, update(8, 7))
+    remote.answers["GET", DEVICES] = web.Response(status=404, text="{}")
+    assert (await query(alice))["device_keys"] == {BOB: {"PHONE": KEYS}}
+    remote.answers["POST", CLAIM] = web.Response(status=403, text="{}")
+    before = len(remote.asked)
+    for _ in range(2):
+        wanted = {BOB: {"PHONE": "signed_curve25519"}}
+        answer = await alice.post("/keys/claim", {"one_time_keys": wanted})
+        assert answer["failures"] == UNREACHABLE
+    assert len(remote.asked) == before + 2, "it is there"
+
+
+async def test_many_users_are_asked_for_in_parts(
+    server: Homeserver, remote: RemoteServer, alice: Client
+) -> None:
+    users = [f"@u{number}:{SERVER}" for number in range(MAX_ASKED + 1)]
+
+    async def answer(asked: Any) -> Any:
+        wanted = orjson.loads(asked.body)["device_keys"]
+        assert len(wanted) <= MAX_ASKED
+        return {"device_keys": {user: {"X": device_keys(user, "X")} for user in wanted}}
+
+    remote.answers["POST", QUERY] = answer
+    found = (await query(alice, *users))["device_keys"]
+    assert found == {user: {"X": device_keys(user, "X")} for user in users}
+    assert asked(remote, QUERY) == 2
+
+
 async def test_one_time_keys(server: Homeserver, remote: RemoteServer, alice: Client) -> None:
     keys = one_time_keys(BOB, "PHONE", 1)
     remote.answers["POST", CLAIM] = {
@@ -356,7 +389,7 @@ async def test_one_time_keys(server: Homeserver, remote: RemoteServer, alice: Cl
     answer = await alice.post("/keys/claim", {"one_time_keys": wanted})
     assert answer == {"one_time_keys": {BOB: {"PHONE": keys}}, "failures": {}}
     assert remote.content() == {"one_time_keys": wanted}
-    remote.answers["POST", CLAIM] = web.Response(status=502)
+    remote.answers["POST", CLAIM] = web.Response(status=502, text="{}")
     answer = await alice.post("/keys/claim", {"one_time_keys": wanted})
     assert answer == {"one_time_keys": {}, "failures": UNREACHABLE}
 
@@ -391,9 +424,3 @@ async def test_two_servers_of_ours(tmp_path: Path) -> None:
         wanted = {bob.user_id: {bob.device_id: "signed_curve25519"}}
         claimed = await alice.post("/keys/claim", {"one_time_keys": wanted})
         assert claimed["one_time_keys"] == {bob.user_id: {bob.device_id: one_time}}
-
-
-async def _fresh(answer: Any) -> Any:
-    if not isinstance(answer, web.Response):
-        return answer
-    return web.Response(status=answer.status, body=answer.body)
