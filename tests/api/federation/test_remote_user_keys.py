@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from palpo.core.identifiers import ServerName
+from palpo.services.federation.received_devices import MAX_DEVICES, MAX_LIST
 from palpo.services.federation.remote_device_lists import MAX_ASKED, RESYNC_MS
 from palpo.workers.device_lists import DeviceListWorker
 from tests.support.encryption import cross_signing_keys, device_keys, one_time_keys, sign_as, signing_key
@@ -217,6 +218,45 @@ async def test_after_a_gap_it_is_fetched_though_nobody_asks(
     assert await watch.look() == ([BOB], []), "who has asked in vain asks again"
     assert (await query(alice))["device_keys"] == {BOB: {"PHONE": KEYS}}
     assert asked(remote, DEVICES) == 3
+
+
+async def test_a_gap_is_known_after_a_restart(town: Town) -> None:
+    async with town.homeserver("hs1.test") as server:
+        alice = await server.register("alice")
+        room = Remote(server, await alice.create_room(preset="public_chat"))
+        await room.send(await room.event(BOB, (MEMBER, BOB), {"membership": "join"}))
+        async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
+            remote.answers["POST", QUERY] = {"device_keys": {BOB: {"PHONE": KEYS}}}
+            await query(alice)
+        await tell(server, update(8, 7))
+        assert (await query(alice))["failures"] == UNREACHABLE
+    async with town.homeserver("hs1.test") as server:
+        server.clock.advance(4 * RESYNC_MS[0])
+        watch = Watch(server, Client(server.http, alice.user_id, alice.token))
+        async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
+            remote.answers["GET", DEVICES] = devices(9, NEW)
+            await DeviceListWorker(server.services.federation.remote_device_lists).resync()
+            assert asked(remote, DEVICES) == 1
+        assert await watch.look() == ([BOB], [])
+        assert (await query(watch.client))["device_keys"] == {BOB: {"LAPTOP": NEW}}
+
+
+async def test_a_list_has_bounds(
+    server: Homeserver, remote: RemoteServer, room: Remote, alice: Client
+) -> None:
+    many = {f"D{number}": device_keys(BOB, f"D{number}") for number in range(MAX_DEVICES + 1)}
+    remote.answers["POST", QUERY] = {"device_keys": {BOB: many}}
+    assert len((await query(alice))["device_keys"][BOB]) == MAX_DEVICES
+    large = {**KEYS, "large": "x" * 60_000}
+    told = {f"D{number}": {**large, "device_id": f"D{number}"} for number in range(30)}
+    remote.answers["POST", QUERY] = {"device_keys": {CAROL: {}, BOB: told}}
+    await tell(server, update(2))
+    remote.answers["GET", DEVICES] = devices(2, *told.values())
+    kept = (await query(alice))["device_keys"][BOB]
+    assert 0 < sum(len(str(keys)) for keys in kept.values()) <= MAX_LIST
+    await tell(server, update(3, 2, keys={**large, "device_id": "MORE"}))
+    remote.answers["GET", DEVICES] = devices(3, NEW)
+    assert (await query(alice))["device_keys"] == {BOB: {"LAPTOP": NEW}}
 
 
 async def test_an_update_during_the_fetch_is_not_lost(
