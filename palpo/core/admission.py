@@ -14,7 +14,7 @@ its answer, and read nothing themselves. A state goes by its root, which is only
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from palpo.core.auth_rules import auth_types_for, check_auth, check_auth_events
@@ -139,6 +139,13 @@ def judge(
         reason = yield from _why_refused(rules, event, head.root)
     status = EventStatus.ACCEPTED if reason is None else EventStatus.SOFT_FAILED
     return Verdict(status=status, before=before, after=after, reason=reason)
+
+
+def soft_failed(verdict: Verdict, reason: str) -> Verdict:
+    """The verdict on an event that is not to be shown, for ``reason``, even if the rules let it in."""
+    if verdict.status is not EventStatus.ACCEPTED:
+        return verdict
+    return replace(verdict, status=EventStatus.SOFT_FAILED, reason=reason)
 
 
 def advance(head: Head, event: SignedEvent, verdict: Verdict) -> Admitting[Head]:

@@ -29,7 +29,7 @@ from palpo.services.server import Server
 def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Services:
     """Every service. ``charges`` are who takes delayed events from their users' budgets."""
     hooks = Hooks()
-    history = build_history(server)
+    history = build_history(server, hooks)
     keys = build_keys(server)
     asking = build_asking(server, keys, history)
     remotes = build_remotes(server, keys, asking, history)

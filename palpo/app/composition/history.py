@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palpo.app.composition.hooks import Hooks
 from palpo.services.history import HistoryServices
 from palpo.services.history.admission import Admission
 from palpo.services.history.auth_chains import AuthChains
@@ -23,11 +24,12 @@ from palpo.services.history.visibility import Visibility
 from palpo.services.server import Server
 
 
-def build_history(server: Server) -> HistoryServices:
+def build_history(server: Server, hooks: Hooks) -> HistoryServices:
     db, clock, wakeups, caches = server.db, server.clock, server.wakeups, server.caches
     events = EventStore(db, wakeups, caches)
     heads = RoomHeads(db, events, wakeups, caches)
-    admission = Admission(db, events, StateResolver(events, AuthChains(db)))
+    chains = AuthChains(db)
+    admission = Admission(db, events, StateResolver(events, chains))
     builder = RoomBuilder(
         events,
         heads,
@@ -42,8 +44,6 @@ def build_history(server: Server) -> HistoryServices:
     access = RoomAccess(db, events, heads)
     state_at = StateAt(events, caches)
     erasures = Erasures(db, wakeups, caches)
-    chains = AuthChains(db)
-    admission = Admission(db, events, StateResolver(events, chains))
     return HistoryServices(
         admission=admission,
         auth_chains=chains,
@@ -54,7 +54,7 @@ def build_history(server: Server) -> HistoryServices:
         room_access=access,
         room_builder=builder,
         room_heads=heads,
-        room_writer=RoomWriter(db, events, heads, builder, recent, server.quotas, wakeups, clock),
+        room_writer=RoomWriter(server, events, heads, builder, recent, hooks.countersign),
         server_visibility=ServerVisibility(db, events, state_at, erasures),
         state_at=state_at,
         state_import=StateImport(db, events),

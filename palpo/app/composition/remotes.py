@@ -92,7 +92,7 @@ def build_memberships(
         ),
         RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside),
-        RemoteInvites(client, keys.keyring, history),
+        RemoteInvites(client, keys.keyring, asking.policy_servers, history),
         WhomToAsk(server.db, history, server_name=server.name),
         history,
         server.background,

@@ -21,6 +21,7 @@ from palpo.services.federation.news import News
 from palpo.services.federation.outgoing_edus import OutgoingEdus
 from palpo.services.federation.outgoing_transactions import OutgoingTransactions
 from palpo.services.federation.past_events import PastEvents
+from palpo.services.federation.policy_servers import PolicyServers
 from palpo.services.federation.received_events import ReceivedEvents
 from palpo.services.federation.received_invites import ReceivedInvites
 from palpo.services.federation.remote_auth import RemoteAuth
@@ -61,6 +62,7 @@ class Asking:
     incoming_events: IncomingEvents
     joining_rooms: JoiningRooms
     past_events: PastEvents
+    policy_servers: PolicyServers
     remote_auth: RemoteAuth
     remote_directories: RemoteDirectories
     remote_hierarchy: RemoteHierarchy
@@ -86,6 +88,7 @@ class FederationServices:
     gaps: Gaps
     join_answers: JoinAnswers
     membership_templates: MembershipTemplates
+    policy_servers: PolicyServers
     received_invites: ReceivedInvites
     fan_out: FanOut
     news: News

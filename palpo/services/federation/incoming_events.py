@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,9 +11,10 @@ from palpo.core.event_hashes import reference_hash
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import EventIdFormat, RoomVersion
+from palpo.services.federation.policy_servers import PolicyServers
 from palpo.services.history.admission import Admission, Admitted
 from palpo.services.history.event_store import EventStore
-from palpo.services.history.room_heads import RoomHead
+from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.history.room_writer import RoomWriter
 
 
@@ -44,10 +45,19 @@ class Taken:
 class IncomingEvents:
     """Has them judged and written."""
 
-    def __init__(self, admission: Admission, writer: RoomWriter, store: EventStore) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        writer: RoomWriter,
+        store: EventStore,
+        heads: RoomHeads,
+        policies: PolicyServers,
+    ) -> None:
         self._admission = admission
         self._writer = writer
         self._store = store
+        self._heads = heads
+        self._policies = policies
 
     async def admit(
         self,
@@ -57,18 +67,19 @@ class IncomingEvents:
         past: bool = False,
         states: Mapping[str, bytes] | None = None,
         relayed: bool = False,
+        unsigned: Collection[str] = (),
     ) -> Outcome:
         """Judge and write events whose hashes and signatures have been checked, as far as that can be.
 
         Each has to come after those of them that it refers to. ``past``: they were asked for, and are older
         than what is here. ``states`` has the stored root of the state before those that follow a gap.
-        ``relayed``: other servers have to hear of them from this one. Raises
-        NotFound where the room is not known.
+        ``relayed``: other servers have to hear of them from this one. Those ``unsigned`` by the room's policy
+        server are soft-failed. Raises NotFound where the room is not known.
         """
         outcome = Outcome()
         waiting = list(events)
         while waiting:
-            builds = partial(self._build, outcome, waiting, past, states, relayed)
+            builds = partial(self._build, outcome, waiting, past, states, relayed, unsigned)
             written = await self._writer.admit(room_id, builds)
             outcome.written += written
             known = {item.event_id for item in written}
@@ -83,8 +94,11 @@ class IncomingEvents:
         """As ``admit``, and pass over those that have to wait, and what rests on them."""
         taken = Taken()
         left = list(events)
+        unsigned: Collection[str] = ()
+        if left:
+            left, unsigned = await self._policies.judged(await self._heads.known(room_id), left)
         while left:
-            outcome = await self.admit(room_id, left, states=states)
+            outcome = await self.admit(room_id, left, states=states, unsigned=unsigned)
             taken.written += outcome.written
             taken.reasons |= outcome.reasons
             if outcome.missing is None:
@@ -126,9 +140,10 @@ class IncomingEvents:
         past: bool,
         states: Mapping[str, bytes] | None,
         relayed: bool,
+        unsigned: Collection[str],
         head: RoomHead,
     ) -> Admitted:
-        built = await self._admission.build(head, events, past=past, states=states)
+        built = await self._admission.build(head, events, past=past, states=states, unsigned=unsigned)
         outcome.missing = built.missing
         outcome.reasons |= {new.event.event_id: new.reason for new in built.events if new.reason is not None}
         if relayed:

@@ -25,6 +25,7 @@ from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.federation.keyring import Keyring
+from palpo.services.federation.policy_servers import PolicyServers
 from palpo.services.federation.remote_answers import read, told
 from palpo.services.federation.signatures import with_signatures
 from palpo.services.history import HistoryServices
@@ -46,9 +47,16 @@ class _Answer(msgspec.Struct, frozen=True):
 class RemoteInvites:
     """Has them signed, and writes them."""
 
-    def __init__(self, client: FederationClient, keyring: Keyring, history: HistoryServices) -> None:
+    def __init__(
+        self,
+        client: FederationClient,
+        keyring: Keyring,
+        policies: PolicyServers,
+        history: HistoryServices,
+    ) -> None:
         self._client = client
         self._keyring = keyring
+        self._policies = policies
         self._events = history.events
         self._heads = history.room_heads
         self._builder = history.room_builder
@@ -63,6 +71,7 @@ class RemoteInvites:
         """
         head = await self._heads.get(room_id)
         event = (await self._builder.extend(head, [draft], {})).events[-1].event
+        event = (await self._policies.countersigned(head, [event]) or [event])[0]
         server = server_name_of(event.state_key or "")
         try:
             answer = await self._ask(server, head, event)

@@ -23,6 +23,7 @@ from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import MEMBER
+from palpo.services.federation.policy_servers import PolicyServers
 from palpo.services.federation.received_events import ReceivedEvents, Refused
 from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.history import HistoryServices
@@ -53,6 +54,7 @@ class SentMemberships:
         rooms: ResidentRooms,
         received: ReceivedEvents,
         restricted: RestrictedJoins,
+        policies: PolicyServers,
     ) -> None:
         self._server_name = server_name
         self._key = key
@@ -60,6 +62,7 @@ class SentMemberships:
         self._rooms = rooms
         self._received = received
         self._restricted = restricted
+        self._policies = policies
 
     async def take(
         self,
@@ -79,6 +82,7 @@ class SentMemberships:
         _check(event, origin, event_id, membership)
         if membership is JOIN and authorising_server(head.rules, event) == self._server_name:
             await self._restricted.vouching(head, UserId(event.sender))
+        event = (await self._policies.countersigned(head, [event]) or [event])[0]
         written = await self._history.room_writer.admit(room_id, partial(self._build, event))
         stored = written[-1] if written else await self._repeated(head.rules, event)
         return SentMembership(rules=head.rules, event=event, stored=stored)

@@ -78,6 +78,7 @@ class Admission:
         past: bool = False,
         states: Mapping[str, bytes] | None = None,
         again: Collection[str] = (),
+        unsigned: Collection[str] = (),
     ) -> Admitted:
         """Judge events whose hashes and signatures have been checked, each after those that it refers to.
 
@@ -85,8 +86,8 @@ class Admission:
         to be stored first: what is left, the caller has built again. ``past`` ones do not move the head, and
         are no news. ``states`` has, by event ID, the stored root of the state before an event that follows a
         gap: where some of the events before it are here, their states are resolved in it. Those of ``again``
-        that were not accepted are judged anew: what they rest on was, or is now known. Raises NotFound for a
-        room that has not begun.
+        that were not accepted are judged anew: what they rest on was, or is now known. Those ``unsigned`` by
+        the room's policy server are soft-failed. Raises NotFound for a room that has not begun.
         """
         if not (head.row.extremities or states):
             raise NotFound("Room not found")
@@ -96,7 +97,7 @@ class Admission:
             for name, item in known.items()
             if item.status is EventStatus.OUTLIER or (name in again and item.status in REFUSED)
         }
-        run = _Run(self._store, self._resolver, head, outliers, states or {})
+        run = _Run(self._store, self._resolver, head, outliers, states or {}, unsigned)
         turns = Turns()
         for event in events:
             await turns.breathe()
@@ -122,7 +123,7 @@ class Admission:
 
     async def reroot(self, head: RoomHead, root: bytes) -> Admitted:
         """The room with the stored state ``root`` as its current one, which no event has led to."""
-        run = _Run(self._store, self._resolver, head, (), {})
+        run = _Run(self._store, self._resolver, head, (), {}, ())
         row = head.row
         run.built.head = replace(head, row=replace(row, head=row.head + 1, state_root=root))
         await run.settle(head)
@@ -164,6 +165,7 @@ class _Run:
     _head: RoomHead
     _outliers: Collection[str]
     _states: Mapping[str, bytes]
+    _unsigned: Collection[str]
     built: Admitted = field(init=False)
     new: dict[str, NewEvent] = field(default_factory=dict)
     _unstored: SignedEvent | None = None
@@ -186,6 +188,8 @@ class _Run:
         verdict = await drive_async(judging, self._answer)
         if isinstance(verdict, Missing):
             return verdict
+        if event.event_id in self._unsigned:
+            verdict = admission.soft_failed(verdict, "The room's policy server has not signed it")
         moved = now
         if not past:
             moved = await drive_async(admission.advance(now, event, verdict), self._answer)

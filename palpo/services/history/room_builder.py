@@ -18,6 +18,7 @@ from palpo.core.event_format import MAX_PREV_EVENTS
 from palpo.core.events import Event, SignedEvent, StateKey, build_event, stripped
 from palpo.core.identifiers import ServerName, UserId
 from palpo.core.membership import INVITE, KNOCK, Membership
+from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.signing import SigningKey
 from palpo.core.state_keys import CREATE, MEMBER
@@ -25,7 +26,7 @@ from palpo.core.state_tree import EMPTY_ROOT, Update
 from palpo.db.engine import Database
 from palpo.services.history.admission import DUMMY, Admission
 from palpo.services.history.built import MAX_DEPTH, STRIPPED_TYPES, Built
-from palpo.services.history.drafts import Draft
+from palpo.services.history.drafts import Draft, Guard
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads, hash_of
 from palpo.storage import memberships as memberships_storage
@@ -71,6 +72,21 @@ class RoomBuilder:
         ``earlier`` has the nodes of its state that are not stored yet.
         """
         return await self._add_all(Built(head=head, events=[], earlier=earlier), drafts)
+
+    async def adopt(self, events: Sequence[SignedEvent], guard: Guard | None, head: RoomHead) -> Built:
+        """Events of ours that were built on an earlier head, and that others have signed too.
+
+        Raises AuthError where the room does not let them in any more, and what ``guard`` raises.
+        """
+        if guard is not None:
+            await guard(head)
+        built = await self._admission.build(head, events)
+        if len(built.events) < len(events) or any(
+            new.status is not EventStatus.ACCEPTED for new in built.events
+        ):
+            raise AuthError("The room does not permit this any more")
+        built.relay()
+        return built
 
     async def create(self, rules: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> Built:
         """The same for a room that the first of ``drafts`` creates."""

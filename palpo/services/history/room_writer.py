@@ -18,15 +18,16 @@ committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from typing import Protocol
 
 from palpo.core.errors import MatrixError
+from palpo.core.events import SignedEvent
 from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import RoomVersion
-from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation, Unreachable
 from palpo.db.failures import detached, fail
 from palpo.db.transaction import Transaction
@@ -38,16 +39,30 @@ from palpo.services.history.recent_events import RecentEvents
 from palpo.services.history.room_builder import REFERRED, RoomBuilder
 from palpo.services.history.room_group import Entry, GroupWrite, HeadsMoved, RoomsRefused
 from palpo.services.history.room_heads import RoomHead, RoomHeads
-from palpo.services.server.quotas import Quotas
+from palpo.services.server import Server
 from palpo.storage import events as events_storage
 from palpo.storage.events import stored
-from palpo.streams.clock import Clock
-from palpo.streams.wakeups import Wakeups
 
 ATTEMPTS = 50
 """How often something is built because other processes were quicker, which write to the same room."""
 Builds = Callable[[RoomHead], Awaitable[Built]]
 """``async def builds(head)``: events that others have sent, with what they do to the room."""
+
+
+class Countersigner(Protocol):
+    """Has events of rooms signed by somebody else too."""
+
+    async def of(self, head: RoomHead, /) -> object | None:
+        """Who signs events of a room, if anybody has to."""
+        ...
+
+    async def countersigned(
+        self, head: RoomHead, events: Sequence[SignedEvent], /
+    ) -> Sequence[SignedEvent] | None:
+        """The events with one more signature; None where none is needed. Raises MatrixError."""
+        ...
+
+
 AT_ONCE = 64
 """Submissions that are built before they are written, in one transaction."""
 
@@ -94,23 +109,23 @@ class RoomWriter:
 
     def __init__(
         self,
-        db: Database,
+        server: Server,
         store: EventStore,
         heads: RoomHeads,
         builder: RoomBuilder,
         recent: RecentEvents,
-        quotas: Quotas,
-        wakeups: Wakeups,
-        clock: Clock,
+        countersigners: Iterable[Countersigner],
     ) -> None:
-        self._db = db
+        """``countersigners`` may have rooms' events signed by others too, before these are sent."""
+        self._db = server.db
         self._store = store
         self._heads = heads
         self._builder = builder
         self._recent = recent
-        self._quotas = quotas
-        self._wakeups = wakeups
-        self._clock = clock
+        self._quotas = server.quotas
+        self._wakeups = server.wakeups
+        self._clock = server.clock
+        self._countersigners = countersigners
         self._lines: Lines[_Submission] = Lines(is_alone=lambda submission: submission.builds is not None)
         self._built: list[_Item] = []
         self._leader: asyncio.Task[None] | None = None
@@ -141,9 +156,35 @@ class RoomWriter:
         guard: Guard | None = None,
     ) -> list[StoredEvent]:
         """Write several events to a room, all or none, with nothing between them."""
+        builds = await self._countersigned(room_id, drafts, transaction, guard)
         return await self._queued(
-            _Submission(room_id=room_id, drafts=drafts, transaction=transaction, guard=guard)
+            _Submission(room_id=room_id, drafts=drafts, builds=builds, transaction=transaction, guard=guard)
         )
+
+    async def _countersigned(
+        self,
+        room_id: str,
+        drafts: Sequence[Draft],
+        transaction: SendTransaction | None,
+        guard: Guard | None,
+    ) -> Builds | None:
+        """What builds the events of a room whose events others have to sign too; None for any other.
+
+        The room goes on meanwhile: what it has come to is looked at again when they are written.
+        """
+        for countersigner in self._countersigners:
+            head = await self._heads.get(room_id)
+            if await countersigner.of(head) is None:
+                continue
+            if transaction is not None and await self.find_transaction(transaction) is not None:
+                break
+            if guard is not None:
+                await guard(head)
+            built = await self._builder.extend(head, drafts, {})
+            signed = await countersigner.countersigned(head, [new.event for new in built.events])
+            if signed is not None:
+                return partial(self._builder.adopt, signed, guard)
+        return None
 
     async def admit(self, room_id: str, builds: Builds) -> list[StoredEvent]:
         """Write what ``builds`` makes of the room's head, again where another process was quicker.
