@@ -29,7 +29,7 @@ from palpo.core.event_format import (
     is_event_id,
     makes_room_id,
 )
-from palpo.core.event_hashes import encoder, event_id_from_hash, event_id_of
+from palpo.core.event_hashes import encoder, event_id_from_hash, event_id_of, signed_event_bytes
 from palpo.core.identifiers import RoomId, UserId
 from palpo.core.redaction import redact, redact_content
 from palpo.core.room_versions import EventIdFormat, RoomVersion
@@ -153,13 +153,27 @@ def parse_pdu(rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = 
     Raises ``BadJson`` for a wrong form, or a room other than ``room_id`` where that is given, and
     ``TooLarge``.
     """
+    return parse_with_signed(rules, pdu, room_id=room_id)[0]
+
+
+def parse_with_signed(
+    rules: RoomVersion, pdu: dict[str, Any], *, room_id: str | None = None
+) -> tuple[SignedEvent, bytes]:
+    """The same, and what its signatures have to be of (``event_hashes.signed_event_bytes``)."""
     check_format(rules, pdu)
+    signed = signed_event_bytes(rules, pdu)
     prev_events = event_ids(rules, pdu, "prev_events", MAX_PREV_EVENTS)
     auth_events = event_ids(rules, pdu, "auth_events", MAX_AUTH_EVENTS)
-    event = _event_of(rules, pdu, event_id_of(rules, pdu), prev_events, auth_events)
+    event = _event_of(rules, pdu, _id_of(rules, pdu, signed), prev_events, auth_events)
     if room_id is not None and event.room_id != room_id:
         raise BadJson("The event is of another room")
-    return event
+    return event, signed
+
+
+def _id_of(rules: RoomVersion, pdu: dict[str, Any], signed: bytes) -> str:
+    if rules.event_id_format is EventIdFormat.CHOSEN:
+        return event_id_of(rules, pdu)
+    return event_id_from_hash(rules, sha256(signed).digest())
 
 
 def parse_stored(rules: RoomVersion, pdu: dict[str, Any], event_id: str) -> SignedEvent:

@@ -76,15 +76,18 @@ def signed_json(obj: dict[str, Any], server_name: ServerName, *, now_ms: int) ->
     )
 
 
-def signed_event(rules: RoomVersion, pdu: dict[str, Any], server_name: ServerName) -> SignedObject:
+def signed_event(
+    rules: RoomVersion, pdu: dict[str, Any], server_name: ServerName, *, signed: bytes | None = None
+) -> SignedObject:
     """An event whose format has been checked; raises as ``signed_json`` does.
 
     Its key has to be valid when the event says that it was sent, unless the room's version is too old.
+    ``signed`` is what is to be signed of it, where that is at hand.
     """
     return SignedObject(
         server_name=server_name,
         signatures=_signatures(pdu, server_name),
-        message=event_hashes.signed_event_bytes(rules, pdu),
+        message=event_hashes.signed_event_bytes(rules, pdu) if signed is None else signed,
         valid_until_ts=pdu["origin_server_ts"] if rules.enforce_key_validity else 0,
         for_events=True,
     )

@@ -13,7 +13,7 @@ from typing import Any
 from palpo.core import event_hashes
 from palpo.core.canonical_json import decode
 from palpo.core.errors import BadJson, MatrixError
-from palpo.core.events import SignedEvent, parse_pdu
+from palpo.core.events import SignedEvent, parse_with_signed
 from palpo.core.identifiers import ServerName
 from palpo.core.redaction import redact
 from palpo.core.room_versions import RoomVersion
@@ -33,6 +33,8 @@ class Refused:
 
 
 Checked = SignedEvent | Refused
+_Parsed = tuple[Checked, bytes]
+"""With what the signatures have to be of."""
 
 
 AT_ONCE = 1000
@@ -80,16 +82,16 @@ class ReceivedEvents:
         checked = await self.check(rules, pdus, room_id=room_id)
         return [item for item in checked if not isinstance(item, Refused)]
 
-    async def _signed(self, rules: RoomVersion, parsed: Iterable[Checked]) -> list[Checked]:
-        """The same, with those refused that are not signed as they have to be."""
+    async def _signed(self, rules: RoomVersion, parsed: Iterable[_Parsed]) -> list[Checked]:
+        """Those that are signed as they have to be; the others are refused."""
         turns = Turns()
         done: list[Checked] = []
         objects: list[SignedObject] = []
         whose: list[int] = []
-        async for item in turns.over(parsed):
+        async for item, signed in turns.over(parsed):
             if not isinstance(item, Refused):
                 try:
-                    own = _signatures(rules, item.pdu)
+                    own = _signatures(rules, item.pdu, signed)
                     objects += own
                     whose += [len(done)] * len(own)
                 except MatrixError as error:
@@ -138,20 +140,20 @@ def _keys(rules: RoomVersion, pdu: Any) -> list[WantedKey]:
     ]
 
 
-def _parsed(rules: RoomVersion, pdu: Any, room_id: str | None) -> Checked:
+def _parsed(rules: RoomVersion, pdu: Any, room_id: str | None) -> _Parsed:
     try:
         if type(pdu) is not dict:
             raise BadJson("An event is a JSON object")
         pdu = {key: value for key, value in pdu.items() if key != "unsigned"}
-        event = parse_pdu(rules, pdu, room_id=room_id)
+        event, signed = parse_with_signed(rules, pdu, room_id=room_id)
         if not event_hashes.verify_content_hash(pdu):
-            event = parse_pdu(rules, redact(rules, pdu), room_id=room_id)
+            event, signed = parse_with_signed(rules, redact(rules, pdu), room_id=room_id)
     except MatrixError as error:
-        return Refused(pdu, error)
-    return event
+        return Refused(pdu, error), b""
+    return event, signed
 
 
-def _signatures(rules: RoomVersion, pdu: dict[str, Any]) -> list[SignedObject]:
+def _signatures(rules: RoomVersion, pdu: dict[str, Any], signed: bytes) -> list[SignedObject]:
     """What has to be checked of an event; raises SignatureError where a server has not signed it at all."""
     servers = event_hashes.required_signatures(rules, pdu)
-    return [signed_event(rules, pdu, ServerName(server)) for server in servers]
+    return [signed_event(rules, pdu, ServerName(server), signed=signed) for server in servers]
