@@ -19,15 +19,16 @@ from tests.support.remote_users import BOB, KEY, SERVER
 class RemoteRoom:
     """A room that Bob has made, and that anybody may join."""
 
-    def __init__(self, version: str = "11") -> None:
+    def __init__(self, version: str = "11", *, name: str = "elsewhere") -> None:
+        """Rooms of different names are different ones."""
         self.rules = room_version(version)
         self.events: dict[str, SignedEvent] = {}
         self.state: dict[StateKey, SignedEvent] = {}
         """The current state."""
         self.last: tuple[str, ...] = ()
-        self.room_id = f"!elsewhere:{SERVER}"
+        self.room_id = f"!{name}:{SERVER}"
         self._time = 1_000_000
-        create = self.add(BOB, CREATE, {"room_version": version, "creator": BOB})
+        create = self.add(BOB, CREATE, {"room_version": version, "creator": BOB, "name": name})
         self.room_id = create.room_id
         self.add(BOB, (MEMBER, BOB), {"membership": "join"})
         owner = {} if self.rules.create_event_is_room_id else {BOB: 100}
