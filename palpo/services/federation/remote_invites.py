@@ -16,7 +16,8 @@ import msgspec
 
 from palpo.core.errors import Forbidden
 from palpo.core.events import SignedEvent
-from palpo.core.identifiers import RoomId, ServerName, server_name_of
+from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
+from palpo.core.membership import INVITE
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signed_objects import signed_event
@@ -83,6 +84,18 @@ class RemoteInvites:
             raise Forbidden("The room does not allow the invite any more")
         return written[-1]
 
+    async def exchange(
+        self, room_id: RoomId, sender: UserId, user_id: UserId, signed: dict[str, Any]
+    ) -> None:
+        """Have the server of who has invited an address, ``sender``, invite a user of this one.
+
+        ``signed`` is what the identity server has signed. Raises what the server answers, and NotFound.
+        """
+        try:
+            await ask_to_invite(self._client, room_id, sender, user_id, signed)
+        except FederationError as error:
+            raise told(error) from error
+
     async def _build(self, signed: SignedEvent, head: RoomHead) -> Admitted:
         built = await self._admission.build(head, [signed])
         built.relay()
@@ -122,3 +135,27 @@ class RemoteInvites:
         if wrong is not None:
             raise wrong
         return signed
+
+
+async def ask_to_invite(
+    client: FederationClient, room_id: RoomId, sender: UserId, user_id: UserId, signed: dict[str, Any]
+) -> None:
+    """Ask the server of ``sender`` to turn a pending invite of theirs into one of ``user_id``.
+
+    Spec: server-server API, "Third-party invites". Raises FederationError.
+    """
+    content = {"membership": INVITE.value, "third_party_invite": {"display_name": "", "signed": signed}}
+    await client.json(
+        server_name_of(sender),
+        "PUT",
+        f"/_matrix/federation/v1/exchange_third_party_invite/{quote(room_id, safe='')}",
+        content={
+            "type": MEMBER,
+            "room_id": room_id,
+            "sender": sender,
+            "state_key": user_id,
+            "content": content,
+        },
+        limit=ANSWER_BYTES,
+        times=TIMES,
+    )

@@ -75,6 +75,12 @@ class FederatedMemberships:
         """Invite a user of another server to a room that is here."""
         return await self._invites.invite(room_id, draft)
 
+    async def exchange(
+        self, room_id: RoomId, sender: UserId, user_id: UserId, signed: dict[str, Any]
+    ) -> None:
+        """Have a pending invite of another server's user be turned into one of a user of this server."""
+        await self._invites.exchange(room_id, sender, user_id, signed)
+
     async def _leave_all(self, user_id: UserId, room_ids: Iterable[RoomId]) -> None:
         for room_id in room_ids:
             await self.leave(user_id, room_id, {})

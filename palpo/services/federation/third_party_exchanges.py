@@ -11,26 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 
 from palpo.core.errors import BadJson, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
-from palpo.core.membership import INVITE
-from palpo.core.state_keys import MEMBER
-from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import FederationError
 from palpo.services.accounts.accounts import Accounts
+from palpo.services.federation.remote_invites import ask_to_invite
 from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.rooms.third_party_invites import ThirdPartyInvites
 from palpo.streams.background import Background
 
 MAX_INVITES = 20
 """Pending ones of one address that are looked at."""
-TIMES = Times(whole_s=30.0, connect_s=10.0, idle_s=30.0)
-ANSWER_BYTES = 64 * 1024
 
 log = structlog.get_logger("palpo.third_party_invites")
 
@@ -113,24 +108,7 @@ class ThirdPartyExchanges:
 
     async def _ask(self, invite: PendingInvite) -> None:
         """Have the inviting user's server invite."""
-        content = {
-            "membership": INVITE.value,
-            "third_party_invite": {"display_name": "", "signed": invite.signed},
-        }
-        await self._client.json(
-            server_name_of(invite.sender),
-            "PUT",
-            f"/_matrix/federation/v1/exchange_third_party_invite/{quote(invite.room_id, safe='')}",
-            content={
-                "type": MEMBER,
-                "room_id": invite.room_id,
-                "sender": invite.sender,
-                "state_key": invite.user_id,
-                "content": content,
-            },
-            limit=ANSWER_BYTES,
-            times=TIMES,
-        )
+        await ask_to_invite(self._client, invite.room_id, invite.sender, invite.user_id, invite.signed)
 
 
 def _check(invite: PendingInvite) -> None:

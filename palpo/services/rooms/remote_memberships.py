@@ -43,3 +43,12 @@ class RemoteMemberships(Protocol):
     async def invite(self, room_id: RoomId, draft: Draft, /) -> StoredEvent:
         """Have the invited user's server sign the invite, and write it; raises MatrixError."""
         ...
+
+    async def exchange(
+        self, room_id: RoomId, sender: UserId, user_id: UserId, signed: dict[str, Any], /
+    ) -> None:
+        """Have a pending invite by address, of another server's user, be turned into one of ``user_id``.
+
+        ``signed`` is what the identity server has signed. Raises MatrixError.
+        """
+        ...

@@ -152,16 +152,22 @@ class ThirdPartyInvites:
         """Turn a pending invite into the user's own.
 
         ``signed`` is what the identity server signed: ``mxid``, ``sender``, ``token``, ``signatures``.
-        Where another server's user invited, or no local user is in the room, nothing happens: the join
-        is for other servers to judge. Raises BadJson, Forbidden.
+        Where another server's user invited, that server is asked to. What comes of it, and where no local
+        user is in the room, the join is for other servers to judge. Raises BadJson, Forbidden.
         """
         proof = _proof(signed)
         sender = parse_user_id(proof["sender"])
         if proof["mxid"] != user_id:
             raise Forbidden("The third-party invite is for somebody else")
-        if server_name_of(sender) != self._server_name or not await self._memberships.is_resident(room_id):
-            return
-        await self.exchange(room_id, proof)
+        remote = self._memberships.remote
+        if server_name_of(sender) == self._server_name:
+            if await self._memberships.is_resident(room_id):
+                await self.exchange(room_id, proof)
+        elif remote is not None:
+            try:
+                await remote.exchange(room_id, sender, user_id, proof)
+            except MatrixError as error:
+                log.info("exchange_refused", room_id=room_id, error=error.message)
 
     async def exchange(
         self, room_id: RoomId, signed: dict[str, Any], *, sender: UserId | None = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from palpo.core.state_keys import CREATE, JOIN_RULES, NAME
@@ -325,3 +326,19 @@ async def test_rooms_that_are_too_large(
     await join(alice, resident.room, status=404)
     monkeypatch.setattr(remote_join_answers, "MAX_EVENTS", 20)
     await join(alice, resident.room)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_an_invite_by_address(alice: Client, remote: RemoteServer, refused: bool) -> None:
+    """Who can show that the address is theirs is invited by the inviting user's server first."""
+    room = RemoteRoom()
+    Resident(remote, room)
+    path = f"{FEDERATION}/v1/exchange_third_party_invite/"
+    remote.answers["PUT", path] = refusal(403, "M_FORBIDDEN") if refused else {}
+    signed = {"mxid": alice.user_id, "sender": BOB, "token": "t", "signatures": {"id.example": {"k": "s"}}}
+    await join(alice, room, json={"third_party_signed": signed})
+    (exchange,) = [asked for asked in remote.asked if asked.uri.startswith(path)]
+    body = orjson.loads(exchange.body)
+    assert (body["sender"], body["state_key"], body["room_id"]) == (BOB, alice.user_id, room.room_id)
+    assert body["content"]["third_party_invite"]["signed"] == signed
+    assert (await of_room(alice, room))["timeline"]["events"]
