@@ -5,6 +5,7 @@ A server that has been told of a join sends what happens next, while the state b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ class JoiningRooms:
     """Holds such events until the room is here."""
 
     def __init__(self) -> None:
+        self._joins: Counter[RoomId] = Counter()
         self._held: dict[RoomId, dict[ServerName, list[Any]]] = {}
         self._count = 0
         self._take: Take | None = None
@@ -30,8 +32,9 @@ class JoiningRooms:
         self._take = take
 
     def begin(self, room_id: RoomId) -> None:
-        """A room is being joined."""
-        self._held[room_id] = {}
+        """A room is being joined, by one more."""
+        self._joins[room_id] += 1
+        self._held.setdefault(room_id, {})
 
     def hold(self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any]) -> bool:
         """Hold events, if the room is being joined; False where they are not held."""
@@ -42,8 +45,13 @@ class JoiningRooms:
         return True
 
     async def end(self, room_id: RoomId) -> None:
-        """The room is here, or will not be: have taken in what was held of it."""
+        """The room is here, or is not by this join: have taken in what was held of it."""
         held = self._held.pop(room_id)
+        self._joins[room_id] -= 1
+        if self._joins[room_id]:
+            self._held[room_id] = {}
+        else:
+            del self._joins[room_id]
         self._count -= sum(map(len, held.values()))
         if self._take is not None:
             for origin, pdus in held.items():

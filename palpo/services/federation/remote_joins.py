@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
+import structlog
+
 from palpo.core.errors import BadJson
 from palpo.core.identifiers import RoomId, ServerName, UserId
 from palpo.db.failures import detached, fail
@@ -27,22 +29,27 @@ from palpo.services.federation.templates import Prepared, Wish
 from palpo.services.history import HistoryServices
 from palpo.streams.background import Background
 
+log = structlog.get_logger("palpo.federation")
+
 VERSIONS = (2, 1)
 STATE_BYTES = 256 * 1024 * 1024
+PATIENCE_S = 15.0
+"""Seconds: who has named a server that never answers keeps nobody else out of the room for longer."""
 SEND_TIMES = Times(whole_s=600.0, connect_s=10.0, idle_s=300.0)
 """Of a room with many members a server may work on the answer for minutes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Join:
     """One that is going on."""
 
     user_id: UserId
+    servers: tuple[ServerName, ...]
     outcome: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class RemoteJoins:
-    """Joins through other servers, at most one in a room at a time."""
+    """Joins through other servers."""
 
     def __init__(
         self,
@@ -51,7 +58,11 @@ class RemoteJoins:
         joining: JoiningRooms,
         history: HistoryServices,
         background: Background,
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        """``patience_s`` is how long a join waits for another of the same room."""
+        self._patience_s = patience_s
         self._handshakes = handshakes
         self._answers = answers
         self._joining = joining
@@ -59,36 +70,48 @@ class RemoteJoins:
         self._beginnings = history.beginnings
         self._writer = history.room_writer
         self._background = background
-        self._going: dict[RoomId, _Join] = {}
+        self._going: dict[RoomId, list[_Join]] = {}
 
     async def join(self, wish: Wish, servers: Sequence[ServerName]) -> bool:
         """Join a room through the first of the servers that lets the user in.
 
-        The same join twice at once is one. Where another user is joining the room, that is waited for, and
-        nothing else done: False, since the room may be here now. Whoever asked may go; the join goes on.
-        Raises MatrixError: what a server says, NotFound where none can be asked.
+        The same join twice at once is one. Where another of the room is going on, it is waited for, though
+        not for long, and nothing else done: False, since the room may be here now. Whoever asked may go; the
+        join goes on. Raises MatrixError: what a server says, NotFound where none can be asked.
         """
-        going = self._going.get(wish.room_id)
-        if going is not None and going.user_id != wish.user_id:
-            await asyncio.wait([going.outcome])
-            return False
-        if going is None:
-            going = self._going[wish.room_id] = _Join(user_id=wish.user_id)
-            self._background.start("remote-join", self._run(wish, servers, going.outcome))
-        await asyncio.shield(going.outcome)
+        going = self._going.get(wish.room_id, [])
+        join = _Join(user_id=wish.user_id, servers=tuple(servers))
+        same = [other for other in going if (other.user_id, other.servers) == (join.user_id, join.servers)]
+        if going and not same:
+            outcomes = [other.outcome for other in going]
+            done, _ = await asyncio.wait(
+                outcomes, timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if done:
+                return False
+        if not same:
+            self._going.setdefault(wish.room_id, []).append(join)
+            self._background.start("remote-join", self._run(wish, join))
+        await asyncio.shield((same or [join])[0].outcome)
         return True
 
-    async def _run(self, wish: Wish, servers: Sequence[ServerName], outcome: asyncio.Future[None]) -> None:
+    async def _run(self, wish: Wish, join: _Join) -> None:
         self._joining.begin(wish.room_id)
         try:
-            await through(servers, partial(self._through, wish))
-            outcome.set_result(None)
+            await through(join.servers, partial(self._through, wish))
+            join.outcome.set_result(None)
         except Exception as error:  # noqa: BLE001 - it is theirs who wait
-            fail(outcome, detached(error))
+            fail(join.outcome, detached(error))
         finally:
-            outcome.cancel()
-            del self._going[wish.room_id]
+            join.outcome.cancel()
+            self._ended(wish.room_id, join)
             await self._joining.end(wish.room_id)
+
+    def _ended(self, room_id: RoomId, join: _Join) -> None:
+        going = self._going[room_id]
+        going.remove(join)
+        if not going:
+            del self._going[room_id]
 
     async def _through(self, wish: Wish, server: ServerName) -> None:
         prepared = await self._handshakes.make(server, wish)
@@ -110,6 +133,7 @@ class RemoteJoins:
             before = await self._imports.store_given(rules, event.room_id, joined.state, joined.events)
             build = partial(self._beginnings.build, event=event, before=before)
             await self._writer.admit(event.room_id, build)
+            log.info("remote_join", room_id=event.room_id, state=len(joined.state), events=len(joined.events))
         except BadJson as error:
             raise Malformed(f"The room cannot be what the server says: {error.message}") from error
         finally:

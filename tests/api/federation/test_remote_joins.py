@@ -342,3 +342,28 @@ async def test_an_invite_by_address(alice: Client, remote: RemoteServer, refused
     assert (body["sender"], body["state_key"], body["room_id"]) == (BOB, alice.user_id, room.room_id)
     assert body["content"]["third_party_invite"]["signed"] == signed
     assert (await of_room(alice, room))["timeline"]["events"]
+
+
+async def test_a_server_that_never_answers_keeps_nobody_else_out(
+    town: Town, alice: Client, server: Homeserver, remote: RemoteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carol, resident = await server.register("carol"), Resident(remote, RemoteRoom())
+    room, over = resident.room, asyncio.Event()
+    joins = server.services.rooms.memberships.remote._joins  # type: ignore[union-attr]
+    monkeypatch.setattr(joins, "_patience_s", 0.01)
+
+    async def never(asked: Asked) -> Any:
+        await over.wait()
+        return refusal(404, "M_NOT_FOUND")
+
+    async with remote_server(town, OTHER, now_ms=server.clock.now_ms) as other:
+        other.answers["GET", f"{FEDERATION}/v1/make_join/"] = never
+        waiting = asyncio.create_task(join(alice, room, OTHER, status=None))
+        while not other.asked:
+            await carol.get("/sync", params={"timeout": 10})
+        await join(carol, room)
+        await join(alice, room)
+        over.set()
+        assert (await waiting)["errcode"] == "M_NOT_FOUND"
+    joined = await alice.get(f"/rooms/{room.room_id}/joined_members")
+    assert set(joined["joined"]) == {BOB, alice.user_id, carol.user_id}
