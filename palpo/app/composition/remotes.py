@@ -93,6 +93,8 @@ def build_memberships(
         RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside),
         RemoteInvites(client, keys.keyring, asking.policy_servers, history),
+        RemoteLeaves(handshakes, signer, outside, server.background),
+        RemoteInvites(client, keys.keyring, history),
         WhomToAsk(server.db, history, server_name=server.name),
         history,
         server.background,

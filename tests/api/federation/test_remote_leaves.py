@@ -11,6 +11,7 @@ import pytest
 
 from palpo.core.identifiers import ServerName, UserId
 from palpo.core.state_keys import JOIN_RULES, MEMBER, NAME
+from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_rooms import RemoteRoom
@@ -91,6 +92,28 @@ async def test_an_invite_is_got_rid_of_in_any_case(
     assert told["content"] == {"membership": "leave"}
     assert await rooms(alice) == {}
     await alice.post(f"/rooms/{room.room_id}/forget")
+
+
+async def test_a_server_that_never_answers_keeps_nobody_waiting(
+    server: Homeserver, alice: Client, remote: RemoteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told all the same."""
+    resident, over = Resident(remote, RemoteRoom()), asyncio.Event()
+    leaves = server.services.rooms.memberships.remote._leaves  # type: ignore[union-attr]
+    monkeypatch.setattr(leaves, "_patience_s", 0.01)
+
+    async def slowly(asked: Asked) -> Any:
+        await over.wait()
+        return await resident.make(asked)
+
+    remote.answers["GET", f"{FEDERATION}/v1/make_leave/"] = slowly
+    await invite(server, resident.room, alice)
+    await alice.post(f"/rooms/{resident.room.room_id}/leave")
+    assert await rooms(alice) == {}
+    over.set()
+    async with asyncio.timeout(20):
+        await resident.arrived.wait()
+    assert [event.content for event in resident.taken] == [{"membership": "leave"}]
 
 
 async def test_who_is_gone_turns_all_down(server: Homeserver, alice: Client, remote: RemoteServer) -> None:
