@@ -62,6 +62,8 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
         background.start("statistics", StatisticsWorker(statistics).run())
     background.start("media", keeper.run("media", MediaSweeper(services.media.media_cleanup).run))
     if server.config.federation.enabled:
+        partial = services.federation.partial_rooms
+        background.start("partial-rooms", keeper.run("partial-rooms", partial.run))
         lists = DeviceListWorker(services.federation.remote_device_lists)
         background.start("device-lists", keeper.run("device-lists", lists.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))

@@ -576,6 +576,13 @@ class FederationConfig(Section, frozen=True):
     keep_alive_seconds: Annotated[
         float, Meta(ge=0, description="How long a connection is kept that nothing is sent on.")
     ] = 60.0
+    partial_joins: Annotated[
+        bool,
+        Meta(
+            description="Whether rooms of other homeservers may be used as soon as they are joined, while "
+            "their members are still being fetched."
+        ),
+    ] = True
     notaries: Annotated[
         tuple[NotaryConfig, ...],
         Meta(description="Servers that are asked for the keys of others, beside these themselves."),

@@ -112,13 +112,20 @@ class Missing:
 
 
 def judge(
-    rules: RoomVersion, event: SignedEvent, head: Head | None, told: bytes | None = None
+    rules: RoomVersion,
+    event: SignedEvent,
+    head: Head | None,
+    told: bytes | None = None,
+    *,
+    partial: bool = False,
 ) -> Admitting[Verdict | Missing]:
     """The verdict on an event whose form, hashes and signatures have been checked.
 
     ``head`` is the room's, by which a new event may soft-fail; None for an event of the past, which was
     fetched. A create event has no state before it. ``told`` is the root of the state before the event as
-    others tell it, which counts where the events before it are not all known.
+    others tell it, which counts where the events before it are not all known. ``partial``: members are
+    missing in the room's states (MSC3902). What is not set in one may be so: of that the event's own auth
+    events are believed.
     """
     auth: Mapping[str, tuple[Event, EventStatus]] = {}
     if event.auth_events:
@@ -129,14 +136,17 @@ def judge(
         return Missing(
             auth_events=missing, prev_events=before.prev_events if isinstance(before, Missing) else ()
         )
-    reason = yield from _why_rejected(rules, event, auth, before)
+    claimed: Mapping[StateKey, Event] = {}
+    if partial:
+        claimed = {item.key: item for item, status in auth.values() if status is not EventStatus.REJECTED}
+    reason = yield from _why_rejected(rules, event, auth, before, claimed)
     if reason is not None:
         return Verdict(status=EventStatus.REJECTED, before=before, after=before, reason=reason)
     after = before
     if event.state_key is not None:
         after = yield NeedRootWith(root=before, key=event.key, event_id=event.event_id)
     if head is not None and head.root != before:
-        reason = yield from _why_refused(rules, event, head.root)
+        reason = yield from _why_refused(rules, event, head.root, claimed)
     status = EventStatus.ACCEPTED if reason is None else EventStatus.SOFT_FAILED
     return Verdict(status=status, before=before, after=after, reason=reason)
 
@@ -198,6 +208,7 @@ def _why_rejected(
     event: SignedEvent,
     auth: Mapping[str, tuple[Event, EventStatus]],
     before: bytes,
+    claimed: Mapping[StateKey, Event],
 ) -> Admitting[str | None]:
     """Steps 4 and 5: by its auth events, and by the state before it."""
     create: Mapping[StateKey, Event] = {}
@@ -206,7 +217,7 @@ def _why_rejected(
     reason = why_rejected(rules, event, auth, create.get(CREATE))
     if reason is not None or event.type == CREATE[0]:
         return reason
-    refused = yield from _why_refused(rules, event, before)
+    refused = yield from _why_refused(rules, event, before, claimed)
     return None if refused is None else f"By the state before it: {refused}"
 
 
@@ -231,12 +242,14 @@ def why_rejected(
     return None
 
 
-def _why_refused(rules: RoomVersion, event: SignedEvent, root: bytes) -> Admitting[str | None]:
-    """Why the state ``root`` does not allow the event."""
+def _why_refused(
+    rules: RoomVersion, event: SignedEvent, root: bytes, claimed: Mapping[StateKey, Event]
+) -> Admitting[str | None]:
+    """Why the state ``root``, with what is ``claimed`` of what is not set in it, does not allow the event."""
     keys = _bearing(rules, event)
     state: Mapping[StateKey, Event] = yield NeedState(root=root, keys=tuple(keys))
     try:
-        check_auth(rules, event, state)
+        check_auth(rules, event, {**claimed, **state})
     except AuthError as error:
         return error.message
     return None

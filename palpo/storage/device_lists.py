@@ -28,6 +28,12 @@ _PUT = upsert(device_list_changes, key=["user_id", "observer"])
 _CHANGED = Statement(
     select(c.user_id).distinct().where(in_list(c.observer, "observers"), c.position > bindparam("after"))
 )
+_NEWEST = Statement(
+    select(c.user_id)
+    .where(c.observer == EVERYONE, c.position > bindparam("after"))
+    .order_by(c.position.desc())
+    .limit(bindparam("limit"))
+)
 _MEMBER_EVENTS = Statement(
     select(events.c.event_id)
     .where(
@@ -80,6 +86,11 @@ async def changed_since(tx: Transaction, after: int, *, observer: str) -> set[st
     """Whose device list changed after a position, as ``observer`` sees it."""
     rows = await tx.all(_CHANGED, observers=[EVERYONE, observer], after=after)
     return {row[0] for row in rows}
+
+
+async def changed_after(tx: Transaction, after: int, limit: int) -> list[str]:
+    """Whose device list changed for all after a position, the last ones first."""
+    return [row[0] for row in await tx.all(_NEWEST, after=after, limit=limit)]
 
 
 async def member_events(tx: Transaction, room_ids: Collection[str], after: int, upto: int) -> list[str]:

@@ -68,6 +68,15 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.relayed or not self.elsewhere
 
 
+class Rejudged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event that was judged again over other states, and is shown, or not, as before."""
+
+    event_id: str
+    status: EventStatus
+    state_before: bytes
+    state_after: bytes
+
+
 LOOKED_AT = 100
 NOWHERE = 0
 """The position of what is not news: an event that was not accepted, or not yet."""
@@ -123,6 +132,11 @@ _JUDGE = Statement(
             )
         }
     )
+)
+_REJUDGE = Statement(
+    update(events)
+    .where(e.event_id == bindparam("id"))
+    .values({name: bindparam(name) for name in ("state_before", "state_after", "status")})
 )
 _INSERT_TRANSACTION = insert_row(event_transactions)
 _INSERT_RELATION = insert_row(event_relations)
@@ -201,6 +215,18 @@ _UNTIL_TIME = Statement(
     .limit(bindparam("limit"))
     .offset(bindparam("skipped"))
 )
+_FROM_PLACE = Statement(
+    select(e.event_id, e.place)
+    .where(
+        e.room_id == bindparam("room_id"),
+        e.place >= bindparam("place"),
+        or_(e.place > bindparam("place"), e.event_id > bindparam("after")),
+        e.position >= 0,
+        e.status != EventStatus.OUTLIER.value,
+    )
+    .order_by(e.place, e.event_id)
+    .limit(bindparam("limit"))
+)
 _IN_ROOMS = oldest(select(e.event_id).where(in_list(e.room_id, "room_ids"), _VISIBLE), e.position)
 
 
@@ -262,6 +288,10 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
     judged = [item for item in new if item.stored]
     await tx.many(_JUDGE, [_judged(item, at[item.event.event_id]) for item in judged])
     tx.notify(topics.EVENT, *(item.event.event_id for item in judged))
+    await tx.many(
+        _DELETE_RELATION,
+        [{"target": item.event.event_id} for item in judged if item.status is not EventStatus.ACCEPTED],
+    )
     relations = [
         row
         for index, item in enumerate(new)
@@ -270,6 +300,32 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
     ]
     await tx.many(_INSERT_RELATION, relations)
     tx.notify(topics.RELATIONS, *{str(row["room_id"]) for row in relations})
+
+
+async def rejudge(tx: WriteTransaction, rejudged: Sequence[Rejudged]) -> None:
+    """Store what else is now known of events that stay where they are."""
+    rows = [
+        {
+            "id": item.event_id,
+            "state_before": item.state_before,
+            "state_after": item.state_after,
+            "status": item.status.value,
+        }
+        for item in rejudged
+    ]
+    await tx.many(_REJUDGE, rows)
+    tx.notify(topics.EVENT, *(item.event_id for item in rejudged))
+
+
+async def ids_from_place(
+    tx: Transaction, room_id: str, after: tuple[int, str], limit: int
+) -> list[tuple[str, int]]:
+    """``(event, place)`` of a room's events after ``(place, event)``, in order, whatever became of them.
+
+    Outliers are left out, and what was fetched of the past.
+    """
+    rows = await tx.all(_FROM_PLACE, room_id=room_id, place=after[0], after=after[1], limit=limit)
+    return [(row[0], row[1]) for row in rows]
 
 
 async def insert_transactions(tx: WriteTransaction, made: Iterable[MadeBy], now_ms: int) -> None:

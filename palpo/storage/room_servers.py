@@ -18,6 +18,7 @@ from palpo.storage.memberships import Member
 from palpo.storage.records import Records
 from palpo.streams import topics
 
+BATCH = 500
 s = room_servers.c
 m = memberships.c
 
@@ -87,6 +88,21 @@ async def follow(tx: WriteTransaction, changed: Sequence[Member], ours: ServerNa
     rows += [row for key, row in known.items() if key not in changes and row.never_in]
     await tx.many(_PUT, [_RECORDS.values(row) for row in rows])
     tx.notify(topics.ROOM_SERVERS, *{row.room_id for row in rows})
+
+
+async def assume(
+    tx: WriteTransaction, room_id: RoomId, servers: Collection[ServerName], change: int, position: int
+) -> None:
+    """Count a user more of each of the servers, or with a ``change`` of -1 one less.
+
+    So they are in a room of whose members not all are known, whatever becomes of those that are.
+    """
+    names = list(servers)
+    for start in range(0, len(names), BATCH):
+        known = await _known(tx, [(room_id, server) for server in names[start : start + BATCH]])
+        rows = [_changed(row, change, position) for row in known.values()]
+        await tx.many(_PUT, [_RECORDS.values(row) for row in rows])
+    tx.notify(topics.ROOM_SERVERS, room_id)
 
 
 async def of_room(tx: Transaction, room_id: str) -> list[RoomServer]:

@@ -40,6 +40,17 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The last event that this server tells others of."""
     rerooted: int = 0
     """The last position at which the current state changed without an event of the timeline."""
+    whole_from: int = 0
+    """The position from which on all of its state is here; below 0 while members are missing (MSC3902)."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether members are missing in the state."""
+        return self.whole_from < 0
+
+    def is_whole_at(self, position: int) -> bool:
+        """Whether none are missing in what clients are told that stand at a position of the stream."""
+        return 0 <= self.whole_from <= position
 
 
 _RECORDS = Records(HeadRow, rooms)
@@ -65,6 +76,7 @@ _MOVE = Statement(
                 "floor",
                 "newest_outgoing",
                 "rerooted",
+                "whole_from",
             )
         }
     )
@@ -118,4 +130,5 @@ def _moving(head: HeadRow) -> dict[str, object]:
         "floor": head.floor,
         "newest_outgoing": head.newest_outgoing,
         "rerooted": head.rerooted,
+        "whole_from": head.whole_from,
     }

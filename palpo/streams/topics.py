@@ -65,6 +65,8 @@ DIRECTORY = Kind("directory")
 """Which rooms the directory lists."""
 DELAYED_EVENTS = Kind("delayed_events")
 """An event was scheduled."""
+PARTIAL_ROOMS = Kind("partial_rooms")
+"""There is a room of whose state members are missing."""
 ROOM_SERVERS = Kind("room_servers")
 """By room: which other servers are in it."""
 DESTINATIONS = Kind("destinations")
@@ -91,7 +93,8 @@ USES: Mapping[Kind, Use] = {
         heard="feed old_sync unread window",
     ),
     HEAD: Use(
-        published="room_group", heard="federation_sender room_directory room_heads search_index user_lists"
+        published="room_group",
+        heard="completions federation_sender room_directory room_heads search_index user_lists",
     ),
     REDACTED: Use(published="events", heard="facts push_rooms redacted_state room_overviews summary"),
     EVENT: Use(published="events", heard="event_store outgoing_transactions"),
@@ -106,7 +109,7 @@ USES: Mapping[Kind, Use] = {
     SESSION: Use(published="account_rows accounts sessions", heard="appservices sessions waiting"),
     ERASURE: Use(published="accounts", heard="erasures"),
     MEMBER: Use(
-        published="memberships outside_memberships room_group",
+        published="completions memberships outside_memberships room_group",
         heard="device_list_teller device_lists room_servers user_rooms",
     ),
     READ: Use(published="receipts", heard="unread window"),
@@ -116,7 +119,7 @@ USES: Mapping[Kind, Use] = {
     PROFILE: Use(published="account_rows profiles", heard="profiles"),
     PRESENCE: Use(published="presence", heard="federation_sender news presence"),
     TO_DEVICE: Use(published="to_device", heard="to_device"),
-    DEVICE_LIST: Use(published="device_lists", heard="device_list_teller device_lists"),
+    DEVICE_LIST: Use(published="completions device_lists", heard="device_list_teller device_lists"),
     ONE_TIME_KEYS: Use(published="account_rows keys", heard="appservices keys"),
     THREAD_SUBSCRIPTIONS: Use(published="thread_subscriptions", heard="extensions"),
     THREAD_FOLLOWERS: Use(published="thread_subscriptions", heard="thread_followers"),
@@ -124,6 +127,7 @@ USES: Mapping[Kind, Use] = {
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
     ROOM_SERVERS: Use(published="room_servers", heard="fan_out federation_sender room_servers"),
+    PARTIAL_ROOMS: Use(published="partial_rooms", heard="partial_rooms"),
     DESTINATIONS: Use(published="destinations", heard="destinations"),
     RETRIES: Use(published="destinations", heard="federation_sender"),
     DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),

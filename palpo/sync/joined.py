@@ -13,6 +13,7 @@ from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import State
 from palpo.storage.memberships import Member
+from palpo.streams.turns import Turns
 from palpo.sync.each import each
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Client
@@ -49,6 +50,8 @@ class V3RoomNews(RoomNews):
     """Root of the state after the timeline."""
     fresh: bool = False
     """Whether the client did not know that the user was in the room."""
+    made_whole: bool = False
+    """Whether its members were missing until now."""
     renamed: bool = False
     """Whether something that the room is named by was redacted."""
     gap: bool = False
@@ -65,7 +68,7 @@ class V3RoomNews(RoomNews):
     @property
     def empty(self) -> bool:
         """Whether there is nothing to tell, not even of a gap."""
-        return not (self.gap or self.events or self.ephemeral or self.account_data)
+        return not (self.gap or self.made_whole or self.events or self.ephemeral or self.account_data)
 
 
 class JoinedRooms:
@@ -83,6 +86,16 @@ class JoinedRooms:
         self._summaries = summaries
         self._redacted = redacted
 
+    async def shown(self, reader: Reader, window: Window, rooms: Sequence[Member]) -> list[Member]:
+        """Those of ``rooms`` that the reader is told of: without lazy loading, none whose members are
+        missing (MSC3902)."""
+        if reader.filter.lazy_members:
+            return list(rooms)
+        turns = Turns()
+        return [
+            row async for row in turns.over(rooms) if await self._timelines.is_whole(row.room_id, window.upto)
+        ]
+
     async def collect(self, reader: Reader, window: Window, rooms: Sequence[Member]) -> list[V3RoomNews]:
         """What happened in each of ``rooms`` within ``window``."""
         collected = await each(rooms, lambda row: self._collect(reader, window, row))
@@ -92,6 +105,9 @@ class JoinedRooms:
     async def _collect(self, reader: Reader, window: Window, membership: Member) -> V3RoomNews:
         room_id = membership.room_id
         known = await self._timelines.joined_root(membership, window.since) or EMPTY_ROOT
+        made_whole = await self._timelines.became_whole(room_id, window.after, window.upto)
+        if made_whole and not reader.filter.lazy_members:
+            known = EMPTY_ROOT
         fresh = known == EMPTY_ROOT
         after = 0 if fresh else window.after
         timeline = await self._timeline(reader, window, room_id, after)
@@ -108,6 +124,8 @@ class JoinedRooms:
             timeline=timeline,
             window=window,
             state_after=reader.state_after,
+            made_whole=made_whole,
+            partial=not await self._timelines.is_whole(room_id, window.upto),
         )
         state = await self._states.delta(request, reader.filter)
         redacted: State = {}
@@ -120,7 +138,8 @@ class JoinedRooms:
             timeline=timeline,
             state=state,
             fresh=fresh,
-            renamed=any(key[0] in SUMMARISED for key in redacted),
+            made_whole=made_whole and not fresh,
+            renamed=made_whole or any(key[0] in SUMMARISED for key in redacted),
             gap=gap,
             end=end,
         )

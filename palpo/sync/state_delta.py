@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from palpo.core import state_tree
 from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore, State
+from palpo.sync.claimed_members import claimed_members
 from palpo.sync.filters import SyncFilter
 from palpo.sync.members import Client, SentMembers, member_pairs
 from palpo.sync.outlines import Outlines
@@ -31,6 +33,10 @@ class StateRequest:
     window: Window
     state_after: bool
     """The state is wanted after the timeline, not before it (MSC4222)."""
+    partial: bool = False
+    """Members are missing in it (MSC3902)."""
+    made_whole: bool = False
+    """Members were missing in it as the client knows it."""
 
 
 class StateDeltas:
@@ -52,6 +58,8 @@ class StateDeltas:
         # A client that knows the room is told of every member who has changed, be they named or not.
         if first and named is not None:
             changed = await self._outlines.get(request.room_id, target)
+        elif named is not None and request.made_whole:
+            changed = await self._without_new_members(request.known, target)
         else:
             changed = await self._store.changed_state(request.known, target)
         if named is not None:
@@ -61,6 +69,15 @@ class StateDeltas:
             changed = {key: item for key, item in changed.items() if item.event_id not in shown}
         wanted = filter_.state
         return [item for item in changed.values() if wanted is None or wanted(item.event)]
+
+    async def _without_new_members(self, known: bytes, target: bytes) -> State:
+        """What is set in another way than is known, but for members of whom nothing is known."""
+        ids = {key: name for key, name in (await self._store.changed_ids(known, target)).items() if name}
+        members = [key for key in ids if key[0] == MEMBER]
+        there = await self._store.read_state(state_tree.get_many(known, members))
+        return await self._store.events_of(
+            {key: name for key, name in ids.items() if key[0] != MEMBER or key in there}
+        )
 
     async def missing_members(
         self, client: Client, room_id: str, root: bytes, users: Iterable[str], window: Window
@@ -78,6 +95,9 @@ class StateDeltas:
         """``changed``, and those members of whom the timeline ``named`` that the client does not know."""
         keys = [(MEMBER, user_id) for user_id in sorted(named)]
         members = await self._store.state_events(target, keys)
+        if request.partial:
+            missing = named - {key[1] for key in members}
+            members |= await claimed_members(self._store, request.timeline.events, missing)
         pairs = [(key[1], item.event_id) for key, item in members.items()]
         if not filter_.include_redundant_members:
             unsent = self._sent.unsent(request.client, request.room_id, pairs, since=request.window.after)

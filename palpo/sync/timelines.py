@@ -170,6 +170,14 @@ class Timelines:
             return head.state_root
         return await self.state_root(room_id, upto) or head.state_root
 
+    async def is_whole(self, room_id: str, upto: int) -> bool:
+        """Whether no members are missing in what is told of a room up to a position (MSC3902)."""
+        return (await self._heads.get(room_id)).row.is_whole_at(upto)
+
+    async def became_whole(self, room_id: str, after: int, upto: int) -> bool:
+        """Whether they were missing until a position in ``(after, upto]``."""
+        return after < (await self._heads.get(room_id)).row.whole_from <= upto
+
     async def joined_root(self, member: Member, position: int | None) -> bytes | None:
         """The same where the user of ``member`` was in the room at that position; None where not."""
         if position is None:

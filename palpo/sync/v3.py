@@ -186,7 +186,8 @@ class SyncV3:
             chosen |= dict.fromkeys(room_id for room_id, row in joined.items() if row.position > window.after)
             await self._collect_others(reader, window, await self._changed(reader, window, memberships), news)
             self._extras.add_account_data(reader, news.left, data)
-        collected = await self._joined.collect(reader, window, [joined[room_id] for room_id in chosen])
+        shown = await self._joined.shown(reader, window, [joined[room_id] for room_id in chosen])
+        collected = await self._joined.collect(reader, window, shown)
         await self._extras.add(reader, window, collected, data)
         news.joined = [room for room in collected if window.initial or not room.empty]
 

@@ -53,6 +53,7 @@ async def set_room_state_with_key(call: Call, params: wire.SetStateParams, body:
 @handlers.serves(wire.get_members_by_room)
 async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBody) -> wire.Members:
     """GET /rooms/{roomId}/members."""
+    await call.services.history.completions.wait(params.room_id, call.user_id)
     found = await call.services.rooms.room_state.members(
         call.user_id,
         params.room_id,
@@ -66,6 +67,7 @@ async def get_members_by_room(call: Call, params: wire.MembersParams, body: NoBo
 @handlers.serves(wire.get_joined_members_by_room)
 async def get_joined_members_by_room(call: Call, params: RoomParams, body: NoBody) -> wire.JoinedMembers:
     """GET /rooms/{roomId}/joined_members."""
+    await call.services.history.completions.wait(params.room_id, call.user_id)
     members = await call.services.rooms.room_state.joined_members(call.requester, params.room_id)
     return wire.JoinedMembers(
         joined={

@@ -58,7 +58,7 @@ def build_federation(
     reading: ReadingServices,
 ) -> FederationServices:
     acls = ServerAcls(history.room_heads, server.caches)
-    senders = EduSenders(server.name, history.room_access, asking.room_servers, acls)
+    senders = EduSenders(server.name, history.room_access, asking.room_servers, acls, history.completions)
     return assemble(
         FederationServices,
         server,

@@ -7,6 +7,7 @@ from palpo.services.history import HistoryServices
 from palpo.services.history.admission import Admission
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.beginnings import Beginnings
+from palpo.services.history.completions import Completions
 from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.outside_memberships import OutsideMemberships
@@ -44,10 +45,14 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
     access = RoomAccess(db, events, heads)
     state_at = StateAt(events, caches)
     erasures = Erasures(db, wakeups, caches)
+    chains = AuthChains(db)
+    admission = Admission(db, events, StateResolver(events, chains))
+    beginnings = Beginnings(db, events, admission, server_name=server.name)
     return HistoryServices(
         admission=admission,
         auth_chains=chains,
-        beginnings=Beginnings(db, events, admission, server_name=server.name),
+        beginnings=beginnings,
+        completions=Completions(db, events, heads, admission, beginnings, access, wakeups),
         events=events,
         outside_memberships=OutsideMemberships(db),
         recent_events=recent,

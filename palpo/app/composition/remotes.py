@@ -89,6 +89,8 @@ def build_memberships(
             asking.joining_rooms,
             history,
             server.background,
+            server_name=server.name,
+            partial_joins=server.config.federation.partial_joins,
         ),
         RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside),

@@ -20,13 +20,15 @@ rooms = Table(
     Column("floor", integer(), nullable=False, server_default="0"),
     Column("newest_outgoing", identifier()),
     Column("rerooted", integer(), nullable=False, server_default="0"),
+    Column("whole_from", integer(), nullable=False, server_default="0"),
 )
 """``head`` counts the writes to the room: whoever writes compares it first. ``extremities`` is a JSON
 array of the event IDs that nothing refers to yet, ``depth`` the greatest depth among them, ``place`` the
 greatest of all the room's events, ``state_root`` the current state, ``position`` the last event's, ``floor``
 the lowest that an event has: those of the past have positions below 0, counted downwards; ``rerooted`` the
 last one in ``room_roots``, 0 if there is none; ``newest_outgoing`` is the last event that this server tells
-others of."""
+others of. ``whole_from`` is below 0 while members are missing in the state (MSC3902), and then the position
+from which on they are not; 0 where they never were."""
 
 events = Table(
     "events",
@@ -103,6 +105,23 @@ room_roots = Table(
     Column("state_root", digest(16), nullable=False),
 )
 """What a room's current state became at positions of the stream where no event of its timeline says so."""
+
+partial_rooms = Table(
+    "partial_rooms",
+    metadata,
+    Column("room_id", identifier(), primary_key=True),
+    Column("event_id", identifier(), nullable=False),
+    Column("place", integer(), nullable=False),
+    Column("position", integer(), nullable=False),
+    Column("via", identifier(), nullable=False),
+    Column("servers", blob(), nullable=False),
+    Column("tries", integer(), nullable=False),
+    Column("next_ts", integer(), nullable=False),
+    Index("ix_partial_rooms_next_ts", "next_ts"),
+)
+"""Rooms of whose state members are missing: from the join ``event_id`` on, which stands at ``place`` and
+``position``, and was sent to the server ``via``. ``servers`` is a JSON array of those that it says are in the
+room. The state has been asked for ``tries`` times in vain, and is again at ``next_ts``."""
 
 auth_chain_links = Table(
     "auth_chain_links",

@@ -20,6 +20,7 @@ from palpo.services.federation.membership_templates import MembershipTemplates
 from palpo.services.federation.news import News
 from palpo.services.federation.outgoing_edus import OutgoingEdus
 from palpo.services.federation.outgoing_transactions import OutgoingTransactions
+from palpo.services.federation.partial_rooms import PartialRooms
 from palpo.services.federation.past_events import PastEvents
 from palpo.services.federation.policy_servers import PolicyServers
 from palpo.services.federation.received_events import ReceivedEvents
@@ -94,6 +95,7 @@ class FederationServices:
     news: News
     outgoing_edus: OutgoingEdus
     outgoing_transactions: OutgoingTransactions
+    partial_rooms: PartialRooms
     room_servers: RoomServers
     sent_memberships: SentMemberships
     served_events: ServedEvents

@@ -6,6 +6,7 @@ from palpo.core.errors import Forbidden, InvalidParam
 from palpo.core.identifiers import RoomId, ServerName, UserId, parse_room_id, parse_user_id, server_name_of
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.history.completions import Completions
 from palpo.services.history.room_access import RoomAccess
 
 
@@ -18,7 +19,9 @@ class EduSenders:
         access: RoomAccess,
         room_servers: RoomServers,
         acls: ServerAcls,
+        completions: Completions,
     ) -> None:
+        self._completions = completions
         self._server_name = server_name
         self._access = access
         self._room_servers = room_servers
@@ -47,5 +50,12 @@ class EduSenders:
         return room
 
     async def check_member(self, room_id: RoomId, user_id: UserId) -> None:
-        """Raises Forbidden where the user is not in the room."""
+        """Raises Forbidden where the user is not in the room.
+
+        While members are missing in its state (MSC3902), whoever's server is in the room may be.
+        """
+        if await self._completions.is_missing(room_id, user_id) and await self._room_servers.is_in(
+            room_id, server_name_of(user_id)
+        ):
+            return
         await self._access.require_member(room_id, user_id)

@@ -56,6 +56,7 @@ class Handshakes:
         versions: Sequence[int],
         limit: int,
         times: Times,
+        query: Sequence[tuple[str, str]] = (),
     ) -> T:
         """What ``read`` makes of the answer, of up to ``limit`` bytes, to an event that is sent.
 
@@ -68,7 +69,7 @@ class Handshakes:
             whole = f"/_matrix/federation/v{version}/{path}"
             try:
                 async with self._client.request(
-                    server, "PUT", whole, content=event.pdu, limit=limit, times=times
+                    server, "PUT", whole, query=query, content=event.pdu, limit=limit, times=times
                 ) as answer:
                     return await read(version, answer)
             except ServerError as error:

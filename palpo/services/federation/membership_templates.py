@@ -11,7 +11,7 @@ from typing import Any
 
 from palpo.core.errors import BadRequest, Forbidden
 from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
-from palpo.core.membership import JOIN, KNOCK, Membership
+from palpo.core.membership import JOIN, KNOCK, LEAVE, Membership
 from palpo.core.state_keys import MEMBER
 from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.history.drafts import Draft
@@ -60,7 +60,7 @@ class MembershipTemplates:
         """
         if server_name_of(user_id) != origin:
             raise Forbidden("That is no user of your server")
-        head = await self._rooms.head(room_id)
+        head = await (self._rooms.head if membership is LEAVE else self._rooms.whole)(room_id)
         if versions is not None and head.rules.id not in versions:
             raise BadRequest(
                 "Your server does not know this version of rooms",

@@ -10,7 +10,7 @@ Nothing is locked meanwhile: each step looks anew at what is here by then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from palpo.core.events import SignedEvent
@@ -22,6 +22,7 @@ from palpo.services.federation.incoming_events import IncomingEvents, Taken
 from palpo.services.federation.remote_auth import RemoteAuth
 from palpo.services.federation.remote_events import RemoteEvents
 from palpo.services.federation.remote_state import RemoteState, Withheld, room_of
+from palpo.services.history.admission import Admission
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 
 ROUNDS = 10
@@ -51,7 +52,9 @@ class MissingEvents:
         states: RemoteState,
         auth: RemoteAuth,
         failed: FailedFetches,
+        admission: Admission,
     ) -> None:
+        self._admission = admission
         self._heads = heads
         self._incoming = incoming
         self._remote = remote
@@ -122,7 +125,22 @@ class MissingEvents:
         if len(missing) > 1:
             gap.events = {event.event_id: event}
         (end,) = missing if len(missing) == 1 else (event.event_id,)
-        gap.states[end] = await self._states.before(server, head, gap.events[end])
+        gap.states[end] = await self._state(server, head, gap.events[end], missing.get(end, ()))
+
+    async def _state(
+        self, server: ServerName, head: RoomHead, event: SignedEvent, missing: Sequence[str]
+    ) -> bytes:
+        """The state before an event; where all but one right before it are here, by the one that is not."""
+        others = [name for name in event.prev_events if name not in missing]
+        known = await self._incoming.known(head.room_id, others)
+        if len(missing) != 1 or not others or len(known) < len(others):
+            return await self._states.before(server, head, event)
+        told = await self._states.before(server, head, event, missing[0])
+        if head.row.is_partial:
+            return told
+        return await self._admission.merged(
+            head.rules, [told, *(item.state_after for item in known.values())]
+        )
 
     async def _take(self, server: ServerName, head: RoomHead, gap: _Gap) -> Taken:
         """Have all of it judged and written."""

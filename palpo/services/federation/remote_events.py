@@ -16,6 +16,7 @@ from palpo.core.events import SignedEvent
 from palpo.core.identifiers import ServerName
 from palpo.core.json_pieces import JsonPieces
 from palpo.core.room_versions import RoomVersion
+from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import BadAnswer, ServerError
 from palpo.services.federation.received_events import ReceivedEvents, Refused, decoded
@@ -89,16 +90,20 @@ class RemoteEvents:
         path = f"{V1}/event_auth/{_quoted(room.room_id)}/{_quoted(event_id)}"
         return (await self._arrays(server, path, limit=STATE_BYTES))["auth_chain"]
 
-    async def state_ids(self, server: ServerName, room: Room, event_id: str) -> StateIds:
+    async def state_ids(
+        self, server: ServerName, room: Room, event_id: str, times: Times | None = None
+    ) -> StateIds:
         """The state before an event; of servers that do not know it there is ``state``."""
         path = f"{V1}/state_ids/{_quoted(room.room_id)}"
-        told = await self._arrays(server, path, ("event_id", event_id), limit=IDS_BYTES)
+        told = await self._arrays(server, path, ("event_id", event_id), limit=IDS_BYTES, times=times)
         return StateIds(state=await _names(told["pdu_ids"]), auth_chain=await _names(told["auth_chain_ids"]))
 
-    async def state(self, server: ServerName, room: Room, event_id: str) -> ToldState:
+    async def state(
+        self, server: ServerName, room: Room, event_id: str, times: Times | None = None
+    ) -> ToldState:
         """The same with the events."""
         path = f"{V1}/state/{_quoted(room.room_id)}"
-        told = await self._arrays(server, path, ("event_id", event_id), limit=STATE_BYTES)
+        told = await self._arrays(server, path, ("event_id", event_id), limit=STATE_BYTES, times=times)
         return ToldState(state=told["pdus"], auth_chain=told["auth_chain"])
 
     async def checked(self, room: Room, pdus: Sequence[Any]) -> list[SignedEvent]:
@@ -112,12 +117,17 @@ class RemoteEvents:
                 yield item
 
     async def _arrays(
-        self, server: ServerName, path: str, *query: tuple[str, str], limit: int
+        self,
+        server: ServerName,
+        path: str,
+        *query: tuple[str, str],
+        limit: int,
+        times: Times | None = None,
     ) -> Mapping[str, list[bytes]]:
         """The items of the arrays in a large answer, by their names: each in JSON."""
         found: defaultdict[str, list[bytes]] = defaultdict(list)
         pieces, turns = JsonPieces(), Turns()
-        async with self._client.request(server, "GET", path, query=query, limit=limit) as answer:
+        async with self._client.request(server, "GET", path, query=query, limit=limit, times=times) as answer:
             try:
                 async for chunk in answer.chunks():
                     for name, value in pieces.feed(chunk):

@@ -11,7 +11,7 @@ from typing import Any
 from palpo.core.auth_rules import authorising_server
 from palpo.core.errors import BadJson, NotJson
 from palpo.core.events import SignedEvent
-from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.identifiers import ServerName, is_server_name, server_name_of
 from palpo.core.json_pieces import JsonPieces
 from palpo.core.state_keys import CREATE
 from palpo.net.federation_answer import FederationAnswer
@@ -24,6 +24,7 @@ from palpo.streams.large_answers import joins_of_large_rooms
 from palpo.streams.turns import Turns
 
 MAX_EVENTS = 1_000_000
+MAX_SERVERS = 20_000
 LARGE = 16 * 1024 * 1024
 """Bytes of an answer above which few are read at a time."""
 
@@ -38,6 +39,8 @@ class JoinedRoom:
     """The state before it, by the events' IDs."""
     events: EventStash
     """These, and what they rest on."""
+    servers: tuple[ServerName, ...] | None
+    """Where members are left out of the state: the servers in the room."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class _Told:
     event: Any = None
     """The join with the server's own signature, where it has to have that."""
     members_omitted: Any = False
+    servers: list[ServerName] = field(default_factory=list)
+    """Those in the room, where they are told."""
 
     def add(self, name: str, value: bytes) -> None:
         """Add a member of the answer, or an item of it; raises Malformed for too many."""
@@ -68,6 +73,9 @@ class _Told:
                 self.state.append(place)
         elif name == "event":
             self.event = decoded(value)
+        elif name == "servers_in_room" and is_server_name(server := decoded(value)):
+            if len(self.servers) < MAX_SERVERS:
+                self.servers.append(ServerName(server))
         elif name == "members_omitted":
             self.members_omitted = decoded(value)
 
@@ -80,21 +88,29 @@ class RemoteJoinAnswers:
         self._turns = joins_of_large_rooms()
 
     async def read(
-        self, prepared: Prepared, stack: AsyncExitStack, version: int, answer: FederationAnswer
+        self,
+        prepared: Prepared,
+        stack: AsyncExitStack,
+        version: int,
+        answer: FederationAnswer,
+        *,
+        asked: bool = False,
     ) -> JoinedRoom:
-        """The room; a large one waits for its turn, and has it until the ``stack`` is left.
+        """The room, without most members where that was ``asked`` for, and the server does it.
 
-        Raises Malformed, FederationError, LimitExceeded, and why the join is not signed as it has to be.
+        A large one waits for its turn, and has it until the ``stack`` is left. Raises Malformed,
+        FederationError, LimitExceeded, and why the join is not signed as it has to be.
         """
         told = await self._told(answer, stack)
-        if told.members_omitted is not False:
+        if told.members_omitted not in (False, None) and not asked:
             raise Malformed("The server leaves members out unasked")
         event = await self._signed(prepared, told.event)
         given = EventStash(prepared.rules, event.room_id)
         # Some servers tell the state after the join.
         state = [name async for name in self._state(prepared, told, given) if name != event.event_id]
         _check_version(prepared, state, given)
-        return JoinedRoom(event=event, state=state, events=given)
+        servers = tuple(dict.fromkeys(told.servers)) if told.members_omitted is True else None
+        return JoinedRoom(event=event, state=state, events=given, servers=servers)
 
     async def _state(self, prepared: Prepared, told: _Told, given: EventStash) -> AsyncIterator[str]:
         """The IDs of the events of the state; they, and those of the auth chain, are ``given``."""

@@ -27,6 +27,7 @@ from palpo.services.federation.remote_answers import Malformed
 from palpo.services.federation.remote_join_answers import JoinedRoom, RemoteJoinAnswers
 from palpo.services.federation.templates import Prepared, Wish
 from palpo.services.history import HistoryServices
+from palpo.services.history.beginnings import Omission
 from palpo.streams.background import Background
 
 log = structlog.get_logger("palpo.federation")
@@ -59,9 +60,16 @@ class RemoteJoins:
         history: HistoryServices,
         background: Background,
         *,
+        server_name: ServerName,
+        partial_joins: bool = True,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """``patience_s`` is how long a join waits for another of the same room."""
+        """``partial_joins``: most members of a room may be left out of what is answered (MSC3706).
+
+        ``patience_s`` is how long a join waits for another of the same room.
+        """
+        self._server_name = server_name
+        self._partial = partial_joins
         self._patience_s = patience_s
         self._handshakes = handshakes
         self._answers = answers
@@ -115,23 +123,31 @@ class RemoteJoins:
 
     async def _through(self, wish: Wish, server: ServerName) -> None:
         prepared = await self._handshakes.make(server, wish)
+        asked = self._partial and not await self._beginnings.is_here(wish.room_id)
         async with AsyncExitStack() as stack:
             joined = await self._handshakes.send(
                 server,
                 prepared,
-                partial(self._answers.read, prepared, stack),
+                partial(self._answers.read, prepared, stack, asked=asked),
                 versions=VERSIONS,
                 limit=STATE_BYTES,
                 times=SEND_TIMES,
+                query=[("omit_members", "true")] if asked else (),
             )
-            await self._begin(prepared, joined)
+            await self._begin(server, prepared, joined)
 
-    async def _begin(self, prepared: Prepared, joined: JoinedRoom) -> None:
+    async def _begin(self, server: ServerName, prepared: Prepared, joined: JoinedRoom) -> None:
         """Have the room be here from the join on, or go on with it."""
         rules, event = prepared.rules, joined.event
         try:
             before = await self._imports.store_given(rules, event.room_id, joined.state, joined.events)
-            build = partial(self._beginnings.build, event=event, before=before)
+            omission = None
+            if joined.servers is not None:
+                servers = dict.fromkeys(
+                    name for name in (server, *joined.servers) if name != self._server_name
+                )
+                omission = Omission(via=server, servers=tuple(servers))
+            build = partial(self._beginnings.build, event=event, before=before, omission=omission)
             await self._writer.admit(event.room_id, build)
             log.info("remote_join", room_id=event.room_id, state=len(joined.state), events=len(joined.events))
         except BadJson as error:

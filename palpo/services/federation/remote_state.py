@@ -20,6 +20,7 @@ from palpo.core.identifiers import ServerName
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import CREATE
 from palpo.db.engine import Database
+from palpo.net.connections import Times
 from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.federation.failed_fetches import FailedFetches
 from palpo.services.federation.received_events import decoded
@@ -70,19 +71,39 @@ class RemoteState:
         self._store = store
         self._imports = imports
 
-    async def before(self, server: ServerName, head: RoomHead, event: SignedEvent) -> bytes:
+    async def before(
+        self, server: ServerName, head: RoomHead, event: SignedEvent, branch: str | None = None
+    ) -> bytes:
         """The root of the state before an event; raises Withheld, FederationError, BadJson.
 
-        Of an event with one event before it, that is the state after that one: then that is asked about.
+        Of an event with one event before it, that is the state after that one: then that is asked about. So
+        it is with a ``branch``: then it is the state after that event, one of several right before.
         """
-        room = room_of(head)
-        if len(event.prev_events) == 1:
-            last = await self._event(server, room, event.prev_events[0])
+        prev = branch or _only(event.prev_events)
+        return await self._root(head, *await self._told_before(server, room_of(head), event, prev))
+
+    async def _told_before(
+        self, server: ServerName, room: Room, event: SignedEvent, prev: str | None, times: Times | None = None
+    ) -> tuple[_Told, SignedEvent | None]:
+        """A state, and what has to be set in it to have that before an event, or after ``prev``."""
+        if prev is not None:
+            last = await self._event(server, room, prev)
             if last is not None:
-                told = await self._told(server, room, last.event_id)
+                told = await self._told(server, room, last.event_id, times)
                 told.events.add(last)
-                return await self._root(head, told, last if last.is_state else None)
-        return await self._root(head, await self._told(server, room, event.event_id), None)
+                return told, last if last.is_state else None
+        return await self._told(server, room, event.event_id, times), None
+
+    async def whole(self, server: ServerName, head: RoomHead, event: SignedEvent, times: Times) -> bytes:
+        """The same as ``before`` of a state of which much may be missing here."""
+        room = room_of(head)
+        told, last = await self._told_before(server, room, event, _only(event.prev_events), times)
+        await self.keep(head, told.events)
+        names = [*told.state, *([] if last is None else [last.event_id])]
+        entries = await self._good(head, names)
+        if CREATE not in entries:
+            raise Withheld("The state is told without its create event")
+        return await self._imports.store_root(list(entries.items()))
 
     async def keep(self, head: RoomHead, events: EventStash) -> None:
         """Store events that others rest on, judged by their own auth events. Raises BadJson."""
@@ -140,17 +161,17 @@ class RemoteState:
         stored = (await self._store.signed([name])).get(name)
         return stored or (await self.each(server, room, [name])).get(name)
 
-    async def _told(self, server: ServerName, room: Room, event_id: str) -> _Told:
+    async def _told(self, server: ServerName, room: Room, event_id: str, times: Times | None) -> _Told:
         try:
-            ids = await self._remote.state_ids(server, room, event_id)
+            ids = await self._remote.state_ids(server, room, event_id, times)
         except ServerError as error:
             if not is_unknown(error):
                 raise
-            return await self._whole(server, room, event_id)
+            return await self._whole(server, room, event_id, times)
         wanted = [*ids.state, *ids.auth_chain]
         unknown = await self.unknown(wanted)
         if len(unknown) > max(FEW, len(wanted) // SHARE):
-            return await self._whole(server, room, event_id)
+            return await self._whole(server, room, event_id, times)
         given = await self.each(server, room, unknown)
         withheld = set(unknown).intersection(ids.state) - given.keys()
         if withheld:
@@ -161,8 +182,8 @@ class RemoteState:
                 events.add(event)
         return _Told(ids.state, events)
 
-    async def _whole(self, server: ServerName, room: Room, event_id: str) -> _Told:
-        told = await self._remote.state(server, room, event_id)
+    async def _whole(self, server: ServerName, room: Room, event_id: str, times: Times | None) -> _Told:
+        told = await self._remote.state(server, room, event_id, times)
         names = [_id_of(room, text) async for text in Turns().over(told.state)]
         return _Told(
             [name for name in names if name is not None],
@@ -214,6 +235,10 @@ class RemoteState:
                 ):
                     found[event.key] = name
         return found
+
+
+def _only(names: Sequence[str]) -> str | None:
+    return names[0] if len(names) == 1 else None
 
 
 def stash_of(room: Room) -> EventStash:

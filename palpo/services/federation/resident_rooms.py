@@ -21,3 +21,10 @@ class ResidentRooms:
         if as_room_id(room_id) is None or not await self._servers.is_in(room_id, self._server_name):
             raise NotFound("Nobody of this server is in the room")
         return await self._heads.get(room_id)
+
+    async def whole(self, room_id: str) -> RoomHead:
+        """The same of a room of whose state no members are missing (MSC3902); raises NotFound."""
+        head = await self.head(room_id)
+        if head.row.is_partial:
+            raise NotFound("The members of the room are not all known here yet")
+        return head

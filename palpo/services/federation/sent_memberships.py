@@ -18,7 +18,7 @@ from palpo.core.errors import Forbidden, InvalidParam
 from palpo.core.event_hashes import reference_hash
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import EventId, RoomId, ServerName, UserId, server_name_of
-from palpo.core.membership import JOIN, Membership, membership_of
+from palpo.core.membership import JOIN, LEAVE, Membership, membership_of
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signing import SigningKey
@@ -77,7 +77,7 @@ class SentMemberships:
         Raises NotFound for rooms that no user of this server is in, InvalidParam and BadJson for an event
         that is not what it should be, Forbidden for one that the room does not let in.
         """
-        head = await self._rooms.head(room_id)
+        head = await (self._rooms.head if membership is LEAVE else self._rooms.whole)(room_id)
         event = await self._checked(head.rules, room_id, pdu)
         _check(event, origin, event_id, membership)
         if membership is JOIN and authorising_server(head.rules, event) == self._server_name:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from palpo.core import state_tree
-from palpo.core.errors import NotFound
+from palpo.core.errors import Forbidden, NotFound
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.services.federation.residents import Residents
 from palpo.services.history.auth_chains import AuthChains
@@ -42,6 +42,8 @@ class ServedState:
     async def before(self, server: str, room_id: str, event_id: str) -> StateIds:
         """The state of a room before an event; raises NotFound, Forbidden."""
         item = await self._event(server, room_id, event_id)
+        if (await self._residents.check(room_id, server)).row.is_partial:
+            raise Forbidden("The members of the room are not all known here yet")
         if item.status in (EventStatus.OUTLIER, EventStatus.REJECTED):
             raise NotFound("The state at the event is not known here")
         return await self.of(item.state_before)

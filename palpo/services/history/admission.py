@@ -9,9 +9,10 @@ and whoever fetched it comes again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -38,13 +39,15 @@ from palpo.services.history.state_resolver import StateResolver
 from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import events as events_storage
 from palpo.storage import state as state_storage
-from palpo.storage.events import NewEvent
+from palpo.storage.events import NewEvent, Rejudged
 from palpo.storage.memberships import Member
 from palpo.streams.turns import Turns
 
 DUMMY: Final = "org.matrix.dummy_event"
 """The type of events that only merge ends of a room: Synapse's have it too."""
 REFUSED: Final = (EventStatus.REJECTED, EventStatus.SOFT_FAILED)
+BATCH = 500
+"""Rows in one transaction."""
 WINDOW = 2**20
 """How far above the room's last place an event may stand that follows a gap: further down, what is in the
 gap has its places. What depth a sender claims decides within it."""
@@ -56,6 +59,17 @@ class Admitted(Built):
 
     missing: Missing | None = None
     """What the next one has to have first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """Some events of a room that are judged again, in order."""
+
+    events: Sequence[SignedEvent]
+    stored: Mapping[str, StoredEvent]
+    """What became of each before."""
+    states: Mapping[str, bytes]
+    """By event: the root of the state before it, where what is before it is not here."""
 
 
 class Unstored(Exception):
@@ -121,6 +135,40 @@ class Admission:
         await run.settle(head)
         return run.built
 
+    async def replay(self, head: RoomHead, parts: AsyncIterator[Replayed], root: bytes) -> Admitted:
+        """Judge stored events of a room again, and what is the room's head then; write nothing.
+
+        The room begins anew over the stored state ``root``, with the first of the ``parts``, each of which
+        has events that come after those that they refer to. What was accepted and is not any more, or the
+        other way round, is among ``events``. What becomes of memberships is not said.
+        """
+        row = replace(head.row, extremities=(), state_root=root, whole_from=0)
+        run = _Run(self._store, self._resolver, replace(head, row=row, hashes={}), (), {}, ())
+        run.begins = True
+        moved: list[NewEvent] = []
+        turns = Turns()
+        async for part in parts:
+            run.outliers, run.states = part.stored.keys(), part.states
+            for event in part.events:
+                await turns.breathe()
+                if event.event_id in run.new or await run.take(event, past=False) is not None:
+                    continue
+                new, item = run.new[event.event_id], part.stored[event.event_id]
+                new = run.new[event.event_id] = replace(new, place=item.place)
+                if (new.status is EventStatus.ACCEPTED) == (item.status is EventStatus.ACCEPTED):
+                    run.built.rejudged.append(_rejudged(new))
+                else:
+                    moved.append(new)
+        built = run.built
+        end = replace(
+            built.head.row,
+            head=head.row.head + max(1, len(moved)),
+            place=max(head.row.place, built.head.row.place),
+        )
+        built.head = replace(built.head, row=end, rerooted=True, completed=True)
+        built.events = [replace(new, room_state=end.state_root) for new in moved]
+        return built
+
     async def reroot(self, head: RoomHead, root: bytes) -> Admitted:
         """The room with the stored state ``root`` as its current one, which no event has led to."""
         run = _Run(self._store, self._resolver, head, (), {}, ())
@@ -138,6 +186,14 @@ class Admission:
         resolved = await self._resolver.resolve(rules, roots)
         ids = await self._store.read_state(state_tree.get_many(resolved.root, keys), resolved.new_nodes)
         return {key: item.event for key, item in (await self._store.events_of(ids)).items()}
+
+    async def merged(self, rules: RoomVersion, roots: Sequence[bytes]) -> bytes:
+        """The root of what stored states come to, which is stored then."""
+        resolved = await self._resolver.resolve(rules, list(dict.fromkeys(roots)))
+        nodes = iter(resolved.new_nodes.items())
+        while some := dict(islice(nodes, BATCH)):
+            await self._db.write(partial(state_storage.insert_nodes, nodes=some))
+        return resolved.root
 
     async def store_outlier(self, event: SignedEvent, nodes: Mapping[bytes, bytes]) -> None:
         """Store an event on which there is no verdict yet, and nodes of states that it leads to."""
@@ -163,11 +219,14 @@ class _Run:
     _store: EventStore
     _resolver: StateResolver
     _head: RoomHead
-    _outliers: Collection[str]
-    _states: Mapping[str, bytes]
+    outliers: Collection[str]
+    """Of those that are judged, those that are stored."""
+    states: Mapping[str, bytes]
     _unsigned: Collection[str]
     built: Admitted = field(init=False)
     new: dict[str, NewEvent] = field(default_factory=dict)
+    begins: bool = False
+    """Whether the next event is the first, whatever may be known of those before it."""
     _unstored: SignedEvent | None = None
     """The event that is being judged, if it is not stored."""
 
@@ -180,11 +239,12 @@ class _Run:
 
     async def take(self, event: SignedEvent, *, past: bool) -> Missing | None:
         """Judge an event and add it; what is missing for that. Raises Unstored."""
-        self._unstored = None if event.event_id in self._outliers else event
+        self._unstored = None if event.event_id in self.outliers else event
         row = self.built.head.row
         now = Head(extremities=frozenset(row.extremities), root=row.state_root)
-        told = self._states.get(event.event_id)
-        judging = admission.judge(self._rules, event, None if past else now, told)
+        told = self.states.get(event.event_id)
+        partial_ = self.built.head.row.is_partial
+        judging = admission.judge(self._rules, event, None if past else now, told, partial=partial_)
         verdict = await drive_async(judging, self._answer)
         if isinstance(verdict, Missing):
             return verdict
@@ -197,6 +257,7 @@ class _Run:
         places = await self._places(event.prev_events)
         place = 1 + max(places.values(), default=0)
         missing = tuple(name for name in event.prev_events if name not in places)
+        self.begins = False
         if missing:
             place = max(place, min(max(event.depth, row.place + 1), row.place + WINDOW))
         self._add(event, verdict, moved, place, missing, may_redact_others=may_redact)
@@ -235,7 +296,7 @@ class _Run:
             status=status,
             reason=verdict.reason,
             missing=missing if verdict.status is EventStatus.ACCEPTED else (),
-            stored=event.event_id in self._outliers,
+            stored=event.event_id in self.outliers,
             elsewhere=True,
             may_redact_others=may_redact_others,
         )
@@ -370,6 +431,8 @@ class _Run:
         }
 
     async def _roots(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        if self.begins:
+            return {}
         stored = await self._store.get_many(name for name in names if name not in self.new)
         known = {name: item.state_after for name, item in stored.items() if self._is_placed(item)}
         return known | {name: self.new[name].state_after for name in names if name in self.new}
@@ -388,3 +451,12 @@ class _Run:
         stored = await self._store.get_many(name for name in wanted if name not in self.new)
         found: dict[str, Event] = {name: item.event for name, item in stored.items()}
         return found | {name: self.new[name].event for name in wanted if name in self.new}
+
+
+def _rejudged(new: NewEvent) -> Rejudged:
+    return Rejudged(
+        event_id=new.event.event_id,
+        status=new.status,
+        state_before=new.state_before,
+        state_after=new.state_after,
+    )

@@ -9,6 +9,7 @@ head says what has become of users of ours.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from palpo.core import state_tree
 from palpo.core.canonical_json import decode_object
 from palpo.core.errors import AuthError, BadJson
 from palpo.core.events import SignedEvent
-from palpo.core.identifiers import ServerName
+from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.membership import LEAVE, as_membership
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import MEMBER
@@ -28,12 +29,23 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
+from palpo.storage import partial_rooms as partial_rooms_storage
 from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.memberships import Member
+from palpo.storage.partial_rooms import PartialRoom
 from palpo.streams.turns import Turns
 
 BATCH = 500
 """Rows in one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omission:
+    """That a server left members out of the state that it told (MSC3706)."""
+
+    via: ServerName
+    servers: tuple[ServerName, ...]
+    """Those in the room, as it says."""
 
 
 class Beginnings:
@@ -47,17 +59,23 @@ class Beginnings:
         self._admission = admission
         self._server_name = server_name
 
-    async def build(self, head: RoomHead, event: SignedEvent, before: bytes) -> Admitted:
+    async def build(
+        self, head: RoomHead, event: SignedEvent, before: bytes, omission: Omission | None = None
+    ) -> Admitted:
         """The room from ``event`` on, whose state before it has the stored root ``before``.
 
         A room in which a user of ours is goes on: then the event is admitted as any other that follows a
-        gap. Raises AuthError for an event that is not allowed, and BadJson where its auth events are not
-        here.
+        gap. Where members are missing in the state, which ``omission`` says, the room is partial from the
+        event on, unless what is before it is here. Raises AuthError for an event that is not allowed, and
+        BadJson where its auth events are not here.
         """
         states = {event.event_id: before}
-        if await self._is_here(head.room_id):
-            return await self._admission.build(head, [event], states=states)
+        if await self.is_here(head.room_id):
+            return await self._admission.build(head, [event], states=states if omission is None else None)
         anew = replace(head, row=replace(head.row, extremities=(), state_root=before), hashes={})
+        follows = await self._follows(head, event)
+        if not follows:
+            anew = _begun(anew, omission)
         built = await self._admission.build(anew, [event], states=states)
         if built.missing is not None:
             raise BadJson("What the event rests on is not here")
@@ -67,9 +85,22 @@ class Beginnings:
         if built.events:
             ours = await self._note_members(head.room_id, before)
             built.memberships[:0] = [(0, member) for member in ours]
+            if not follows:
+                place = built.events[0].place
+                built.besides = partial(_note_omission, head.room_id, event.event_id, place, omission)
         return built
 
-    async def _is_here(self, room_id: str) -> bool:
+    async def _follows(self, head: RoomHead, event: SignedEvent) -> bool:
+        """Whether all that is right before an event is here, so that the state before it is known by that."""
+        found = await self._store.get_many(event.prev_events)
+        return bool(head.row.extremities) and all(
+            name in found
+            and found[name].status is not EventStatus.OUTLIER
+            and found[name].event.room_id == head.room_id
+            for name in event.prev_events
+        )
+
+    async def is_here(self, room_id: str) -> bool:
         """Whether a user of ours is in the room, so that it has been followed."""
         joined = await self._db.read(
             partial(memberships_storage.local_users_in_room, room_id=room_id, limit=1)
@@ -83,18 +114,19 @@ class Beginnings:
         for part in await self._store.read_state(state_tree.parts(root, BATCH)):
             await turns.breathe()
             state = await self._store.read_state(state_tree.items(part, MEMBER))
-            changed = await self._changed(room_id, {key[1]: name for key, name in state.items()})
-            others = [member for member in changed if not self._is_ours(member)]
-            ours += [member for member in changed if self._is_ours(member)]
+            changed = await self.changed(room_id, {key[1]: name for key, name in state.items()})
+            others = [member for member in changed if not self.is_ours(member)]
+            ours += [member for member in changed if self.is_ours(member)]
             if others:
-                await self._db.write(partial(self._put, others))
+                await self._db.write(partial(self.put, others))
         return ours
 
-    async def _put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
+    async def put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
+        """Store what users of other servers are in a room."""
         await room_servers_storage.follow(tx, others, self._server_name)
         await memberships_storage.put(tx, others)
 
-    async def _changed(self, room_id: str, members: Mapping[str, str]) -> list[Member]:
+    async def changed(self, room_id: str, members: Mapping[str, str]) -> list[Member]:
         """The memberships that are not noted so, by user."""
         known = await self._db.read(partial(memberships_storage.event_ids, room_id=room_id, user_ids=members))
         due = {name for user, name in members.items() if known.get(user) != name}
@@ -103,8 +135,48 @@ class Beginnings:
         pdus = await self._db.read(partial(events_storage.load_pdus, ids=due))
         return [_member(room_id, name, pdus[name]) for name in members.values() if name in pdus]
 
-    def _is_ours(self, member: Member) -> bool:
+    def is_ours(self, member: Member) -> bool:
+        """Whether that is a user of this server."""
         return member.user_id.partition(":")[2] == self._server_name
+
+
+def _begun(head: RoomHead, omission: Omission | None) -> RoomHead:
+    """The head of a room that begins, and is whole or is not."""
+    if omission is not None:
+        return replace(head, row=replace(head.row, whole_from=-1))
+    return replace(head, row=replace(head.row, whole_from=0), completed=True) if head.row.is_partial else head
+
+
+async def _note_omission(
+    room_id: RoomId,
+    event_id: str,
+    place: int,
+    omission: Omission | None,
+    tx: WriteTransaction,
+    position: int,
+) -> None:
+    """Note what is missing from an event on, or that nothing is; what was missing before is not sought."""
+    await forget_omission(tx, room_id, position)
+    if omission is None:
+        return
+    noted = PartialRoom(
+        room_id=room_id,
+        event_id=event_id,
+        place=place,
+        position=position,
+        via=omission.via,
+        servers=omission.servers,
+    )
+    await partial_rooms_storage.put(tx, noted)
+    await room_servers_storage.assume(tx, room_id, omission.servers, 1, position)
+
+
+async def forget_omission(tx: WriteTransaction, room_id: RoomId, position: int) -> None:
+    """No members are missing in a room any more, or nobody seeks them."""
+    known = await partial_rooms_storage.get(tx, room_id)
+    if known is not None:
+        await room_servers_storage.assume(tx, room_id, [ServerName(n) for n in known.servers], -1, position)
+        await partial_rooms_storage.remove(tx, room_id)
 
 
 def _member(room_id: str, event_id: str, pdu: bytes) -> Member:

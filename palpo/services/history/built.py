@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus
 from palpo.core.state_tree import Update
+from palpo.db.transaction import WriteTransaction
 from palpo.services.history.room_heads import RoomHead
-from palpo.storage.events import NewEvent
+from palpo.storage.events import NewEvent, Rejudged
 from palpo.storage.memberships import Member
 
 STRIPPED_TYPES = (
@@ -24,6 +26,8 @@ STRIPPED_TYPES = (
 )
 """The state that invites and knocks show, besides the membership itself (spec: "Stripped state")."""
 MAX_DEPTH = 2**53 - 1
+Besides = Callable[[WriteTransaction, int], Awaitable[None]]
+"""``async def besides(tx, position)``: writes what goes with events, of which the last has that position."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +43,9 @@ class Built:
     memberships: list[tuple[int, Member]] = field(default_factory=list)
     """With the index of its event in ``events``."""
     new_room: bool = False
+    rejudged: list[Rejudged] = field(default_factory=list)
+    """Events that are stored, and of which nobody has to be told."""
+    besides: Besides | None = None
 
     @property
     def positions(self) -> int:

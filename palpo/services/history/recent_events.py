@@ -15,6 +15,7 @@ from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import events as storage
+from palpo.storage.events import NOWHERE
 from palpo.streams.caches import Cache, CacheBudget
 
 LENGTH = 100
@@ -94,6 +95,10 @@ class RecentEvents:
         if ring is None:
             return
         if ring.upto != before:
+            self._rings.pop(room_id)
+            return
+        if any(item.position == NOWHERE for item in events):
+            # It may have been shown before.
             self._rings.pop(room_id)
             return
         for item in events:

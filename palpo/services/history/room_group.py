@@ -107,7 +107,9 @@ class GroupWrite:
         await state_storage.insert_nodes(
             tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
         )
+        await events_storage.rejudge(tx, [item for entry in self._entries for item in entry.built.rejudged])
         await self._write_memberships(tx, first)
+        await self._write_besides(tx, first)
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
         tx.notify(topics.ROOM, *{new.event.room_id for new in events if not new.past}, *self._rerooted)
@@ -156,6 +158,12 @@ class GroupWrite:
         changed = list(rows.values())
         await room_servers_storage.follow(tx, changed, self._server_name)
         await memberships_storage.put(tx, changed)
+
+    async def _write_besides(self, tx: WriteTransaction, first: int) -> None:
+        for item in self._entries:
+            first += item.built.positions
+            if item.built.besides is not None:
+                await item.built.besides(tx, first - 1)
 
     async def _write_heads(self, tx: WriteTransaction, first: int) -> None:
         position = first

@@ -58,6 +58,9 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
     rerooted: bool = False
     """Whether the current state is another than it was, and no event that is about to be written says so."""
 
+    completed: bool = False
+    """Whether its state is whole from what is about to be written on, and was not before."""
+
     @property
     def room_id(self) -> RoomId:
         """The room."""
@@ -90,7 +93,9 @@ class RoomHead(msgspec.Struct, frozen=True, kw_only=True):
         row = replace(self.row, position=position)
         if self.rerooted:
             row = replace(row, rerooted=position)
-        return replace(self, row=row, unsaved=None, rerooted=False)
+        if self.completed:
+            row = replace(row, whole_from=position)
+        return replace(self, row=row, unsaved=None, rerooted=False, completed=False)
 
 
 def hash_of(rules: RoomVersion, event: SignedEvent) -> dict[str, str]:

@@ -84,7 +84,7 @@ class StateImport:
         async for batch in _in_batches(_in_order(given, create.event_id)):
             await self._take(work, batch)
         good = [(key, name) async for key, name in Turns().over(keys.items()) if work.is_good(name)]
-        return await self._store_root(good)
+        return await self.store_root(good)
 
     async def _create(self, rules: RoomVersion, room_id: str, name: str | None, given: EventStash) -> Event:
         """The room's create event."""
@@ -148,7 +148,8 @@ class StateImport:
                 if attempt == ATTEMPTS:
                     raise
 
-    async def _store_root(self, entries: Sequence[tuple[StateKey, str]]) -> bytes:
+    async def store_root(self, entries: Sequence[tuple[StateKey, str]]) -> bytes:
+        """Store a state of events that are stored; its root."""
         built = await _finished(entries)
         nodes = iter(built.new_nodes.items())
         while some := dict(islice(nodes, BATCH)):

@@ -202,7 +202,8 @@ class RoomState:
         left = await self._access.last_leave(await self._access.membership(room_id, user_id))
         if left is not None and found[0].order > left.order:
             return newest
-        return found[0].room_state if isinstance(place, int) else found[0].state_after
+        known = (await self._heads.get(room_id)).row.is_whole_at(found[0].position)
+        return found[0].room_state if isinstance(place, int) and known else found[0].state_after
 
 
 def _text(value: object) -> str | None:

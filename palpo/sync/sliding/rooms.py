@@ -13,6 +13,7 @@ from palpo.core.state_keys import AVATAR, MEMBER, NAME
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.services.history.event_store import EventStore
 from palpo.storage.sliding_sync import RoomSent
+from palpo.sync.claimed_members import claimed_members
 from palpo.sync.filters import SyncFilter
 from palpo.sync.joined import Reader, wanted
 from palpo.sync.left import LeftRooms
@@ -178,6 +179,8 @@ class SlidingRooms:
         if due.moved:
             redacted = await self._redacted.within(due.room_id, end, after=due.known, upto=upto)
             diff |= {key: (item.event_id, item.event_id) for key, item in redacted.items() if key not in diff}
+        if await self._timelines.became_whole(due.room_id, due.known, upto):
+            diff = _without_new_members(due, diff)
         keys = self._wanted_keys(news, diff)
         ids = {key: new for key in keys if (new := diff[key][1]) is not None}
         news.unset = [key for key in keys if diff[key][1] is None]
@@ -241,6 +244,9 @@ class SlidingRooms:
             if item.event.type == MEMBER and item.event.state_key is not None
         }
         members = await self._store.state_events(end, [(MEMBER, user_id) for user_id in sorted(shown)])
+        if len(members) < len(shown):
+            missing = shown - {key[1] for key in members}
+            members |= await claimed_members(self._store, timeline.events, missing)
         there = {item.event_id for item in news.state}
         pairs = member_pairs(members.values())
         unsent = {user_id for user_id, _ in pairs}
@@ -268,6 +274,13 @@ class SlidingRooms:
         if wants_state(config.state, key):
             news.state = [item for item in news.state if item.event.key != key]
             news.state.append(await self._store.get(row.event_id))
+
+
+def _without_new_members(due: Due, diff: Diff) -> Diff:
+    """What has changed, without members of whom nothing was known, where they are loaded lazily."""
+    if not lazy_members(due.match.config.state):
+        return diff
+    return {key: pair for key, pair in diff.items() if key[0] != MEMBER or pair[0] is not None}
 
 
 def _text(item: StoredEvent | None, name: str) -> str | None:

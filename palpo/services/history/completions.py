@@ -1,0 +1,210 @@
+"""Rooms of whose state members were missing, once the whole state is here (MSC3902).
+
+    the state before the join ─▶ members noted, 500 a transaction ─▶ all events since judged again ─▶ the head
+
+What was judged by its auth events alone may turn out to be wrong, in either way. It is all decided while the
+room's line stands still, and written in one transaction with the memberships that differ.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from palpo.core import state_tree
+from palpo.core.errors import LimitExceeded, NotFound
+from palpo.core.identifiers import RoomId, UserId
+from palpo.core.membership import LEAVE
+from palpo.core.state_keys import MEMBER
+from palpo.db.engine import Database
+from palpo.db.transaction import WriteTransaction
+from palpo.services.history.admission import Admission, Admitted, Replayed
+from palpo.services.history.beginnings import BATCH, Beginnings, forget_omission
+from palpo.services.history.event_store import EventStore
+from palpo.services.history.room_access import RoomAccess
+from palpo.services.history.room_heads import RoomHead, RoomHeads
+from palpo.storage import device_lists as device_lists_storage
+from palpo.storage import events as events_storage
+from palpo.storage import memberships as memberships_storage
+from palpo.storage.memberships import Member
+from palpo.storage.partial_rooms import PartialRoom
+from palpo.streams import topics
+from palpo.streams.turns import Turns
+from palpo.streams.wakeups import Wakeups
+
+WAIT_S = 300.0
+"""How long whoever needs the whole state waits for it."""
+MAX_DUE = 5000
+"""Users of whose devices is told again: the newest changes."""
+
+
+class Completions:
+    """Makes them whole, and knows which are."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: EventStore,
+        heads: RoomHeads,
+        admission: Admission,
+        beginnings: Beginnings,
+        access: RoomAccess,
+        wakeups: Wakeups,
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._heads = heads
+        self._admission = admission
+        self._beginnings = beginnings
+        self._access = access
+        self._wakeups = wakeups
+
+    async def is_missing(self, room_id: str, user_id: str) -> bool:
+        """Whether nothing is known of a user in a room, of whose state members are missing."""
+        head = await self._heads.get(room_id)
+        return head.row.is_partial and await self._heads.membership(head, user_id) is None
+
+    async def wait(self, room_id: RoomId, user_id: UserId, timeout_s: float = WAIT_S) -> None:
+        """Return once a room is whole, for a user who may see its state.
+
+        Raises Forbidden, and LimitExceeded where it takes too long.
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            position = self._wakeups.position
+            try:
+                if not (await self._heads.get(room_id)).row.is_partial:
+                    return
+            except NotFound:
+                return
+            await self._access.visible_root(room_id, user_id)
+            remaining = until - time.monotonic()
+            if not await self._wakeups.wait({topics.HEAD: {room_id}}, after=position, timeout_s=remaining):
+                raise LimitExceeded("The room's members are not all known yet", retry_after_ms=10_000)
+
+    async def note_members(self, room_id: str, root: bytes) -> None:
+        """Note members of the state ``root``, of other servers, of whom nothing is known here so far."""
+        current = (await self._heads.get(room_id)).state_root
+        turns = Turns()
+        for part in await self._store.read_state(state_tree.parts(root, BATCH)):
+            await turns.breathe()
+            found = await self._members(part)
+            keys = [(MEMBER, user_id) for user_id in found]
+            known = await self._store.read_state(state_tree.get_many(current, keys))
+            new = {user_id: name for user_id, name in found.items() if (MEMBER, user_id) not in known}
+            changed = await self._beginnings.changed(room_id, new)
+            others = [member for member in changed if not self._beginnings.is_ours(member)]
+            if others:
+                await self._db.write(partial(self._put, others))
+
+    async def build(self, room: PartialRoom, root: bytes, head: RoomHead) -> Admitted:
+        """The room with the stored state ``root`` before its join, and what that makes of all since."""
+        if not head.row.is_partial:
+            return Admitted(head=head, events=[])
+        built = await self._admission.replay(head, self._since(room, root), root)
+        last = built.positions - 1
+        rows = await self._differing(head, built)
+        built.memberships = [(last, row) for row in rows]
+        due = await self._due(room, built.head.state_root, built.nodes)
+        built.besides = partial(_note_whole, room.room_id, due)
+        return built
+
+    async def give_up(self, room: PartialRoom, head: RoomHead) -> Admitted:
+        """The room as it is, of which nobody wants to know any more."""
+        if not head.row.is_partial:
+            return Admitted(head=head, events=[])
+        row = replace(head.row, head=head.row.head + 1, whole_from=0)
+        built = Admitted(head=replace(head, row=row, rerooted=True, completed=True), events=[])
+        built.besides = partial(_note_whole, room.room_id, ())
+        return built
+
+    async def _since(self, room: PartialRoom, root: bytes) -> AsyncIterator[Replayed]:
+        """The room's events from the join on, in parts."""
+        states = {room.event_id: root}
+        at = (room.place - 1, "")
+        first = True
+        while found := await self._db.read(
+            partial(events_storage.ids_from_place, room_id=room.room_id, after=at, limit=BATCH)
+        ):
+            names = [name for name, _ in found]
+            at = (found[-1][1], found[-1][0])
+            if first:
+                names = [room.event_id, *(name for name in names if name != room.event_id)]
+            first = False
+            stored = await self._store.get_many(names)
+            signed = await self._store.signed(names)
+            told = {
+                name: item.state_before
+                for name, item in stored.items()
+                if item.after_gap and name != room.event_id
+            }
+            yield Replayed(
+                events=[signed[name] for name in names if name in signed], stored=stored, states=told | states
+            )
+
+    async def _differing(self, head: RoomHead, built: Admitted) -> list[Member]:
+        """The memberships that are not noted as the room's new state has them."""
+        rows: list[Member] = []
+        turns = Turns()
+        new = built.head.state_root
+        for part in await self._store.read_state(state_tree.parts(new, BATCH), built.nodes):
+            await turns.breathe()
+            rows += await self._beginnings.changed(head.room_id, await self._members(part, built.nodes))
+        gone = await self._store.read_state(state_tree.diff(head.state_root, new), built.nodes)
+        was = {key[1]: old for key, (old, now) in gone.items() if key[0] == MEMBER and now is None and old}
+        events = await self._store.get_many(was.values())
+        rows += [
+            Member(
+                room_id=head.room_id,
+                user_id=user_id,
+                membership=LEAVE,
+                event_id=name,
+                sender=events[name].event.sender,
+                position=0,
+            )
+            for user_id, name in was.items()
+            if name in events
+        ]
+        return rows
+
+    async def _members(self, part: bytes, nodes: Mapping[bytes, bytes] | None = None) -> dict[str, str]:
+        """User → membership event, in a part of a state."""
+        found = await self._store.read_state(state_tree.items(part, MEMBER), nodes)
+        return {key[1]: name for key, name in found.items()}
+
+    async def _due(self, room: PartialRoom, root: bytes, nodes: Mapping[bytes, bytes]) -> list[str]:
+        """Members of whose devices was heard while nobody knew that they were there."""
+        changed = await self._db.read(
+            partial(device_lists_storage.changed_after, after=room.position, limit=MAX_DUE)
+        )
+        found = await self._store.read_state(
+            state_tree.get_many(root, [(MEMBER, user_id) for user_id in changed]), nodes
+        )
+        return [key[1] for key in found]
+
+    async def _put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
+        position = await tx.positions()
+        await self._beginnings.put([_at(member, position) for member in others], tx)
+
+
+def _at(member: Member, position: int) -> Member:
+    return Member(
+        room_id=member.room_id,
+        user_id=member.user_id,
+        membership=member.membership,
+        event_id=member.event_id,
+        sender=member.sender,
+        position=position,
+    )
+
+
+async def _note_whole(room_id: RoomId, due: Sequence[str], tx: WriteTransaction, position: int) -> None:
+    """Note that nothing is missing in a room, and tell those in it of devices of which they were not told."""
+    await forget_omission(tx, room_id, position)
+    await device_lists_storage.record_all(tx, due)
+    tx.notify(topics.DEVICE_LIST, *due)
+    local = await memberships_storage.local_users_in_room(tx, room_id, BATCH)
+    tx.notify(topics.MEMBER, *local)
