@@ -73,7 +73,7 @@ class Resident:
 
     async def send(self, asked: Asked) -> Any:
         """Take an event."""
-        _, _, _, version, name, _, event_id = asked.uri.split("/")
+        _, _, _, version, name, _, event_id = asked.uri.partition("?")[0].split("/")
         pdu = orjson.loads(asked.body)
         event = parse_pdu(self.room.rules, pdu, room_id=self.room.room_id)
         assert event.event_id == unquote(event_id)
