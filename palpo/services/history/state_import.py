@@ -268,6 +268,7 @@ async def _in_order(given: EventStash, create: str) -> AsyncIterator[str]:
         name = ready.popleft()
         yield name
         for other in citing.pop(name, ()):
+            await turns.breathe()  # Nearly all of them rest on the room's create event.
             lacking[other] -= 1
             if not lacking[other]:
                 ready.append(other)
