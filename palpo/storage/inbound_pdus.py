@@ -69,6 +69,11 @@ _SOONER = Statement(
     .where(p.room_id == bindparam("room"), p.next_ts > bindparam("new_ts"))
     .values(next_ts=bindparam("new_ts"))
 )
+_UNTRIED = Statement(
+    update(inbound_pdus)
+    .where(p.next_ts > bindparam("new_ts"), p.tries == 0)
+    .values(next_ts=bindparam("new_ts"))
+)
 _TAKE = Statement(delete(inbound_pdus).where(_ROOM, in_list(p.event_id, "event_ids")))
 _EXPIRED = Statement(
     select(p.room_id, p.event_id)
@@ -137,6 +142,11 @@ async def later(tx: WriteTransaction, tried: Iterable[InboundPdu]) -> None:
 async def sooner(tx: WriteTransaction, room_id: str, next_ts: int) -> int:
     """Have what waits of a room tried by then; how many are tried sooner for it."""
     return await tx.run(_SOONER, room=room_id, new_ts=next_ts)
+
+
+async def untried(tx: WriteTransaction, next_ts: int) -> None:
+    """Have those that were never tried to an end tried by then."""
+    await tx.run(_UNTRIED, new_ts=next_ts)
 
 
 async def take(tx: WriteTransaction, room_id: str, event_ids: Collection[str]) -> None:

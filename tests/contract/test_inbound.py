@@ -78,6 +78,17 @@ async def test_what_waits(sender: Sender, clock: FakeClock) -> None:
     assert await due(staged, room, also=(one.event_id, two.event_id)) == []
 
 
+async def test_what_nobody_has_tried_to_an_end(sender: Sender, clock: FakeClock) -> None:
+    """After a restart it is tried at once; what was tried in vain keeps its time."""
+    staged, room = staging(sender), RoomId(sender.room.room_id)
+    one, two = await sender.message("one"), await sender.message("two")
+    await staged.put(ONE, room, [one])
+    await staged.later(await staged.due(room, also=[one.event_id], limit=1))
+    await staged.put(ONE, room, [two])
+    await staging(sender).resume()
+    assert await due(staged, room) == [two.event_id]
+
+
 async def test_who_has_sent_it_last_is_asked(sender: Sender, clock: FakeClock) -> None:
     """What is tried before its time keeps that: others cannot put it off."""
     staged, room = staging(sender), RoomId(sender.room.room_id)

@@ -98,8 +98,12 @@ class Gaps:
 
     async def run(self, _lease: Lease) -> None:
         """Try again what waits until cancelled; one process at a time is enough."""
+        resumed = False
         while True:
             try:
+                if not resumed:
+                    await self._staging.resume()
+                    resumed = True
                 await self.look()
             except DatabaseError as error:
                 log.warning("gaps_not_looked_for", error=str(error))

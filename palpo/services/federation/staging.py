@@ -127,6 +127,11 @@ class Staging:
         if not await self._db.write(unit):
             (await self._known_rooms()).discard(room_id)
 
+    async def resume(self) -> None:
+        """Have what nobody has tried to an end tried now: who was about to is gone."""
+        now = self._clock.now_ms()
+        await self._db.write(lambda tx: storage.untried(tx, now))
+
     async def due_rooms(self) -> list[str]:
         """Rooms in which something is to be tried now, the most urgent first."""
         now = self._clock.now_ms()
