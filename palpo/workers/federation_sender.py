@@ -127,7 +127,8 @@ class FederationSender(Handler):
         turns, now = Turns(), self._clock.now_ms()
         for item in found:
             event = item.event.position, item.event.event_id
-            for server in item.servers:
+            # Those first that take no time to find out about.
+            for server in sorted(item.servers, key=lambda name: name not in self._answering):
                 await turns.breathe()
                 self._queue(server).add_event(event, now)
                 self._go_on(server)

@@ -252,6 +252,7 @@ async def test_heard_from(place: Place) -> None:
 
         await until_found(tried_again)
         async with place.theirs() as remote:
+            server.clock.advance(5000)
             await server.services.federation.destinations.heard_from(ServerName(SERVER))
             await until(lambda: bodies(remote) == ["one", "two"])
 

@@ -27,6 +27,8 @@ FAILURES_WITH_EDUS = 3
 """After so many, what may be lost is: who types, and who is there, is soon no news."""
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 750, 3600 * 1000
 """How long a server is left alone that could not be told: after its first failure, and at most."""
+HEARD_PAUSE_MS = 3000
+"""The same of one that has been heard from since: one that asks and does not listen costs little."""
 
 
 class Health(Enum):
@@ -92,6 +94,8 @@ class DestinationQueue:
     """Items in one transaction: fewer where it has refused some, to find which."""
     failures: int = 0
     failing_since_ts: int = 0
+    failed_ts: int = 0
+    """When it last could not be told."""
     retry_ts: int = 0
     error: str = ""
     waiting_since_ts: int = 0
@@ -192,8 +196,8 @@ class DestinationQueue:
         self.most = MAX_PDUS
 
     def heard_from(self) -> None:
-        """It is there: it may be told at once, and if that fails, again soon."""
-        self.retry_ts = 0
+        """It is there: it is told now, or soon after it last could not be, and if that fails, soon again."""
+        self.retry_ts = min(self.retry_ts, self.failed_ts + HEARD_PAUSE_MS)
         self.failures = min(self.failures, 1)
         if self.idle:
             self.answered()
@@ -202,6 +206,7 @@ class DestinationQueue:
         """It could not be told; it is left alone for ``share`` (about 1) of what is due, or longer."""
         self.failures += 1
         self.failing_since_ts = self.failing_since_ts or now_ms
+        self.failed_ts = now_ms
         self.error = error[:500]
         pause_ms = min(FIRST_PAUSE_MS << min(self.failures - 1, 30), LONGEST_PAUSE_MS)
         self.retry_ts = now_ms + max(round(pause_ms * share), at_least_ms)
