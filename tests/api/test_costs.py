@@ -69,7 +69,7 @@ async def cost(statements: Statements, requests: Requests) -> int:
 
 @pytest.mark.parametrize(
     ("requests", "bound"),
-    [(_sends, 10), (_quiet_syncs, 0), (_syncs_of_a_message, 0), (_first_syncs, 4), (_pages, 1), (_joins, 14)],
+    [(_sends, 5), (_quiet_syncs, 0), (_syncs_of_a_message, 0), (_first_syncs, 4), (_pages, 1), (_joins, 8)],
 )
 async def test_what_a_hot_request_costs(
     server: Homeserver,

@@ -28,7 +28,8 @@ class Statements:
 
     def _counting(self, run: Callable[..., Any]) -> Callable[..., Any]:
         def counting(*args: Any) -> Any:
-            self.count += 1
+            # What has no rows to write is not sent.
+            self.count += args[-1] != []
             return run(*args)
 
         return counting
