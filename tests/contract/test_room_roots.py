@@ -177,3 +177,22 @@ async def test_a_client_that_begins_is_shown_forks_in_place(
     body = {"lists": {"a": {**LISTS["a"], "timeline_limit": 3}}}
     found = (await alice.request("POST", PATH, body))["rooms"][remote.room_id]
     assert [item["event_id"] for item in found["timeline"]] == [*names[2:], last]
+
+
+async def test_device_lists_follow_a_state_that_no_event_has_led_to(
+    server: Homeserver, alice: Client, remote: Remote
+) -> None:
+    async def told(since: int) -> tuple[list[str], list[str]]:
+        upto = server.services.server.wakeups.position
+        answer = await alice.get(f"/keys/changes?from=s{since}&to=s{upto}")
+        return answer["changed"], answer["left"]
+
+    carol = await remote.event(CAROL, (MEMBER, CAROL), {"membership": "join"})
+    await remote.history.admission.store_outlier(carol, {})
+    before = server.services.server.wakeups.position
+    await reroot(server, remote, {carol.key: carol.event_id})
+    assert await told(before) == ([CAROL], [])
+    between = server.services.server.wakeups.position
+    await reroot(server, remote, {carol.key: None})
+    assert await told(between) == ([], [CAROL])
+    assert await told(before) == ([], [])

@@ -19,7 +19,7 @@ told of all devices then, and the user's other devices may check them.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from palpo.core.identifiers import server_name_of
 from palpo.core.membership import JOIN, membership_of
@@ -28,11 +28,13 @@ from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.recent_events import RecentEvents
 from palpo.storage import device_lists as storage
-from palpo.storage import memberships, shared_rooms
+from palpo.storage import memberships, room_roots, shared_rooms
 from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 BATCH = 500
@@ -50,12 +52,29 @@ class DeviceListChanges:
 NOTHING = DeviceListChanges(changed=[], left=[])
 
 
+@dataclass(slots=True, kw_only=True)
+class _Moves:
+    """Who may have begun to share a room with a user, and who may have ceased to."""
+
+    user_id: str
+    began: set[str] = field(default_factory=set)
+    ceased: set[str] = field(default_factory=set)
+
+
 class DeviceLists:
     """Tells users whose keys to fetch again."""
 
-    def __init__(self, db: Database, wakeups: Wakeups, events: EventStore, caches: CacheBudget) -> None:
+    def __init__(
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        events: EventStore,
+        recent: RecentEvents,
+        caches: CacheBudget,
+    ) -> None:
         self._db = db
         self._events = events
+        self._recent = recent
         self._last_lists = LastChanges(wakeups, topics.DEVICE_LIST, caches)
         self._last_memberships = LastChanges(wakeups, topics.MEMBER, caches)
 
@@ -69,7 +88,8 @@ class DeviceLists:
             return NOTHING
         began, ceased = set[str](), set[str]()
         if self._last_memberships.any_since(since, upto):
-            began, ceased = await self._moved(user_id, since, upto, rooms, own=own)
+            moves = await self._moved(user_id, since, upto, rooms, own=own)
+            began, ceased = moves.began, moves.ceased
         if not began and not ceased and not lists:
             return NOTHING
 
@@ -86,38 +106,65 @@ class DeviceLists:
 
     async def _moved(
         self, user_id: str, since: int, upto: int, rooms: Collection[str] | None, *, own: bool
-    ) -> tuple[set[str], set[str]]:
+    ) -> _Moves:
         """Who may have begun to share a room with ``user_id``, and who may have ceased to."""
 
-        async def find(tx: Transaction) -> list[str]:
+        async def find(tx: Transaction) -> tuple[list[str], list[str]]:
             where = set(await memberships.joined_rooms(tx, user_id) if rooms is None else rooms)
             if own:  # The rooms that the user left are not among those joined.
                 mine = await memberships.changed(tx, user_id, after=since, upto=upto)
                 where.update(membership.room_id for membership in mine)
-            return await storage.member_events(tx, where, since, upto)
+            rerooted = await room_roots.changed(tx, where, after=since, upto=upto)
+            return await storage.member_events(tx, where, since, upto), rerooted
 
-        event_ids = await self._db.read(find)
-        moved = set[str](), set[str]()
+        event_ids, rerooted = await self._db.read(find)
+        moves = _Moves(user_id=user_id)
         for start in range(0, len(event_ids), BATCH):
             for stored in await self._events.get_list(event_ids[start : start + BATCH]):
-                await self._note_move(stored, user_id, *moved)
-        return moved
+                member, joins = stored.event.state_key, _is_join(stored)
+                if member is not None and await self._was_joined(stored, member) != joins:
+                    await self._note(moves, stored.event.room_id, member, joins=joins)
+        for room_id in rerooted:
+            await self._note_differences(moves, room_id, since, upto)
+        return moves
 
-    async def _note_move(self, stored: StoredEvent, user_id: str, began: set[str], ceased: set[str]) -> None:
-        """Note who was moved by a membership event: its user, or everyone in the room for ``user_id``."""
-        member, joins = stored.event.state_key, _is_join(stored)
-        if member is None or await self._was_joined(stored, member) == joins:
+    async def _note_differences(self, moves: _Moves, room_id: str, since: int, upto: int) -> None:
+        """Note whom the room's state says to have moved, though there may be no event of it."""
+        before, after = await self._root(room_id, since), await self._root(room_id, upto)
+        if before is None or after is None or before == after:
             return
-        moved = began if joins else ceased
-        if member != user_id:
+        changed = await self._events.changed_ids(before, after)
+        keys = [key for key in changed if key[0] == MEMBER]
+        turns = Turns()
+        for start in range(0, len(keys), BATCH):
+            some = keys[start : start + BATCH]
+            were = await self._events.state_events(before, some)
+            are = await self._events.state_events(after, some)
+            async for key in turns.over(some):
+                joins = _is_join(are.get(key))
+                if _is_join(were.get(key)) != joins:
+                    await self._note(moves, room_id, key[1], joins=joins)
+
+    async def _root(self, room_id: str, position: int) -> bytes | None:
+        """The room's current state as it was at a position; None before the room began."""
+        event_id = await self._recent.last_id(room_id, position)
+        if event_id is None:
+            return None
+        last = await self._events.get(event_id)
+        changed = await self._db.read(lambda tx: room_roots.at(tx, room_id, position))
+        return changed[1] if changed is not None and changed[0] > last.position else last.room_state
+
+    async def _note(self, moves: _Moves, room_id: str, member: str, *, joins: bool) -> None:
+        """Note that a member has come or gone: everyone in the room, where it is the user."""
+        moved = moves.began if joins else moves.ceased
+        if member != moves.user_id:
             moved.add(member)
             return
-        room_id = stored.event.room_id
-        others = set(await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))) - {user_id}
+        others = set(await self._db.read(lambda tx: memberships.users_in_room(tx, room_id))) - {member}
         moved.update(others)
-        server = server_name_of(user_id)
+        server = server_name_of(member)
         if joins and any(server_name_of(other) != server for other in others):
-            moved.add(user_id)
+            moved.add(member)
 
     async def _was_joined(self, stored: StoredEvent, member: str) -> bool:
         """Whether ``member`` was joined before the event."""
