@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from palpo.core.errors import InvalidParam
-from palpo.core.identifiers import ServerName, UserId
+from palpo.core.identifiers import ServerName, UserId, server_name_of
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.federation.received_devices import (
@@ -20,7 +20,7 @@ from palpo.services.federation.received_devices import (
 )
 from palpo.services.federation.received_edus import check_origin, content_as
 from palpo.services.federation.remote_device_lists import RESYNC_MS
-from palpo.storage import device_lists, memberships
+from palpo.storage import device_lists, memberships, partial_rooms
 from palpo.storage import remote_device_lists as storage
 from palpo.storage.remote_device_lists import RemoteDeviceList
 from palpo.streams.clock import Clock
@@ -107,13 +107,23 @@ class IncomingSigningKeys:
 
 async def _tell(tx: WriteTransaction, user_id: UserId, change: Change) -> None:
     """Make a change of a list, and tell those who share a room with the user."""
-    if not await memberships.joined_rooms(tx, user_id):
+    if not await _may_be_here(tx, user_id):
         return
     # Its lock keeps two changes of one list apart.
     await tx.positions()
     known = (await storage.find(tx, [user_id])).get(user_id)
     if await change(tx, known):
         await device_lists.record(tx, user_id)
+
+
+async def _may_be_here(tx: WriteTransaction, user_id: UserId) -> bool:
+    """Whether a user is in a room here, or may be, as members of one with their server are still missing.
+
+    Of these it is told once they are known (``Completions``).
+    """
+    if await memberships.joined_rooms(tx, user_id):
+        return True
+    return await partial_rooms.has_server(tx, server_name_of(user_id))
 
 
 async def _fits(tx: WriteTransaction, update: DeviceListUpdate) -> bool:
