@@ -24,6 +24,8 @@ from palpo.streams import topics
 c = device_list_changes.c
 EVERYONE = ""
 """The ``observer`` of a change that all can see."""
+SERVERS = "@"
+"""That of one that other servers are told of, though only the user's own devices can see it here."""
 _PUT = upsert(device_list_changes, key=["user_id", "observer"])
 _CHANGED = Statement(
     select(c.user_id).distinct().where(in_list(c.observer, "observers"), c.position > bindparam("after"))
@@ -46,7 +48,9 @@ _MEMBER_EVENTS = Statement(
 )
 
 _OF_USERS_HERE = oldest(
-    select(c.position, c.user_id).join(users, users.c.user_id == c.user_id).where(c.observer == EVERYONE),
+    select(c.position, c.user_id)
+    .join(users, users.c.user_id == c.user_id)
+    .where(in_list(c.observer, "observers")),
     c.position,
 )
 _FEDERATED_MEMBERS = oldest(
@@ -64,7 +68,9 @@ async def record(tx: WriteTransaction, user_id: str, *, observer: str = EVERYONE
 
     A change for an ``observer`` is for that user alone.
     """
-    await tx.run(_PUT, user_id=user_id, observer=observer, position=await tx.positions())
+    position = await tx.positions()
+    for each in (observer, SERVERS) if observer == user_id else (observer,):
+        await tx.run(_PUT, user_id=user_id, observer=each, position=position)
     tx.notify(topics.DEVICE_LIST, user_id)
     tx.notify(topics.USER, observer or user_id)
     if observer == EVERYONE:
@@ -101,8 +107,9 @@ async def member_events(tx: Transaction, room_ids: Collection[str], after: int, 
 
 
 async def changed_here(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
-    """``(position, user)``: whose lists changed for all in ``(after, upto]``, of this server's users."""
-    rows = await tx.all(_OF_USERS_HERE, after=after, upto=upto, limit=limit)
+    """``(position, user)``: users here whose lists changed in ``(after, upto]`` for other servers."""
+    observers = [EVERYONE, SERVERS]
+    rows = await tx.all(_OF_USERS_HERE, observers=observers, after=after, upto=upto, limit=limit)
     return [(row[0], row[1]) for row in rows]
 
 

@@ -30,7 +30,7 @@ from palpo.db.transaction import Transaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.recent_events import RecentEvents
 from palpo.storage import device_lists as storage
-from palpo.storage import memberships, room_roots, shared_rooms
+from palpo.storage import memberships, partial_rooms, room_roots, shared_rooms
 from palpo.streams import topics
 from palpo.streams.caches import CacheBudget
 from palpo.streams.last_changes import LastChanges
@@ -109,15 +109,16 @@ class DeviceLists:
     ) -> _Moves:
         """Who may have begun to share a room with ``user_id``, and who may have ceased to."""
 
-        async def find(tx: Transaction) -> tuple[list[str], list[str]]:
+        async def find(tx: Transaction) -> tuple[list[str], list[str], set[str]]:
             where = set(await memberships.joined_rooms(tx, user_id) if rooms is None else rooms)
             if own:  # The rooms that the user left are not among those joined.
                 mine = await memberships.changed(tx, user_id, after=since, upto=upto)
                 where.update(membership.room_id for membership in mine)
             rerooted = await room_roots.changed(tx, where, after=since, upto=upto)
-            return await storage.member_events(tx, where, since, upto), rerooted
+            completed = await partial_rooms.completed(tx, rerooted, after=since, upto=upto)
+            return await storage.member_events(tx, where, since, upto), rerooted, completed
 
-        event_ids, rerooted = await self._db.read(find)
+        event_ids, rerooted, completed = await self._db.read(find)
         moves = _Moves(user_id=user_id)
         for start in range(0, len(event_ids), BATCH):
             for stored in await self._events.get_list(event_ids[start : start + BATCH]):
@@ -125,11 +126,16 @@ class DeviceLists:
                 if member is not None and await self._was_joined(stored, member) != joins:
                     await self._note(moves, stored.event.room_id, member, joins=joins)
         for room_id in rerooted:
-            await self._note_differences(moves, room_id, since, upto)
+            await self._note_differences(moves, room_id, since, upto, came=room_id not in completed)
         return moves
 
-    async def _note_differences(self, moves: _Moves, room_id: str, since: int, upto: int) -> None:
-        """Note whom the room's state says to have moved, though there may be no event of it."""
+    async def _note_differences(
+        self, moves: _Moves, room_id: str, since: int, upto: int, *, came: bool
+    ) -> None:
+        """Note whom the room's state says to have moved, though there may be no event of it.
+
+        Who was only missing in the state has not come (``came`` is false): it is told of changes of theirs.
+        """
         before, after = await self._root(room_id, since), await self._root(room_id, upto)
         if before is None or after is None or before == after:
             return
@@ -142,7 +148,7 @@ class DeviceLists:
             are = await self._events.state_events(after, some)
             async for key in turns.over(some):
                 joins = _is_join(are.get(key))
-                if _is_join(were.get(key)) != joins:
+                if _is_join(were.get(key)) != joins and (came or not joins):
                     await self._note(moves, room_id, key[1], joins=joins)
 
     async def _root(self, room_id: str, position: int) -> bytes | None:

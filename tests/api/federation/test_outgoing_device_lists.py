@@ -156,9 +156,23 @@ async def test_who_joins_is_told_of_to_servers_that_know_nothing_of_them(
     assert again == {**first, "prev_id": []}
 
 
-async def test_of_many_changes_the_last_is_told(server: Homeserver, alice: Client, room: Remote) -> None:
+async def test_devices_without_keys(server: Homeserver, alice: Client, room: Remote) -> None:
+    await alice.put(f"/devices/{alice.device_id}", {"display_name": "Phone"})
+    ((_, update),) = await told(server)
+    assert (update["device_display_name"], "keys" in update) == ("Phone", False)
+    other = await server.login("alice")
+    ((_, update),) = await told(server)
+    assert update["device_id"] == other.device_id
+    await other.post("/logout")
+    ((_, update),) = await told(server)
+    assert (update["device_id"], update["deleted"]) == (other.device_id, True)
+
+
+async def test_of_many_changes_the_last_is_told(server: Homeserver, alice: Client) -> None:
     for _ in range(MAX_UPDATES):
         await server.login("alice")
+    room = Remote(server, await alice.create_room(preset="public_chat"))
+    await room.send(await room.event(BOB, (MEMBER, BOB), {"membership": "join"}))
     await upload(alice)
     ((_, first),) = await told(server)
     await alice.put(f"/devices/{alice.device_id}", {"display_name": "Phone"})
