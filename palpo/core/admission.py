@@ -125,7 +125,7 @@ def judge(
     fetched. A create event has no state before it. ``told`` is the root of the state before the event as
     others tell it, which counts where the events before it are not all known. ``partial``: members are
     missing in the room's states (MSC3902). What is not set in one may be so: of that the event's own auth
-    events are believed.
+    events are believed; and where they are at odds with what is set, the two are resolved.
     """
     auth: Mapping[str, tuple[Event, EventStatus]] = {}
     if event.auth_events:
@@ -246,10 +246,25 @@ def _why_refused(
     rules: RoomVersion, event: SignedEvent, root: bytes, claimed: Mapping[StateKey, Event]
 ) -> Admitting[str | None]:
     """Why the state ``root``, with what is ``claimed`` of what is not set in it, does not allow the event."""
-    keys = _bearing(rules, event)
-    state: Mapping[StateKey, Event] = yield NeedState(root=root, keys=tuple(keys))
+    keys = tuple(_bearing(rules, event))
+    state: Mapping[StateKey, Event] = yield NeedState(root=root, keys=keys)
+    reason = _refusal(rules, event, {**claimed, **state})
+    at_odds = {
+        key: item for key, item in claimed.items() if key in state and state[key].event_id != item.event_id
+    }
+    if reason is None or not at_odds:
+        return reason
+    other = root
+    for key, item in at_odds.items():
+        other = yield NeedRootWith(root=other, key=key, event_id=item.event_id)
+    both: bytes = yield NeedResolution(roots=(root, other))
+    resolved: Mapping[StateKey, Event] = yield NeedState(root=both, keys=keys)
+    return _refusal(rules, event, {**claimed, **resolved})
+
+
+def _refusal(rules: RoomVersion, event: SignedEvent, state: Mapping[StateKey, Event]) -> str | None:
     try:
-        check_auth(rules, event, {**claimed, **state})
+        check_auth(rules, event, state)
     except AuthError as error:
         return error.message
     return None

@@ -60,6 +60,7 @@ _OF_SERVER = Statement(
     .where(room_servers.c.server_name == bindparam("server_name"), room_servers.c.joined > 0)
     .limit(1)
 )
+_WHOLE_FROM = Statement(select(rooms.c.whole_from).where(rooms.c.room_id == bindparam("room_id")))
 _COMPLETED = Statement(
     select(rooms.c.room_id).where(in_list(rooms.c.room_id, "room_ids"), within(rooms.c.whole_from))
 )
@@ -94,6 +95,12 @@ async def remove(tx: WriteTransaction, room_id: str) -> None:
 async def has_server(tx: Transaction, server_name: str) -> bool:
     """Whether a server is in any such room."""
     return await tx.one(_OF_SERVER, server_name=server_name) is not None
+
+
+async def was_partial(tx: Transaction, room_id: str, position: int) -> bool:
+    """Whether members were missing in a room at a position of the stream."""
+    whole_from = await tx.value(_WHOLE_FROM, room_id=room_id)
+    return whole_from is not None and not 0 <= int(whole_from) <= position
 
 
 async def completed(tx: Transaction, room_ids: Collection[str], *, after: int, upto: int) -> set[str]:

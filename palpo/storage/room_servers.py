@@ -66,6 +66,12 @@ _OF_USERS = Statement(
     .join(room_servers, s.room_id == m.room_id)
     .where(in_list(m.user_id, "user_ids"), m.membership == JOIN, s.joined > 0)
 )
+_LONGEST = Statement(
+    select(s.server_name)
+    .where(s.room_id == bindparam("room_id"), s.joined > 0)
+    .order_by(s.position, s.server_name)
+    .limit(bindparam("limit"))
+)
 _ANY = Statement(select(s.room_id).limit(1))
 
 
@@ -108,6 +114,17 @@ async def assume(
 async def of_room(tx: Transaction, room_id: str) -> list[RoomServer]:
     """The servers that are in a room, that were, and whose users were asked in."""
     return _RECORDS.all(await tx.all(_OF_ROOM, room_id=room_id))
+
+
+async def joined_of(tx: Transaction, room_id: RoomId, servers: Collection[ServerName]) -> set[ServerName]:
+    """Those of the servers that are counted as being in a room."""
+    known = await _known(tx, [(room_id, server) for server in servers])
+    return {row.server_name for row in known.values() if row.joined}
+
+
+async def longest(tx: Transaction, room_id: str, limit: int) -> list[ServerName]:
+    """Some servers that are in a room, those that have been there for longest first."""
+    return [row[0] for row in await tx.all(_LONGEST, room_id=room_id, limit=limit)]
 
 
 async def of_users(tx: Transaction, user_ids: Collection[str]) -> dict[str, set[ServerName]]:

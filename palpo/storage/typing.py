@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from palpo.core.membership import JOIN
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.presence import typing
 from palpo.db.tables.rooms import memberships
+from palpo.db.tables.rooms import rooms as rooms_table
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.windows import oldest, within
@@ -36,12 +37,14 @@ _TOLD = Statement(select(t.position).where(_IS_TYPING))
 _EXTEND = Statement(update(typing).where(_IS_TYPING).values(expires_ts=bindparam("new_expires_ts")))
 _CURRENT = Statement(
     select(t.room_id, t.user_id)
-    .join(memberships, and_(m.room_id == t.room_id, m.user_id == t.user_id))
+    .join(rooms_table, rooms_table.c.room_id == t.room_id)
+    .outerjoin(memberships, and_(m.room_id == t.room_id, m.user_id == t.user_id))
     .where(
         in_list(t.room_id, "room_ids"),
         t.typing == 1,
         t.expires_ts > bindparam("now"),
-        m.membership == JOIN,
+        # While members are missing, who is not known to be in the room may be.
+        or_(m.membership == JOIN, and_(m.membership.is_(None), rooms_table.c.whole_from < 0)),
     )
     .order_by(t.position)
 )

@@ -49,6 +49,10 @@ class EduSenders:
         await self._acls.check(room, origin)
         return room
 
+    async def is_partial(self, room_id: RoomId) -> bool:
+        """Whether members are missing in what is known of a room."""
+        return await self._completions.is_partial(room_id)
+
     async def check_member(self, room_id: RoomId, user_id: UserId) -> None:
         """Raises Forbidden where the user is not in the room.
 

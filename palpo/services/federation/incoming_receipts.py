@@ -8,10 +8,11 @@ from typing import Any
 
 from palpo.core.bounded_text import check_text
 from palpo.core.errors import InvalidParam, MatrixError
-from palpo.core.identifiers import ServerName, UserId, parse_event_id
+from palpo.core.identifiers import ServerName, UserId
 from palpo.services.federation.edu_senders import EduSenders
 from palpo.services.history.event_store import EventStore
 from palpo.services.personal.receipts import READ, Receipts
+from palpo.storage.events import NOWHERE
 from palpo.storage.receipts import Receipt
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
@@ -54,16 +55,21 @@ class IncomingReceipts:
         await self._senders.check_member(room, user)
         data = said.get("data")
         data = data if isinstance(data, dict) else {}
-        stored = await self._events.get(_event_id(said))
-        if stored.event.room_id != room or not stored.position:
+        event_id = _event_id(said)
+        stored = await self._events.find(event_id)
+        if stored is None and await self._senders.is_partial(room):
+            position = NOWHERE  # It may be of before the join.
+        elif stored is None or stored.event.room_id != room or not stored.position:
             raise InvalidParam("The event is not in the room")
+        else:
+            position = stored.position
         ts = data.get("ts")
         return Receipt(
             room_id=room,
             user_id=user,
             thread_id=_thread_id(data),
-            event_id=stored.event_id,
-            event_position=stored.position,
+            event_id=event_id,
+            event_position=position,
             ts=ts if type(ts) is int and 0 <= ts < MAX_TS else self._clock.now_ms(),
             position=0,
         )
@@ -83,7 +89,7 @@ def _event_id(said: Mapping[str, Any]) -> str:
     event_ids = said.get("event_ids")
     if not isinstance(event_ids, list) or not event_ids or not isinstance(event_ids[-1], str):
         raise InvalidParam("There is no event")
-    return parse_event_id(event_ids[-1])
+    return check_text(event_ids[-1], "event_ids")
 
 
 def _thread_id(data: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from palpo.core.canonical_json import to_json
 from palpo.core.identifiers import ServerName
 from palpo.db.transaction import WriteTransaction
 from palpo.services.encryption.published_devices import PublishedDevices, published
-from palpo.storage import destination_edus, room_servers, told_devices
+from palpo.storage import destination_edus, partial_rooms, room_servers, told_devices
 from palpo.storage.destination_edus import NewEdu
 from palpo.storage.told_devices import CROSS_SIGNING
 from palpo.wire.federation.device_edus import DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE
@@ -67,10 +67,21 @@ async def tell(tx: WriteTransaction, news: News) -> None:
         await told_devices.put(tx, user_id, fresh, gone, stream_id)
 
 
+async def tell_again(tx: WriteTransaction, user_id: str, servers: Collection[ServerName]) -> None:
+    """Have servers told the last update, that they may have missed."""
+    told = await told_devices.find(tx, user_id)
+    await _tell_again(tx, servers, told.stream_id, _contents(user_id, await published(tx, user_id)))
+
+
 async def _new_servers(tx: WriteTransaction, news: News) -> set[ServerName]:
-    """The servers that were in rooms that the user has joined, and are in no other room of the user's."""
+    """The servers that were in rooms that the user has joined, and are in no other room of the user's.
+
+    Not of a room whose members were not known then (MSC3902): its servers ask, as they do anyway.
+    """
     new: set[ServerName] = set()
     for room_id, position in news.joined.items():
+        if await partial_rooms.was_partial(tx, room_id, position):
+            continue
         there = await room_servers.of_room(tx, room_id)
         new.update(item.server_name for item in there if item.joined and item.position < position)
     return new - await told_devices.servers(tx, news.user_id, besides=news.joined) if new else new

@@ -9,7 +9,7 @@ too, as long as a user of ours is in the room.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -21,12 +21,15 @@ from palpo.core.identifiers import RoomId, ServerName
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
+from palpo.db.transaction import WriteTransaction
 from palpo.net.connections import Times
 from palpo.net.federation_errors import FederationError
+from palpo.services.federation.outgoing_device_lists import tell_again
 from palpo.services.federation.peers import Peers
 from palpo.services.federation.remote_state import RemoteState, Withheld
 from palpo.services.history import HistoryServices
 from palpo.services.history.room_heads import RoomHead
+from palpo.storage import device_lists, memberships
 from palpo.storage import partial_rooms as storage
 from palpo.storage.partial_rooms import PartialRoom
 from palpo.streams import topics
@@ -36,6 +39,8 @@ from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.federation")
 
+MAX_USERS = 200
+"""Of ours in a room, whose devices are told of again."""
 AT_ONCE = 20
 """Rooms whose state is asked for at once."""
 LOOK_S = 5.0
@@ -58,7 +63,9 @@ class PartialRooms:
         history: HistoryServices,
         states: RemoteState,
         peers: Peers,
+        server_name: ServerName,
     ) -> None:
+        self._server_name = server_name
         self._db = db
         self._clock = clock
         self._wakeups = wakeups
@@ -130,8 +137,18 @@ class PartialRooms:
         history = self._history
         head, event = await self._head(room)
         root = await self._states.whole(server, head, event, TIMES)
-        await history.completions.note_members(room.room_id, root)
-        await history.room_writer.admit(room.room_id, partial(history.completions.build, room, root))
+        followed = await history.completions.note_members(room, root, self._tell)
+        build = partial(history.completions.build, room, root, followed, self._tell)
+        await history.room_writer.admit(room.room_id, build)
+
+    async def _tell(self, tx: WriteTransaction, room: PartialRoom, servers: Collection[ServerName]) -> None:
+        """Tell servers of the devices of users of ours that have changed while they were not told."""
+        others = {server for server in servers if server != self._server_name}
+        if not others:
+            return
+        users = await memberships.local_users_in_room(tx, room.room_id, MAX_USERS)
+        for user_id in await device_lists.changed_of(tx, users, after=room.position):
+            await tell_again(tx, user_id, others)
 
     async def _give_up(self, room: PartialRoom) -> None:
         """Ask no more for the state of a room that nobody is in."""

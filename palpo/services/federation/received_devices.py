@@ -44,9 +44,9 @@ class DevicesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class KeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to /user/keys/query."""
 
-    device_keys: dict[str, Any] = msgspec.field(default_factory=dict)
-    master_keys: dict[str, Any] = msgspec.field(default_factory=dict)
-    self_signing_keys: dict[str, Any] = msgspec.field(default_factory=dict)
+    device_keys: dict[str, Any] | None = None
+    master_keys: dict[str, Any] | None = None
+    self_signing_keys: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ async def of_keys_answer(user_ids: Iterable[UserId], answer: Mapping[str, Any]) 
     told, turns, found = convert(answer, KeysAnswer), Turns(), []
     for user_id in user_ids:
         devices = []
-        for device_id, keys in _object(told.device_keys.get(user_id)).items():
+        for device_id, keys in _object(_object(told.device_keys).get(user_id)).items():
             await turns.breathe()
             devices.append(device(user_id, device_id, keys, _name_within(keys)))
         found.append(
@@ -88,8 +88,10 @@ async def of_keys_answer(user_ids: Iterable[UserId], answer: Mapping[str, Any]) 
                 user_id=user_id,
                 stream_id=None,
                 devices=_bounded(devices),
-                master_key=signing_key(user_id, "master", told.master_keys.get(user_id)),
-                self_signing_key=signing_key(user_id, "self_signing", told.self_signing_keys.get(user_id)),
+                master_key=signing_key(user_id, "master", _object(told.master_keys).get(user_id)),
+                self_signing_key=signing_key(
+                    user_id, "self_signing", _object(told.self_signing_keys).get(user_id)
+                ),
             )
         )
     return found

@@ -9,15 +9,17 @@ room's line stands still, and written in one transaction with the memberships th
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from msgspec.structs import replace
 
 from palpo.core import state_tree
 from palpo.core.errors import LimitExceeded, NotFound
-from palpo.core.identifiers import RoomId, UserId
-from palpo.core.membership import LEAVE
+from palpo.core.identifiers import RoomId, ServerName, UserId, server_name_of
+from palpo.core.membership import JOIN, LEAVE, membership_of
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -29,12 +31,15 @@ from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.storage import device_lists as device_lists_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
+from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.memberships import Member
 from palpo.storage.partial_rooms import PartialRoom
 from palpo.streams import topics
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
+Tell = Callable[[WriteTransaction, PartialRoom, Collection[ServerName]], Awaitable[None]]
+"""``async def tell(tx, room, servers)``: these were in the room, and that was not known."""
 WAIT_S = 300.0
 """How long whoever needs the whole state waits for it."""
 MAX_DUE = 5000
@@ -62,6 +67,10 @@ class Completions:
         self._access = access
         self._wakeups = wakeups
 
+    async def is_partial(self, room_id: str) -> bool:
+        """Whether members are missing in a room's state."""
+        return (await self._heads.get(room_id)).row.is_partial
+
     async def is_missing(self, room_id: str, user_id: str) -> bool:
         """Whether nothing is known of a user in a room, of whose state members are missing."""
         head = await self._heads.get(room_id)
@@ -85,9 +94,14 @@ class Completions:
             if not await self._wakeups.wait({topics.HEAD: {room_id}}, after=position, timeout_s=remaining):
                 raise LimitExceeded("The room's members are not all known yet", retry_after_ms=10_000)
 
-    async def note_members(self, room_id: str, root: bytes) -> None:
-        """Note members of the state ``root``, of other servers, of whom nothing is known here so far."""
+    async def note_members(self, room: PartialRoom, root: bytes, tell: Tell) -> set[str]:
+        """Note members of the state ``root``, of other servers, of whom nothing is known here so far.
+
+        The membership events of ``root`` that are not noted, as others have followed.
+        """
+        room_id = room.room_id
         current = (await self._heads.get(room_id)).state_root
+        followed: set[str] = set()
         turns = Turns()
         for part in await self._store.read_state(state_tree.parts(root, BATCH)):
             await turns.breathe()
@@ -95,21 +109,33 @@ class Completions:
             keys = [(MEMBER, user_id) for user_id in found]
             known = await self._store.read_state(state_tree.get_many(current, keys))
             new = {user_id: name for user_id, name in found.items() if (MEMBER, user_id) not in known}
+            followed |= {name for user_id, name in found.items() if user_id not in new}
             changed = await self._beginnings.changed(room_id, new)
             others = [member for member in changed if not self._beginnings.is_ours(member)]
             if others:
-                await self._db.write(partial(self._put, others))
+                await self._db.write(partial(self._put, room, others, tell))
+        return followed
 
-    async def build(self, room: PartialRoom, root: bytes, head: RoomHead) -> Admitted:
-        """The room with the stored state ``root`` before its join, and what that makes of all since."""
+    async def build(
+        self, room: PartialRoom, root: bytes, followed: Collection[str], tell: Tell, head: RoomHead
+    ) -> Admitted:
+        """The room with the stored state ``root`` before its join, and what that makes of all since.
+
+        ``followed`` is what ``note_members`` said.
+        """
         if not head.row.is_partial:
             return Admitted(head=head, events=[])
-        built = await self._admission.replay(head, self._since(room, root), root)
+        since = _Since()
+        built = await self._admission.replay(head, self._since(room, root, since), root)
+        servers = since.accepted(built) | _servers((await self._store.get_many(followed)).values())
+        missed = servers - await self._db.read(
+            partial(room_servers_storage.joined_of, room_id=room.room_id, servers=servers)
+        )
         last = built.positions - 1
         rows = await self._differing(head, built)
         built.memberships = [(last, row) for row in rows]
         due = await self._due(room, built.head.state_root, built.nodes)
-        built.besides = partial(_note_whole, room.room_id, due)
+        built.besides = partial(_note_whole, room, due, missed, tell)
         return built
 
     async def give_up(self, room: PartialRoom, head: RoomHead) -> Admitted:
@@ -118,11 +144,11 @@ class Completions:
             return Admitted(head=head, events=[])
         row = replace(head.row, head=head.row.head + 1, whole_from=0)
         built = Admitted(head=replace(head, row=row, rerooted=True, completed=True), events=[])
-        built.besides = partial(_note_whole, room.room_id, ())
+        built.besides = partial(_note_given_up, room.room_id)
         return built
 
-    async def _since(self, room: PartialRoom, root: bytes) -> AsyncIterator[Replayed]:
-        """The room's events from the join on, in parts."""
+    async def _since(self, room: PartialRoom, root: bytes, since: _Since) -> AsyncIterator[Replayed]:
+        """The room's events from the join on, in parts; joins among them are noted in ``since``."""
         states = {room.event_id: root}
         at = (room.place - 1, "")
         first = True
@@ -136,6 +162,7 @@ class Completions:
             first = False
             stored = await self._store.get_many(names)
             signed = await self._store.signed(names)
+            since.note(stored.values())
             told = {
                 name: item.state_before
                 for name, item in stored.items()
@@ -185,9 +212,44 @@ class Completions:
         )
         return [key[1] for key in found]
 
-    async def _put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
+    async def _put(
+        self, room: PartialRoom, others: Sequence[Member], tell: Tell, tx: WriteTransaction
+    ) -> None:
         position = await tx.positions()
+        servers = {server_name_of(member.user_id) for member in others if member.membership is JOIN}
+        missed = servers - await room_servers_storage.joined_of(tx, room.room_id, servers)
         await self._beginnings.put([_at(member, position) for member in others], tx)
+        await tell(tx, room, missed)
+
+
+@dataclass(slots=True)
+class _Since:
+    """Joins since a room was partial."""
+
+    servers: dict[str, ServerName] = field(default_factory=dict)
+    """By event, that of the user."""
+
+    def note(self, items: Iterable[StoredEvent]) -> None:
+        """Note those that are joins."""
+        self.servers |= {item.event_id: server for item in items if (server := _joins(item)) is not None}
+
+    def accepted(self, built: Admitted) -> set[ServerName]:
+        """The servers of those that hold."""
+        held = [item.event_id for item in built.rejudged if item.status is EventStatus.ACCEPTED]
+        held += [new.event.event_id for new in built.events if new.status is EventStatus.ACCEPTED]
+        return {self.servers[name] for name in held if name in self.servers}
+
+
+def _joins(item: StoredEvent) -> ServerName | None:
+    """The server of a user who joins by an event."""
+    event = item.event
+    if event.type != MEMBER or event.state_key is None or membership_of(event) is not JOIN:
+        return None
+    return server_name_of(event.state_key)
+
+
+def _servers(items: Iterable[StoredEvent]) -> set[ServerName]:
+    return {server for item in items if (server := _joins(item)) is not None}
 
 
 def _at(member: Member, position: int) -> Member:
@@ -201,10 +263,22 @@ def _at(member: Member, position: int) -> Member:
     )
 
 
-async def _note_whole(room_id: RoomId, due: Sequence[str], tx: WriteTransaction, position: int) -> None:
-    """Note that nothing is missing in a room, and tell those in it of devices of which they were not told."""
+async def _note_given_up(room_id: RoomId, tx: WriteTransaction, position: int) -> None:
     await forget_omission(tx, room_id, position)
+
+
+async def _note_whole(
+    room: PartialRoom,
+    due: Sequence[str],
+    missed: Collection[ServerName],
+    tell: Tell,
+    tx: WriteTransaction,
+    position: int,
+) -> None:
+    """Note that nothing is missing in a room, and tell those in it of devices of which they were not told."""
+    await forget_omission(tx, room.room_id, position)
+    await tell(tx, room, missed)
     await device_lists_storage.record_all(tx, due)
     tx.notify(topics.DEVICE_LIST, *due)
-    local = await memberships_storage.local_users_in_room(tx, room_id, BATCH)
+    local = await memberships_storage.local_users_in_room(tx, room.room_id, BATCH)
     tx.notify(topics.MEMBER, *local)

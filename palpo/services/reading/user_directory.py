@@ -53,17 +53,20 @@ class UserDirectory:
         self._rebuilt = False
 
     async def search(self, user_id: str, term: str, limit: int) -> Found:
-        """The users, other than oneself, whose names have words that begin with those of ``term``."""
+        """The users whose names have words that begin with those of ``term``.
+
+        Oneself is among them where everybody may find one.
+        """
         limit = min(max(limit, 0), MAX_LIMIT)
         wanted = _Term(term)
         if not wanted.words:
             return Found(profiles=[], limited=False)
         known = await self._db.read(lambda tx: _candidates(tx, wanted))
-        known.pop(user_id, None)
         candidates = list(known)
         found = await self._db.read(lambda tx: storage.get_many(tx, candidates)) if candidates else {}
         profiles = [Profile.of(candidate, found.get(candidate)) for candidate in candidates]
         shared = await self._db.read(lambda tx: shared_rooms.sharing(tx, user_id, candidates))
+        shared.discard(user_id)
         ranked = sorted(profiles, key=lambda profile: wanted.rank(profile, known, shared))
         visible: list[Profile] = []
         public: dict[str, bool] = {}

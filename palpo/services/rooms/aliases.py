@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from palpo.core.errors import AuthError, BadRequest, Conflict, InvalidParam, MatrixError, NotFound
@@ -18,6 +19,7 @@ from palpo.services.history import HistoryServices
 from palpo.services.history.drafts import Draft
 from palpo.services.server.quotas import Quotas
 from palpo.storage import aliases as storage
+from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.aliases import AliasRow
 from palpo.streams.clock import Clock
 
@@ -25,6 +27,8 @@ CANONICAL_ALIAS = "m.room.canonical_alias"
 RESERVED_MS = 60_000
 """How long an alias stays taken by the making of a room that was never finished."""
 MAX_ALT_ALIASES = 1000
+MAX_SERVERS = 50
+"""That are named with an alias."""
 
 
 class RemoteAliases(Protocol):
@@ -81,7 +85,10 @@ class Aliases:
             room_id = await self._find(alias) if await offered(alias, self._offers) else None
         if room_id is None:
             raise NotFound("There is no such room alias")
-        return room_id, [self._server_name]
+        others = await self._db.read(
+            partial(room_servers_storage.longest, room_id=room_id, limit=MAX_SERVERS)
+        )
+        return room_id, [self._server_name, *others]
 
     async def of_room(self, requester: Requester, room_id: RoomId) -> list[str]:
         """This server's aliases of a room, for those who are in it or where anybody may look."""

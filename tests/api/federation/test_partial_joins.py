@@ -1,0 +1,158 @@
+"""Rooms of other servers are used before all of their members are known (MSC3706, MSC3902)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import orjson
+import pytest
+
+from palpo.core.events import SignedEvent
+from palpo.core.state_keys import MEMBER
+from tests.support.federation import Asked
+from tests.support.homeserver import Client, Homeserver
+from tests.support.pairs import Town
+from tests.support.remote_rooms import RemoteRoom
+from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_users import BOB, KEY, SERVER
+from tests.support.resident import FEDERATION, Resident
+
+CAROL = f"@carol:{SERVER}"
+LAZY = orjson.dumps({"room": {"state": {"lazy_load_members": True}}}).decode()
+
+
+class PartialResident(Resident):
+    """One that leaves members out, and keeps the state back until it is told to give it."""
+
+    def __init__(self, remote: RemoteServer, room: RemoteRoom) -> None:
+        super().__init__(remote, room)
+        self.queries: list[dict[str, list[str]]] = []
+        self.state_asked = asyncio.Event()
+        self.given = asyncio.Event()
+        self.states: dict[str, list[SignedEvent]] = {}
+        """By event, the state after it."""
+        remote.answers["GET", f"{FEDERATION}/v1/state_ids/"] = self.state_ids
+        remote.answers["GET", f"{FEDERATION}/v1/state/"] = self.state
+        remote.answers["GET", f"{FEDERATION}/v1/event/"] = self.event
+        remote.answers["GET", f"{FEDERATION}/v1/event_auth/"] = self.event_auth
+
+    async def send(self, asked: Asked) -> Any:
+        self.queries.append(parse_qs(urlsplit(asked.uri).query))
+        (last,) = self.room.last
+        self.states[last] = list(self.room.state.values())
+        return await super().send(replace(asked, uri=asked.uri.partition("?")[0]))
+
+    def _joined(self, event: SignedEvent, state: Any) -> dict[str, Any]:
+        few = {key: item for key, item in state.items() if key[0] != MEMBER or key[1] == event.state_key}
+        told = super()._joined(event, few)
+        return {**told, "members_omitted": True, "servers_in_room": [self.remote.name]}
+
+    async def state_ids(self, asked: Asked) -> Any:
+        self.state_asked.set()
+        await self.given.wait()
+        state, chain = self._at(asked)
+        return {
+            "pdu_ids": [item.event_id for item in state],
+            "auth_chain_ids": [item.event_id for item in chain],
+        }
+
+    async def state(self, asked: Asked) -> Any:
+        state, chain = self._at(asked)
+        return {"pdus": [item.pdu for item in state], "auth_chain": [item.pdu for item in chain]}
+
+    async def event(self, asked: Asked) -> Any:
+        event = self.room.events[unquote(asked.uri.rsplit("/", 1)[-1])]
+        return {"origin": self.remote.name, "origin_server_ts": 1, "pdus": [event.pdu]}
+
+    async def event_auth(self, asked: Asked) -> Any:
+        event = self.room.events[unquote(asked.uri.rsplit("/", 1)[-1])]
+        return {"auth_chain": [item.pdu for item in self.room.auth_chain([event])]}
+
+    def _at(self, asked: Asked) -> tuple[list[SignedEvent], list[SignedEvent]]:
+        (event_id,) = parse_qs(urlsplit(asked.uri).query)["event_id"]
+        state = self.states[event_id]
+        return state, self.room.auth_chain(state)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return Town.of(tmp_path, "hs1.test", SERVER)
+
+
+@pytest.fixture
+async def server(town: Town) -> AsyncIterator[Homeserver]:
+    async with town.homeserver("hs1.test") as server:
+        yield server
+
+
+@pytest.fixture
+async def alice(server: Homeserver) -> Client:
+    return await server.register("alice")
+
+
+@pytest.fixture
+async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
+    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
+        yield remote
+
+
+@pytest.fixture
+def room() -> RemoteRoom:
+    room = RemoteRoom()
+    room.add(CAROL, (MEMBER, CAROL), {"membership": "join"})
+    return room
+
+
+@pytest.fixture
+def resident(remote: RemoteServer, room: RemoteRoom) -> PartialResident:
+    return PartialResident(remote, room)
+
+
+async def join(client: Client, room: RemoteRoom) -> None:
+    await client.post(f"/join/{room.room_id}", params={"via": SERVER})
+
+
+async def completed(server: Homeserver, resident: PartialResident) -> None:
+    """The state is given, and the room made whole."""
+    resident.given.set()
+    await server.services.federation.partial_rooms.look()
+    await server.services.federation.partial_rooms.settled()
+
+
+async def rooms(client: Client, **params: str) -> Any:
+    return (await client.get("/sync", params=params)).get("rooms", {}).get("join", {})
+
+
+async def send(server: Homeserver, remote: RemoteServer, *events: SignedEvent, edus: Any = ()) -> Any:
+    content = {
+        "origin": remote.name,
+        "origin_server_ts": 1,
+        "pdus": [event.pdu for event in events],
+        "edus": list(edus),
+    }
+    path = f"{FEDERATION}/v1/send/{len(remote.asked)}-{id(content)}"
+    answer = await remote.ask(server, "PUT", path, content)
+    await server.services.federation.gaps.settled()
+    return answer
+
+
+async def test_what_is_known_at_once(
+    server: Homeserver, alice: Client, remote: RemoteServer, room: RemoteRoom, resident: PartialResident
+) -> None:
+    await join(alice, room)
+    assert resident.queries == [{"omit_members": ["true"]}]
+    assert await server.services.federation.room_servers.joined(room.room_id) == {SERVER}
+    assert room.room_id in await rooms(alice, filter=LAZY)
+    assert room.room_id not in await rooms(alice)
+    typing = {"room_id": room.room_id, "user_id": CAROL, "typing": True}
+    await send(server, remote, edus=[{"edu_type": "m.typing", "content": typing}])
+    told = (await rooms(alice, filter=LAZY))[room.room_id]
+    assert told["ephemeral"]["events"][0]["content"] == {"user_ids": [CAROL]}
+    await completed(server, resident)
+    state = (await rooms(alice))[room.room_id]["state"]["events"]
+    assert {item["state_key"] for item in state if item["type"] == MEMBER} == {BOB, CAROL}
