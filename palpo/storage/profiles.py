@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import LargeBinary, bindparam, delete, select
 
+from palpo.core.identifiers import ServerName
+from palpo.core.membership import JOIN
+from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.profiles import profiles, user_words
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.memberships import Member
 from palpo.streams import topics
 
 _PUT = upsert(profiles, key=["user_id"])
@@ -49,6 +53,27 @@ async def put(tx: WriteTransaction, user_id: str, fields: bytes, position: int) 
     await tx.run(_PUT, user_id=user_id, fields=fields, position=position)
     tx.notify(topics.USER, user_id)
     tx.notify(topics.PROFILE, user_id)
+
+
+async def note_members(tx: WriteTransaction, changed: Iterable[Member], ours: ServerName) -> None:
+    """Let users of other servers who are in rooms be found by their IDs: what each room calls them is that
+    room's."""
+    users = {item.user_id for item in changed if item.membership == JOIN}
+    others = sorted(user_id for user_id in users if user_id.partition(":")[2] != ours)
+    if not others:
+        return
+    known = await words_of(tx, others)
+    rows = [
+        {"word": word, "user_id": user_id}
+        for user_id in others
+        if not known[user_id]
+        for word in _words(user_id)
+    ]
+    await tx.many(_INSERT_WORD, rows)
+
+
+def _words(user_id: str) -> list[bytes]:
+    return sorted(set(words_of_user(user_id, None)))
 
 
 async def set_words(tx: WriteTransaction, user_id: str, words: Collection[bytes]) -> None:

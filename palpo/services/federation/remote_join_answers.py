@@ -102,14 +102,15 @@ class RemoteJoinAnswers:
         FederationError, LimitExceeded, and why the join is not signed as it has to be.
         """
         told = await self._told(answer, stack)
-        if told.members_omitted not in (False, None) and not asked:
+        omitted = told.members_omitted
+        if omitted not in (False, None) and not (asked and omitted is True):
             raise Malformed("The server leaves members out unasked")
         event = await self._signed(prepared, told.event)
         given = EventStash(prepared.rules, event.room_id)
         # Some servers tell the state after the join.
         state = [name async for name in self._state(prepared, told, given) if name != event.event_id]
         _check_version(prepared, state, given)
-        servers = tuple(dict.fromkeys(told.servers)) if told.members_omitted is True else None
+        servers = tuple(dict.fromkeys(told.servers)) if omitted is True else None
         return JoinedRoom(event=event, state=state, events=given, servers=servers)
 
     async def _state(self, prepared: Prepared, told: _Told, given: EventStash) -> AsyncIterator[str]:

@@ -30,6 +30,7 @@ from palpo.services.history.room_heads import RoomHead
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import partial_rooms as partial_rooms_storage
+from palpo.storage import profiles as profiles_storage
 from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.memberships import Member
 from palpo.storage.partial_rooms import PartialRoom
@@ -124,6 +125,7 @@ class Beginnings:
     async def put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
         """Store what users of other servers are in a room."""
         await room_servers_storage.follow(tx, others, self._server_name)
+        await profiles_storage.note_members(tx, others, self._server_name)
         await memberships_storage.put(tx, others)
 
     async def changed(self, room_id: str, members: Mapping[str, str]) -> list[Member]:

@@ -20,6 +20,7 @@ from palpo.services.server.quotas import Quotas
 from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
+from palpo.storage import profiles as profiles_storage
 from palpo.storage import redactions as redactions_storage
 from palpo.storage import room_roots as room_roots_storage
 from palpo.storage import room_servers as room_servers_storage
@@ -157,6 +158,7 @@ class GroupWrite:
             offset += item.built.positions
         changed = list(rows.values())
         await room_servers_storage.follow(tx, changed, self._server_name)
+        await profiles_storage.note_members(tx, changed, self._server_name)
         await memberships_storage.put(tx, changed)
 
     async def _write_besides(self, tx: WriteTransaction, first: int) -> None:

@@ -29,7 +29,8 @@ async def test_who_shares_a_room_or_is_in_a_public_one(
         assert await search(eve, term) == [alice.user_id], term
     for term in ("Freddy", "lice", "@alice:other", "alice bowie", "", "@", "%", "\0"):
         assert await search(eve, term) == [], term
-    assert await search(alice, "alice") == []
+    assert await search(alice, "alice") == [alice.user_id]
+    assert await search(bob, "bob") == []
 
 
 async def test_limit_and_order(server: Homeserver, alice: Client, bob: Client) -> None:

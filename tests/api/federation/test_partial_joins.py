@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,7 +12,7 @@ import orjson
 import pytest
 
 from palpo.core.events import SignedEvent
-from palpo.core.state_keys import MEMBER
+from palpo.core.state_keys import MEMBER, POWER_LEVELS
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
@@ -45,7 +44,7 @@ class PartialResident(Resident):
         self.queries.append(parse_qs(urlsplit(asked.uri).query))
         (last,) = self.room.last
         self.states[last] = list(self.room.state.values())
-        return await super().send(replace(asked, uri=asked.uri.partition("?")[0]))
+        return await super().send(asked)
 
     def _joined(self, event: SignedEvent, state: Any) -> dict[str, Any]:
         few = {key: item for key, item in state.items() if key[0] != MEMBER or key[1] == event.state_key}
@@ -156,3 +155,121 @@ async def test_what_is_known_at_once(
     await completed(server, resident)
     state = (await rooms(alice))[room.room_id]["state"]["events"]
     assert {item["state_key"] for item in state if item["type"] == MEMBER} == {BOB, CAROL}
+
+
+async def test_members_are_waited_for(
+    server: Homeserver, alice: Client, room: RemoteRoom, resident: PartialResident
+) -> None:
+    await join(alice, room)
+    waits = asyncio.ensure_future(alice.get(f"/rooms/{room.room_id}/members"))
+    joined = asyncio.ensure_future(alice.get(f"/rooms/{room.room_id}/joined_members"))
+    await server.services.federation.partial_rooms.look()
+    await resident.state_asked.wait()
+    assert not waits.done()
+    assert not joined.done()
+    await completed(server, resident)
+    assert {item["state_key"] for item in (await waits)["chunk"]} == {alice.user_id, BOB, CAROL}
+    assert (await joined)["joined"].keys() == {alice.user_id, BOB, CAROL}
+
+
+async def test_senders_are_told_with_what_they_send(
+    server: Homeserver, alice: Client, remote: RemoteServer, room: RemoteRoom, resident: PartialResident
+) -> None:
+    await join(alice, room)
+    await send(server, remote, room.add(CAROL, "m.room.message", {"body": "Hello"}))
+    told = (await rooms(alice, filter=LAZY))[room.room_id]
+    assert told["timeline"]["events"][-1]["content"] == {"body": "Hello"}
+    members = {item["state_key"] for item in told["state"]["events"] if item["type"] == MEMBER}
+    assert CAROL in members
+    assert BOB not in members
+    await completed(server, resident)
+
+
+async def test_what_was_believed_wrongly(
+    server: Homeserver, alice: Client, remote: RemoteServer, room: RemoteRoom, resident: PartialResident
+) -> None:
+    """Dave had left, and the room was not to be named, nor Carol kicked, by him."""
+    dave = f"@dave:{SERVER}"
+    levels = {"users": {BOB: 100, dave: 100, CAROL: 50}}
+    room.add(BOB, POWER_LEVELS, levels)
+    there = room.add(dave, (MEMBER, dave), {"membership": "join"})
+    room.add(dave, (MEMBER, dave), {"membership": "leave"})
+    await join(alice, room)
+    auth = [room.state[key].event_id for key in ((POWER_LEVELS), (MEMBER, CAROL))]
+    auth += [there.event_id, next(name for name, item in room.events.items() if item.type == "m.room.create")]
+    kick = room.event(dave, (MEMBER, CAROL), {"membership": "leave"}, auth=auth)
+    topic = room.event(CAROL, ("m.room.topic", ""), {"topic": "Mine"}, after=(kick.event_id,))
+    room.take(topic)
+    await send(server, remote, kick, topic)
+    token = (await alice.get("/sync", params={"filter": LAZY}))["next_batch"]
+    path = f"/rooms/{room.room_id}/event"
+    await alice.get(f"{path}/{kick.event_id}")
+    await alice.get(f"{path}/{topic.event_id}", status=404)
+    await completed(server, resident)
+    await alice.get(f"{path}/{kick.event_id}", status=404)
+    assert (await alice.get(f"{path}/{topic.event_id}"))["content"] == {"topic": "Mine"}
+    told = (await rooms(alice, since=token, filter=LAZY))[room.room_id]
+    assert [item["event_id"] for item in told["timeline"]["events"]] == [topic.event_id]
+    carol = await alice.get(f"/rooms/{room.room_id}/state/{MEMBER}/{CAROL}")
+    assert carol["membership"] == "join"
+
+
+async def test_a_restart_goes_on(town: Town, room: RemoteRoom) -> None:
+    async with (
+        town.homeserver("hs1.test") as server,
+        remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote,
+    ):
+        resident = PartialResident(remote, room)
+        alice = await server.register("alice")
+        await join(alice, room)
+        await server.services.federation.partial_rooms.look()
+        await resident.state_asked.wait()
+    async with (
+        town.homeserver("hs1.test") as again,
+        remote_server(town, SERVER, key=KEY, now_ms=again.clock.now_ms) as remote,
+    ):
+        states = resident.states
+        resident = PartialResident(remote, room)
+        resident.states = states
+        client = Client(again.http, alice.user_id, alice.token, alice.device_id)
+        assert room.room_id not in await rooms(client)
+        await completed(again, resident)
+        assert room.room_id in await rooms(client)
+
+
+async def test_leaving_ends_it(
+    server: Homeserver, alice: Client, remote: RemoteServer, room: RemoteRoom, resident: PartialResident
+) -> None:
+    remote.answers["GET", f"{FEDERATION}/v1/state_ids/"] = {"pdu_ids": [], "auth_chain_ids": []}
+    partial = server.services.federation.partial_rooms
+    await join(alice, room)
+    await partial.look()
+    await partial.settled()
+    await alice.post(f"/rooms/{room.room_id}/leave")
+    asked = len(remote.asked)
+    server.clock.advance(60_000)
+    await partial.look()
+    await partial.settled()
+    assert not [item for item in remote.asked[asked:] if "/state_ids/" in item.uri]
+    assert not (await server.services.history.room_heads.get(room.room_id)).row.is_partial
+
+
+async def test_others_are_not_let_in(
+    server: Homeserver, alice: Client, remote: RemoteServer, room: RemoteRoom, resident: PartialResident
+) -> None:
+    await join(alice, room)
+    for name in ("make_join", "make_knock"):
+        path = f"{FEDERATION}/v1/{name}/{room.room_id}/@eve:{SERVER}?ver=11"
+        answer = await remote.raw(server, "GET", path)
+        assert (answer.status_code, answer.json()["errcode"]) == (404, "M_NOT_FOUND")
+    await completed(server, resident)
+
+
+async def test_it_can_be_turned_off(town: Town, room: RemoteRoom) -> None:
+    async with (
+        town.homeserver("hs1.test", federation={"partial_joins": False}) as server,
+        remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote,
+    ):
+        resident = Resident(remote, room)
+        await join(await server.register("alice"), room)
+        assert all("omit_members" not in asked.uri for asked in resident.asked)
