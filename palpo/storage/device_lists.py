@@ -53,6 +53,11 @@ _OF_USERS_HERE = oldest(
     .where(in_list(c.observer, "observers")),
     c.position,
 )
+_CHANGED_OF = Statement(
+    select(c.user_id)
+    .distinct()
+    .where(in_list(c.user_id, "user_ids"), in_list(c.observer, "observers"), c.position > bindparam("after"))
+)
 _FEDERATED_MEMBERS = oldest(
     select(events.c.position, events.c.event_id, events.c.state_key).where(
         events.c.type == "m.room.member",
@@ -104,6 +109,13 @@ async def member_events(tx: Transaction, room_ids: Collection[str], after: int, 
     if not room_ids:
         return []
     return [row[0] for row in await tx.all(_MEMBER_EVENTS, rooms=list(room_ids), after=after, upto=upto)]
+
+
+async def changed_of(tx: Transaction, user_ids: Collection[str], *, after: int) -> list[str]:
+    """Those of some users whose lists changed after a position for other servers."""
+    observers = [EVERYONE, SERVERS]
+    rows = await tx.all(_CHANGED_OF, user_ids=list(user_ids), observers=observers, after=after)
+    return [row[0] for row in rows]
 
 
 async def changed_here(tx: Transaction, *, after: int, upto: int, limit: int) -> list[tuple[int, str]]:
