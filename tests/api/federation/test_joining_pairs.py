@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ async def members(client: Client, room_id: str) -> set[str]:
     return set((await client.get(f"/rooms/{room_id}/joined_members"))["joined"])
 
 
+async def of_room(client: Client, room_id: str) -> Any:
+    """What a sync tells of a room, and its token, once the room's state is whole."""
+    async with asyncio.timeout(20):
+        while room_id not in (news := await client.get("/sync")).get("rooms", {}).get("join", {}):
+            await client.get("/sync", params={"since": news["next_batch"], "timeout": 200})
+    return news["rooms"]["join"][room_id], news["next_batch"]
+
+
 @pytest.mark.parametrize("version", ["1", "2", "3", "6", "8", "11", "12"])
 async def test_a_join(servers: Pair, version: str) -> None:
     one, two = servers
@@ -42,7 +51,8 @@ async def test_an_invite_is_taken(servers: Pair) -> None:
     invited = (await bob.get("/sync"))["rooms"]["invite"][room_id]["invite_state"]["events"]
     assert {"m.room.name", "m.room.create", "m.room.member"} <= {item["type"] for item in invited}
     await bob.post(f"/rooms/{room_id}/join")
-    (event,) = (await bob.get("/sync"))["rooms"]["join"][room_id]["timeline"]["events"]
+    synced, _ = await of_room(bob, room_id)
+    (event,) = synced["timeline"]["events"]
     assert event["unsigned"]["prev_content"] == {"membership": "invite", "is_direct": True}
     assert event["unsigned"]["prev_sender"] == alice.user_id
     assert await members(alice, room_id) == {alice.user_id, bob.user_id}
@@ -113,7 +123,7 @@ async def test_a_restricted_join_of_somebody_elses_room_that_is_here(servers: Pa
     for user in (bob, carol):
         await user.post(f"/join/{space}", params=via)
     await bob.post(f"/join/{room_id}", params=via)
-    since = (await bob.get("/sync"))["next_batch"]
+    _, since = await of_room(bob, room_id)
     await carol.post(f"/join/{room_id}", params={"via": "hs2.test"})
     state = await bob.get(f"/rooms/{room_id}/state/m.room.member/{carol.user_id}")
     assert state["join_authorised_via_users_server"] == alice.user_id

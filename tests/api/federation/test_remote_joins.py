@@ -190,7 +190,7 @@ async def test_a_join_that_fails_is_everybodys_own(
         {"state": []},
         {"state": None},
         {"auth_chain": "\x00", "state": {}},
-        {"members_omitted": "some"},
+        {"members_omitted": True, "state": []},
         {"state": [RemoteRoom("12").state[CREATE].pdu]},
         {"state": [RemoteRoom().state[CREATE].pdu] * 2 + [RemoteRoom().event(BOB, NAME, {}).pdu] * 2},
     ],
