@@ -53,6 +53,9 @@ _LATER = Statement(
     .where(p.room_id == bindparam("room"), p.event_id == bindparam("event"))
     .values(tries=bindparam("tries"), next_ts=bindparam("next_ts"))
 )
+_NOW = Statement(
+    update(partial_rooms).where(p.next_ts > bindparam("now")).values(next_ts=bindparam("next_ts"))
+)
 _DELETE = Statement(delete(partial_rooms).where(p.room_id == bindparam("room_id")))
 _OF_SERVER = Statement(
     select(p.room_id)
@@ -85,6 +88,11 @@ async def due(tx: Transaction, *, now_ms: int, limit: int) -> list[PartialRoom]:
 async def later(tx: WriteTransaction, room: PartialRoom) -> None:
     """Note when a room's state is asked for again."""
     await tx.run(_LATER, room=room.room_id, event=room.event_id, tries=room.tries, next_ts=room.next_ts)
+
+
+async def hasten(tx: WriteTransaction, *, now_ms: int) -> None:
+    """Have every room's state be asked for by now."""
+    await tx.run(_NOW, now=now_ms, next_ts=now_ms)
 
 
 async def remove(tx: WriteTransaction, room_id: str) -> None:

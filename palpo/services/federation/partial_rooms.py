@@ -82,10 +82,14 @@ class PartialRooms:
         await self._idle.wait()
 
     async def run(self, _lease: Lease) -> None:
-        """Ask for what is missing until cancelled."""
+        """Ask for what is missing until cancelled: at a start for all of it, whenever that was to be."""
+        begun = False
         while True:
             position = self._wakeups.position
             try:
+                if not begun:
+                    await self._db.write(partial(storage.hasten, now_ms=self._clock.now_ms()))
+                    begun = True
                 await self.look()
             except DatabaseError as error:
                 log.warning("partial_rooms_not_looked_for", error=str(error))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from palpo.services.federation.missing_events import LIMIT
+from palpo.streams.clock import FakeClock
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 
@@ -25,6 +26,7 @@ class Split:
     def __init__(self, folder: Path) -> None:
         self.town = Town.of(folder, ONE, TWO)
         self.users: dict[str, Client] = {}
+        self.clocks: tuple[FakeClock, ...] = ()
         self.room_id = ""
 
     @asynccontextmanager
@@ -34,6 +36,7 @@ class Split:
             self.town.homeserver(ONE, **overrides) as one,
             self.town.homeserver(TWO, **overrides) as two,
         ):
+            self.clocks = one.clock, two.clock
             for name, server in ((ONE, one), (TWO, two)):
                 if name in self.users:
                     self.users[name].http = server.http
@@ -69,6 +72,9 @@ class Split:
                 if both[0] == both[1] and both[0][0] == expected:
                     return
                 await asyncio.sleep(0.2)
+                for clock in self.clocks:
+                    # Whoever could not be reached just now is tried again.
+                    clock.advance(200)
 
 
 @pytest.mark.parametrize("count", [5, 3 * LIMIT])

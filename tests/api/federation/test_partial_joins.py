@@ -224,9 +224,10 @@ async def test_a_restart_goes_on(town: Town, room: RemoteRoom) -> None:
         await join(alice, room)
         await server.services.federation.partial_rooms.look()
         await resident.state_asked.wait()
+    # It asks as soon as it runs.
     async with (
+        remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote,
         town.homeserver("hs1.test") as again,
-        remote_server(town, SERVER, key=KEY, now_ms=again.clock.now_ms) as remote,
     ):
         states = resident.states
         resident = PartialResident(remote, room)
