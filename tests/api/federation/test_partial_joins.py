@@ -234,6 +234,7 @@ async def test_a_restart_goes_on(town: Town, room: RemoteRoom) -> None:
         resident.states = states
         client = Client(again.http, alice.user_id, alice.token, alice.device_id)
         assert room.room_id not in await rooms(client)
+        again.clock.advance(60_000)
         await completed(again, resident)
         assert room.room_id in await rooms(client)
 
