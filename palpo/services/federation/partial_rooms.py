@@ -63,9 +63,7 @@ class PartialRooms:
         history: HistoryServices,
         states: RemoteState,
         peers: Peers,
-        server_name: ServerName,
     ) -> None:
-        self._server_name = server_name
         self._db = db
         self._clock = clock
         self._wakeups = wakeups
@@ -147,12 +145,11 @@ class PartialRooms:
 
     async def _tell(self, tx: WriteTransaction, room: PartialRoom, servers: Collection[ServerName]) -> None:
         """Tell servers of the devices of users of ours that have changed while they were not told."""
-        others = {server for server in servers if server != self._server_name}
-        if not others:
+        if not servers:
             return
         users = await memberships.local_users_in_room(tx, room.room_id, MAX_USERS)
         for user_id in await device_lists.changed_of(tx, users, after=room.position):
-            await tell_again(tx, user_id, others)
+            await tell_again(tx, user_id, servers)
 
     async def _give_up(self, room: PartialRoom) -> None:
         """Ask no more for the state of a room that nobody is in."""

@@ -58,7 +58,7 @@ class Beginnings:
         self._db = db
         self._store = store
         self._admission = admission
-        self._server_name = server_name
+        self.server_name = server_name
 
     async def build(
         self, head: RoomHead, event: SignedEvent, before: bytes, omission: Omission | None = None
@@ -124,8 +124,8 @@ class Beginnings:
 
     async def put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
         """Store what users of other servers are in a room."""
-        await room_servers_storage.follow(tx, others, self._server_name)
-        await profiles_storage.note_members(tx, others, self._server_name)
+        await room_servers_storage.follow(tx, others, self.server_name)
+        await profiles_storage.note_members(tx, others, self.server_name)
         await memberships_storage.put(tx, others)
 
     async def changed(self, room_id: str, members: Mapping[str, str]) -> list[Member]:
@@ -139,7 +139,7 @@ class Beginnings:
 
     def is_ours(self, member: Member) -> bool:
         """Whether that is a user of this server."""
-        return member.user_id.partition(":")[2] == self._server_name
+        return member.user_id.partition(":")[2] == self.server_name
 
 
 def _begun(head: RoomHead, omission: Omission | None) -> RoomHead:

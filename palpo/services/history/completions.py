@@ -128,6 +128,7 @@ class Completions:
         since = _Since()
         built = await self._admission.replay(head, self._since(room, root, since), root)
         servers = since.accepted(built) | _servers((await self._store.get_many(followed)).values())
+        servers.discard(self._beginnings.server_name)
         missed = servers - await self._db.read(
             partial(room_servers_storage.joined_of, room_id=room.room_id, servers=servers)
         )
