@@ -16,7 +16,6 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
 import dns.name
@@ -25,6 +24,7 @@ import dns.rdatatype
 import dns.resolver
 
 from palpo.core.server_names import is_ip_literal
+from palpo.net.dns_sockets import DnsSockets
 from palpo.net.hosts import Hosts, plain
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
@@ -98,6 +98,7 @@ class Dns:
         self._locks = KeyedLocks()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._resolvers = _Resolvers(servers)
+        self._sockets = DnsSockets()
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """Addresses of ``host``, IPv6 and IPv4 in turn, at most MAX_ADDRESSES; an address is its own.
@@ -164,7 +165,12 @@ class Dns:
             return (), ABSENCE_KEPT_S[1], ""
         try:
             answer = await self._resolvers.current().resolve(
-                name + ".", kind, raise_on_no_answer=False, search=False, lifetime=self._timeout_s
+                name + ".",
+                kind,
+                raise_on_no_answer=False,
+                search=False,
+                lifetime=self._timeout_s,
+                backend=self._sockets,
             )
         except dns.resolver.NXDOMAIN as error:
             return (), _absence_s(error), ""
