@@ -20,6 +20,7 @@ from palpo.net.hosts import Hosts, parse_hosts
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import FakeClock
 from tests.support.dns_server import DnsServer, dns_server
+from tests.support.process import free_port
 
 
 @pytest.fixture
@@ -190,6 +191,14 @@ async def test_a_server_that_says_nothing(server: DnsServer, clock: FakeClock, h
     servers = [("127.0.0.1", server.port)]
     dns = Dns(Hosts({}, hosts_file), clock, CacheBudget(), timeout_s=0.3, servers=servers)
     async with asyncio.timeout(5):
+        with pytest.raises(LookupFailed):
+            await dns.addresses("a.example")
+
+
+async def test_that_no_server_is_there_is_known_at_once(clock: FakeClock, hosts_file: Path) -> None:
+    servers = [("127.0.0.1", free_port()), ("::1", free_port())]
+    dns = Dns(Hosts({}, hosts_file), clock, CacheBudget(), timeout_s=600, servers=servers)
+    async with asyncio.timeout(60):
         with pytest.raises(LookupFailed):
             await dns.addresses("a.example")
 
