@@ -106,24 +106,19 @@ class IncomingSigningKeys:
 
 
 async def _tell(tx: WriteTransaction, user_id: UserId, change: Change) -> None:
-    """Make a change of a list, and tell those who share a room with the user."""
-    if not await _may_be_here(tx, user_id):
+    """Make a change of a list, and tell those who share a room with the user.
+
+    Where members of a room with the user's server are still missing, they are told once these are known
+    (``Completions``): of any change, as nothing is kept that it could be compared with.
+    """
+    unknown = await partial_rooms.has_server(tx, server_name_of(user_id))
+    if not unknown and not await memberships.joined_rooms(tx, user_id):
         return
     # Its lock keeps two changes of one list apart.
     await tx.positions()
     known = (await storage.find(tx, [user_id])).get(user_id)
-    if await change(tx, known):
+    if await change(tx, known) or (unknown and known is None):
         await device_lists.record(tx, user_id)
-
-
-async def _may_be_here(tx: WriteTransaction, user_id: UserId) -> bool:
-    """Whether a user is in a room here, or may be, as members of one with their server are still missing.
-
-    Of these it is told once they are known (``Completions``).
-    """
-    if await memberships.joined_rooms(tx, user_id):
-        return True
-    return await partial_rooms.has_server(tx, server_name_of(user_id))
 
 
 async def _fits(tx: WriteTransaction, update: DeviceListUpdate) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import NotFound
 from palpo.core.identifiers import EventId, RoomId, UserId
-from palpo.core.records.events import StoredEvent
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.unpadded_base64 import encode
 from palpo.db.engine import Database
 from palpo.services.history.event_store import EventStore
@@ -130,7 +130,7 @@ class EventRelationships:
 
     async def _anchor(self, walk: Walk, user_id: UserId) -> StoredEvent:
         found = await self._store.find(walk.event_id)
-        if found is None and walk.room_id is not None and self._remote is not None:
+        if _is_missing(found) and walk.room_id is not None and self._remote is not None:
             await self._timeline.readable_until(walk.room_id, user_id)
             await self._remote.related(walk.room_id, walk.event_id)
             found = await self._store.find(walk.event_id)
@@ -170,7 +170,7 @@ class EventRelationships:
     async def _fetch(self, event_id: str, room_id: RoomId, reader: Reader) -> None:
         """Have an event fetched that is not here."""
         item = await self._store.find(event_id)
-        if item is None and reader.remote is not None and reader.fetches < MAX_FETCHES:
+        if _is_missing(item) and reader.remote is not None and reader.fetches < MAX_FETCHES:
             reader.fetches += 1
             await reader.remote.related(room_id, event_id)
 
@@ -196,3 +196,8 @@ def _members(summary: ChildSummary) -> bytes:
         return members
     digest = hashlib.sha256("".join(sorted(summary.ids)).encode()).digest()
     return members + b',"children_hash":' + to_json(encode(digest))
+
+
+def _is_missing(item: StoredEvent | None) -> bool:
+    """Whether an event is not in the timeline here: not known, or only since another one refers to it."""
+    return item is None or item.status is EventStatus.OUTLIER
