@@ -37,7 +37,7 @@ _TOLD = Statement(select(t.position).where(_IS_TYPING))
 _EXTEND = Statement(update(typing).where(_IS_TYPING).values(expires_ts=bindparam("new_expires_ts")))
 _CURRENT = Statement(
     select(t.room_id, t.user_id)
-    .join(rooms_table, rooms_table.c.room_id == t.room_id)
+    .outerjoin(rooms_table, rooms_table.c.room_id == t.room_id)
     .outerjoin(memberships, and_(m.room_id == t.room_id, m.user_id == t.user_id))
     .where(
         in_list(t.room_id, "room_ids"),
