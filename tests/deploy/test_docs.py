@@ -11,6 +11,7 @@ import pytest
 
 from palpo.cli.main import command_line
 from palpo.config.loader import load
+from tests.support.authority import Authority
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -51,10 +52,17 @@ def test_configurations_in_the_pages_can_be_used(page: Path, tmp_path: Path) -> 
         if language == "toml":
             file = tmp_path / "palpo.toml"
             whole = "" if "server_name" in block else 'server_name = "example.org"\ndata = "/tmp"\n'
-            # Certificates are the reader's own.
-            own = re.sub(r'"[^"]*\.(?:pem|key)"', f'"{file}"', block)
-            file.write_text(whole + own)
+            file.write_text(whole + with_certificates(block, tmp_path))
             load(file)
+
+
+def with_certificates(block: str, folder: Path) -> str:
+    """The same with files that are there: certificates are the reader's own."""
+    authority = Authority(folder)
+    certificate, key = authority.files("example.org")
+    for setting, path in (("tls_certificate", certificate), ("tls_key", key), ("ca_file", authority.file)):
+        block = re.sub(rf'^{setting} = ".*"$', f'{setting} = "{path}"', block, flags=re.MULTILINE)
+    return block
 
 
 def test_files_are_where_the_pages_say() -> None:
