@@ -201,8 +201,9 @@ def build_event(
     redacts: str | None = None,
     event_id: str | None = None,
     hashes_of: Mapping[str, str] | None = None,
+    with_origin: bool = False,
 ) -> SignedEvent:
-    """A new event, hashed and signed by ``server_name``.
+    """A new event, hashed and signed by ``server_name``, whose name it has as its ``origin`` if so wanted.
 
     ``room_id`` is ``None`` just for the create event of versions where that makes the room's ID.
     Versions 1 and 2 need ``event_id``, and in ``hashes_of`` the reference hash (unpadded base64) of
@@ -217,6 +218,8 @@ def build_event(
     pdu["depth"] = depth
     pdu["prev_events"] = list(prev_events)
     pdu["auth_events"] = list(auth_events)
+    if with_origin:
+        pdu["origin"] = server_name
     if rules.event_id_format is EventIdFormat.CHOSEN:
         _add_chosen_id(pdu, event_id, hashes_of or {})
     reference = _hash_and_sign(rules, pdu, server_name, key)

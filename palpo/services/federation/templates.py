@@ -89,6 +89,8 @@ def prepare(signer: Signer, wish: Wish, template: Template) -> Prepared:
         auth_events=auth_events,
         event_id=f"${signer.random_id()}:{signer.server_name}" if chosen else None,
         hashes_of=_hashes(given) if chosen else None,
+        # The spec has it in what is sent to /send_join, /send_leave and /send_knock.
+        with_origin=True,
     )
     return Prepared(rules=rules, event=event)
 
