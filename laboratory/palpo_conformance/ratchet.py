@@ -74,9 +74,22 @@ def check(expectations: Expectations, run: Run) -> list[Problem]:
         problem
         for key, expected in sorted(expectations.tests.items())
         if (problem := _judge(key, expected, found.get(key), expectations, run.header.partial))
+        and not _fails_by_flaky_ones(key, found, expectations)
     ]
     problems += [_new(key) for key in sorted(found.keys() - expectations.tests.keys())]
     return problems + _flaky(expectations, run)
+
+
+def _fails_by_flaky_ones(key: Key, found: Mapping[Key, TestResult], expectations: Expectations) -> bool:
+    """Whether a test fails since subtests of it do, and all of these that have none are on the flaky list."""
+    failed = [
+        other
+        for other, result in found.items()
+        if other[0] == key[0] and other[1].startswith(f"{key[1]}/") and result.status is Status.FAIL
+    ]
+    parents = {other[1].rpartition("/")[0] for other in failed}
+    last = [other for other in failed if other[1] not in parents]
+    return bool(last) and found[key].status is Status.FAIL and expectations.flaky.keys() >= set(last)
 
 
 def _judge(

@@ -41,7 +41,8 @@ from palpo.streams.wakeups import Wakeups
 log = structlog.get_logger("palpo.federation")
 
 NAME = "federation-sender"
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.05
+"""What happens within so long goes out together: a transaction costs much more than an event in it."""
 STORE_SECONDS = 2.0
 """How often it is stored, at most, how far servers have been told."""
 SLOW_MS = 10_000

@@ -82,6 +82,21 @@ def test_a_listed_flaky_test_may_go_either_way_but_must_run() -> None:
     assert problems(expectations, run_of(gone)) == [("regression", "TestSync")]
 
 
+def test_a_test_that_fails_by_listed_subtests_alone_is_no_regression() -> None:
+    tests = {
+        "tests:TestA": "pass",
+        "tests:TestA/b": "pass",
+        "tests:TestA/b/c": "pass",
+        "tests:TestA/d": "pass",
+    }
+    listed = replace(expecting(tests), flaky={("tests", "TestA/b/c"): "a race"}, flaky_bound=1)
+    by_it = {**tests, **dict.fromkeys(("tests:TestA", "tests:TestA/b", "tests:TestA/b/c"), "fail")}
+    assert check(listed, run_of(by_it)) == []
+    others = run_of({**by_it, "tests:TestA/d": "fail"})
+    assert problems(listed, others) == [("regression", "TestA"), ("regression", "TestA/d")]
+    assert problems(listed, run_of({**tests, "tests:TestA": "fail"})) == [("regression", "TestA")]
+
+
 def test_the_flaky_list_does_not_grow() -> None:
     first = run_of({**ALL_PASS, "tests:TestSync": "fail"})
     run = merge_rerun(first, run_of({"tests:TestSync": "pass"}, head=header(only="TestSync")))
