@@ -106,10 +106,7 @@ def parse_room_id(text: str) -> RoomId:
 
 def as_room_id(value: object) -> RoomId | None:
     """``value``, which the content of an event has as a room's ID, where it can be one."""
-    try:
-        return parse_room_id(value) if isinstance(value, str) else None
-    except InvalidParam:
-        return None
+    return value if is_room_id(value) else None
 
 
 def parse_room_id_or_alias(text: str) -> RoomId | RoomAlias:

@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 from palpo.core.errors import InvalidParam
 from palpo.core.events import Event, KeptEvent
-from palpo.core.identifiers import RoomId, ServerName, UserId, is_server_name, is_user_id, parse_room_id
+from palpo.core.identifiers import (
+    RoomId,
+    ServerName,
+    UserId,
+    is_room_id,
+    is_server_name,
+    is_user_id,
+    parse_room_id,
+)
 from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
 from palpo.services.federation.peers import Peers
@@ -140,7 +148,7 @@ def _children(room: WireSpaceRoom) -> Iterator[Event]:
         time = child.get("origin_server_ts")
         if child.get("type") != CHILD or not isinstance(content, dict) or not is_child(content):
             continue
-        if _is_room_id(state_key) and is_user_id(sender) and type(time) is int:
+        if is_room_id(state_key) and is_user_id(sender) and type(time) is int:
             yield KeptEvent(
                 event_id="",
                 room_id=RoomId(room.room_id),
@@ -151,13 +159,6 @@ def _children(room: WireSpaceRoom) -> Iterator[Event]:
                 client=b"{}",
                 decoded=content,
             )
-
-
-def _is_room_id(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(parse_room_id(value))
-    except InvalidParam:
-        return False
 
 
 def _texts(value: object) -> Iterator[str]:
