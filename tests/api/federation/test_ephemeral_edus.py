@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +17,6 @@ NOBODY = "@nobody:hs1.test"
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", SERVER)
-
-
-@pytest.fixture
 async def remote(town: Town) -> AsyncIterator[RemoteServer]:
     async with remote_server(town, SERVER, key=KEY, now_ms=lambda: 1_700_000_000_000) as remote:
         listens(remote)
@@ -33,11 +27,6 @@ async def remote(town: Town) -> AsyncIterator[RemoteServer]:
 async def server(town: Town, remote: RemoteServer) -> AsyncIterator[Homeserver]:
     async with town.homeserver("hs1.test") as server:
         yield server
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture

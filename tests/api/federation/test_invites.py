@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,33 +9,10 @@ import pytest
 from tests.api.federation.test_joins import BOB, CAROL, REMOTE
 from tests.support.handshakes import V2, become, path
 from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
 from tests.support.remote_invites import OtherRoom
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_server import RemoteServer
 
 LEFT = '{"room":{"include_leave":true}}'
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 async def invites(client: Client) -> dict[str, list[dict[str, Any]]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,33 +12,10 @@ from palpo.services.federation import served_state
 from palpo.services.history import event_store
 from tests.support.handshakes import V1, become, make, send, signed
 from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_server import RemoteServer
 
 REMOTE = "remote.example"
 BOB, CAROL = f"@bob:{REMOTE}", f"@carol:{REMOTE}"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 def ids(version: str, pdus: list[dict[str, Any]]) -> set[str]:

@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from tests.api.federation.test_joins import BOB, REMOTE, membership
+from tests.api.federation.test_joins import BOB, membership
 from tests.support.handshakes import become, make, send, signed
 from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
-from tests.support.remote_server import RemoteServer, remote_server
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
+from tests.support.remote_server import RemoteServer
 
 
 async def knocking(alice: Client, version: str = "11", rule: str = "knock") -> str:

@@ -26,25 +26,9 @@ PATH = "//_matrix/client/v1/media/download/remote.example/abc"
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
 async def server(town: Town) -> AsyncIterator[Homeserver]:
     async with town.homeserver("hs1.test", media={"max_upload_bytes": 100_000}) as server:
         yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 def multipart(content: bytes, headers: str = "Content-Type: text/plain\r\n") -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,37 +13,14 @@ from palpo.core.state_keys import JOIN_RULES
 from tests.api.federation.test_mutations import JUNK, mutated
 from tests.api.federation.test_remote_invites import V1, V2, Invited
 from tests.support.federation import Asked
-from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
+from tests.support.homeserver import Client
 from tests.support.remote_rooms import RemoteRoom
-from tests.support.remote_server import RemoteServer, remote_server
-from tests.support.remote_users import BOB, KEY, SERVER
+from tests.support.remote_server import RemoteServer
+from tests.support.remote_users import BOB, SERVER
 from tests.support.resident import Resident
 
 EACH = 40
 Answering = Callable[[Asked], Awaitable[Any]]
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", SERVER)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 def changing(rng: random.Random, answering: Answering) -> Answering:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.handshakes import V1, V2, make, path, signed
 from tests.support.homeserver import Homeserver
-from tests.support.pairs import Town
 from tests.support.remote_invites import OtherRoom
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_server import RemoteServer
 
 REMOTE = "remote.example"
 BOB = f"@bob:{REMOTE}"
@@ -41,23 +39,6 @@ JUNK: tuple[Any, ...] = (
     {"remote.example": {"ed25519:1": "x"}},
 )
 EACH = 50
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

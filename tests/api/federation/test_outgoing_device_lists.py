@@ -29,11 +29,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
 
 
 @pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
-@pytest.fixture
 async def room(server: Homeserver, alice: Client) -> Remote:
     """A room of Alice's that Bob is in."""
     room = Remote(server, await alice.create_room(preset="public_chat"))

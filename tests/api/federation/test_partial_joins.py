@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -76,28 +74,6 @@ class PartialResident(Resident):
         (event_id,) = parse_qs(urlsplit(asked.uri).query)["event_id"]
         state = self.states[event_id]
         return state, self.room.auth_chain(state)
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", SERVER)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 @pytest.fixture

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 
 from tests.support.homeserver import Homeserver
-from tests.support.pairs import Town, pair
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.pairs import pair
+from tests.support.remote_server import RemoteServer
 
 REMOTE = "remote.example"
 PROFILE = "/_matrix/federation/v1/query/profile"
 DIRECTORY = "/_matrix/federation/v1/query/directory"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 async def test_two_servers(tmp_path: Path) -> None:

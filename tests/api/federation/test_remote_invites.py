@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,34 +13,11 @@ from palpo.core.room_versions import room_version
 from palpo.core.signing import SigningKey
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_server import RemoteServer
 from tests.support.remote_users import BOB, KEY, SERVER
 from tests.support.resident import FEDERATION, refusal
 
 V1, V2 = ("PUT", f"{FEDERATION}/v1/invite/"), ("PUT", f"{FEDERATION}/v2/invite/")
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", SERVER)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 class Invited:

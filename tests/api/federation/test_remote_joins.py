@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_rooms import RemoteRoom
 from tests.support.remote_server import RemoteServer, remote_server
-from tests.support.remote_users import BOB, KEY, SERVER
+from tests.support.remote_users import BOB, SERVER
 from tests.support.resident import FEDERATION, Resident, refusal
 
 OTHER = "other.example"
@@ -26,23 +25,6 @@ OTHER = "other.example"
 @pytest.fixture
 def town(tmp_path: Path) -> Town:
     return Town.of(tmp_path, "hs1.test", SERVER, OTHER)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 async def join(client: Client, room: RemoteRoom, *via: str, **options: Any) -> Any:

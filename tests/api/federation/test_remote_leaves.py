@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,28 +18,6 @@ from tests.support.remote_users import BOB, KEY, SERVER
 from tests.support.resident import FEDERATION, Resident, refusal
 
 SHOWN = [{"type": "m.room.name", "state_key": "", "sender": BOB, "content": {"name": "Elsewhere"}}]
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", SERVER)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 async def invite(server: Homeserver, room: RemoteRoom, user: Client) -> None:

@@ -30,27 +30,11 @@ UNREACHABLE = {SERVER: {"status": 503, "message": "The server cannot be reached"
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", SERVER)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
 async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
     async with remote_server(town, SERVER, key=KEY, now_ms=server.clock.now_ms) as remote:
         remote.answers["POST", QUERY] = {"device_keys": {BOB: {"PHONE": KEYS}}}
         remote.answers["GET", DEVICES] = devices(3, NEW)
         yield remote
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture

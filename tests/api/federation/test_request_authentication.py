@@ -66,12 +66,6 @@ async def server(town: Town) -> AsyncIterator[Homeserver]:
         yield server
 
 
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
-
-
 async def test_two_servers(tmp_path: Path) -> None:
     async with pair(tmp_path) as (one, two):
         serve(two)

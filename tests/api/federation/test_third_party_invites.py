@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from tests.api.client.test_third_party_invites import (
 from tests.support.handshakes import V1, path
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_server import RemoteServer
 
 REMOTE = "remote.example"
 DORA = f"@dora:{REMOTE}"
@@ -31,26 +30,10 @@ async def identity() -> AsyncIterator[IdentityServer]:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
 async def server(town: Town, identity: IdentityServer) -> AsyncIterator[Homeserver]:
     servers = [{"name": "id.example", "url": identity.url}]
     async with town.homeserver("hs1.test", identity_servers=servers) as server:
         yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 def partial(room_id: str, sender: str, signed: dict[str, Any], user_id: str = DORA) -> dict[str, Any]:

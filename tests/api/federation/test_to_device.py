@@ -26,11 +26,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
         yield server
 
 
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
 def message(messages: Any, message_id: str = "one", **more: Any) -> dict[str, Any]:
     """The content of an m.direct_to_device."""
     return {"sender": BOB, "type": "m.test", "message_id": message_id, "messages": messages, **more}

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.encryption import cross_signing_keys, device_keys, one_time_keys, sign_as, signing_key
 from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
-from tests.support.remote_server import RemoteServer, remote_server
+from tests.support.remote_server import RemoteServer
 
 REMOTE = "remote.example"
 V1 = "/_matrix/federation/v1/user"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> Town:
-    return Town.of(tmp_path, "hs1.test", REMOTE)
-
-
-@pytest.fixture
-async def server(town: Town) -> AsyncIterator[Homeserver]:
-    async with town.homeserver("hs1.test") as server:
-        yield server
-
-
-@pytest.fixture
-async def remote(town: Town, server: Homeserver) -> AsyncIterator[RemoteServer]:
-    async with remote_server(town, REMOTE, now_ms=server.clock.now_ms) as remote:
-        yield remote
 
 
 @pytest.fixture
