@@ -124,8 +124,9 @@ async def test_a_restricted_join_of_somebody_elses_room_that_is_here(servers: Pa
         await user.post(f"/join/{space}", params=via)
     async with asyncio.timeout(20):
         # Carol joined where Bob is; the server that lets her in hears of it in a moment.
+        news = await alice.get("/sync")
         while carol.user_id not in await members(alice, space):
-            await asyncio.sleep(0.02)
+            news = await alice.get("/sync", params={"since": news["next_batch"], "timeout": 200})
     await bob.post(f"/join/{room_id}", params=via)
     _, since = await of_room(bob, room_id)
     await carol.post(f"/join/{room_id}", params={"via": "hs2.test"})
