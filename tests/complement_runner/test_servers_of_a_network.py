@@ -33,7 +33,7 @@ def ca(tmp_path: Path) -> Path:
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     settings = Settings(state=tmp_path / "state", logs=tmp_path / "logs")
-    slot = Slot.acquire(tmp_path / "locks")
+    slot = Slot.acquire()
     engine = Engine(settings, slot, Databases(), {"palpo": launcher_of(load("palpo"))})
     await engine.open()
     engine.create_network("net", {})

@@ -87,10 +87,10 @@ async def deny(alice: Client, room: str) -> None:
 
 async def test_typing_is_told(server: Homeserver, alice: Client, room: str, remote: RemoteServer) -> None:
     alone = await alice.create_room()
-    await alice.put(f"/rooms/{alone}/typing/{alice.user_id}", {"typing": True, "timeout": 30000})
-    await alice.put(f"/rooms/{room}/typing/{alice.user_id}", {"typing": True, "timeout": 30000})
+    await alice.put(f"/rooms/{alone}/typing/{alice.user_id}", {"typing": True, "timeout": 20000})
+    await alice.put(f"/rooms/{room}/typing/{alice.user_id}", {"typing": True, "timeout": 20000})
     await until(lambda: edus(remote, "m.typing"))
-    server.clock.advance(31_000)
+    server.clock.advance(21_000)
     await until(lambda: len(edus(remote, "m.typing")) > 1)
     told = [(item["room_id"], item["user_id"], item["typing"]) for item in edus(remote, "m.typing")]
     assert told == [(room, alice.user_id, True), (room, alice.user_id, False)]
