@@ -35,9 +35,9 @@ async def test_no_daemon_is_said_in_dockers_words(monkeypatch: pytest.MonkeyPatc
         await images.built()
 
 
-async def test_the_image_is_for_sqlite() -> None:
+async def test_no_image_has_mysql_inside() -> None:
     with pytest.raises(DockerFailed, match="--engine process"):
-        await images.built(database="postgresql")
+        await images.built(database="mysql")
 
 
 async def test_only_palpos_image_is_built() -> None:

@@ -11,7 +11,11 @@ from docker.errors import BuildError, ImageNotFound
 
 from .client import DockerFailed, connected
 
-IMAGE = "localhost/palpo-complement:latest"
+IMAGES = {
+    "sqlite": "localhost/palpo-complement:latest",
+    "postgresql": "localhost/palpo-complement-postgresql:latest",
+}
+"""By the database that is inside."""
 LOCAL_BASE = "localhost/palpo-complement-base:latest"
 DOCKERFILE = Path("laboratory", "Dockerfile")
 LABEL = "palpo-conformance=image"
@@ -24,9 +28,9 @@ async def built(*, database: str = "sqlite", say: Callable[[str], None] = print)
     `say` gets a line for each step of the build. Raises DockerFailed.
     """
     source = _source()
-    if database != "sqlite":
-        raise DockerFailed("the image runs on SQLite; use --engine process for other databases")
-    return await asyncio.to_thread(_built, source, say)
+    if database not in IMAGES:
+        raise DockerFailed(f"no image has {database} inside; use --engine process for it")
+    return await asyncio.to_thread(_built, source, database, say)
 
 
 async def identity(image: str) -> str:
@@ -50,22 +54,22 @@ def _source() -> Path:
     )
 
 
-def _built(source: Path, say: Callable[[str], None]) -> str:
+def _built(source: Path, database: str, say: Callable[[str], None]) -> str:
     with connected() as client:
-        _build(client, source, say)
+        _build(client, source, database, say)
         # The image that had the name until now, and what builds that failed came to, have none.
         client.images.prune(filters={"dangling": True, "label": LABEL})
-    return IMAGE
+    return IMAGES[database]
 
 
-def _build(client: DockerClient, source: Path, say: Callable[[str], None]) -> None:
+def _build(client: DockerClient, source: Path, database: str, say: Callable[[str], None]) -> None:
     """One build; raises BuildError with the end of what it printed."""
     printed: list[str] = []
     steps = client.api.build(
         path=str(source),
         dockerfile=str(DOCKERFILE),
-        tag=IMAGE,
-        buildargs=_base(client),
+        tag=IMAGES[database],
+        buildargs={"DATABASE": database, **_base(client)},
         network_mode="host",
         forcerm=True,
         decode=True,
