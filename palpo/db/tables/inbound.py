@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Table
 
-from palpo.db.tables.meta import blob, digest, identifier, integer, metadata
+from palpo.db.tables.meta import blob, digest, flag, identifier, integer, metadata, text
 
 inbound_pdus = Table(
     "inbound_pdus",
@@ -14,11 +14,28 @@ inbound_pdus = Table(
     Column("tries", integer(), nullable=False),
     Column("next_ts", integer(), nullable=False),
     Column("pdu", blob(), nullable=False),
+    Column("why", text()),
     Index("ix_inbound_pdus_next_ts", "next_ts"),
     Index("ix_inbound_pdus_received_ts", "received_ts"),
     Index("ix_inbound_pdus_origin", "origin"),
 )
-"""Events that could not be judged yet, since what they rest on is not here; ``origin`` has sent them last."""
+"""Events that could not be judged yet, since what they rest on is not here; ``origin`` has sent them last,
+and ``why`` is what came of it when that was sought last, for operators."""
+
+event_refusals = Table(
+    "event_refusals",
+    metadata,
+    Column("event_id", identifier(), primary_key=True),
+    Column("room_id", identifier(), nullable=False),
+    Column("origin", identifier()),
+    Column("refused_by", identifier(), nullable=False),
+    Column("reason", text(), nullable=False),
+    Column("refused_ts", integer(), nullable=False),
+    Column("is_stored", flag(), nullable=False),
+    Index("ix_event_refusals_is_stored_refused_ts", "is_stored", "refused_ts"),
+)
+"""Why events were not accepted when they were looked at last, for operators: which check has refused them,
+and by what rule. Of those that are not stored, or not ``is_stored``, the newest are known for a while."""
 
 inbound_transactions = Table(
     "inbound_transactions",
