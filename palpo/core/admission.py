@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from palpo.core.auth_rules import auth_types_for, check_auth, check_auth_events
 from palpo.core.errors import AuthError
 from palpo.core.events import Event, SignedEvent, StateKey
-from palpo.core.records.events import EventStatus
+from palpo.core.records.events import Check, EventStatus, Refusal
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE
 from palpo.core.state_tree import EMPTY_ROOT
@@ -98,7 +98,7 @@ class Verdict:
     before: bytes
     after: bytes
     """The states around it; that after a rejected one is that before it."""
-    reason: str | None = None
+    refusal: Refusal | None = None
     """Why it was not accepted."""
 
 
@@ -139,23 +139,24 @@ def judge(
     claimed: Mapping[StateKey, Event] = {}
     if partial:
         claimed = {item.key: item for item, status in auth.values() if status is not EventStatus.REJECTED}
-    reason = yield from _why_rejected(rules, event, auth, before, claimed)
-    if reason is not None:
-        return Verdict(status=EventStatus.REJECTED, before=before, after=before, reason=reason)
+    refusal = yield from _why_rejected(rules, event, auth, before, claimed)
+    if refusal is not None:
+        return Verdict(status=EventStatus.REJECTED, before=before, after=before, refusal=refusal)
     after = before
     if event.state_key is not None:
         after = yield NeedRootWith(root=before, key=event.key, event_id=event.event_id)
     if head is not None and head.root != before:
         reason = yield from _why_refused(rules, event, head.root, claimed)
-    status = EventStatus.ACCEPTED if reason is None else EventStatus.SOFT_FAILED
-    return Verdict(status=status, before=before, after=after, reason=reason)
+        refusal = None if reason is None else Refusal(Check.CURRENT_STATE, reason)
+    status = EventStatus.ACCEPTED if refusal is None else EventStatus.SOFT_FAILED
+    return Verdict(status=status, before=before, after=after, refusal=refusal)
 
 
-def soft_failed(verdict: Verdict, reason: str) -> Verdict:
-    """The verdict on an event that is not to be shown, for ``reason``, even if the rules let it in."""
+def soft_failed(verdict: Verdict, refusal: Refusal) -> Verdict:
+    """The verdict on an event that is not to be shown, by ``refusal``, even if the rules let it in."""
     if verdict.status is not EventStatus.ACCEPTED:
         return verdict
-    return replace(verdict, status=EventStatus.SOFT_FAILED, reason=reason)
+    return replace(verdict, status=EventStatus.SOFT_FAILED, refusal=refusal)
 
 
 def advance(head: Head, event: SignedEvent, verdict: Verdict) -> Admitting[Head]:
@@ -209,16 +210,16 @@ def _why_rejected(
     auth: Mapping[str, tuple[Event, EventStatus]],
     before: bytes,
     claimed: Mapping[StateKey, Event],
-) -> Admitting[str | None]:
+) -> Admitting[Refusal | None]:
     """Steps 4 and 5: by its auth events, and by the state before it."""
     create: Mapping[StateKey, Event] = {}
     if rules.create_event_is_room_id and event.type != CREATE[0]:
         create = yield NeedState(root=before, keys=(CREATE,))
-    reason = why_rejected(rules, event, auth, create.get(CREATE))
-    if reason is not None or event.type == CREATE[0]:
-        return reason
-    refused = yield from _why_refused(rules, event, before, claimed)
-    return None if refused is None else f"By the state before it: {refused}"
+    refusal = why_rejected(rules, event, auth, create.get(CREATE))
+    if refusal is not None or event.type == CREATE[0]:
+        return refusal
+    reason = yield from _why_refused(rules, event, before, claimed)
+    return None if reason is None else Refusal(Check.STATE_BEFORE, reason)
 
 
 def why_rejected(
@@ -226,7 +227,7 @@ def why_rejected(
     event: SignedEvent,
     auth: Mapping[str, tuple[Event, EventStatus]],
     create: Event | None,
-) -> str | None:
+) -> Refusal | None:
     """Why an event is rejected by its own auth events, all of which ``auth`` has; None where it is not.
 
     ``create`` is the room's create event, in the versions where it is the room and in no list.
@@ -238,7 +239,7 @@ def why_rejected(
             state[CREATE] = create
         check_auth(rules, event, state)
     except AuthError as error:
-        return f"By its auth events: {error.message}"
+        return Refusal(Check.AUTH_EVENTS, error.message)
     return None
 
 

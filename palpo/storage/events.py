@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, delete, or_, select, update
 from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_canonical, decode_object, to_json
 from palpo.core.events import SignedEvent, kept_event, parse_stored, redacted_event
-from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.identifiers import ServerName
+from palpo.core.records.events import EventStatus, Refusal, StoredEvent
 from palpo.core.room_versions import room_version
 from palpo.db.statements import Statement, in_list, insert_row
 from palpo.db.tables.rooms import event_relations, event_transactions, events, rooms
@@ -47,8 +48,10 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state_after: bytes
     room_state: bytes
     status: EventStatus = EventStatus.ACCEPTED
-    reason: str | None = None
+    refusal: Refusal | None = None
     """Why it was not accepted."""
+    told_by: ServerName | None = None
+    """The server that has sent it, or was asked for it, where that is noted."""
     missing: tuple[str, ...] = ()
     """Those of the events before it that are not here."""
     past: int = 0
@@ -72,9 +75,12 @@ class Rejudged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that was judged again over other states, and is shown, or not, as before."""
 
     event_id: str
+    room_id: str
     status: EventStatus
     state_before: bytes
     state_after: bytes
+    refusal: Refusal | None = None
+    """Why it is not shown."""
 
 
 LOOKED_AT = 100

@@ -28,6 +28,8 @@ class InboundPdu:
     next_ts: int
     """When that is tried again."""
     pdu: bytes
+    why: str | None = None
+    """What came of it when what it rests on was sought last, for operators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ _DUE = Statement(
     .limit(bindparam("limit"))
 )
 _OF = Statement(select(*_RECORDS.columns).where(_ROOM, in_list(p.event_id, "event_ids")))
+_NAMED = Statement(select(*_RECORDS.columns).where(in_list(p.event_id, "event_ids")))
 _DUE_ROOMS = Statement(
     select(p.room_id).where(p.next_ts <= bindparam("now")).order_by(p.next_ts).limit(bindparam("limit"))
 )
@@ -62,7 +65,7 @@ _IN_ALL = Statement(select(func.count()).select_from(inbound_pdus))
 _LATER = Statement(
     update(inbound_pdus)
     .where(p.room_id == bindparam("room"), p.event_id == bindparam("event"))
-    .values(tries=bindparam("new_tries"), next_ts=bindparam("new_ts"))
+    .values(tries=bindparam("new_tries"), next_ts=bindparam("new_ts"), why=bindparam("new_why"))
 )
 _SOONER = Statement(
     update(inbound_pdus)
@@ -98,6 +101,11 @@ async def find(tx: Transaction, room_id: str, event_ids: Iterable[str]) -> list[
     return _RECORDS.all(await tx.all(_OF, room_id=room_id, event_ids=list(event_ids)))
 
 
+async def named(tx: Transaction, event_ids: Iterable[str]) -> dict[str, InboundPdu]:
+    """Those of the events that wait in any room, by their ID; looks at all that wait."""
+    return {item.event_id: item for item in _RECORDS.all(await tx.all(_NAMED, event_ids=list(event_ids)))}
+
+
 async def due_rooms(tx: Transaction, *, now_ms: int, limit: int) -> list[str]:
     """The rooms of the first ``limit`` that are to be tried by now, the most urgent first."""
     rows = await tx.all(_DUE_ROOMS, now=now_ms, limit=limit)
@@ -129,11 +137,17 @@ async def count(tx: Transaction, room_id: str, origin: str) -> Waiting:
 
 
 async def later(tx: WriteTransaction, tried: Iterable[InboundPdu]) -> None:
-    """Note when events are to be tried again (``tries``, ``next_ts``)."""
+    """Note when events are to be tried again, and why (``tries``, ``next_ts``, ``why``)."""
     await tx.many(
         _LATER,
         [
-            {"room": item.room_id, "event": item.event_id, "new_tries": item.tries, "new_ts": item.next_ts}
+            {
+                "room": item.room_id,
+                "event": item.event_id,
+                "new_tries": item.tries,
+                "new_ts": item.next_ts,
+                "new_why": item.why,
+            }
             for item in tried
         ],
     )

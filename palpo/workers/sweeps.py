@@ -12,6 +12,7 @@ from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
 from palpo.storage import (
+    event_refusals,
     events,
     failed_fetches,
     inbound_pdus,
@@ -38,7 +39,8 @@ FAILURE_MS = HOUR_MS
 """How long it is known that a server whose keys could never be had might be asked again: if it is named once
 more, how often it has failed still counts."""
 INBOUND_MS = 7 * 24 * HOUR_MS
-"""How long an event of another server waits for what it rests on."""
+"""How long an event of another server waits for what it rests on; and how long it is known why one was
+not even stored."""
 INBOUND_TRANSACTION_MS = 24 * HOUR_MS
 """How long a transaction of another server is known again."""
 MESSAGE_MS = 30 * 24 * HOUR_MS
@@ -85,6 +87,7 @@ class Sweeper:
             (server_signing_keys.forget_failures, FAILURE_MS),
             (failed_fetches.forget, FAILURE_MS),
             (inbound_pdus.forget, INBOUND_MS),
+            (event_refusals.forget, INBOUND_MS),
             (inbound_transactions.forget, INBOUND_TRANSACTION_MS),
             (to_device.forget_received, MESSAGE_MS),
         ):

@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
-from palpo.core.errors import LimitExceeded
+from palpo.core.errors import LimitExceeded, NotFound
 from palpo.core.identifiers import RoomId, ServerName
-from palpo.core.records.events import EventStatus
+from palpo.core.records.events import Check, EventStatus
 from palpo.db.engine import Database
 from palpo.services.federation import transactions
 from palpo.services.federation.edus import Edus
+from palpo.services.federation.event_reports import Fate
 from palpo.services.federation.failed_fetches import FAILED_MS, FailedFetches
 from palpo.services.federation.staging import AGAIN_MS, SETTLING_MS, TRYING_MS, Staging, StagingBounds
 from palpo.services.federation.transactions import Transactions
@@ -61,7 +62,7 @@ async def test_what_waits(sender: Sender, clock: FakeClock) -> None:
     assert orjson.loads(rows[0].pdu)["room_id"] == room
     pauses = []
     for _ in range(12):
-        await staged.later(await staged.due(room, limit=100))
+        await staged.later(await staged.due(room, limit=100), "why")
         pause = 0
         while not await due(staged, room):
             clock.advance(AGAIN_MS[0])
@@ -69,7 +70,7 @@ async def test_what_waits(sender: Sender, clock: FakeClock) -> None:
         pauses.append(pause)
     assert pauses[:3] == [AGAIN_MS[0], 2 * AGAIN_MS[0], 4 * AGAIN_MS[0]]
     assert pauses[-1] == AGAIN_MS[1]
-    await staged.later(await staged.due(room, limit=100))
+    await staged.later(await staged.due(room, limit=100), "why")
     await staged.grown(room, [one.event_id])
     assert await due(staged, room) == []
     clock.advance(SETTLING_MS)
@@ -83,7 +84,7 @@ async def test_what_nobody_has_tried_to_an_end(sender: Sender, clock: FakeClock)
     staged, room = staging(sender), RoomId(sender.room.room_id)
     one, two = await sender.message("one"), await sender.message("two")
     await staged.put(ONE, room, [one])
-    await staged.later(await staged.due(room, also=[one.event_id], limit=1))
+    await staged.later(await staged.due(room, also=[one.event_id], limit=1), "why")
     await staged.put(ONE, room, [two])
     await staging(sender).resume()
     assert await due(staged, room) == [two.event_id]
@@ -94,9 +95,9 @@ async def test_who_has_sent_it_last_is_asked(sender: Sender, clock: FakeClock) -
     staged, room = staging(sender), RoomId(sender.room.room_id)
     event = await sender.message("one")
     await staged.put(ONE, room, [event])
-    await staged.later(await staged.due(room, also=[event.event_id], limit=1))
+    await staged.later(await staged.due(room, also=[event.event_id], limit=1), "why")
     await staged.put(TWO, room, [event])
-    await staged.later(await staged.due(room, also=[event.event_id], limit=1))
+    await staged.later(await staged.due(room, also=[event.event_id], limit=1), "why")
     clock.advance(AGAIN_MS[0])
     (row,) = await staged.due(room, limit=100)
     assert (row.origin, row.tries) == (TWO, 1)
@@ -219,3 +220,34 @@ async def test_many_rooms_and_a_gap(sender: Sender) -> None:
     await sender.ours.services.federation.gaps.look()
     await sender.settled()
     assert await sender.bodies() == ["first", "second", "third"]
+
+
+async def test_why_events_are_not_accepted(sender: Sender) -> None:
+    """Of those that are stored it is known as long as they are, of others for the newest of a while."""
+    reports, clock = sender.ours.services.federation.event_reports, sender.ours.clock
+    topic = await sender.room.event(BOB, ("m.room.topic", ""), {"topic": "mine"})
+    unsigned = await sender.message("unsigned")
+    waits = await sender.message("waits", after=("$nothing",))
+    await sender.send(topic, {**unsigned.pdu, "signatures": {}}, waits)
+    await sender.settled()
+    checks = {
+        event.event_id: [
+            item.check for item in (await reports.of(event.event_id)).checks if item.passed is False
+        ]
+        for event in (topic, unsigned, waits)
+    }
+    assert checks == {
+        topic.event_id: [Check.AUTH_EVENTS],
+        unsigned.event_id: [Check.SIGNATURES],
+        waits.event_id: [],
+    }
+    wait = (await reports.of(waits.event_id)).wait
+    assert wait is not None
+    assert wait.missing == ["$nothing"]
+    assert wait.why
+    clock.advance(INBOUND_MS + 1)
+    await Sweeper(sender.ours.services.server.db, clock).sweep()
+    assert (await reports.of(topic.event_id)).fate is Fate.REJECTED
+    for event in (unsigned, waits):
+        with pytest.raises(NotFound):
+            await reports.of(event.event_id)

@@ -136,7 +136,7 @@ def test_what_rests_on_a_rejected_event_is_rejected(version: str) -> None:
     verdict = server.receive(event)
     assert isinstance(verdict, Verdict)
     assert verdict.status is REJECTED
-    assert "$coup was rejected" in (verdict.reason or "")
+    assert "$coup was rejected" in (verdict.refusal.reason if verdict.refusal else "")
 
 
 def test_an_event_is_not_rejected_for_what_is_not_known() -> None:

@@ -62,7 +62,7 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
         room_writer=RoomWriter(server, events, heads, builder, recent, hooks.countersign),
         server_visibility=ServerVisibility(db, events, state_at, erasures),
         state_at=state_at,
-        state_import=StateImport(db, events),
+        state_import=StateImport(db, events, clock),
         threads=Threads(events),
         visibility=Visibility(events, heads, access, erasures, state_at),
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from palpo.api.services import Services
 from palpo.app.composition.server import USER_AGENT
 from palpo.app.composition.transport import federation_check
 from palpo.cli.actions import add_action
+from palpo.cli.event_lines import lines_of, minute
 from palpo.cli.options import add_config, config_of
 from palpo.config import signing_key
 from palpo.config.model import Config
@@ -35,6 +37,9 @@ def register(subparsers: Any) -> None:
     add_action(actions, "destinations", _destinations, "show the servers that are not told of everything yet")
     retry = add_action(actions, "retry", _retry, "have a running server try now to tell another one")
     retry.add_argument("server", metavar="NAME", help="its server name, such as example.org")
+    event = add_action(actions, "event", _event, "say what became of an event, and why")
+    event.add_argument("event", metavar="EVENT_ID", help="such as $aBcD")
+    event.add_argument("--json", action="store_true", help="print it as a JSON object")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -64,11 +69,18 @@ async def _retry(services: Services, options: argparse.Namespace) -> str:
     return f"{options.server} is tried now"
 
 
+async def _event(services: Services, options: argparse.Namespace) -> str:
+    report = await services.federation.event_reports.of(options.event)
+    if options.json:
+        return msgspec.json.format(msgspec.json.encode(report)).decode()
+    return "\n".join(map(printable, lines_of(report, services.server.clock.now_ms())))
+
+
 def line_of(destination: Destination, now_ms: int) -> str:
     """What there is to say of a server."""
     if not destination.failures:
         return f"{destination.server_name}  catches up"
-    since = datetime.fromtimestamp(destination.failing_since_ts / 1000, UTC).isoformat(timespec="minutes")
+    since = minute(destination.failing_since_ts)
     wait_s = max(0, destination.retry_ts - now_ms) // 1000
     return printable(
         f"{destination.server_name}  away since {since}, tried {destination.failures} times, again in"

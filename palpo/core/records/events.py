@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -20,6 +20,24 @@ class EventStatus(IntEnum):
     """Known only because another event refers to it; the state at it is not known."""
     HIDDEN = 4
     """Accepted, and of the room's history, but it says nothing: it is shown to other servers only."""
+
+
+class Check(StrEnum):
+    """What is looked at of an event of another server, in order (spec: "Checks performed on receipt")."""
+
+    FORM = "form"
+    SIGNATURES = "signatures"
+    AUTH_EVENTS = "auth_events"
+    STATE_BEFORE = "state_before"
+    CURRENT_STATE = "current_state"
+    POLICY_SERVER = "policy_server"
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """Which check an event has not passed, and by what rule."""
+
+    refused_by: Check
+    reason: str
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.services.federation.away_servers import AwayServers
 from palpo.services.federation.destinations import Destinations
 from palpo.services.federation.edus import Edus
+from palpo.services.federation.event_reports import EventReports
 from palpo.services.federation.fan_out import FanOut
 from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.inbound import Inbound
@@ -86,6 +87,7 @@ class FederationServices:
     incoming_events: IncomingEvents
     destinations: Destinations
     edus: Edus
+    event_reports: EventReports
     gaps: Gaps
     join_answers: JoinAnswers
     membership_templates: MembershipTemplates

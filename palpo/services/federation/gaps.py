@@ -41,6 +41,7 @@ LOOK_S = 5.0
 """Seconds between two looks at what is to be tried again."""
 AT_ONCE = 50
 """Rooms in which something is tried at once."""
+NO_KEY = "No key that it is signed with can be had"
 PASS = 100
 """Events of a room that are tried in one go."""
 
@@ -54,6 +55,11 @@ class _Go:
     """In order; those on which there is no verdict yet."""
     silent: set[ServerName] = field(default_factory=set)
     """Servers that did not answer."""
+
+    @property
+    def origins(self) -> dict[str, ServerName]:
+        """Who has sent each."""
+        return {name: row.origin for name, row in self.rows.items()}
 
 
 class Gaps:
@@ -138,10 +144,11 @@ class Gaps:
         await self._judge(room_id, go)
         while go.left:
             event = go.left[0]
-            if await self._fill(room_id, go, event):
+            why = await self._fill(room_id, go, event)
+            if why is None:
                 await self._judge(room_id, go)
             else:
-                await self._leave(go, event)
+                await self._leave(go, event, why)
 
     async def _checked(self, head: RoomHead, rows: Mapping[str, InboundPdu]) -> list[SignedEvent]:
         """Those that are signed as they have to be; those that never will be wait no more."""
@@ -155,19 +162,22 @@ class Gaps:
             for row, item in zip(items, checked, strict=True)
             if isinstance(item, Refused) and isinstance(item.error, KeyUnavailable)
         ]
-        await self._staging.later(unproved)
+        await self._staging.later(unproved, NO_KEY)
         ordered = in_order(good)
         kept = {event.event_id for event in ordered} | {row.event_id for row in unproved}
         await self._staging.done(head.room_id, rows.keys() - kept)
+        for row, item in zip(items, checked, strict=True):
+            if isinstance(item, Refused) and row.event_id not in kept:
+                await self._staging.refused(row.origin, row.room_id, {row.event_id: item.refusal})
         return ordered
 
     async def _judge(self, room_id: str, go: _Go) -> None:
         """Have those judged that can be."""
         try:
-            taken = await self._incoming.take(room_id, go.left)
+            taken = await self._incoming.take(room_id, go.left, told_by=go.origins)
         except MatrixError as error:
             log.info("gap_not_filled", room_id=room_id, error=str(error)[:200])
-            await self._staging.later(go.rows[event.event_id] for event in go.left)
+            await self._staging.later((go.rows[event.event_id] for event in go.left), str(error))
             go.left = []
             return
         await self._note(room_id, go, taken, self._server_name)
@@ -179,11 +189,11 @@ class Gaps:
         """Log verdicts, on what was fetched from ``origin`` too; what waits in the room may rest on it."""
         for item in taken.written:
             row = go.rows.get(item.event_id)
-            PduLog(origin if row is None else row.origin).written(room_id, [item], taken.reasons)
+            PduLog(origin if row is None else row.origin).written(room_id, [item], taken.refusals)
         await self._staging.grown(room_id, [item.event_id for item in taken.written])
 
-    async def _fill(self, room_id: str, go: _Go, event: SignedEvent) -> bool:
-        """Fetch what is missing before an event; whether there is a verdict on it then."""
+    async def _fill(self, room_id: str, go: _Go, event: SignedEvent) -> str | None:
+        """Fetch what is missing before an event; why there is no verdict on it then, if there is none."""
         row = go.rows[event.event_id]
         why = "The servers that could be asked did not answer just now"
         try:
@@ -193,7 +203,7 @@ class Gaps:
                         continue
                     error = await self._ask(room_id, go, event, server)
                     if error is None:
-                        return True
+                        return None
                     why = str(error)
         except TimeoutError:
             if not timer.expired():
@@ -201,7 +211,7 @@ class Gaps:
             go.silent.add(row.origin)
             why = f"Not within {WHOLE_S:g} s"
         PduLog(row.origin).waits(room_id, event.event_id, why)
-        return False
+        return why
 
     async def _to_ask(self, row: InboundPdu, event: SignedEvent) -> list[ServerName]:
         """Who has sent it, and after a failure other servers in the room too."""
@@ -221,8 +231,11 @@ class Gaps:
         await self._note(room_id, go, taken, server)
         return None
 
-    async def _leave(self, go: _Go, event: SignedEvent) -> None:
+    async def _leave(self, go: _Go, event: SignedEvent, why: str) -> None:
         """Let an event wait, and what rests on it."""
-        names = {event.event_id, *resting_on(go.left, {event.event_id})}
-        await self._staging.later(go.rows[name] for name in names)
+        name = event.event_id
+        resting = resting_on(go.left, {name}) - {name}
+        await self._staging.later([go.rows[name]], why)
+        await self._staging.later((go.rows[other] for other in resting), f"It rests on {name}, which waits")
+        names = {name, *resting}
         go.left = [item for item in go.left if item.event_id not in names]

@@ -19,6 +19,7 @@ from palpo.core.event_hashes import event_id_of
 from palpo.core.events import SignedEvent, parse_pdu
 from palpo.core.identifiers import RoomId, ServerName, is_room_id
 from palpo.core.missing import in_order
+from palpo.core.records.events import Check, Refusal
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signed_objects import KeyUnavailable
 from palpo.services.federation.gaps import Gaps
@@ -49,6 +50,13 @@ class _Received:
     unproved: list[SignedEvent] = field(default_factory=list)
     """Those with signatures for which no key can be had now."""
     errors: Errors = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    """Those that are neither stored nor wait, as far as their IDs can be told."""
+
+    def refuse(self, event_id: str, refusal: Refusal) -> None:
+        """Note one."""
+        self.errors[event_id] = refusal.reason
+        self.refused[event_id] = refusal
 
 
 class Inbound:
@@ -100,6 +108,9 @@ class Inbound:
         received = await self._sorted(head, pdus, log)
         waiting = await self._judge(origin, room_id, received, log)
         await self._stage(origin, room_id, waiting, received, log)
+        for name, refusal in received.refused.items():
+            log.refused(room_id, name, refusal)
+        await self._staging.refused(origin, room_id, received.refused)
         return received.errors
 
     async def _outside(self, pdus: Sequence[Any], error: str, log: PduLog) -> Errors:
@@ -126,8 +137,7 @@ class Inbound:
         received.good = in_order(event for name, event in given.items() if name not in impostors)
         received.errors |= dict.fromkeys(event.event_id for event in received.good)
         for name in given.keys() - received.errors.keys():
-            received.errors[name] = impostors.get(name, BEFORE_ITSELF)
-            log.refused(head.room_id, name, received.errors[name])
+            received.refuse(name, Refusal(Check.FORM, impostors.get(name, BEFORE_ITSELF)))
         return received
 
     async def _judge(
@@ -136,14 +146,15 @@ class Inbound:
         """Write what can be judged; the others."""
         if not received.good:
             return []
+        told_by = dict.fromkeys((event.event_id for event in received.good), origin)
         try:
-            taken = await self._incoming.take(room_id, received.good)
+            taken = await self._incoming.take(room_id, received.good, told_by=told_by)
         except MatrixError as error:
             # The room moves too fast, say: it will calm down.
             log.failed(room_id, error)
             known = await self._incoming.known(room_id, (event.event_id for event in received.good))
             return [event for event in received.good if event.event_id not in known]
-        log.written(room_id, taken.written, taken.reasons)
+        log.written(room_id, taken.written, taken.refusals)
         await self._staging.grown(room_id, [item.event_id for item in taken.written])
         return [event for event in received.good if event.event_id in taken.waiting]
 
@@ -161,9 +172,9 @@ class Inbound:
         refused = await self._staging.put(origin, room_id, waiting)
         for event in waiting:
             name = event.event_id
-            received.errors[name] = TOO_MANY if name in refused else None
+            received.errors[name] = None
             if name in refused:
-                log.refused(room_id, name, TOO_MANY)
+                received.refuse(name, Refusal(Check.STATE_BEFORE, TOO_MANY))
             else:
                 log.waits(room_id, name)
         self._gaps.begin(room_id, [event.event_id for event in waiting])
@@ -186,5 +197,4 @@ def _note_refused(received: _Received, refused: Refused, log: PduLog) -> None:
     except MatrixError:
         log.refused_all(1, refused.error.message)
         return
-    received.errors[name] = refused.error.message
-    log.refused(refused.pdu.get("room_id"), name, refused.error.message)
+    received.refuse(name, refused.refusal)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec.structs import replace
 
 from palpo.core.admission import Missing
 from palpo.core.event_hashes import reference_hash
 from palpo.core.events import SignedEvent
-from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.identifiers import ServerName
+from palpo.core.records.events import EventStatus, Refusal, StoredEvent
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.services.federation.policy_servers import PolicyServers
 from palpo.services.history.admission import Admission, Admitted
@@ -26,7 +29,7 @@ class Outcome:
     """Those that are new here, each with its status."""
     missing: Missing | None = None
     """What the first of the others has to have before it; None where there are none."""
-    reasons: dict[str, str] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
     """Why those that were not accepted were not."""
 
 
@@ -38,7 +41,7 @@ class Taken:
     """Those that are new here, each with its status."""
     waiting: dict[str, Missing] = field(default_factory=dict)
     """Those on which there can be no verdict yet, and why."""
-    reasons: dict[str, str] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
     """Why those that were not accepted were not."""
 
 
@@ -68,18 +71,23 @@ class IncomingEvents:
         states: Mapping[str, bytes] | None = None,
         relayed: bool = False,
         unsigned: Collection[str] = (),
+        told_by: Mapping[str, ServerName] | None = None,
     ) -> Outcome:
         """Judge and write events whose hashes and signatures have been checked, as far as that can be.
 
         Each has to come after those of them that it refers to. ``past``: they were asked for, and are older
         than what is here. ``states`` has the stored root of the state before those that follow a gap.
         ``relayed``: other servers have to hear of them from this one. Those ``unsigned`` by the room's policy
-        server are soft-failed. Raises NotFound where the room is not known.
+        server are soft-failed. ``told_by`` has who sent those of which that is to be noted if they are not
+        accepted. Raises NotFound where the room is not known.
         """
         outcome = Outcome()
         waiting = list(events)
         while waiting:
-            builds = partial(self._build, outcome, waiting, past, states, relayed, unsigned)
+            build = partial(
+                self._admission.build, events=waiting, past=past, states=states, unsigned=unsigned
+            )
+            builds = partial(self._build, outcome, build, relayed, told_by or {})
             written = await self._writer.admit(room_id, builds)
             outcome.written += written
             known = {item.event_id for item in written}
@@ -89,7 +97,12 @@ class IncomingEvents:
         return outcome
 
     async def take(
-        self, room_id: str, events: Sequence[SignedEvent], *, states: Mapping[str, bytes] | None = None
+        self,
+        room_id: str,
+        events: Sequence[SignedEvent],
+        *,
+        states: Mapping[str, bytes] | None = None,
+        told_by: Mapping[str, ServerName] | None = None,
     ) -> Taken:
         """As ``admit``, and pass over those that have to wait, and what rests on them."""
         taken = Taken()
@@ -98,9 +111,9 @@ class IncomingEvents:
         if left:
             left, unsigned = await self._policies.judged(await self._heads.known(room_id), left)
         while left:
-            outcome = await self.admit(room_id, left, states=states, unsigned=unsigned)
+            outcome = await self.admit(room_id, left, states=states, unsigned=unsigned, told_by=told_by)
             taken.written += outcome.written
-            taken.reasons |= outcome.reasons
+            taken.refusals |= outcome.refusals
             if outcome.missing is None:
                 break
             # Only now it matters which of the others were here before: mostly there are none.
@@ -136,16 +149,20 @@ class IncomingEvents:
     async def _build(
         self,
         outcome: Outcome,
-        events: Sequence[SignedEvent],
-        past: bool,
-        states: Mapping[str, bytes] | None,
+        build: Callable[[RoomHead], Awaitable[Admitted]],
         relayed: bool,
-        unsigned: Collection[str],
+        told_by: Mapping[str, ServerName],
         head: RoomHead,
     ) -> Admitted:
-        built = await self._admission.build(head, events, past=past, states=states, unsigned=unsigned)
+        built = await build(head)
         outcome.missing = built.missing
-        outcome.reasons |= {new.event.event_id: new.reason for new in built.events if new.reason is not None}
+        refused = {new.event.event_id: new.refusal for new in built.events if new.refusal is not None}
+        if refused:
+            outcome.refusals |= refused
+            built.events = [
+                replace(new, told_by=told_by.get(new.event.event_id)) if new.refusal is not None else new
+                for new in built.events
+            ]
         if relayed:
             built.relay()
         return built

@@ -146,10 +146,11 @@ class MissingEvents:
         """Have all of it judged and written."""
         written = Taken()
         left = in_order(gap.events.values())
+        told_by = dict.fromkeys(gap.events, server)
         for _ in range(AUTH_ROUNDS):
-            taken = await self._incoming.take(head.room_id, left, states=gap.states)
+            taken = await self._incoming.take(head.room_id, left, states=gap.states, told_by=told_by)
             written.written += taken.written
-            written.reasons |= taken.reasons
+            written.refusals |= taken.refusals
             left = [event for event in left if event.event_id in taken.waiting]
             if not left:
                 return written

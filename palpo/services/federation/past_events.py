@@ -106,8 +106,11 @@ class PastEvents:
         states: Mapping[str, bytes],
     ) -> None:
         left = list(events)
+        told_by = dict.fromkeys((event.event_id for event in events), server)
         for _ in range(AUTH_ROUNDS):
-            outcome = await self._incoming.admit(head.room_id, left, past=True, states=states)
+            outcome = await self._incoming.admit(
+                head.room_id, left, past=True, states=states, told_by=told_by
+            )
             written = {item.event_id for item in outcome.written}
             left = [event for event in left if event.event_id not in written]
             missing = outcome.missing

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import structlog
 
 from palpo.core.identifiers import ServerName
-from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.records.events import EventStatus, Refusal, StoredEvent
 
 log = structlog.get_logger("palpo.federation")
 MAX = 200
@@ -23,24 +22,30 @@ class PduLog:
             origin=origin, transaction=None if transaction_id is None else transaction_id[:MAX]
         )
 
-    def written(self, room_id: str, events: Iterable[StoredEvent], reasons: Mapping[str, str]) -> None:
-        """There is a verdict on these, with the reasons for which some were not accepted."""
+    def written(self, room_id: str, events: Iterable[StoredEvent], refusals: Mapping[str, Refusal]) -> None:
+        """There is a verdict on these, and why some were not accepted."""
         for item in events:
             name, verdict = item.event_id, item.status.name.lower()
             if item.status is EventStatus.ACCEPTED:
                 self._log.debug("pdu", room_id=room_id, event_id=name, verdict=verdict)
             else:
-                why = reasons.get(name, "")[:MAX]
-                self._log.info("pdu", room_id=room_id, event_id=name, verdict=verdict, why=why)
+                refusal = refusals.get(name)
+                told = {} if refusal is None else {"check": refusal.refused_by, "why": refusal.reason[:MAX]}
+                self._log.info("pdu", room_id=room_id, event_id=name, verdict=verdict, **told)
 
     def waits(self, room_id: str, event_id: str, why: str = "something before it is missing") -> None:
         """There can be none yet."""
         self._log.info("pdu", room_id=room_id, event_id=event_id, verdict="waits", why=why[:MAX])
 
-    def refused(self, room_id: Any, event_id: str, why: str | None) -> None:
+    def refused(self, room_id: str, event_id: str, refusal: Refusal) -> None:
         """It is not taken."""
         self._log.info(
-            "pdu", room_id=room_id, event_id=event_id[:MAX], verdict="refused", why=(why or "")[:MAX]
+            "pdu",
+            room_id=room_id,
+            event_id=event_id[:MAX],
+            verdict="refused",
+            check=refusal.refused_by,
+            why=refusal.reason[:MAX],
         )
 
     def refused_all(self, count: int, why: str) -> None:

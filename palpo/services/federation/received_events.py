@@ -15,11 +15,12 @@ from palpo.core.canonical_json import decode
 from palpo.core.errors import BadJson, MatrixError
 from palpo.core.events import SignedEvent, parse_with_signed
 from palpo.core.identifiers import ServerName
+from palpo.core.records.events import Check, Refusal
 from palpo.core.redaction import redact
 from palpo.core.room_versions import RoomVersion
 from palpo.core.server_keys import WantedKey, is_key_id
 from palpo.core.signed_objects import MAX_SIGNATURES, SignedObject, signed_event
-from palpo.core.signing import signature_key_ids
+from palpo.core.signing import SignatureError, signature_key_ids
 from palpo.services.federation.keyring import Keyring
 from palpo.streams.turns import Turns
 
@@ -30,6 +31,12 @@ class Refused:
 
     pdu: Any
     error: MatrixError
+
+    @property
+    def refusal(self) -> Refusal:
+        """The check that it has not passed."""
+        failed = isinstance(self.error, SignatureError)
+        return Refusal(Check.SIGNATURES if failed else Check.FORM, self.error.message)
 
 
 Checked = SignedEvent | Refused

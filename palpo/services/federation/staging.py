@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from palpo.core.canonical_json import to_json
+from palpo.core.event_format import is_event_id
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import RoomId, ServerName
+from palpo.core.records.events import Refusal
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage import event_refusals
 from palpo.storage import inbound_pdus as storage
+from palpo.storage.event_refusals import shortened
 from palpo.storage.inbound_pdus import InboundPdu, Waiting
 from palpo.streams.clock import Clock
 
@@ -97,16 +101,27 @@ class Staging:
 
         return await self._db.read(unit)
 
-    async def later(self, rows: Iterable[InboundPdu]) -> None:
-        """These could not be judged. Those that were tried before their time keep it."""
+    async def later(self, rows: Iterable[InboundPdu], why: str) -> None:
+        """These could not be judged, and ``why``. Those that were tried before their time keep it."""
         now = self._clock.now_ms()
         tried = [
-            replace(row, tries=row.tries + 1, next_ts=now + _pause_ms(row.tries + 1))
+            replace(row, tries=row.tries + 1, next_ts=now + _pause_ms(row.tries + 1), why=shortened(why))
             for row in rows
             if not row.tries or row.next_ts <= now
         ]
         if tried:
             await self._db.write(lambda tx: storage.later(tx, tried))
+
+    async def refused(self, origin: ServerName, room_id: RoomId, refused: Mapping[str, Refusal]) -> None:
+        """Note why events of these IDs are neither stored nor wait."""
+        now = self._clock.now_ms()
+        notes = [
+            event_refusals.refused(name, room_id, refusal, now, origin)
+            for name, refusal in refused.items()
+            if is_event_id(name)
+        ]
+        if notes:
+            await self._db.write(lambda tx: event_refusals.note_unstored(tx, notes))
 
     async def done(self, room_id: str, event_ids: Collection[str]) -> None:
         """There is a verdict on these, or there is never going to be one."""

@@ -25,7 +25,7 @@ from palpo.core.errors import AuthError, NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, stripped
 from palpo.core.membership import INVITE, KNOCK, LEAVE, Membership, membership_of
 from palpo.core.power_levels import PowerLevels
-from palpo.core.records.events import EventStatus, StoredEvent
+from palpo.core.records.events import Check, EventStatus, Refusal, StoredEvent
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
 from palpo.core.state_tree import EMPTY_ROOT
@@ -46,6 +46,7 @@ from palpo.streams.turns import Turns
 DUMMY: Final = "org.matrix.dummy_event"
 """The type of events that only merge ends of a room: Synapse's have it too."""
 REFUSED: Final = (EventStatus.REJECTED, EventStatus.SOFT_FAILED)
+UNSIGNED: Final = Refusal(Check.POLICY_SERVER, "The room's policy server has not signed it")
 BATCH = 500
 """Rows in one transaction."""
 WINDOW = 2**20
@@ -249,7 +250,7 @@ class _Run:
         if isinstance(verdict, Missing):
             return verdict
         if event.event_id in self._unsigned:
-            verdict = admission.soft_failed(verdict, "The room's policy server has not signed it")
+            verdict = admission.soft_failed(verdict, UNSIGNED)
         moved = now
         if not past:
             moved = await drive_async(admission.advance(now, event, verdict), self._answer)
@@ -294,7 +295,7 @@ class _Run:
             state_after=verdict.after,
             room_state=moved.root,
             status=status,
-            reason=verdict.reason,
+            refusal=verdict.refusal,
             missing=missing if verdict.status is EventStatus.ACCEPTED else (),
             stored=event.event_id in self.outliers,
             elsewhere=True,
@@ -456,7 +457,9 @@ class _Run:
 def _rejudged(new: NewEvent) -> Rejudged:
     return Rejudged(
         event_id=new.event.event_id,
+        room_id=new.event.room_id,
         status=new.status,
         state_before=new.state_before,
         state_after=new.state_after,
+        refusal=new.refusal,
     )

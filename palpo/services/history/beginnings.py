@@ -82,7 +82,7 @@ class Beginnings:
             raise BadJson("What the event rests on is not here")
         for new in built.events:
             if new.status is not EventStatus.ACCEPTED:
-                raise AuthError(new.reason or "The event is not allowed")
+                raise AuthError("The event is not allowed" if new.refusal is None else new.refusal.reason)
         if built.events:
             ours = await self._note_members(head.room_id, before)
             built.memberships[:0] = [(0, member) for member in ours]

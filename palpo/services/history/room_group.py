@@ -18,6 +18,7 @@ from palpo.services.history.drafts import SendTransaction
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.server.quotas import Quotas
 from palpo.storage import event_edges as event_edges_storage
+from palpo.storage import event_refusals as event_refusals_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import profiles as profiles_storage
@@ -108,7 +109,8 @@ class GroupWrite:
         await state_storage.insert_nodes(
             tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
         )
-        await events_storage.rejudge(tx, [item for entry in self._entries for item in entry.built.rejudged])
+        rejudged = [item for entry in self._entries for item in entry.built.rejudged]
+        await events_storage.rejudge(tx, rejudged)
         await self._write_memberships(tx, first)
         await self._write_besides(tx, first)
         await self._write_heads(tx, first)
@@ -122,6 +124,7 @@ class GroupWrite:
         if foreign:
             await event_edges_storage.note(tx, foreign)
             redacted |= await self._redact_late(tx, foreign, first)
+            await event_refusals_storage.note(tx, foreign, rejudged, self._now_ms)
 
     async def _compare(self, tx: Transaction) -> None:
         """See whether the heads are still where they were: somebody has committed since."""

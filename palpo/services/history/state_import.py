@@ -20,7 +20,7 @@ from palpo.core.admission import why_rejected
 from palpo.core.auth_rules import check_auth
 from palpo.core.errors import AuthError, BadJson
 from palpo.core.events import Event, SignedEvent, StateKey
-from palpo.core.records.events import EventStatus
+from palpo.core.records.events import EventStatus, Refusal
 from palpo.core.room_versions import EventIdFormat, RoomVersion
 from palpo.core.state_keys import CREATE
 from palpo.core.state_tree import EMPTY_ROOT
@@ -29,11 +29,13 @@ from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.event_stash import EventStash, check_same
 from palpo.services.history.event_store import EventStore
+from palpo.storage import event_refusals as event_refusals_storage
 from palpo.storage import events as events_storage
 from palpo.storage import rooms as rooms_storage
 from palpo.storage import state as state_storage
 from palpo.storage.events import NewEvent
 from palpo.storage.rooms import HeadRow
+from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
 
 BATCH = 500
@@ -47,11 +49,12 @@ class StateImport:
     """Stores states of rooms, and what they rest on."""
 
     def __init__(
-        self, db: Database, store: EventStore, *, draw: Callable[[int], int] = secrets.randbits
+        self, db: Database, store: EventStore, clock: Clock, *, draw: Callable[[int], int] = secrets.randbits
     ) -> None:
         """``draw`` draws as many random bits as it is told to."""
         self._db = db
         self._store = store
+        self._clock = clock
         self._draw = draw
 
     async def store(
@@ -139,6 +142,7 @@ class StateImport:
             due = [item for item in new if item.stored or item.event.event_id not in known]
             # Chains that begin have numbers of their own kind: positions of the stream are above 0.
             await events_storage.insert(tx, due, -1 - BATCH - self._draw(CHAIN_BITS))
+            await event_refusals_storage.note(tx, due, (), self._clock.now_ms())
 
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -187,10 +191,10 @@ class _Work:
         if any(auth not in self.status for auth in self.given.auth_events(name)):
             return None
         event = self.given[name]
-        reason = why_rejected(self.rules, event, self._auth(event), self._room(event))
-        status = EventStatus.OUTLIER if reason is None else EventStatus.REJECTED
+        refusal = why_rejected(self.rules, event, self._auth(event), self._room(event))
+        status = EventStatus.OUTLIER if refusal is None else EventStatus.REJECTED
         self.status[name] = status
-        return None if status is known else _outlier(event, status, stored=known is not None)
+        return None if status is known else _outlier(event, status, refusal, stored=known is not None)
 
     def _auth(self, event: SignedEvent) -> dict[str, tuple[Event, EventStatus]]:
         return {name: (self._event(name), self.status[name]) for name in event.auth_events}
@@ -203,7 +207,7 @@ class _Work:
         return self.create if is_room else None
 
 
-def _outlier(event: SignedEvent, status: EventStatus, *, stored: bool) -> NewEvent:
+def _outlier(event: SignedEvent, status: EventStatus, refusal: Refusal | None, *, stored: bool) -> NewEvent:
     return NewEvent(
         event=event,
         place=0,
@@ -211,6 +215,7 @@ def _outlier(event: SignedEvent, status: EventStatus, *, stored: bool) -> NewEve
         state_after=EMPTY_ROOT,
         room_state=EMPTY_ROOT,
         status=status,
+        refusal=refusal,
         stored=stored,
         elsewhere=True,
     )

@@ -83,7 +83,7 @@ async def test_what_is_forbidden_is_kept_and_not_shown(sender: Sender) -> None:
         assert await sender.send(topic, name="forbidden") == {"pdus": {topic.event_id: {}}}
     assert await sender.status(topic) is EventStatus.REJECTED
     (entry,) = [entry for entry in logs if entry["event"] == "pdu"]
-    assert entry["why"].startswith("By its auth events: ")
+    assert entry["check"] == "auth_events"
     assert (entry["origin"], entry["transaction"], entry["verdict"]) == (SERVER, "forbidden", "rejected")
 
 
