@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from palpo.services.federation.event_reports import EventReport, Fate, Looked
+from palpo.services.federation.room_resync import Resynced
 
+MAX_CHANGES = 200
+"""Lines of one room's state."""
 MARKS = {True: "ok", False: "no", None: "  "}
 
 
@@ -29,6 +32,15 @@ def lines_of(report: EventReport, now_ms: int) -> Iterator[str]:
     yield from _refusal(report)
     yield from _events("comes after", report.prev_events)
     yield from _events("rests on", report.auth_events)
+
+
+def lines_of_changes(done: Resynced) -> Iterator[str]:
+    """What of a room's state has changed."""
+    yield f"{len(done.changes)} entries of the state have changed, by {done.server}"
+    for change in done.changes[:MAX_CHANGES]:
+        yield f"  {change.type} {change.state_key!r}: {change.was or 'not set'} -> {change.now or 'not set'}"
+    if len(done.changes) > MAX_CHANGES:
+        yield f"  and {len(done.changes) - MAX_CHANGES} more"
 
 
 def minute(ts: int | None) -> str:

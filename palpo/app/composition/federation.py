@@ -18,6 +18,7 @@ from palpo.services.federation.incoming_to_device import IncomingToDevice
 from palpo.services.federation.incoming_typing import IncomingTyping
 from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
 from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.templates import Signer
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
 from palpo.services.reading import ReadingServices
@@ -41,6 +42,13 @@ def key_sources(server: Server) -> KeySources:
     return KeySources(remote=RemoteKeysClient(server.federation_client), notaries=tuple(notaries))
 
 
+def signer_of(server: Server) -> Signer:
+    """Who signs events of users of this server that others give templates of."""
+    return Signer(
+        server_name=server.name, key=server.key, now_ms=server.clock.now_ms, random_id=server.random_id
+    )
+
+
 def build_asking(server: Server, keys: Keys, history: HistoryServices) -> Asking:
     """What other areas ask other servers through."""
     return assemble(Asking, server, keys, history)
@@ -62,6 +70,7 @@ def build_federation(
     return assemble(
         FederationServices,
         server,
+        signer_of(server),
         keys,
         asking,
         accounts,

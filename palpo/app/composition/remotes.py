@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.app.composition.federation import signer_of
 from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
@@ -22,7 +23,6 @@ from palpo.services.federation.remote_memberships import FederatedMemberships
 from palpo.services.federation.remote_queries import RemoteQueries
 from palpo.services.federation.remote_user_keys import RemoteUserKeys
 from palpo.services.federation.shown_state import ShownState
-from palpo.services.federation.templates import Signer
 from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
 from palpo.services.reading.remote_history import RemoteHistory, RemoteRelationships, RemoteTimes
@@ -78,9 +78,7 @@ def build_memberships(
 ) -> FederatedMemberships:
     """What users are to rooms, by means of other servers."""
     client, outside = server.federation_client, history.outside_memberships
-    signer = Signer(
-        server_name=server.name, key=server.key, now_ms=server.clock.now_ms, random_id=server.random_id
-    )
+    signer = signer_of(server)
     handshakes = Handshakes(client, signer)
     return FederatedMemberships(
         RemoteJoins(

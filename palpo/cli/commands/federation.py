@@ -12,11 +12,11 @@ from palpo.api.services import Services
 from palpo.app.composition.server import USER_AGENT
 from palpo.app.composition.transport import federation_check
 from palpo.cli.actions import add_action
-from palpo.cli.event_lines import lines_of, minute
+from palpo.cli.event_lines import lines_of, lines_of_changes, minute
 from palpo.cli.options import add_config, config_of
 from palpo.config import signing_key
 from palpo.config.model import Config
-from palpo.core.identifiers import ServerName
+from palpo.core.identifiers import RoomId, ServerName
 from palpo.net.federation_check import Finding
 from palpo.storage.destinations import Destination
 from palpo.streams.clock import SystemClock
@@ -37,6 +37,11 @@ def register(subparsers: Any) -> None:
     add_action(actions, "destinations", _destinations, "show the servers that are not told of everything yet")
     retry = add_action(actions, "retry", _retry, "have a running server try now to tell another one")
     retry.add_argument("server", metavar="NAME", help="its server name, such as example.org")
+    resync = add_action(
+        actions, "resync", _resync, "fetch a room's state again, and resolve it with what is here"
+    )
+    resync.add_argument("room", metavar="ROOM_ID", help="such as !aBcD:example.org")
+    resync.add_argument("--from", dest="server", metavar="NAME", help="the server to ask (default: any)")
     event = add_action(actions, "event", _event, "say what became of an event, and why")
     event.add_argument("event", metavar="EVENT_ID", help="such as $aBcD")
     event.add_argument("--json", action="store_true", help="print it as a JSON object")
@@ -74,6 +79,17 @@ async def _event(services: Services, options: argparse.Namespace) -> str:
     if options.json:
         return msgspec.json.format(msgspec.json.encode(report)).decode()
     return "\n".join(map(printable, lines_of(report, services.server.clock.now_ms())))
+
+
+async def _resync(services: Services, options: argparse.Namespace) -> str:
+    done = await services.federation.room_resync.run(
+        RoomId(options.room),
+        None if options.server is None else ServerName(options.server),
+        lambda line: print(printable(line), flush=True),
+    )
+    if not done.changes:
+        return f"The state is as it was, by {done.server}"
+    return "\n".join(printable(line) for line in lines_of_changes(done))
 
 
 def line_of(destination: Destination, now_ms: int) -> str:

@@ -34,6 +34,7 @@ from palpo.services.federation.remote_past import RemotePast
 from palpo.services.federation.remote_relationships import RemoteEventRelationships
 from palpo.services.federation.remote_state import RemoteState
 from palpo.services.federation.remote_timestamps import RemoteTimestamps
+from palpo.services.federation.room_resync import RoomResync
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.sent_memberships import SentMemberships
 from palpo.services.federation.served_events import ServedEvents
@@ -98,6 +99,7 @@ class FederationServices:
     outgoing_edus: OutgoingEdus
     outgoing_transactions: OutgoingTransactions
     partial_rooms: PartialRooms
+    room_resync: RoomResync
     room_servers: RoomServers
     sent_memberships: SentMemberships
     served_events: ServedEvents

@@ -82,6 +82,21 @@ class RemoteState:
         prev = branch or _only(event.prev_events)
         return await self._root(head, *await self._told_before(server, room_of(head), event, prev))
 
+    async def after(self, server: ServerName, head: RoomHead, event_id: str, times: Times) -> bytes:
+        """The root of the state after an event, likewise."""
+        room = room_of(head)
+        last = await self._event(server, room, event_id)
+        if last is None:
+            raise Withheld(f"{event_id} is not given")
+        return await self._root(head, *await self._told_after(server, room, last, times))
+
+    async def _told_after(
+        self, server: ServerName, room: Room, last: SignedEvent, times: Times | None
+    ) -> tuple[_Told, SignedEvent | None]:
+        told = await self._told(server, room, last.event_id, times)
+        told.events.add(last)
+        return told, last if last.is_state else None
+
     async def _told_before(
         self, server: ServerName, room: Room, event: SignedEvent, prev: str | None, times: Times | None = None
     ) -> tuple[_Told, SignedEvent | None]:
@@ -89,9 +104,7 @@ class RemoteState:
         if prev is not None:
             last = await self._event(server, room, prev)
             if last is not None:
-                told = await self._told(server, room, last.event_id, times)
-                told.events.add(last)
-                return told, last if last.is_state else None
+                return await self._told_after(server, room, last, times)
         return await self._told(server, room, event.event_id, times), None
 
     async def whole(self, server: ServerName, head: RoomHead, event: SignedEvent, times: Times) -> bytes:

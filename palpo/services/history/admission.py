@@ -178,6 +178,29 @@ class Admission:
         await run.settle(head)
         return run.built
 
+    async def corrected(self, head: RoomHead, told: Mapping[str, Sequence[bytes]]) -> Admitted:
+        """The room with other states after its newest events: what is there and what others tell, resolved.
+
+        ``told`` has roots of stored states, by event. What comes after these events goes by it; nothing that
+        came before is judged again.
+        """
+        items = await self._store.get_many(head.row.extremities)
+        run = _Run(self._store, self._resolver, head, (), {}, ())
+        roots: list[bytes] = []
+        for name in head.row.extremities:
+            item = items[name]
+            root = await run.resolved([item.state_after, *told.get(name, ())])
+            roots.append(root)
+            if root != item.state_after:
+                run.built.rejudged.append(_with_state_after(item, root))
+        root = await run.resolved(roots)
+        row = head.row
+        if run.built.rejudged or root != row.state_root:
+            row = replace(row, head=row.head + 1, state_root=root)
+            run.built.head = replace(head, row=row, rerooted=True)
+        await run.settle(head)
+        return run.built
+
     async def state_after(
         self, rules: RoomVersion, names: Collection[str], keys: Sequence[StateKey]
     ) -> dict[StateKey, Event]:
@@ -409,6 +432,13 @@ class _Run:
             return True
         return any(new.event.state_key is not None and not new.stored for new in self.new.values())
 
+    async def resolved(self, roots: Sequence[bytes]) -> bytes:
+        """The root of what states come to."""
+        different = list(dict.fromkeys(roots))
+        if len(different) == 1:
+            return different[0]
+        return self._saved(await self._resolver.resolve(self._rules, different, self.built.nodes))
+
     def _saved(self, update: state_tree.Update) -> bytes:
         self.built.nodes.update(update.new_nodes)
         return update.root
@@ -452,6 +482,16 @@ class _Run:
         stored = await self._store.get_many(name for name in wanted if name not in self.new)
         found: dict[str, Event] = {name: item.event for name, item in stored.items()}
         return found | {name: self.new[name].event for name in wanted if name in self.new}
+
+
+def _with_state_after(item: StoredEvent, root: bytes) -> Rejudged:
+    return Rejudged(
+        event_id=item.event_id,
+        room_id=item.event.room_id,
+        status=item.status,
+        state_before=item.state_before,
+        state_after=root,
+    )
 
 
 def _rejudged(new: NewEvent) -> Rejudged:

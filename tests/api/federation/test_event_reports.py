@@ -81,7 +81,7 @@ async def test_soft_failed(sender: Sender) -> None:
 async def test_accepted_and_ours(sender: Sender) -> None:
     message = await sender.message("here")
     await sender.send(message)
-    sent = await sender.alice.send(sender.room.room_id, text("ours"))
+    sent = await sender.alice.send(sender.room.room_id, "ours")
     for name in (message.event_id, sent):
         found = await report(sender, name)
         assert found.fate is Fate.ACCEPTED
