@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import structlog
-
 from palpo.core.auth_rules import validate_create_content
 from palpo.core.errors import (
     AuthError,
@@ -30,6 +28,7 @@ from palpo.services.history.drafts import Draft
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.personal.invite_permissions import InvitePermissions
 from palpo.services.rooms.aliases import Aliases
+from palpo.services.rooms.invites_elsewhere import InvitesElsewhere
 from palpo.services.rooms.member_profiles import with_profile
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.room_directory import RoomDirectory
@@ -37,8 +36,6 @@ from palpo.services.rooms.room_succession import RoomSuccession
 from palpo.services.server import Server
 
 ATTEMPTS = 10
-log = structlog.get_logger("palpo.room_creation")
-
 MAX_INVITES = 1000
 MAX_INITIAL_STATE = 1000
 TRUSTED = "trusted_private_chat"
@@ -112,6 +109,7 @@ class RoomCreation:
         self._profiles = profiles
         self.succession = succession
         self._memberships = memberships
+        self._invites_elsewhere = InvitesElsewhere(memberships, server.background)
         self._invite_permissions = invite_permissions
         self._server_name = server.name
         self._default_version = server.config.rooms.default_version
@@ -131,9 +129,9 @@ class RoomCreation:
         if new.published:
             await self._directory.publish(room_id)
         await self.succession.joined(creator, room_id)
-        for target in map(UserId, dict.fromkeys(new.invite)):
-            if not self._is_local(target):
-                await self._invite_remote(requester, room_id, target, new)
+        elsewhere = [name for name in map(UserId, dict.fromkeys(new.invite)) if not self._is_local(name)]
+        if elsewhere:
+            await self._invites_elsewhere.send(requester, room_id, elsewhere, is_direct=new.is_direct)
         return room_id
 
     async def _with_alias(self, rules: RoomVersion, requester: Requester, new: NewRoom) -> RoomId:
@@ -215,15 +213,6 @@ class RoomCreation:
                 await self._invite_permissions.check(user_id, creator)
             elif self._memberships.remote is None:
                 raise Forbidden("Users of other servers cannot be invited: this server does not federate")
-
-    async def _invite_remote(
-        self, requester: Requester, room_id: RoomId, target: UserId, new: NewRoom
-    ) -> None:
-        """Invite another server's user; that server may refuse, but the room is there by now."""
-        try:
-            await self._memberships.invite(requester, room_id, target, None, is_direct=new.is_direct)
-        except MatrixError as error:
-            log.info("invite_failed", room_id=room_id, target=target, error=error.message)
 
 
 def create_content(rules: RoomVersion, creator: UserId, new: NewRoom) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,9 +16,11 @@ from palpo.core.event_hashes import add_signature
 from palpo.core.events import SignedEvent, parse_pdu
 from palpo.core.room_versions import room_version
 from palpo.core.signing import SigningKey
+from palpo.services.rooms import invites_elsewhere
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
-from tests.support.remote_server import RemoteServer
+from tests.support.pairs import Town
+from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER
 from tests.support.resident import FEDERATION, refusal
 
@@ -48,7 +55,7 @@ class Invited:
         event = parse_pdu(self.rules, pdu)
         assert event.event_id == unquote(asked.uri.split("/")[-1])
         self.events.append(event)
-        return {**add_signature(self.rules, pdu, SERVER, self.key), **self.changes}
+        return {**add_signature(self.rules, pdu, self.remote.name, self.key), **self.changes}
 
 
 async def membership(client: Client, room_id: str, *, status: int = 200) -> Any:
@@ -164,3 +171,69 @@ async def test_a_room_is_created_with_an_invite(alice: Client, remote: RemoteSer
     remote.answers[V2] = invited.second
     room_id = await alice.create_room(invite=[BOB], is_direct=True)
     assert await membership(alice, room_id) == {"membership": "invite", "is_direct": True}
+
+
+OTHER = "other.example"
+CAROL = f"@carol:{OTHER}"
+
+
+@asynccontextmanager
+async def two_others(folder: Path) -> AsyncIterator[tuple[Client, Invited, Invited]]:
+    """A user of ours, and two other servers."""
+    town = Town.of(folder, "hs1.test", SERVER, OTHER)
+    async with town.homeserver("hs1.test") as ours, AsyncExitStack() as stack:
+        found = []
+        for name, key in ((SERVER, KEY), (OTHER, SigningKey(key_id="ed25519:2", seed=b"other" + bytes(27)))):
+            server = remote_server(town, name, key=key, now_ms=ours.clock.now_ms)
+            invited = Invited(await stack.enter_async_context(server), "12")
+            invited.key = key
+            invited.remote.answers[V2] = invited.second
+            found.append(invited)
+        yield await ours.register("alice"), found[0], found[1]
+
+
+async def invited_users(client: Client, room_id: str) -> set[str]:
+    answer = await client.get(f"/rooms/{room_id}/members", params={"membership": "invite"})
+    return {item["state_key"] for item in answer["chunk"]}
+
+
+async def test_servers_are_asked_at_once(tmp_path: Path) -> None:
+    """Each signs only when the other was asked too; the room goes on after both."""
+    async with two_others(tmp_path) as (alice, *both):
+        asked = {invited.remote.name: asyncio.Event() for invited in both}
+
+        async def sign(invited: Invited, item: Asked) -> Any:
+            signed = await invited.second(item)
+            asked[invited.remote.name].set()
+            for event in asked.values():
+                await event.wait()
+            return signed
+
+        for invited in both:
+            invited.remote.answers[V2] = partial(sign, invited)
+        room_id = await alice.create_room(invite=[BOB, CAROL])
+        assert await invited_users(alice, room_id) == {BOB, CAROL}
+        await alice.send(room_id, "and on it goes")
+        assert await invited_users(alice, room_id) == {BOB, CAROL}
+
+
+async def test_who_makes_a_room_waits_for_no_server_that_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its invite goes on, and comes when it answers after all."""
+    async with two_others(tmp_path) as (alice, _, slow):
+        go = asyncio.Event()
+
+        async def sign(item: Asked) -> Any:
+            await go.wait()
+            return await slow.second(item)
+
+        slow.remote.answers[V2] = sign
+        monkeypatch.setattr(invites_elsewhere, "PATIENCE_S", 0.2)
+        room_id = await alice.create_room(invite=[BOB, CAROL])
+        assert CAROL not in await invited_users(alice, room_id)
+        go.set()
+        news = await alice.get("/sync")
+        async with asyncio.timeout(20):
+            while await invited_users(alice, room_id) != {BOB, CAROL}:
+                news = await alice.get("/sync", params={"since": news["next_batch"], "timeout": 200})
