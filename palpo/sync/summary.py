@@ -13,6 +13,7 @@ from palpo.storage import memberships
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
+from palpo.sync.large_rooms import Counts, LargeRooms, count_large
 
 MAX_HEROES = 5
 GONE = (LEAVE, BAN)
@@ -51,6 +52,7 @@ class Summaries:
     def __init__(self, db: Database, store: EventStore, wakeups: Wakeups, caches: CacheBudget) -> None:
         self._db = db
         self._store = store
+        self._large = LargeRooms(store, caches)
         self._cache: Cache[str, tuple[bytes, _Members]] = caches.cache("summaries")
         # A redaction changes what a state says, but not the state.
         wakeups.listen(topics.REDACTED, self._cache.forget)
@@ -80,7 +82,9 @@ class Summaries:
     async def _read(self, rooms: Mapping[str, bytes]) -> dict[str, _Members]:
         with self._cache.reading() as reading:
             named = {room_id: await self._named(root) for room_id, root in rooms.items()}
-            loaded = await self._db.read(lambda tx: _load(tx, named))
+            counted = await self._large.at(rooms)
+            loaded, large = await self._db.read(lambda tx: _load(tx, named, counted))
+            self._large.note(large)
             reading.keep({room_id: (rooms[room_id], members) for room_id, members in loaded.items()})
         return loaded
 
@@ -100,20 +104,29 @@ def _heroes(members: _Members, user_id: str) -> list[str] | None:
     return []
 
 
-async def _load(tx: Transaction, named: Mapping[str, bool]) -> dict[str, _Members]:
-    counts = await memberships.counts_many(tx, named)
+_Large = dict[str, tuple[bytes, Counts]]
+"""Of large rooms that had to be counted, the state, and its counts."""
+
+
+async def _load(
+    tx: Transaction, named: Mapping[str, bool], counted: Mapping[str, Counts]
+) -> tuple[dict[str, _Members], _Large]:
+    """What the rooms' summaries are made of; ``counted`` are those whose counts are known."""
+    uncounted = [room_id for room_id in named if room_id not in counted]
+    counts = await memberships.counts_many(tx, uncounted) if uncounted else {}
     found: dict[str, _Members] = {}
     for room_id, has_name in named.items():
         count = counts.get(room_id, {})
+        known = counted.get(room_id) or Counts(count.get(JOIN, 0), count.get(INVITE, 0))
         here = [] if has_name else await _first(tx, room_id, HERE)
         found[room_id] = _Members(
             named=has_name,
-            joined=count.get(JOIN, 0),
-            invited=count.get(INVITE, 0),
+            joined=known.joined,
+            invited=known.invited,
             here=here,
             gone=await _first(tx, room_id, GONE) if len(here) < 2 and not has_name else [],
         )
-    return found
+    return found, await count_large(tx, counts)
 
 
 async def _first(tx: Transaction, room_id: str, wanted: tuple[str, ...]) -> list[str]:
