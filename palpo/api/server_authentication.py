@@ -8,9 +8,10 @@ from typing import Any
 from palpo.api.call import Call
 from palpo.api.limits import Limiter, origin
 from palpo.core import x_matrix
-from palpo.core.canonical_json import decode
-from palpo.core.errors import BadJson, Forbidden, Unauthorized
+from palpo.core.canonical_json import decode, to_json
+from palpo.core.errors import BadJson, Forbidden, NotJson, Unauthorized
 from palpo.core.identifiers import ServerName
+from palpo.core.json_parts import decode_parts, signed_forms
 from palpo.core.server_names import ServerNameRules
 from palpo.core.signed_objects import SignedObject, signed_request
 from palpo.services.federation.keyring import Keyring
@@ -54,13 +55,21 @@ class ServerAuthenticator:
         self._limiter.check(Limit.ATTEMPT, origin(call.client_address))
 
     async def authenticate(self, call: Call) -> ServerName:
-        """The server that has signed the request; raises Unauthorized, NotJson, BadJson."""
-        signed = await self._signed(call)
-        error = (await self._keyring.verify([signed]))[0]
-        if error is not None:
+        """The server that has signed the request; raises Unauthorized, NotJson, BadJson.
+
+        Of its body what cannot be read is left out then.
+        """
+        body = call.body
+        try:
+            signed = [await self._signed(call)]
+        except (NotJson, BadJson):
+            signed, body = await asyncio.to_thread(self._without_unreadable, call)
+        errors = await self._keyring.verify(signed)
+        if errors[0] is not None and all(errors):
             self._limiter.debit(Limit.ATTEMPT, origin(call.client_address), 1)
-            raise Unauthorized(error.message)
-        return signed.server_name
+            raise Unauthorized(errors[0].message)
+        call.body = body
+        return signed[0].server_name
 
     async def authorize(self, server: ServerName, params: Any) -> None:
         """Raises Forbidden where the room that a request is about shuts the server out."""
@@ -73,16 +82,21 @@ class ServerAuthenticator:
             return await asyncio.to_thread(self._signed_object, call)
         return self._signed_object(call)
 
+    def _without_unreadable(self, call: Call) -> tuple[list[SignedObject], bytes]:
+        """What may have been signed where parts of a request cannot be read, and the body without them."""
+        signed = [self._signed_as(call, None, form) for form in signed_forms(call.body)]
+        return signed, to_json(decode_parts(call.body))
+
     def _signed_object(self, call: Call) -> SignedObject:
+        return self._signed_as(call, decode(call.body) if call.body else None)
+
+    def _signed_as(self, call: Call, content: Any, form: bytes | None = None) -> SignedObject:
         credentials = x_matrix.parse(call.authorizations)
         request = x_matrix.signed_by(
             credentials,
             method=call.method,
             uri=f"{call.raw_path}?{call.query}" if call.query else call.raw_path,
-            content=decode(call.body) if call.body else None,
+            content=content,
             own_name=self._server_name,
         )
-        try:
-            return signed_request(credentials, request, now_ms=self._clock.now_ms())
-        except BadJson as error:
-            raise Unauthorized(error.message) from error
+        return signed_request(credentials, request, now_ms=self._clock.now_ms(), form=form)

@@ -94,6 +94,16 @@ def _refuse_foreign(value: Any, *, floats: bool) -> bool:
     raise BadJson(f"JSON nested deeper than {MAX_DEPTH}")
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether objects and arrays in it are nested more than so many levels deep."""
+    level: list[Any] = [value]
+    for _ in range(levels + 1):
+        level = _inside(level)
+        if not level:
+            return False
+    return True
+
+
 def _refuse_other_keys(value: Any) -> None:
     """Raise ``BadJson`` for keys that are not strings, which ``json`` would turn into strings."""
     level: list[Any] = [value]

@@ -7,7 +7,8 @@
     pieces.finish()
 
 Only the outline is read; what a piece holds is for whoever decodes it, so what is wrong with one costs only
-that one. An object that is the last item of an array, ``[200, {…}]``, is read likewise.
+that one, and one that is too large is passed over. An object that is the last item of an array,
+``[200, {…}]``, is read likewise.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from palpo.core.errors import NotJson
 
 MAX_PIECE = 256 * 1024
 """Bytes of one piece: an event has 64 kB at most, however it is written."""
+MAX_PASSED_OVER = 4 * 1024 * 1024
+"""Bytes of all the pieces that are larger."""
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING = re.compile(_TEXT, re.DOTALL)
 _FLAT = rb'(?:[^"{}\[\]]++|' + _TEXT + rb")*+"
@@ -40,6 +43,9 @@ _SHALLOW = re.compile(_GROUP, re.DOTALL)
 _WITHIN = re.compile(rb'(?:[^"{}\[\]]++|' + _TEXT + rb"|" + _GROUP + rb")*+", re.DOTALL)
 _OPENING, _CLOSING = re.compile(rb"[{\[]++"), re.compile(rb"[}\]]++")
 _SPACE = re.compile(rb"[ \t\r\n]*")
+_BETWEEN, _COLON = re.compile(rb"[ \t\r\n,]*+"), re.compile(rb"[ \t\r\n:]*+")
+_REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_PLAIN = re.compile(rb'[^"{}\[\]]*+')
 _LITERAL_END = re.compile(rb"[ \t\r\n,\]}]")
 _QUOTE = ord('"')
 _OPEN, _CLOSE = b"{[", b"}]"
@@ -67,6 +73,9 @@ class JsonPieces:
         self._rest = b""
         """What was fed and is not cut up yet."""
         self._name = ""
+        self._too_large: _TooLarge | None = None
+        """The piece that is passed over."""
+        self._passed_over = 0
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
         """The pieces that ``chunk`` completes: the name of the member, and its value or an item of it.
@@ -74,6 +83,8 @@ class JsonPieces:
         Raises NotJson.
         """
         data, at = self._rest + chunk, 0
+        if self._too_large is not None:
+            at = self._pass_over(self._too_large, data, at)
         while (at := _end_of(_SPACE, data, at)) < len(data):
             piece, end = self._next(data, at)
             if end is None:
@@ -83,12 +94,25 @@ class JsonPieces:
                 yield self._name, piece
         self._rest = data[at:]
         if len(self._rest) > MAX_PIECE:
-            raise NotJson("A piece of the JSON is too large")
+            if self._place not in (_Place.VALUE, _Place.ITEMS):
+                raise NotJson("A piece of the JSON is too large")
+            self._pass_over(_TooLarge(self._rest[0]), self._rest, 0)
 
     def finish(self) -> None:
         """Raises NotJson where the object has not ended."""
         if self._place is not _Place.AFTER:
             raise NotJson("The JSON ends too early")
+
+    def _pass_over(self, piece: _TooLarge, data: bytes, at: int) -> int:
+        """Where a piece ends that is too large to be kept, or the data."""
+        end = piece.end(data, at)
+        self._passed_over += len(data) if end is None else end
+        if self._passed_over > MAX_PASSED_OVER:
+            raise NotJson("Pieces of the JSON are too large")
+        self._too_large, self._rest = piece if end is None else None, b""
+        if end is not None and self._place is _Place.VALUE:
+            self._place = _Place.NAMES
+        return len(data) if end is None else end
 
     def _next(self, data: bytes, at: int) -> tuple[bytes | None, int | None]:
         """What stands at ``at``: a piece, if it is one, and its end, None where that has not come yet."""
@@ -160,6 +184,72 @@ class JsonPieces:
         return (None, None) if end is None else (data[at:end], end)
 
 
+class _TooLarge:
+    """Finds the end of a value of which nothing is kept."""
+
+    def __init__(self, first: int) -> None:
+        """``first`` is the byte that it begins with."""
+        self._is_literal = first != _QUOTE and first not in _OPEN
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    def end(self, data: bytes, at: int) -> int | None:
+        """Where it ends, from ``at`` on; None where that has not come yet."""
+        if self._is_literal:
+            found = _LITERAL_END.search(data, at)
+            return None if found is None else found.start()
+        if self._escaped:
+            self._escaped, at = False, at + 1
+        while at < len(data):
+            at = _end_of(_REST_OF_STRING if self._in_string else _PLAIN, data, at)
+            if at == len(data):
+                break
+            if data[at] == ord("\\"):
+                self._escaped = True
+                break
+            self._cross(data[at])
+            at += 1
+            if self._depth == 0 and not self._in_string:
+                return at
+        return None
+
+    def _cross(self, sign: int) -> None:
+        if sign == _QUOTE:
+            self._in_string = not self._in_string
+        else:
+            self._depth += 1 if sign in _OPEN else -1
+
+
+def members(data: bytes) -> Iterator[tuple[bytes | None, bytes]]:
+    """The parts of an object or an array, as JSON that is not decoded: names, if they have any, and values.
+
+    Raises NotJson where it has not ended, or something follows.
+    """
+    at = _end_of(_SPACE, data, 0)
+    named = data[at : at + 1] == b"{"
+    closing = b"}" if named else b"]"
+    at = _end_of(_BETWEEN, data, at + 1)
+    while data[at : at + 1] != closing:
+        name = None
+        if named:
+            name, at = _part(data, at)
+            at = _end_of(_COLON, data, at)
+        value, at = _part(data, at)
+        yield name, value
+        at = _end_of(_BETWEEN, data, at)
+    if data[at + 1 :].strip():
+        raise NotJson("Something follows the JSON")
+
+
+def _part(data: bytes, at: int) -> tuple[bytes, int]:
+    """The value that begins at ``at``, and where it ends."""
+    end = _end(data, at) if at < len(data) else None
+    if end is None:
+        raise NotJson("The JSON ends too early")
+    return data[at:end], end
+
+
 def _end_of(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
     """Where what matches the pattern at ``at`` ends."""
     found = pattern.match(data, at)
@@ -199,7 +289,8 @@ def _closed(data: bytes, at: int) -> int | None:
 
 
 def _name(text: bytes) -> str:
+    """A member's name; one that cannot be read stays as it is written, quotes and all: it is nobody's."""
     try:
         return str(orjson.loads(text))
-    except orjson.JSONDecodeError as error:
-        raise NotJson("A name is no string") from error
+    except orjson.JSONDecodeError:
+        return text.decode("utf-8", "replace")

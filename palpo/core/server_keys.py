@@ -14,6 +14,7 @@ from typing import Any
 from palpo.core import canonical_json, signing, unpadded_base64
 from palpo.core.errors import BadJson, MatrixError
 from palpo.core.identifiers import MAX_LENGTH, ServerName
+from palpo.core.json_parts import decode_parts
 from palpo.core.signing import SignatureError
 
 DAY_MS = 24 * 3600 * 1000
@@ -117,7 +118,8 @@ def check_answer(obj: Any, server_name: ServerName, *, now_ms: int) -> KeyAnswer
 
 def parse_notary_answer(data: bytes) -> list[dict[str, Any]]:
     """What a notary has answered, of whatever servers, not checked; raises BadJson, NotJson."""
-    answers = canonical_json.decode_object(data).get("server_keys")
+    answers = decode_parts(data)
+    answers = answers.get("server_keys") if type(answers) is dict else None
     if type(answers) is not list:
         raise BadJson("server_keys is not an array")
     return [obj for obj in answers if type(obj) is dict]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from palpo.core import canonical_json, event_hashes, signing
+from palpo.core import event_hashes, signing
 from palpo.core.identifiers import ServerName
 from palpo.core.room_versions import RoomVersion
 from palpo.core.server_keys import ServerKey, WantedKey, is_key_id
@@ -93,12 +93,21 @@ def signed_event(
     )
 
 
-def signed_request(credentials: Credentials, request: SignedRequest, *, now_ms: int) -> SignedObject:
-    """A request that is made now; raises BadJson."""
+def signed_request(
+    credentials: Credentials, request: SignedRequest, *, now_ms: int, form: bytes | None = None
+) -> SignedObject:
+    """A request that is made now; raises BadJson.
+
+    ``form`` is its content as canonical JSON, where that cannot be made of the content.
+    """
+    message = signing.signed_bytes(request.json())
+    if form is not None:
+        # It has no content, which would come first.
+        message = b'{"content":%b,%b' % (form, message[1:])
     return SignedObject(
         server_name=credentials.origin,
         signatures={key_id: sig for key_id, sig in credentials.signatures.items() if is_key_id(key_id)},
-        message=signing.signed_bytes(request.json(), encode=canonical_json.encode_read),
+        message=message,
         valid_until_ts=now_ms,
     )
 

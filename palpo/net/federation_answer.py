@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import aiohttp
-import orjson
 
+from palpo.core.errors import NotJson
+from palpo.core.json_parts import PARTS, decode_parts
 from palpo.net.federation_errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -23,6 +25,8 @@ CHUNK = 64 * 1024
 GZIP = zlib.MAX_WBITS | 16
 GZIP_HEAD = 1024
 """Bytes that gzip may add to what cannot be made smaller."""
+IN_A_THREAD = 128 * 1024
+"""Bytes of JSON above which it is decoded in a thread."""
 MAX_ERROR = 64 * 1024
 """Bytes of an error that are read."""
 MAX_MESSAGE = 1000
@@ -65,12 +69,19 @@ class FederationAnswer:
         """The whole body; raises FederationError."""
         return b"".join([piece async for piece in self.chunks()])
 
-    async def json(self) -> dict[str, Any]:
-        """The body as a JSON object; raises FederationError."""
+    async def value(self, levels: int = PARTS) -> Any:
+        """The body as JSON, so many levels deep without parts that cannot be read; raises FederationError."""
+        data = await self.read()
         try:
-            value = orjson.loads(await self.read())
-        except orjson.JSONDecodeError as error:
+            if len(data) > IN_A_THREAD:
+                return await asyncio.to_thread(decode_parts, data, levels=levels)
+            return decode_parts(data, levels=levels)
+        except NotJson as error:
             raise BadAnswer(self._server, f"not JSON: {error}"[:200]) from error
+
+    async def json(self, levels: int = PARTS) -> dict[str, Any]:
+        """The same, where it is an object."""
+        value = await self.value(levels)
         if not isinstance(value, dict):
             raise BadAnswer(self._server, "not a JSON object")
         return value

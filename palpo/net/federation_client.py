@@ -18,6 +18,7 @@ import aiohttp
 import orjson
 
 from palpo.core.errors import InvalidParam
+from palpo.core.json_parts import PARTS
 from palpo.core.server_names import ServerNameRules
 from palpo.net.connections import Connections, NotConnected, Outgoing, Times
 from palpo.net.discovery import Route
@@ -121,11 +122,21 @@ class FederationClient:
             raise ServerTimedOut(server, f"no whole answer within {times.whole_s:g} s") from error
 
     async def json(
-        self, server: str, method: str, path: str, *, limit: int = JSON_BYTES, **options: Any
+        self,
+        server: str,
+        method: str,
+        path: str,
+        *,
+        limit: int = JSON_BYTES,
+        levels: int = PARTS,
+        **options: Any,
     ) -> dict[str, Any]:
-        """The JSON object that a server answers; the options are those of ``request``."""
+        """The JSON object that a server answers; the other options are those of ``request``.
+
+        Parts of it that cannot be read are left out, so many ``levels`` deep.
+        """
         async with self.request(server, method, path, limit=limit, **options) as answer:
-            return await answer.json()
+            return await answer.json(levels)
 
     async def close(self) -> None:
         """Close every connection."""

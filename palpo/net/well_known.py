@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-import orjson
-
-from palpo.core.errors import InvalidParam
+from palpo.core.errors import InvalidParam, NotJson
 from palpo.core.identifiers import ServerName, parse_server_name
+from palpo.core.json_parts import decode_parts
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
@@ -154,8 +153,8 @@ class WellKnown:
 def parse_delegation(body: bytes) -> ServerName:
     """The server's name in an answer; raises Unusable."""
     try:
-        return parse_server_name(orjson.loads(body)["m.server"])
-    except (ValueError, KeyError, TypeError, InvalidParam) as error:
+        return parse_server_name(decode_parts(body, levels=1)["m.server"])
+    except (NotJson, KeyError, TypeError, InvalidParam) as error:
         raise Unusable("not JSON with a server's name as m.server", passing=False) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from time import process_time
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palpo.core.errors import NotJson
-from palpo.core.json_pieces import MAX_PIECE, JsonPieces
+from palpo.core.json_pieces import MAX_PASSED_OVER, MAX_PIECE, JsonPieces
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
@@ -66,9 +67,7 @@ def test_what_is_cut_off(value: dict[str, Any], data: st.DataObject) -> None:
         cut(whole[: data.draw(st.integers(0, len(whole) - 1))], 5)
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "1", "{} {}", '{"a" 1}', "{1: 2}", '{"a": , "b": 1}', "[1, {}] ]", '{"\\x": 1}']
-)
+@pytest.mark.parametrize("text", ["[]", "1", "{} {}", '{"a" 1}', "{1: 2}", '{"a": , "b": 1}', "[1, {}] ]"])
 def test_what_is_no_object(text: str) -> None:
     with pytest.raises(NotJson):
         cut(text.encode(), 3)
@@ -83,13 +82,38 @@ def test_what_is_wrong_with_one_costs_only_that_one() -> None:
     assert (found[0], found[-1], len(found)) == (b"1", b"2", 5)
 
 
-def test_a_piece_that_never_ends() -> None:
+@pytest.mark.parametrize("name", ['"\\x"', '"\\ud800"', '"\xff"'])
+def test_names_that_cannot_be_read_are_nobodys(name: str) -> None:
     pieces = JsonPieces()
-    list(pieces.feed(b'{"a": ["'))
-    for _ in range(9):
-        list(pieces.feed(b"x" * (MAX_PIECE // 10)))
+    found = list(pieces.feed(b'{%b: 1, "a": 2}' % name.encode("latin-1")))
+    assert [value for _, value in found] == [b"1", b"2"]
+    assert found[0][0].startswith('"')
+
+
+@pytest.mark.parametrize("where", ["member", "item"])
+@pytest.mark.parametrize("size", [10_000, 64 * 1024, 300 * 1024])
+@pytest.mark.parametrize(
+    "large",
+    ['"%s"', '{"a": "%s"}', '{"x": [[["]%s"], {"b\\\\": "}"}], [[]]]}', '{"\\"%s\\\\": [{}]}', "1%s"],
+)
+def test_a_piece_that_is_too_large_costs_only_itself(large: str, size: int, where: str) -> None:
+    value = large.replace("%s", "\\\\" * MAX_PIECE if '"' in large else "0" * MAX_PIECE)
+    text = '{"a": %s, "b": 2}' if where == "member" else '{"a": [%s, 1], "b": 2}'
+    data, pieces = (text % value).encode(), JsonPieces()
+    found = []
+    for at in range(0, len(data), size):
+        found += [item for item in pieces.feed(data[at : at + size]) if len(item[1]) < MAX_PIECE]
+    pieces.finish()
+    assert found == [("b", b"2")] if where == "member" else [("a", b"1"), ("b", b"2")]
+
+
+@pytest.mark.parametrize("begun", ['{"a": ["', '{"a": [[', '{"a": [1', '{"'])
+def test_a_piece_that_never_ends(begun: str) -> None:
+    pieces = JsonPieces()
+    list(pieces.feed(begun.encode()))
+    more = (b"1" * MAX_PIECE for _ in range(MAX_PASSED_OVER // MAX_PIECE + 3))
     with pytest.raises(NotJson):
-        list(pieces.feed(b"x" * (MAX_PIECE // 5)))
+        list(chain.from_iterable(map(pieces.feed, more)))
 
 
 @pytest.mark.parametrize("text", ["[" * 5, "[[[[[]]]]]", "[],", '"a",', '{"a":[[[{}]]]},', "[[[["])

@@ -65,6 +65,18 @@ class RemoteServer:
             headers=headers or {"Authorization": self._authorization(request)},
         )
 
+    async def send_json(
+        self, ours: Homeserver, method: str, path: str, body: bytes, form: bytes
+    ) -> httpx.Response:
+        """Ask with a body that is JSON or nearly so; signed is ``form``, its canonical JSON."""
+        destination = ours.services.server.name
+        request = SignedRequest(method=method, uri=path, origin=self.name, destination=destination)
+        rest = encode_read(request.json())
+        sig = self.key.sign(b'{"content":%b,%b' % (form, rest[1:]))
+        names = f'origin="{self.name}",destination="{destination}"'
+        header = f'X-Matrix {names},key="{self.key.key_id}",sig="{sig}"'
+        return await ours.http.request(method, path, content=body, headers={"Authorization": header})
+
     async def ask(
         self,
         ours: Homeserver,

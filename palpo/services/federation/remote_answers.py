@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
-import orjson
 import structlog
 
 from palpo.core.errors import Forbidden, InvalidParam, MatrixError, NotFound
@@ -40,10 +39,7 @@ async def read(answer: FederationAnswer, kind: type[T]) -> T:
 
     Raises FederationError, Malformed.
     """
-    try:
-        value = orjson.loads(await answer.read())
-    except orjson.JSONDecodeError as error:
-        raise Malformed("The other server's answer is not JSON") from error
+    value = await answer.value()
     return convert(value[1] if isinstance(value, list) and len(value) == 2 else value, kind)
 
 

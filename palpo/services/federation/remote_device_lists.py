@@ -44,6 +44,8 @@ MAX_ASKED = 200
 FEW = 8
 """Lists that are fetched one by one, so that later updates can be put into them."""
 ANSWER_BYTES = 8 * 1024 * 1024
+DEVICE_LEVELS = 3
+"""How deep devices are in an answer: below users."""
 DEVICES_BYTES = 2 * 1024 * 1024
 
 Kept = Mapping[str, tuple[RemoteDeviceList, Sequence[RemoteDevice]]]
@@ -200,6 +202,7 @@ class RemoteDeviceLists:
             "/_matrix/federation/v1/user/keys/query",
             content={"device_keys": {user_id: [] for user_id in user_ids}},
             limit=ANSWER_BYTES,
+            levels=DEVICE_LEVELS,
             times=_times(within_s),
         )
         return await of_keys_answer(user_ids, answer)

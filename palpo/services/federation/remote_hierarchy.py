@@ -86,6 +86,7 @@ class RemoteHierarchy:
             "GET",
             f"/_matrix/federation/v1/hierarchy/{quote(room_id, safe='')}",
             query=[("suggested_only", "true" if suggested_only else "false")],
+            levels=3,
             times=TIMES,
         )
         return look_of(answer, room_id)

@@ -24,6 +24,8 @@ from palpo.streams.task_group import together
 from palpo.streams.turns import Turns
 
 log = structlog.get_logger("palpo.federation")
+KEY_LEVELS = 4
+"""How deep the keys are in an answer: below users and devices."""
 FAILURE = {"status": 503, "message": "The server cannot be reached"}
 CLAIM_BYTES = 4 * 1024 * 1024
 """Of an answer with one-time keys."""
@@ -75,6 +77,7 @@ class RemoteUserKeys:
                 "/_matrix/federation/v1/user/keys/claim",
                 content={"one_time_keys": asked},
                 limit=CLAIM_BYTES,
+                levels=KEY_LEVELS,
                 times=Times(whole_s=within_s, connect_s=within_s, idle_s=within_s),
             )
             claimed.one_time_keys.update(await _checked(convert(answer, Claimed), asked))
