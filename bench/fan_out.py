@@ -6,6 +6,8 @@ process is, over TLS. Of ``--holes`` more, nothing is heard once they are connec
 - *acknowledged*: the processor's time, of all that this process does, from a request to send a message until
   it is answered;
 - *told*: the time from then until a server that answers has the message, the 50th and the 99th of a hundred;
+- *a delivery*: the processor's time of this process until all have been told, for each that has: of the first
+  message, for which there are no connections yet, and of each of the others;
 - *quiet*: a message to a room in which no other server is.
 """
 
@@ -20,13 +22,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import orjson
 from aiohttp import web
 
+from bench import serving
 from palpo.core.signing import SigningKey
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town, loopback
@@ -36,6 +39,8 @@ MOST_MS, MOST_TOLD_S = 20, 1.0
 KEY = SigningKey(key_id="ed25519:1", seed=bytes(32))
 MESSAGES = 10
 WAIT_S = 120
+SETTLE_S = 0.3
+"""For the last answers."""
 
 
 def peers(address: str, port: int, certificate: Path, key: Path, arrivals: Connection) -> None:
@@ -126,23 +131,39 @@ async def send(alice: Client, room_id: str, body: str) -> tuple[float, float]:
     return 1000 * (time.process_time() - begun), time.time()
 
 
-async def measure(alice: Client, room_id: str, arrivals: Arrivals, servers: int) -> tuple[list[float], Any]:
-    """Milliseconds of the processor for each message; seconds until each server had each."""
-    costs, waits = [], []
+@dataclass(slots=True)
+class Measured:
+    """``acknowledged`` and ``deliveries`` are milliseconds of the processor, ``waits`` seconds."""
+
+    acknowledged: list[float] = field(default_factory=list)
+    deliveries: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        cuts = statistics.quantiles(self.waits, n=100)
+        first, *others = self.deliveries
+        return (
+            f"acknowledged after {statistics.median(self.acknowledged):.2f} ms (bar: {MOST_MS}),"
+            f" told p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s,"
+            f" a delivery {first:.2f} ms at first, then {statistics.median(others):.2f} ms"
+        )
+
+
+async def measure(alice: Client, room_id: str, arrivals: Arrivals, servers: int) -> Measured:
+    """Tell so many servers of some messages, one after the other."""
+    found = Measured()
     for number in range(MESSAGES):
         body = f"{room_id} {number}"
+        begun = time.process_time()
         cost, acknowledged = await send(alice, room_id, body)
         times = await arrivals.of(body, servers)
+        await asyncio.sleep(SETTLE_S)
         if len(times) < servers:
             print(f"only {len(times)} of {servers} have been told of message {number}")
-        costs.append(cost)
-        waits += [when - acknowledged for when in times]
-    return costs, waits
-
-
-def shown(waits: list[float]) -> str:
-    cuts = statistics.quantiles(waits, n=100)
-    return f"p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s"
+        found.acknowledged.append(cost)
+        found.deliveries.append(1000 * (time.process_time() - begun) / servers)
+        found.waits += [when - acknowledged for when in times]
+    return found
 
 
 async def run(folder: Path, servers: int, holes: int) -> None:
@@ -154,18 +175,12 @@ async def run(folder: Path, servers: int, holes: int) -> None:
         print(f"quiet: {statistics.median(costs):.2f} ms until it is acknowledged")
         room_id = await alice.create_room(preset="public_chat")
         await fill(ours, room_id, names(servers))
-        costs, waits = await measure(alice, room_id, arrivals, servers)
-        print(
-            f"{servers} servers: acknowledged after {statistics.median(costs):.2f} ms (bar: {MOST_MS}),"
-            f" told {shown(waits)}"
-        )
+        serving.settle_collector()
+        print(f"{servers} servers: {await measure(alice, room_id, arrivals, servers)}")
         few = await alice.create_room(preset="public_chat")
         await fill(ours, few, [*names(50), *names(holes, "h")])
-        costs, waits = await measure(alice, few, arrivals, 50)
-        print(
-            f"50 servers beside {holes} that are silent: told {shown(waits)} (bar: {MOST_TOLD_S} s),"
-            f" acknowledged after {statistics.median(costs):.2f} ms"
-        )
+        found = await measure(alice, few, arrivals, 50)
+        print(f"50 servers beside {holes} that are silent (bar: {MOST_TOLD_S} s): {found}")
 
 
 def main() -> None:
@@ -174,7 +189,7 @@ def main() -> None:
     parser.add_argument("--holes", type=int, default=500)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run(Path(folder), arguments.servers, arguments.holes))
+        serving.run(run(Path(folder), arguments.servers, arguments.holes))
 
 
 if __name__ == "__main__":

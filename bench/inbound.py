@@ -5,7 +5,7 @@ A server of ours, in this process, is sent transactions over ASGI, signed, by a 
 - *one room*: 50 events of one room, one after the other, in a transaction;
 - *many rooms*: 50 events of 50 rooms in a transaction, of 200 rooms in turn, by 4 servers at once.
 
-What the other servers do for it, in this process too, is in the figures.
+What the other servers send is made and signed before.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from bench import serving
+from palpo.core.canonical_json import to_json
 from palpo.core.events import SignedEvent, build_event
 from palpo.core.room_versions import room_version
 from tests.support.homeserver import Homeserver
@@ -35,6 +39,16 @@ ROOMS = 200
 SERVERS = [f"remote{number}.example" for number in range(4)]
 MOST_MS = 150
 LEAST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A transaction that was made and signed ahead."""
+
+    path: str
+    body: bytes
+    headers: dict[str, str]
+    events: Sequence[SignedEvent]
 
 
 class Origin:
@@ -50,20 +64,23 @@ class Origin:
         """Have Bob join a room."""
         view = Remote(self.ours, room_id, name=self.server.name, key=self.server.key)
         join = await view.event(self.bob, ("m.room.member", self.bob), {"membership": "join"})
-        await self.send([join])
+        await self.send(self.request([join]))
         self.rooms[room_id] = _Room(self, view, join)
         await self.rooms[room_id].read_state()
 
-    async def send(self, events: Sequence[SignedEvent]) -> float:
-        """Send a transaction; the seconds that it took."""
+    def request(self, events: Sequence[SignedEvent]) -> Request:
+        """A transaction with some events."""
         self._number += 1
+        path = f"/_matrix/federation/v1/send/{self._number}"
         content = {"origin": self.server.name, "origin_server_ts": 1, "pdus": [event.pdu for event in events]}
+        return Request(path, to_json(content), self.server.headers(self.ours, "PUT", path, content), events)
+
+    async def send(self, request: Request) -> float:
+        """Send a transaction; the seconds that it took."""
         begun = time.perf_counter()
-        answer = await self.server.ask(
-            self.ours, "PUT", f"/_matrix/federation/v1/send/{self._number}", content
-        )
+        answer = await self.ours.http.put(request.path, content=request.body, headers=request.headers)
         taken = time.perf_counter() - begun
-        assert answer == {"pdus": {event.event_id: {} for event in events}}
+        assert answer.json() == {"pdus": {event.event_id: {} for event in request.events}}
         return taken
 
 
@@ -102,29 +119,27 @@ class _Room:
 async def one_room(origin: Origin, transactions: int) -> list[float]:
     """Milliseconds for each."""
     room = next(iter(origin.rooms.values()))
-    return [1000 * await origin.send([room.message() for _ in range(PDUS)]) for _ in range(transactions)]
+    requests = [origin.request([room.message() for _ in range(PDUS)]) for _ in range(transactions)]
+    return [1000 * await origin.send(request) for request in requests]
 
 
 async def many_rooms(origins: Sequence[Origin], transactions: int) -> tuple[float, float]:
     """Events a second, by the clock and of the processor's time."""
-    work: list[list[list[SignedEvent]]] = []
-    for origin in origins:
-        rooms = list(origin.rooms.values())
-        work.append(
-            [
-                [rooms[(number * PDUS + index) % len(rooms)].message() for index in range(PDUS)]
-                for number in range(transactions)
-            ]
-        )
+    work = [_of_many_rooms(origin, transactions) for origin in origins]
 
-    async def send_all(origin: Origin, batches: Sequence[Sequence[SignedEvent]]) -> None:
-        for batch in batches:
-            await origin.send(batch)
+    async def send_all(origin: Origin, requests: Sequence[Request]) -> None:
+        for request in requests:
+            await origin.send(request)
 
     begun, busy = time.perf_counter(), time.process_time()
     await asyncio.gather(*(send_all(origin, part) for origin, part in zip(origins, work, strict=True)))
     count = len(origins) * transactions * PDUS
     return count / (time.perf_counter() - begun), count / (time.process_time() - busy)
+
+
+def _of_many_rooms(origin: Origin, transactions: int) -> list[Request]:
+    rooms = cycle(origin.rooms.values())
+    return [origin.request([room.message() for room in islice(rooms, PDUS)]) for _ in range(transactions)]
 
 
 async def run(folder: Path, transactions: int, options: dict[str, Any]) -> None:
@@ -141,6 +156,7 @@ async def run(folder: Path, transactions: int, options: dict[str, Any]) -> None:
         for number in range(ROOMS):
             room_id = await alice.create_room(preset="public_chat")
             await origins[number % len(origins)].join(room_id)
+        serving.settle_collector()
         times = await one_room(origins[0], transactions)
         print(f"one room: {PDUS} events in {statistics.median(times):.1f} ms (bar: {MOST_MS})")
         rate, of_processor = await many_rooms(origins, transactions)
@@ -155,7 +171,7 @@ def main() -> None:
     options = {"database": {"url": arguments.database}} if arguments.database else {}
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run(Path(folder), arguments.transactions, options))
+        serving.run(run(Path(folder), arguments.transactions, options))
 
 
 if __name__ == "__main__":

@@ -51,18 +51,11 @@ class RemoteServer:
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
         """Ask one of our servers; ``path`` is encoded, with its query."""
-        request = SignedRequest(
-            method=method,
-            uri=path,
-            origin=self.name,
-            destination=ours.services.server.name,
-            content=content,
-        )
         return await ours.http.request(
             method,
             path,
             content=None if content is None else to_json(content),
-            headers=headers or {"Authorization": self._authorization(request)},
+            headers=headers or self.headers(ours, method, path, content),
         )
 
     async def send_json(
@@ -76,6 +69,13 @@ class RemoteServer:
         names = f'origin="{self.name}",destination="{destination}"'
         header = f'X-Matrix {names},key="{self.key.key_id}",sig="{sig}"'
         return await ours.http.request(method, path, content=body, headers={"Authorization": header})
+    def headers(self, ours: Homeserver, method: str, path: str, content: Any = None) -> dict[str, str]:
+        """Those of a request to one of our servers, which prove who asks."""
+        destination = ours.services.server.name
+        request = SignedRequest(
+            method=method, uri=path, origin=self.name, destination=destination, content=content
+        )
+        return {"Authorization": self._authorization(request)}
 
     async def ask(
         self,
