@@ -27,6 +27,10 @@ _LONG_NUMBER = b"0" * 19
 """2^63 has 19 digits: a shorter run of digits is an integer that orjson reads exactly."""
 
 
+class Canonical(bytes):
+    """Canonical JSON, made of a value before."""
+
+
 def encode(value: Any) -> bytes:
     """Canonical JSON of ``value``, strictly as room versions 6 and later want it.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from palpo.core import signing
+from palpo.core.canonical_json import Canonical, encode_lax
 from palpo.core.errors import InvalidParam, Unauthorized
 from palpo.core.identifiers import ServerName, parse_server_name
 from palpo.core.signing import SignatureError, SigningKey
@@ -44,10 +45,19 @@ class SignedRequest:
     origin: str
     destination: str
     content: Any = None
-    """The body; None where there is none."""
+    """The body, which may be Canonical already; None where there is none."""
+
+    def canonical(self) -> bytes:
+        """What is signed; raises BadJson for content that has no canonical form."""
+        if not isinstance(self.content, Canonical):
+            return encode_lax(self.json())
+        # Of the names it is the first.
+        return b"".join(
+            (b'{"content":', self.content, b",", encode_lax(replace(self, content=None).json())[1:])
+        )
 
     def json(self) -> dict[str, Any]:
-        """The object that is signed."""
+        """The object that is signed; not where the content is Canonical."""
         content = {} if self.content is None else {"content": self.content}
         return {
             "method": self.method,
@@ -74,12 +84,11 @@ def authorization(request: SignedRequest, key: SigningKey) -> str:
 
     Raises BadJson for content that has no canonical form.
     """
-    signed = signing.sign_json(request.json(), request.origin, key)
     values = {
         "origin": request.origin,
         "destination": request.destination,
         "key": key.key_id,
-        "sig": signed["signatures"][request.origin][key.key_id],
+        "sig": key.sign(request.canonical()),
     }
     return f"{SCHEME} " + ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
 

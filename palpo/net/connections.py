@@ -7,7 +7,10 @@ be opened to it (``SocketFactory``).
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,8 +25,11 @@ from palpo.net.dns import Dns, HostUnknown
 from palpo.net.http_client import SocketFactory
 from palpo.net.resolvers import DnsResolver
 
-MAX_POOLS = 500
-"""Destinations to which connections are kept; beyond, those to the one that was unused for longest go."""
+MAX_POOLS = 2500
+"""Destinations to which connections are kept; beyond, those to the one that was unused for longest go.
+One costs some 80 KiB, and to make it anew a millisecond of the processor or two."""
+FILES_PER_POOL = 8
+"""Of so many file descriptors that this process may have, one pool is kept at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +84,18 @@ class Connections:
         keep_alive_s: float = 60.0,
         pools: int = MAX_POOLS,
     ) -> None:
+        """``pools`` is how many are kept at most; fewer where there may be few file descriptors."""
         self._dns = dns
         self._open_socket = SocketFactory(policy)
         self._tls = tls
         self._headers: LooseHeaders = {"User-Agent": user_agent, "Accept-Encoding": "gzip"}
         self._per_destination = per_destination
         self._keep_alive_s = keep_alive_s
-        self._most = pools
+        self._most = min(pools, max(1, _most_files() // FILES_PER_POOL))
         self._closed = False
         self._pools: dict[Destination, _Pool] = {}
-        self._unused: dict[Destination, None] = {}
-        """Those that nobody uses; the one that was used last, last."""
+        self._unused: dict[Destination, float] = {}
+        """Those that nobody uses, and since when, by the loop's time; the one that was used last, last."""
 
     @asynccontextmanager
     async def request(
@@ -103,10 +110,15 @@ class Connections:
         try:
             async with await _send(pool.session, destination, outgoing) as response:
                 yield response
+        except NotConnected:
+            # There is nothing to keep.
+            if pool.users == 1 and self._pools.get(destination) is pool:
+                await self._pools.pop(destination).session.close()
+            raise
         finally:
             pool.users -= 1
             if not pool.users and self._pools.get(destination) is pool:
-                self._unused[destination] = None
+                self._unused[destination] = asyncio.get_running_loop().time()
             await self._drop_unused()
 
     async def close(self) -> None:
@@ -132,8 +144,12 @@ class Connections:
         return pool
 
     async def _drop_unused(self) -> None:
-        while len(self._pools) > self._most and self._unused:
-            destination = next(iter(self._unused))
+        """Close those that are too many, and those whose connections have been idle for too long."""
+        idle_since = asyncio.get_running_loop().time() - self._keep_alive_s
+        while self._unused:
+            destination, since = next(iter(self._unused.items()))
+            if len(self._pools) <= self._most and since > idle_since:
+                break
             del self._unused[destination]
             await self._pools.pop(destination).session.close()
 
@@ -153,6 +169,12 @@ class Connections:
             auto_decompress=False,
             trust_env=False,
         )
+
+
+def _most_files() -> int:
+    """How many file descriptors this process may have in the end."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 async def _send(

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import aiohttp
-import orjson
 
+from palpo.core.canonical_json import Canonical, encode_lax
 from palpo.core.errors import InvalidParam
 from palpo.core.json_parts import PARTS
 from palpo.core.server_names import ServerNameRules
@@ -34,9 +34,9 @@ from palpo.net.federation_errors import (
 )
 from palpo.net.shares import Shares
 
-Sign = Callable[[str, str, str, Any], Mapping[str, str]]
+Sign = Callable[[str, str, str, Canonical | None], Mapping[str, str]]
 """Gives the headers that prove who sends a request: of its method, URI, destination (the server's name), and
-its content, which is None where there is none."""
+its body, which is None where there is none."""
 
 JSON_BYTES = 1024 * 1024
 """Of an answer that is JSON, unless the call gives another limit."""
@@ -93,11 +93,14 @@ class FederationClient:
     ) -> AsyncIterator[FederationAnswer]:
         """An answer with a status of success, of which up to ``limit`` bytes can be read, unzipped.
 
-        ``path`` is percent-encoded already; ``content`` is JSON as orjson takes it. ``slash`` asks once more
-        with a slash at the path's end where the server does not know the path without it, as old ones do.
-        Raises FederationError.
+        ``path`` is percent-encoded already; ``content`` is a JSON value, or Canonical where many are sent the
+        same. ``slash`` asks once more with a slash at the path's end where the server does not know the path
+        without it, as old ones do. Raises FederationError, and BadJson for content without canonical form.
         """
         times = times or self._times
+        body = (
+            content if content is None or isinstance(content, Canonical) else Canonical(encode_lax(content))
+        )
         attempts = (path, f"{path}/") if slash else (path,)
         try:
             async with (
@@ -108,7 +111,7 @@ class FederationClient:
                 route = await self._route(server)
                 for number, attempt in enumerate(attempts, 1):
                     uri = make_uri(attempt, query)
-                    outgoing = self._outgoing(server, method, uri, content, signed, times)
+                    outgoing = self._outgoing(server, method, uri, body, signed, times)
                     response = await self._sent(stack, server, route, outgoing)
                     if 200 <= response.status < 300:
                         yield FederationAnswer(server, response, limit)
@@ -144,13 +147,12 @@ class FederationClient:
         await self._discovery.close()
 
     def _outgoing(
-        self, server: str, method: str, uri: str, content: Any, signed: bool, times: Times
+        self, server: str, method: str, uri: str, body: Canonical | None, signed: bool, times: Times
     ) -> Outgoing:
-        headers = dict(self._sign(method, uri, server, content)) if signed else {}
-        if content is None:
-            return Outgoing(method=method, uri=uri, headers=headers, body=None, times=times)
-        headers["Content-Type"] = "application/json"
-        return Outgoing(method=method, uri=uri, headers=headers, body=orjson.dumps(content), times=times)
+        headers = dict(self._sign(method, uri, server, body)) if signed else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return Outgoing(method=method, uri=uri, headers=headers, body=body, times=times)
 
     async def _sent(
         self, stack: AsyncExitStack, server: str, route: Route, outgoing: Outgoing

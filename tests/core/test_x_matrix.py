@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palpo.core import signing, x_matrix
+from palpo.core.canonical_json import Canonical, encode_lax
 from palpo.core.errors import BadJson, Unauthorized
 from palpo.core.signing import SigningKey
 from palpo.core.x_matrix import Credentials, SignedRequest
@@ -78,6 +79,14 @@ def test_what_is_made_is_what_signedjson_makes(request: SignedRequest) -> None:
         },
     }
     signedjson.sign.verify_signed_json(signed, request.origin, signedjson.key.get_verify_key(THEIRS))
+
+
+@given(REQUESTS)
+def test_content_that_is_encoded_already_is_signed_the_same(request: SignedRequest) -> None:
+    encoded = replace(request, content=Canonical(encode_lax(request.content)))
+    expected = x_matrix.authorization(request, KEY)
+    if request.content is not None:
+        assert x_matrix.authorization(encoded, KEY) == expected
 
 
 def test_the_header_is_as_the_spec_has_it() -> None:

@@ -29,7 +29,7 @@ async def test_a_request(here: World, other: Peer) -> None:
     assert asked.headers["Content-Type"] == "application/json"
     assert asked.headers["Authorization"] == "X-Matrix test 1"
     assert asked.headers["User-Agent"] == "test/1"
-    assert here.signed == [("PUT", asked.uri, name(other), content)]
+    assert here.signed == [("PUT", asked.uri, name(other), asked.body)]
 
 
 async def test_a_request_without_content_or_signature(here: World, other: Peer) -> None:
@@ -142,6 +142,26 @@ async def test_pools_are_bounded(tmp_path: Path) -> None:
                 await here.client.json(f"{one}:{other.port}", "GET", PATH)
                 assert here.connections.pools <= 3
             assert other.connections == 7
+
+
+async def test_pools_of_idle_connections_are_dropped(tmp_path: Path) -> None:
+    names = [f"n{number}.example" for number in range(6)]
+    async with world(tmp_path, keep_alive_s=0.1) as here:
+        for one in names:
+            here.dns.add(one, "A", "127.0.0.1")
+        async with peer(here.authority.serving(*names)) as other:
+            for one in names:
+                await here.client.json(f"{one}:{other.port}", "GET", PATH)
+            await asyncio.sleep(0.3)
+            await here.client.json(f"{names[0]}:{other.port}", "GET", PATH)
+            assert here.connections.pools == 1
+
+
+async def test_who_is_not_there_has_no_pool(here: World) -> None:
+    async with peer(here.authority.serving("other.example")) as other:
+        with pytest.raises(ServerUnreachable):
+            await here.client.json(name(other), "GET", PATH)
+    assert here.connections.pools == 0
 
 
 async def test_pools_in_use_are_not_closed(tmp_path: Path) -> None:

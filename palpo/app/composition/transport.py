@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from palpo.config.model import Config
+from palpo.core.canonical_json import Canonical
 from palpo.core.identifiers import ServerName
 from palpo.core.server_names import ServerNameRules
 from palpo.core.signing import SigningKey
@@ -105,9 +105,9 @@ def build_rules(config: Config) -> ServerNameRules:
 
 
 def _signing(server_name: ServerName, key: SigningKey) -> Sign:
-    def sign(method: str, uri: str, destination: str, content: Any) -> Mapping[str, str]:
+    def sign(method: str, uri: str, destination: str, body: Canonical | None) -> Mapping[str, str]:
         request = SignedRequest(
-            method=method, uri=uri, origin=server_name, destination=destination, content=content
+            method=method, uri=uri, origin=server_name, destination=destination, content=body
         )
         return {"Authorization": authorization(request, key)}
 

@@ -14,6 +14,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
+from palpo.core.canonical_json import encode_read
 from palpo.core.identifiers import ServerName
 from palpo.storage.destinations import Destination
 
@@ -41,15 +42,16 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edu:
-    """An EDU as it is sent."""
+    """An EDU as it is sent, to many servers maybe."""
 
     edu_type: str
-    content: Mapping[str, Any]
+    json: bytes
+    """It in a transaction, in canonical JSON."""
 
-    @property
-    def json(self) -> dict[str, Any]:
-        """It in a transaction."""
-        return {"edu_type": self.edu_type, "content": self.content}
+    @classmethod
+    def of(cls, edu_type: str, content: Mapping[str, Any]) -> Edu:
+        """The EDU with this content; raises BadJson where that has no canonical form."""
+        return cls(edu_type=edu_type, json=encode_read({"content": content, "edu_type": edu_type}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,4 +31,4 @@ class OutgoingEdus:
     ) -> None:
         """Have servers told soon; it takes the place of one with the same type and key that still waits."""
         if self._take is not None and servers:
-            self._take(servers, (edu_type, key), Edu(edu_type=edu_type, content=content))
+            self._take(servers, (edu_type, key), Edu.of(edu_type, content))

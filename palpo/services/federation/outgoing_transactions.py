@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from itertools import count
-from typing import Any
 from urllib.parse import quote
 
 import structlog
 
-from palpo.core.canonical_json import decode_object
+from palpo.core.canonical_json import Canonical, decode_object, encode_lax
 from palpo.core.identifiers import ServerName
 from palpo.db.engine import Database
 from palpo.net.connections import Times
@@ -23,6 +22,7 @@ from palpo.storage.destination_edus import StoredEdu
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
+from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.federation")
@@ -55,8 +55,8 @@ class OutgoingTransactions:
         self._client = client
         self._prefix = random_prefix()
         self._numbers = count(1)
-        self._pdus: Cache[str, dict[str, Any]] = caches.cache("outgoing_pdus", share=0.05)
-        """What many servers are told is read, and decoded, once."""
+        self._pdus: Cache[str, bytes] = caches.cache("outgoing_pdus", share=0.05)
+        """In canonical JSON: what many servers are told is read, and encoded, once."""
         wakeups.listen(topics.EVENT, self._forget)
 
     async def next(self, queue: DestinationQueue) -> Outgoing | None:
@@ -68,12 +68,7 @@ class OutgoingTransactions:
     async def send(self, server_name: ServerName, outgoing: Outgoing) -> None:
         """Send one; it has arrived where this raises no FederationError."""
         path = PATH + quote(outgoing.transaction_id, safe="")
-        content = {
-            "origin": self._server_name,
-            "origin_server_ts": outgoing.ts,
-            "pdus": await self._load(outgoing.event_ids),
-            "edus": [edu.json for edu in outgoing.edus],
-        }
+        content = self._content(outgoing, await self._load(outgoing.event_ids))
         async with self._client.request(
             server_name, "PUT", path, content=content, limit=1024 * 1024, times=TIMES
         ) as answer:
@@ -123,12 +118,19 @@ class OutgoingTransactions:
         queue.stored_edus = queue.stored_edus or bool(found)
         return found
 
-    async def _load(self, event_ids: Collection[str]) -> list[dict[str, Any]]:
+    def _content(self, outgoing: Outgoing, pdus: Iterable[bytes]) -> Canonical:
+        """The transaction's content, with the names in order."""
+        fields = encode_lax({"origin": self._server_name, "origin_server_ts": outgoing.ts})
+        edus = b",".join(edu.json for edu in outgoing.edus)
+        return Canonical(b'{"edus":[%b],%b,"pdus":[%b]}' % (edus, fields[1:-1], b",".join(pdus)))
+
+    async def _load(self, event_ids: Collection[str]) -> list[bytes]:
         found = self._pdus.touch_all(event_ids)
         missing = [event_id for event_id in event_ids if event_id not in found]
         if missing:
             with self._pdus.reading() as reading:
-                read = {name: event.pdu for name, event in (await self._events.signed(missing)).items()}
+                events = (await self._events.signed(missing)).items()
+                read = {name: encode_lax(event.pdu) async for name, event in Turns().over(events)}
                 reading.keep(read)
             found |= read
         return [found[event_id] for event_id in event_ids if event_id in found]
@@ -138,7 +140,7 @@ class OutgoingTransactions:
 
 
 def _edu(stored: StoredEdu) -> Edu:
-    return Edu(edu_type=stored.edu_type, content=decode_object(stored.content))
+    return Edu.of(stored.edu_type, decode_object(stored.content))
 
 
 def _tell_of_refused(server_name: str, results: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.support.federated_rooms import edus, listens, set_membership, shared_room, until, until_found
@@ -138,7 +139,7 @@ async def test_it_is_said_again_who_is_there(server: Homeserver, alice: Client, 
     await news.rest()
     ((edu, servers),) = told
     assert edu.edu_type == "m.presence"
-    assert edu.content["push"][0]["user_id"] == alice.user_id
+    assert orjson.loads(edu.json)["content"]["push"][0]["user_id"] == alice.user_id
     assert servers == {SERVER}
 
 

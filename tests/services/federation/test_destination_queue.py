@@ -19,7 +19,7 @@ from palpo.services.federation.destination_queue import (
 
 NAME = ServerName("a.example")
 NOW = 1_000_000
-TYPING = Edu(edu_type="m.typing", content={})
+TYPING = Edu.of("m.typing", {})
 
 
 def queue(*positions: int) -> DestinationQueue:
@@ -103,12 +103,12 @@ def test_pauses_grow_and_end() -> None:
 def test_edus_that_may_be_lost() -> None:
     item = queue()
     for number in range(MAX_WAITING_EDUS + 5):
-        item.add_edu(number, Edu(edu_type="m.typing", content={"number": number}))
-    item.add_edu(10, Edu(edu_type="m.typing", content={"number": "new"}))
+        item.add_edu(number, Edu.of("m.typing", {"number": number}))
+    item.add_edu(10, Edu.of("m.typing", {"number": "new"}))
     assert len(item.edus) == MAX_WAITING_EDUS
     taken = item.take_edus(MAX_WAITING_EDUS)
-    assert taken[0].content == {"number": 5}
-    assert taken[-1].content == {"number": "new"}
+    assert taken[0].json == b'{"content":{"number":5},"edu_type":"m.typing"}'
+    assert taken[-1].json == b'{"content":{"number":"new"},"edu_type":"m.typing"}'
     item.add_edu(1, TYPING)
     fail(item, 3)
     item.add_edu(1, TYPING)
