@@ -25,9 +25,12 @@ from palpo.services.federation.room_servers import RoomServers
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
+from palpo.streams.task_group import together
 
 TIMES = Times(whole_s=10.0, connect_s=5.0, idle_s=10.0)
 ANSWER_BYTES = 64 * 1024
+AT_ONCE = 50
+"""Events that one is asked about at once."""
 PAUSE_MS = 15_000
 """How long one that could not be asked is not asked again: it has refused meanwhile."""
 MAX_PAUSING = 1000
@@ -81,20 +84,30 @@ class PolicyServers:
     async def judged(
         self, head: RoomHead, events: Sequence[SignedEvent]
     ) -> tuple[list[SignedEvent], set[str]]:
-        """Events of others, with the signatures that they lack; and the IDs of those that are not signed."""
+        """Events of others, with the signatures that they lack; and the IDs of those that are not signed.
+
+        Those of a transaction are asked about at once, so whoever has sent them waits for ``TIMES`` at most.
+        """
         policy = await self.of(head)
         if policy is None:
             return list(events), set()
         signed: list[SignedEvent] = []
         unsigned: set[str] = set()
-        for event in events:
-            try:
-                signed.append(await self._signed(head, policy, event))
-            except MatrixError as error:
-                log.info("not_signed", event_id=event.event_id, error=error.message[:200])
-                signed.append(event)
-                unsigned.add(event.event_id)
+        for at in range(0, len(events), AT_ONCE):
+            part = events[at : at + AT_ONCE]
+            signed += await together(self._if_signed(head, policy, event, unsigned) for event in part)
         return signed, unsigned
+
+    async def _if_signed(
+        self, head: RoomHead, policy: PolicyServer, event: SignedEvent, unsigned: set[str]
+    ) -> SignedEvent:
+        """The event with the signature, or as it is, and then among the ``unsigned``."""
+        try:
+            return await self._signed(head, policy, event)
+        except MatrixError as error:
+            log.info("not_signed", event_id=event.event_id, error=error.message[:200])
+            unsigned.add(event.event_id)
+            return event
 
     async def _signed(self, head: RoomHead, policy: PolicyServer, event: SignedEvent) -> SignedEvent:
         rules = head.rules
