@@ -69,6 +69,7 @@ class RemoteServer:
         names = f'origin="{self.name}",destination="{destination}"'
         header = f'X-Matrix {names},key="{self.key.key_id}",sig="{sig}"'
         return await ours.http.request(method, path, content=body, headers={"Authorization": header})
+
     def headers(self, ours: Homeserver, method: str, path: str, content: Any = None) -> dict[str, str]:
         """Those of a request to one of our servers, which prove who asks."""
         destination = ours.services.server.name

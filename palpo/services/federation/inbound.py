@@ -1,15 +1,16 @@
 """Events that other servers send: checked, judged, written; what cannot be judged yet waits.
 
-    transaction ─▶ by room ─▶ ACL, format, signatures, hash ─▶ judged and written ─▶ answered
+    transaction ─▶ by room, ACL ─▶ format, signatures, hash ─▶ judged and written ─▶ answered
                                                              └▶ what is missing ─▶ staging ─▶ gaps
 
-Rooms go side by side, and the events of one in their order. Nobody waits for the network here, but for keys:
-what rests on what is missing is stored, answered, and sought afterwards (``gaps``).
+What can be said of each event alone is found out for all rooms at once; then rooms go side by side, and the
+events of one in their order. Nobody waits for the network here, but a room for keys: what rests on what is
+missing is stored, answered, and sought afterwards (``gaps``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ from palpo.services.federation.gaps import Gaps
 from palpo.services.federation.incoming_events import IncomingEvents
 from palpo.services.federation.joining_rooms import JoiningRooms
 from palpo.services.federation.pdu_log import PduLog
-from palpo.services.federation.received_events import ReceivedEvents, Refused
+from palpo.services.federation.received_events import Checked, ReceivedEvents, Refused
 from palpo.services.federation.received_invites import ReceivedInvites
 from palpo.services.federation.resident_rooms import ResidentRooms
 from palpo.services.federation.server_acls import ServerAcls
@@ -39,6 +40,18 @@ BEFORE_ITSELF = "The event comes before itself"
 
 Errors = dict[str, str | None]
 """What is answered, by event ID: None where nothing is wrong."""
+
+
+@dataclass(slots=True)
+class _Arrived:
+    """What a transaction has for one room."""
+
+    head: RoomHead
+    pdus: Sequence[Any]
+    checked: Sequence[Checked] | None = None
+    """None until the keys for them have been fetched."""
+    fresh: Collection[str] = ()
+    """Events that were not here a moment ago."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,11 +104,22 @@ class Inbound:
                 rooms.setdefault(room_id, []).append(pdu)
         log = PduLog(origin, transaction_id)
         errors: Errors = {}
-        for found in await together(self._in_room(origin, room, some, log) for room, some in rooms.items()):
+        arrived: dict[RoomId, _Arrived] = {}
+        for room_id, some in rooms.items():
+            head = await self._head(origin, room_id, some, log)
+            if isinstance(head, RoomHead):
+                arrived[room_id] = _Arrived(head, some)
+            else:
+                errors |= head
+        await self._look_at(arrived)
+        for found in await together(self._in_room(origin, item, log) for item in arrived.values()):
             errors |= found
         return errors
 
-    async def _in_room(self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], log: PduLog) -> Errors:
+    async def _head(
+        self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], log: PduLog
+    ) -> RoomHead | Errors:
+        """The room as it is here; what is wrong with the events where they are not taken into it."""
         try:
             head = await self._rooms.head(room_id)
             await self._acls.check(room_id, origin)
@@ -105,8 +129,23 @@ class Inbound:
             return await self._outside(pdus, error.message, log)
         except MatrixError as error:
             return _all_refused(pdus, error.message, log)
-        received = await self._sorted(head, pdus, log)
-        waiting = await self._judge(origin, room_id, received, log)
+        return head
+
+    async def _look_at(self, arrived: Mapping[RoomId, _Arrived]) -> None:
+        """Check the events of all rooms at once, as far as that needs nobody else, and see which are new."""
+        here = {room_id: (item.head.rules, item.pdus) for room_id, item in arrived.items()}
+        checked = await self._received.check_here(here)
+        events = (each for some in checked.values() for each in some if isinstance(each, SignedEvent))
+        fresh = await self._incoming.fresh(event.event_id for event in events)
+        for room_id, items in checked.items():
+            arrived[room_id].checked, arrived[room_id].fresh = items, fresh
+
+    async def _in_room(self, origin: ServerName, item: _Arrived, log: PduLog) -> Errors:
+        head, room_id = item.head, item.head.room_id
+        if item.checked is None:
+            item.checked = await self._received.check(head.rules, item.pdus, room_id=room_id)
+        received = await self._sorted(head, item.checked, log)
+        waiting = await self._judge(origin, room_id, received, item.fresh, log)
         await self._stage(origin, room_id, waiting, received, log)
         for name, refusal in received.refused.items():
             log.refused(room_id, name, refusal)
@@ -124,11 +163,11 @@ class Inbound:
                 errors[event_id] = None
         return errors | _all_refused(refused, error, log)
 
-    async def _sorted(self, head: RoomHead, pdus: Sequence[Any], log: PduLog) -> _Received:
-        """What can be said of each event by looking at it alone."""
+    async def _sorted(self, head: RoomHead, checked: Iterable[Checked], log: PduLog) -> _Received:
+        """What is said of each event by whoever has looked at it alone."""
         received = _Received(rules=head.rules)
         given: dict[str, SignedEvent] = {}
-        for item in await self._received.check(head.rules, pdus, room_id=head.room_id):
+        for item in checked:
             if isinstance(item, SignedEvent):
                 given.setdefault(item.event_id, item)
             else:
@@ -141,14 +180,19 @@ class Inbound:
         return received
 
     async def _judge(
-        self, origin: ServerName, room_id: RoomId, received: _Received, log: PduLog
+        self,
+        origin: ServerName,
+        room_id: RoomId,
+        received: _Received,
+        fresh: Collection[str],
+        log: PduLog,
     ) -> list[SignedEvent]:
         """Write what can be judged; the others."""
         if not received.good:
             return []
         told_by = dict.fromkeys((event.event_id for event in received.good), origin)
         try:
-            taken = await self._incoming.take(room_id, received.good, told_by=told_by)
+            taken = await self._incoming.take(room_id, received.good, fresh=fresh, told_by=told_by)
         except MatrixError as error:
             # The room moves too fast, say: it will calm down.
             log.failed(room_id, error)

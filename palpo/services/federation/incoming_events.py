@@ -71,6 +71,7 @@ class IncomingEvents:
         states: Mapping[str, bytes] | None = None,
         relayed: bool = False,
         unsigned: Collection[str] = (),
+        fresh: Collection[str] = (),
         told_by: Mapping[str, ServerName] | None = None,
     ) -> Outcome:
         """Judge and write events whose hashes and signatures have been checked, as far as that can be.
@@ -78,16 +79,18 @@ class IncomingEvents:
         Each has to come after those of them that it refers to. ``past``: they were asked for, and are older
         than what is here. ``states`` has the stored root of the state before those that follow a gap.
         ``relayed``: other servers have to hear of them from this one. Those ``unsigned`` by the room's policy
-        server are soft-failed. ``told_by`` has who sent those of which that is to be noted if they are not
-        accepted. Raises NotFound where the room is not known.
+        server are soft-failed. Those that are ``fresh`` were not here a moment ago. ``told_by`` has who sent
+        those of which that is to be noted if they are not accepted. Raises NotFound where the room is not
+        known.
         """
         outcome = Outcome()
         waiting = list(events)
+        new = set(fresh)
         while waiting:
             build = partial(
                 self._admission.build, events=waiting, past=past, states=states, unsigned=unsigned
             )
-            builds = partial(self._build, outcome, build, relayed, told_by or {})
+            builds = partial(self._build, outcome, build, relayed, told_by or {}, new)
             written = await self._writer.admit(room_id, builds)
             outcome.written += written
             known = {item.event_id for item in written}
@@ -102,6 +105,7 @@ class IncomingEvents:
         events: Sequence[SignedEvent],
         *,
         states: Mapping[str, bytes] | None = None,
+        fresh: Collection[str] = (),
         told_by: Mapping[str, ServerName] | None = None,
     ) -> Taken:
         """As ``admit``, and pass over those that have to wait, and what rests on them."""
@@ -111,7 +115,10 @@ class IncomingEvents:
         if left:
             left, unsigned = await self._policies.judged(await self._heads.known(room_id), left)
         while left:
-            outcome = await self.admit(room_id, left, states=states, unsigned=unsigned, told_by=told_by)
+            outcome = await self.admit(
+                room_id, left, states=states, unsigned=unsigned, fresh=fresh, told_by=told_by
+            )
+            fresh = ()
             taken.written += outcome.written
             taken.refusals |= outcome.refusals
             if outcome.missing is None:
@@ -135,6 +142,11 @@ class IncomingEvents:
             if item.status is not EventStatus.OUTLIER and item.event.room_id == room_id
         }
 
+    async def fresh(self, event_ids: Iterable[str]) -> set[str]:
+        """Those of the events that are not here."""
+        wanted = list(event_ids)
+        return set(wanted).difference(await self._store.get_many(wanted))
+
     async def impostors(self, rules: RoomVersion, events: Sequence[SignedEvent]) -> dict[str, str]:
         """Those whose ID, where it is chosen, is that of another event that is here: what to say of them."""
         if rules.event_id_format is not EventIdFormat.CHOSEN:
@@ -149,12 +161,15 @@ class IncomingEvents:
     async def _build(
         self,
         outcome: Outcome,
-        build: Callable[[RoomHead], Awaitable[Admitted]],
+        build: Callable[..., Awaitable[Admitted]],
         relayed: bool,
         told_by: Mapping[str, ServerName],
+        fresh: set[str],
         head: RoomHead,
     ) -> Admitted:
-        built = await build(head)
+        new = fresh.copy()
+        fresh.clear()  # Whoever builds again may do so because they have come meanwhile.
+        built = await build(head, fresh=new)
         outcome.missing = built.missing
         refused = {new.event.event_id: new.refusal for new in built.events if new.refusal is not None}
         if refused:

@@ -57,22 +57,25 @@ class Keyring:
         found, _ = await self._look_for(wanted)
         return found
 
-    async def verify(self, objects: Sequence[SignedObject]) -> list[SignatureError | None]:
+    async def verify(
+        self, objects: Sequence[SignedObject], *, fetch: bool = True
+    ) -> list[SignatureError | None]:
         """For each of the objects None, or what its ``check`` raises: KeyUnavailable, say.
 
-        All of their keys are looked for together.
+        All of their keys are looked for together; without ``fetch`` only here.
         """
-        looked = await self._look_for(wanted for item in objects for wanted in item.wanted())
+        wanted = (wanted for item in objects for wanted in item.wanted())
+        looked = await self._look_for(wanted, fetch=fetch)
         if len(objects) > IN_THREADS:
             return await _checked_in_threads(objects, looked)
         turns = Turns()
         return [_checked(item, looked) async for item in turns.over(objects)]
 
-    async def _look_for(self, wanted: Iterable[WantedKey]) -> Looked:
+    async def _look_for(self, wanted: Iterable[WantedKey], *, fetch: bool = True) -> Looked:
         valid = {item for item in wanted if is_server_name(item.server_name)}
         keys = await self._keys({item.server_name for item in valid})
         missing = [item for item in valid if not _serving(keys, item) and not _retired(keys, item)]
-        if missing:
+        if missing and fetch:
             await self._fetches.fetch(missing)
             keys |= await self._read({item.server_name for item in missing})
         found = {item: key for item in valid if (key := _serving(keys, item)) is not None}

@@ -5,7 +5,7 @@ Spec: server-server API, "Checks performed on receipt of a PDU", the first three
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,12 +14,12 @@ from palpo.core import event_hashes
 from palpo.core.canonical_json import decode
 from palpo.core.errors import BadJson, MatrixError
 from palpo.core.events import SignedEvent, parse_with_signed
-from palpo.core.identifiers import ServerName
+from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.records.events import Check, Refusal
 from palpo.core.redaction import redact
 from palpo.core.room_versions import RoomVersion
 from palpo.core.server_keys import WantedKey, is_key_id
-from palpo.core.signed_objects import MAX_SIGNATURES, SignedObject, signed_event
+from palpo.core.signed_objects import MAX_SIGNATURES, KeyUnavailable, SignedObject, signed_event
 from palpo.core.signing import SignatureError, signature_key_ids
 from palpo.services.federation.keyring import Keyring
 from palpo.streams.turns import Turns
@@ -40,7 +40,7 @@ class Refused:
 
 
 Checked = SignedEvent | Refused
-_Parsed = tuple[Checked, bytes]
+_Parsed = tuple[RoomVersion, Checked, bytes]
 """With what the signatures have to be of."""
 
 
@@ -62,9 +62,19 @@ class ReceivedEvents:
         Where the content hash does not match, the event is the redacted one. ``unsigned`` is dropped: it is
         nobody's word.
         """
-        turns = Turns()
-        parsed = [_parsed(rules, pdu, room_id) async for pdu in turns.over(pdus)]
-        return await self._signed(rules, parsed)
+        parsed = [(rules, *_parsed(rules, pdu, room_id)) async for pdu in Turns().over(pdus)]
+        return await self._signed(parsed)
+
+    async def check_here(
+        self, rooms: Mapping[RoomId, tuple[RoomVersion, Sequence[Any]]]
+    ) -> dict[RoomId, list[Checked]]:
+        """The same of several rooms' PDUs at once, but for those rooms for which a key has to be fetched."""
+        pdus = [(rules, room_id, pdu) for room_id, (rules, some) in rooms.items() for pdu in some]
+        parsed = [(rules, *_parsed(rules, pdu, room_id)) async for rules, room_id, pdu in Turns().over(pdus)]
+        checked: dict[RoomId, list[Checked]] = {room_id: [] for room_id in rooms}
+        for (_, room_id, _), item in zip(pdus, await self._signed(parsed, fetch=False), strict=True):
+            checked[room_id].append(item)
+        return {room_id: items for room_id, items in checked.items() if not any(map(_lacks_key, items))}
 
     async def read(
         self, rules: RoomVersion, texts: list[bytes], *, room_id: str | None = None
@@ -89,13 +99,13 @@ class ReceivedEvents:
         checked = await self.check(rules, pdus, room_id=room_id)
         return [item for item in checked if not isinstance(item, Refused)]
 
-    async def _signed(self, rules: RoomVersion, parsed: Iterable[_Parsed]) -> list[Checked]:
+    async def _signed(self, parsed: Iterable[_Parsed], *, fetch: bool = True) -> list[Checked]:
         """Those that are signed as they have to be; the others are refused."""
         turns = Turns()
         done: list[Checked] = []
         objects: list[SignedObject] = []
         whose: list[int] = []
-        async for item, signed in turns.over(parsed):
+        async for rules, item, signed in turns.over(parsed):
             if not isinstance(item, Refused):
                 try:
                     own = _signatures(rules, item.pdu, signed)
@@ -104,7 +114,7 @@ class ReceivedEvents:
                 except MatrixError as error:
                     item = Refused(item.pdu, error)
             done.append(item)
-        for index, wrong in zip(whose, await self._keyring.verify(objects), strict=True):
+        for index, wrong in zip(whose, await self._keyring.verify(objects, fetch=fetch), strict=True):
             event = done[index]
             if wrong is not None and not isinstance(event, Refused):
                 done[index] = Refused(event.pdu, wrong)
@@ -147,7 +157,11 @@ def _keys(rules: RoomVersion, pdu: Any) -> list[WantedKey]:
     ]
 
 
-def _parsed(rules: RoomVersion, pdu: Any, room_id: str | None) -> _Parsed:
+def _lacks_key(item: Checked) -> bool:
+    return isinstance(item, Refused) and isinstance(item.error, KeyUnavailable)
+
+
+def _parsed(rules: RoomVersion, pdu: Any, room_id: str | None) -> tuple[Checked, bytes]:
     try:
         if type(pdu) is not dict:
             raise BadJson("An event is a JSON object")

@@ -94,6 +94,7 @@ class Admission:
         states: Mapping[str, bytes] | None = None,
         again: Collection[str] = (),
         unsigned: Collection[str] = (),
+        fresh: Collection[str] = (),
     ) -> Admitted:
         """Judge events whose hashes and signatures have been checked, each after those that it refers to.
 
@@ -102,11 +103,15 @@ class Admission:
         are no news. ``states`` has, by event ID, the stored root of the state before an event that follows a
         gap: where some of the events before it are here, their states are resolved in it. Those of ``again``
         that were not accepted are judged anew: what they rest on was, or is now known. Those ``unsigned`` by
-        the room's policy server are soft-failed. Raises NotFound for a room that has not begun.
+        the room's policy server are soft-failed. Those that are ``fresh`` were not here a moment ago: nobody
+        looks for them in the database. Raises NotFound for a room that has not begun.
         """
         if not (head.row.extremities or states):
             raise NotFound("Room not found")
-        known = await self._store.get_many(event.event_id for event in events)
+        names = (event.event_id for event in events)
+        known = await self._store.get_many(
+            name for name in names if name not in fresh or self._store.kept(name) is not None
+        )
         outliers = {
             name
             for name, item in known.items()

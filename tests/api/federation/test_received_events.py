@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from palpo.core.events import SignedEvent, build_event
+from palpo.core.identifiers import RoomId
 from palpo.core.room_versions import room_version
 from palpo.core.signed_objects import KeyUnavailable
 from palpo.core.signing import SigningKey
 from palpo.services.federation.received_events import ReceivedEvents, Refused
+from tests.support.federation import peer
 from tests.support.homeserver import Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_server import RemoteServer, remote_server
 
 REMOTE, AWAY = "remote.example", "away.example"
-ROOM = "!room:remote.example"
+ROOM = RoomId("!room:remote.example")
 
 
 @pytest.fixture
@@ -31,12 +33,14 @@ async def server(tmp_path: Path) -> AsyncIterator[tuple[Homeserver, RemoteServer
         yield server, remote
 
 
-def event(key: SigningKey, *, server: str = REMOTE, version: str = "10", **content: Any) -> SignedEvent:
+def event(
+    key: SigningKey, *, server: str = REMOTE, version: str = "10", room_id: str = ROOM, **content: Any
+) -> SignedEvent:
     return build_event(
         room_version(version),
         server_name=server,
         key=key,
-        room_id=ROOM,
+        room_id=room_id,
         type="m.room.message",
         sender=f"@bob:{server}",
         content={"body": "hello", **content},
@@ -86,3 +90,31 @@ async def test_without_a_key_it_is_not_known(server: tuple[Homeserver, RemoteSer
     (checked,) = await received.check(room_version("10"), [event(remote.key, server=AWAY).pdu])
     assert isinstance(checked, Refused)
     assert isinstance(checked.error, KeyUnavailable)
+
+
+async def test_of_many_rooms_those_wait_for_no_key_whose_keys_are_here(tmp_path: Path) -> None:
+    town = Town.of(tmp_path, "hs1.test", REMOTE, AWAY)
+    host, _, port = town.hosts[AWAY].rpartition(":")
+    async with (
+        town.homeserver("hs1.test") as ours,
+        remote_server(town, REMOTE, now_ms=ours.clock.now_ms) as remote,
+        peer(town.authority.serving(AWAY), host=host, port=int(port)) as asked,
+    ):
+        received = ReceivedEvents(ours.services.federation.keyring)
+        rules, known = room_version("10"), event(remote.key)
+        unsigned = {**known.pdu, "signatures": {}}
+        await received.check(rules, [known.pdu])
+        other = event(remote.key, server=AWAY, room_id="!other:remote.example")
+        rooms = {
+            ROOM: (rules, [known.pdu, unsigned]),
+            RoomId("!other:remote.example"): (rules, [other.pdu]),
+            RoomId("!third:remote.example"): (rules, [known.pdu]),
+        }
+        checked = await received.check_here(rooms)
+        assert asked.asked == []
+        first, second = checked.pop(ROOM)
+        assert isinstance(first, SignedEvent)
+        assert first.event_id == known.event_id
+        assert isinstance(second, Refused)
+        ((third,),) = checked.values()
+        assert isinstance(third, Refused)

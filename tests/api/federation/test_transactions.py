@@ -10,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from palpo.core.records.events import EventStatus
+from palpo.db.transaction import WriteTransaction
+from palpo.streams import topics
 from tests.support.remote_invites import OtherRoom
 from tests.support.remote_users import BOB, CAROL, SERVER, Remote
 from tests.support.transactions import MEMBER, Sender, sender_in
@@ -40,6 +42,25 @@ async def test_a_replay_does_nothing(sender: Sender) -> None:
     assert await sender.bodies() == ["first"]
     assert await sender.send(first) == answer
     assert await sender.bodies() == ["first"]
+
+
+async def test_what_comes_twice_at_once(sender: Sender) -> None:
+    """What was not here a moment ago, and is now, is passed over."""
+    first = await sender.message("first")
+    await sender.send(first)
+    services = sender.ours.services
+
+    async def forget(tx: WriteTransaction) -> None:
+        await tx.positions()
+        tx.notify(topics.EVENT, first.event_id)
+
+    await services.server.db.write(forget)
+    incoming, room_id = services.federation.incoming_events, sender.room.room_id
+    second = await sender.message("second", after=(first.event_id,))
+    taken = await incoming.take(room_id, [first, second], fresh=[first.event_id, second.event_id])
+    assert [item.event_id for item in taken.written] == [second.event_id]
+    assert (taken.waiting, taken.reasons) == ({}, {})
+    assert await sender.bodies() == ["first", "second"]
 
 
 async def test_a_malformed_one_costs_only_itself(sender: Sender) -> None:
