@@ -70,6 +70,11 @@ def encode_read(value: Any) -> bytes:
         return _encode_slowly(value)
 
 
+def encode_again(value: Any) -> bytes:
+    """Canonical JSON of what ``encode`` has taken, or of what is left of it without some members."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
 def _encode_slowly(value: Any) -> bytes:
     _refuse_other_keys(value)
     try:

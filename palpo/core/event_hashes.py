@@ -21,29 +21,41 @@ def encoder(rules: RoomVersion) -> Callable[[Any], bytes]:
     return canonical_json.encode if rules.strict_canonical_json else canonical_json.encode_lax
 
 
-def content_hash(pdu: dict[str, Any]) -> bytes:
+def encoder_again(rules: RoomVersion) -> Callable[[Any], bytes]:
+    """The same for an event, or a part of one, that ``encoder`` has taken already."""
+    return canonical_json.encode_again if rules.strict_canonical_json else canonical_json.encode_lax
+
+
+def content_hash(pdu: dict[str, Any], *, encode: Callable[[Any], bytes] = canonical_json.encode_lax) -> bytes:
     """SHA-256 of the whole event but ``unsigned``, ``signatures`` and ``hashes``."""
     hashed = {key: value for key, value in pdu.items() if key not in _NOT_IN_CONTENT_HASH}
-    return sha256(canonical_json.encode_lax(hashed)).digest()
+    return sha256(encode(hashed)).digest()
 
 
-def verify_content_hash(pdu: dict[str, Any]) -> bool:
+def verify_content_hash(
+    pdu: dict[str, Any], *, encode: Callable[[Any], bytes] = canonical_json.encode_lax
+) -> bool:
     """Whether ``hashes.sha256`` is the content hash; if not, only the redacted event may be used."""
     hashes = pdu.get("hashes")
     claimed = hashes.get("sha256") if type(hashes) is dict else None
     if type(claimed) is not str:
         return False
     try:
-        return unpadded_base64.decode(claimed) == content_hash(pdu)
+        return unpadded_base64.decode(claimed) == content_hash(pdu, encode=encode)
     except (ValueError, BadJson):
         return False
 
 
-def signed_event_bytes(rules: RoomVersion, pdu: dict[str, Any]) -> bytes:
-    """What the event's signatures and its reference hash cover: the redacted event, unsigned."""
+def signed_event_bytes(
+    rules: RoomVersion, pdu: dict[str, Any], *, encode: Callable[[Any], bytes] | None = None
+) -> bytes:
+    """What the event's signatures and its reference hash cover: the redacted event, unsigned.
+
+    ``encode`` is ``encoder_again``'s where the event's form has been checked.
+    """
     redacted = redact(rules, pdu)
     redacted.pop("signatures", None)
-    return encoder(rules)(redacted)
+    return (encode or encoder(rules))(redacted)
 
 
 def reference_hash(rules: RoomVersion, pdu: dict[str, Any]) -> bytes:

@@ -29,7 +29,13 @@ from palpo.core.event_format import (
     is_event_id,
     makes_room_id,
 )
-from palpo.core.event_hashes import encoder, event_id_from_hash, event_id_of, signed_event_bytes
+from palpo.core.event_hashes import (
+    encoder,
+    encoder_again,
+    event_id_from_hash,
+    event_id_of,
+    signed_event_bytes,
+)
 from palpo.core.identifiers import RoomId, UserId
 from palpo.core.redaction import redact, redact_content
 from palpo.core.room_versions import EventIdFormat, RoomVersion
@@ -161,7 +167,7 @@ def parse_with_signed(
 ) -> tuple[SignedEvent, bytes]:
     """The same, and what its signatures have to be of (``event_hashes.signed_event_bytes``)."""
     check_format(rules, pdu)
-    signed = signed_event_bytes(rules, pdu)
+    signed = signed_event_bytes(rules, pdu, encode=encoder_again(rules))
     prev_events = event_ids(rules, pdu, "prev_events", MAX_PREV_EVENTS)
     auth_events = event_ids(rules, pdu, "auth_events", MAX_AUTH_EVENTS)
     event = _event_of(rules, pdu, _id_of(rules, pdu, signed), prev_events, auth_events)

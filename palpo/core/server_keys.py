@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from palpo.core import canonical_json, signing, unpadded_base64
 from palpo.core.errors import BadJson, MatrixError
@@ -30,8 +33,7 @@ MAX_ANSWERS = 4
 _MOST_TS = 2**53
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerKey:
+class ServerKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A public key of a server. Times are milliseconds since the Unix epoch."""
 
     server_name: ServerName
@@ -53,8 +55,7 @@ class ServerKey:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedKey:
+class WantedKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A key that somebody looks for."""
 
     server_name: ServerName
@@ -222,11 +223,15 @@ def _well_formed(keys: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def is_key_id(key_id: str) -> bool:
     """Whether it can be the ID of an Ed25519 key: some servers use more characters than the spec allows."""
+    return len(key_id) <= MAX_LENGTH and _names_a_key(key_id)
+
+
+@lru_cache(maxsize=4096)
+def _names_a_key(key_id: str) -> bool:
     algorithm, _, version = key_id.partition(":")
     return (
         algorithm == signing.ALGORITHM
         and bool(version)
-        and len(key_id) <= MAX_LENGTH
         and all("!" <= character <= "~" for character in version)
     )
 

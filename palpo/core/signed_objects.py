@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from palpo.core import event_hashes, signing
 from palpo.core.identifiers import ServerName
@@ -22,8 +23,7 @@ class KeyUnavailable(SignatureError):
     """No key to check a signature with can be had now: whether it is right is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedObject:
+class SignedObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one server must have signed, and its signatures, which are not checked."""
 
     server_name: ServerName

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-
-_TO_STANDARD = str.maketrans("-_", "+/")
-_TO_URLSAFE = str.maketrans("+/", "-_")
 
 
 def encode(data: bytes) -> str:
@@ -16,10 +12,10 @@ def encode(data: bytes) -> str:
 
 def encode_urlsafe(data: bytes) -> str:
     """``data`` in the URL-safe alphabet."""
-    return encode(data).translate(_TO_URLSAFE)
+    return encode(data).replace("+", "-").replace("/", "_")
 
 
 def decode(text: str) -> bytes:
     """The bytes of ``text``: either alphabet, padded or not; raises ``ValueError`` for anything else."""
-    standard = text.rstrip("=").translate(_TO_STANDARD)
-    return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+    return binascii.a2b_base64(standard + "=" * (-len(standard) % 4), strict_mode=True)

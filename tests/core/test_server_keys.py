@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import signedjson.key
 import signedjson.sign
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from palpo.core import canonical_json, server_keys, signing
 from palpo.core.errors import BadJson, MatrixError, NotJson

@@ -131,17 +131,25 @@ def decoded(text: bytes) -> Any:
 
 async def _wanted(rules: RoomVersion, texts: Iterable[bytes]) -> list[WantedKey]:
     """The keys that events are said to be signed with, each once, for the latest of those events."""
-    latest: dict[tuple[ServerName, str | None], WantedKey] = {}
+    latest: dict[tuple[str, str], int] = {}
     async for text in Turns().over(texts):
-        for key in _keys(rules, decoded(text)):
-            known = latest.setdefault((key.server_name, key.key_id), key)
-            if known.valid_until_ts < key.valid_until_ts:
-                latest[key.server_name, key.key_id] = key
-    return list(latest.values())
+        pdu = decoded(text)
+        for key in _keys(rules, pdu):
+            latest[key] = max(pdu["origin_server_ts"], latest.get(key, 0))
+    return [
+        WantedKey(
+            server_name=ServerName(server),
+            key_id=key_id,
+            valid_until_ts=until_ts if rules.enforce_key_validity else 0,
+            for_events=True,
+        )
+        for (server, key_id), until_ts in latest.items()
+    ]
 
 
-def _keys(rules: RoomVersion, pdu: Any) -> list[WantedKey]:
-    """The keys that a PDU is said to be signed with, none where it is not of the form that it has to have."""
+def _keys(rules: RoomVersion, pdu: Any) -> list[tuple[str, str]]:
+    """``(server, key)`` of those that a PDU is said to be signed with; none where it is not of the form that
+    it has to have."""
     kinds = {"type": str, "sender": str, "content": dict, "origin_server_ts": int}
     if type(pdu) is not dict or any(type(pdu.get(name)) is not kind for name, kind in kinds.items()):
         return []
@@ -149,9 +157,8 @@ def _keys(rules: RoomVersion, pdu: Any) -> list[WantedKey]:
         servers = event_hashes.required_signatures(rules, {"event_id": pdu["sender"], **pdu})
     except MatrixError:
         return []
-    until_ts = pdu["origin_server_ts"] if rules.enforce_key_validity else 0
     return [
-        WantedKey(server_name=ServerName(server), key_id=key_id, valid_until_ts=until_ts, for_events=True)
+        (server, key_id)
         for server in servers
         for key_id in islice(filter(is_key_id, signature_key_ids(pdu, server)), MAX_SIGNATURES)
     ]
@@ -167,7 +174,7 @@ def _parsed(rules: RoomVersion, pdu: Any, room_id: str | None) -> tuple[Checked,
             raise BadJson("An event is a JSON object")
         pdu = {key: value for key, value in pdu.items() if key != "unsigned"}
         event, signed = parse_with_signed(rules, pdu, room_id=room_id)
-        if not event_hashes.verify_content_hash(pdu):
+        if not event_hashes.verify_content_hash(pdu, encode=event_hashes.encoder_again(rules)):
             event, signed = parse_with_signed(rules, redact(rules, pdu), room_id=room_id)
     except MatrixError as error:
         return Refused(pdu, error), b""
