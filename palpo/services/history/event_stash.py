@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from palpo.core.canonical_json import decode_object, to_json, trimmed
+from palpo.core.canonical_json import decode_canonical, decode_object, to_json, trimmed
 from palpo.core.errors import BadJson
 from palpo.core.event_hashes import reference_hash
 from palpo.core.events import SignedEvent, StateKey, parse_stored
@@ -75,7 +75,8 @@ class EventStash(Mapping[str, SignedEvent]):
         return len(self._json)
 
     def _decoded(self, name: str) -> SignedEvent:
-        return parse_stored(self._rules, decode_object(self._json[name]), name)
+        decode = decode_canonical if self._rules.strict_canonical_json else decode_object
+        return parse_stored(self._rules, decode(self._json[name]), name)
 
     def _shared(self, text: str) -> str:
         return self._names.setdefault(text, text)

@@ -137,16 +137,18 @@ class StateImport:
                 check_same(work.rules, work.given[name], event)
 
     async def _write(self, new: Sequence[NewEvent]) -> None:
-        async def unit(tx: WriteTransaction) -> None:
-            known = await events_storage.statuses(tx, [item.event.event_id for item in new])
-            due = [item for item in new if item.stored or item.event.event_id not in known]
+        async def unit(again: bool, tx: WriteTransaction) -> None:
+            due = new
+            if again:
+                known = await events_storage.statuses(tx, [item.event.event_id for item in new])
+                due = [item for item in new if item.stored or item.event.event_id not in known]
             # Chains that begin have numbers of their own kind: positions of the stream are above 0.
             await events_storage.insert(tx, due, -1 - BATCH - self._draw(CHAIN_BITS))
             await event_refusals_storage.note(tx, due, (), self._clock.now_ms())
 
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._db.write(unit)
+                await self._db.write(partial(unit, attempt > 1))
                 return
             except UniqueViolation:
                 if attempt == ATTEMPTS:
@@ -267,10 +269,11 @@ async def _in_order(given: EventStash, create: str) -> AsyncIterator[str]:
         for auth in needed:
             citing.setdefault(auth, []).append(name)
         if not needed:
-            (ready.appendleft if name == create else ready.append)(name)
+            (ready.append if name == create else ready.appendleft)(name)
     while ready:
         await turns.breathe()
-        name = ready.popleft()
+        # The newest first: what rests on one event follows it, while that is still at hand.
+        name = ready.pop()
         yield name
         for other in citing.pop(name, ()):
             await turns.breathe()  # Nearly all of them rest on the room's create event.
