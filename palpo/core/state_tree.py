@@ -10,8 +10,9 @@ meet in one leaf below the last level, which alone may grow past the capacity.
 
 Nodes live in storage, and this module does no I/O: each operation is a generator that yields the
 hashes of the nodes it needs next, as a tuple, and is sent a mapping that has at least those, encoded
-(``palpo.core.driving``). Values travel as encoded bytes because reading a branch in place is as fast as
-reading a decoded one.
+(``palpo.core.driving``). One that has much to do asks for AT_ONCE nodes at a time, or for none, so that
+whoever answers may let others have their turn. Values travel as encoded bytes because reading a branch in
+place is as fast as reading a decoded one.
 
     leaf     msgpack array of strings: type, state_key, event ID, and so on, sorted by key
     branch   0x01, bitmap of children (2 bytes), entries below (4 bytes), 16 bytes for each child
@@ -19,7 +20,7 @@ reading a decoded one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
@@ -33,6 +34,8 @@ HASH_SIZE = 16
 LEAF_CAPACITY = 16
 PIECE = 1000
 """Entries of a large state that are worked on in one go."""
+AT_ONCE = 250
+"""Nodes that are asked for together."""
 EMPTY_ROOT = bytes(HASH_SIZE)
 """The state with nothing in it; no node is stored for it."""
 
@@ -80,9 +83,11 @@ def get(root: bytes, key: StateKey) -> Reading[str | None]:
 
 def get_many(root: bytes, keys: Iterable[StateKey]) -> Reading[dict[StateKey, str]]:
     """The event IDs at those of ``keys`` that are set; one request a level."""
-    wanted: _Changes = [(_key_hash(key), key, None) for key in keys]
+    wanted = yield from _hashed((key, None) for key in keys)
     result: dict[StateKey, str] = {}
-    for node, here in (yield from _load_paths(root, wanted))[1]:
+    for number, (node, here) in enumerate((yield from _load_paths(root, wanted))[1], 1):
+        if number % AT_ONCE == 0:
+            yield ()
         entries = _entries(node)
         result.update((key, entries[key]) for _, key, _ in here if key in entries)
     return result
@@ -101,7 +106,7 @@ def parts(root: bytes, most: int) -> Reading[list[bytes]]:
     found_parts: list[bytes] = []
     level: tuple[bytes, ...] = () if root == EMPTY_ROOT else (root,)
     while level:
-        found = yield level
+        found = yield from _nodes(level)
         deeper: list[bytes] = []
         for name in level:
             node = found[name]
@@ -126,19 +131,24 @@ def diff(before: bytes, after: bytes) -> Reading[dict[StateKey, tuple[str | None
     new: dict[StateKey, str] = {}
     pairs = [(before, after)] if before != after else []
     while pairs:
-        found = yield tuple({node for pair in pairs for node in pair if node != EMPTY_ROOT})
         deeper: list[tuple[bytes, bytes]] = []
-        for one, other in pairs:
-            deeper += _differing_children(_open(found, one, old), _open(found, other, new))
+        for some in _cut(pairs, AT_ONCE // 2):
+            found = yield tuple({node for pair in some for node in pair if node != EMPTY_ROOT})
+            for one, other in some:
+                deeper += _differing_children(_open(found, one, old), _open(found, other, new))
         pairs = deeper
-    return {
-        key: (old.get(key), new.get(key)) for key in old.keys() | new.keys() if old.get(key) != new.get(key)
-    }
+    result: dict[StateKey, tuple[str | None, str | None]] = {}
+    for number, key in enumerate(old.keys() | new.keys(), 1):
+        if number % PIECE == 0:
+            yield ()
+        if old.get(key) != new.get(key):
+            result[key] = old.get(key), new.get(key)
+    return result
 
 
 def update(root: bytes, changes: Mapping[StateKey, str | None]) -> Reading[Update]:
     """The state with ``changes`` made to it; None as the value unsets a key."""
-    pending: _Changes = [(_key_hash(key), key, value) for key, value in changes.items()]
+    pending = yield from _hashed(changes.items())
     found, _ = yield from _load_paths(root, pending)
     written: dict[bytes, bytes] = {}
     before = found.get(root)
@@ -270,16 +280,47 @@ def _collect(names: Iterable[bytes]) -> Reading[dict[StateKey, str]]:
     result: dict[StateKey, str] = {}
     level = tuple(names)
     while level:
-        found = yield level
         deeper: list[bytes] = []
-        for name in level:
-            node = found[name]
-            if node[0] == _BRANCH:
-                deeper += child_hashes(node)
-            else:
-                result.update(_entries(node))
+        for some in _cut(level, AT_ONCE):
+            found = yield tuple(some)
+            for name in some:
+                node = found[name]
+                if node[0] == _BRANCH:
+                    deeper += child_hashes(node)
+                else:
+                    result.update(_entries(node))
         level = tuple(deeper)
     return result
+
+
+def _cut(items: Sequence[_T], most: int) -> Iterator[Sequence[_T]]:
+    """The items, as many at a time: all of them at once where they are few."""
+    if len(items) <= most:
+        yield items
+        return
+    for at in range(0, len(items), most):
+        yield items[at : at + most]
+
+
+def _nodes(names: tuple[bytes, ...]) -> Reading[Mapping[bytes, bytes]]:
+    """The nodes of these names."""
+    if len(names) <= AT_ONCE:
+        return (yield names)
+    found: dict[bytes, bytes] = {}
+    for some in _cut(names, AT_ONCE):
+        loaded = yield tuple(some)
+        found.update((name, loaded[name]) for name in some)
+    return found
+
+
+def _hashed(changes: Iterable[tuple[StateKey, str | None]]) -> Reading[_Changes]:
+    """Changes with the paths of their keys."""
+    hashed: _Changes = []
+    for number, (key, value) in enumerate(changes, 1):
+        hashed.append((_key_hash(key), key, value))
+        if number % PIECE == 0:
+            yield ()
+    return hashed
 
 
 def _by_slot(changes: _Changes, depth: int) -> dict[int, _Changes]:
@@ -298,7 +339,7 @@ def _load_paths(
     level = [(root, changes)] if changes and root != EMPTY_ROOT else []
     depth = 0
     while level:
-        found = yield tuple(name for name, _ in level)
+        found = yield from _nodes(tuple(name for name, _ in level))
         deeper: list[tuple[bytes, _Changes]] = []
         for name, here in level:
             node = loaded[name] = found[name]
@@ -349,6 +390,8 @@ def _apply_to_branch(
         name = _child(node, slot)
         before = None if name is None else found[name]
         after = yield from _apply(before, depth + 1, below, found, written)
+        if len(changes) > PIECE:
+            yield ()
         if after is not before:
             fresh[slot] = after
             size += _size(after) - _size(before)

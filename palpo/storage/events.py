@@ -266,7 +266,7 @@ async def load_rows(tx: Transaction, ids: Iterable[str]) -> Sequence[Row]:
 
 async def load_signed(tx: Transaction, ids: Iterable[str]) -> dict[str, SignedEvent]:
     """Those of ``ids`` that are stored, as they are exchanged between servers, by their ID."""
-    return {row[0]: _signed(row) for row in await tx.all(_LOAD, ids=list(ids))}
+    return {row[0]: signed(row) for row in await tx.all(_LOAD, ids=list(ids))}
 
 
 async def load_pdus(tx: Transaction, ids: Iterable[str]) -> dict[str, bytes]:
@@ -504,7 +504,8 @@ def _relation(new: NewEvent, position: int) -> dict[str, object] | None:
     }
 
 
-def _signed(row: Row) -> SignedEvent:
+def signed(row: Row) -> SignedEvent:
+    """The event in a row of ``load_rows`` as servers exchange it, decoded."""
     event_id, *_, redacted_by, _status, _after_gap, pdu, version = row
     rules = room_version(version)
     value = decode_canonical(pdu) if rules.strict_canonical_json else decode_object(pdu)
@@ -518,7 +519,7 @@ def pdu(row: Row, *, pruned: bool) -> bytes:
     *_, redacted_by, _status, _after_gap, stored_pdu, version = row
     if redacted_by is None and not pruned:
         return bytes(stored_pdu)
-    event = _signed(row)
+    event = signed(row)
     return to_json(event.pdu if redacted_by is not None else redacted_event(room_version(version), event).pdu)
 
 
@@ -526,7 +527,7 @@ def loaded(row: Row) -> StoredEvent:
     """The event in a row of ``load_rows``."""
     _, position, place, before, after, room_state, redacted_by, status, after_gap, _, _ = row
     new = NewEvent(
-        event=_signed(row),
+        event=signed(row),
         place=place,
         state_before=before,
         state_after=after,

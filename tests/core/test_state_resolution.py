@@ -21,6 +21,7 @@ from palpo.core.state_resolution import (
     NeedEvents,
     NeedState,
     NeedUnconflictedAncestors,
+    Pause,
     Request,
     find_conflicts,
     resolve,
@@ -30,7 +31,7 @@ from palpo.core.state_resolution import (
 from palpo.core.state_resolution.memory import auth_chain, auth_difference, conflicted_subgraph
 from palpo.core.state_resolution.ordering import is_power_event, mainline_order
 from palpo.core.state_resolution.replay import is_allowed
-from palpo.core.state_resolution.requests import Known
+from palpo.core.state_resolution.requests import STEP, Known
 from tests.core.state_rooms import (
     ALICE,
     BOB,
@@ -504,3 +505,21 @@ def test_mainline_positions_off_and_far_down_the_mainline() -> None:
     assert order == reference_mainline(main.room, main.room.events["$main5"], events)
     order = drive(mainline_order(Known(), main.room.events["$main0"], events), room.answer)
     assert order == reference_mainline(main.room, main.room.events["$main0"], events)
+
+
+@EVERY
+def test_a_large_conflict_is_resolved_with_pauses(version: str) -> None:
+    one = Room(version).start()
+    room, other = one.room, one.fork()
+    for number in range(2 * STEP):
+        for name, fork in (("one", one), ("other", other)):
+            fork.send(f"${name}-{number}", ALICE, (f"test.{number}", ""), {"name": name})
+    agreed, conflicts = split([one.state, other.state])
+    memory, asked = MemoryRoom(room.events, agreed), list[Request]()
+
+    def answer(request: Request) -> object:
+        asked.append(request)
+        return memory.answer(request)
+
+    assert len(drive(resolve(room.rules, conflicts), answer)) == 2 * STEP
+    assert sum(isinstance(request, Pause) for request in asked) >= 2

@@ -224,3 +224,27 @@ def test_a_state_that_is_built_in_pieces(size: int) -> None:
     update = drive(counted(), lambda _: None)
     assert update == state_tree.build(dict(entries))
     assert yields >= 2 * (size // PIECE) - 2
+
+
+def test_a_large_state_is_read_in_small_steps() -> None:
+    store = Store()
+    root = store.build(members(20_000))
+    other = store.change(root, {("m.room.member", f"@user{n}:example.org"): None for n in range(9_000)})
+    keys = list(members(9_000))
+    operations: list[Reading[object]] = [
+        state_tree.items(root),
+        state_tree.diff(root, other),
+        state_tree.parts(root, 16),
+        state_tree.get_many(root, keys),
+        state_tree.update(root, dict.fromkeys(keys, "$other")),
+    ]
+    for operation in operations:
+        asked: list[int] = []
+
+        def answer(names: tuple[bytes, ...], asked: list[int] = asked) -> Mapping[bytes, bytes]:
+            asked.append(len(names))
+            return store.nodes
+
+        drive(operation, answer)
+        assert max(asked) <= state_tree.AT_ONCE
+        assert len(asked) > 8

@@ -29,6 +29,7 @@ from palpo.core.state_resolution.requests import (
     NeedState,
     NeedSubgraph,
     NeedUnconflictedAncestors,
+    Pause,
     Request,
     Resolving,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "NeedState",
     "NeedSubgraph",
     "NeedUnconflictedAncestors",
+    "Pause",
     "Request",
     "Resolving",
     "find_conflicts",

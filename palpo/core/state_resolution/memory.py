@@ -12,6 +12,7 @@ from palpo.core.state_resolution.requests import (
     NeedRejected,
     NeedState,
     NeedSubgraph,
+    Pause,
     Request,
 )
 
@@ -41,6 +42,8 @@ class MemoryRoom:
                 return {key: state[key] for key in request.keys if key in state}
             case NeedAuthDifference():
                 return self.auth_difference(request.state_sets)
+            case Pause():
+                return None
             case NeedSubgraph():
                 return conflicted_subgraph(self._events, request.event_ids)
             case _:

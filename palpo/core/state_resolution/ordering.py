@@ -11,7 +11,7 @@ from palpo.core.membership import BAN, LEAVE, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE, POWER_LEVELS
-from palpo.core.state_resolution.requests import Known, Resolving
+from palpo.core.state_resolution.requests import Known, Resolving, paused
 
 _Rank = tuple[int, int, str]
 
@@ -41,6 +41,7 @@ def power_order(
     heapify(ready)
     order: list[SignedEvent] = []
     while ready:
+        yield from paused(len(order))
         name = heappop(ready)[2]
         order.append(events[name])
         for child in unblocks.get(name, ()):
@@ -59,7 +60,8 @@ def _power_ranks(
         names += [f"${event.room_id[1:]}" for event in events]
     auth_events = yield from known.events(names)
     ranks = {}
-    for event in events:
+    for number, event in enumerate(events):
+        yield from paused(number)
         cited = [auth_events[name] for name in event.auth_events if name in auth_events]
         create = _first(cited, CREATE)
         if rules.create_event_is_room_id:
@@ -88,7 +90,8 @@ def _mainline_positions(
         return dict.fromkeys((event.event_id for event in events), inf)
     yield from known.events(name for event in events for name in event.auth_events)
     nearest: dict[str, SignedEvent | None] = {}
-    for event in events:
+    for number, event in enumerate(events):
+        yield from paused(number)
         nearest[event.event_id] = yield from _previous_power_levels(known, event)
     starts = {power.event_id: power for power in nearest.values() if power is not None}
     met = yield from _meet_mainline(known, tip, starts)
@@ -111,7 +114,8 @@ def _meet_mainline(
         if tip is not None:
             mainline[tip.event_id] = len(mainline)
         pending = [name for name in starts if name not in positions]
-        for name in pending:
+        for number, name in enumerate(pending):
+            yield from paused(number)
             head = heads[name]
             if tip is not None and tip.event_id in lines[name]:
                 positions[name] = mainline[tip.event_id]
@@ -122,7 +126,8 @@ def _meet_mainline(
         front = [event for event in (tip, *(heads[name] for name in pending)) if event is not None]
         yield from known.events(name for event in front for name in event.auth_events)
         tip = yield from _previous_power_levels(known, tip)
-        for name in pending:
+        for number, name in enumerate(pending):
+            yield from paused(number)
             heads[name] = head = yield from _previous_power_levels(known, heads[name])
             if head is not None:
                 lines[name].add(head.event_id)

@@ -9,7 +9,7 @@ from palpo.core.errors import AuthError
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_keys import CREATE
-from palpo.core.state_resolution.requests import Known, NeedRejected, Resolving, unconflicted
+from palpo.core.state_resolution.requests import Known, NeedRejected, Resolving, paused, unconflicted
 
 
 class Replay:
@@ -37,10 +37,14 @@ class Replay:
 
     def apply(self, events: Sequence[SignedEvent]) -> Resolving[None]:
         """Apply each event in turn that the state then reached allows; ignore the others."""
-        keys = {event.event_id: auth_keys(self._rules, event) for event in events}
+        keys: dict[str, list[StateKey]] = {}
+        for number, event in enumerate(events):
+            yield from paused(number)
+            keys[event.event_id] = auth_keys(self._rules, event)
         yield from self._look_up(key for wanted in keys.values() for key in wanted)
         auth_events = yield from self._usable_auth_events(events)
-        for event in events:
+        for number, event in enumerate(events):
+            yield from paused(number)
             auth_state = self._auth_state(event, keys[event.event_id], auth_events)
             if is_allowed(self._rules, event, auth_state):
                 self.state[event.key] = event

@@ -65,10 +65,30 @@ class NeedSubgraph:
     event_ids: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Answer: anything. Nothing is needed; there is more to do, and others may have their turn."""
+
+
 Request = (
-    NeedEvents | NeedRejected | NeedState | NeedAuthDifference | NeedUnconflictedAncestors | NeedSubgraph
+    NeedEvents
+    | NeedRejected
+    | NeedState
+    | NeedAuthDifference
+    | NeedUnconflictedAncestors
+    | NeedSubgraph
+    | Pause
 )
 Resolving = Generator[Request, Any, _T]
+STEP = 100
+"""Events that are worked on between two pauses."""
+PAUSE = Pause()
+
+
+def paused(number: int) -> Resolving[None]:
+    """Pause before the event of that number, where it is time for it."""
+    if number % STEP == STEP - 1:
+        yield PAUSE
 
 
 class Known:

@@ -8,7 +8,7 @@ from hashlib import sha1
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.room_versions import RoomVersion
 from palpo.core.state_resolution.replay import auth_keys, is_allowed
-from palpo.core.state_resolution.requests import Conflicts, Known, Resolving, unconflicted
+from palpo.core.state_resolution.requests import Conflicts, Known, Resolving, paused, unconflicted
 
 _AUTH_TYPES = ("m.room.power_levels", "m.room.join_rules", "m.room.member")
 _Contests = Mapping[StateKey, list[SignedEvent]]
@@ -35,7 +35,7 @@ def resolve(rules: RoomVersion, conflicts: Conflicts) -> Resolving[dict[StateKey
         elif found:
             contests[key] = _by_age(found)
     surroundings = yield from _surroundings(rules, known, contests, candidates.keys())
-    _settle(rules, contests, resolved, surroundings)
+    yield from _settle(rules, contests, resolved, surroundings)
     return {key: event.event_id for key, event in resolved.items()}
 
 
@@ -64,10 +64,11 @@ def _settle(
     contests: _Contests,
     resolved: dict[StateKey, SignedEvent],
     surroundings: Mapping[StateKey, SignedEvent],
-) -> None:
+) -> Resolving[None]:
     """Add the winner of each contest to ``resolved``, what bears on other events first."""
     for wanted in _AUTH_TYPES:
-        for key in sorted(key for key in contests if key[0] == wanted):
+        for number, key in enumerate(sorted(key for key in contests if key[0] == wanted)):
+            yield from paused(number)
             first, *others = contests[key]
             resolved[key] = first
             for event in others:
@@ -75,7 +76,8 @@ def _settle(
                     break
                 resolved[key] = event
     auth_state = {**surroundings, **resolved}
-    for key in contests.keys() - resolved.keys():
+    for number, key in enumerate(contests.keys() - resolved.keys()):
+        yield from paused(number)
         allowed = (event for event in reversed(contests[key]) if is_allowed(rules, event, auth_state))
         winner = next(allowed, None)
         if winner is not None:

@@ -20,6 +20,7 @@ from palpo.core.state_keys import POWER_LEVELS
 from palpo.core.state_resolution.ordering import is_power_event, mainline_order, power_order
 from palpo.core.state_resolution.replay import Replay
 from palpo.core.state_resolution.requests import (
+    PAUSE,
     Conflicts,
     Known,
     NeedAuthDifference,
@@ -36,8 +37,11 @@ def resolve(rules: RoomVersion, conflicts: Conflicts) -> Resolving[dict[StateKey
     revised = rules.state_resolution is StateResolution.V2_1
     conflicted_keys = {key for state in conflicts for key in state}
     names = yield from _full_conflicted_set(known, conflicts, conflicted_keys, subgraph=revised)
+    yield PAUSE
     found = yield from known.events(sorted(names))
+    yield PAUSE
     events = {name: event for name, event in found.items() if event.is_state}
+    yield PAUSE
     power = _power_closure(events)
     replay = Replay(rules, known, conflicted_keys, on_unconflicted=not revised)
     yield from replay.apply((yield from power_order(rules, known, power)))

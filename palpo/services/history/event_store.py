@@ -10,7 +10,7 @@ from palpo.core import state_tree
 from palpo.core.driving import drive_async, together
 from palpo.core.errors import NotFound
 from palpo.core.events import SignedEvent, StateKey
-from palpo.core.records.events import StoredEvent
+from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_tree import Reading
 from palpo.db.engine import Database
 from palpo.storage import events as events_storage
@@ -27,6 +27,8 @@ State = dict[StateKey, StoredEvent]
 
 PART = 1000
 """Entries of a large state that are read together."""
+EVENTS_AT_ONCE = 500
+"""Events that are read together."""
 AT_ONCE = 1000
 """State trees that are read together."""
 
@@ -71,7 +73,12 @@ class EventStore:
         missing = [event_id for event_id in wanted if event_id not in found and "\0" not in event_id]
         if not missing:
             return found
-        with cache.reading() as reading:
+        for at in range(0, len(missing), EVENTS_AT_ONCE):
+            found.update(await self._load(missing[at : at + EVENTS_AT_ONCE]))
+        return {event_id: found[event_id] for event_id in wanted if event_id in found}
+
+    async def _load(self, missing: Sequence[str]) -> dict[str, StoredEvent]:
+        with self._events.reading() as reading:
             rows = await self._db.read(lambda tx: events_storage.load_rows(tx, missing))
             fresh: dict[str, StoredEvent] = {}
             turns = Turns()
@@ -80,8 +87,7 @@ class EventStore:
                 item = events_storage.loaded(row)
                 fresh[item.event_id] = item
             reading.keep(fresh)
-        found.update(fresh)
-        return {event_id: found[event_id] for event_id in wanted if event_id in found}
+        return fresh
 
     async def get_list(self, ids: Sequence[str]) -> list[StoredEvent]:
         """As ``get_many``, as a list."""
@@ -90,7 +96,27 @@ class EventStore:
     async def signed(self, ids: Iterable[str]) -> dict[str, SignedEvent]:
         """Those of ``ids`` that are stored, as servers exchange them: read each time."""
         wanted = list(ids)
-        return await self._db.read(lambda tx: events_storage.load_signed(tx, wanted)) if wanted else {}
+        if len(wanted) <= EVENTS_AT_ONCE:
+            return await self._db.read(lambda tx: events_storage.load_signed(tx, wanted)) if wanted else {}
+        found: dict[str, SignedEvent] = {}
+        turns = Turns()
+        for at in range(0, len(wanted), EVENTS_AT_ONCE):
+            some = wanted[at : at + EVENTS_AT_ONCE]
+            for row in await self._db.read(partial(events_storage.load_rows, ids=some)):
+                await turns.breathe()
+                found[row[0]] = events_storage.signed(row)
+        return found
+
+    async def statuses(self, ids: Iterable[str]) -> dict[str, EventStatus]:
+        """What became of those of ``ids`` that are stored; more than a few of them."""
+        wanted = list(ids)
+        found: dict[str, EventStatus] = {}
+        turns = Turns()
+        for at in range(0, len(wanted), EVENTS_AT_ONCE):
+            await turns.breathe()
+            some = wanted[at : at + EVENTS_AT_ONCE]
+            found |= await self._db.read(partial(events_storage.statuses, ids=some))
+        return found
 
     async def pdus(self, ids: Iterable[str], pruned: Collection[str] = ()) -> dict[str, bytes]:
         """The same as JSON, in the order in which they are given; some of them ``pruned`` as if redacted."""
@@ -111,7 +137,12 @@ class EventStore:
         return await drive_async(operation, partial(self._read_nodes, unsaved or {}))
 
     async def _read_nodes(self, unsaved: Mapping[bytes, bytes], names: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The nodes of these names; what is held here stays, whatever the cache drops meanwhile."""
+        """The nodes of these names; what is held here stays, whatever the cache drops meanwhile.
+
+        Between large steps, and where none are wanted, others have their turn.
+        """
+        if len(names) >= state_tree.AT_ONCE or not names:
+            await Turns().wait()
         nodes = self._nodes.touch_all(names)
         if len(nodes) < len(names):
             nodes |= {name: unsaved[name] for name in names if name in unsaved}

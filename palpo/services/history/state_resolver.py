@@ -17,6 +17,7 @@ from palpo.core.state_resolution import (
     NeedRejected,
     NeedState,
     NeedSubgraph,
+    Pause,
     Request,
     find_conflicts,
     resolve,
@@ -24,6 +25,7 @@ from palpo.core.state_resolution import (
 from palpo.core.state_tree import Update
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.event_store import EventStore
+from palpo.streams.turns import Turns
 
 
 class StateResolver:
@@ -46,16 +48,22 @@ class StateResolver:
         nodes = unsaved or {}
         conflicts = await self._store.read_state(find_conflicts(roots), nodes)
         conflicted = {key for state in conflicts for key in state}
-        answer = partial(self._answer, roots[0], nodes, conflicted)
+        answer = partial(self._answer, roots[0], nodes, conflicted, Turns())
         changes: Mapping[StateKey, str | None] = await drive_async(resolve(rules, conflicts), answer)
         if not changes:
             return Update(root=roots[0], new_nodes={})
         return await self._store.read_state(state_tree.update(roots[0], changes), nodes)
 
     async def _answer(
-        self, root: bytes, nodes: Mapping[bytes, bytes], conflicted: Collection[StateKey], request: Request
+        self,
+        root: bytes,
+        nodes: Mapping[bytes, bytes],
+        conflicted: Collection[StateKey],
+        turns: Turns,
+        request: Request,
     ) -> Any:
         """The answer of the type that the request names."""
+        await turns.breathe()
         match request:
             case NeedEvents():
                 return await self._store.signed(request.event_ids)
@@ -65,14 +73,16 @@ class StateResolver:
                 return await self._store.read_state(state_tree.get_many(root, request.keys), nodes)
             case NeedAuthDifference():
                 return await self._auth_chains.difference(request.state_sets)
+            case Pause():
+                return None
             case NeedSubgraph():
                 return await self._auth_chains.subgraph(request.event_ids)
             case _:
                 return await self._unconflicted_ancestors(request.candidates, root, nodes, conflicted)
 
     async def _rejected(self, event_ids: Iterable[str]) -> list[str]:
-        found = await self._store.get_many(event_ids)
-        return [event_id for event_id, item in found.items() if item.status is EventStatus.REJECTED]
+        found = await self._store.statuses(event_ids)
+        return [event_id for event_id, status in found.items() if status is EventStatus.REJECTED]
 
     async def _unconflicted_ancestors(
         self,
