@@ -58,22 +58,26 @@ def signed_event_bytes(
     return (encode or encoder(rules))(redacted)
 
 
-def reference_hash(rules: RoomVersion, pdu: dict[str, Any]) -> bytes:
-    """SHA-256 of the redacted event without its signatures."""
-    return sha256(signed_event_bytes(rules, pdu)).digest()
+def reference_hash(
+    rules: RoomVersion, pdu: dict[str, Any], *, encode: Callable[[Any], bytes] | None = None
+) -> bytes:
+    """SHA-256 of the redacted event without its signatures; ``encode`` as for ``signed_event_bytes``."""
+    return sha256(signed_event_bytes(rules, pdu, encode=encode)).digest()
 
 
-def event_id_of(rules: RoomVersion, pdu: dict[str, Any]) -> str:
+def event_id_of(
+    rules: RoomVersion, pdu: dict[str, Any], *, encode: Callable[[Any], bytes] | None = None
+) -> str:
     """The event's ID: made of the reference hash, or, in room versions 1 and 2, its ``event_id``.
 
-    Raises ``BadJson`` where that is not a string.
+    Raises ``BadJson`` where that is not a string. ``encode`` as for ``signed_event_bytes``.
     """
     if rules.event_id_format is EventIdFormat.CHOSEN:
         chosen = pdu.get("event_id")
         if type(chosen) is not str:
             raise BadJson("event_id is not a string")
         return chosen
-    return event_id_from_hash(rules, reference_hash(rules, pdu))
+    return event_id_from_hash(rules, reference_hash(rules, pdu, encode=encode))
 
 
 def event_id_from_hash(rules: RoomVersion, digest: bytes) -> str:

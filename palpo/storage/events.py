@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 
 from palpo.core.auth_chains import Position
 from palpo.core.canonical_json import decode_canonical, decode_object, to_json
-from palpo.core.events import SignedEvent, kept_event, parse_stored, redacted_event
+from palpo.core.events import SignedEvent, StateKey, kept_event, parse_stored, redacted_event
 from palpo.core.identifiers import ServerName
 from palpo.core.records.events import EventStatus, Refusal, StoredEvent
 from palpo.core.room_versions import room_version
@@ -106,6 +106,11 @@ _LOAD = Statement(
 )
 _PDUS = Statement(select(e.event_id, e.pdu).where(in_list(e.event_id, "ids")))
 _STATUSES = Statement(select(e.event_id, e.status).where(in_list(e.event_id, "ids")))
+_STATE_KEYS = Statement(
+    select(e.event_id, e.room_id, e.type, e.state_key, e.status).where(
+        in_list(e.event_id, "ids"), e.state_key.is_not(None)
+    )
+)
 _INSERT = insert_row(events)
 _OLD_TRANSACTIONS = {
     delayed: Statement(
@@ -277,6 +282,12 @@ async def load_pdus(tx: Transaction, ids: Iterable[str]) -> dict[str, bytes]:
 async def statuses(tx: Transaction, ids: Iterable[str]) -> dict[str, EventStatus]:
     """What became of those of ``ids`` that are stored."""
     return {row[0]: EventStatus(row[1]) for row in await tx.all(_STATUSES, ids=list(ids))}
+
+
+async def state_keys(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[str, StateKey, EventStatus]]:
+    """Of those of ``ids`` that are stored state events: the room, the state that each sets, its status."""
+    rows = await tx.all(_STATE_KEYS, ids=list(ids))
+    return {row[0]: (row[1], (row[2], row[3]), EventStatus(row[4])) for row in rows}
 
 
 async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:

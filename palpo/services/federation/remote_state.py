@@ -14,7 +14,7 @@ from itertools import islice
 from palpo.core import state_tree
 from palpo.core.errors import MatrixError
 from palpo.core.event_format import is_event_id
-from palpo.core.event_hashes import event_id_of
+from palpo.core.event_hashes import encoder_again, event_id_of
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.identifiers import ServerName
 from palpo.core.records.events import EventStatus
@@ -140,17 +140,21 @@ class RemoteState:
             unknown += [name for name in part if name not in known]
         return unknown
 
-    async def new_ones(self, room: Room, texts: Sequence[bytes]) -> EventStash:
+    async def new_ones(self, room: Room, texts: list[bytes]) -> EventStash:
         """Those of many PDUs, each in JSON, that are events of the room, and are not stored.
 
-        The others are not checked.
+        The others are not checked. ``texts`` is emptied: there may be very many of them.
         """
         by_id: dict[str, bytes] = {}
-        async for text in Turns().over(texts):
-            if (name := _id_of(room, text)) is not None:
-                by_id[name] = text
+        await _named(room, texts, by_id)
+        return await self._new(room, by_id)
+
+    async def _new(self, room: Room, by_id: dict[str, bytes]) -> EventStash:
+        unknown = await self.unknown(by_id)
+        texts = [by_id[name] for name in unknown]
+        by_id.clear()
         events = stash_of(room)
-        async for event in self._remote.read(room, [by_id[name] for name in await self.unknown(by_id)]):
+        async for event in self._remote.read(room, texts):
             events.add(event)
         return events
 
@@ -197,11 +201,10 @@ class RemoteState:
 
     async def _whole(self, server: ServerName, room: Room, event_id: str, times: Times | None) -> _Told:
         told = await self._remote.state(server, room, event_id, times)
-        names = [_id_of(room, text) async for text in Turns().over(told.state)]
-        return _Told(
-            [name for name in names if name is not None],
-            await self.new_ones(room, [*told.auth_chain, *told.state]),
-        )
+        by_id: dict[str, bytes] = {}
+        await _named(room, told.auth_chain, by_id)
+        state = await _named(room, told.state, by_id)
+        return _Told(state, await self._new(room, by_id))
 
     async def _root(self, head: RoomHead, told: _Told, last: SignedEvent | None) -> bytes:
         """The root of the state that was told, as far as it is good, with ``last`` set in it."""
@@ -238,15 +241,13 @@ class RemoteState:
         found: dict[StateKey, str] = {}
         turns = Turns()
         for at in range(0, len(names), BATCH):
-            for name, item in (await self._store.get_many(names[at : at + BATCH])).items():
-                await turns.breathe()
-                event = item.event
-                if (
-                    event.is_state
-                    and event.room_id == head.room_id
-                    and item.status is not EventStatus.REJECTED
-                ):
-                    found[event.key] = name
+            await turns.breathe()
+            # No event has such a name, and no database looks it up.
+            ids = [name for name in names[at : at + BATCH] if "\0" not in name]
+            some = partial(events_storage.state_keys, ids=ids)
+            for name, (room_id, key, status) in (await self._db.read(some)).items():
+                if room_id == head.room_id and status is not EventStatus.REJECTED:
+                    found[key] = name
         return found
 
 
@@ -259,14 +260,27 @@ def stash_of(room: Room) -> EventStash:
     return EventStash(room.rules, room.room_id)
 
 
+async def _named(room: Room, texts: list[bytes], by_id: dict[str, bytes]) -> list[str]:
+    """The IDs of PDUs in JSON, by which they are added to ``by_id``; ``texts`` is emptied."""
+    names: list[str] = []
+    turns = Turns()
+    while texts:
+        await turns.breathe()
+        text = texts.pop()
+        if (name := _id_of(room, text)) is not None:
+            by_id[name] = text
+            names.append(name)
+    return names
+
+
 def _id_of(room: Room, text: bytes) -> str | None:
-    """The ID that a PDU in JSON has; None where it can have none."""
+    """The ID that a PDU in JSON has; None where it can have none. Its form is not checked."""
     pdu = decoded(text)
     if not isinstance(pdu, dict):
         return None
     try:
-        return event_id_of(room.rules, pdu)
-    except MatrixError:
+        return event_id_of(room.rules, pdu, encode=encoder_again(room.rules))
+    except (MatrixError, TypeError):
         return None
 
 
