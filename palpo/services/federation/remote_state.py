@@ -111,7 +111,10 @@ class RemoteState:
         """The same as ``before`` of a state of which much may be missing here."""
         room = room_of(head)
         told, last = await self._told_before(server, room, event, _only(event.prev_events), times)
-        await self.keep(head, told.events)
+        try:
+            await self.keep(head, told.events)
+        finally:
+            await told.events.empty()
         names = [*told.state, *([] if last is None else [last.event_id])]
         entries = await self._good(head, names)
         if CREATE not in entries:

@@ -81,6 +81,15 @@ class Completions:
 
         Raises Forbidden, and LimitExceeded where it takes too long.
         """
+        await self._wait(room_id, timeout_s, partial(self._access.visible_root, room_id, user_id))
+
+    async def until_whole(self, room_id: RoomId, timeout_s: float = WAIT_S) -> None:
+        """Return once a room is whole, whoever waits for it. Raises LimitExceeded where it takes too long."""
+        await self._wait(room_id, timeout_s)
+
+    async def _wait(
+        self, room_id: RoomId, timeout_s: float, check: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
         until = time.monotonic() + timeout_s
         while True:
             position = self._wakeups.position
@@ -89,7 +98,8 @@ class Completions:
                     return
             except NotFound:
                 return
-            await self._access.visible_root(room_id, user_id)
+            if check is not None:
+                await check()
             remaining = until - time.monotonic()
             if not await self._wakeups.wait({topics.HEAD: {room_id}}, after=position, timeout_s=remaining):
                 raise LimitExceeded("The room's members are not all known yet", retry_after_ms=10_000)
@@ -181,8 +191,7 @@ class Completions:
         for part in await self._store.read_state(state_tree.parts(new, BATCH), built.nodes):
             await turns.breathe()
             rows += await self._beginnings.changed(head.room_id, await self._members(part, built.nodes))
-        gone = await self._store.read_state(state_tree.diff(head.state_root, new), built.nodes)
-        was = {key[1]: old for key, (old, now) in gone.items() if key[0] == MEMBER and now is None and old}
+        was = await self._gone(head.state_root, new, built.nodes)
         events = await self._store.get_many(was.values())
         rows += [
             Member(
@@ -197,6 +206,18 @@ class Completions:
             if name in events
         ]
         return rows
+
+    async def _gone(self, before: bytes, after: bytes, nodes: Mapping[bytes, bytes]) -> dict[str, str]:
+        """User → membership event, of the members in one state of whom another has none."""
+        gone: dict[str, str] = {}
+        turns = Turns()
+        for part in await self._store.read_state(state_tree.parts(before, BATCH)):
+            await turns.breathe()
+            was = await self._members(part)
+            keys = [(MEMBER, user_id) for user_id in was]
+            still = await self._store.read_state(state_tree.get_many(after, keys), nodes)
+            gone |= {user_id: name for user_id, name in was.items() if (MEMBER, user_id) not in still}
+        return gone
 
     async def _members(self, part: bytes, nodes: Mapping[bytes, bytes] | None = None) -> dict[str, str]:
         """User → membership event, in a part of a state."""
