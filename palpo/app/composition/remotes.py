@@ -15,6 +15,7 @@ from palpo.services.federation.outgoing_to_device import OutgoingToDevice
 from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.remote_invites import RemoteInvites
 from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
+from palpo.services.federation.remote_join_checks import RemoteJoinChecks
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
@@ -80,6 +81,7 @@ def build_memberships(
     client, outside = server.federation_client, history.outside_memberships
     signer = signer_of(server)
     handshakes = Handshakes(client, signer)
+    whom = WhomToAsk(server.db, history, server_name=server.name)
     return FederatedMemberships(
         RemoteJoins(
             handshakes,
@@ -90,10 +92,11 @@ def build_memberships(
             server_name=server.name,
             partial_joins=server.config.federation.partial_joins,
         ),
+        RemoteJoinChecks(handshakes, whom, history),
         RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside, server.background),
         RemoteInvites(client, keys.keyring, asking.policy_servers, history),
-        WhomToAsk(server.db, history, server_name=server.name),
+        whom,
         history,
         server.background,
     )

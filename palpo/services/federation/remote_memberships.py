@@ -10,6 +10,7 @@ from palpo.core.membership import INVITE, JOIN, KNOCK, LEAVE
 from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import RoomVersion, room_version
 from palpo.services.federation.remote_invites import RemoteInvites
+from palpo.services.federation.remote_join_checks import RemoteJoinChecks
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
@@ -26,6 +27,7 @@ class FederatedMemberships:
     def __init__(
         self,
         joins: RemoteJoins,
+        checks: RemoteJoinChecks,
         knocks: RemoteKnocks,
         leaves: RemoteLeaves,
         invites: RemoteInvites,
@@ -34,6 +36,7 @@ class FederatedMemberships:
         background: Background,
     ) -> None:
         self._joins = joins
+        self._checks = checks
         self._knocks = knocks
         self._leaves = leaves
         self._invites = invites
@@ -49,6 +52,10 @@ class FederatedMemberships:
         """Join through one of ``via``, or another server that may know the room."""
         wish = Wish(user_id=user_id, room_id=room_id, membership=JOIN, content=content)
         return await self._joins.join(wish, await self._whom.servers(wish, via))
+
+    async def check_join(self, user_id: UserId, room_id: RoomId) -> None:
+        """Ask those in the room for a template, the most powerful first: it is made for whom they let in."""
+        await self._checks.check(Wish(user_id=user_id, room_id=room_id, membership=JOIN, content={}))
 
     async def knock(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]

@@ -265,8 +265,16 @@ class Memberships:
         if membership in PRESENT:
             content = await self._with_profile(sender, target, content)
         if membership == JOIN and sender == target:
+            await self._check_elsewhere(head, target)
             content |= await self._restricted.vouching(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
+
+    async def _check_elsewhere(self, head: RoomHead, user_id: UserId) -> None:
+        """Where members of a room are missing here, others say whether a user may join."""
+        if self.remote is None or not head.row.is_partial:
+            return
+        if await self._heads.membership(head, user_id) is not JOIN:
+            await self.remote.check_join(user_id, head.room_id)
 
     async def _send(
         self, room_id: RoomId, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None

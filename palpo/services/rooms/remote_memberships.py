@@ -23,6 +23,14 @@ class RemoteMemberships(Protocol):
         """
         ...
 
+    async def check_join(self, user_id: UserId, room_id: RoomId, /) -> None:
+        """Have somebody who knows all of a room say whether a user may join it (MSC3902).
+
+        For a room that is here and of which members are missing: that the user is banned may not be known.
+        Raises MatrixError: what such a server says, LimitExceeded where nobody can be asked for long.
+        """
+        ...
+
     async def knock(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str], /
     ) -> None:

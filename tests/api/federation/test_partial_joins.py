@@ -17,7 +17,7 @@ from tests.support.pairs import Town
 from tests.support.remote_rooms import RemoteRoom
 from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER
-from tests.support.resident import FEDERATION, Resident
+from tests.support.resident import FEDERATION, Resident, refusal
 
 CAROL = f"@carol:{SERVER}"
 LAZY = orjson.dumps({"room": {"state": {"lazy_load_members": True}}}).decode()
@@ -48,6 +48,14 @@ class PartialResident(Resident):
         few = {key: item for key, item in state.items() if key[0] != MEMBER or key[1] == event.state_key}
         told = super()._joined(event, few)
         return {**told, "members_omitted": True, "servers_in_room": [self.remote.name]}
+
+    async def make(self, asked: Asked) -> Any:
+        """For nobody who is banned."""
+        user_id = unquote(urlsplit(asked.uri).path.rsplit("/", 1)[-1])
+        there = self.room.state.get((MEMBER, user_id))
+        if there is not None and there.content["membership"] == "ban":
+            return refusal(403, "M_FORBIDDEN")
+        return await super().make(asked)
 
     async def state_ids(self, asked: Asked) -> Any:
         self.state_asked.set()
@@ -241,6 +249,46 @@ async def test_others_are_not_let_in(
         answer = await remote.raw(server, "GET", path)
         assert (answer.status_code, answer.json()["errcode"]) == (404, "M_NOT_FOUND")
     await completed(server, resident)
+
+
+async def test_another_user_is_let_in_by_who_knows_all_members(
+    server: Homeserver, alice: Client, room: RemoteRoom, resident: PartialResident
+) -> None:
+    ivan, erin = await server.register("ivan"), await server.register("erin")
+    room.add(BOB, (MEMBER, ivan.user_id), {"membership": "ban"})
+    await join(alice, room)
+    refused = await ivan.post(f"/join/{room.room_id}", params={"via": SERVER}, status=403)
+    assert refused["errcode"] == "M_FORBIDDEN"
+    path = f"/rooms/{room.room_id}/state/{MEMBER}/{ivan.user_id}"
+    await ivan.put(path, {"membership": "join"}, status=403)
+    await join(erin, room)
+    assert room.room_id in await rooms(erin, filter=LAZY)
+    assert room.room_id not in await rooms(ivan, filter=LAZY)
+    # What they call themselves is nobody else's business.
+    asked = len(resident.asked)
+    await erin.put(f"/profile/{erin.user_id}/displayname", {"displayname": "Erin"})
+    assert len(resident.asked) == asked
+    await completed(server, resident)
+    await ivan.post(f"/join/{room.room_id}", status=403)
+    assert len(resident.asked) == asked
+
+
+async def test_another_user_waits_where_nobody_says_whether_they_may_join(
+    server: Homeserver, alice: Client, remote: RemoteServer, room: RemoteRoom, resident: PartialResident
+) -> None:
+    ivan, erin = await server.register("ivan"), await server.register("erin")
+    room.add(BOB, (MEMBER, ivan.user_id), {"membership": "ban"})
+    await join(alice, room)
+    remote.answers["GET", f"{FEDERATION}/v1/make_join/"] = refusal(500, "M_UNKNOWN")
+    banned = asyncio.ensure_future(ivan.post(f"/join/{room.room_id}", status=403))
+    free = asyncio.ensure_future(erin.post(f"/join/{room.room_id}"))
+    await server.services.federation.partial_rooms.look()
+    await resident.state_asked.wait()
+    assert not banned.done()
+    assert not free.done()
+    await completed(server, resident)
+    await asyncio.gather(banned, free)
+    assert room.room_id in await rooms(erin)
 
 
 async def test_it_can_be_turned_off(town: Town, room: RemoteRoom) -> None:
