@@ -176,7 +176,7 @@ class CommandLauncher:
     async def open(self) -> None:
         """Install what the recipe needs. Raises InstallFailed."""
         self._path = await search_path(self._recipe, os.environ)
-        self._prefix = await asyncio.to_thread(_hosts_namespace)
+        self._prefix = await asyncio.to_thread(hosts_namespace)
 
     async def prepare(self, launch: Launch) -> Process | None:
         return await self._run((), self._recipe.prepare, launch) if self._recipe.prepare else None
@@ -215,7 +215,7 @@ async def _watch(child: asyncio.subprocess.Process, process: Process) -> None:
     process.exited.set_result(await child.wait())
 
 
-def _hosts_namespace() -> tuple[str, ...]:
+def hosts_namespace() -> tuple[str, ...]:
     """The words before a command that put the hosts file over `/etc/hosts`; none if that is not allowed."""
     unshare = shutil.which("unshare")
     if unshare is None:

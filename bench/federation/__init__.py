@@ -1,0 +1,1 @@
+"""Servers that speak to each other over TLS on loopback, Palpo beside Synapse."""

@@ -1,0 +1,206 @@
+"""Servers that are neither Palpo nor Synapse, and the same for both: one program that is all of them.
+
+It answers what it is asked about its rooms and keys, notes what it is told, and sends transactions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from bench.federation.rooms import KEY, Room
+from bench.federation.town import Place, Town
+from palpo.core.canonical_json import to_json
+from palpo.core.event_hashes import add_signature
+from palpo.core.events import SignedEvent, parse_pdu
+from palpo.core.signing import sign_json
+from palpo.core.x_matrix import SignedRequest, authorization
+from tests.support.pairs import PORT
+
+HOUR_MS = 3600 * 1000
+FEDERATION = "/_matrix/federation"
+PIECE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A signed request that is ready to be sent."""
+
+    target: str
+    authorization: str
+    body: bytes
+
+
+class Remote:
+    """All of these servers, at one place."""
+
+    def __init__(self, place: Place, client: aiohttp.ClientSession) -> None:
+        self.place = place
+        self.rooms: dict[str, Room] = {}
+        self.arrivals: dict[str, dict[str, float]] = {}
+        """When each server was told of the messages whose texts are keys here."""
+        self.silent: set[str] = set()
+        """Servers that take requests, and answer none."""
+        self.asked: Counter[str] = Counter()
+        """What else was asked for."""
+        self.partial = False
+        """Whether members are left out of the answer to a join that asks for it."""
+        self._news = asyncio.Condition()
+        self._before: dict[str, frozenset[str]] = {}
+        self._client = client
+        self._number = 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        if request.host in self.silent:
+            await asyncio.Event().wait()
+        parts = [unquote(part) for part in request.raw_path.partition("?")[0].split("/")]
+        match request.method, parts[2:]:
+            case "GET", ["key", "v2", "server", *_]:
+                return _json(_keys(request.host))
+            case "PUT", ["federation", _, "send", _]:
+                return _json(await self._take(request.host, orjson.loads(await request.read())))
+            case "GET", ["federation", _, "make_join", room_id, user_id]:
+                return _json(self.rooms[room_id].template(user_id))
+            case "PUT", ["federation", "v2", "send_join", room_id, _]:
+                return await self._joined(request, self.rooms[room_id])
+            case "GET", ["federation", "v1", "state", room_id]:
+                return await _streamed(request, self.rooms[room_id].whole())
+            case "GET", ["federation", "v1", "state_ids", room_id]:
+                return await _streamed(request, self.rooms[room_id].whole_ids())
+        self.asked[f"{request.method} {'/'.join(parts[2:5])}"] += 1
+        return web.json_response({"errcode": "M_NOT_FOUND", "error": "What?"}, status=404)
+
+    async def _take(self, host: str, content: dict[str, Any]) -> dict[str, Any]:
+        now = time.perf_counter()
+        for pdu in content.get("pdus", ()):
+            if pdu["room_id"] in self.rooms:
+                event = parse_pdu(self.rooms[pdu["room_id"]].rules, pdu)
+                self._before[event.event_id] = frozenset(event.prev_events)
+            arrivals = self.arrivals.get(str(pdu["content"].get("body")))
+            if arrivals is not None:
+                arrivals.setdefault(host, now)
+        async with self._news:
+            self._news.notify_all()
+        return {"pdus": {}}
+
+    async def _joined(self, request: web.Request, room: Room) -> web.StreamResponse:
+        pdu = orjson.loads(await request.read())
+        partially = self.partial and request.query.get("omit_members") == "true"
+        room.close()
+        told = room.some() if partially else room.told()
+        response = await _streamed(request, told)
+        room.take(parse_pdu(room.rules, add_signature(room.rules, pdu, self.place.server_name, KEY)))
+        return response
+
+    async def heard_of(self, event_id: str, seconds: float = 30) -> None:
+        """Wait until an event has come. Raises TimeoutError."""
+        await self._until(lambda: event_id in self._before, seconds)
+
+    async def told_to(self, mark: str, count: int, seconds: float) -> None:
+        """Wait until so many servers have a message. Raises TimeoutError."""
+        await self._until(lambda: len(self.arrivals[mark]) >= count, seconds)
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(condition)
+
+    def ends(self, events: set[str]) -> int:
+        """How many of these, and of what came, nothing that came comes after."""
+        return len((events | self._before.keys()).difference(*self._before.values()))
+
+    def transaction(self, to: Place, events: Sequence[SignedEvent]) -> Transaction:
+        """Sign a transaction."""
+        self._number += 1
+        content = {
+            "origin": self.place.server_name,
+            "origin_server_ts": int(time.time() * 1000),
+            "pdus": [event.pdu for event in events],
+        }
+        signed = SignedRequest(
+            method="PUT",
+            uri=f"{FEDERATION}/v1/send/{self._number}",
+            origin=self.place.server_name,
+            destination=to.server_name,
+            content=content,
+        )
+        return Transaction(signed.uri, authorization(signed, KEY), to_json(content))
+
+    async def send(self, to: Place, transaction: Transaction) -> float:
+        """Send a transaction; the seconds until it was answered. Raises RuntimeError if it was refused."""
+        begun = time.perf_counter()
+        async with self._client.put(
+            f"https://{to.address}:{PORT}{transaction.target}",
+            data=transaction.body,
+            headers={
+                "Host": to.server_name,
+                "Authorization": transaction.authorization,
+                "Content-Type": "application/json",
+            },
+            server_hostname=to.host,
+        ) as response:
+            answer = await response.read()
+            refused = [item for item in orjson.loads(answer).get("pdus", {}).values() if item]
+            if response.status != 200 or refused:
+                raise RuntimeError(f"a transaction was refused: {response.status} {answer[:300]!r}")
+        return time.perf_counter() - begun
+
+
+@asynccontextmanager
+async def remote(town: Town, host: str) -> AsyncIterator[Remote]:
+    """Be the servers of a host, which may be ``*.fan.test``."""
+    place = town.place(host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(place.certificate, place.key)
+    trusted = ssl.create_default_context(cafile=str(town.authority.file))
+    timeout = aiohttp.ClientTimeout(total=600)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted), timeout=timeout) as client:
+        running = Remote(place, client)
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{rest:.*}", running.answer)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, place.address, PORT, ssl_context=context, backlog=4096).start()
+            yield running
+        finally:
+            await runner.cleanup()
+
+
+def _keys(server_name: str) -> dict[str, Any]:
+    content = {
+        "server_name": server_name,
+        "valid_until_ts": int(time.time() * 1000) + 24 * HOUR_MS,
+        "verify_keys": {KEY.key_id: {"key": KEY.verify_key_base64}},
+        "old_verify_keys": {},
+    }
+    return sign_json(content, server_name, KEY)
+
+
+async def _streamed(request: web.Request, parts: Iterable[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) > PIECE:
+            await response.write(bytes(piece))
+            piece.clear()
+    await response.write(bytes(piece))
+    await response.write_eof()
+    return response
+
+
+def _json(content: Any) -> web.Response:
+    return web.json_response(body=orjson.dumps(content))
