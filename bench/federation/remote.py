@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import aiohttp
 import orjson
 from aiohttp import web
+from yarl import URL
 
 from bench.federation.rooms import KEY, Room
 from bench.federation.town import Place, Town
@@ -86,8 +87,7 @@ class Remote:
         now = time.perf_counter()
         for pdu in content.get("pdus", ()):
             if pdu["room_id"] in self.rooms:
-                event = parse_pdu(self.rooms[pdu["room_id"]].rules, pdu)
-                self._before[event.event_id] = frozenset(event.prev_events)
+                self._note(self.rooms[pdu["room_id"]], pdu)
             arrivals = self.arrivals.get(str(pdu["content"].get("body")))
             if arrivals is not None:
                 arrivals.setdefault(host, now)
@@ -116,9 +116,20 @@ class Remote:
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(condition)
 
-    def ends(self, events: set[str]) -> int:
-        """How many of these, and of what came, nothing that came comes after."""
-        return len((events | self._before.keys()).difference(*self._before.values()))
+    async def ends(self, server: Place, room: Room, own: set[str]) -> int:
+        """How many of our events in a room, and of those that came, nothing of the server's comes after.
+
+        What it has not been told of it asks for.
+        """
+        while missing := set().union(*self._before.values()) - self._before.keys() - room.events.keys() - own:
+            for event_id in missing:
+                answer = await self.ask(server, "GET", f"{FEDERATION}/v1/event/{quote(event_id)}")
+                self._note(room, answer["pdus"][0])
+        return len((own | self._before.keys()).difference(*self._before.values()))
+
+    def _note(self, room: Room, pdu: dict[str, Any]) -> None:
+        event = parse_pdu(room.rules, pdu)
+        self._before[event.event_id] = frozenset(event.prev_events)
 
     def transaction(self, to: Place, events: Sequence[SignedEvent]) -> Transaction:
         """Sign a transaction."""
@@ -128,33 +139,49 @@ class Remote:
             "origin_server_ts": int(time.time() * 1000),
             "pdus": [event.pdu for event in events],
         }
-        signed = SignedRequest(
-            method="PUT",
-            uri=f"{FEDERATION}/v1/send/{self._number}",
+        target = f"{FEDERATION}/v1/send/{self._number}"
+        return Transaction(target, self._authorization(to, "PUT", target, content), to_json(content))
+
+    async def send(self, to: Place, transaction: Transaction) -> None:
+        """Send a transaction. Raises RuntimeError if it is refused."""
+        answer = await self._request(
+            to, "PUT", transaction.target, transaction.authorization, transaction.body
+        )
+        if refused := [item for item in answer.get("pdus", {}).values() if item]:
+            raise RuntimeError(f"events were refused: {refused[:3]}")
+
+    async def ask(self, server: Place, method: str, target: str) -> Any:
+        """Ask for something without a body. Raises RuntimeError if it is refused."""
+        return await self._request(server, method, target, self._authorization(server, method, target))
+
+    def _authorization(self, to: Place, method: str, target: str, content: Any = None) -> str:
+        request = SignedRequest(
+            method=method,
+            uri=target,
             origin=self.place.server_name,
             destination=to.server_name,
             content=content,
         )
-        return Transaction(signed.uri, authorization(signed, KEY), to_json(content))
+        return authorization(request, KEY)
 
-    async def send(self, to: Place, transaction: Transaction) -> float:
-        """Send a transaction; the seconds until it was answered. Raises RuntimeError if it was refused."""
-        begun = time.perf_counter()
-        async with self._client.put(
-            f"https://{to.address}:{PORT}{transaction.target}",
-            data=transaction.body,
+    async def _request(
+        self, to: Place, method: str, target: str, credentials: str, body: bytes | None = None
+    ) -> Any:
+        async with self._client.request(
+            method,
+            URL(f"https://{to.address}:{PORT}{target}", encoded=True),
+            data=body,
             headers={
                 "Host": to.server_name,
-                "Authorization": transaction.authorization,
+                "Authorization": credentials,
                 "Content-Type": "application/json",
             },
             server_hostname=to.host,
         ) as response:
             answer = await response.read()
-            refused = [item for item in orjson.loads(answer).get("pdus", {}).values() if item]
-            if response.status != 200 or refused:
-                raise RuntimeError(f"a transaction was refused: {response.status} {answer[:300]!r}")
-        return time.perf_counter() - begun
+            if response.status != 200:
+                raise RuntimeError(f"{method} {target} was refused: {response.status} {answer[:300]!r}")
+            return orjson.loads(answer)
 
 
 @asynccontextmanager

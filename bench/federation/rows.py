@@ -260,7 +260,7 @@ async def extremities(bench: Bench, kind: str) -> Figures:
                 sent = orjson.loads(await alice.send(room.room_id))["event_id"]
                 times.append(time.perf_counter() - begun)
             await other.heard_of(sent)
-        left = other.ends({event.event_id for event in forks})
+        left = await other.ends(server.place, room, {event.event_id for event in forks})
         figures.values |= {"first": 1000 * times[0], "most": 1000 * max(times), "left": left}
         figures.watched(watch, each=SENDS)
     return figures
