@@ -105,10 +105,14 @@ class Consumer:
         wakeups: Wakeups,
         *,
         gather_s: float,
+        apart_s: float = 0,
         kinds: Collection[Kind] = (),
         after_failure: Pauses = PAUSES,
     ) -> None:
-        """``kinds`` of topics wake it, or any commit; what comes within ``gather_s`` is handled together."""
+        """``kinds`` of topics wake it, or any commit; what comes within ``gather_s`` is handled together.
+
+        Where much comes, so is what comes within ``apart_s`` of when it was last handled.
+        """
         self.name = name
         """Of its position, and of its lease."""
         self.position = 0
@@ -121,6 +125,7 @@ class Consumer:
         self._db = db
         self._wakeups = wakeups
         self._gather_s = gather_s
+        self._apart_s = apart_s
         self._pauses = after_failure
         self._kinds = frozenset(kinds)
         self._news = asyncio.Event()
@@ -182,10 +187,12 @@ class Consumer:
         return await self._handler.rest()
 
     async def _wait(self, pause_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        next_s = loop.time() + self._apart_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._news.wait()
-        await asyncio.sleep(self._gather_s)
+        await asyncio.sleep(max(self._gather_s, next_s - loop.time()))
 
     async def _advance(self, upto: int, *, anew: bool = False) -> int:
         """Have one batch handled and store it; where it ends."""

@@ -41,8 +41,10 @@ from palpo.streams.wakeups import Wakeups
 log = structlog.get_logger("palpo.federation")
 
 NAME = "federation-sender"
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.005
 """What happens within so long goes out together: a transaction costs much more than an event in it."""
+APART_SECONDS = 0.05
+"""The same, where something went out just before."""
 STORE_SECONDS = 2.0
 """How often it is stored, at most, how far servers have been told."""
 SLOW_MS = 10_000
@@ -105,7 +107,9 @@ class FederationSender(Handler):
         self._edus_unknown = False
         self.outcomes: Counter[str] = Counter()
         """How many transactions were ``sent``, ``failed`` or ``refused``."""
-        self.consumer = Consumer(NAME, self, db, wakeups, gather_s=GATHER_SECONDS, kinds=KINDS)
+        self.consumer = Consumer(
+            NAME, self, db, wakeups, gather_s=GATHER_SECONDS, apart_s=APART_SECONDS, kinds=KINDS
+        )
         wakeups.subscribe(self._on_commit)
         wakeups.listen(topics.DESTINATION_EDUS, self._edus_put)
         wakeups.listen(topics.RETRIES, self._retry)

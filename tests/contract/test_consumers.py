@@ -108,12 +108,19 @@ class Copying(Handler):
 class Process:
     """What one process has: a database, what it hears of it, and a consumer."""
 
-    def __init__(self, db: Database, *kinds: Kind) -> None:
+    def __init__(self, db: Database, *kinds: Kind, apart_s: float = 0) -> None:
         self.db = db
         self.wakeups = Wakeups()
         self.copying = Copying(db)
         self.consumer = Consumer(
-            NAME, self.copying, db, self.wakeups, gather_s=0.001, kinds=kinds, after_failure=HURRY
+            NAME,
+            self.copying,
+            db,
+            self.wakeups,
+            gather_s=0.001,
+            apart_s=apart_s,
+            kinds=kinds,
+            after_failure=HURRY,
         )
 
     async def start(self) -> None:
@@ -201,6 +208,19 @@ async def test_only_some_kinds_wake_it(database: Database) -> None:
         assert process.consumer.behind > 0
         await process.send(kind=topics.HEAD)
         await process.until(2)
+
+
+async def test_what_comes_soon_after_the_last_is_handled_together(database: Database) -> None:
+    process = Process(database, apart_s=1)
+    await process.start()
+    async with process.running():
+        await eventually(lambda: process.copying.rests == 1)
+        for _ in range(BATCH - 1):
+            await process.send()
+            await asyncio.sleep(0.02)
+        assert await process.copies() == 0
+        await process.until(BATCH - 1)
+    assert len([window for window in process.copying.windows if window.after < window.upto]) == 1
 
 
 async def test_a_handler_that_knows_of_more_is_asked(process: Process) -> None:
