@@ -59,7 +59,7 @@ async def test_what_comes_twice_at_once(sender: Sender) -> None:
     second = await sender.message("second", after=(first.event_id,))
     taken = await incoming.take(room_id, [first, second], fresh=[first.event_id, second.event_id])
     assert [item.event_id for item in taken.written] == [second.event_id]
-    assert (taken.waiting, taken.reasons) == ({}, {})
+    assert (taken.waiting, taken.refusals) == ({}, {})
     assert await sender.bodies() == ["first", "second"]
 
 
