@@ -15,7 +15,7 @@ import msgspec
 
 from palpo.core.events import Event, StateKey
 from palpo.core.membership import INVITE, JOIN, membership_of
-from palpo.core.state_keys import HISTORY_VISIBILITY
+from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES
 
 DEFAULT_VISIBILITY: Final = "shared"
 """Where the room has set none, or one that is not understood."""
@@ -35,6 +35,14 @@ def visibility_of(event: Event | None) -> str:
     """The history visibility that an ``m.room.history_visibility`` event sets, or the default."""
     value = None if event is None else event.content.get("history_visibility")
     return value if isinstance(value, str) and value in _VISIBILITIES else DEFAULT_VISIBILITY
+
+
+def is_public(state: Mapping[StateKey, Event]) -> bool:
+    """Whether anybody may find out who is in a room, by JOIN_RULES and HISTORY_VISIBILITY in ``state``."""
+    rules = state.get(JOIN_RULES)
+    return visibility_of(state.get(HISTORY_VISIBILITY)) == "world_readable" or (
+        rules is not None and rules.content.get("join_rule") == "public"
+    )
 
 
 def sight_of(event: Event, user_id: str, before: Mapping[StateKey, Event]) -> Sight:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import LargeBinary, bindparam, delete, select
 
+from palpo.core.canonical_json import to_json
 from palpo.core.identifiers import ServerName
 from palpo.core.membership import JOIN
 from palpo.core.user_words import words_of_user
@@ -70,6 +71,32 @@ async def note_members(tx: WriteTransaction, changed: Iterable[Member], ours: Se
         for word in _words(user_id)
     ]
     await tx.many(_INSERT_WORD, rows)
+
+
+async def note_names(
+    tx: WriteTransaction, names: Mapping[str, Mapping[str, str]], ours: ServerName, position: int
+) -> None:
+    """Let users of other servers be found by what public rooms call them: ``names`` has that of each, its
+    ``displayname`` and ``avatar_url`` as far as they are set.
+    """
+    others = [user_id for user_id in names if user_id.partition(":")[2] != ours]
+    if not others:
+        return
+    known = await get_many(tx, others)
+    fields = {user_id: to_json(names[user_id]) for user_id in others}
+    changed = sorted(user_id for user_id in others if known.get(user_id, b"{}") != fields[user_id])
+    if not changed:
+        return
+    await tx.many(_DELETE_WORDS, [{"user_id": user_id} for user_id in changed])
+    words = [
+        {"word": word, "user_id": user_id}
+        for user_id in changed
+        for word in sorted(set(words_of_user(user_id, names[user_id].get("displayname"))))
+    ]
+    await tx.many(_INSERT_WORD, words)
+    rows = [{"user_id": user_id, "fields": fields[user_id], "position": position} for user_id in changed]
+    await tx.many(_PUT, rows)
+    tx.notify(topics.PROFILE, *changed)
 
 
 def _words(user_id: str) -> list[bytes]:

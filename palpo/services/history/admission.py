@@ -23,12 +23,13 @@ from palpo.core.canonical_json import to_json
 from palpo.core.driving import drive_async
 from palpo.core.errors import AuthError, NotFound
 from palpo.core.events import Event, SignedEvent, StateKey, stripped
-from palpo.core.membership import INVITE, KNOCK, LEAVE, Membership, membership_of
+from palpo.core.membership import INVITE, JOIN, KNOCK, LEAVE, Membership, called, membership_of
 from palpo.core.power_levels import PowerLevels
 from palpo.core.records.events import Check, EventStatus, Refusal, StoredEvent
 from palpo.core.room_versions import RoomVersion
-from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
+from palpo.core.state_keys import CREATE, HISTORY_VISIBILITY, JOIN_RULES, MEMBER, POWER_LEVELS
 from palpo.core.state_tree import EMPTY_ROOT
+from palpo.core.visibility import is_public
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
@@ -397,6 +398,14 @@ class _Run:
                 stripped_state=await self._shown(new, event, membership),
             )
             self.built.memberships.append((last, row))
+        joined = [events[now] for _, now in members.values() if now is not None]
+        self.built.names = await self._names(new, [item for item in joined if membership_of(item) is JOIN])
+
+    async def _names(self, root: bytes, joined: Sequence[Event]) -> dict[str, dict[str, str]]:
+        """What users are called who are in a room that is public in the state ``root``."""
+        if not joined or not is_public(await self._state(root, [JOIN_RULES, HISTORY_VISIBILITY])):
+            return {}
+        return {item.state_key or "": called(item.content) for item in joined}
 
     async def _shown(self, root: bytes, event: Event, membership: Membership) -> bytes | None:
         """What an invite or a knock shows of the room."""

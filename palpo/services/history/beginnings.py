@@ -8,7 +8,7 @@ head says what has become of users of ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,9 +19,10 @@ from palpo.core.canonical_json import decode_object
 from palpo.core.errors import AuthError, BadJson
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import RoomId, ServerName
-from palpo.core.membership import LEAVE, as_membership
+from palpo.core.membership import JOIN, LEAVE, as_membership, called
 from palpo.core.records.events import EventStatus
-from palpo.core.state_keys import MEMBER
+from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES, MEMBER
+from palpo.core.visibility import is_public
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.admission import Admission, Admitted
@@ -38,6 +39,9 @@ from palpo.streams.turns import Turns
 
 BATCH = 500
 """Rows in one transaction."""
+NAMED = 1000
+"""Members of a room that is new here whose names are noted: of others it is when they come, or change."""
+Names = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,7 @@ class Beginnings:
     async def _note_members(self, room_id: str, root: bytes) -> list[Member]:
         """Store what others are in the state ``root``; what users of ours have become."""
         ours: list[Member] = []
+        named = 0
         turns = Turns()
         for part in await self._store.read_state(state_tree.parts(root, BATCH)):
             await turns.breathe()
@@ -119,14 +124,31 @@ class Beginnings:
             others = [member for member in changed if not self.is_ours(member)]
             ours += [member for member in changed if self.is_ours(member)]
             if others:
-                await self._db.write(partial(self.put, others))
+                names = await self.names(root, others) if named < NAMED else {}
+                named += len(others)
+                await self._db.write(partial(self.put, others, names))
         return ours
 
-    async def put(self, others: Sequence[Member], tx: WriteTransaction) -> None:
-        """Store what users of other servers are in a room."""
+    async def put(self, others: Sequence[Member], names: Names, tx: WriteTransaction) -> None:
+        """Store what users of other servers are in a room, and what some are called."""
         await room_servers_storage.follow(tx, others, self.server_name)
         await profiles_storage.note_members(tx, others, self.server_name)
+        await profiles_storage.note_names(tx, names, self.server_name, 0)
         await memberships_storage.put(tx, others)
+
+    async def names(self, root: bytes, members: Iterable[Member]) -> dict[str, dict[str, str]]:
+        """What members are called, where the state ``root`` is a public room's."""
+        state = await self._store.state_events(root, [JOIN_RULES, HISTORY_VISIBILITY])
+        if not is_public({key: item.event for key, item in state.items()}):
+            return {}
+        joined = [member for member in members if member.membership is JOIN]
+        ids = [member.event_id for member in joined]
+        pdus = await self._db.read(partial(events_storage.load_pdus, ids=ids))
+        return {
+            member.user_id: called(decode_object(pdus[member.event_id])["content"])
+            for member in joined
+            if member.event_id in pdus
+        }
 
     async def changed(self, room_id: str, members: Mapping[str, str]) -> list[Member]:
         """The memberships that are not noted so, by user."""

@@ -42,6 +42,8 @@ class Built:
     """Those that the head came with: they are not stored yet."""
     memberships: list[tuple[int, Member]] = field(default_factory=list)
     """With the index of its event in ``events``."""
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What users who have come, or changed, are called, if the room is public."""
     new_room: bool = False
     rejudged: list[Rejudged] = field(default_factory=list)
     """Events that are stored, and of which nobody has to be told."""

@@ -24,7 +24,7 @@ from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history.admission import Admission, Admitted, Replayed
-from palpo.services.history.beginnings import BATCH, Beginnings, forget_omission
+from palpo.services.history.beginnings import BATCH, NAMED, Beginnings, Names, forget_omission
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHead, RoomHeads
@@ -112,6 +112,7 @@ class Completions:
         room_id = room.room_id
         current = (await self._heads.get(room_id)).state_root
         followed: set[str] = set()
+        named = 0
         turns = Turns()
         for part in await self._store.read_state(state_tree.parts(root, BATCH)):
             await turns.breathe()
@@ -123,7 +124,9 @@ class Completions:
             changed = await self._beginnings.changed(room_id, new)
             others = [member for member in changed if not self._beginnings.is_ours(member)]
             if others:
-                await self._db.write(partial(self._put, room, others, tell))
+                names = await self._beginnings.names(root, others) if named < NAMED else {}
+                named += len(others)
+                await self._db.write(partial(self._put, room, others, names, tell))
         return followed
 
     async def build(
@@ -235,12 +238,12 @@ class Completions:
         return [key[1] for key in found]
 
     async def _put(
-        self, room: PartialRoom, others: Sequence[Member], tell: Tell, tx: WriteTransaction
+        self, room: PartialRoom, others: Sequence[Member], names: Names, tell: Tell, tx: WriteTransaction
     ) -> None:
         position = await tx.positions()
         servers = {server_name_of(member.user_id) for member in others if member.membership is JOIN}
         missed = servers - await room_servers_storage.joined_of(tx, room.room_id, servers)
-        await self._beginnings.put([_at(member, position) for member in others], tx)
+        await self._beginnings.put([_at(member, position) for member in others], names, tx)
         await tell(tx, room, missed)
 
 

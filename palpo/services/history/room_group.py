@@ -162,6 +162,9 @@ class GroupWrite:
         changed = list(rows.values())
         await room_servers_storage.follow(tx, changed, self._server_name)
         await profiles_storage.note_members(tx, changed, self._server_name)
+        for item in self._entries:
+            if item.built.names:
+                await profiles_storage.note_names(tx, item.built.names, self._server_name, first)
         await memberships_storage.put(tx, changed)
 
     async def _write_besides(self, tx: WriteTransaction, first: int) -> None:

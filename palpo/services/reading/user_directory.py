@@ -14,7 +14,7 @@ from palpo.core.errors import NotFound
 from palpo.core.folded_text import fold
 from palpo.core.state_keys import HISTORY_VISIBILITY, JOIN_RULES
 from palpo.core.user_words import MAX_NAME, VERSION, Asked, asked, words_of_user
-from palpo.core.visibility import visibility_of
+from palpo.core.visibility import is_public
 from palpo.db import consumers
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -113,10 +113,7 @@ class UserDirectory:
         except NotFound:
             return False
         state = await self._heads.state(head, [JOIN_RULES, HISTORY_VISIBILITY])
-        rules, visibility = state.get(JOIN_RULES), visibility_of(state.get(HISTORY_VISIBILITY))
-        return visibility == "world_readable" or (
-            rules is not None and rules.content.get("join_rule") == "public"
-        )
+        return is_public(state)
 
 
 class _Term:

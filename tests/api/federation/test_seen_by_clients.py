@@ -12,6 +12,7 @@ from palpo.core.state_keys import JOIN_RULES, NAME
 from tests.api.federation.test_knocks import knocking
 from tests.support.handshakes import become
 from tests.support.homeserver import Client, Homeserver
+from tests.support.pairs import pair
 from tests.support.remote_rooms import RemoteRoom
 from tests.support.remote_server import RemoteServer
 from tests.support.remote_users import BOB, CAROL, SERVER
@@ -59,6 +60,33 @@ async def test_they_are_in_the_user_directory(sender: Sender) -> None:
     assert await found(eve, "bob") == []
     await sender.send(await room.event(BOB, (MEMBER, BOB), {"membership": "leave"}))
     assert await found(sender.alice, "bob") == []
+
+
+async def test_by_what_public_rooms_call_them(sender: Sender) -> None:
+    """That is for everybody; what other rooms call them is those rooms'."""
+    room, eve = sender.room, await sender.ours.register("eve")
+    for name in ("Bob Builder", "Roberta"):
+        content = {"membership": "join", "displayname": name, "avatar_url": f"mxc://{SERVER}/bob"}
+        await sender.send(await room.event(BOB, (MEMBER, BOB), content))
+        expected = {"user_id": BOB, "display_name": name, "avatar_url": f"mxc://{SERVER}/bob"}
+        for client in (sender.alice, eve):
+            assert await found(client, name.split()[-1]) == [expected]
+    assert await found(sender.alice, "builder") == []
+    await sender.alice.put(f"/rooms/{room.room_id}/state/m.room.join_rules", {"join_rule": "invite"})
+    await sender.send(await room.event(BOB, (MEMBER, BOB), {"membership": "join", "displayname": "Secret"}))
+    assert await found(sender.alice, "secret") == []
+    assert len(await found(sender.alice, "roberta")) == 1
+    assert await found(eve, "roberta") == []
+
+
+async def test_who_was_in_a_public_room_before_us(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two):
+        alice, bob = await one.register("alice"), await two.register("bob")
+        await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": "Cooper"})
+        room_id = await alice.create_room(preset="public_chat", room_version="11")
+        await bob.post(f"/join/{room_id}", params={"server_name": "hs1.test"})
+        await two.services.federation.partial_rooms.settled()
+        assert [item["display_name"] for item in await found(bob, "cooper")] == ["Cooper"]
 
 
 async def test_their_messages_are_searched(sender: Sender) -> None:
