@@ -129,7 +129,10 @@ async def application(
         registry.register(CacheMetrics(services.server.caches))
         measure_consumers(started.consumers, registry)
         if started.federation_sender is not None:
-            registry.register(FederationMetrics(started.federation_sender))
+            federation = services.federation
+            registry.register(
+                FederationMetrics(started.federation_sender, federation.incoming_events, federation.staging)
+            )
         if config.log.requests:
             watching.append(RequestLog())
         accounts = services.accounts

@@ -43,6 +43,7 @@ from palpo.services.federation.served_relationships import ServedRelationships
 from palpo.services.federation.served_state import ServedState
 from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.staging import Staging
 from palpo.services.federation.third_party_exchanges import ThirdPartyExchanges
 from palpo.services.federation.transactions import Transactions
 
@@ -109,5 +110,6 @@ class FederationServices:
     served_timestamps: ServedTimestamps
     remote_device_lists: RemoteDeviceLists
     server_acls: ServerAcls
+    staging: Staging
     third_party_exchanges: ThirdPartyExchanges
     transactions: Transactions

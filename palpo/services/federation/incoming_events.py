@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,6 +62,8 @@ class IncomingEvents:
         self._store = store
         self._heads = heads
         self._policies = policies
+        self.verdicts: Counter[EventStatus] = Counter()
+        """How many events have come to each."""
 
     async def admit(
         self,
@@ -93,6 +96,7 @@ class IncomingEvents:
             builds = partial(self._build, outcome, build, relayed, told_by or {}, new)
             written = await self._writer.admit(room_id, builds)
             outcome.written += written
+            self.verdicts.update(item.status for item in written)
             known = {item.event_id for item in written}
             waiting = [event for event in waiting if event.event_id not in known]
             if not written:

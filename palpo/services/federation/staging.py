@@ -60,6 +60,10 @@ class Staging:
         self._bounds = bounds
         self._rooms: set[str] | None = None
         """Rooms in which something may wait, once they have been looked up."""
+        self.put_count = 0
+        """How many events had to wait."""
+        self.refused_count = 0
+        """How many were not even stored, of those whose IDs can be told."""
 
     async def put(self, origin: ServerName, room_id: RoomId, events: Sequence[SignedEvent]) -> set[str]:
         """Have events wait, which are about to be tried; those for which there is no room do not."""
@@ -86,6 +90,7 @@ class Staging:
             return {row.event_id for row in new[room:]}
 
         refused = await self._db.write(unit)
+        self.put_count += len(rows) - len(refused)
         (await self._known_rooms()).add(room_id)
         return refused
 
@@ -120,6 +125,7 @@ class Staging:
             for name, refusal in refused.items()
             if is_event_id(name)
         ]
+        self.refused_count += len(refused)
         if notes:
             await self._db.write(lambda tx: event_refusals.note_unstored(tx, notes))
 

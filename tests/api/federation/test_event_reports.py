@@ -166,6 +166,26 @@ async def test_what_waits(sender: Sender) -> None:
         await report(sender, "$nothing")
 
 
+async def test_metrics(sender: Sender) -> None:
+    """Each by what became of it."""
+    topic = await sender.room.event(BOB, ("m.room.topic", ""), {"topic": "mine"})
+    good, unsigned = await sender.message("good"), await sender.message("unsigned")
+    waits = await sender.message("waits", after=("$nothing",))
+    early = await sender.message("early")
+    await sender.send(topic, good, {**unsigned.pdu, "signatures": {}}, waits)
+    await sender.settled()
+    await sender.alice.post(f"/rooms/{sender.room.room_id}/ban", {"user_id": BOB})
+    await sender.send(early)
+    lines = (await sender.ours.http.get("/_palpo/metrics")).text.splitlines()
+    verdicts = {"accepted": 2, "soft_failed": 1, "rejected": 1, "waits": 1, "refused": 1}
+    for verdict, number in verdicts.items():
+        assert f'palpo_federation_pdus_total{{verdict="{verdict}"}} {number}.0' in lines
+    for outcome in ("sent", "failed", "refused"):
+        assert any(f'palpo_federation_transactions_total{{outcome="{outcome}"}}' in line for line in lines)
+    for health in ("healthy", "catching up", "failing"):
+        assert any(f'palpo_federation_destinations{{health="{health}"}}' in line for line in lines)
+
+
 async def test_reports_of_all_kinds_can_be_printed(sender: Sender) -> None:
     """Others say what they like, of times too."""
     pdu: dict[str, Any] = (await sender.room.event(CAROL, (MEMBER, CAROL), {"membership": "join"})).pdu
