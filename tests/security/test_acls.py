@@ -15,7 +15,7 @@ from tests.support.remote_server import RemoteServer
 from tests.support.remote_users import BOB, SERVER, Remote
 
 V1 = "/_matrix/federation/v1"
-QUERY: dict[str, Any] = {
+QUERY = {
     "v": "{event_id}",
     "limit": 1,
     "event_id": "{event_id}",

@@ -103,7 +103,8 @@ class RemoteServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
-        if request.path.startswith("/_matrix/key/v2/server"):
+        keys = ("GET", "/_matrix/key/v2/server")
+        if request.path.startswith(keys[1]) and keys not in self.answers:
             return web.json_response(
                 signed(self.name, [self.key], valid_until_ts=self.now_ms() + 24 * HOUR_MS)
             )

@@ -42,27 +42,29 @@ class ShownState:
         checked = await self._received.check(rules, told, room_id=room_id)
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for given, item in zip(told, checked, strict=True):
-            piece = _piece(rules, given, item, refuse=refuse)
+            piece = _piece(rules, room_id, given, item, refuse=refuse)
             if piece is not None:
                 found[piece["type"], piece["state_key"]] = piece
         return _bounded(sorted(found.values(), key=lambda piece: piece["type"] != CREATE[0]))
 
 
 def _piece(
-    rules: RoomVersion, given: Any, checked: SignedEvent | Refused, *, refuse: bool
+    rules: RoomVersion, room_id: RoomId, given: Any, checked: SignedEvent | Refused, *, refuse: bool
 ) -> dict[str, Any] | None:
     if isinstance(checked, SignedEvent):
         return stripped(checked) if checked.is_state else None
     if not rules.create_event_is_room_id:
-        return _as_stripped(given)
+        return _as_stripped(room_id, given)
     if refuse and not isinstance(checked.error, KeyUnavailable):
         raise InvalidParam(f"The room's state has something else in it: {checked.error.message}")
     return None
 
 
-def _as_stripped(given: Any) -> dict[str, Any] | None:
-    """What comes stripped already."""
+def _as_stripped(room_id: RoomId, given: Any) -> dict[str, Any] | None:
+    """What comes stripped already, and is not said to be of another room."""
     if not isinstance(given, dict) or not isinstance(given.get("content"), dict):
+        return None
+    if given.get("room_id", room_id) != room_id:
         return None
     fields = {name: given.get(name) for name in ("type", "state_key", "sender")}
     if not all(isinstance(value, str) for value in fields.values()) or not is_user_id(fields["sender"]):

@@ -95,7 +95,9 @@ async def refused(server: Homeserver, remote: RemoteServer, status: int = 401, *
     assert answer["errcode"] in ("M_UNAUTHORIZED", "M_FORBIDDEN")
 
 
-async def test_signed_for_something_else(server: Homeserver, remote: RemoteServer) -> None:
+async def test_x_matrix_with_our_destination_method_uri_and_body(
+    server: Homeserver, remote: RemoteServer
+) -> None:
     await refused(server, remote, method="POST")
     await refused(server, remote, uri=f"{PATH}?a=b")
     await refused(server, remote, destination="hs2.test")
