@@ -15,6 +15,7 @@ from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS, TOPIC
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.history import completions
 from palpo.services.history.beginnings import Omission
 from palpo.storage import memberships, partial_rooms, room_servers
 from palpo.storage.partial_rooms import PartialRoom
@@ -64,8 +65,10 @@ async def join_in_part(server: Homeserver, room: RemoteRoom, client: Client) -> 
     return state
 
 
-async def complete(server: Homeserver, room: RemoteRoom, state: list[SignedEvent]) -> set[ServerName]:
-    """Have the state; the servers that had been left out."""
+async def complete(
+    server: Homeserver, room: RemoteRoom, state: list[SignedEvent], *meanwhile: SignedEvent
+) -> set[ServerName]:
+    """Have the state; the servers that had been left out. Some events come while the room is judged again."""
     history, db = server.services.history, server.services.server.db
     missed: set[ServerName] = set()
 
@@ -76,7 +79,9 @@ async def complete(server: Homeserver, room: RemoteRoom, state: list[SignedEvent
     assert noted is not None
     root = await store(server, room, state)
     followed = await history.completions.note_members(noted, root, tell)
-    build = partial(history.completions.build, noted, root, followed, tell)
+    judged = await history.completions.judge_again(noted, root)
+    await told(server, room, *meanwhile)
+    build = partial(history.completions.build, noted, root, followed, tell, judged)
     await history.room_writer.admit(room.room_id, build)
     return missed
 
@@ -116,3 +121,34 @@ async def test_events_are_judged_again(server: Homeserver, alice: Client, room: 
     member = await events.state_event(late.state_before, MEMBER, CAROL)
     assert member is not None
     assert member.event.content["membership"] == JOIN
+
+
+async def test_many_events_are_judged_again_a_few_at_a_time(
+    server: Homeserver, alice: Client, room: RemoteRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "BATCH", 3)
+    history = server.services.history
+    state = await join_in_part(server, room, alice)
+    first = room.last
+    after = dict(room.state)
+    messages = [room.add(BOB, "m.room.message", {"body": f"{number}"}) for number in range(10)]
+    fork = room.event(CAROL, "m.room.message", {"body": "Late"}, after=first, state=after)
+    await told(server, room, *messages)
+
+    async def is_known(event: SignedEvent) -> bool:
+        """Whether all members are in the state before it."""
+        before = (await history.events.get(event.event_id)).state_before
+        return await history.events.state_event(before, MEMBER, CAROL) is not None
+
+    noted = await server.services.server.db.read(lambda tx: partial_rooms.get(tx, room.room_id))
+    assert noted is not None
+    # It is interrupted, and begins again.
+    await history.completions.judge_again(noted, await store(server, room, state))
+    known = [await is_known(event) for event in messages]
+    assert known == sorted(known, reverse=True)
+    assert (known[0], known[-1]) == (True, False)
+    await complete(server, room, state, fork)
+    assert all([await is_known(event) for event in (*messages, fork)])
+    head = await history.room_heads.get(room.room_id)
+    assert set(head.row.extremities) == {messages[-1].event_id, fork.event_id}
+    assert await history.events.state_event(head.state_root, MEMBER, CAROL) is not None

@@ -52,7 +52,7 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
         admission=admission,
         auth_chains=chains,
         beginnings=beginnings,
-        completions=Completions(db, events, heads, admission, beginnings, access, wakeups),
+        completions=Completions(db, server.clock, events, heads, admission, beginnings, access, wakeups),
         events=events,
         outside_memberships=OutsideMemberships(db),
         recent_events=recent,

@@ -140,7 +140,8 @@ class PartialRooms:
         head, event = await self._head(room)
         root = await self._states.whole(server, head, event, TIMES)
         followed = await history.completions.note_members(room, root, self._tell)
-        build = partial(history.completions.build, room, root, followed, self._tell)
+        judged = await history.completions.judge_again(room, root)
+        build = partial(history.completions.build, room, root, followed, self._tell, judged)
         await history.room_writer.admit(room.room_id, build)
 
     async def _tell(self, tx: WriteTransaction, room: PartialRoom, servers: Collection[ServerName]) -> None:

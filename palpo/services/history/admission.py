@@ -9,7 +9,7 @@ and whoever fetched it comes again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -63,17 +63,6 @@ class Admitted(Built):
     """What the next one has to have first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """Some events of a room that are judged again, in order."""
-
-    events: Sequence[SignedEvent]
-    stored: Mapping[str, StoredEvent]
-    """What became of each before."""
-    states: Mapping[str, bytes]
-    """By event: the root of the state before it, where what is before it is not here."""
-
-
 class Unstored(Exception):
     """A resolution needs what has been judged just now to be stored."""
 
@@ -118,7 +107,7 @@ class Admission:
             for name, item in known.items()
             if item.status is EventStatus.OUTLIER or (name in again and item.status in REFUSED)
         }
-        run = _Run(self._store, self._resolver, head, outliers, states or {}, unsigned)
+        run = Run(self._store, self._resolver, head, outliers, states or {}, unsigned)
         turns = Turns()
         for event in events:
             await turns.breathe()
@@ -142,43 +131,16 @@ class Admission:
         await run.settle(head)
         return run.built
 
-    async def replay(self, head: RoomHead, parts: AsyncIterator[Replayed], root: bytes) -> Admitted:
-        """Judge stored events of a room again, and what is the room's head then; write nothing.
-
-        The room begins anew over the stored state ``root``, with the first of the ``parts``, each of which
-        has events that come after those that they refer to. What was accepted and is not any more, or the
-        other way round, is among ``events``. What becomes of memberships is not said.
-        """
+    def again(self, head: RoomHead, root: bytes) -> Run:
+        """A run that judges events of a room again, which begins anew over the stored state ``root``."""
         row = replace(head.row, extremities=(), state_root=root, whole_from=0)
-        run = _Run(self._store, self._resolver, replace(head, row=row, hashes={}), (), {}, ())
+        run = Run(self._store, self._resolver, replace(head, row=row, hashes={}), (), {}, ())
         run.begins = True
-        moved: list[NewEvent] = []
-        turns = Turns()
-        async for part in parts:
-            run.outliers, run.states = part.stored.keys(), part.states
-            for event in part.events:
-                await turns.breathe()
-                if event.event_id in run.new or await run.take(event, past=False) is not None:
-                    continue
-                new, item = run.new[event.event_id], part.stored[event.event_id]
-                new = run.new[event.event_id] = replace(new, place=item.place)
-                if (new.status is EventStatus.ACCEPTED) == (item.status is EventStatus.ACCEPTED):
-                    run.built.rejudged.append(_rejudged(new))
-                else:
-                    moved.append(new)
-        built = run.built
-        end = replace(
-            built.head.row,
-            head=head.row.head + max(1, len(moved)),
-            place=max(head.row.place, built.head.row.place),
-        )
-        built.head = replace(built.head, row=end, rerooted=True, completed=True)
-        built.events = [replace(new, room_state=end.state_root) for new in moved]
-        return built
+        return run
 
     async def reroot(self, head: RoomHead, root: bytes) -> Admitted:
         """The room with the stored state ``root`` as its current one, which no event has led to."""
-        run = _Run(self._store, self._resolver, head, (), {}, ())
+        run = Run(self._store, self._resolver, head, (), {}, ())
         row = head.row
         run.built.head = replace(head, row=replace(row, head=row.head + 1, state_root=root))
         await run.settle(head)
@@ -191,7 +153,7 @@ class Admission:
         came before is judged again.
         """
         items = await self._store.get_many(head.row.extremities)
-        run = _Run(self._store, self._resolver, head, (), {}, ())
+        run = Run(self._store, self._resolver, head, (), {}, ())
         roots: list[bytes] = []
         for name in head.row.extremities:
             item = items[name]
@@ -245,7 +207,9 @@ class Admission:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
+    """Events of one room that are judged one after the other, and what comes of it."""
+
     _store: EventStore
     _resolver: StateResolver
     _head: RoomHead
@@ -505,15 +469,4 @@ def _with_state_after(item: StoredEvent, root: bytes) -> Rejudged:
         status=item.status,
         state_before=item.state_before,
         state_after=root,
-    )
-
-
-def _rejudged(new: NewEvent) -> Rejudged:
-    return Rejudged(
-        event_id=new.event.event_id,
-        room_id=new.event.room_id,
-        status=new.status,
-        state_before=new.state_before,
-        state_after=new.state_after,
-        refusal=new.refusal,
     )

@@ -2,14 +2,15 @@
 
     the state before the join ─▶ members noted, 500 a transaction ─▶ all events since judged again ─▶ the head
 
-What was judged by its auth events alone may turn out to be wrong, in either way. It is all decided while the
-room's line stands still, and written in one transaction with the memberships that differ.
+What was judged by its auth events alone may turn out to be wrong, in either way. Of what stays accepted, or
+not, the states are written as they are found, 500 a transaction. The newest events are judged while the
+room's line stands still, and what differs is written in one transaction with the memberships that do.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,9 +24,10 @@ from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
-from palpo.services.history.admission import Admission, Admitted, Replayed
+from palpo.services.history.admission import Admission, Admitted
 from palpo.services.history.beginnings import BATCH, NAMED, Beginnings, Names, forget_omission
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.replays import Replay, Replayed
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.storage import device_lists as device_lists_storage
@@ -35,6 +37,7 @@ from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.memberships import Member
 from palpo.storage.partial_rooms import PartialRoom
 from palpo.streams import topics
+from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
@@ -52,6 +55,7 @@ class Completions:
     def __init__(
         self,
         db: Database,
+        clock: Clock,
         store: EventStore,
         heads: RoomHeads,
         admission: Admission,
@@ -60,6 +64,7 @@ class Completions:
         wakeups: Wakeups,
     ) -> None:
         self._db = db
+        self._clock = clock
         self._store = store
         self._heads = heads
         self._admission = admission
@@ -129,18 +134,36 @@ class Completions:
                 await self._db.write(partial(self._put, room, others, names, tell))
         return followed
 
+    async def judge_again(self, room: PartialRoom, root: bytes) -> Judged:
+        """Judge what has happened in a room since its join, over the stored state ``root`` before that.
+
+        The newest events are left to ``build``: the room goes on meanwhile.
+        """
+        judged = self._begun(await self._heads.get(room.room_id), root)
+        await self._judge(room, root, judged, left=BATCH)
+        return judged
+
     async def build(
-        self, room: PartialRoom, root: bytes, followed: Collection[str], tell: Tell, head: RoomHead
+        self,
+        room: PartialRoom,
+        root: bytes,
+        followed: Collection[str],
+        tell: Tell,
+        judged: Judged,
+        head: RoomHead,
     ) -> Admitted:
         """The room with the stored state ``root`` before its join, and what that makes of all since.
 
-        ``followed`` is what ``note_members`` said.
+        ``followed`` is what ``note_members`` said, ``judged`` what ``judge_again`` has made.
         """
         if not head.row.is_partial:
             return Admitted(head=head, events=[])
-        since = _Since()
-        built = await self._admission.replay(head, self._since(room, root, since), root)
-        servers = since.accepted(built) | _servers((await self._store.get_many(followed)).values())
+        if judged.used:
+            judged = self._begun(head, root)
+        judged.used = True
+        await self._judge(room, root, judged)
+        built = judged.replay.end(head)
+        servers = judged.servers(built) | _servers((await self._store.get_many(followed)).values())
         servers.discard(self._beginnings.server_name)
         missed = servers - await self._db.read(
             partial(room_servers_storage.joined_of, room_id=room.room_id, servers=servers)
@@ -152,6 +175,9 @@ class Completions:
         built.besides = partial(_note_whole, room, due, missed, tell)
         return built
 
+    def _begun(self, head: RoomHead, root: bytes) -> Judged:
+        return Judged(replay=Replay(self._db, self._clock, self._admission.again(head, root)))
+
     async def give_up(self, room: PartialRoom, head: RoomHead) -> Admitted:
         """The room as it is, of which nobody wants to know any more."""
         if not head.row.is_partial:
@@ -161,30 +187,38 @@ class Completions:
         built.besides = partial(_note_given_up, room.room_id)
         return built
 
-    async def _since(self, room: PartialRoom, root: bytes, since: _Since) -> AsyncIterator[Replayed]:
-        """The room's events from the join on, in parts; joins among them are noted in ``since``."""
-        states = {room.event_id: root}
+    async def _judge(self, room: PartialRoom, root: bytes, judged: Judged, *, left: int = 0) -> None:
+        """Judge the room's events from the join on that have not been, but for the last ``left``."""
         at = (room.place - 1, "")
         first = True
-        while found := await self._db.read(
-            partial(events_storage.ids_from_place, room_id=room.room_id, after=at, limit=BATCH)
-        ):
-            names = [name for name, _ in found]
+        while True:
+            found = await self._db.read(
+                partial(events_storage.ids_from_place, room_id=room.room_id, after=at, limit=BATCH + left)
+            )
+            if len(found) <= left:
+                return
+            found = found[:BATCH]
             at = (found[-1][1], found[-1][0])
+            names = [name for name, _ in found]
             if first:
                 names = [room.event_id, *(name for name in names if name != room.event_id)]
             first = False
-            stored = await self._store.get_many(names)
-            signed = await self._store.signed(names)
-            since.note(stored.values())
-            told = {
-                name: item.state_before
-                for name, item in stored.items()
-                if item.after_gap and name != room.event_id
-            }
-            yield Replayed(
-                events=[signed[name] for name in names if name in signed], stored=stored, states=told | states
-            )
+            due = [name for name in names if name not in judged.names]
+            judged.names.update(due)
+            if due:
+                await judged.take(await self._part(room, root, due))
+
+    async def _part(self, room: PartialRoom, root: bytes, names: Sequence[str]) -> Replayed:
+        stored = await self._store.get_many(names)
+        signed = await self._store.signed(names)
+        states = {
+            name: item.state_before
+            for name, item in stored.items()
+            if item.after_gap and name != room.event_id
+        }
+        states[room.event_id] = root
+        events = [signed[name] for name in names if name in signed]
+        return Replayed(events=events, stored=stored, states=states)
 
     async def _differing(self, head: RoomHead, built: Admitted) -> list[Member]:
         """The memberships that are not noted as the room's new state has them."""
@@ -247,22 +281,31 @@ class Completions:
         await tell(tx, room, missed)
 
 
-@dataclass(slots=True)
-class _Since:
-    """Joins since a room was partial."""
+@dataclass(slots=True, kw_only=True)
+class Judged:
+    """How far a room has been judged again."""
 
-    servers: dict[str, ServerName] = field(default_factory=dict)
-    """By event, that of the user."""
+    replay: Replay
+    names: set[str] = field(default_factory=set)
+    """The events that have been looked at."""
+    used: bool = False
+    """Whether a head has been made of it: then it is of no use for another."""
+    _joined: set[ServerName] = field(default_factory=set)
+    """The servers of joins that hold."""
+    _joins: dict[str, ServerName] = field(default_factory=dict)
+    """By event, those of other joins."""
 
-    def note(self, items: Iterable[StoredEvent]) -> None:
-        """Note those that are joins."""
-        self.servers |= {item.event_id: server for item in items if (server := _joins(item)) is not None}
+    async def take(self, part: Replayed) -> None:
+        """Judge some events more."""
+        joins = {name: server for name, item in part.stored.items() if (server := _joins(item)) is not None}
+        held = set(await self.replay.take(part))
+        self._joined |= {server for name, server in joins.items() if name in held}
+        self._joins |= {name: server for name, server in joins.items() if name not in held}
 
-    def accepted(self, built: Admitted) -> set[ServerName]:
-        """The servers of those that hold."""
-        held = [item.event_id for item in built.rejudged if item.status is EventStatus.ACCEPTED]
-        held += [new.event.event_id for new in built.events if new.status is EventStatus.ACCEPTED]
-        return {self.servers[name] for name in held if name in self.servers}
+    def servers(self, built: Admitted) -> set[ServerName]:
+        """The servers of all joins that hold, with those that do only now."""
+        held = [new.event.event_id for new in built.events if new.status is EventStatus.ACCEPTED]
+        return self._joined | {self._joins[name] for name in held if name in self._joins}
 
 
 def _joins(item: StoredEvent) -> ServerName | None:
