@@ -1,11 +1,11 @@
-"""What events of another server cost as they come in: ``python -m bench.inbound [--database URL]``.
+"""What events of another server cost as they come in: ``python -m bench.inbound``.
 
 A server of ours, in this process, is sent transactions over ASGI, signed, by a server whose keys it knows:
 
 - *one room*: 50 events of one room, one after the other, in a transaction;
 - *many rooms*: 50 events of 50 rooms in a transaction, of 200 rooms in turn, by 4 servers at once.
 
-What the other servers send is made and signed before.
+What the other servers send is made and signed before. ``PALPO_TEST_DATABASE`` says what it runs on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -29,6 +28,7 @@ from bench import serving
 from palpo.core.canonical_json import to_json
 from palpo.core.events import SignedEvent, build_event
 from palpo.core.room_versions import room_version
+from tests.support import databases
 from tests.support.homeserver import Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_server import RemoteServer, remote_server
@@ -142,11 +142,11 @@ def _of_many_rooms(origin: Origin, transactions: int) -> list[Request]:
     return [origin.request([room.message() for room in islice(rooms, PDUS)]) for _ in range(transactions)]
 
 
-async def run(folder: Path, transactions: int, options: dict[str, Any]) -> None:
+async def run(folder: Path, transactions: int) -> None:
     """Run and print both."""
     town = Town.of(folder, "hs1.test", *SERVERS)
     async with AsyncExitStack() as stack:
-        ours = await stack.enter_async_context(town.homeserver("hs1.test", **options))
+        ours = await stack.enter_async_context(town.homeserver("hs1.test"))
         alice = await ours.register("alice")
         servers = [
             await stack.enter_async_context(remote_server(town, name, now_ms=ours.clock.now_ms))
@@ -165,13 +165,12 @@ async def run(folder: Path, transactions: int, options: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", help="URL; none: SQLite in a folder of its own")
     parser.add_argument("--transactions", type=int, default=20, help="of each server")
     arguments = parser.parse_args()
-    options = {"database": {"url": arguments.database}} if arguments.database else {}
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as folder:
-        serving.run(run(Path(folder), arguments.transactions, options))
+        serving.run(run(Path(folder), arguments.transactions))
+    databases.drop()
 
 
 if __name__ == "__main__":
