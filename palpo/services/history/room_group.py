@@ -202,19 +202,19 @@ class GroupWrite:
     async def _redact(self, tx: WriteTransaction, new: NewEvent, position: int) -> None:
         """Redact the target, or have the redaction wait for it.
 
-        Who may was settled when it was sent, or judged by the state before it (``may_redact_others``).
+        Who may was settled when it was sent, or judged by the state before it (``may_redact_others``). One of
+        this server's waits too: its client can know of an event by another server before it is here.
         """
         redaction, target = new.event, new.event.redacts
         assert target is not None
         found = await events_storage.load(tx, [target])
         if not found:
-            if new.elsewhere:
-                waits = PendingRedaction(
-                    target_id=target,
-                    redaction_id=redaction.event_id,
-                    may_redact_others=new.may_redact_others,
-                )
-                await redactions_storage.put(tx, waits)
+            waits = PendingRedaction(
+                target_id=target,
+                redaction_id=redaction.event_id,
+                may_redact_others=new.may_redact_others,
+            )
+            await redactions_storage.put(tx, waits)
             return
         await self._redact_found(
             tx, found[0], redaction, may_redact_others=new.may_redact_others, position=position

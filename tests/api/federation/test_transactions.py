@@ -164,3 +164,12 @@ async def test_bytes_have_a_budget(tmp_path: Path) -> None:
         answer = await sender.send(await sender.message("late"), status=429)
         assert answer["errcode"] == "M_LIMIT_EXCEEDED"
         assert await sender.bodies() == ["x" * 30_000, "x" * 50_000]
+
+
+async def test_what_is_redacted_before_it_comes(sender: Sender) -> None:
+    """Alice may redact all, and knows of an event by another server before hers does."""
+    said = await sender.message("said")
+    await sender.alice.put(f"/rooms/{sender.room.room_id}/redact/{said.event_id}/1", {})
+    assert await sender.send(said) == {"pdus": {said.event_id: {}}}
+    event = await sender.alice.get(f"/rooms/{sender.room.room_id}/event/{said.event_id}")
+    assert event["content"] == {}
