@@ -78,13 +78,18 @@ def node_modules(environment: dict[str, str]) -> Path:
     return target / "node_modules"
 
 
-def play(server: ServerProcess, directory: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """Run the steps; what each told, and last what was met on the way."""
+def stage(directory: Path, environment: dict[str, str]) -> None:
+    """Make a folder with the scripts and what they need."""
     directory.mkdir()
     for script in SCRIPTS.glob("*.js"):
         shutil.copy(script, directory)
     shutil.copy(SCRIPTS / "package.json", directory)
     (directory / "node_modules").symlink_to(node_modules(environment))
+
+
+def play(server: ServerProcess, directory: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
+    """Run the steps; what each told, and last what was met on the way."""
+    stage(directory, environment)
     command = ["node", "main.js", server.url, server.registration_token]
     done = subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=SECONDS

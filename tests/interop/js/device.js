@@ -59,8 +59,8 @@ export function withPassword(userId) {
     };
 }
 
-export async function register(username) {
-    const anyone = client({}, username);
+export async function register(username, url = baseUrl) {
+    const anyone = client({ baseUrl: url }, username);
     const details = { username, password: PASSWORD, initial_device_display_name: "first" };
     const { session } = await anyone.registerRequest(details).catch((error) => error.data);
     const auth = { type: "m.login.registration_token", token: registrationToken, session };
@@ -70,15 +70,15 @@ export async function register(username) {
     });
 }
 
-export async function login(username) {
+export async function login(username, url = baseUrl) {
     const identifier = { type: "m.id.user", user: username };
     const request = { type: "m.login.password", identifier, password: PASSWORD, refresh_token: false };
-    return await client({}, username).loginRequest(request);
+    return await client({ baseUrl: url }, username).loginRequest(request);
 }
 
 export class Device {
     /** `session`: the answer to a registration or login; `recoveryKey`: what its user would type. */
-    constructor(session, { name, recoveryKey } = {}) {
+    constructor(session, { name, recoveryKey, url = baseUrl } = {}) {
         this.name = name ?? session.user_id;
         this.recoveryKey = recoveryKey;
         const getSecretStorageKey = async ({ keys }) => [
@@ -87,6 +87,7 @@ export class Device {
         ];
         this.client = client(
             {
+                baseUrl: url,
                 userId: session.user_id,
                 deviceId: session.device_id,
                 accessToken: session.access_token,
@@ -114,20 +115,21 @@ export class Device {
         return this;
     }
 
-    async room(roomId) {
-        return await until(`${this.name} sees ${roomId}`, () => this.client.getRoom(roomId));
+    async room(roomId, seconds) {
+        return await until(`${this.name} sees ${roomId}`, () => this.client.getRoom(roomId), seconds);
     }
 
     /** The event once it has come, decrypted if it is encrypted. */
-    async event(roomId, eventId) {
-        const room = await this.room(roomId);
-        const event = await until(`${this.name} gets ${eventId}`, () => room.findEventById(eventId));
-        await until(`${this.name} can read ${eventId}`, () => !event.isEncrypted() || event.getClearContent());
+    async event(roomId, eventId, seconds) {
+        const room = await this.room(roomId, seconds);
+        const event = await until(`${this.name} gets ${eventId}`, () => room.findEventById(eventId), seconds);
+        const clear = () => !event.isEncrypted() || (event.getClearContent() && !event.isDecryptionFailure());
+        await until(`${this.name} can read ${eventId}`, clear, seconds);
         return event;
     }
 
-    async body(roomId, eventId) {
-        return (await this.event(roomId, eventId)).getContent().body;
+    async body(roomId, eventId, seconds) {
+        return (await this.event(roomId, eventId, seconds)).getContent().body;
     }
 
     stop() {
@@ -135,26 +137,26 @@ export class Device {
     }
 }
 
-async function sasOf(request) {
-    const verifier = await until("a verifier", () => request.verifier);
-    return await until("the emoji", () => verifier.getShowSasCallbacks());
+async function sasOf(request, seconds) {
+    const verifier = await until("a verifier", () => request.verifier, seconds);
+    return await until("the emoji", () => verifier.getShowSasCallbacks(), seconds);
 }
 
 /** `one` asks `other` with `ask`; they compare emoji, and both are satisfied. */
-export async function verify(one, other, ask) {
+export async function verify(one, other, ask, seconds) {
     const asked = new Promise((resolve) => other.client.once(CryptoEvent.VerificationRequestReceived, resolve));
     const mine = await ask();
     const theirs = await asked;
     await theirs.accept();
-    await until("ready", () => mine.phase === VerificationPhase.Ready);
+    await until("ready", () => mine.phase === VerificationPhase.Ready, seconds);
     const verifier = await mine.startVerification("m.sas.v1");
     const done = [verifier.verify()];
-    const theirVerifier = await until("started", () => theirs.verifier);
+    const theirVerifier = await until("started", () => theirs.verifier, seconds);
     done.push(theirVerifier.verify());
-    const [left, right] = await Promise.all([sasOf(mine), sasOf(theirs)]);
+    const [left, right] = await Promise.all([sasOf(mine, seconds), sasOf(theirs, seconds)]);
     const emoji = [left, right].map((shown) => JSON.stringify(shown.sas.emoji));
     if (emoji[0] !== emoji[1]) throw new Error(`emoji differ: ${emoji}`);
     await Promise.all([left.confirm(), right.confirm()]);
     await Promise.all(done);
-    await until("both are done", () => [mine, theirs].every((r) => r.phase === VerificationPhase.Done));
+    await until("both are done", () => [mine, theirs].every((r) => r.phase === VerificationPhase.Done), seconds);
 }
