@@ -43,7 +43,7 @@ log = structlog.get_logger("palpo.federation")
 NAME = "federation-sender"
 GATHER_SECONDS = 0.005
 """What happens within so long goes out together: a transaction costs much more than an event in it."""
-APART_SECONDS = 0.05
+APART_SECONDS = 0.01
 """The same, where something went out just before."""
 STORE_SECONDS = 2.0
 """How often it is stored, at most, how far servers have been told."""
