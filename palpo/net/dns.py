@@ -35,8 +35,11 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 KEPT_S = (10, 3600)
 """Seconds for which an answer is kept, whatever its TTL: at least, at most."""
 ABSENCE_KEPT_S = (10, 900)
-"""The same of that there is none."""
-FAILURE_KEPT_S = 30
+"""The same of that there is no such service."""
+NO_ADDRESS_KEPT_S = (1, 10)
+"""The same of that a host has no address: one that is being started anew has one again in a moment, whatever
+the TTL of that there was none (in Docker it is that of the root, a day)."""
+FAILURE_KEPT_S = 10
 GIVEN_UP_S = 2
 """Seconds after which it counts as a failure if whoever asks waits no longer."""
 MAX_ADDRESSES = 4
@@ -173,14 +176,14 @@ class Dns:
                 backend=self._sockets,
             )
         except dns.resolver.NXDOMAIN as error:
-            return (), _absence_s(error), ""
+            return (), _within(_absence_ttl(error), _absence(kind)), ""
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
             return (), ABSENCE_KEPT_S[1], ""
         except (dns.exception.DNSException, OSError) as error:
             return None, FAILURE_KEPT_S, str(error)[:200] or type(error).__name__
         ttl = answer.chaining_result.minimum_ttl
         if answer.rrset is None:
-            return (), _within(ttl, ABSENCE_KEPT_S), ""
+            return (), _within(ttl, _absence(kind)), ""
         return _records(kind, answer.rrset), _within(ttl, KEPT_S), ""
 
 
@@ -229,13 +232,17 @@ def _service(record: Any) -> Service:
     return Service(record.priority, record.weight, record.port, target if target == "." else plain(target))
 
 
-def _absence_s(error: Any) -> float:
+def _absence(kind: str) -> tuple[int, int]:
+    return ABSENCE_KEPT_S if kind == "SRV" else NO_ADDRESS_KEPT_S
+
+
+def _absence_ttl(error: Any) -> int:
     """For how long a name that is not there may be taken not to be (RFC 2308)."""
     try:
-        ttl = min(response.resolve_chaining().minimum_ttl for response in error.responses().values())
+        ttl: int = min(response.resolve_chaining().minimum_ttl for response in error.responses().values())
     except (dns.exception.DNSException, ValueError):
-        ttl = 0
-    return _within(ttl, ABSENCE_KEPT_S)
+        return 0
+    return ttl
 
 
 def _within(ttl: int, bounds: tuple[int, int]) -> float:

@@ -11,6 +11,7 @@ from palpo.net.dns import (
     FAILURE_KEPT_S,
     GIVEN_UP_S,
     KEPT_S,
+    NO_ADDRESS_KEPT_S,
     Dns,
     HostUnknown,
     LookupFailed,
@@ -170,6 +171,19 @@ async def test_absence_is_kept(
     clock.advance(1)
     await dns.services("a.example")
     assert server.asked("a.example", "SRV") == 2
+
+
+async def test_a_host_that_has_an_address_again_is_found_soon(
+    dns: Dns, server: DnsServer, clock: FakeClock
+) -> None:
+    server.negative_ttl = 90_000
+    for _ in range(2):
+        with pytest.raises(HostUnknown):
+            await dns.addresses("a.example")
+    assert server.asked("a.example", "A") == 1
+    server.add("a.example", "A", "192.0.2.1")
+    clock.advance(NO_ADDRESS_KEPT_S[1] * 1000)
+    assert await dns.addresses("a.example") == ("192.0.2.1",)
 
 
 async def test_a_failure_is_none_and_is_kept_for_a_moment(
