@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 from sqlalchemy import Select, and_, bindparam, delete, or_, select
 
 from palpo.core.identifiers import RoomId, ServerName
@@ -77,6 +78,14 @@ _NEWEST = _for_server(
     .join(events, e.event_id == rooms.c.newest_outgoing)
     .where(_WAS_IN)
 )
+_NEWCOMERS = Statement(
+    select(*_EVENTS.columns, s.server_name, s.position, rooms.c.extremities)
+    .select_from(room_servers)
+    .join(rooms, rooms.c.room_id == s.room_id)
+    .join(events, e.event_id == rooms.c.newest_outgoing)
+    .where(in_list(s.room_id, "room_ids"), s.joined > 0, s.position > e.position, within(s.position))
+    .order_by(s.position)
+)
 _LEFT = _for_server(
     select(*_EVENTS.columns)
     .select_from(room_servers)
@@ -112,6 +121,24 @@ def retry(tx: WriteTransaction, server_names: Collection[str]) -> None:
 async def new_events(tx: Transaction, *, after: int, upto: int, limit: int) -> list[OutgoingEvent]:
     """What others are to be told of at positions in ``(after, upto]``, in rooms where any are or were."""
     return _EVENTS.all(await tx.all(_NEW, after=after, upto=upto, limit=limit))
+
+
+async def told_before(
+    tx: Transaction, room_ids: Collection[str], *, after: int, upto: int
+) -> list[tuple[OutgoingEvent, ServerName]]:
+    """What servers miss that came into these rooms at positions in ``(after, upto]``, and who misses it.
+
+    It is the newest event of this server, where nothing refers to it: who joined did so beside it. It has the
+    position at which they came.
+    """
+    found = []
+    for *row, server_name, position, extremities in await tx.all(
+        _NEWCOMERS, room_ids=list(room_ids), after=after, upto=upto
+    ):
+        event = _EVENTS.all([row])[0]
+        if event.event_id in orjson.loads(extremities):
+            found.append((replace(event, position=position), ServerName(server_name)))
+    return found
 
 
 async def every_event(

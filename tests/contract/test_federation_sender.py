@@ -18,6 +18,7 @@ from palpo.storage import destination_edus
 from palpo.storage.destination_edus import NewEdu
 from palpo.storage.destinations import Destination
 from tests.support.federated_rooms import (
+    MEMBER,
     SEND,
     bodies,
     edus,
@@ -31,7 +32,7 @@ from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_server import RemoteServer, remote_server
-from tests.support.remote_users import BOB, KEY, SERVER
+from tests.support.remote_users import BOB, KEY, SERVER, Remote
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -102,6 +103,22 @@ async def test_events_are_told_in_order(place: Place) -> None:
         await until(lambda: any(is_kick(pdu) for _, item in transactions(remote) for pdu in item["pdus"]))
         assert bodies(remote) == sent
         await until_noted(server, failing=False)
+
+
+async def test_what_was_said_while_a_server_came(place: Place) -> None:
+    """It joins beside the message, so that nothing it knows leads to it."""
+    async with place.theirs() as remote, place.ours() as server:
+        alice = await server.register("alice")
+        for after, told in ((True, []), (False, ["meanwhile"])):
+            room = Remote(server, await alice.create_room(preset="public_chat"))
+            before = (await room.head()).row.extremities
+            await alice.send(room.room_id, "meanwhile")
+            join = {"membership": "join"}
+            await room.send(await room.event(BOB, (MEMBER, BOB), join, after=None if after else before))
+            await alice.send(await shared_room(server, alice), "done")
+            await until(lambda: bodies(remote)[-1:] == ["done"])
+            assert bodies(remote)[:-1] == told
+            remote.asked.clear()
 
 
 def is_kick(pdu: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from palpo.core.errors import InvalidParam
@@ -24,6 +24,7 @@ from palpo.streams.wakeups import Wakeups
 BATCH = 500
 """Events that are looked at in one go."""
 MAX_UNKNOWN = 100
+MAX_CHANGED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class FanOut:
         self._any = False
         """Whether there is any other server in any room; where there is none, the stream is not read."""
         self._stale = True
+        self._changed: dict[str, int] = {}
+        """Rooms in which there are other servers than there were, with the position of the last change."""
         self._unknown: set[str] = set()
         """Rooms of which it is to be found out whether there are other servers in them."""
         self._permitted: Cache[str, bool] = caches.cache("permitted_servers", lambda name, permitted: 150)
@@ -82,12 +85,21 @@ class FanOut:
         for room_id in self._take_unknown():
             await turns.breathe()
             await self._room_servers.joined(room_id)
-        found = []
+        found = await self._told_before(after, upto)
         for event in events:
             await turns.breathe()
             servers = await self._servers(event)
             found.append(FannedOut(event, self.permitted(servers, but=server_name_of(event.sender))))
-        return upto, found
+        return upto, sorted(found, key=lambda item: item.event.position)
+
+    async def _told_before(self, after: int, upto: int) -> list[FannedOut]:
+        """What was told the others before a server came, which it does not find by what it knows."""
+        rooms = self._changed
+        if not rooms:
+            return []
+        self._changed = {room_id: position for room_id, position in rooms.items() if position > upto}
+        missed = await self._db.read(lambda tx: storage.told_before(tx, rooms, after=after, upto=upto))
+        return [FannedOut(event, self.permitted([server])) for event, server in missed]
 
     async def _servers(self, event: OutgoingEvent) -> list[ServerName]:
         """Those in the room, and that of who is not to be let in any more, or was not yet."""
@@ -125,5 +137,7 @@ class FanOut:
             self._permitted.keep({server: permitted})
         return permitted
 
-    def _servers_changed(self, room_ids: object, position: int) -> None:
+    def _servers_changed(self, room_ids: Set[str] | None, position: int) -> None:
         self._stale = True
+        if room_ids is not None and len(self._changed) < MAX_CHANGED:
+            self._changed |= dict.fromkeys(room_ids, position)
