@@ -65,7 +65,8 @@ export async function register(username, url = baseUrl) {
     const { session } = await anyone.registerRequest(details).catch((error) => error.data);
     const auth = { type: "m.login.registration_token", token: registrationToken, session };
     return await anyone.registerRequest({ ...details, auth }).catch((error) => {
-        if (error.httpStatus !== 401) throw error;
+        // A server that is open to all knows no tokens, or wants none.
+        if (![400, 401].includes(error.httpStatus)) throw error;
         return anyone.registerRequest({ ...details, auth: { type: "m.login.dummy", session } });
     });
 }
