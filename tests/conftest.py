@@ -14,7 +14,7 @@ from tests.support import collector, databases
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.yielding import SEED
 
-LONG_WAITS = {"interop", "complement_runner", "deploy"}
+LONG_WAITS = {"interop", "complement_runner", "deploy", "netsplit"}
 """Folders, by name."""
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.

@@ -140,12 +140,16 @@ class Four:
     room_id: str = ""
 
     async def meet(self) -> None:
-        """Come together in an encrypted room of Bob's, to which he invites."""
+        """Come together in an encrypted room of Bob's, to which he invites.
+
+        One joins after the other: of two joins beside each other Synapse shows the SDK but one.
+        """
         self.room_id = await self.node.do("create", "bob", self.carol, self.alice.user_id, self.dave.user_id)
         for device in self.alice, self.dave:
             await device.until(lambda d=device: self.room_id in d.client.invited_rooms, "the invite is there")  # type: ignore[misc]
             answer = await device.client.join(self.room_id)
             assert isinstance(answer, nio.JoinResponse), answer
+            await self.node.do("knows", "bob", self.room_id, device.user_id)
         await self.node.do("join", "carol", self.room_id, self.two.name)
         users = self.alice.user_id, self.dave.user_id, self.bob, self.carol
         for name in "bob", "carol":
@@ -280,7 +284,11 @@ async def share_files(people: Four) -> None:
     for device, name in ((people.alice, "bob"), (people.dave, "carol")):
         text = f"a file of {device.user_id}"
         uploaded, keys = await device.client.upload(
-            lambda *_, t=text: io.BytesIO(t.encode()), "text/plain", "file.txt", encrypt=True
+            lambda *_, t=text: io.BytesIO(t.encode()),
+            "text/plain",
+            "file.txt",
+            encrypt=True,
+            filesize=len(text),
         )
         assert isinstance(uploaded, nio.UploadResponse), uploaded
         file = {**keys, "url": uploaded.content_uri}

@@ -59,10 +59,8 @@ const acts = {
         await device.client.joinRoom(roomId, { viaServers: [via] });
     },
     async knows(device, roomId, ...userIds) {
-        await until("all are there", () => {
-            const room = device.client.getRoom(roomId);
-            return userIds.every((userId) => room?.getMember(userId)?.membership === "join");
-        }, SECONDS);
+        const joined = (userId) => device.client.getRoom(roomId)?.getMember(userId)?.membership === "join";
+        for (const userId of userIds) await until(`${userId} is there`, () => joined(userId), SECONDS);
     },
     async say(device, roomId, body) {
         return (await device.client.sendTextMessage(roomId, body)).event_id;

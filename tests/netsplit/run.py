@@ -1,0 +1,208 @@
+"""One run: people on three servers, bad weather, and what the servers have once it has cleared."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import aiohttp
+
+from tests.netsplit.comparison import compare, room_of, unsettled
+from tests.netsplit.people import Acts, Ledger, Town, User
+from tests.netsplit.servers import Server, three_servers
+
+SAID_S = 20.0
+"""How often it is said meanwhile what is not the same."""
+PATIENCE_S = 180.0
+"""How long servers may take to have the same once the weather has cleared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much there is of everything."""
+
+    seconds: float
+    seed: int
+    rooms: int = 6
+    wandered: int = 2
+    users: int = 4
+    """On each server, beside its keeper."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of it."""
+
+    events: int = 0
+    """Acknowledged to their senders."""
+    answers: Counter[str] = field(default_factory=Counter)
+    weather: Counter[str] = field(default_factory=Counter)
+    settled_s: float = 0.0
+    """How long it took until all had the same."""
+    soft_failed: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+
+class Run:
+    """What is there while it goes on."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._say = say
+        self._ledger = Ledger()
+        self.result = Result()
+
+    async def go(self, folder: Path) -> Result:
+        """Do all of it."""
+        plan = self._plan
+        connector = aiohttp.TCPConnector(limit=0)
+        async with (
+            three_servers(folder, plan.seed) as (servers, sky),
+            aiohttp.ClientSession(connector=connector) as http,
+        ):
+            keepers = [User(server, "keeper", http, self._ledger) for server in servers]
+            others = [
+                User(server, f"user{number}", http, self._ledger)
+                for server in servers
+                for number in range(plan.users)
+            ]
+            town = Town(keepers, others)
+            await town.settle(plan.rooms, plan.wandered)
+            await self._speak(town, town.rooms)
+            await self._agree(servers, town, town.rooms, whole=False)
+            await self._page(town, town.rooms)
+            await self._agree(servers, town, town.rooms)
+            self._say(f"{len(town.users)} users in {len(town.rooms)} + {len(town.wandered)} rooms")
+            sky.roughen()
+            await self._live(town, servers)
+            await sky.clear()
+            self._say("the weather has cleared")
+            self.result.weather = sky.met()
+            await self._speak(town, town.rooms)
+            self.result.settled_s = await self._agree(servers, town, town.rooms)
+            await self._come_back(town)
+            await self._speak(town, town.wandered)
+            everything = [*town.rooms, *town.wandered]
+            await self._agree(servers, town, everything, whole=False)
+            self._say("read by all")
+            await self._page(town, everything)
+            await self._agree(servers, town, everything)
+            self._look_at_logs(servers)
+        self.result.events = self._ledger.events()
+        self.result.answers = self._ledger.answers
+        self.result.faults += self._ledger.failures
+        return self.result
+
+    async def _live(self, town: Town, servers: Sequence[Server]) -> None:
+        over = asyncio.Event()
+        acts = Acts(town, self._plan.seed)
+        async with asyncio.TaskGroup() as tasks:
+            for user in town.users:
+                tasks.create_task(acts.go_on(user, over))
+            end = time.monotonic() + self._plan.seconds
+            while (left := end - time.monotonic()) > 0:
+                await asyncio.sleep(min(left, 30))
+                states = [
+                    f"{server.name}: {await unsettled(server.database) or 'quiet'}" for server in servers
+                ]
+                self._say(f"{self._ledger.events()} events; {'; '.join(states)}")
+            over.set()
+
+    async def _come_back(self, town: Town) -> None:
+        """Have keepers join the rooms that they are not in."""
+        for room_id in town.wandered:
+            for keeper in town.keepers[1:]:
+                if not await self._joins(town.keepers[0], keeper, room_id):
+                    self.result.faults.append(f"{room_id}: {keeper.user_id} cannot join")
+
+    async def _joins(self, first: User, keeper: User, room_id: str) -> bool:
+        """Whether a keeper who is invited can join before long: their server may hear of it later."""
+        await first.member(room_id, "invite", keeper.user_id)
+        end = time.monotonic() + PATIENCE_S
+        while (status := await keeper.join(room_id, first.server.name)) != 200:
+            if time.monotonic() > end:
+                return False
+            self._say(f"{room_id}: {keeper.user_id} cannot join yet: {status}")
+            await asyncio.sleep(2)
+        return True
+
+    async def _speak(self, town: Town, rooms: Sequence[str]) -> None:
+        """Have all keepers say something: that brings together what is apart."""
+        for keeper in town.keepers:
+            for room_id in rooms:
+                await keeper.send(room_id, "m.room.message", {"msgtype": "m.text", "body": "Is all well?"})
+
+    async def _agree(
+        self, servers: Sequence[Server], town: Town, rooms: Sequence[str], *, whole: bool = True
+    ) -> float:
+        """Wait until all have the same of rooms, and nothing waits; the seconds that it took.
+
+        Where not the ``whole``, what was said while a server was not there is not looked at.
+        """
+        began = said = time.monotonic()
+        while True:
+            found = await self._differences(servers, town, rooms, whole=whole)
+            found += [f"{s.name}: {left}" for s in servers if (left := await unsettled(s.database))]
+            now = time.monotonic()
+            if now - began > PATIENCE_S:
+                self.result.faults += found
+            if not found or now - began > PATIENCE_S:
+                return now - began
+            if now - said > SAID_S:
+                said = now
+                for text in found:
+                    self._say(text)
+            await asyncio.sleep(1)
+
+    async def _differences(
+        self, servers: Sequence[Server], town: Town, rooms: Sequence[str], *, whole: bool
+    ) -> list[str]:
+        found: list[str] = []
+        self.result.soft_failed.clear()
+        trusted = [keeper.user_id for keeper in town.keepers]
+        for room_id in rooms:
+            there = {server.name: await room_of(server.database, room_id) for server in servers}
+            acknowledged = self._ledger.acknowledged.get(room_id, {})
+            differences = compare(room_id, there, acknowledged, trusted, whole=whole)
+            self.result.soft_failed += differences.soft_failed
+            found += differences.found
+        return found
+
+    async def _page(self, town: Town, rooms: Sequence[str]) -> None:
+        """Have keepers read rooms from the end to the beginning: then nothing is missing anywhere."""
+        for keeper in town.keepers:
+            for room_id in rooms:
+                seen = await self._read(keeper, room_id)
+                if not seen:
+                    self.result.faults.append(f"{room_id}: {keeper.user_id} cannot read")
+                if twice := [name for name, number in Counter(seen).items() if number > 1]:
+                    self.result.faults.append(f"{room_id}: {keeper.user_id} sees twice: {twice[:5]}")
+
+    async def _read(self, keeper: User, room_id: str) -> list[str]:
+        seen: list[str] = []
+        token = ""
+        while True:
+            path = f"/rooms/{room_id}/messages?dir=b&limit=500{token}"
+            status, page = await keeper.request("GET", path)
+            if status != 200:
+                return seen
+            seen += [event["event_id"] for event in page["chunk"]]
+            if "end" not in page:
+                return seen
+            token = f"&from={quote(page['end'])}"
+
+    def _look_at_logs(self, servers: Sequence[Server]) -> None:
+        for server in servers:
+            for line in server.log.splitlines():
+                if '"level":"error"' in line or '"level":"critical"' in line or "Traceback" in line:
+                    self.result.faults.append(f"{server.name}: {line[:1000]}")
+
+
+async def run(folder: Path, plan: Plan, say: Callable[[str], None]) -> Result:
+    """Run three servers in a folder of their own."""
+    return await Run(plan, say).go(folder)
