@@ -5,6 +5,7 @@
 # make conformance    the real Complement (ARGS="--package csapi --run TestLogin")
 # make pairs          those of its tests that take two servers, with Synapse as one of them
 # make bench          side by side with Synapse (ARGS="--rows whoami,send_16")
+# make bench-federation  the same between servers (ARGS="--rows sends,inbound")
 
 PYTHON_ENV := .venv/bin
 DATA ?= data
@@ -14,7 +15,7 @@ ARGS ?=
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 HOMESERVER_TESTS := tests/api tests/sync tests/services
 
-.PHONY: run test test-postgresql test-yielding check format conformance pairs report bench services clean
+.PHONY: run test test-postgresql test-yielding check format conformance pairs report bench bench-federation services clean
 
 run: .venv/.run
 	$(PYTHON_ENV)/palpo start --data $(DATA) $(if $(OPEN),--open-registration) $(ARGS)
@@ -48,6 +49,9 @@ report: .venv/.dev
 
 bench: .venv/.dev
 	$(PYTHON_ENV)/python -m bench.side_by_side $(ARGS)
+
+bench-federation: .venv/.dev
+	$(PYTHON_ENV)/python -m bench.federation $(ARGS)
 
 services:
 	scripts/services install

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,6 +31,7 @@ ERRORS = (LoadError, OSError, RuntimeError, TimeoutError, KeyError, ValueError)
 def main() -> int:
     """Measure, print; 1 where ``--require`` is not met."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # What was started is ended then too.
     folder = Path(tempfile.mkdtemp(prefix="palpo-federation-"))
     folder.chmod(0o755)  # PostgreSQL may run as another user.
     try:

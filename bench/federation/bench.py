@@ -26,7 +26,7 @@ class Sizes:
 
     seconds: float = 5
     deliveries: int = 40
-    transactions: int = 20
+    transactions: int = 10
     """Of 50 events each."""
     members: int = 1000
     many_members: int = 60_000

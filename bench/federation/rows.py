@@ -28,6 +28,8 @@ FORKS = 100
 SENDS = 5
 HEALTHY = 50
 MESSAGES = 5
+TOLD_S = 300
+"""How long transactions may take until a client has their events."""
 
 
 @dataclass(slots=True)
@@ -135,14 +137,17 @@ async def inbound(bench: Bench, kind: str) -> Figures:
             await _joined(alice, other, room)
         await settled(server)
         since, figures, times = await position(alice), Figures(), []
-        for _ in range(5):
-            taken, since = await _told(server, other, alice, since, [rooms[0].messages(PDUS)])
-            times.append(taken)
-        figures.values["transaction"] = 1000 * median(times)
         one = [rooms[0].messages(PDUS) for _ in range(count)]
         async with Watch(server) as watch:
-            taken, since = await _told(server, other, alice, since, one)
-        figures.values |= {"one": count * PDUS / taken, "one_cpu": 1000 * watch.cpu / count / PDUS}
+            # Each is waited for: of what waits in a room, Synapse drops what is over a hundred.
+            for batch in one:
+                taken, since = await _told(server, other, alice, since, [batch])
+                times.append(taken)
+        figures.values["transaction"] = 1000 * median(times)
+        figures.values |= {
+            "one": count * PDUS / sum(times),
+            "one_cpu": 1000 * watch.cpu / count / PDUS,
+        }
         many = [[room.message(number) for room in rooms] for number in range(count)]
         async with Watch(server) as watch:
             taken, since = await _told(server, other, alice, since, many)
@@ -163,7 +168,7 @@ async def _told(
     last = {event.room_id: event.event_id for batch in batches for event in batch}
     transactions = [other.transaction(server.place, batch) for batch in batches]
     begun = time.perf_counter()
-    waiting = asyncio.create_task(seen(user, since, last.values(), 600))
+    waiting = asyncio.create_task(seen(user, since, last.values(), TOLD_S))
     try:
         for transaction in transactions:
             await other.send(server.place, transaction)
@@ -343,7 +348,7 @@ ROWS = (
         title="a room with 100 ends",
         measure=extremities,
         lines=(
-            Line(name="first", title="the first send", unit="ms", times=10, bound=100),
+            Line(name="first", title="the first send", unit="ms", bound=100),
             Line(name="most", title="the slowest of five", unit="ms", bound=100),
             Line(name="left", title="ends after five sends", unit="", bound=20),
             _cpu("CPU ms a send"),
