@@ -37,6 +37,7 @@ WHOLE_TABLES = {
     "destinations._FAILING": "at a start, those that could not be told",
     "restoration._ETAGS": "only when a backup was put back",
     "restoration._FALLBACKS": "only when a backup was put back",
+    "inbound_pdus._NAMED": "only when an operator asks, and of a bounded number",
     "restoration._QUEUES": "only when a backup was put back",
     "restoration._UNCLAIMED": "only when a backup was put back",
     "restoration._WITH_KEYS": "only when a backup was put back",
