@@ -33,6 +33,7 @@ from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import room_version
 from palpo.storage import events as events_storage
 from tests.support.federation import Asked
+from tests.support.homeserver import Homeserver
 from tests.support.remote_users import BOB, CAROL, KEY, SERVER, Remote
 from tests.support.transactions import MEMBER, Sender, sender_in
 
@@ -67,7 +68,7 @@ class Mutator:
         """One of them."""
         pdu = copy.deepcopy(event.pdu)
         for _ in range(self._rng.choice((1, 1, 1, 2, 3))):
-            self._change(pdu)
+            self.change(pdu)
         if self._rng.random() < 0.5:
             try:
                 return event_hashes.sign_event(room_version(version), {**pdu, "signatures": {}}, SERVER, KEY)
@@ -75,7 +76,7 @@ class Mutator:
                 return pdu
         return pdu
 
-    def _change(self, value: Any) -> None:
+    def change(self, value: Any) -> None:
         """Change something somewhere within an object or an array."""
         rng = self._rng
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
@@ -87,7 +88,7 @@ class Mutator:
             return
         key = rng.choice(keys)
         if isinstance(value[key], dict | list) and rng.random() < 0.6:
-            self._change(value[key])
+            self.change(value[key])
         elif rng.random() < 0.15:
             del value[key]
         else:
@@ -124,7 +125,7 @@ class Mutator:
             "auth_chain_ids": rng.sample(self.names, min(len(self.names), 9)),
         }
         if rng.random() < 0.3:
-            self._change(answer)
+            self.change(answer)
         return answer
 
 
@@ -229,27 +230,33 @@ async def _send(sender: Sender, room: Room, result: Result, pdus: list[Any]) -> 
 
 
 async def _inspect(sender: Sender, room: Room, result: Result) -> None:
-    """See that what is stored of a room may be."""
-    db, history = sender.ours.services.server.db, room.view.history
-    head = await history.room_heads.get(room.view.room_id)
+    result.stored += await inspect(sender.ours, room.view.room_id, result.findings)
+    await sender.alice.send(room.view.room_id, "still here")
+
+
+async def inspect(ours: Homeserver, room_id: str, findings: list[str]) -> Counter[str]:
+    """See that what is stored of a room may be; how many events are in its timeline, by status."""
+    db, history = ours.services.server.db, ours.services.history
+    stored: Counter[str] = Counter()
+    head = await history.room_heads.get(room_id)
     names = await db.read(
         lambda tx: events_storage.latest_ids(tx, head.room_id, after=-(2**62), upto=2**62, limit=10**6)
     )
     signed = await history.events.signed(names)
     for event in signed.values():
         item = await history.events.get(event.event_id)
-        result.stored[item.status.name] += 1
+        stored[item.status.name] += 1
         try:
             parse_pdu(head.rules, event.pdu, room_id=head.room_id)
         except MatrixError as error:
-            result.findings.append(f"{room.version}: {event.event_id} is stored: {error}")
+            findings.append(f"{room_id}: {event.event_id} is stored: {error}")
         if item.status is not EventStatus.ACCEPTED:
-            result.findings.append(f"{room.version}: {event.event_id} is in the timeline")
+            findings.append(f"{room_id}: {event.event_id} is in the timeline")
     state = await history.events.full_state(head.state_root)
     for key, item in state.items():
         if item.event.key != key or item.event.room_id != head.room_id:
-            result.findings.append(f"{room.version}: {item.event_id} is no state of the room")
-    await sender.alice.send(room.view.room_id, "still here")
+            findings.append(f"{room_id}: {item.event_id} is no state of the room")
+    return stored
 
 
 def main() -> int:

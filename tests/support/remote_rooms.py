@@ -19,15 +19,15 @@ from tests.support.remote_users import BOB, KEY, SERVER
 class RemoteRoom:
     """A room that Bob has made, and that anybody may join."""
 
-    def __init__(self, version: str = "11", *, name: str = "elsewhere") -> None:
-        """Rooms of different names are different ones."""
+    def __init__(self, version: str = "11", *, name: str = "elsewhere", time: int = 1_000_000) -> None:
+        """Rooms of different names are different ones; event IDs that are chosen are made of the time."""
         self.rules = room_version(version)
         self.events: dict[str, SignedEvent] = {}
         self.state: dict[StateKey, SignedEvent] = {}
         """The current state."""
         self.last: tuple[str, ...] = ()
         self.room_id = f"!{name}:{SERVER}"
-        self._time = 1_000_000
+        self._time = time
         create = self.add(BOB, CREATE, {"room_version": version, "creator": BOB, "name": name})
         self.room_id = create.room_id
         self.add(BOB, (MEMBER, BOB), {"membership": "join"})
