@@ -16,7 +16,7 @@ from palpo.config.loader import load
 from palpo.config.model import Config
 from palpo.core.identifiers import server_name_of
 from palpo.db.errors import DatabaseError
-from palpo.db.migrations.start import bring_up_to_date
+from palpo.db.migrations.start import bring_up_to_date, take_over
 from palpo.db.sole_server import sole_server
 from palpo.services.server.server_identity import check_server_name
 
@@ -66,6 +66,7 @@ def prepared_alone(config: Config) -> Iterator[None]:
         with _told_of(config):
             alone.enter_context(sole_server(config.database_url))
             _bring_up_to_date(config)
+            take_over(config.database_url)
         yield
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sqlalchemy import Connection, update
+
+from palpo.db.leases import NOBODY
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.stated import any_user, is_up_to_date
+from palpo.db.tables.leases import leases
 
 
 def bring_up_to_date(url: str, check_user: Callable[[str], None] | None = None) -> None:
@@ -22,3 +26,17 @@ def bring_up_to_date(url: str, check_user: Callable[[str], None] | None = None) 
     from palpo.db.migrations.upgrade import upgrade
 
     upgrade(url)
+
+
+def take_over(url: str) -> None:
+    """Give back what the server before this one still held of a SQLite file, which has one server at a time.
+
+    One that was killed keeps nobody waiting then. Only for who is the sole server. Of other databases another
+    process may be at work, which shows by its leases.
+    """
+    if url.startswith("sqlite:"):
+        on_connection(url, _give_back)
+
+
+def _give_back(connection: Connection) -> None:
+    connection.execute(update(leases).where(leases.c.holder != NOBODY).values(holder=NOBODY, expires_ts=0))
