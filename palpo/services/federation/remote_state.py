@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from itertools import islice
 
 from palpo.core import state_tree
@@ -154,7 +155,7 @@ class RemoteState:
 
     async def _new(self, room: Room, by_id: dict[str, bytes]) -> EventStash:
         unknown = await self.unknown(by_id)
-        texts = [by_id[name] for name in unknown]
+        texts = [by_id[name] async for name in Turns().over(unknown)]
         by_id.clear()
         events = stash_of(room)
         async for event in self._remote.read(room, texts):
@@ -191,7 +192,9 @@ class RemoteState:
         wanted = [*ids.state, *ids.auth_chain]
         unknown = await self.unknown(wanted)
         if len(unknown) > max(FEW, len(wanted) // SHARE):
-            return await self._whole(server, room, event_id, times)
+            if len(unknown) < len(wanted) // 2:
+                return await self._whole(server, room, event_id, times)
+            return _Told(ids.state, await self._all(server, room, event_id, times))
         given = await self.each(server, room, unknown)
         withheld = set(unknown).intersection(ids.state) - given.keys()
         if withheld:
@@ -208,6 +211,14 @@ class RemoteState:
         await _named(room, told.auth_chain, by_id)
         state = await _named(room, told.state, by_id)
         return _Told(state, await self._new(room, by_id))
+
+    async def _all(self, server: ServerName, room: Room, event_id: str, times: Times | None) -> EventStash:
+        """The events of a state, and those that it rests on, of which few are here: so all are checked."""
+        told = await self._remote.state(server, room, event_id, times)
+        events = stash_of(room)
+        async for event in self._remote.read(room, await _once(told.state, told.auth_chain)):
+            events.add(event)
+        return events
 
     async def _root(self, head: RoomHead, told: _Told, last: SignedEvent | None) -> bytes:
         """The root of the state that was told, as far as it is good, with ``last`` set in it."""
@@ -261,6 +272,22 @@ def _only(names: Sequence[str]) -> str | None:
 def stash_of(room: Room) -> EventStash:
     """Room for events of a room."""
     return EventStash(room.rules, room.room_id)
+
+
+async def _once(*lists: list[bytes]) -> list[bytes]:
+    """What is in any of the lists, once; they are emptied."""
+    seen: set[bytes] = set()
+    texts: list[bytes] = []
+    turns = Turns()
+    for items in lists:
+        while items:
+            await turns.breathe()
+            text = items.pop()
+            digest = blake2b(text, digest_size=16).digest()
+            if digest not in seen:
+                seen.add(digest)
+                texts.append(text)
+    return texts
 
 
 async def _named(room: Room, texts: list[bytes], by_id: dict[str, bytes]) -> list[str]:

@@ -81,9 +81,11 @@ class StateImport:
         """The same of a state by its events' IDs, which are ``given`` with what they rest on."""
         keys = await _keys(state, given)
         create = await self._create(rules, room_id, keys.get(CREATE), given)
+        is_known = await self._db.read(lambda tx: rooms_storage.load_head(tx, room_id)) is not None
         await self._db.write(lambda tx: rooms_storage.add(tx, _unbegun(rules, create)))
         await self._check_room(rules, room_id, create.event_id)
-        work = _Work(rules=rules, given=given, create=create)
+        is_new = not is_known and rules.event_id_format is not EventIdFormat.CHOSEN
+        work = _Work(rules=rules, given=given, create=create, is_new=is_new)
         async for batch in _in_batches(_in_order(given, create.event_id)):
             await self._take(work, batch)
         good = [(key, name) async for key, name in Turns().over(keys.items()) if work.is_good(name)]
@@ -113,7 +115,8 @@ class StateImport:
         outside = {
             name for event_id in batch for name in work.given.auth_events(event_id) if name not in work.status
         }
-        await self._recall(work, [*batch, *(outside - work.given.keys())])
+        known = [] if work.is_new else batch
+        await self._recall(work, [*known, *(outside - work.given.keys())])
         turns = Turns()
         new = []
         for name in batch:
@@ -170,6 +173,8 @@ class _Work:
     rules: RoomVersion
     given: EventStash
     create: Event
+    is_new: bool
+    """Whether nothing of the room was here, so that nothing of it has to be looked up."""
     outside: dict[str, Event] = field(default_factory=dict)
     """Auth events that are not given, and are stored."""
     status: dict[str, EventStatus] = field(default_factory=dict)

@@ -141,6 +141,21 @@ async def test_what_is_known_at_once(
     assert {item["state_key"] for item in state if item["type"] == MEMBER} == {BOB, CAROL}
 
 
+async def test_many_members(
+    server: Homeserver, alice: Client, room: RemoteRoom, resident: PartialResident
+) -> None:
+    users = [f"@user{number}:{SERVER}" for number in range(30)]
+    for user in users:
+        room.add(user, (MEMBER, user), {"membership": "join"})
+        room.add(user, (MEMBER, user), {"membership": "join", "displayname": "Somebody"})
+    await join(alice, room)
+    await completed(server, resident)
+    told = (await alice.get(f"/rooms/{room.room_id}/members"))["chunk"]
+    names = {item["state_key"]: item["content"].get("displayname") for item in told}
+    assert names.keys() == {alice.user_id, BOB, CAROL, *users}
+    assert {names[user] for user in users} == {"Somebody"}
+
+
 async def test_members_are_waited_for(
     server: Homeserver, alice: Client, room: RemoteRoom, resident: PartialResident
 ) -> None:
