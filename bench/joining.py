@@ -3,6 +3,7 @@
 A room of another server's users is made by a process of its own, and told as a file. A server of ours, in
 this process, joins it, while a user of it sends messages to another room, one after the other: once as a
 whole, and with ``--partial`` without its members first, which are fetched when the user is in it already.
+Then a user of the other server joins through ours, and is told of the room without its members.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from palpo.core.events import SignedEvent
 from palpo.core.state_keys import MEMBER
 from palpo.streams.loop_watch import Held, LoopWatch
 from tests.support.federation import Asked
+from tests.support.handshakes import become
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
 from tests.support.remote_rooms import RemoteRoom
@@ -35,7 +37,7 @@ from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER
 
 WHOLE_S, PARTIAL_S, MOST_MB, HELD_MS, SEND_MS = 60, 3, 500, 50, 250
-ALICE = "@alice:hs1.test"
+ALICE, DAVE = "@alice:hs1.test", f"@dave:{SERVER}"
 V1, V2 = "/_matrix/federation/v1", "/_matrix/federation/v2"
 LAZY = orjson.dumps({"room": {"state": {"lazy_load_members": True}}}).decode()
 
@@ -162,8 +164,22 @@ async def run(folder: Path, options: dict[str, Any], *, partial: bool) -> None:
                 print(f"in it, a message sent, and synced after {usable:.2f} s (bar: {PARTIAL_S})")
                 await whole(ours, room_id)
             meanwhile.report("whole")
+        memory = _peak_mb() - before
+        meanwhile.start()
+        with LoopWatch(meanwhile.found, limit_s=HELD_MS / 5000):
+            await let_in(ours, remote, room_id)
         task.cancel()
-        print(f"{_peak_mb() - before:.0f} MB more memory (bar: {MOST_MB})")
+        print(f"loop held for {1000 * meanwhile.held:.0f} ms (bar: {HELD_MS}) {meanwhile.where[-200:]}")
+        print(f"{memory:.0f} MB more memory (bar: {MOST_MB})")
+
+
+async def let_in(server: Homeserver, remote: RemoteServer, room_id: str) -> None:
+    """Have a user of another server join through ours, without being told of members."""
+    begun, cpu = time.perf_counter(), time.process_time()
+    told = await become(remote, server, "join", room_id, DAVE, query="?omit_members=true")
+    taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    assert told["members_omitted"]
+    print(f"another server told of it in {taken:.2f} s, {cpu:.2f} s of the processor (bar: {PARTIAL_S})")
 
 
 async def use(client: Client, room_id: str) -> None:
