@@ -35,6 +35,7 @@ from palpo.storage.destinations import Destination
 from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.consumers import LOOK_S, Consumer, Handler, Progress, Window
+from palpo.streams.pace import Pace
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
@@ -52,6 +53,10 @@ SLOW_MS = 10_000
 ANSWERING_AT_ONCE, NEW_AT_ONCE, FAILING_AT_ONCE = 200, 600, 100
 """Servers that are sent to at once: of those that answered last time, of those that were not asked yet, and
 of those that failed. Of the first each is done soon, and too many at once would take each other's time."""
+EACH_TURN = 8
+"""Of servers that answered last time, so many are begun with in one turn of the event loop."""
+OTHERS, OTHERS_EVERY_S = 4, 0.005
+"""Of the others so many in such a time: each may cost a connection, and those come when they want."""
 MAX_KNOWN = 100_000
 """Servers of which it is remembered that they answer."""
 MAX_STORED_EDUS = 10_000
@@ -97,6 +102,8 @@ class FederationSender(Handler):
         self._answering_slots = asyncio.Semaphore(ANSWERING_AT_ONCE)
         self._new_slots = asyncio.Semaphore(NEW_AT_ONCE)
         self._failing_slots = asyncio.Semaphore(FAILING_AT_ONCE)
+        self._pace = Pace(EACH_TURN)
+        self._pace_of_others = Pace(OTHERS, every_s=OTHERS_EVERY_S)
         self._stored_s = 0.0
         self._low = 0
         """Everything up to here has been told, or there is a row of who has not been told of it."""
@@ -212,6 +219,7 @@ class FederationSender(Handler):
         """Send what there is for a server, one transaction after the other."""
         server = queue.server_name
         try:
+            await (self._pace if server in self._answering else self._pace_of_others).turn()
             while (outgoing := await self._transactions.next(queue)) is not None:
                 if not await self._attempt(queue, outgoing):
                     break
