@@ -16,12 +16,14 @@ from palpo.core.errors import BadJson, LimitExceeded, NotJson
 from palpo.core.identifiers import ServerName, is_room_id
 from palpo.db.engine import Database
 from palpo.services.federation.destinations import Destinations
+from palpo.services.federation.edu_waves import Received, waves
 from palpo.services.federation.edus import Edus
 from palpo.services.federation.inbound import Inbound
 from palpo.services.federation.server_acls import ServerAcls
 from palpo.storage import inbound_transactions as storage
 from palpo.storage.inbound_transactions import InboundTransaction
 from palpo.streams.clock import Clock
+from palpo.streams.task_group import together
 from palpo.streams.turns import Turns
 
 log = structlog.get_logger("palpo.federation")
@@ -113,19 +115,28 @@ class Transactions:
                 del self._lines[origin]
 
     async def _receive_edus(self, origin: ServerName, edus: Sequence[Any]) -> None:
+        """Those about different things at the same time, so that they are written together."""
         turns = Turns()
-        for edu in edus:
-            await turns.breathe()
-            if not isinstance(edu, Mapping):
-                continue
-            edu_type, content = edu.get("edu_type"), edu.get("content")
-            if not isinstance(edu_type, str) or not isinstance(content, dict):
-                continue
-            room_id = content.get("room_id")
-            if is_room_id(room_id) and not await self._acls.permits(room_id, origin):
-                log.info("edu_refused", origin=origin, edu_type=edu_type[:100], error="by the room's ACL")
-                continue
-            await self._edus.receive(origin, edu_type, content)
+        for wave in waves(filter(None, map(_edu, edus))):
+            await together(self._receive_edu(origin, edu_type, content, turns) for edu_type, content in wave)
+
+    async def _receive_edu(
+        self, origin: ServerName, edu_type: str, content: dict[str, Any], turns: Turns
+    ) -> None:
+        await turns.breathe()
+        room_id = content.get("room_id")
+        if is_room_id(room_id) and not await self._acls.permits(room_id, origin):
+            log.info("edu_refused", origin=origin, edu_type=edu_type[:100], error="by the room's ACL")
+            return
+        await self._edus.receive(origin, edu_type, content)
+
+
+def _edu(edu: Any) -> Received | None:
+    """The type and content of what may be an EDU."""
+    if not isinstance(edu, Mapping):
+        return None
+    edu_type, content = edu.get("edu_type"), edu.get("content")
+    return (edu_type, content) if isinstance(edu_type, str) and isinstance(content, dict) else None
 
 
 async def _decoded(items: Sequence[bytes]) -> list[Any]:
