@@ -108,6 +108,7 @@ def federation_sender(services: Services) -> FederationSender:
         federation.fan_out,
         federation.outgoing_transactions,
         federation.outgoing_edus,
+        federation.told_servers,
         federation.news,
     )
 

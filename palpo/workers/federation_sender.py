@@ -29,6 +29,7 @@ from palpo.services.federation.fan_out import FanOut
 from palpo.services.federation.news import News
 from palpo.services.federation.outgoing_edus import OutgoingEdus
 from palpo.services.federation.outgoing_transactions import OutgoingTransactions
+from palpo.services.federation.told_servers import ToldServers
 from palpo.storage import destination_edus
 from palpo.storage import destinations as storage
 from palpo.storage.destinations import Destination
@@ -83,6 +84,7 @@ class FederationSender(Handler):
         fan_out: FanOut,
         transactions: OutgoingTransactions,
         edus: OutgoingEdus,
+        told: ToldServers,
         news: News,
     ) -> None:
         self._db = db
@@ -91,6 +93,7 @@ class FederationSender(Handler):
         self._fan_out = fan_out
         self._transactions = transactions
         self._edus = edus
+        self._told = told
         self._news = news
         self._leads = False
         self._queues: dict[ServerName, DestinationQueue] = {}
@@ -111,6 +114,10 @@ class FederationSender(Handler):
         """Whether there was anything to tell since it was stored how far all have been told."""
         self._news_at = 0
         """The position of the last commit that may have something to tell."""
+        self._handled = 0
+        """Up to where what happens has been put into queues."""
+        self._moved = asyncio.Event()
+        """Set, and replaced, when a server has been told, or there is more to tell."""
         self._edus_unknown = False
         self.outcomes: Counter[str] = Counter()
         """How many transactions were ``sent``, ``failed`` or ``refused``."""
@@ -145,6 +152,8 @@ class FederationSender(Handler):
                 self._queue(server).add_event(event, now)
                 self._go_on(server)
         self._news_since = self._news_since or bool(found)
+        self._handled = upto
+        self._move()
         if not window.anew:
             await self._news.tell(window.after, upto)
         return self._progress(upto)
@@ -167,7 +176,9 @@ class FederationSender(Handler):
     async def stop(self) -> None:
         """Send no more."""
         self._leads = False
+        self._move()
         self._edus.attach(None)
+        self._told.attach(None)
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -179,9 +190,10 @@ class FederationSender(Handler):
     async def _begin_anew(self, after: int) -> None:
         """Know of what is stored, and of nothing else. Who could not be told is tried at once."""
         await self.stop()
-        self._low = after
+        self._low = self._handled = after
         self._leads = self._edus_unknown = True
         self._edus.attach(self._take_edu)
+        self._told.attach(self._tell)
         for row in await self._db.read(storage.every):
             self._queues[row.server_name] = DestinationQueue.of(row, after)
             self._go_on(row.server_name)
@@ -263,6 +275,7 @@ class FederationSender(Handler):
             self.outcomes["sent"] += 1
             queue.acknowledged()
             self._answers(server)
+            self._move()
             await self._forget_edus(server, outgoing)
         return True
 
@@ -283,6 +296,7 @@ class FederationSender(Handler):
         now = self._clock.now_ms()
         queue.failed(now, str(error), share=random.uniform(0.75, 1), at_least_ms=after_ms)
         self._answering.pop(queue.server_name, None)
+        self._move()
         log.info(
             "destination_failed",
             destination=queue.server_name,
@@ -339,6 +353,24 @@ class FederationSender(Handler):
         known = self._queues.get(server) is queue and server not in self._tasks
         if known and queue.row is None and queue.settled(now_ms):
             del self._queues[server]
+
+    async def _tell(self, server: ServerName) -> None:
+        """Until a server has been told of what has happened so far, or cannot be."""
+        upto = self._news_at
+        while self._is_behind(server, upto):
+            await self._moved.wait()
+
+    def _is_behind(self, server: ServerName, upto: int) -> bool:
+        """Whether a server that answers is to be told of an event up to a position."""
+        if self._leads and self._handled < upto:
+            return True
+        queue = self._queues.get(server)
+        return queue is not None and not queue.failures and queue.has_before(upto)
+
+    def _move(self) -> None:
+        """Let those look again who wait for a server to be told."""
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _take_edu(self, servers: Collection[ServerName], key: object, edu: Edu) -> None:
         for server in self._fan_out.permitted(servers):

@@ -80,7 +80,7 @@ def build_memberships(
     """What users are to rooms, by means of other servers."""
     client, outside = server.federation_client, history.outside_memberships
     signer = signer_of(server)
-    handshakes = Handshakes(client, signer)
+    handshakes = Handshakes(client, signer, asking.told_servers)
     whom = WhomToAsk(server.db, history, server_name=server.name)
     return FederatedMemberships(
         RemoteJoins(

@@ -45,6 +45,7 @@ from palpo.services.federation.served_timestamps import ServedTimestamps
 from palpo.services.federation.server_acls import ServerAcls
 from palpo.services.federation.staging import Staging
 from palpo.services.federation.third_party_exchanges import ThirdPartyExchanges
+from palpo.services.federation.told_servers import ToldServers
 from palpo.services.federation.transactions import Transactions
 
 
@@ -75,6 +76,7 @@ class Asking:
     remote_state: RemoteState
     remote_timestamps: RemoteTimestamps
     room_servers: RoomServers
+    told_servers: ToldServers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +114,5 @@ class FederationServices:
     server_acls: ServerAcls
     staging: Staging
     third_party_exchanges: ThirdPartyExchanges
+    told_servers: ToldServers
     transactions: Transactions

@@ -125,6 +125,10 @@ class DestinationQueue:
         """Whether it has been told of all events."""
         return not self.events and self.gap is None
 
+    def has_before(self, upto: int) -> bool:
+        """Whether there is an event up to a position that it has not been told of."""
+        return not self.told and self.acked < upto
+
     @property
     def idle(self) -> bool:
         """Whether there is nothing to tell it."""

@@ -20,6 +20,7 @@ from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import ServerError
 from palpo.services.federation.remote_answers import convert
 from palpo.services.federation.templates import Prepared, Signer, Template, Wish, prepare
+from palpo.services.federation.told_servers import ToldServers
 
 T = TypeVar("T")
 Read = Callable[[int, FederationAnswer], Awaitable[T]]
@@ -33,12 +34,14 @@ MAKE_BYTES = 256 * 1024
 class Handshakes:
     """Asks for templates, and sends what is made of them."""
 
-    def __init__(self, client: FederationClient, signer: Signer) -> None:
+    def __init__(self, client: FederationClient, signer: Signer, told: ToldServers) -> None:
         self._client = client
         self._signer = signer
+        self._told = told
 
     async def make(self, server: ServerName, wish: Wish) -> Prepared:
         """The event of a wish, as a server would take it; raises FederationError, MatrixError."""
+        await self._told.wait(server)
         membership = wish.membership
         path = f"/_matrix/federation/v1/make_{membership}/{_quoted(wish.room_id)}/{_quoted(wish.user_id)}"
         versions = [] if membership is LEAVE else [("ver", version) for version in ALL_ROOM_VERSIONS]

@@ -44,6 +44,20 @@ async def test_a_join(servers: Pair, version: str) -> None:
     assert await members(alice, room_id) == await members(bob, room_id) == both
 
 
+async def test_who_has_left_is_known_to_have_left_where_they_ask_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palpo.workers.federation_sender.GATHER_SECONDS", 0.3)
+    async with pair(tmp_path) as (one, two):
+        alice, bob = await one.register("alice"), await two.register("bob")
+        room_id = await alice.create_room(invite=[bob.user_id])
+        await bob.post(f"/rooms/{room_id}/join")
+        await of_room(bob, room_id)
+        await bob.post(f"/rooms/{room_id}/leave")
+        await bob.post(f"/join/{room_id}", params={"via": "hs1.test"}, status=403)
+        assert await members(alice, room_id) == {alice.user_id}
+
+
 async def test_an_invite_is_taken(servers: Pair) -> None:
     one, two = servers
     alice, bob = await one.register("alice"), await two.register("bob")
