@@ -18,6 +18,7 @@ from palpo.workers.device_lists import DeviceListWorker
 from palpo.workers.federation_sender import FederationSender
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
+from palpo.workers.remote_presence import RemotePresenceWorker
 from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 
@@ -66,6 +67,8 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
         background.start("partial-rooms", keeper.run("partial-rooms", partial.run))
         lists = DeviceListWorker(services.federation.remote_device_lists)
         background.start("device-lists", keeper.run("device-lists", lists.run))
+        elsewhere = RemotePresenceWorker(services.federation.destinations, personal.presence, server.clock)
+        background.start("remote-presence", keeper.run("remote-presence", elsewhere.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
     return Started(consumers=consumers, federation_sender=sender)
 

@@ -209,6 +209,10 @@ class PresenceTracker:
             return None
         return max(self._clock.now_ms() - presence.last_active_ts, 0)
 
+    async def not_offline(self) -> list[Presence]:
+        """Everyone who is there, of whatever server, as they were last told of."""
+        return await self._db.read(lambda tx: storage.not_offline(tx, MAX_RESTORED)) if self.enabled else []
+
     async def receive(self, said: Sequence[Presence]) -> None:
         """Take what another server says of users of its own; of those who are in no room here, nothing."""
         if not self.enabled or not said:

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from palpo.services.federation.destinations import Destinations
+from palpo.workers.remote_presence import GONE_MS, RemotePresenceWorker
 from tests.support.federated_rooms import edus, listens, set_membership, shared_room, until, until_found
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
@@ -252,3 +254,30 @@ async def test_which_presence_is_not_taken(alice: Client, room: str, teller: Tel
     assert await presence(alice) == {}
     await teller.presence({**online, "user_id": BOB, "last_active_ago": 2**53 - 1, "status_msg": "x" * 5000})
     assert await presence(alice) == {BOB: {"presence": "online", "currently_active": False}}
+
+
+async def test_whose_server_is_gone_is_not_there(
+    server: Homeserver, alice: Client, room: str, remote: RemoteServer, teller: Teller
+) -> None:
+    """Not at once, and only of that server."""
+    await teller.presence({"user_id": BOB, "presence": "online", "last_active_ago": 1})
+    worker = RemotePresenceWorker(
+        server.services.federation.destinations, server.services.personal.presence, server.clock
+    )
+    server.clock.advance(2 * GONE_MS)
+    await worker.look()
+    assert (await presence(alice))[BOB]["presence"] == "online"
+    remote.answers.clear()
+    failures = server.services.federation.destinations
+    await alice.send(room, "Is anybody there?")
+    await until_found(lambda: _failing(failures))
+    await worker.look()
+    assert (await presence(alice))[BOB]["presence"] == "online"
+    server.clock.advance(GONE_MS + 1)
+    await worker.look()
+    told = await alice.get(f"/presence/{BOB}/status")
+    assert told["presence"] == "offline"
+
+
+async def _failing(destinations: Destinations) -> bool:
+    return any(item.failures for item in await destinations.all())
