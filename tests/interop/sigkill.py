@@ -1,8 +1,8 @@
 """A server that is killed amid what it sends and is sent: ``python -m tests.interop.sigkill --events 10000``.
 
 Half of the events are of its own user, and have to reach another server; half are of that one, and of every
-third transaction the first events are left out, and have to be asked for. ``--database-url`` is that of an
-empty database; without it the server has a file of SQLite.
+third transaction the first events are left out, and have to be asked for. ``--server`` is where an empty
+database is made for it; without that it has a file of SQLite.
 """
 
 # ruff: noqa: T201 - a command
@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 import httpx
 import orjson
+from sqlalchemy.engine import make_url
 
 from palpo.core.canonical_json import to_json
 from tests.interop.test_sigkill import history
 from tests.interop.test_sigkill_inbound import OURS, V1, Sender, now_ms
+from tests.support.databases import administer
 from tests.support.federated_rooms import transactions
 from tests.support.homeserver import Client
 from tests.support.pairs import Town
@@ -193,9 +198,28 @@ def _told_as_two(remote: RemoteServer) -> list[str]:
     return twice
 
 
+@asynccontextmanager
+async def database(base: str | None) -> AsyncIterator[str | None]:
+    """The URL of an empty database on a server of databases, which is dropped afterwards."""
+    if base is None:
+        yield None
+        return
+    name = f"palpo_test_{os.getpid()}_sigkill"
+    await administer(base, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    yield make_url(base).set(database=name).render_as_string(hide_password=False)
+    force = " WITH (FORCE)" if base.startswith("postgres") else ""
+    await administer(base, f"DROP DATABASE IF EXISTS {name}{force}")
+
+
 async def run(folder: Path, *, events: int, kills: int, seed: int, database_url: str | None) -> Outcome:
     """Send so many events, and kill the server so often meanwhile."""
     return await Run(events, kills, seed).go(folder, database_url)
+
+
+async def _run(folder: Path, options: argparse.Namespace) -> Outcome:
+    counts = {"events": options.events, "kills": options.kills, "seed": options.seed}
+    async with database(options.server) as url:
+        return await run(folder, database_url=url, **counts)
 
 
 def main() -> int:
@@ -204,19 +228,11 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--database-url", default=None)
+    parser.add_argument("--server", default=None, help="the URL of a PostgreSQL or MariaDB; default: SQLite")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="palpo-sigkill-") as folder:
-        outcome = asyncio.run(
-            run(
-                Path(folder),
-                events=options.events,
-                kills=options.kills,
-                seed=options.seed,
-                database_url=options.database_url,
-            )
-        )
+        outcome = asyncio.run(_run(Path(folder), options))
     print(outcome)
     for name in [*outcome.lost, *outcome.doubled][:20]:
         print(name)
