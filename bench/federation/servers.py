@@ -133,8 +133,7 @@ class Watch:
     """
 
     def __init__(self, server: Server) -> None:
-        assert server.daemon is not None
-        self._daemon: Daemon = server.daemon
+        self._daemon = running(server)
         self.cpu = self.before = self.peak = self.after = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -156,6 +155,12 @@ class Watch:
         while True:
             await asyncio.sleep(SAMPLED_S)
             self.peak = max(self.peak, memory_mib(self._daemon.pid))
+
+
+def running(server: Server) -> Daemon:
+    """Its process."""
+    assert server.daemon is not None
+    return server.daemon
 
 
 def memory_mib(pid: int) -> float:
