@@ -131,16 +131,20 @@ class Remote:
         event = parse_pdu(room.rules, pdu)
         self._before[event.event_id] = frozenset(event.prev_events)
 
-    def transaction(self, to: Place, events: Sequence[SignedEvent]) -> Transaction:
-        """Sign a transaction."""
+    def transaction(
+        self, to: Place, events: Sequence[SignedEvent], *, origin: str | None = None
+    ) -> Transaction:
+        """Sign a transaction; ``origin`` is one of these servers, where they are many."""
         self._number += 1
+        origin = origin or self.place.server_name
         content = {
-            "origin": self.place.server_name,
+            "origin": origin,
             "origin_server_ts": int(time.time() * 1000),
             "pdus": [event.pdu for event in events],
         }
         target = f"{FEDERATION}/v1/send/{self._number}"
-        return Transaction(target, self._authorization(to, "PUT", target, content), to_json(content))
+        credentials = self._authorization(origin, to, "PUT", target, content)
+        return Transaction(target, credentials, to_json(content))
 
     async def send(self, to: Place, transaction: Transaction) -> None:
         """Send a transaction. Raises RuntimeError if it is refused."""
@@ -150,15 +154,21 @@ class Remote:
         if refused := [item for item in answer.get("pdus", {}).values() if item]:
             raise RuntimeError(f"events were refused: {refused[:3]}")
 
+    async def greet(self, server: Place, names: Iterable[str]) -> None:
+        """Have servers be heard from, so that it tries those again that it had given up for a while."""
+        for name in names:
+            await self.send(server, self.transaction(server, [], origin=name))
+
     async def ask(self, server: Place, method: str, target: str) -> Any:
         """Ask for something without a body. Raises RuntimeError if it is refused."""
-        return await self._request(server, method, target, self._authorization(server, method, target))
+        credentials = self._authorization(self.place.server_name, server, method, target)
+        return await self._request(server, method, target, credentials)
 
-    def _authorization(self, to: Place, method: str, target: str, content: Any = None) -> str:
+    def _authorization(self, origin: str, to: Place, method: str, target: str, content: Any = None) -> str:
         request = SignedRequest(
             method=method,
             uri=target,
-            origin=self.place.server_name,
+            origin=origin,
             destination=to.server_name,
             content=content,
         )
