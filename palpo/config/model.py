@@ -576,6 +576,13 @@ class FederationConfig(Section, frozen=True):
     keep_alive_seconds: Annotated[
         float, Meta(ge=0, description="How long a connection is kept that nothing is sent on.")
     ] = 60.0
+    http2: Annotated[
+        bool,
+        Meta(
+            description="Whether other homeservers that offer HTTP/2 are asked by it. It needs fewer "
+            "connections, and more processor time than HTTP/1.1."
+        ),
+    ] = False
     partial_joins: Annotated[
         bool,
         Meta(

@@ -11,6 +11,7 @@ import aiohttp
 
 from palpo.core.errors import NotJson
 from palpo.core.json_parts import PARTS, decode_parts
+from palpo.net.answers import Answer
 from palpo.net.federation_errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -38,7 +39,7 @@ MAX_RETRY_S = 24 * 3600
 class FederationAnswer:
     """An answer with a status of success, whose body has not been read."""
 
-    def __init__(self, server: str, response: aiohttp.ClientResponse, limit: int) -> None:
+    def __init__(self, server: str, response: Answer, limit: int) -> None:
         self._server = server
         self._response = response
         self._limit = limit
@@ -144,7 +145,7 @@ class Unzip:
                 return
 
 
-async def error_of(server: str, response: aiohttp.ClientResponse) -> ServerError:
+async def error_of(server: str, response: Answer) -> ServerError:
     """What an answer without success says; what cannot be read of it is left out."""
     answer = FederationAnswer(server, response, MAX_ERROR)
     try:

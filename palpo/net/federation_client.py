@@ -20,7 +20,8 @@ from palpo.core.canonical_json import Canonical, encode_lax
 from palpo.core.errors import InvalidParam
 from palpo.core.json_parts import PARTS
 from palpo.core.server_names import ServerNameRules
-from palpo.net.connections import Connections, NotConnected, Outgoing, Times
+from palpo.net.answers import Answer, Sender
+from palpo.net.connections import NotConnected, Outgoing, Times
 from palpo.net.discovery import Route
 from palpo.net.federation_answer import FederationAnswer, error_of
 from palpo.net.federation_errors import (
@@ -62,7 +63,7 @@ class FederationClient:
     def __init__(
         self,
         discovery: Finder,
-        connections: Connections,
+        connections: Sender,
         rules: ServerNameRules,
         sign: Sign,
         *,
@@ -154,9 +155,7 @@ class FederationClient:
             headers["Content-Type"] = "application/json"
         return Outgoing(method=method, uri=uri, headers=headers, body=body, times=times)
 
-    async def _sent(
-        self, stack: AsyncExitStack, server: str, route: Route, outgoing: Outgoing
-    ) -> aiohttp.ClientResponse:
+    async def _sent(self, stack: AsyncExitStack, server: str, route: Route, outgoing: Outgoing) -> Answer:
         """Any answer, of the first of the server's destinations that there is a connection to."""
         failures: list[NotConnected] = []
         times, now_s = outgoing.times, asyncio.get_running_loop().time

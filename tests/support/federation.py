@@ -20,10 +20,11 @@ from palpo.net.discovery import Discovery
 from palpo.net.dns import Dns
 from palpo.net.federation_client import FederationClient
 from palpo.net.hosts import Hosts
+from palpo.net.http2_connections import Http2Connections
 from palpo.net.http_client import HttpClient
 from palpo.net.resolvers import DnsResolver
 from palpo.net.shares import Shares
-from palpo.net.tls import federation_tls
+from palpo.net.tls import HTTP_2, federation_tls
 from palpo.net.well_known import WellKnown
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import FakeClock
@@ -138,6 +139,7 @@ async def world(
     rules: ServerNameRules | None = None,
     times: Times | None = None,
     caches: CacheBudget | None = None,
+    http2: bool = False,
     **bounds: Any,
 ) -> AsyncIterator[World]:
     """A client; ``bounds`` are those of Connections, and ``at_once`` and ``each``."""
@@ -158,9 +160,10 @@ async def world(
         http = HttpClient(policy, user_agent="test/1", tls=tls, resolver=DnsResolver(dns), schemes=("https",))
         discovery = Discovery(known, dns, WellKnown(http, clock, caches, port=site.port))
         connections = Connections(dns, policy, tls, user_agent="test/1", **bounds)
+        two = federation_tls(authority.file, HTTP_2)
         client = FederationClient(
             discovery,
-            connections,
+            Http2Connections(dns, policy, two, connections, user_agent="test/1") if http2 else connections,
             rules or ServerNameRules(),
             sign,
             times=times or Times(whole_s=30, connect_s=10, idle_s=20),

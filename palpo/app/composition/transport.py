@@ -19,10 +19,11 @@ from palpo.net.dns import Dns
 from palpo.net.federation_check import FederationCheck
 from palpo.net.federation_client import FederationClient, Sign
 from palpo.net.hosts import Hosts
+from palpo.net.http2_connections import Http2Connections
 from palpo.net.http_client import HttpClient
 from palpo.net.resolvers import DnsResolver
 from palpo.net.shares import Shares
-from palpo.net.tls import federation_tls
+from palpo.net.tls import HTTP_2, federation_tls
 from palpo.net.well_known import WellKnown
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
@@ -35,7 +36,7 @@ def build_federation_client(
     options, parts = config.federation, _parts(config, clock, caches, user_agent)
     return FederationClient(
         parts.discovery,
-        parts.connections,
+        _by_http2(config, parts, user_agent) if options.http2 else parts.connections,
         build_rules(config),
         _signing(ServerName(config.server_name), key),
         shares=Shares(options.requests, options.requests_per_server),
@@ -89,6 +90,18 @@ def _parts(config: Config, clock: Clock, caches: CacheBudget, user_agent: str) -
         keep_alive_s=options.keep_alive_seconds,
     )
     return _Parts(policy, dns, Discovery(hosts, dns, WellKnown(http, clock, caches)), connections)
+
+
+def _by_http2(config: Config, parts: _Parts, user_agent: str) -> Http2Connections:
+    options = config.federation
+    return Http2Connections(
+        parts.dns,
+        parts.policy,
+        federation_tls(options.ca_file, HTTP_2),
+        parts.connections,
+        user_agent=user_agent,
+        keep_alive_s=options.keep_alive_seconds,
+    )
 
 
 def _times(config: Config) -> Times:
