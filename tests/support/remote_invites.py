@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,7 @@ class OtherRoom:
         *,
         sender: str | None = None,
         room_id: str | None = "",
+        allowed_by: Sequence[SignedEvent] = (),
     ) -> SignedEvent:
         """An event that stands nowhere in particular."""
         self.clock += 1
@@ -64,16 +66,23 @@ class OtherRoom:
             origin_server_ts=self.clock,
             depth=5,
             prev_events=[],
-            auth_events=[],
+            auth_events=[item.event_id for item in allowed_by],
             state_key=state_key,
             event_id=f"${self.name}{self.clock}:{self.remote.name}" if chosen else None,
         )
 
     def membership(
-        self, user_id: str, membership: str, *, sender: str | None = None, **more: Any
+        self,
+        user_id: str,
+        membership: str,
+        *,
+        sender: str | None = None,
+        after: Sequence[SignedEvent] = (),
+        **more: Any,
     ) -> SignedEvent:
-        """What somebody is to be."""
-        return self.event("m.room.member", user_id, {"membership": membership, **more}, sender=sender)
+        """What somebody is to be; ``after`` what they were."""
+        content = {"membership": membership, **more}
+        return self.event("m.room.member", user_id, content, sender=sender, allowed_by=after)
 
     async def invite(
         self,

@@ -155,6 +155,8 @@ def _rules(version: str) -> RoomVersion:
 
 
 def _may_end(current: SignedEvent, server: ServerName, event: SignedEvent) -> bool:
+    if event.event_id in current.auth_events:  # It ended an earlier one, and comes late.
+        return False
     match membership_of(current):
         case Membership.INVITE:
             return event.sender == current.sender

@@ -176,6 +176,18 @@ async def test_taken_back(server: Homeserver, remote: RemoteServer, alice: Clien
     assert "rooms" not in await alice.get(f"/sync?filter={LEFT}")
 
 
+async def test_what_was_taken_back_before_and_is_told_late(
+    server: Homeserver, remote: RemoteServer, alice: Client
+) -> None:
+    received = server.services.federation.received_invites
+    room = OtherRoom(remote)
+    leave = room.membership(alice.user_id, "leave")
+    again = room.membership(alice.user_id, "invite", after=[leave])
+    await room.invite(server, again)
+    assert await received.end(leave.pdu) is None
+    assert room.room_id in await invites(alice)
+
+
 async def test_to_a_room_that_somebody_of_ours_is_in(
     server: Homeserver, remote: RemoteServer, alice: Client
 ) -> None:
