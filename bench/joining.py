@@ -136,7 +136,7 @@ class Meanwhile:
         p99 = statistics.quantiles(self.times, n=100)[98] if len(self.times) > 1 else 0.0
         print(f"{what} in {taken:.1f} s, {own:.1f} s of the processor (bar: {WHOLE_S}), with sends {cpu:.1f}")
         print(f"loop held for {1000 * self.held:.0f} ms (bar: {HELD_MS}) {self.where[-200:]}")
-        print(f"sends elsewhere: p99 {p99:.0f} ms of {len(self.times)} (bar: {SEND_MS})")
+        print(f"{len(self.times)} sends elsewhere: p99 {p99:.0f} ms (bar: {SEND_MS})")
 
 
 async def run(folder: Path, options: dict[str, Any], *, partial: bool) -> None:
@@ -179,7 +179,7 @@ async def let_in(server: Homeserver, remote: RemoteServer, room_id: str) -> None
     told = await become(remote, server, "join", room_id, DAVE, query="?omit_members=true")
     taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
     assert told["members_omitted"]
-    print(f"another server told of it in {taken:.2f} s, {cpu:.2f} s of the processor (bar: {PARTIAL_S})")
+    print(f"another server told of it by {cpu:.2f} s of the processor, in {taken:.2f} s (bar: {PARTIAL_S})")
 
 
 async def use(client: Client, room_id: str) -> None:

@@ -54,7 +54,8 @@ def _options() -> argparse.Namespace:
         type=_choice([part.name for part in parts.PARTS]),
         default=[],
         metavar="NAME,…",
-        help="benchmarks of Palpo alone to run too: " + ", ".join(part.name for part in parts.there()),
+        help="benchmarks of Palpo alone to run too: "
+        + ", ".join(dict.fromkeys(part.name for part in parts.there())),
     )
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--rounds", type=int, default=1)

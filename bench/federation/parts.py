@@ -42,6 +42,7 @@ PARTS = (
     Part(name="inbound"),
     Part(name="fan_out"),
     Part(name="joining"),
+    Part(name="joining", arguments=("--partial",)),
     Part(name="conflicted"),
 )
 
