@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select
 
 from palpo.core.identifiers import RoomId, ServerName
-from palpo.core.membership import INVITE, JOIN, KNOCK
+from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.room_servers import room_servers
 from palpo.db.tables.rooms import memberships
@@ -20,6 +20,7 @@ from palpo.streams import topics
 
 BATCH = 500
 s = room_servers.c
+_ENDED = (LEAVE, BAN)
 m = memberships.c
 
 
@@ -40,6 +41,11 @@ class RoomServer:
     def never_in(self) -> bool:
         """Whether its users were only invited, or have knocked."""
         return not (self.joined or self.position or self.left_position)
+
+    @property
+    def asked_in(self) -> bool:
+        """Whether its users were never in, though others may have been asked in before."""
+        return not self.joined and self.position == self.left_position
 
     def was_in(self, position: int) -> bool:
         """Whether it was in the room just before, or after, what is at a position of the stream.
@@ -87,11 +93,20 @@ async def follow(tx: WriteTransaction, changed: Sequence[Member], ours: ServerNa
     await tx.positions()
     changes, last = await _changes(tx, others)
     asked = {(item.room_id, _server_of(item)) for item in others if item.membership in (INVITE, KNOCK)}
-    if not changes and not asked:
+    ended = {(item.room_id, _server_of(item)): item.position for item in others if item.membership in _ENDED}
+    if not changes and not asked and not ended:
         return
-    known = await _known(tx, [*changes, *asked])
+    stored = await _stored(tx, {*changes, *asked, *ended})
+    known = {key: stored.get(key) or _new(key) for key in {*changes, *asked}}
     rows = [_changed(known[key], change, last[key]) for key, change in changes.items()]
-    rows += [row for key, row in known.items() if key not in changes and row.never_in]
+    rows += [known[key] for key in asked - changes.keys() if known[key].never_in]
+    rows += [
+        _told_once(stored[key], position)
+        for key, position in ended.items()
+        if key in stored and key not in known and stored[key].asked_in
+    ]
+    if not rows:
+        return
     await tx.many(_PUT, [_RECORDS.values(row) for row in rows])
     tx.notify(topics.ROOM_SERVERS, *{row.room_id for row in rows})
 
@@ -164,11 +179,24 @@ async def _changes(tx: Transaction, members: Sequence[Member]) -> tuple[dict[_Ke
 
 async def _known(tx: Transaction, keys: Collection[_Key]) -> dict[_Key, RoomServer]:
     """The rows of the keys, those included that are not there yet."""
-    new = {key: RoomServer(room_id=key[0], server_name=key[1], joined=0, position=0) for key in keys}
+    return {key: _new(key) for key in keys} | await _stored(tx, keys)
+
+
+async def _stored(tx: Transaction, keys: Collection[_Key]) -> dict[_Key, RoomServer]:
+    """Those that are there."""
     found = await tx.all(
         _SOME, room_ids=list({key[0] for key in keys}), server_names=list({key[1] for key in keys})
     )
-    return new | {(row.room_id, row.server_name): row for row in _RECORDS.all(found)}
+    return {(row.room_id, row.server_name): row for row in _RECORDS.all(found)}
+
+
+def _new(key: _Key) -> RoomServer:
+    return RoomServer(room_id=key[0], server_name=key[1], joined=0, position=0)
+
+
+def _told_once(row: RoomServer, position: int) -> RoomServer:
+    """Of a server that is not in the room, but has to hear that its user is not asked in any more."""
+    return replace(row, position=position, left_position=position)
 
 
 def _changed(row: RoomServer, change: int, position: int) -> RoomServer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
 from palpo.services.federation.room_servers import RoomServers
+from palpo.storage import destinations
 from palpo.storage import room_servers as storage
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.remote_users import BOB, CAROL, SERVER, Remote
@@ -107,3 +109,33 @@ async def test_the_servers_of_a_user(server: Homeserver, remote: Remote, alice: 
     }
     await alice.post(f"/rooms/{remote.room_id}/leave", {})
     assert await read(lambda tx: storage.of_users(tx, [alice.user_id])) == {}
+
+
+@pytest.mark.parametrize("how", ["kick", "ban"])
+async def test_an_invite_that_is_taken_back_is_found_for_its_server(
+    server: Homeserver, remote: Remote, room_servers: RoomServers, alice: Client, how: str
+) -> None:
+    """It alone: of what else happens in the room its server is told nothing."""
+    read = server.services.server.db.read
+    await be_invited(remote, alice)
+    await alice.send(remote.room_id, "not for them")
+    await alice.post(f"/rooms/{remote.room_id}/{how}", {"user_id": BOB})
+    taken_back = await remote.head()
+    await alice.send(remote.room_id, "nor this")
+    window = {"after": 0, "upto": 2**40, "limit": 100}
+    for find in (destinations.every_event, destinations.newest_events):
+        found = await read(partial(find, server_name=SERVER, **window))
+        assert [item.event_id for item in found] == list(taken_back.row.extremities)
+    assert await room_servers.at(remote.room_id, taken_back.row.position) == [SERVER]
+    assert await room_servers.joined(remote.room_id) == set()
+    if how == "kick":
+        await be_invited(remote, alice)
+        joined = await be(remote, BOB, "join")
+        after = await remote.history.events.get(await alice.send(remote.room_id, "for them too"))
+        found = await read(partial(destinations.every_event, server_name=SERVER, **window))
+        assert after.event_id in [item.event_id for item in found]
+        assert await room_servers.at(remote.room_id, joined.position) == [SERVER]
+
+
+async def be_invited(remote: Remote, alice: Client) -> None:
+    await remote.send(await remote.event(alice.user_id, (MEMBER, BOB), {"membership": "invite"}))

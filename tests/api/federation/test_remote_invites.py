@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from palpo.core.events import SignedEvent, parse_pdu
 from palpo.core.room_versions import room_version
 from palpo.core.signing import SigningKey
 from palpo.services.rooms import invites_elsewhere
+from tests.support.federated_rooms import bodies, listens, transactions, until, until_found
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town
@@ -237,3 +239,29 @@ async def test_who_makes_a_room_waits_for_no_server_that_says_nothing(
         async with asyncio.timeout(20):
             while await invited_users(alice, room_id) != {BOB, CAROL}:
                 news = await alice.get("/sync", params={"since": news["next_batch"], "timeout": 200})
+
+
+async def test_one_that_is_taken_back_while_its_server_is_away_is_told_after_a_restart(town: Town) -> None:
+    """Nobody of that server is in the room, and it is told of nothing else that happens there."""
+    clock = itertools.count(1_700_000_000_000).__next__
+    async with remote_server(town, SERVER, key=KEY, now_ms=clock) as remote:
+        invited = Invited(remote, "12")
+        remote.answers[V2] = invited.second
+        async with town.homeserver("hs1.test") as server:
+            alice = await server.register("alice")
+            room_id = await alice.create_room()
+            await alice.post(f"/rooms/{room_id}/invite", {"user_id": BOB})
+            await alice.post(f"/rooms/{room_id}/kick", {"user_id": BOB})
+            await until_found(lambda: _failing(server))
+        assert bodies(remote) == []
+        listens(remote)
+        remote.asked.clear()
+        async with town.homeserver("hs1.test"):
+            await until(lambda: transactions(remote))
+        told = [pdu for _, content in transactions(remote) for pdu in content["pdus"]]
+        assert [pdu["content"]["membership"] for pdu in told] == ["leave"]
+        assert told[0]["state_key"] == BOB
+
+
+async def _failing(server: Homeserver) -> bool:
+    return any(item.failures for item in await server.services.federation.destinations.all())
