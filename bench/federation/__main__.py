@@ -62,6 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long messages are sent")
     parser.add_argument("--members", type=int, help="of the room of join_1000")
     parser.add_argument("--many-members", type=int, help="of the room of join_60000 and partial_60000")
+    parser.add_argument("--conflicted", type=int, help="events in conflict")
     parser.add_argument("--limit", dest="limit_s", type=float, help="how many seconds one thing may take")
     parser.add_argument("--quick", action="store_true", help="little of everything: figures mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures, a row a line")
@@ -99,7 +100,7 @@ async def _run(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _sizes(options: argparse.Namespace) -> Sizes:
-    names = ("seconds", "members", "many_members", "limit_s")
+    names = ("seconds", "members", "many_members", "conflicted", "limit_s")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return replace(QUICK if options.quick else Sizes(), **given)
 

@@ -32,12 +32,22 @@ class Sizes:
     many_members: int = 60_000
     servers: int = 2000
     holes: int = 500
+    conflicted: int = 1000
+    """Events of state that two forks have of as much: half of them each."""
     limit_s: float = 600
     """How long one thing may take."""
 
 
 QUICK = Sizes(
-    seconds=1, deliveries=5, transactions=2, members=50, many_members=200, servers=20, holes=5, limit_s=60
+    seconds=1,
+    deliveries=5,
+    transactions=2,
+    members=50,
+    many_members=200,
+    servers=20,
+    holes=5,
+    conflicted=100,
+    limit_s=60,
 )
 
 
@@ -66,6 +76,9 @@ class Bench:
                 url = await self.postgres.create_database(name) if self.postgres else ""
                 server = KINDS[kind](run / name, url, town, town.place(f"hs{number}.bench.test"))
                 stack.callback(server.stop)
+                await server.start()
+                # What made its tables is no part of a server that runs.
+                server.stop()
                 await server.start()
                 servers.append(server)
             await settled(*servers)

@@ -285,6 +285,40 @@ async def extremities(bench: Bench, kind: str) -> Figures:
     return figures
 
 
+async def conflicted(bench: Bench, kind: str) -> Figures:
+    """Two forks of a room set the same state, each to something else, and are merged."""
+    count, figures = bench.sizes.conflicted // 2, Figures()
+    async with bench.running(kind) as (town, (server,)), remote(town, HOST) as other:
+        alice = await register(server.port, "alice")
+        room = Room(BOB, "split")
+        await _joined(alice, other, room)
+        since = await position(alice)
+        await settled(server)
+        one, two = (_fork(room, name, count) for name in ("one", "two"))
+        for at in range(0, count, PDUS):
+            _, since = await _told(server, other, alice, since, [one[at : at + PDUS]])
+        begun = time.perf_counter()
+        async with Watch(server) as watch:
+            for at in range(0, count, PDUS):
+                _, since = await _told(server, other, alice, since, [two[at : at + PDUS]])
+        figures.values["forked"] = 1000 * (time.perf_counter() - begun) / count
+        figures.values["forked_cpu"] = 1000 * watch.cpu / count
+        merge = room.event(BOB, "m.room.message", {"body": "merged"}, after=(one[-1], two[-1]))
+        async with Watch(server) as watch:
+            taken, since = await _told(server, other, alice, since, [[merge]])
+        figures.values["seconds"] = taken
+        figures.watched(watch)
+    return figures
+
+
+def _fork(room: Room, name: str, count: int) -> list[SignedEvent]:
+    """State events, one after the other, after what the room ends in and keeps ending in."""
+    fork, events = room.again(), []
+    for number in range(count):
+        events.append(fork.add(BOB, ("org.palpo.bench", str(number)), {"fork": name}))
+    return events
+
+
 JOINING = (
     Line(name="seconds", title="whole", unit="s", times=10),
     _cpu("CPU s"),
@@ -368,6 +402,18 @@ ROWS = (
             Line(name="most", title="the slowest of five", unit="ms", bound=100),
             Line(name="left", title="ends after five sends", unit="", bound=20),
             _cpu("CPU ms a send"),
+            *MEMORY,
+        ),
+    ),
+    Row(
+        name="conflicted",
+        title="two forks with as much in conflict",
+        measure=conflicted,
+        lines=(
+            Line(name="forked", title="an event of the second", unit="ms", times=10),
+            Line(name="forked_cpu", title="an event of the second", unit="CPU ms"),
+            Line(name="seconds", title="merged", unit="s", times=10, bound=2),
+            _cpu("CPU s", bound=2),
             *MEMORY,
         ),
     ),
