@@ -15,6 +15,7 @@ from palpo.services.accounts.sessions import Requester
 from palpo.wire.endpoint import B, Endpoint, Limit, P, R
 
 Chunks = AsyncIterator[bytes]
+AUTHORIZATION = b"authorization"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,14 +30,19 @@ class Call:
     client_address: str
     headers: Mapping[str, str]
     """By lower-case name; of a repeated header, the last."""
-    authorizations: Sequence[str]
-    """The values of all ``Authorization`` headers, of which servers may send several."""
+    header_lines: Sequence[tuple[bytes, bytes]]
+    """All of them, as they came."""
     raw_path: str
     query: str
     body: bytes
     """The whole body of a JSON endpoint; empty where the endpoint takes a stream."""
     method: str
     incoming: Body
+
+    @property
+    def authorizations(self) -> list[str]:
+        """The values of all ``Authorization`` headers, of which servers may send several."""
+        return [value.decode("latin-1") for name, value in self.header_lines if name.lower() == AUTHORIZATION]
 
     @property
     def stream(self) -> Chunks:

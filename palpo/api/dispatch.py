@@ -41,7 +41,6 @@ CORS = [
     (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization, Date"),
     (b"access-control-expose-headers", b"Retry-After, ETag, Content-Disposition"),
 ]
-AUTHORIZATION = b"authorization"
 FORWARDED = b"x-forwarded-for"
 PIECE = 64 * 1024
 """Bytes of a response that are handed to the engine at once."""
@@ -167,7 +166,7 @@ class Dispatcher:
             caller=None,
             client_address=self._client_address(scope),
             headers=headers,
-            authorizations=_authorizations(scope),
+            header_lines=scope["headers"],
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             body=b"",
@@ -286,10 +285,6 @@ def _reply(result: Any) -> Reply:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-
-
-def _authorizations(scope: Scope) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == AUTHORIZATION]
 
 
 async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from palpo.core import event_hashes
 from palpo.core.events import Event, SignedEvent, StateKey
 from palpo.core.identifiers import ServerName, is_server_name
 from palpo.core.room_versions import RoomVersion
 from palpo.core.signing import SignatureError
+from palpo.core.state_keys import POLICY, UNSTABLE_POLICY
 
-POLICY: Final[StateKey] = ("m.room.policy", "")
-UNSTABLE: Final[StateKey] = ("org.matrix.msc4284.policy", "")
 KEY_ID = "ed25519:policy_server"
 
 
@@ -33,21 +31,22 @@ class PolicyServer:
 
 
 def policy_server(state: Mapping[StateKey, Event]) -> PolicyServer | None:
-    """The one that a state names, of which ``state`` has what is set at ``POLICY`` and ``UNSTABLE``."""
-    for key in (POLICY, UNSTABLE):
+    """The one that a state names, of which ``state`` has what is set at the keys of policies."""
+    for key in (POLICY, UNSTABLE_POLICY):
         content = state[key].content if key in state else {}
         via, keys = content.get("via"), content.get("public_keys")
         verify_key = keys.get("ed25519") if isinstance(keys, dict) else None
-        if key == UNSTABLE and verify_key is None:
+        if key == UNSTABLE_POLICY and verify_key is None:
             verify_key = content.get("public_key")
         if isinstance(via, str) and is_server_name(via) and isinstance(verify_key, str):
-            return PolicyServer(server_name=ServerName(via), verify_key=verify_key, unstable=key == UNSTABLE)
+            unstable = key == UNSTABLE_POLICY
+            return PolicyServer(server_name=ServerName(via), verify_key=verify_key, unstable=unstable)
     return None
 
 
 def is_asked_about(event: Event) -> bool:
     """Whether an event needs a policy server's signature: what names the server does not."""
-    return event.state_key is None or event.key not in (POLICY, UNSTABLE)
+    return event.state_key is None or event.key not in (POLICY, UNSTABLE_POLICY)
 
 
 def has_signed(rules: RoomVersion, policy: PolicyServer, event: SignedEvent) -> bool:

@@ -19,6 +19,8 @@ TOPIC: Final[StateKey] = ("m.room.topic", "")
 CANONICAL_ALIAS: Final[StateKey] = ("m.room.canonical_alias", "")
 ENCRYPTION: Final[StateKey] = ("m.room.encryption", "")
 SERVER_ACL: Final[StateKey] = ("m.room.server_acl", "")
+POLICY: Final[StateKey] = ("m.room.policy", "")
+UNSTABLE_POLICY: Final[StateKey] = ("org.matrix.msc4284.policy", "")
 
 FIXED: Final = frozenset(
     (
@@ -33,6 +35,8 @@ FIXED: Final = frozenset(
         AVATAR,
         CANONICAL_ALIAS,
         SERVER_ACL,
+        POLICY,
+        UNSTABLE_POLICY,
     )
 )
 """State that every room may have once."""

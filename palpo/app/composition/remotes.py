@@ -81,7 +81,7 @@ def build_memberships(
     client, outside = server.federation_client, history.outside_memberships
     signer = signer_of(server)
     handshakes = Handshakes(client, signer, asking.told_servers)
-    whom = WhomToAsk(server.db, history, server_name=server.name)
+    whom = WhomToAsk(server.db, history, asking.room_servers, server_name=server.name)
     return FederatedMemberships(
         RemoteJoins(
             handshakes,

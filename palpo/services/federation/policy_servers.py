@@ -15,15 +15,15 @@ import structlog
 from palpo.core import policy_servers
 from palpo.core.errors import Forbidden, MatrixError
 from palpo.core.events import SignedEvent
-from palpo.core.policy_servers import KEY_ID, POLICY, UNSTABLE, PolicyServer
+from palpo.core.policy_servers import KEY_ID, PolicyServer
 from palpo.core.signing import with_signature
+from palpo.core.state_keys import POLICY, UNSTABLE_POLICY
 from palpo.net.connections import Times
 from palpo.net.federation_client import FederationClient
 from palpo.net.federation_errors import FederationError, ServerError
 from palpo.services.federation.remote_answers import told
 from palpo.services.federation.room_servers import RoomServers
 from palpo.services.history.room_heads import RoomHead, RoomHeads
-from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.task_group import together
 
@@ -50,26 +50,20 @@ class PolicyServers:
         servers: RoomServers,
         client: FederationClient,
         clock: Clock,
-        caches: CacheBudget,
     ) -> None:
         self._heads = heads
         self._servers = servers
         self._client = client
         self._clock = clock
-        self._none: Cache[bytes, bool] = caches.cache("states_without_policy", lambda root, none: 100)
-        """States that name no policy server: no redaction makes them name one."""
         self._away: dict[str, int] = {}
         """Those that could not be asked, and until when they are left alone."""
 
     async def of(self, head: RoomHead) -> PolicyServer | None:
         """The one that a room asks: its state names it, and it has a user in the room."""
-        if self._none.touch(head.state_root):
+        policy = policy_servers.policy_server(await self._heads.state(head, (POLICY, UNSTABLE_POLICY)))
+        if policy is None or not await self._servers.is_in(head.room_id, policy.server_name):
             return None
-        policy = policy_servers.policy_server(await self._heads.state(head, (POLICY, UNSTABLE)))
-        if policy is None:
-            self._none.keep({head.state_root: True})
-            return None
-        return policy if await self._servers.is_in(head.room_id, policy.server_name) else None
+        return policy
 
     async def countersigned(self, head: RoomHead, events: Sequence[SignedEvent]) -> list[SignedEvent] | None:
         """Events of ours with the signature of the room's policy server; None where there is none.

@@ -46,6 +46,10 @@ class FederatedMemberships:
         self._background = background
         self._whom = whom
 
+    async def are_in(self, room_id: RoomId) -> bool:
+        """Whether others are in a room; in memory for rooms that something happens in."""
+        return await self._whom.anybody(room_id)
+
     async def join(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]
     ) -> bool:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palpo.core.errors import AuthError, NotFound
-from palpo.core.identifiers import ServerName, server_name_of
+from palpo.core.identifiers import RoomId, ServerName, server_name_of
 from palpo.db.engine import Database
 from palpo.services.federation.failover import others
+from palpo.services.federation.room_servers import RoomServers
 from palpo.services.federation.templates import Wish
 from palpo.services.history import HistoryServices
 from palpo.services.history.room_heads import RoomHead
-from palpo.storage import room_servers
+from palpo.storage import room_servers as storage
 
 
 class WhomToAsk:
     """Finds them by what is known of the room."""
 
-    def __init__(self, db: Database, history: HistoryServices, *, server_name: ServerName) -> None:
+    def __init__(
+        self, db: Database, history: HistoryServices, room_servers: RoomServers, *, server_name: ServerName
+    ) -> None:
         self._db = db
+        self._room_servers = room_servers
         self._outside = history.outside_memberships
         self._access = history.room_access
         self._heads = history.room_heads
@@ -36,6 +40,10 @@ class WhomToAsk:
             names += [server_name_of(wish.room_id)] if ":" in wish.room_id else []
         return others(names, self._server_name)
 
+    async def anybody(self, room_id: RoomId) -> bool:
+        """Whether there are users of other servers in a room, as far as is known here."""
+        return bool(await self._room_servers.joined(room_id))
+
     async def _inviting(self, wish: Wish) -> list[str]:
         """Who told of the invite, and whose user made it."""
         outside = await self._outside.get(wish.room_id, wish.user_id)
@@ -49,7 +57,7 @@ class WhomToAsk:
             head = await self._heads.get(room_id)
         except NotFound:
             return []
-        rows = await self._db.read(lambda tx: room_servers.of_room(tx, room_id))
+        rows = await self._db.read(lambda tx: storage.of_room(tx, room_id))
         joined = {row.server_name: row.joined for row in rows if row.joined}
         able = await self._able(head)
         return sorted(joined, key=lambda name: (-able.get(name, -1), -joined[name]))

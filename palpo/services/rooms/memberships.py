@@ -29,7 +29,6 @@ from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_succession import RoomSuccession
 from palpo.services.server import Server
 from palpo.storage import memberships as storage
-from palpo.storage import room_servers
 from palpo.streams import topics
 
 AUTHORISER = "join_authorised_via_users_server"
@@ -102,7 +101,7 @@ class Memberships:
         except BadRequest as error:
             if error.errcode not in FOR_OTHERS:
                 raise
-            if self.remote is None or not await self._others(room_id):
+            if self.remote is None or not await self.remote.are_in(room_id):
                 raise Forbidden(error.message) from error
             return False
         return True
@@ -391,12 +390,9 @@ class Memberships:
             await self._heads.get(room_id)
         except NotFound:
             return False
-        return self.remote is None or await self.is_resident(room_id) or not await self._others(room_id)
-
-    async def _others(self, room_id: RoomId) -> bool:
-        """Whether there are users of other servers in a room, as far as is known here."""
-        servers = await self._db.read(lambda tx: room_servers.of_room(tx, room_id))
-        return any(server.joined for server in servers)
+        if self.remote is None or not await self.remote.are_in(room_id):
+            return True
+        return await self.is_resident(room_id)
 
 
 def _reason(reason: str | None) -> dict[str, Any]:

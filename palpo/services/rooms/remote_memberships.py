@@ -13,6 +13,10 @@ from palpo.services.history.drafts import Draft
 class RemoteMemberships(Protocol):
     """Changes of membership that need another server: its room, or its user."""
 
+    async def are_in(self, room_id: RoomId, /) -> bool:
+        """Whether there are users of other servers in a room, as far as is known here."""
+        ...
+
     async def join(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str], /
     ) -> bool:
