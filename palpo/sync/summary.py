@@ -49,10 +49,12 @@ class Summaries:
     It is kept as long as the room's state is the same and nothing of it is redacted.
     """
 
-    def __init__(self, db: Database, store: EventStore, wakeups: Wakeups, caches: CacheBudget) -> None:
+    def __init__(
+        self, db: Database, store: EventStore, wakeups: Wakeups, caches: CacheBudget, large: LargeRooms
+    ) -> None:
         self._db = db
         self._store = store
-        self._large = LargeRooms(store, caches)
+        self._large = large
         self._cache: Cache[str, tuple[bytes, _Members]] = caches.cache("summaries")
         # A redaction changes what a state says, but not the state.
         wakeups.listen(topics.REDACTED, self._cache.forget)
