@@ -245,6 +245,7 @@ async def test_from_the_shell_beside_a_running_server(tmp_path: Path) -> None:
         file = tmp_path / "palpo.toml"
         file.write_text(
             f'server_name = "hs2.test"\ndata = "{tmp_path / "hs2.test"}"\n'
+            f'[database]\nurl = "{two.services.server.config.database_url}"\n'
             f'[network]\nallow = ["127.0.0.0/8"]\n'
             f'[federation]\nca_file = "{town.authority.file}"\nhosts = {{ {hosts} }}\n'
         )
