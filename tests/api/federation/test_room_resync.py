@@ -235,7 +235,7 @@ async def test_from_the_shell_beside_a_running_server(tmp_path: Path) -> None:
         alice, bob = await one.register("alice"), await two.register("bob")
         room_id = await alice.create_room(preset="public_chat", topic="Tea")
         await bob.post(f"/join/{room_id}", params={"server_name": "hs1.test"})
-        await two.services.federation.partial_rooms.settled()
+        await bob.get(f"/rooms/{room_id}/members")  # Which waits until the room is whole.
         topic = (await state(two, room_id))[TOPIC]
         await set_state(two, room_id, {TOPIC: None})
         await bob.send(room_id, "in a room without a topic")

@@ -85,7 +85,7 @@ async def test_who_was_in_a_public_room_before_us(tmp_path: Path) -> None:
         await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": "Cooper"})
         room_id = await alice.create_room(preset="public_chat", room_version="11")
         await bob.post(f"/join/{room_id}", params={"server_name": "hs1.test"})
-        await two.services.federation.partial_rooms.settled()
+        await bob.get(f"/rooms/{room_id}/members")  # Which waits until the room is whole.
         assert [item["display_name"] for item in await found(bob, "cooper")] == ["Cooper"]
 
 
