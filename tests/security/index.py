@@ -142,6 +142,41 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{API}/test_request_authentication.py::test_x_matrix_with_our_destination_method_uri_and_body",
         "core/test_x_matrix.py::test_x_matrix_with_our_destination_method_uri_and_body",
     ),
+    "outage: current within 60 s, no row per event and destination": (
+        f"{API}/test_bars.py::test_a_peer_that_was_down_for_a_day_is_current_within_60_s_after_it_answers",
+        "contract/test_federation_sender.py::test_a_server_that_is_away_for_a_day",
+        "contract/test_federation_sender.py::test_what_is_left_of_a_long_outage",
+    ),
+    "loss: kill -9 at any point": (
+        "interop/test_sigkill_both_ways.py::test_nothing_is_lost_or_doubled",
+        f"{API}/test_remote_invites.py::"
+        "test_one_that_is_taken_back_while_its_server_is_away_is_told_after_a_restart",
+    ),
+    "deadlock: two servers that fill each other's gaps both finish": (
+        f"{API}/test_netsplits.py::test_both_go_on_alone",
+    ),
+    "deadlock: 60 s in all for one event": (f"{API}/test_bars.py::test_one_event_takes_60_s_in_all",),
+    "loops: asked for once per server and back-off, over a restart too": (
+        f"{API}/test_bars.py::test_what_is_missing_is_asked_for_once_in_a_while_over_a_restart_too",
+        f"{API}/test_missing_events.py::test_it_is_asked_for_again_later",
+    ),
+    "key fetches at most 10 s, failures remembered": (
+        "contract/test_server_signing_keys.py::test_fetches_take_a_bounded_time_and_failures_are_remembered",
+        "contract/test_server_signing_keys.py::test_a_server_that_fails_is_left_alone_over_a_restart",
+        "contract/test_server_signing_keys.py::test_500_black_holes_keep_nobody_waiting",
+    ),
+    "gaps: at most one backfill and one state_ids for a gap and request": (
+        f"{API}/test_backfill.py::test_a_page_asks_once",
+        f"{API}/test_backfill.py::test_forks_take_one_state",
+    ),
+    "gaps: a page never waits over 10 s for a peer": (
+        f"{API}/test_backfill.py::test_a_page_does_not_wait_for_long",
+    ),
+    "a malformed one of 100,000 is never an error": (
+        "fuzz/test_pdus.py::test_no_event_gets_through_to_an_error",
+        "fuzz/test_transactions.py::test_no_transaction_gets_through_to_an_error",
+        "fuzz/test_answers.py::test_no_answer_gets_through_to_an_error",
+    ),
     "replays do nothing": (
         f"{API}/test_transactions.py::test_a_replay_does_nothing",
         f"{HERE}/test_edus.py::test_replays_of_edus_do_nothing",
