@@ -67,7 +67,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
         background.start("partial-rooms", keeper.run("partial-rooms", partial.run))
         lists = DeviceListWorker(services.federation.remote_device_lists)
         background.start("device-lists", keeper.run("device-lists", lists.run))
-        elsewhere = RemotePresenceWorker(services.federation.destinations, personal.presence, server.clock)
+        elsewhere = RemotePresenceWorker(
+            services.federation.destinations, personal.presence, server.wakeups, server.clock
+        )
         background.start("remote-presence", keeper.run("remote-presence", elsewhere.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
     return Started(consumers=consumers, federation_sender=sender)

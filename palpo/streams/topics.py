@@ -129,7 +129,7 @@ USES: Mapping[Kind, Use] = {
     ROOM_SERVERS: Use(published="room_servers", heard="fan_out federation_sender room_servers"),
     PARTIAL_ROOMS: Use(published="partial_rooms", heard="partial_rooms"),
     DESTINATIONS: Use(published="destinations", heard="destinations"),
-    RETRIES: Use(published="destinations", heard="federation_sender"),
+    RETRIES: Use(published="destinations", heard="federation_sender remote_presence"),
     DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),
     SERVER_KEYS: Use(published="server_signing_keys", heard="key_fetches keyring"),
 }

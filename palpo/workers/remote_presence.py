@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 
 import structlog
 
@@ -12,8 +13,10 @@ from palpo.db.leases import Lease
 from palpo.services.federation.destinations import Destinations
 from palpo.services.personal.presence import OFFLINE, PresenceTracker
 from palpo.storage.presence import Presence
+from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
+from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.federation")
 
@@ -26,12 +29,17 @@ BATCH = 500
 
 
 class RemotePresenceWorker:
-    """One process at a time is enough. What servers that fail are told of says which are gone."""
+    """One process at a time is enough. Servers are gone that cannot be told of anything, and say nothing."""
 
-    def __init__(self, destinations: Destinations, presence: PresenceTracker, clock: Clock) -> None:
+    def __init__(
+        self, destinations: Destinations, presence: PresenceTracker, wakeups: Wakeups, clock: Clock
+    ) -> None:
         self._destinations = destinations
         self._presence = presence
         self._clock = clock
+        self._heard_ms: dict[str, int] = {}
+        """When those that cannot be told were last heard from."""
+        wakeups.listen(topics.RETRIES, self._heard_from)
 
     async def run(self, _lease: Lease) -> None:
         """Go on until cancelled."""
@@ -46,7 +54,11 @@ class RemotePresenceWorker:
         """Have those be offline whose servers are gone by now."""
         until_ms = self._clock.now_ms() - GONE_MS
         servers = await self._destinations.all()
-        gone = {item.server_name for item in servers if item.failures and item.failing_since_ts <= until_ms}
+        self._heard_ms = {server: at_ms for server, at_ms in self._heard_ms.items() if at_ms > until_ms}
+        failing = {
+            item.server_name for item in servers if item.failures and item.failing_since_ts <= until_ms
+        }
+        gone = failing - self._heard_ms.keys()
         if not gone:
             return
         found = [
@@ -56,3 +68,7 @@ class RemotePresenceWorker:
         ]
         for at in range(0, len(found), BATCH):
             await self._presence.receive(found[at : at + BATCH])
+
+    def _heard_from(self, servers: Set[str] | None, _position: int) -> None:
+        now_ms = self._clock.now_ms()
+        self._heard_ms |= dict.fromkeys(servers or (), now_ms)

@@ -90,6 +90,7 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{HERE}/test_malformed_json.py::test_one_malformed_device_among_others",
         f"{HERE}/test_malformed_json.py::test_one_malformed_room_among_others",
         f"{HERE}/test_malformed_json.py::test_a_malformed_field_of_a_profile",
+        f"{HERE}/test_malformed_json.py::test_a_malformed_part_of_any_request",
         f"{HERE}/test_keys.py::test_a_malformed_answer_of_a_notary_costs_only_itself",
     ),
     "bodies streamed": (

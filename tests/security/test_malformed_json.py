@@ -13,8 +13,10 @@ from aiohttp import web
 from palpo.core.canonical_json import encode_lax
 from palpo.core.events import SignedEvent
 from palpo.core.state_keys import MEMBER
+from palpo.wire.endpoint import Endpoint
 from tests.api.federation.test_backfill import Elsewhere
 from tests.api.federation.test_missing_events import Among, Past
+from tests.security.test_acls import of_servers, url
 from tests.support.encryption import device_keys, one_time_keys
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
@@ -111,6 +113,25 @@ async def test_what_is_not_signed_is_not_taken(tmp_path: Path) -> None:
             told = await sender.server.send_json(sender.ours, "PUT", f"{V1}/send/odd", data, form)
             assert told.status_code == 401
         assert await sender.bodies() == []
+
+
+@pytest.mark.parametrize(
+    "endpoint", [item for item in of_servers() if item.method != "GET"], ids=lambda item: item.operation_id
+)
+async def test_a_malformed_part_of_any_request(
+    server: Homeserver, remote: RemoteServer, alice: Client, endpoint: Endpoint[Any, Any, Any]
+) -> None:
+    """It is refused, or does without that part."""
+    room_id = await alice.create_room(preset="public_chat")
+    event = RemoteRoom().event(BOB, (MEMBER, BOB), {"membership": "join", "more": MARK}).pdu
+    body = {**event, "event": event, "invite_room_state": [event, MARK], "device_keys": {alice.user_id: MARK}}
+    body |= {"room_version": "11", "latest_events": ["$x", MARK], "one_time_keys": MARK, "pdus": [MARK]}
+    for name, bad in ANYTHING.items():
+        form = encode_lax(body).replace(encode_lax(MARK), OUR_FORMS.get(name, bad))
+        for path in endpoint.paths:
+            where = url(endpoint, path.replace("{txn_id}", "x"), room_id, "$x")
+            told = await remote.send_json(server, endpoint.method, where, spoilt(body, bad), form)
+            assert told.status_code in (200, 400, 403, 404), (name, told.text)
 
 
 async def test_one_malformed_edu_among_others(tmp_path: Path, kind: str, bad: bytes) -> None:

@@ -262,7 +262,10 @@ async def test_whose_server_is_gone_is_not_there(
     """Not at once, and only of that server."""
     await teller.presence({"user_id": BOB, "presence": "online", "last_active_ago": 1})
     worker = RemotePresenceWorker(
-        server.services.federation.destinations, server.services.personal.presence, server.clock
+        server.services.federation.destinations,
+        server.services.personal.presence,
+        server.services.server.wakeups,
+        server.clock,
     )
     server.clock.advance(2 * GONE_MS)
     await worker.look()
@@ -273,6 +276,10 @@ async def test_whose_server_is_gone_is_not_there(
     await until_found(lambda: _failing(failures))
     await worker.look()
     assert (await presence(alice))[BOB]["presence"] == "online"
+    server.clock.advance(GONE_MS + 1)
+    await teller.presence({"user_id": BOB, "presence": "online"})
+    await worker.look()
+    assert (await presence(alice))[BOB]["presence"] == "online", "it still says something"
     server.clock.advance(GONE_MS + 1)
     await worker.look()
     told = await alice.get(f"/presence/{BOB}/status")
