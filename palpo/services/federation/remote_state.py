@@ -251,16 +251,20 @@ class RemoteState:
         return here, gone
 
     async def _good(self, head: RoomHead, names: Sequence[str]) -> dict[StateKey, str]:
-        """What those of the events set that are state events of the room, and are not rejected."""
+        """What those of the events set that are state events of the room, and are not rejected.
+
+        Of several that set the same, the later one does.
+        """
         found: dict[StateKey, str] = {}
         turns = Turns()
         for at in range(0, len(names), BATCH):
             await turns.breathe()
             # No event has such a name, and no database looks it up.
             ids = [name for name in names[at : at + BATCH] if "\0" not in name]
-            some = partial(events_storage.state_keys, ids=ids)
-            for name, (room_id, key, status) in (await self._db.read(some)).items():
-                if room_id == head.room_id and status is not EventStatus.REJECTED:
+            rows = await self._db.read(partial(events_storage.state_keys, ids=ids))
+            for name in ids:
+                room_id, key, status = rows.get(name, (None, None, EventStatus.REJECTED))
+                if key is not None and room_id == head.room_id and status is not EventStatus.REJECTED:
                     found[key] = name
         return found
 

@@ -32,7 +32,7 @@ class PartialResident(Resident):
         self.state_asked = asyncio.Event()
         self.given = asyncio.Event()
         self.states: dict[str, list[SignedEvent]] = {}
-        """By event, the state after it."""
+        """By event, the state before it, or, where a test has not said otherwise, after it."""
         remote.answers["GET", f"{FEDERATION}/v1/state_ids/"] = self.state_ids
         remote.answers["GET", f"{FEDERATION}/v1/state/"] = self.state
         remote.answers["GET", f"{FEDERATION}/v1/event/"] = self.event
@@ -41,7 +41,7 @@ class PartialResident(Resident):
     async def send(self, asked: Asked) -> Any:
         self.queries.append(parse_qs(urlsplit(asked.uri).query))
         (last,) = self.room.last
-        self.states[last] = list(self.room.state.values())
+        self.states.setdefault(last, list(self.room.state.values()))
         return await super().send(asked)
 
     def _joined(self, event: SignedEvent, state: Any) -> dict[str, Any]:
@@ -154,6 +154,22 @@ async def test_many_members(
     names = {item["state_key"]: item["content"].get("displayname") for item in told}
     assert names.keys() == {alice.user_id, BOB, CAROL, *users}
     assert {names[user] for user in users} == {"Somebody"}
+
+
+async def test_what_was_set_right_before_the_join(
+    server: Homeserver, alice: Client, room: RemoteRoom, resident: PartialResident
+) -> None:
+    """It is in no state that is told: that has what was set before."""
+    topics = [room.event(BOB, ("m.room.topic", ""), {"topic": f"{number}"}) for number in range(2)]
+    # The later one counts, whatever their IDs.
+    last, before = sorted(topics, key=lambda item: item.event_id)
+    room.take(before)
+    resident.states[last.event_id] = list(room.state.values())
+    room.take(last)
+    await join(alice, room)
+    await completed(server, resident)
+    topic = await alice.get(f"/rooms/{room.room_id}/state/m.room.topic")
+    assert topic == last.content
 
 
 async def test_members_are_waited_for(
