@@ -289,7 +289,8 @@ class Run:
             room_state=moved.root,
             status=status,
             refusal=verdict.refusal,
-            missing=missing if verdict.status is EventStatus.ACCEPTED else (),
+            # Of those that are not shown too: what is shown may come after them.
+            missing=missing,
             stored=event.event_id in self.outliers,
             elsewhere=True,
             may_redact_others=may_redact_others,
