@@ -17,6 +17,9 @@ FAILED_MS = (25_000, 100 * MINUTE_MS)
 """How long a server is not asked again for an event that it did not give: at first, and at most. It is less
 than what waits for the event is left alone (``staging.AGAIN_MS``)."""
 
+SILENT_MS = 10_000
+"""The same of a server that did not answer at all, however often: it may be there again any time."""
+
 
 class FailedFetches:
     """Remembers them."""
@@ -32,14 +35,14 @@ class FailedFetches:
         now = self._clock.now_ms()
         return [name for name in wanted if name not in failed or failed[name].next_ts <= now]
 
-    async def failed(self, server: ServerName, event_ids: Iterable[str]) -> None:
-        """The server did not give these."""
+    async def failed(self, server: ServerName, event_ids: Iterable[str], *, silent: bool = False) -> None:
+        """The server did not give these; ``silent``: it could not be asked."""
         names = sorted(set(filter(is_event_id, event_ids)))
         now = self._clock.now_ms()
 
         async def unit(tx: WriteTransaction) -> None:
             known = await storage.find(tx, server, names)
-            await storage.put(tx, [_once_more(server, name, known.get(name), now) for name in names])
+            await storage.put(tx, [_once_more(server, name, known.get(name), now, silent) for name in names])
 
         if names:
             await self._db.write(unit)
@@ -50,8 +53,10 @@ class FailedFetches:
             await self._db.write(lambda tx: storage.take(tx, server, event_ids))
 
 
-def _once_more(server: ServerName, event_id: str, before: FailedFetch | None, now_ms: int) -> FailedFetch:
-    failures = 1 if before is None else before.failures + 1
+def _once_more(
+    server: ServerName, event_id: str, before: FailedFetch | None, now_ms: int, silent: bool
+) -> FailedFetch:
+    failures = (0 if before is None else before.failures) + (not silent)
     first, longest = FAILED_MS
-    pause = min(first << min(failures - 1, 20), longest)
+    pause = SILENT_MS if silent else min(first << min(failures - 1, 20), longest)
     return FailedFetch(server_name=server, event_id=event_id, failures=failures, next_ts=now_ms + pause)

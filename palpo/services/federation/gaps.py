@@ -199,7 +199,8 @@ class Gaps:
         try:
             async with asyncio.timeout(WHOLE_S) as timer:
                 for server in await self._to_ask(row, event):
-                    if server in go.silent:
+                    if server in go.silent or self._is_left_alone(row, server):
+                        go.silent.add(server)
                         continue
                     error = await self._ask(room_id, go, event, server)
                     if error is None:
@@ -208,7 +209,7 @@ class Gaps:
         except TimeoutError:
             if not timer.expired():
                 raise
-            go.silent.add(row.origin)
+            self._silent(go, row.origin)
             why = f"Not within {WHOLE_S:g} s"
         PduLog(row.origin).waits(room_id, event.event_id, why)
         return why
@@ -226,16 +227,26 @@ class Gaps:
             taken = await self._missing.fill(server, room_id, event)
         except (Withheld, FederationError, MatrixError) as error:
             if isinstance(error, ServerUnreachable):
-                go.silent.add(server)
+                self._silent(go, server)
             return error
         await self._note(room_id, go, taken, server)
         return None
 
+    def _silent(self, go: _Go, server: ServerName) -> None:
+        go.silent.add(server)
+        self._peers.did_not_answer(server)
+
+    def _is_left_alone(self, row: InboundPdu, server: ServerName) -> bool:
+        """Whether a server is not asked since it is away: it is for what has just come from there."""
+        return bool(row.tries) and self._peers.is_away(server)
+
     async def _leave(self, go: _Go, event: SignedEvent, why: str) -> None:
-        """Let an event wait, and what rests on it."""
+        """Let an event wait, and what rests on it: longer each time, unless who sent it does not answer."""
         name = event.event_id
         resting = resting_on(go.left, {name}) - {name}
-        await self._staging.later([go.rows[name]], why)
-        await self._staging.later((go.rows[other] for other in resting), f"It rests on {name}, which waits")
+        others = (go.rows[other] for other in resting)
+        silent = go.rows[name].origin in go.silent
+        await self._staging.later([go.rows[name]], why, silent=silent)
+        await self._staging.later(others, f"It rests on {name}, which waits", silent=silent)
         names = {name, *resting}
         go.left = [item for item in go.left if item.event_id not in names]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from palpo.core.events import SignedEvent
 from palpo.core.identifiers import ServerName
 from palpo.core.missing import edges, history_of, in_order
-from palpo.net.federation_errors import FederationError
+from palpo.net.federation_errors import FederationError, ServerUnreachable
 from palpo.services.federation.failed_fetches import FailedFetches
 from palpo.services.federation.incoming_events import IncomingEvents, Taken
 from palpo.services.federation.remote_auth import RemoteAuth
@@ -72,7 +72,9 @@ class MissingEvents:
         gap = await self._close(server, head, event)
         missing = await self._edges(head, gap)
         if event.event_id in missing:
-            await self._failed.failed(server, missing[event.event_id])
+            # Those that it was not asked for just now have been counted before.
+            asked = await self._failed.askable(server, missing[event.event_id])
+            await self._failed.failed(server, asked)
             raise Withheld("Nothing before it is given")
         if missing:
             await self._find_states(server, head, gap, event, missing)
@@ -103,8 +105,8 @@ class MissingEvents:
             return await self._remote.before(
                 server, room_of(head), latest, earliest=head.row.extremities, limit=LIMIT
             )
-        except FederationError:
-            await self._failed.failed(server, wanted)
+        except FederationError as error:
+            await self._failed.failed(server, wanted, silent=isinstance(error, ServerUnreachable))
             raise
 
     async def _edges(self, head: RoomHead, gap: _Gap) -> dict[str, tuple[str, ...]]:

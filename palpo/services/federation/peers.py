@@ -28,6 +28,14 @@ class Peers:
         self._away = away
         self._server_name = server_name
 
+    def is_away(self, server: ServerName) -> bool:
+        """Whether a server did not answer just now, and is left alone."""
+        return self._away.is_away(server)
+
+    def did_not_answer(self, server: ServerName) -> None:
+        """Leave a server alone for a while."""
+        self._away.failed(server)
+
     async def has_any(self, room_id: str) -> bool:
         """Whether there is anybody to ask, who would answer: to servers in the room only."""
         return bool(await self._servers.joined(room_id)) and await self._servers.is_in(

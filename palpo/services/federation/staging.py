@@ -21,6 +21,8 @@ from palpo.streams.clock import Clock
 MINUTE_MS = 60_000
 AGAIN_MS = (30_000, 2 * 60 * MINUTE_MS)
 """After how long what could not be judged is tried again: at first, and at most."""
+SILENT_MS = 15_000
+"""The same where it could not be judged since a server did not answer at all, however often."""
 TRYING_MS = 2 * MINUTE_MS
 """How long whoever tries may take: then others take it that they were killed."""
 SETTLING_MS = 10_000
@@ -106,11 +108,19 @@ class Staging:
 
         return await self._db.read(unit)
 
-    async def later(self, rows: Iterable[InboundPdu], why: str) -> None:
-        """These could not be judged, and ``why``. Those that were tried before their time keep it."""
+    async def later(self, rows: Iterable[InboundPdu], why: str, *, silent: bool = False) -> None:
+        """These could not be judged, and ``why``; ``silent``: who was to be asked did not answer.
+
+        Those that were tried before their time keep it.
+        """
         now = self._clock.now_ms()
         tried = [
-            replace(row, tries=row.tries + 1, next_ts=now + _pause_ms(row.tries + 1), why=shortened(why))
+            replace(
+                row,
+                tries=max(row.tries, 1) if silent else row.tries + 1,
+                next_ts=now + (SILENT_MS if silent else _pause_ms(row.tries + 1)),
+                why=shortened(why),
+            )
             for row in rows
             if not row.tries or row.next_ts <= now
         ]

@@ -17,7 +17,7 @@ from palpo.core.records.events import EventStatus
 from palpo.core.signing import SigningKey
 from palpo.services.federation.failed_fetches import FAILED_MS
 from palpo.services.federation.missing_events import LIMIT
-from palpo.services.federation.staging import AGAIN_MS, SETTLING_MS
+from palpo.services.federation.staging import AGAIN_MS, MINUTE_MS, SETTLING_MS
 from tests.support.federation import Asked
 from tests.support.key_servers import HOUR_MS
 from tests.support.pairs import Town
@@ -169,6 +169,24 @@ class Among:
         return {"pdus": [self.events[name].pdu]}
 
 
+async def test_a_gap_before_what_is_not_shown(sender: Sender, past: Past) -> None:
+    """What Carol said is soft-failed, and what came before that is missing: readers find it all the same."""
+    join = await sender.room.event(CAROL, (MEMBER, CAROL), {"membership": "join"})
+    await sender.send(join)
+    past.state = await past.now()
+    hidden = await sender.message("hidden")
+    said = await sender.room.event(CAROL, "m.room.message", text("Carol's"), after=(hidden.event_id,))
+    ban = {"user_id": CAROL}
+    await sender.alice.post(f"/rooms/{sender.room.room_id}/ban", ban)
+    past.add(said)
+    sender.server.answers["GET", f"{V1}/event/"] = Among(past, hidden)
+    await sender.send(await sender.message("last", after=(said.event_id,)))
+    await sender.settled()
+    assert await sender.status(said) is EventStatus.SOFT_FAILED
+    sender.server.answers["GET", f"{V1}/backfill/"] = {"pdus": [hidden.pdu]}
+    assert await sender.bodies() == ["hidden", "last"]
+
+
 async def test_the_event_before_a_gap_is_not_given(sender: Sender, past: Past) -> None:
     """Then the state is asked for where the gap ends."""
     hidden = await sender.message("hidden")
@@ -287,6 +305,27 @@ async def test_what_waits_outlasts_a_restart(tmp_path: Path) -> None:
         ours.clock.advance(AGAIN_MS[0] + 1)
         await look(sender)
         assert await sender.bodies() == ["first", "second"]
+
+
+async def test_a_server_that_could_not_be_asked_for_a_day(tmp_path: Path) -> None:
+    """It can reach us, and we cannot reach it: once we can, what waits is there within a minute."""
+    town = Town.of(tmp_path, "hs1.test", SERVER)
+    async with town.homeserver("hs1.test") as ours:
+        async with server_beside(town, ours) as server:
+            sender = await sender_to(ours, server)
+        first = await sender.message("first")
+        second = await sender.message("second", after=(first.event_id,))
+        await sender.send(second)
+        await sender.settled()
+        for _ in range(48):
+            ours.clock.advance(30 * MINUTE_MS)
+            await look(sender)
+        assert await sender.bodies() == []
+        async with server_beside(town, ours) as sender.server:
+            Past(sender).add(first)
+            ours.clock.advance(MINUTE_MS)
+            await look(sender)
+            assert await sender.bodies() == ["first", "second"]
 
 
 async def test_a_bad_one_is_missing_as_before(sender: Sender, past: Past) -> None:
