@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
@@ -62,6 +62,10 @@ class User:
                 self._ledger.failures.append(f"{method} {path}: {answer.status} {body}")
             return answer.status, body
 
+    def unanswered(self) -> None:
+        """Note that there was no answer."""
+        self._ledger.answers["none"] += 1
+
     async def wanted(self, method: str, path: str, content: Any = None) -> Any:
         """The answer, which is one of success."""
         status, body = await self.request(method, path, content)
@@ -72,6 +76,9 @@ class User:
         auth = {"type": "m.login.dummy"}
         body = {"username": self._name, "password": PASSWORD, "auth": auth}
         self._token = (await self.wanted("POST", "/register", body))["access_token"]
+
+    async def sync(self, options: dict[str, str]) -> Any:
+        return await self.wanted("GET", f"/sync?{urlencode(options)}")
 
     async def event(self, room_id: str, path: str, content: dict[str, Any]) -> str | None:
         """Send what ``path`` says in a room; its ID, None where that is refused."""
@@ -189,9 +196,10 @@ class Acts:
                 continue
             try:
                 await act(user, random.choice(rooms), random)
-            except TimeoutError:
-                # What goes to another server may take as long as a split.
-                user._ledger.answers["none in time"] += 1
+            except (TimeoutError, aiohttp.ClientError):
+                # What goes to another server may take as long as a split, and servers are killed.
+                user.unanswered()
+                await asyncio.sleep(1)
 
     async def _talk(self, user: User, room_id: str, random: Random) -> None:
         body = {"msgtype": "m.text", "body": f"{random.random()}"}

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from urllib.parse import quote
 
 import aiohttp
 
+from palpo.core.records.events import EventStatus
 from tests.netsplit.comparison import compare, room_of, unsettled
 from tests.netsplit.people import Acts, Ledger, Town, User
 from tests.netsplit.servers import Server, three_servers
+from tests.netsplit.watching import Watcher, ended, watching
 
 SAID_S = 20.0
 """How often it is said meanwhile what is not the same."""
@@ -32,6 +36,8 @@ class Plan:
     wandered: int = 2
     users: int = 4
     """On each server, beside its keeper."""
+    kill_s: float = 0.0
+    """How long it is, about, until the next server is killed; 0: none is."""
 
 
 @dataclass(slots=True)
@@ -42,6 +48,11 @@ class Result:
     """Acknowledged to their senders."""
     answers: Counter[str] = field(default_factory=Counter)
     weather: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    told: int = 0
+    """Events of which those were told who sync all the while, one on each server."""
+    limited: int = 0
+    """How often they were told that there is more, by rooms."""
     settled_s: float = 0.0
     """How long it took until all had the same."""
     soft_failed: Counter[str] = field(default_factory=Counter)
@@ -78,6 +89,9 @@ class Run:
             await self._page(town, town.rooms)
             await self._agree(servers, town, town.rooms)
             self._say(f"{len(town.users)} users in {len(town.rooms)} + {len(town.wandered)} rooms")
+            already = {room_id: set(events) for room_id, events in self._ledger.acknowledged.items()}
+            watchers = [Watcher(keeper) for keeper in town.keepers]
+            tasks = await watching(watchers)
             sky.roughen()
             await self._live(town, servers)
             await sky.clear()
@@ -92,6 +106,8 @@ class Run:
             self._say("read by all")
             await self._page(town, everything)
             await self._agree(servers, town, everything)
+            await ended(watchers, tasks)
+            await self._look_at_watchers(town, watchers, already)
             self._look_at_logs(servers)
         self.result.events = self._ledger.events()
         self.result.answers = self._ledger.answers
@@ -104,6 +120,8 @@ class Run:
         async with asyncio.TaskGroup() as tasks:
             for user in town.users:
                 tasks.create_task(acts.go_on(user, over))
+            if self._plan.kill_s:
+                tasks.create_task(self._kill(servers, over))
             end = time.monotonic() + self._plan.seconds
             while (left := end - time.monotonic()) > 0:
                 await asyncio.sleep(min(left, 30))
@@ -112,6 +130,17 @@ class Run:
                 ]
                 self._say(f"{self._ledger.events()} events; {'; '.join(states)}")
             over.set()
+
+    async def _kill(self, servers: Sequence[Server], over: asyncio.Event) -> None:
+        """Kill one now and then; it runs again at once."""
+        random = Random(f"kills {self._plan.seed}")
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), random.uniform(0.5, 1.5) * self._plan.kill_s)
+            if over.is_set():
+                return
+            await random.choice(servers).kill()
+            self.result.kills += 1
 
     async def _come_back(self, town: Town) -> None:
         """Have keepers join the rooms that they are not in."""
@@ -195,6 +224,19 @@ class Run:
             if "end" not in page:
                 return seen
             token = f"&from={quote(page['end'])}"
+
+    async def _look_at_watchers(
+        self, town: Town, watchers: Sequence[Watcher], already: Mapping[str, Set[str]]
+    ) -> None:
+        """What was sent in the meantime in rooms of theirs has come to each, where it is shown."""
+        for watcher in watchers:
+            self.result.told += watcher.told
+            self.result.limited += len(watcher.limited)
+            for room_id in town.rooms:
+                room = await room_of(watcher.user.server.database, room_id)
+                sent = self._ledger.acknowledged.get(room_id, {}).keys() - already.get(room_id, set())
+                shown = [name for name in sent if room and room.statuses.get(name) is EventStatus.ACCEPTED]
+                self.result.faults += watcher.faults(room_id, shown)
 
     def _look_at_logs(self, servers: Sequence[Server]) -> None:
         for server in servers:

@@ -24,6 +24,7 @@ from tests.support.pairs import Town, loopback
 from tests.support.process import free_port
 
 ROOT = Path(__file__).parents[2]
+FILE = "palpo.toml"
 HOUR_MS = 3600 * 1000
 START_S = 90.0
 
@@ -60,6 +61,18 @@ class Server:
     def name(self) -> str:
         return self.kind.name
 
+    async def kill(self) -> None:
+        """End it without warning, and run it again."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+        self.process = _started(self.kind, self.folder)
+        await _until_it_answers(self)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(30)
+
     @property
     def log(self) -> str:
         """Everything that it has printed."""
@@ -90,23 +103,22 @@ async def _running(town: Town, sky: Sky, kind: Kind) -> AsyncIterator[Server]:
     folder.mkdir()
     async with _made(folder, kind.database) as database_url, AsyncExitStack() as stack:
         port = free_port()
-        file = folder / "palpo.toml"
         hosts = {link.destination: link.address for link in sky.links if link.origin == kind.name}
-        file.write_text(_configuration(town, kind, folder, port, database_url, hosts))
-        process = _started(kind, folder, file)
-        stack.callback(process.wait, 30)
-        stack.callback(process.terminate)
+        (folder / FILE).write_text(_configuration(town, kind, folder, port, database_url, hosts))
         database = Database(create_engine(database_url))
-        server = Server(kind, f"http://127.0.0.1:{port}", folder, database, process)
+        server = Server(kind, f"http://127.0.0.1:{port}", folder, database, _started(kind, folder))
+        stack.callback(server.stop)
         await database.open()
         stack.push_async_callback(database.close)
         yield server
 
 
-def _started(kind: Kind, folder: Path, file: Path) -> subprocess.Popen[bytes]:
+def _started(kind: Kind, folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.netsplit.clocked", str(kind.offset_ms)]
     with (folder / "server.log").open("ab") as log:
-        return subprocess.Popen([*command, "serve", "--config", str(file)], stdout=log, stderr=log, cwd=ROOT)
+        return subprocess.Popen(
+            [*command, "serve", "--config", str(folder / FILE)], stdout=log, stderr=log, cwd=ROOT
+        )
 
 
 async def _until_it_answers(server: Server) -> None:
