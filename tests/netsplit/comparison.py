@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
 from sqlalchemy import bindparam, func, select
 
 from palpo.core.records.events import EventStatus
@@ -27,6 +28,7 @@ _EVENTS = Statement(
         events.c.room_id == bindparam("room_id")
     )
 )
+_PDUS = Statement(select(events.c.event_id, events.c.pdu).where(events.c.room_id == bindparam("room_id")))
 _MEMBERS = Statement(
     select(memberships.c.user_id, memberships.c.membership, memberships.c.event_id).where(
         memberships.c.room_id == bindparam("room_id"), memberships.c.membership != "leave"
@@ -85,6 +87,20 @@ async def room_of(database: Database, room_id: str) -> Room | None:
     return await database.read(unit)
 
 
+async def history_of(database: Database, room: Room, room_id: str) -> frozenset[str]:
+    """The events that the heads of a room lead to: who has come back finds no others."""
+
+    async def unit(tx: Transaction) -> Mapping[str, bytes]:
+        return {row[0]: row[1] for row in await tx.all(_PDUS, room_id=room_id)}
+
+    pdus, found, waiting = await database.read(unit), set[str](), list(room.heads)
+    while waiting:
+        if (name := waiting.pop()) in pdus and name not in found:
+            found.add(name)
+            waiting += orjson.loads(pdus[name])["prev_events"]
+    return frozenset(found)
+
+
 async def unsettled(database: Database) -> str:
     """What a server has still to tell others, or waits for; empty for nothing."""
 
@@ -103,12 +119,11 @@ def compare(
     acknowledged: Mapping[str, str],
     trusted: Sequence[str],
     *,
-    whole: bool,
+    everything: frozenset[str],
 ) -> Differences:
-    """How servers differ in a room.
+    """How servers differ in a room, and what they lack of ``everything``.
 
-    ``acknowledged`` has who sent what, by event; what ``trusted`` users send has to be accepted. History is
-    left out where not the ``whole`` is looked at.
+    ``acknowledged`` has who sent what, by event; what ``trusted`` users send has to be accepted.
     """
     differences = Differences()
     there = {name: room for name, room in rooms.items() if room is not None}
@@ -121,9 +136,6 @@ def compare(
         differences.add(room_id, "heads differ:", (f"{n}={sorted(r.heads)}" for n, r in there.items()))
     if len({room.members for room in there.values()}) > 1:
         differences.add(room_id, "members differ:", _uncommon([room.members for room in there.values()]))
-    if not whole:
-        return differences
-    everything = frozenset[str]().union(*(room.known for room in there.values()), acknowledged)
     for name, room in there.items():
         if lacking := everything - room.known:
             said = (f"{event}={_status(room, event)}" for event in lacking)
@@ -139,7 +151,8 @@ def compare(
 def _compare_redactions(room_id: str, rooms: Mapping[str, Room], differences: Differences) -> None:
     """What one server redacts all do, unless it is not of every server's timeline."""
     soft = {event for r in rooms.values() for event, s in r.statuses.items() if s is EventStatus.SOFT_FAILED}
-    uncommon = set(_uncommon([room.redacted for room in rooms.values()]))
+    common = frozenset.intersection(*(room.known for room in rooms.values()))
+    uncommon = common & _uncommon([room.redacted for room in rooms.values()])
     if uncommon and not soft:
         differences.add(room_id, "redacted at some only:", uncommon)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import aiohttp
 
 from palpo.core.records.events import EventStatus
-from tests.netsplit.comparison import compare, room_of, unsettled
+from tests.netsplit.comparison import Room, compare, history_of, room_of, unsettled
 from tests.netsplit.people import Acts, Ledger, Town, User
 from tests.netsplit.servers import Server, three_servers
 from tests.netsplit.watching import Watcher, ended, watching
@@ -197,10 +197,27 @@ class Run:
         for room_id in rooms:
             there = {server.name: await room_of(server.database, room_id) for server in servers}
             acknowledged = self._ledger.acknowledged.get(room_id, {})
-            differences = compare(room_id, there, acknowledged, trusted, whole=whole)
+            everything = await self._everything(servers, town, room_id, there) if whole else frozenset[str]()
+            differences = compare(room_id, there, acknowledged, trusted, everything=everything)
             self.result.soft_failed += differences.soft_failed
             found += differences.found
         return found
+
+    async def _everything(
+        self, servers: Sequence[Server], town: Town, room_id: str, there: Mapping[str, Room | None]
+    ) -> frozenset[str]:
+        """The events that all have to have: of a room that some were not in, those that its heads lead to.
+
+        What is soft-failed at all that are there, and followed by nothing, nobody else hears of.
+        """
+        rooms = [(server, room) for server in servers if (room := there[server.name]) is not None]
+        if room_id in town.wandered:
+            found = [await history_of(server.database, room, room_id) for server, room in rooms]
+        else:
+            found = [room.known for _, room in rooms] + [
+                frozenset(self._ledger.acknowledged.get(room_id, ()))
+            ]
+        return frozenset[str]().union(*found)
 
     async def _page(self, town: Town, rooms: Sequence[str]) -> None:
         """Have keepers read rooms from the end to the beginning: then nothing is missing anywhere."""
