@@ -339,7 +339,8 @@ def _load_paths(
     level = [(root, changes)] if changes and root != EMPTY_ROOT else []
     depth = 0
     while level:
-        found = yield from _nodes(tuple(name for name, _ in level))
+        names = tuple(name for name, _ in level)
+        found = (yield names) if len(names) <= AT_ONCE else (yield from _nodes(names))
         deeper: list[tuple[bytes, _Changes]] = []
         for name, here in level:
             node = loaded[name] = found[name]

@@ -60,7 +60,8 @@ class PolicyServers:
 
     async def of(self, head: RoomHead) -> PolicyServer | None:
         """The one that a room asks: its state names it, and it has a user in the room."""
-        policy = policy_servers.policy_server(await self._heads.state(head, (POLICY, UNSTABLE_POLICY)))
+        state = await self._heads.state(head, (POLICY, UNSTABLE_POLICY))
+        policy = policy_servers.policy_server(state) if state else None
         if policy is None or not await self._servers.is_in(head.room_id, policy.server_name):
             return None
         return policy

@@ -176,7 +176,7 @@ class Completions:
         return built
 
     def _begun(self, head: RoomHead, root: bytes) -> Judged:
-        return Judged(replay=Replay(self._db, self._clock, self._admission.again(head, root)))
+        return Judged(replay=Replay(db=self._db, clock=self._clock, run=self._admission.again(head, root)))
 
     async def give_up(self, room: PartialRoom, head: RoomHead) -> Admitted:
         """The room as it is, of which nobody wants to know any more."""

@@ -8,7 +8,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
@@ -39,18 +39,19 @@ class Replayed:
     """By event: the root of the state before it, where what is before it is not here."""
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class Replay:
-    """Judges them."""
+    """Judges those of one room, a part at a time."""
 
-    def __init__(self, db: Database, clock: Clock, run: Run) -> None:
-        self._db = db
-        self._clock = clock
-        self._run = run
-        self._moved: list[NewEvent] = []
+    db: Database
+    clock: Clock
+    run: Run
+    moved: list[NewEvent] = field(default_factory=list)
+    """Those that are accepted now, and were not."""
 
     async def take(self, part: Replayed) -> list[str]:
         """Judge events that come after those that they refer to; the IDs of those that stay accepted."""
-        run = self._run
+        run = self.run
         run.outliers, run.states = part.stored.keys(), part.states
         stay: list[Rejudged] = []
         turns = Turns()
@@ -63,7 +64,7 @@ class Replay:
             if (new.status is EventStatus.ACCEPTED) == (item.status is EventStatus.ACCEPTED):
                 stay.append(_rejudged(new))
             else:
-                self._moved.append(new)
+                self.moved.append(new)
         run.built.events.clear()
         await self._keep(stay)
         return [item.event_id for item in stay if item.status is EventStatus.ACCEPTED]
@@ -74,11 +75,11 @@ class Replay:
         What was accepted and is not any more, or the other way round, is among ``events``. What becomes of
         memberships is not said.
         """
-        built = self._run.built
+        built = self.run.built
         reached = built.head.row
         row = replace(
             head.row,
-            head=head.row.head + max(1, len(self._moved)),
+            head=head.row.head + max(1, len(self.moved)),
             extremities=reached.extremities,
             state_root=reached.state_root,
             depth=max(head.row.depth, reached.depth),
@@ -86,24 +87,24 @@ class Replay:
             whole_from=0,
         )
         built.head = replace(head, row=row, hashes=built.head.hashes, rerooted=True, completed=True)
-        built.events = [replace(new, room_state=row.state_root) for new in self._moved]
+        built.events = [replace(new, room_state=row.state_root) for new in self.moved]
         return built
 
     async def _keep(self, stay: Sequence[Rejudged]) -> None:
         """Write what is known now of events that stay what they were, and forget them."""
-        built = self._run.built
+        built = self.run.built
         nodes = iter(built.nodes.items())
         while some := dict(islice(nodes, BATCH)):
-            await self._db.write(partial(state_storage.insert_nodes, nodes=some))
+            await self.db.write(partial(state_storage.insert_nodes, nodes=some))
         for at in range(0, len(stay), BATCH):
-            await self._db.write(partial(self._write, stay[at : at + BATCH]))
+            await self.db.write(partial(self._write, stay[at : at + BATCH]))
         built.nodes.clear()
         for item in stay:
-            del self._run.new[item.event_id]
+            del self.run.new[item.event_id]
 
     async def _write(self, stay: Sequence[Rejudged], tx: WriteTransaction) -> None:
         await events_storage.rejudge(tx, stay)
-        await event_refusals_storage.note(tx, (), stay, self._clock.now_ms())
+        await event_refusals_storage.note(tx, (), stay, self.clock.now_ms())
 
 
 def _rejudged(new: NewEvent) -> Rejudged:
