@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus
 from palpo.db.engine import Database
 from palpo.storage import memberships
@@ -146,6 +147,48 @@ async def test_forks_of_state_come_to_one_state(server: Homeserver, alice: Clien
     await alice.send(remote.room_id, "merge")
     assert len((await remote.head()).row.extremities) == 1
     assert (await alice.get(f"/rooms/{remote.room_id}/state/m.room.topic"))["topic"] == "ours"
+
+
+async def split(alice: Client, remote: Remote) -> list[SignedEvent]:
+    """State on a fork of Bob's, beside a topic of Alice's on the other."""
+    levels = {"users": {BOB: 50}}
+    await alice.put(f"/rooms/{remote.room_id}/state/m.room.power_levels", levels)
+    before = (await remote.head()).row.extremities
+    first = await remote.event(BOB, TOPIC, {"topic": "first"}, after=before)
+    joins = await remote.event(CAROL, (MEMBER, CAROL), {"membership": "join"}, after=(first.event_id,))
+    renamed = await remote.event(
+        CAROL,
+        (MEMBER, CAROL),
+        {"membership": "join", "displayname": "Carol"},
+        after=(joins.event_id,),
+        state={(MEMBER, CAROL): joins.event_id},
+    )
+    last = await remote.event(BOB, TOPIC, {"topic": "last"}, after=(renamed.event_id,))
+    await alice.put(f"/rooms/{remote.room_id}/state/m.room.topic", {"topic": "ours"})
+    return [first, joins, renamed, last]
+
+
+async def test_state_on_a_fork_is_judged_in_one_go(alice: Client, remote: Remote) -> None:
+    fork = await split(alice, remote)
+    built = await remote.history.admission.build(await remote.head(), fork)
+    assert [new.event.event_id for new in built.events] == [event.event_id for event in fork]
+    assert {new.status for new in built.events} == {EventStatus.ACCEPTED}
+    await remote.send(*fork)
+    assert len((await remote.head()).row.extremities) == 2
+    joined = (await alice.get(f"/rooms/{remote.room_id}/joined_members"))["joined"]
+    assert joined[CAROL]["display_name"] == "Carol"
+
+
+async def test_state_on_a_fork_of_which_some_is_stored_meanwhile(alice: Client, remote: Remote) -> None:
+    fork = await split(alice, remote)
+    await remote.history.admission.store_outlier(fork[1], {})
+    fresh = {event.event_id for event in fork}
+    built = await remote.history.admission.build(await remote.head(), fork, fresh=fresh)
+    assert [new.event.event_id for new in built.events] == [fork[0].event_id]
+    await remote.send(*fork)
+    items = await remote.history.events.get_many(event.event_id for event in fork)
+    assert {item.status for item in items.values()} == {EventStatus.ACCEPTED}
+    assert len(items) == len(fork)
 
 
 async def test_what_rests_on_what_is_missing_waits(alice: Client, remote: Remote) -> None:

@@ -8,7 +8,6 @@ and whoever fetched it comes again.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -109,7 +108,7 @@ class Admission:
         }
         run = Run(self._store, self._resolver, head, outliers, states or {}, unsigned)
         turns = Turns()
-        for event in events:
+        for number, event in enumerate(events):
             await turns.breathe()
             name = event.event_id
             if name in run.new or (name in known and name not in outliers):
@@ -119,8 +118,9 @@ class Admission:
             except Unstored:
                 if run.new:
                     break
-                await self.store_outlier(event, run.built.nodes)
-                outliers.add(name)
+                # Those after it are likely to need the same.
+                later = [item for item in events[number + 1 :] if item.event_id not in known]
+                outliers |= await self._store_outliers(event, later, run.built.nodes)
                 missing = await run.take(event, past=past)
             if missing is not None:
                 run.built.missing = missing
@@ -189,21 +189,45 @@ class Admission:
 
     async def store_outlier(self, event: SignedEvent, nodes: Mapping[bytes, bytes]) -> None:
         """Store an event on which there is no verdict yet, and nodes of states that it leads to."""
-        new = NewEvent(
-            event=event,
-            place=0,
-            state_before=EMPTY_ROOT,
-            state_after=EMPTY_ROOT,
-            room_state=EMPTY_ROOT,
-            status=EventStatus.OUTLIER,
-        )
+        await self._store_as_outliers([event], nodes)
+
+    async def _store_outliers(
+        self, event: SignedEvent, later: Sequence[SignedEvent], nodes: Mapping[bytes, bytes]
+    ) -> set[str]:
+        """Store an event, and state of those that come later as far as all that authorizes it is here."""
+        here = set(await self._store.get_many({name for item in later for name in item.auth_events}))
+        chosen = {event.event_id: event}
+        for item in later:
+            if item.state_key is not None and here.union(chosen).issuperset(item.auth_events):
+                chosen[item.event_id] = item
+        if await self._store_as_outliers(list(chosen.values()), nodes):
+            return set(chosen)
+        await self._store_as_outliers([event], nodes)  # One of the later ones is stored by now.
+        return {event.event_id}
+
+    async def _store_as_outliers(self, events: Sequence[SignedEvent], nodes: Mapping[bytes, bytes]) -> bool:
+        """Whether none of them was there."""
+        outliers = [
+            NewEvent(
+                event=event,
+                place=0,
+                state_before=EMPTY_ROOT,
+                state_after=EMPTY_ROOT,
+                room_state=EMPTY_ROOT,
+                status=EventStatus.OUTLIER,
+            )
+            for event in events
+        ]
 
         async def unit(tx: WriteTransaction) -> None:
-            await events_storage.insert(tx, [new], await tx.positions())
+            await events_storage.insert(tx, outliers, await tx.positions())
             await state_storage.insert_nodes(tx, nodes)
 
-        with contextlib.suppress(UniqueViolation):
+        try:
             await self._db.write(unit)
+        except UniqueViolation:
+            return False
+        return True
 
 
 @dataclass(slots=True)
