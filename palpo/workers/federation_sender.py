@@ -14,6 +14,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Collection, Sequence, Set
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
@@ -37,6 +38,7 @@ from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.consumers import LOOK_S, Consumer, Handler, Progress, Window
 from palpo.streams.pace import Pace
+from palpo.streams.slots import Slots
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
 
@@ -54,6 +56,8 @@ SLOW_MS = 10_000
 ANSWERING_AT_ONCE, NEW_AT_ONCE, FAILING_AT_ONCE = 200, 600, 100
 """Servers that are sent to at once: of those that answered last time, of those that were not asked yet, and
 of those that failed. Of the first each is done soon, and too many at once would take each other's time."""
+SILENT_AT_ONCE, SILENT_S = 600, 0.25
+"""Of those that answered last time and have been silent for so long, others do not wait for so many."""
 EACH_TURN = 8
 """Of servers that answered last time, so many are begun with in one turn of the event loop."""
 OTHERS, OTHERS_EVERY_S = 4, 0.005
@@ -102,7 +106,7 @@ class FederationSender(Handler):
         self._due: list[tuple[int, ServerName]] = []
         """A heap: when those are tried again that could not be told."""
         self._answering: dict[ServerName, None] = {}
-        self._answering_slots = asyncio.Semaphore(ANSWERING_AT_ONCE)
+        self._answering_slots = Slots(ANSWERING_AT_ONCE, slow=SILENT_AT_ONCE, long_s=SILENT_S)
         self._new_slots = asyncio.Semaphore(NEW_AT_ONCE)
         self._failing_slots = asyncio.Semaphore(FAILING_AT_ONCE)
         self._pace = Pace(EACH_TURN)
@@ -279,11 +283,11 @@ class FederationSender(Handler):
             await self._forget_edus(server, outgoing)
         return True
 
-    def _slots(self, queue: DestinationQueue) -> asyncio.Semaphore:
+    def _slots(self, queue: DestinationQueue) -> AbstractAsyncContextManager[None]:
         """Room to send: servers that do not answer take none from those that do."""
         if queue.failures:
             return self._failing_slots
-        return self._answering_slots if queue.server_name in self._answering else self._new_slots
+        return self._answering_slots.one() if queue.server_name in self._answering else self._new_slots
 
     def _answers(self, server: ServerName) -> None:
         self._answering[server] = None
