@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from palpo.services.federation import outgoing_transactions
 from palpo.storage import destination_edus
 from palpo.storage.destination_edus import NewEdu
 from palpo.storage.destinations import Destination
+from palpo.workers import federation_sender
 from tests.support.federated_rooms import (
     MEMBER,
     SEND,
@@ -30,7 +32,7 @@ from tests.support.federated_rooms import (
 )
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
-from tests.support.pairs import Town
+from tests.support.pairs import PORT, Town, loopback
 from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER, Remote
 
@@ -284,3 +286,37 @@ async def test_marks_take_the_place_of_older_ones(place: Place) -> None:
             await put(server, "5")
             await until(lambda: len(edus(remote, "m.test")) >= 3)
             assert [item["number"] for item in edus(remote, "m.test")] == ["3", "4", "5"]
+
+
+async def test_a_server_that_falls_silent_keeps_no_other_waiting(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have answered before, and there is room for one."""
+    monkeypatch.setattr(federation_sender, "ANSWERING_AT_ONCE", 1)
+    name, silence = "other.example", asyncio.Event()
+    place.town.hosts[name] = f"{loopback()}:{PORT}"
+    async with (
+        place.theirs() as remote,
+        remote_server(place.town, name) as other,
+        place.ours() as server,
+    ):
+        listens(other)
+        alice = await server.register("alice")
+        room = await shared_room(server, alice)
+        theirs = Remote(server, await alice.create_room(preset="public_chat"), name=name, key=other.key)
+        dan = f"@dan:{name}"
+        await theirs.send(await theirs.event(dan, (MEMBER, dan), {"membership": "join"}))
+        for room_id, told in ((room, remote), (theirs.room_id, other)):
+            await alice.send(room_id, "first")
+            await until(lambda told=told: bodies(told) == ["first"])
+
+        async def wait(asked: Asked) -> Any:
+            await silence.wait()
+            return {"pdus": {}}
+
+        remote.answers["PUT", SEND] = wait
+        await alice.send(room, "second")
+        await until(lambda: bodies(remote) == ["first", "second"])
+        await alice.send(theirs.room_id, "second")
+        await until(lambda: bodies(other) == ["first", "second"])
+        silence.set()
