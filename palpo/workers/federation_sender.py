@@ -349,6 +349,9 @@ class FederationSender(Handler):
     def _stored(self, changed: Sequence[tuple[DestinationQueue, Destination | None]], position: int) -> None:
         now = self._clock.now_ms()
         for queue, row in changed:
+            if row is not None and self._leads:
+                # It may have been told, and forgotten, while this was on its way: the row is to go again.
+                queue = self._queues.setdefault(queue.server_name, queue)
             queue.row = row
             self._forget_settled(queue, now)
 
