@@ -12,10 +12,10 @@ from palpo.services.federation import Asking, Keys
 from palpo.services.federation.away_servers import AwayServers
 from palpo.services.federation.handshakes import Handshakes
 from palpo.services.federation.outgoing_to_device import OutgoingToDevice
+from palpo.services.federation.partial_joins import PartialJoins
 from palpo.services.federation.remote_device_lists import RemoteDeviceLists
 from palpo.services.federation.remote_invites import RemoteInvites
 from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
-from palpo.services.federation.remote_join_checks import RemoteJoinChecks
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
@@ -80,19 +80,20 @@ def build_memberships(
     """What users are to rooms, by means of other servers."""
     client, outside = server.federation_client, history.outside_memberships
     signer = signer_of(server)
+    answers = RemoteJoinAnswers(keys.received_events)
     handshakes = Handshakes(client, signer, asking.told_servers)
     whom = WhomToAsk(server.db, history, asking.room_servers, server_name=server.name)
     return FederatedMemberships(
         RemoteJoins(
             handshakes,
-            RemoteJoinAnswers(keys.received_events),
+            answers,
             asking.joining_rooms,
             history,
             server.background,
             server_name=server.name,
             partial_joins=server.config.federation.partial_joins,
         ),
-        RemoteJoinChecks(handshakes, whom, history),
+        PartialJoins(handshakes, answers, asking.joining_rooms, whom, history),
         RemoteKnocks(handshakes, ShownState(keys.received_events), outside),
         RemoteLeaves(handshakes, signer, outside, server.background),
         RemoteInvites(client, keys.keyring, asking.policy_servers, history),

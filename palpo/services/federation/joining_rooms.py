@@ -31,6 +31,11 @@ class JoiningRooms:
         """Who takes the events of a room in once it is here."""
         self._take = take
 
+    async def take(self, origin: ServerName, pdus: Sequence[Any]) -> None:
+        """Have events of rooms that are here taken in."""
+        if self._take is not None:
+            await self._take(origin, pdus)
+
     def begin(self, room_id: RoomId) -> None:
         """A room is being joined, by one more."""
         self._joins[room_id] += 1
@@ -53,6 +58,5 @@ class JoiningRooms:
         else:
             del self._joins[room_id]
         self._count -= sum(map(len, held.values()))
-        if self._take is not None:
-            for origin, pdus in held.items():
-                await self._take(origin, pdus)
+        for origin, pdus in held.items():
+            await self.take(origin, pdus)

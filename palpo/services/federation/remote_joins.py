@@ -33,6 +33,7 @@ from palpo.streams.background import Background
 log = structlog.get_logger("palpo.federation")
 
 VERSIONS = (2, 1)
+OMIT_MEMBERS = [("omit_members", "true")]
 STATE_BYTES = 256 * 1024 * 1024
 PATIENCE_S = 15.0
 """Seconds: who has named a server that never answers keeps nobody else out of the room for longer."""
@@ -132,7 +133,7 @@ class RemoteJoins:
                 versions=VERSIONS,
                 limit=STATE_BYTES,
                 times=SEND_TIMES,
-                query=[("omit_members", "true")] if asked else (),
+                query=OMIT_MEMBERS if asked else (),
             )
             await self._begin(server, prepared, joined)
 

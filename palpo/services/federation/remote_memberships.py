@@ -9,8 +9,8 @@ from palpo.core.identifiers import RoomId, UserId
 from palpo.core.membership import INVITE, JOIN, KNOCK, LEAVE
 from palpo.core.records.events import StoredEvent
 from palpo.core.room_versions import RoomVersion, room_version
+from palpo.services.federation.partial_joins import PartialJoins
 from palpo.services.federation.remote_invites import RemoteInvites
-from palpo.services.federation.remote_join_checks import RemoteJoinChecks
 from palpo.services.federation.remote_joins import RemoteJoins
 from palpo.services.federation.remote_knocks import RemoteKnocks
 from palpo.services.federation.remote_leaves import RemoteLeaves
@@ -27,7 +27,7 @@ class FederatedMemberships:
     def __init__(
         self,
         joins: RemoteJoins,
-        checks: RemoteJoinChecks,
+        partial_joins: PartialJoins,
         knocks: RemoteKnocks,
         leaves: RemoteLeaves,
         invites: RemoteInvites,
@@ -36,7 +36,7 @@ class FederatedMemberships:
         background: Background,
     ) -> None:
         self._joins = joins
-        self._checks = checks
+        self._partial_joins = partial_joins
         self._knocks = knocks
         self._leaves = leaves
         self._invites = invites
@@ -57,9 +57,10 @@ class FederatedMemberships:
         wish = Wish(user_id=user_id, room_id=room_id, membership=JOIN, content=content)
         return await self._joins.join(wish, await self._whom.servers(wish, via))
 
-    async def check_join(self, user_id: UserId, room_id: RoomId) -> None:
-        """Ask those in the room for a template, the most powerful first: it is made for whom they let in."""
-        await self._checks.check(Wish(user_id=user_id, room_id=room_id, membership=JOIN, content={}))
+    async def join_partial(self, user_id: UserId, room_id: RoomId, content: dict[str, Any]) -> bool:
+        """Join through those in the room, the most powerful first."""
+        wish = Wish(user_id=user_id, room_id=room_id, membership=JOIN, content=content)
+        return await self._partial_joins.join(wish)
 
     async def knock(
         self, user_id: UserId, room_id: RoomId, content: dict[str, Any], via: Sequence[str]

@@ -263,17 +263,22 @@ class Memberships:
             await self._profiles.offer_unknown(target)
         if membership in PRESENT:
             content = await self._with_profile(sender, target, content)
-        if membership == JOIN and sender == target:
-            await self._check_elsewhere(head, target)
+        joins = membership == JOIN and sender == target
+        if joins and not await self._joined_elsewhere(head, target, content):
             content |= await self._restricted.vouching(head, target)
         return Draft(type=MEMBER, sender=sender, state_key=target, content=content)
 
-    async def _check_elsewhere(self, head: RoomHead, user_id: UserId) -> None:
-        """Where members of a room are missing here, others say whether a user may join."""
+    async def _joined_elsewhere(self, head: RoomHead, user_id: UserId, content: dict[str, Any]) -> bool:
+        """Whether somebody has let a user into a room of which members are missing here."""
         if self.remote is None or not head.row.is_partial:
-            return
-        if await self._heads.membership(head, user_id) is not JOIN:
-            await self.remote.check_join(user_id, head.room_id)
+            return False
+        if await self._heads.membership(head, user_id) is JOIN:
+            return False
+        said = {key: value for key, value in content.items() if key != "membership"}
+        if not await self.remote.join_partial(user_id, head.room_id, said):
+            return False
+        await self._succession.joined(user_id, head.room_id)
+        return True
 
     async def _send(
         self, room_id: RoomId, draft: Draft, guard: Guard | None, transaction: SendTransaction | None = None

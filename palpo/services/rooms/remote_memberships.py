@@ -27,11 +27,12 @@ class RemoteMemberships(Protocol):
         """
         ...
 
-    async def check_join(self, user_id: UserId, room_id: RoomId, /) -> None:
-        """Have somebody who knows all of a room say whether a user may join it (MSC3902).
+    async def join_partial(self, user_id: UserId, room_id: RoomId, content: dict[str, Any], /) -> bool:
+        """Join a room that is here and of which members are missing (MSC3902): that a user is banned may not
+        be known.
 
-        For a room that is here and of which members are missing: that the user is banned may not be known.
-        Raises MatrixError: what such a server says, LimitExceeded where nobody can be asked for long.
+        Whether the user is in it now; False where the room is whole by now, and nothing was done. Raises
+        MatrixError: what a server in it says, LimitExceeded where nobody can be asked for long.
         """
         ...
 

@@ -293,7 +293,9 @@ async def test_another_user_is_let_in_by_who_knows_all_members(
     path = f"/rooms/{room.room_id}/state/{MEMBER}/{ivan.user_id}"
     await ivan.put(path, {"membership": "join"}, status=403)
     await join(erin, room)
-    assert room.room_id in await rooms(erin, filter=LAZY)
+    assert [event.state_key for event in resident.taken] == [alice.user_id, erin.user_id]
+    news = (await rooms(erin, filter=LAZY))[room.room_id]["timeline"]["events"]
+    assert news[-1]["event_id"] == resident.taken[-1].event_id
     assert room.room_id not in await rooms(ivan, filter=LAZY)
     # What they call themselves is nobody else's business.
     asked = len(resident.asked)
