@@ -45,7 +45,7 @@ from palpo.streams.wakeups import Wakeups
 log = structlog.get_logger("palpo.federation")
 
 NAME = "federation-sender"
-GATHER_SECONDS = 0.005
+GATHER_SECONDS = 0.001
 """What happens within so long goes out together: a transaction costs much more than an event in it."""
 APART_SECONDS = 0.01
 """The same, where something went out just before."""
