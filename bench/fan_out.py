@@ -197,7 +197,7 @@ async def run(folder: Path, servers: int, holes: int) -> None:
         few = await alice.create_room(preset="public_chat")
         await fill(ours, few, [*names(50), *names(holes, "h")])
         found = await measure(alice, few, arrivals, 50, messages=BESIDE_HOLES, pause_s=PAUSE_S)
-        print(f"50 servers beside {holes} that are silent (bar: {MOST_TOLD_S} s): {found}")
+        print(f"50 servers beside {holes} that are silent, told in at most {MOST_TOLD_S} s: {found}")
 
 
 def main() -> None:
