@@ -105,7 +105,7 @@ class Run:
             await self._agree(servers, town, everything, whole=False)
             self._say("read by all")
             await self._page(town, everything)
-            await self._agree(servers, town, everything)
+            await self._agree(servers, town, everything, reads=True)
             await ended(watchers, tasks)
             await self._look_at_watchers(town, watchers, already)
             self._look_at_logs(servers)
@@ -167,11 +167,18 @@ class Run:
                 await keeper.send(room_id, "m.room.message", {"msgtype": "m.text", "body": "Is all well?"})
 
     async def _agree(
-        self, servers: Sequence[Server], town: Town, rooms: Sequence[str], *, whole: bool = True
+        self,
+        servers: Sequence[Server],
+        town: Town,
+        rooms: Sequence[str],
+        *,
+        whole: bool = True,
+        reads: bool = False,
     ) -> float:
         """Wait until all have the same of rooms, and nothing waits; the seconds that it took.
 
-        Where not the ``whole``, what was said while a server was not there is not looked at.
+        Where not the ``whole``, what was said while a server was not there is not looked at. Where it
+        ``reads``, keepers do so meanwhile: what was asked for in vain in bad weather is asked for again.
         """
         began = said = time.monotonic()
         while True:
@@ -186,6 +193,8 @@ class Run:
                 said = now
                 for text in found:
                     self._say(text)
+                if reads:
+                    await self._page(town, rooms)
             await asyncio.sleep(1)
 
     async def _differences(
