@@ -151,7 +151,9 @@ class Town:
     async def _all_join(self, keeper: User, room_id: str, users: list[User]) -> None:
         async def join(of: list[User]) -> None:
             for user in of:
-                assert await user.join(room_id, keeper.server.name) == 200
+                async with asyncio.timeout(REQUEST_S):
+                    while await user.join(room_id, keeper.server.name) != 200:  # noqa: ASYNC110 - nobody says it
+                        await asyncio.sleep(1)
 
         servers = {user.server.name for user in users}
         await asyncio.gather(

@@ -89,7 +89,7 @@ class Run:
             await self._page(town, town.rooms)
             await self._agree(servers, town, town.rooms)
             self._say(f"{len(town.users)} users in {len(town.rooms)} + {len(town.wandered)} rooms")
-            already = {room_id: set(events) for room_id, events in self._ledger.acknowledged.items()}
+            already = await self._known(servers, town.rooms)
             watchers = [Watcher(keeper) for keeper in town.keepers]
             tasks = await watching(watchers)
             sky.roughen()
@@ -227,6 +227,15 @@ class Run:
                 frozenset(self._ledger.acknowledged.get(room_id, ()))
             ]
         return frozenset[str]().union(*found)
+
+    async def _known(self, servers: Sequence[Server], rooms: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The events that there are in each room: who sets what is set already is told of one of these."""
+        found: dict[str, frozenset[str]] = {}
+        for room_id in rooms:
+            for server in servers:
+                if (room := await room_of(server.database, room_id)) is not None:
+                    found[room_id] = found.get(room_id, frozenset()) | room.known
+        return found
 
     async def _page(self, town: Town, rooms: Sequence[str]) -> None:
         """Have keepers read rooms from the end to the beginning: then nothing is missing anywhere."""
