@@ -17,6 +17,8 @@ from palpo.storage.windows import within
 from palpo.streams import topics
 
 p = partial_rooms.c
+NEVER = 1 << 62
+"""When the state of a room is asked for again that was given up: all users here have left it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,12 @@ _LATER = Statement(
     .values(tries=bindparam("tries"), next_ts=bindparam("next_ts"))
 )
 _NOW = Statement(
-    update(partial_rooms).where(p.next_ts > bindparam("now")).values(next_ts=bindparam("next_ts"))
+    update(partial_rooms)
+    .where(p.next_ts > bindparam("now"), p.next_ts < NEVER)
+    .values(next_ts=bindparam("next_ts"))
+)
+_GIVE_UP = Statement(
+    update(partial_rooms).where(p.room_id == bindparam("room")).values(next_ts=bindparam("next_ts"))
 )
 _DELETE = Statement(delete(partial_rooms).where(p.room_id == bindparam("room_id")))
 _OF_SERVER = Statement(
@@ -91,8 +98,13 @@ async def later(tx: WriteTransaction, room: PartialRoom) -> None:
 
 
 async def hasten(tx: WriteTransaction, *, now_ms: int) -> None:
-    """Have every room's state be asked for by now."""
+    """Have the state of every room be asked for by now that is not given up."""
     await tx.run(_NOW, now=now_ms, next_ts=now_ms)
+
+
+async def give_up(tx: WriteTransaction, room_id: str) -> None:
+    """Note that nobody asks for the members that are missing in a room."""
+    await tx.run(_GIVE_UP, room=room_id, next_ts=NEVER)
 
 
 async def remove(tx: WriteTransaction, room_id: str) -> None:

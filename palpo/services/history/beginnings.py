@@ -97,6 +97,9 @@ class Beginnings:
 
     async def _follows(self, head: RoomHead, event: SignedEvent) -> bool:
         """Whether all that is right before an event is here, so that the state before it is known by that."""
+        noted = await self._db.read(lambda tx: partial_rooms_storage.get(tx, head.room_id))
+        if noted is not None and not head.row.is_partial:
+            return False  # It was given up: members are missing all the same.
         found = await self._store.get_many(event.prev_events)
         return bool(head.row.extremities) and all(
             name in found

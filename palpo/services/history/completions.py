@@ -33,6 +33,7 @@ from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.storage import device_lists as device_lists_storage
 from palpo.storage import events as events_storage
 from palpo.storage import memberships as memberships_storage
+from palpo.storage import partial_rooms as partial_rooms_storage
 from palpo.storage import room_servers as room_servers_storage
 from palpo.storage.memberships import Member
 from palpo.storage.partial_rooms import PartialRoom
@@ -180,7 +181,7 @@ class Completions:
 
     async def give_up(self, room: PartialRoom, head: RoomHead) -> Admitted:
         """The room as it is, of which nobody wants to know any more."""
-        if not head.row.is_partial:
+        if not head.row.is_partial or await self._beginnings.is_here(room.room_id):
             return Admitted(head=head, events=[])
         row = replace(head.row, head=head.row.head + 1, whole_from=0)
         built = Admitted(head=replace(head, row=row, rerooted=True, completed=True), events=[])
@@ -332,7 +333,8 @@ def _at(member: Member, position: int) -> Member:
 
 
 async def _note_given_up(room_id: RoomId, tx: WriteTransaction, position: int) -> None:
-    await forget_omission(tx, room_id, position)
+    """That members are missing, and which servers there are, stays noted for when somebody joins again."""
+    await partial_rooms_storage.give_up(tx, room_id)
 
 
 async def _note_whole(

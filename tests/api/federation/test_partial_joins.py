@@ -268,7 +268,20 @@ async def test_leaving_ends_it(
     await partial.look()
     await partial.settled()
     assert not [item for item in remote.asked[asked:] if "/state_ids/" in item.uri]
-    assert not (await server.services.history.room_heads.get(room.room_id)).row.is_partial
+    history = server.services.history
+    head = await history.room_heads.get(room.room_id)
+    assert not head.row.is_partial
+    # Whoever joins again after the leave finds members missing as before.
+    left = await history.events.signed(head.row.extremities)
+    for event in left.values():
+        room.take(event)
+    await join(alice, room)
+    assert (await history.room_heads.get(room.room_id)).row.is_partial
+    remote.answers["GET", f"{FEDERATION}/v1/state_ids/"] = resident.state_ids
+    resident.states |= {name: list(room.state.values()) for name in left}
+    await completed(server, resident)
+    members = await alice.get(f"/rooms/{room.room_id}/joined_members")
+    assert CAROL in members["joined"]
 
 
 async def test_others_are_not_let_in(
