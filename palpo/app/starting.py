@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from palpo.api.services import Services
 from palpo.db.connect import database_statistics
+from palpo.db.leases import holder_of
 from palpo.services.appservices.appservice_interests import Interests
 from palpo.services.appservices.appservice_transactions import AppserviceTransactions
 from palpo.streams.consumers import Consumer
@@ -36,7 +37,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
     """Begin it all, which goes on as long as the services are there."""
     server, personal = services.server, services.personal
     background = server.background
-    keeper = LeaseKeeper(server.db, server.clock, holder=secrets.token_hex(8))
+    keeper = LeaseKeeper(
+        server.db, server.clock, holder=holder_of(secrets.token_hex(8), server.config.database_url)
+    )
     await services.accounts.appservices.ensure_senders()
     consumers = [
         *appservice_consumers(services, delivery),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, false, select, update
+from sqlalchemy.engine import make_url
 
 from palpo.db.statements import Statement, upsert
 from palpo.db.tables.leases import leases
@@ -26,6 +27,27 @@ class Lease:
 
 
 NOBODY = ""
+
+
+def holder_of(process: str, url: str) -> str:
+    """What a process is called that holds leases in the database at a URL.
+
+    By the database's name a copy of it can tell that no lease in it is held: who held them works on another.
+    """
+    return f"{process}{_at(url)}"
+
+
+def held_elsewhere(url: str) -> ColumnElement[bool]:
+    """Which leases in a database belong to processes that work on one of another name."""
+    if not (at := _at(url)):
+        return false()
+    return leases.c.holder.contains("@") & ~leases.c.holder.endswith(at, autoescape=True)
+
+
+def _at(url: str) -> str:
+    name = None if url.startswith("sqlite:") else make_url(url).database
+    return f"@{name}" if name else ""
+
 
 _SEED = upsert(leases, key=["name"], update=())
 _FIND = Statement(

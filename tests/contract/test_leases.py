@@ -11,7 +11,8 @@ import pytest
 
 from palpo.db import consumers
 from palpo.db.engine import Database
-from palpo.db.leases import Lease, acquire, release, renew
+from palpo.db.leases import Lease, acquire, held, holder_of, release, renew
+from palpo.db.migrations.start import take_over
 from palpo.streams.clock import FakeClock, SystemClock
 from palpo.streams.leases import LeaseKeeper, all_run_out
 
@@ -24,6 +25,21 @@ async def take(database: Database, name: str, holder: str, now_ms: int, until_ms
 
 async def keep(database: Database, lease: Lease, now_ms: int, until_ms: int) -> Lease | None:
     return await database.write(lambda tx: renew(tx, lease, now_ms=now_ms, until_ms=until_ms))
+
+
+async def test_in_a_copy_of_a_database_nobody_holds_anything(
+    database: Database, backend: str, database_url: str
+) -> None:
+    holders = {
+        "here": holder_of("a", database_url),
+        "original": holder_of("b", "mysql://u@h/of_the_original"),
+        "older": "c",
+    }
+    for name, holder in holders.items():
+        await take(database, name, holder, 1000, 9000)
+    await asyncio.to_thread(take_over, database_url)
+    left = await database.read(lambda tx: held(tx, now_ms=1000))
+    assert set(left) == (set() if backend == "sqlite" else {"here", "older"})
 
 
 async def test_one_holder_at_a_time(database: Database) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, update
 
-from palpo.db.leases import NOBODY
+from palpo.db.leases import NOBODY, held_elsewhere
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.stated import any_user, is_up_to_date
 from palpo.db.tables.leases import leases
@@ -29,14 +29,14 @@ def bring_up_to_date(url: str, check_user: Callable[[str], None] | None = None) 
 
 
 def take_over(url: str) -> None:
-    """Give back what the server before this one still held of a SQLite file, which has one server at a time.
+    """Give back what nobody can hold any more.
 
-    One that was killed keeps nobody waiting then. Only for who is the sole server. Of other databases another
-    process may be at work, which shows by its leases.
+    That is all in a SQLite file, which has one server at a time: only for who is that. Of other databases
+    another process may be at work; but who held something in the database that this is a copy of is not.
     """
-    if url.startswith("sqlite:"):
-        on_connection(url, _give_back)
+    dead = leases.c.holder != NOBODY if url.startswith("sqlite:") else held_elsewhere(url)
 
+    def give_back(connection: Connection) -> None:
+        connection.execute(update(leases).where(dead).values(holder=NOBODY, expires_ts=0))
 
-def _give_back(connection: Connection) -> None:
-    connection.execute(update(leases).where(leases.c.holder != NOBODY).values(holder=NOBODY, expires_ts=0))
+    on_connection(url, give_back)
