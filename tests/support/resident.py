@@ -99,7 +99,7 @@ class Resident:
         return {}
 
     def _knocked(self, event: SignedEvent, state: dict[StateKey, SignedEvent]) -> dict[str, Any]:
-        return {"knock_room_state": [item.pdu for item in state.values() if item.type != MEMBER[0]]}
+        return {"knock_room_state": [item.pdu for item in state.values() if item.type != MEMBER]}
 
 
 def refusal(status: int, errcode: str) -> web.Response:
