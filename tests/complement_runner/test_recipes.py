@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from palpo_complement import container
 from palpo_complement.environment import InstallFailed, search_path
+from palpo_complement.process.databases import databases_for
 from palpo_complement.process.launch import Launch, launcher_of
 from palpo_complement.recipe import UNNAMED, BadRecipe, Fork, Place, Recipe, arrange, load, shipped
 
@@ -154,17 +155,22 @@ async def answered(url: str, context: ssl.SSLContext | bool = True) -> Any:
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 async def test_a_container_serves_behind_a_gate_and_keeps_records(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     recipe = Recipe(
         name="dummy", folder=tmp_path, fork=Fork(entry=DUMMY, prepare=("prepare",), start=("start",))
     )
     monkeypatch.setenv("CONFORMANCE_CHECK", "1")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     records = tmp_path / "complement/records"
-    assert await container.prepare(launcher_of(recipe), tmp_path) == 0
+    folder = tmp_path / "postgresql"
+    inside = databases_for(database, None, folder)
+    assert await container.prepare(launcher_of(recipe), inside, tmp_path) == 0
+    inside = databases_for(database, None, folder)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        serving = group.create_task(container.serve(launcher_of(recipe), tmp_path, "127.93.0.3"))
+        serving = group.create_task(container.serve(launcher_of(recipe), inside, tmp_path, "127.93.0.3"))
         assert (await answered("http://127.93.0.3:8008/_matrix/client/versions"))["starts"] == 1
         await answered("http://127.93.0.3:8008/_matrix/client/v3/account/whoami")
         # A container is killed without a word, so what was wrong is written as soon as it is answered.
