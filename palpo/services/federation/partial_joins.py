@@ -7,7 +7,6 @@ room was joined first; of what they answer only the join is new.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from functools import partial
 
 from palpo.core.errors import MatrixError
 from palpo.core.events import SignedEvent
@@ -18,7 +17,7 @@ from palpo.services.federation.handshakes import Handshakes
 from palpo.services.federation.joining_rooms import JoiningRooms
 from palpo.services.federation.remote_answers import told
 from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
-from palpo.services.federation.remote_joins import OMIT_MEMBERS, SEND_TIMES, STATE_BYTES, VERSIONS
+from palpo.services.federation.remote_joins import send_join
 from palpo.services.federation.templates import Wish
 from palpo.services.federation.whom_to_ask import WhomToAsk
 from palpo.services.history import HistoryServices
@@ -76,14 +75,8 @@ class PartialJoins:
         try:
             prepared = await self._handshakes.make(server, wish)
             async with AsyncExitStack() as stack:
-                joined = await self._handshakes.send(
-                    server,
-                    prepared,
-                    partial(self._answers.read, prepared, stack, asked=True),
-                    versions=VERSIONS,
-                    limit=STATE_BYTES,
-                    times=SEND_TIMES,
-                    query=OMIT_MEMBERS,
+                joined = await send_join(
+                    self._handshakes, self._answers, server, prepared, stack, omit_members=True
                 )
                 await joined.events.empty()
         except ServerError as error:

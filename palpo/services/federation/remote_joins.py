@@ -33,12 +33,32 @@ from palpo.streams.background import Background
 log = structlog.get_logger("palpo.federation")
 
 VERSIONS = (2, 1)
-OMIT_MEMBERS = [("omit_members", "true")]
 STATE_BYTES = 256 * 1024 * 1024
 PATIENCE_S = 15.0
 """Seconds: who has named a server that never answers keeps nobody else out of the room for longer."""
 SEND_TIMES = Times(whole_s=600.0, connect_s=10.0, idle_s=300.0)
 """Of a room with many members a server may work on the answer for minutes."""
+
+
+async def send_join(
+    handshakes: Handshakes,
+    answers: RemoteJoinAnswers,
+    server: ServerName,
+    prepared: Prepared,
+    stack: AsyncExitStack,
+    *,
+    omit_members: bool,
+) -> JoinedRoom:
+    """Have a server take a join, and tell of the room; raises what the two that are asked raise."""
+    return await handshakes.send(
+        server,
+        prepared,
+        partial(answers.read, prepared, stack, asked=omit_members),
+        versions=VERSIONS,
+        limit=STATE_BYTES,
+        times=SEND_TIMES,
+        query=[("omit_members", "true")] if omit_members else (),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,14 +146,8 @@ class RemoteJoins:
         prepared = await self._handshakes.make(server, wish)
         asked = self._partial and not await self._beginnings.is_here(wish.room_id)
         async with AsyncExitStack() as stack:
-            joined = await self._handshakes.send(
-                server,
-                prepared,
-                partial(self._answers.read, prepared, stack, asked=asked),
-                versions=VERSIONS,
-                limit=STATE_BYTES,
-                times=SEND_TIMES,
-                query=OMIT_MEMBERS if asked else (),
+            joined = await send_join(
+                self._handshakes, self._answers, server, prepared, stack, omit_members=asked
             )
             await self._begin(server, prepared, joined)
 
