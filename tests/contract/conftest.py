@@ -29,6 +29,7 @@ from palpo.db.statements import Statement, insert_row
 from palpo.db.tables import metadata
 from palpo.db.transaction import WriteTransaction
 from tests.support.databases import administer, service_url
+from tests.support.homeserver import Client, Homeserver, homeserver
 
 BACKENDS = ("sqlite", "postgresql", "mysql")
 DELETES = [Statement(delete(table)) for table in reversed(metadata.sorted_tables)]
@@ -162,3 +163,14 @@ async def database(backend: str, connect: Connect) -> Database:
     if backend != "sqlite":
         await database.write(empty)
     return database
+
+
+@pytest.fixture
+async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
+    async with homeserver(tmp_path, database={"url": database_url}) as made:
+        yield made
+
+
+@pytest.fixture
+async def alice(server: Homeserver) -> Client:
+    return await server.register("alice")

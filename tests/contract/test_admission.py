@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus
-from palpo.db.engine import Database
 from palpo.storage import memberships
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_users import BOB, CAROL, Remote
 
 MEMBER = "m.room.member"
@@ -20,17 +16,6 @@ TOPIC = ("m.room.topic", "")
 
 def text(body: str) -> dict[str, str]:
     return {"msgtype": "m.text", "body": body}
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture

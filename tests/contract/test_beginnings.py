@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,22 +11,10 @@ from palpo.core.errors import AuthError, BadJson, NotFound
 from palpo.core.events import StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import JOIN_RULES, MEMBER, NAME, TOPIC
-from palpo.db.engine import Database
 from palpo.storage import event_edges, memberships
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_rooms import RemoteRoom, begin, import_state, join, told
 from tests.support.remote_users import BOB, CAROL, SERVER
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -13,29 +12,17 @@ from palpo.core.identifiers import ServerName
 from palpo.core.membership import JOIN
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS, TOPIC
-from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.history import completions
 from palpo.services.history.beginnings import Omission
 from palpo.storage import memberships, partial_rooms, room_servers
 from palpo.storage.partial_rooms import PartialRoom
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_rooms import RemoteRoom, told
 from tests.support.remote_users import BOB, CAROL, SERVER
 
 DAVE = f"@dave:{SERVER}"
 THIRD = ServerName("third.example")
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture

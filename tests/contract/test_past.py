@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus, StoredEvent
 from palpo.core.state_keys import TOPIC
-from palpo.db.engine import Database
 from palpo.storage import event_edges
 from palpo.storage.event_edges import BackwardExtremity
 from palpo.streams import topics
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_rooms import RemoteRoom, import_state, join, told
 from tests.support.remote_users import BOB
 
 MESSAGE = "m.room.message"
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 class Past:

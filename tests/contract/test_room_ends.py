@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from palpo.core import state_tree
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import MEMBER, POWER_LEVELS, TOPIC
-from palpo.db.engine import Database
 from palpo.services.history.admission import DUMMY
 from palpo.services.history.room_builder import REFERRED
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_users import BOB, Remote
 
 MESSAGE = "m.room.message"
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 async def room_of_bob(server: Homeserver, alice: Client, **levels: int) -> Remote:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,26 +11,14 @@ from palpo.core import state_tree
 from palpo.core.events import StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import MEMBER, TOPIC
-from palpo.db.engine import Database
 from palpo.storage import memberships
 from palpo.storage import state as state_storage
 from palpo.streams import topics
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_users import BOB, CAROL, Remote
 
 PATH = "/client/unstable/org.matrix.simplified_msc3575/sync"
 LISTS = {"a": {"ranges": [[0, 9]], "required_state": [["*", "*"]], "timeline_limit": 10}}
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from palpo.core.records.events import StoredEvent
-from palpo.db.engine import Database
 from palpo.services.federation.room_servers import RoomServers
 from palpo.storage import destinations
 from palpo.storage import room_servers as storage
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import Client, Homeserver
 from tests.support.remote_users import BOB, CAROL, SERVER, Remote
 
 MEMBER = "m.room.member"
 OURS = "test.example"
-
-
-@pytest.fixture
-async def server(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[Homeserver]:
-    async with homeserver(tmp_path, database={"url": database_url}) as made:
-        yield made
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
 
 
 @pytest.fixture
