@@ -13,6 +13,7 @@ from typing import Any
 
 from structlog.contextvars import bind_contextvars
 
+from palpo.api.audit import audited
 from palpo.api.authentication import Authenticator
 from palpo.api.bodies import SMALL, Bodies, Body, ClientGone
 from palpo.api.call import AnyHandler, Call, Handlers, Reply
@@ -104,7 +105,7 @@ class Dispatcher:
 
     def serve(self, endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> None:
         """Serve an endpoint at each of its paths; raises ValueError where something does already."""
-        route = Route(endpoint, handler)
+        route = Route(endpoint, audited(endpoint, handler))
         for path in endpoint.paths:
             self.router.add(endpoint.method, path, route)
 

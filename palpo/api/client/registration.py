@@ -15,7 +15,7 @@ from palpo.services.accounts.registration_stages import EMAIL, RECAPTCHA, TERMS
 from palpo.services.accounts.threepids import REGISTER
 from palpo.services.accounts.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, Flow
 from palpo.wire.client import registration as wire
-from palpo.wire.endpoint import Limit, NoBody, NoParams
+from palpo.wire.endpoint import Limit, NoBody
 
 handlers = Handlers()
 
@@ -30,7 +30,7 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
     registration = call.services.accounts.registration
     if params.kind == "guest":
         call.charge(limit=Limit.REGISTRATION)
-        return _registered(await registration.register_guest(body.initial_device_display_name))
+        return registered(await registration.register_guest(body.initial_device_display_name))
     choice = DeviceChoice(
         device_id=body.device_id,
         display_name=body.initial_device_display_name,
@@ -131,28 +131,6 @@ async def registration_token_validity(call: Call, params: wire.TokenParams, body
     return wire.Validity(valid=await tokens.valid(params.token))
 
 
-@handlers.serves(wire.get_nonce)
-async def get_nonce(call: Call, params: NoParams, body: NoBody) -> wire.Nonce:
-    """GET /_synapse/admin/v1/register."""
-    return wire.Nonce(nonce=call.services.accounts.registration.nonce())
-
-
-@handlers.serves(wire.register_by_shared_secret)
-async def register_by_shared_secret(
-    call: Call, params: NoParams, body: wire.SharedSecretRegister
-) -> wire.Registered:
-    """POST /_synapse/admin/v1/register."""
-    session = await call.services.accounts.registration.register_by_shared_secret(
-        nonce=body.nonce,
-        username=body.username,
-        password=body.password,
-        admin=bool(body.admin),
-        mac=body.mac,
-        user_type=body.user_type,
-    )
-    return _registered(session)
-
-
 async def _flows(call: Call) -> list[Flow]:
     """The flows that registration offers; raises Forbidden where it is closed."""
     config = call.services.server.config.registration
@@ -182,10 +160,11 @@ async def _flows(call: Call) -> list[Flow]:
 def _made(call: Call, user_id: UserId, session: NewSession | None) -> wire.Registered:
     if session is None:
         return wire.Registered(user_id=user_id, home_server=call.services.server.config.server_name)
-    return _registered(session)
+    return registered(session)
 
 
-def _registered(session: NewSession) -> wire.Registered:
+def registered(session: NewSession) -> wire.Registered:
+    """What is told of a new account's first session."""
     return wire.Registered(
         user_id=session.user_id,
         access_token=session.access_token,

@@ -10,17 +10,20 @@ from collections.abc import Iterable
 
 from palpo.api.services import Services
 from palpo.app.composition.accounts import build_accounts
+from palpo.app.composition.administration import build_administration
 from palpo.app.composition.appservices import build_appservices
 from palpo.app.composition.encryption import build_encryption
 from palpo.app.composition.federation import build_asking, build_federation, build_keys
 from palpo.app.composition.history import build_history
 from palpo.app.composition.hooks import Hooks, connect
 from palpo.app.composition.media import build_media
+from palpo.app.composition.oauth import build_oauth
 from palpo.app.composition.personal import build_personal
 from palpo.app.composition.push import build_push
 from palpo.app.composition.reading import build_reading
 from palpo.app.composition.remotes import build_remotes
 from palpo.app.composition.rooms import build_rooms
+from palpo.app.composition.sign_on import build_sign_on
 from palpo.app.composition.sync import build_sync
 from palpo.services.rooms.delayed_events import Charge
 from palpo.services.server import Server
@@ -42,6 +45,7 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
     services = Services(
         server=server,
         accounts=accounts,
+        sign_on=build_sign_on(server, accounts),
         history=history,
         media=build_media(server, remotes),
         encryption=encryption,
@@ -53,6 +57,8 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         federation=build_federation(
             server, keys, asking, accounts, history, encryption, personal, rooms, reading
         ),
+        oauth=build_oauth(server, accounts),
+        administration=build_administration(server),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

@@ -16,6 +16,7 @@ from palpo.net.addresses import AddressPolicy
 from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
 from palpo.services.server import Server
+from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.health import Health
 from palpo.services.server.known_amounts import KnownAmounts
 from palpo.services.server.quotas import Quotas
@@ -60,6 +61,7 @@ def build_server(
         mailer=_mailer(config.email),
         blobs=blobs,
         quotas=_quotas(config, db, registrations),
+        audit_log=AuditLog(db, clock),
         stream_history=StreamHistory(db, wakeups, identity.gaps),
         server_keys=ServerKeys(name, identity.key, clock, identity.old_keys),
         health=Health(db, blobs),

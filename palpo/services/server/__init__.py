@@ -15,6 +15,7 @@ from palpo.media.blobs import BlobStore
 from palpo.net.email import Mailer
 from palpo.net.federation_client import FederationClient
 from palpo.net.http_client import HttpClient
+from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.health import Health
 from palpo.services.server.quotas import Quotas
 from palpo.services.server.server_keys import ServerKeys
@@ -51,6 +52,7 @@ class Server:
     """None where the server sends no email."""
     blobs: BlobStore
     quotas: Quotas
+    audit_log: AuditLog
     stream_history: StreamHistory
     server_keys: ServerKeys
     health: Health

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Params, Response, client
+from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, Params, Response, client
 
 
 class RegisterParams(Params, frozen=True):
@@ -64,23 +64,6 @@ class Validity(Response, frozen=True):
     valid: bool
 
 
-class Nonce(Response, frozen=True):
-    """The nonce that goes into the MAC."""
-
-    nonce: str
-
-
-class SharedSecretRegister(Body, frozen=True):
-    """Body of the registration by shared secret; ``mac`` is hexadecimal."""
-
-    nonce: str
-    username: str
-    password: str
-    mac: str
-    admin: bool | None = None
-    user_type: str | None = None
-
-
 register: Endpoint[RegisterParams, Register, Registered] = Endpoint(
     operation_id="register",
     method="POST",
@@ -110,25 +93,4 @@ registration_token_validity: Endpoint[TokenParams, NoBody, Validity] = Endpoint(
     limit=Limit.ATTEMPT,
     params=TokenParams,
     response=Validity,
-)
-
-SHARED_SECRET_PATH = "/_synapse/admin/v1/register"
-
-get_nonce: Endpoint[NoParams, NoBody, Nonce] = Endpoint(
-    operation_id="synapse.getRegistrationNonce",
-    method="GET",
-    paths=(SHARED_SECRET_PATH,),
-    auth=Auth.NONE,
-    limit=Limit.INTERACTIVE,
-    response=Nonce,
-)
-
-register_by_shared_secret: Endpoint[NoParams, SharedSecretRegister, Registered] = Endpoint(
-    operation_id="synapse.registerBySharedSecret",
-    method="POST",
-    paths=(SHARED_SECRET_PATH,),
-    auth=Auth.NONE,
-    limit=Limit.REGISTRATION,
-    body=SharedSecretRegister,
-    response=Registered,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
-from palpo.wire.client import server_notices as wire
+from palpo.wire.admin import server_notices as wire
 from palpo.wire.client.sending import Sent
 from palpo.wire.endpoint import NoParams
 

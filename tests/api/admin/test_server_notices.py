@@ -22,16 +22,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Homeserver]:
         yield server
 
 
-@pytest.fixture
-async def admin(server: Homeserver) -> Client:
-    return await server.register("admin")
-
-
-@pytest.fixture
-async def alice(server: Homeserver) -> Client:
-    return await server.register("alice")
-
-
 async def notify(admin: Client, to: str, *, transaction_id: str | None = None, **options: Any) -> Any:
     body = {"user_id": to, "content": NOTICE}
     if transaction_id is not None:

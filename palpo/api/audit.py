@@ -1,0 +1,56 @@
+"""Writes down what administrators ask for: whatever an endpoint of theirs may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from palpo.api.call import AnyHandler, Call
+from palpo.core.errors import MatrixError
+from palpo.wire.endpoint import Auth, Endpoint
+
+READING = ("GET", "HEAD")
+TARGETS = ("user_id", "room_id", "room", "event_id", "media_id", "destination", "token", "id")
+"""Parameters that say what a request is about, the first that is there."""
+
+
+def audited(endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> AnyHandler:
+    """``handler``, whose calls are written down where the endpoint is for administrators and no reading."""
+    if endpoint.auth is not Auth.ADMIN or endpoint.method in READING:
+        return handler
+
+    async def handle(call: Call, params: Any, body: Any) -> Any:
+        status = 500
+        try:
+            reply = await handler(call, params, body)
+            status = 200
+        except MatrixError as error:
+            status = error.status
+            raise
+        finally:
+            await record(call, params, body, status)
+        return reply
+
+    return handle
+
+
+async def record(call: Call, params: Any, body: Any, status: int) -> None:
+    """Write down what was asked for, and what became of it."""
+    given = _fields(params)
+    await call.services.server.audit_log.record(
+        actor=call.user_id,
+        via="api",
+        action=call.endpoint.operation_id,
+        target=next((str(given[name]) for name in TARGETS if given.get(name)), ""),
+        details={**given, **_fields(body)},
+        status=status,
+        address=call.client_address,
+    )
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """What was given of a struct or an object, by name."""
+    built = msgspec.to_builtins(value, str_keys=True) if value is not None else {}
+    return {name: item for name, item in built.items() if item is not None} if isinstance(built, dict) else {}
