@@ -14,8 +14,8 @@ from palpo.core.identifiers import ServerName
 from palpo.core.json_parts import decode_parts, signed_forms
 from palpo.core.server_names import ServerNameRules
 from palpo.core.signed_objects import SignedObject, signed_request
-from palpo.services.federation.keyring import Keyring
-from palpo.services.federation.server_acls import ServerAcls
+from palpo.services.federation.keys.keyring import Keyring
+from palpo.services.federation.servers.server_acls import ServerAcls
 from palpo.streams.clock import Clock
 from palpo.wire.endpoint import Limit
 

@@ -8,8 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from palpo.core.records.events import EventStatus
-from palpo.services.federation.incoming_events import IncomingEvents
-from palpo.services.federation.staging import Staging
+from palpo.services.federation.events.incoming_events import IncomingEvents
+from palpo.services.federation.receiving.staging import Staging
 from palpo.workers.federation_sender import FederationSender
 
 VERDICTS = {

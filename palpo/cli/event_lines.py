@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from palpo.services.federation.event_reports import EventReport, Fate, Looked
-from palpo.services.federation.room_resync import Resynced
+from palpo.services.federation.fetching.room_resync import Resynced
+from palpo.services.federation.receiving.event_reports import EventReport, Fate, Looked
 
 MAX_CHANGES = 200
 """Lines of one room's state."""

@@ -11,7 +11,7 @@ from palpo.core.records.events import StoredEvent
 from palpo.core.state_keys import MEMBER
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.federation.outgoing_device_lists import News, tell
+from palpo.services.federation.sending.outgoing_device_lists import News, tell
 from palpo.services.history.event_store import EventStore
 from palpo.storage import device_lists, room_servers
 from palpo.streams import topics

@@ -11,7 +11,7 @@ from palpo.core.errors import MatrixError
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.net.federation_errors import FederationError
-from palpo.services.federation.remote_device_lists import RemoteDeviceLists
+from palpo.services.federation.asking.remote_device_lists import RemoteDeviceLists
 from palpo.storage.remote_device_lists import RemoteDeviceList
 from palpo.streams.task_group import together
 

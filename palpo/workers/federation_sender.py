@@ -25,12 +25,18 @@ from palpo.db.errors import DatabaseError
 from palpo.db.topics import Topics
 from palpo.db.transaction import WriteTransaction
 from palpo.net.federation_errors import FederationError, ServerError
-from palpo.services.federation.destination_queue import DestinationQueue, Edu, Health, Outgoing, by_health
-from palpo.services.federation.fan_out import FanOut
-from palpo.services.federation.news import News
-from palpo.services.federation.outgoing_edus import OutgoingEdus
-from palpo.services.federation.outgoing_transactions import OutgoingTransactions
-from palpo.services.federation.told_servers import ToldServers
+from palpo.services.federation.sending.destination_queue import (
+    DestinationQueue,
+    Edu,
+    Health,
+    Outgoing,
+    by_health,
+)
+from palpo.services.federation.sending.fan_out import FanOut
+from palpo.services.federation.sending.news import News
+from palpo.services.federation.sending.outgoing_edus import OutgoingEdus
+from palpo.services.federation.sending.outgoing_transactions import OutgoingTransactions
+from palpo.services.federation.servers.told_servers import ToldServers
 from palpo.storage import destination_edus
 from palpo.storage import destinations as storage
 from palpo.storage.destinations import Destination

@@ -10,7 +10,7 @@ import structlog
 from palpo.core.identifiers import server_name_of
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
-from palpo.services.federation.destinations import Destinations
+from palpo.services.federation.servers.destinations import Destinations
 from palpo.services.personal.presence import OFFLINE, PresenceTracker
 from palpo.storage.presence import Presence
 from palpo.streams import topics

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from palpo.core.identifiers import ServerName
 from palpo.db.engine import Database
-from palpo.services.federation import outgoing_transactions
+from palpo.services.federation.sending import outgoing_transactions
 from palpo.storage import destination_edus
 from palpo.storage.destination_edus import NewEdu
 from palpo.storage.destinations import Destination

@@ -14,12 +14,18 @@ from palpo.core.errors import LimitExceeded, NotFound
 from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.records.events import Check, EventStatus
 from palpo.db.engine import Database
-from palpo.services.federation import transactions
-from palpo.services.federation.edus import Edus
-from palpo.services.federation.event_reports import Fate
-from palpo.services.federation.failed_fetches import FAILED_MS, FailedFetches
-from palpo.services.federation.staging import AGAIN_MS, SETTLING_MS, TRYING_MS, Staging, StagingBounds
-from palpo.services.federation.transactions import Transactions
+from palpo.services.federation.receiving import transactions
+from palpo.services.federation.receiving.edus import Edus
+from palpo.services.federation.receiving.event_reports import Fate
+from palpo.services.federation.receiving.staging import (
+    AGAIN_MS,
+    SETTLING_MS,
+    TRYING_MS,
+    Staging,
+    StagingBounds,
+)
+from palpo.services.federation.receiving.transactions import Transactions
+from palpo.services.federation.servers.failed_fetches import FAILED_MS, FailedFetches
 from palpo.storage import inbound_transactions
 from palpo.storage.inbound_transactions import InboundTransaction
 from palpo.streams.clock import FakeClock

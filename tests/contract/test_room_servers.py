@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from palpo.core.records.events import StoredEvent
-from palpo.services.federation.room_servers import RoomServers
+from palpo.services.federation.servers.room_servers import RoomServers
 from palpo.storage import destinations
 from palpo.storage import room_servers as storage
 from tests.support.homeserver import Client, Homeserver

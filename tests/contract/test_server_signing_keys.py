@@ -16,7 +16,7 @@ from palpo.core.server_keys import DAY_MS, WantedKey, parse_answer
 from palpo.core.signed_objects import KeyUnavailable, SignedObject, signed_json
 from palpo.core.signing import SignatureError, SigningKey
 from palpo.db.engine import Database
-from palpo.services.federation.key_fetches import (
+from palpo.services.federation.keys.key_fetches import (
     BOUNDS,
     FAILED_MS,
     MISSED_MS,
@@ -24,8 +24,8 @@ from palpo.services.federation.key_fetches import (
     KeyFetches,
     pause_ms,
 )
-from palpo.services.federation.keyring import AHEAD_MS, Keyring
-from palpo.services.federation.remote_keys import MAX_NOTARY_ANSWER, NOBODY, KeySources, Notary
+from palpo.services.federation.keys.keyring import AHEAD_MS, Keyring
+from palpo.services.federation.keys.remote_keys import MAX_NOTARY_ANSWER, NOBODY, KeySources, Notary
 from palpo.services.server.server_keys import ServerKeys
 from palpo.storage import server_signing_keys as storage
 from palpo.storage.server_signing_keys import Fetches

@@ -9,8 +9,9 @@ import pytest
 
 from palpo.core.canonical_json import encode_lax
 from palpo.core.state_keys import MEMBER
-from palpo.services.federation import remote_events, remote_joins
-from palpo.services.federation.remote_events import EVENT_BYTES, STATE_BYTES
+from palpo.services.federation.fetching import remote_events
+from palpo.services.federation.fetching.remote_events import EVENT_BYTES, STATE_BYTES
+from palpo.services.federation.memberships import remote_joins
 from palpo.wire.federation.transactions import MAX_BYTES
 from tests.api.federation.test_missing_events import Past
 from tests.support.federation import Asked

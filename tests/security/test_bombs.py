@@ -11,7 +11,7 @@ import pytest
 
 from palpo.core.events import SignedEvent
 from palpo.core.state_keys import CREATE, MEMBER, POWER_LEVELS
-from palpo.services.federation.remote_auth import MAX_EACH
+from palpo.services.federation.fetching.remote_auth import MAX_EACH
 from tests.api.federation.test_missing_events import Past
 from tests.support.federation import Asked
 from tests.support.homeserver import Client

@@ -6,7 +6,7 @@ import asyncio
 import gc
 from typing import Any
 
-from palpo.services.federation.away_servers import REMEMBERED, AwayServers
+from palpo.services.federation.servers.away_servers import REMEMBERED, AwayServers
 from tests.support.pairs import Town
 
 SERVERS = 200

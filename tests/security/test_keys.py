@@ -11,7 +11,7 @@ from palpo.core.identifiers import ServerName
 from palpo.core.server_keys import LONGEST_MS, WantedKey
 from palpo.core.signing import SigningKey, sign_json
 from palpo.core.state_keys import MEMBER
-from palpo.services.federation.key_fetches import MISSED_MS
+from palpo.services.federation.keys.key_fetches import MISSED_MS
 from tests.support.homeserver import Client, Homeserver
 from tests.support.key_servers import HOUR_MS, signed, unsigned
 from tests.support.pairs import Town

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palpo.app.starting import federation_sender
 from palpo.core.identifiers import ServerName
-from palpo.services.federation.destination_queue import Outgoing
+from palpo.services.federation.sending.destination_queue import Outgoing
 from palpo.storage import destinations
 from palpo.workers.federation_sender import SLOW_MS
 from tests.support.homeserver import Homeserver

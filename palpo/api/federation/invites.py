@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.api.call import Call, Handlers
-from palpo.services.federation.received_invites import ReceivedInvite
+from palpo.services.federation.serving.received_invites import ReceivedInvite
 from palpo.wire.endpoint import EventParams, Json
 from palpo.wire.federation import invites as wire
 

@@ -11,7 +11,7 @@ from palpo.api.codec import encode
 from palpo.api.federation.memberships import template
 from palpo.api.federation.pdu_streams import streamed
 from palpo.core.membership import JOIN
-from palpo.services.federation.join_answers import JoinAnswer
+from palpo.services.federation.serving.join_answers import JoinAnswer
 from palpo.wire.endpoint import EventParams, Json, NoBody
 from palpo.wire.federation import joins as wire
 from palpo.wire.federation.memberships import Template

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.api.call import Call, Handlers
-from palpo.services.federation.key_notary import AskedKeys
+from palpo.services.federation.keys.key_notary import AskedKeys
 from palpo.wire.endpoint import NoBody, NoParams
 from palpo.wire.federation import server_keys as wire
 

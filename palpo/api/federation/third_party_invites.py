@@ -6,7 +6,7 @@ from palpo.api.call import Call, Handlers
 from palpo.core.errors import InvalidParam
 from palpo.core.membership import INVITE
 from palpo.core.state_keys import MEMBER
-from palpo.services.federation.third_party_exchanges import PendingInvite
+from palpo.services.federation.serving.third_party_exchanges import PendingInvite
 from palpo.wire.endpoint import NoParams, RoomParams
 from palpo.wire.federation import third_party_invites as wire
 

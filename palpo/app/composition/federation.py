@@ -9,16 +9,16 @@ from palpo.core.identifiers import ServerName
 from palpo.services.accounts import AccountServices
 from palpo.services.encryption import EncryptionServices
 from palpo.services.federation import Asking, FederationServices, Keys
-from palpo.services.federation.edu_senders import EduSenders
-from palpo.services.federation.edus import Edus, Receiver
-from palpo.services.federation.incoming_device_lists import IncomingDeviceLists, IncomingSigningKeys
-from palpo.services.federation.incoming_presence import IncomingPresence
-from palpo.services.federation.incoming_receipts import IncomingReceipts
-from palpo.services.federation.incoming_to_device import IncomingToDevice
-from palpo.services.federation.incoming_typing import IncomingTyping
-from palpo.services.federation.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
-from palpo.services.federation.server_acls import ServerAcls
-from palpo.services.federation.templates import Signer
+from palpo.services.federation.events.templates import Signer
+from palpo.services.federation.keys.remote_keys import NOBODY, KeySources, Notary, RemoteKeysClient
+from palpo.services.federation.receiving.edu_senders import EduSenders
+from palpo.services.federation.receiving.edus import Edus, Receiver
+from palpo.services.federation.receiving.incoming_device_lists import IncomingDeviceLists, IncomingSigningKeys
+from palpo.services.federation.receiving.incoming_presence import IncomingPresence
+from palpo.services.federation.receiving.incoming_receipts import IncomingReceipts
+from palpo.services.federation.receiving.incoming_to_device import IncomingToDevice
+from palpo.services.federation.receiving.incoming_typing import IncomingTyping
+from palpo.services.federation.servers.server_acls import ServerAcls
 from palpo.services.history import HistoryServices
 from palpo.services.personal import PersonalServices
 from palpo.services.reading import ReadingServices

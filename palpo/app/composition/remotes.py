@@ -9,22 +9,22 @@ from palpo.media.remote import RemoteMedia
 from palpo.services.accounts.profiles import RemoteProfiles
 from palpo.services.encryption.remote_keys import RemoteDevices, RemoteKeys
 from palpo.services.federation import Asking, Keys
-from palpo.services.federation.away_servers import AwayServers
-from palpo.services.federation.handshakes import Handshakes
-from palpo.services.federation.outgoing_to_device import OutgoingToDevice
-from palpo.services.federation.partial_joins import PartialJoins
-from palpo.services.federation.remote_device_lists import RemoteDeviceLists
-from palpo.services.federation.remote_invites import RemoteInvites
-from palpo.services.federation.remote_join_answers import RemoteJoinAnswers
-from palpo.services.federation.remote_joins import RemoteJoins
-from palpo.services.federation.remote_knocks import RemoteKnocks
-from palpo.services.federation.remote_leaves import RemoteLeaves
-from palpo.services.federation.remote_media import MediaOverFederation
-from palpo.services.federation.remote_memberships import FederatedMemberships
-from palpo.services.federation.remote_queries import RemoteQueries
-from palpo.services.federation.remote_user_keys import RemoteUserKeys
-from palpo.services.federation.shown_state import ShownState
-from palpo.services.federation.whom_to_ask import WhomToAsk
+from palpo.services.federation.asking.remote_device_lists import RemoteDeviceLists
+from palpo.services.federation.asking.remote_media import MediaOverFederation
+from palpo.services.federation.asking.remote_user_keys import RemoteUserKeys
+from palpo.services.federation.events.handshakes import Handshakes
+from palpo.services.federation.events.shown_state import ShownState
+from palpo.services.federation.memberships.partial_joins import PartialJoins
+from palpo.services.federation.memberships.remote_invites import RemoteInvites
+from palpo.services.federation.memberships.remote_join_answers import RemoteJoinAnswers
+from palpo.services.federation.memberships.remote_joins import RemoteJoins
+from palpo.services.federation.memberships.remote_knocks import RemoteKnocks
+from palpo.services.federation.memberships.remote_leaves import RemoteLeaves
+from palpo.services.federation.memberships.remote_memberships import FederatedMemberships
+from palpo.services.federation.memberships.whom_to_ask import WhomToAsk
+from palpo.services.federation.sending.outgoing_to_device import OutgoingToDevice
+from palpo.services.federation.servers.away_servers import AwayServers
+from palpo.services.federation.servers.remote_queries import RemoteQueries
 from palpo.services.history import HistoryServices
 from palpo.services.reading.remote_history import RemoteHistory, RemoteRelationships, RemoteTimes
 from palpo.services.rooms.aliases import RemoteAliases

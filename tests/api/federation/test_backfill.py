@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from palpo.core.events import SignedEvent
-from palpo.services.federation import remote_past
+from palpo.services.federation.fetching import remote_past
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town

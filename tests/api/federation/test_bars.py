@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from palpo.services.federation import gaps
-from palpo.services.federation.failed_fetches import FAILED_MS
-from palpo.services.federation.staging import AGAIN_MS
+from palpo.services.federation.receiving import gaps
+from palpo.services.federation.receiving.staging import AGAIN_MS
+from palpo.services.federation.servers.failed_fetches import FAILED_MS
 from palpo.storage import destination_edus
 from tests.api.federation.test_missing_events import Past, look
 from tests.support.federated_rooms import bodies, listens, shared_room, until, until_found

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from palpo.services.federation.destinations import Destinations
+from palpo.services.federation.servers.destinations import Destinations
 from palpo.workers.remote_presence import GONE_MS, RemotePresenceWorker
 from tests.support.federated_rooms import edus, listens, set_membership, shared_room, until, until_found
 from tests.support.homeserver import Client, Homeserver

@@ -12,7 +12,7 @@ from palpo.cli.event_lines import lines_of
 from palpo.core.errors import NotFound
 from palpo.core.events import SignedEvent
 from palpo.core.records.events import Check
-from palpo.services.federation.event_reports import EventReport, Fate
+from palpo.services.federation.receiving.event_reports import EventReport, Fate
 from palpo.storage import event_refusals
 from palpo.workers.sweeps import INBOUND_MS, Sweeper
 from tests.support.remote_users import BOB, CAROL, SERVER

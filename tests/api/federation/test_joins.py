@@ -8,7 +8,7 @@ import pytest
 
 from palpo.core.event_hashes import event_id_of
 from palpo.core.room_versions import room_version
-from palpo.services.federation import served_state
+from palpo.services.federation.serving import served_state
 from palpo.services.history import event_store
 from tests.support.handshakes import V1, become, make, send, signed
 from tests.support.homeserver import Client, Homeserver

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from palpo.core.events import SignedEvent, StateKey
 from palpo.core.records.events import EventStatus
 from palpo.core.signing import SigningKey
-from palpo.services.federation.failed_fetches import FAILED_MS
-from palpo.services.federation.missing_events import LIMIT
-from palpo.services.federation.staging import AGAIN_MS, MINUTE_MS, SETTLING_MS
+from palpo.services.federation.fetching.missing_events import LIMIT
+from palpo.services.federation.receiving.staging import AGAIN_MS, MINUTE_MS, SETTLING_MS
+from palpo.services.federation.servers.failed_fetches import FAILED_MS
 from tests.support.federation import Asked
 from tests.support.key_servers import HOUR_MS
 from tests.support.pairs import Town

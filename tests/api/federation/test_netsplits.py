@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from palpo.services.federation.missing_events import LIMIT
+from palpo.services.federation.fetching.missing_events import LIMIT
 from palpo.streams.clock import FakeClock
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from palpo.db.transaction import Transaction
-from palpo.services.federation.outgoing_device_lists import MAX_UPDATES
+from palpo.services.federation.sending.outgoing_device_lists import MAX_UPDATES
 from palpo.storage import destination_edus
 from palpo.workers.device_list_teller import DeviceListTeller
 from tests.support.encryption import cross_signing_keys, device_keys, sign_as, signing_key

@@ -7,8 +7,8 @@ from pathlib import Path
 from palpo.core.errors import NotFound
 from palpo.core.identifiers import ServerName
 from palpo.net.federation_errors import ServerError, ServerTimedOut
-from palpo.services.federation.away_servers import AwayServers
-from palpo.services.federation.peers import Peers
+from palpo.services.federation.servers.away_servers import AwayServers
+from palpo.services.federation.servers.peers import Peers
 from tests.support.homeserver import homeserver
 
 NAMES = [ServerName(f"{name}.example") for name in ("dead", "angry", "empty", "good", "better")]

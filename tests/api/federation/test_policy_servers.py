@@ -16,7 +16,7 @@ from palpo.core.policy_servers import KEY_ID
 from palpo.core.records.events import EventStatus
 from palpo.core.room_versions import room_version
 from palpo.core.signing import SigningKey
-from palpo.services.federation.policy_servers import PAUSE_MS
+from palpo.services.federation.events.policy_servers import PAUSE_MS
 from tests.support.federation import Asked
 from tests.support.remote_users import BOB, CAROL, SERVER
 from tests.support.transactions import MEMBER, Sender, sender_in

@@ -13,7 +13,7 @@ from palpo.core.identifiers import RoomId
 from palpo.core.room_versions import room_version
 from palpo.core.signed_objects import KeyUnavailable
 from palpo.core.signing import SigningKey
-from palpo.services.federation.received_events import ReceivedEvents, Refused
+from palpo.services.federation.events.received_events import ReceivedEvents, Refused
 from tests.support.federation import peer
 from tests.support.homeserver import Homeserver
 from tests.support.pairs import Town

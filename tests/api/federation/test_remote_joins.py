@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from palpo.core.state_keys import CREATE, JOIN_RULES, NAME
-from palpo.services.federation import remote_join_answers
+from palpo.services.federation.memberships import remote_join_answers
 from tests.support.federation import Asked
 from tests.support.homeserver import Client, Homeserver
 from tests.support.pairs import Town

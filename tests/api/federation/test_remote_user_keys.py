@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from palpo.core.identifiers import ServerName
-from palpo.services.federation.received_devices import MAX_DEVICES, MAX_LIST
-from palpo.services.federation.remote_device_lists import MAX_ASKED, RESYNC_MS
+from palpo.services.federation.asking.received_devices import MAX_DEVICES, MAX_LIST
+from palpo.services.federation.asking.remote_device_lists import MAX_ASKED, RESYNC_MS
 from palpo.workers.device_lists import DeviceListWorker
 from tests.support.encryption import cross_signing_keys, device_keys, one_time_keys, sign_as, signing_key
 from tests.support.homeserver import Client, Homeserver

@@ -19,7 +19,7 @@ from palpo.core.events import SignedEvent, StateKey
 from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.records.events import EventStatus
 from palpo.core.state_keys import TOPIC
-from palpo.services.federation.room_resync import Resynced
+from palpo.services.federation.fetching.room_resync import Resynced
 from palpo.storage import state as state_storage
 from tests.support.federation import Asked
 from tests.support.homeserver import Homeserver

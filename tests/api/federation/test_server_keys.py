@@ -16,9 +16,9 @@ from palpo.core.identifiers import ServerName
 from palpo.core.server_keys import DAY_MS, MAX_ANSWER, WantedKey
 from palpo.core.signed_objects import signed_json
 from palpo.core.signing import SigningKey, verify_json
-from palpo.services.federation.key_fetches import FAILED_MS
-from palpo.services.federation.key_notary import MAX_FETCHED, MAX_SERVERS
-from palpo.services.federation.remote_keys import KEYS_PATH, QUERY_PATH, KeySources, Notary
+from palpo.services.federation.keys.key_fetches import FAILED_MS
+from palpo.services.federation.keys.key_notary import MAX_FETCHED, MAX_SERVERS
+from palpo.services.federation.keys.remote_keys import KEYS_PATH, QUERY_PATH, KeySources, Notary
 from palpo.services.server.server_identity import GRACE_MS
 from tests.support.homeserver import Homeserver, homeserver
 from tests.support.key_servers import HOUR_MS, NOW, Network, make_key, name, signed

@@ -11,7 +11,7 @@ import pytest
 
 from palpo.core.identifiers import ServerName
 from palpo.services.encryption.to_device import MAX_EVENT, TRANSACTION_MS
-from palpo.services.federation.outgoing_to_device import MAX_EDU
+from palpo.services.federation.sending.outgoing_to_device import MAX_EDU
 from palpo.storage import destination_edus
 from palpo.storage.destination_edus import StoredEdu
 from tests.support.homeserver import Client, Homeserver, homeserver

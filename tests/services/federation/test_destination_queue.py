@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.core.identifiers import ServerName
-from palpo.services.federation.destination_queue import (
+from palpo.services.federation.sending.destination_queue import (
     FIRST_PAUSE_MS,
     HEARD_PAUSE_MS,
     LONGEST_PAUSE_MS,

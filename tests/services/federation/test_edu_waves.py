@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palpo.services.federation.edu_waves import Received, waves
+from palpo.services.federation.receiving.edu_waves import Received, waves
 
 
 def typing(room: Any) -> Received:

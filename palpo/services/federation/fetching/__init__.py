@@ -1,0 +1,1 @@
+"""Events and states of rooms that are missing here, fetched from those who have them."""

@@ -1,0 +1,1 @@
+"""Keys of other servers, and what is signed with them."""

@@ -1,0 +1,1 @@
+"""Users here in rooms of others: joins, invites, knocks, leaves, and rooms in part."""

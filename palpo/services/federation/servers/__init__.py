@@ -1,0 +1,1 @@
+"""Other servers: who they are, where, and whether they may be asked."""
