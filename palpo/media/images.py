@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 
 from palpo.core.errors import Unavailable
-from palpo.media import image_process
 from palpo.streams.fair_queue import FairQueue
 
+PROCESS = Path(__file__).with_name("image_process.py")
+"""Run by its path, and not imported: the server itself needs no Pillow."""
 MAX_ANSWER = 64 * 1024
 STARTS = 2
 """New processes that one image is put to: one may be ended by somebody else."""
@@ -150,7 +151,7 @@ class ImageWorkers:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
-                str(Path(image_process.__file__)),
+                str(PROCESS),
                 str(self._max_pixels),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lxml import etree
-
 MAX_PROPERTIES = 32
 MAX_NAME = 64
 MAX_VALUE = 1000
@@ -60,6 +58,8 @@ def extract(html: bytes, content_type: str) -> Page:
 
     Takes time in proportion to the page, so it is for a thread.
     """
+    from lxml import etree  # Some 4 MB of memory, which a server that shows no previews need not have.
+
     found = _Found()
     parser = etree.HTMLParser(target=found, recover=True, no_network=True, huge_tree=False)
     text = _decode(html, content_type)

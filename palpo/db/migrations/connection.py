@@ -6,13 +6,12 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, pool
+from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from palpo.db.connect import sqlite_path
 from palpo.db.errors import Unreachable
@@ -46,22 +45,24 @@ def on_connection(url: str, work: Callable[[Connection], Any], *, begin: str = "
         "mariadb": "mysql+asyncmy",
     }
     parsed = make_url(url)
-    engine = create_async_engine(parsed.set(drivername=driver[parsed.drivername]), poolclass=pool.NullPool)
+    engine = create_engine(parsed.set(drivername=driver[parsed.drivername]), poolclass=pool.NullPool)
 
-    async def run() -> Any:
+    # As SQLAlchemy's own asynchronous engines do it, which would bring its ORM along.
+    return asyncio.run(greenlet_spawn(_on_engine, engine, work))
+
+
+def _on_engine(engine: Engine, work: Callable[[Connection], Any]) -> Any:
+    try:
         try:
-            try:
-                connection = await engine.connect()
-            except ModuleNotFoundError:
-                raise
-            except Exception as error:
-                raise _unreachable(error) from error
-            async with aclosing(connection), connection.begin():
-                return await connection.run_sync(work)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
+            opened = engine.connect()
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:
+            raise _unreachable(error) from error
+        with opened as connection, connection.begin():
+            return work(connection)
+    finally:
+        engine.dispose()
 
 
 def _on_sqlite(url: str, work: Callable[[Connection], Any], begin: str) -> Any:
@@ -78,12 +79,7 @@ def _on_sqlite(url: str, work: Callable[[Connection], Any], begin: str) -> Any:
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    try:
-        opened = engine.connect()
-    except DBAPIError as error:
-        raise _unreachable(error) from error
-    with opened as connection, connection.begin():
-        return work(connection)
+    return _on_engine(engine, work)
 
 
 def _unreachable(error: Exception) -> Unreachable:
