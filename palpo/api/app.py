@@ -11,7 +11,7 @@ from quart import Quart
 from palpo.api import pages
 from palpo.api.call import Call, Reply
 from palpo.api.dispatch import Dispatcher
-from palpo.api.observability import health, metrics
+from palpo.api.observability import health, live, metrics
 from palpo.api.pages.blueprint import answer
 from palpo.api.pages.errors import refuse
 from palpo.api.pages.security import nonce, secure
@@ -26,7 +26,9 @@ class PalpoApp(Quart):
         self.dispatcher = dispatcher
         self.services = services
         self.registry = registry
-        self.add_url_rule("/_palpo/health", "health", health(services))
+        for path in ("/_palpo/health", "/_palpo/health/ready"):
+            self.add_url_rule(path, path, health(services))
+        self.add_url_rule("/_palpo/health/live", "live", live)
         if services.server.config.metrics:
             self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.server.quotas))
         self.register_error_handler(Exception, refuse)

@@ -22,7 +22,10 @@ from palpo.services.server.quotas import Quotas
 
 
 def health(services: Services) -> Callable[[], Awaitable[Response]]:
-    """GET /_palpo/health: 200 if all that the server depends on works, 503 with what does not."""
+    """GET /_palpo/health and /_palpo/health/ready: 200 if all that the server depends on works.
+
+    Otherwise 503, with what does not.
+    """
 
     async def check() -> Response:
         failing = await services.server.health.failing()
@@ -31,6 +34,11 @@ def health(services: Services) -> Callable[[], Awaitable[Response]]:
         return Response(msgspec.json.encode(body), status, content_type="application/json")
 
     return check
+
+
+async def live() -> Response:
+    """GET /_palpo/health/live: 200; that there is an answer is what it says."""
+    return Response(b'{"status":"ok"}', content_type="application/json")
 
 
 class QuotaMetrics(Collector):

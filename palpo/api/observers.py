@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from palpo.core.durations import Durations
 from palpo.core.identifiers import UserId
 from palpo.wire.endpoint import Endpoint
 
@@ -40,18 +39,6 @@ class Observer(Protocol):
     def __call__(self, exchange: Exchange, /) -> None: ...
 
 
-BOUNDS = Histogram.DEFAULT_BUCKETS
-"""Seconds; the last is infinity."""
-
-
-@dataclass(slots=True)
-class _Durations:
-    """Those of one operation's responses."""
-
-    buckets: list[int] = field(default_factory=lambda: [0] * len(BOUNDS))
-    sum: float = 0.0
-
-
 class Metrics(Collector):
     """Requests by operation and status, and their durations.
 
@@ -60,7 +47,7 @@ class Metrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests: Counter[tuple[str, int]] = Counter()
-        self._seconds: dict[str, _Durations] = {}
+        self._seconds: dict[str, Durations] = {}
         registry.register(self)
 
     def __call__(self, exchange: Exchange) -> None:
@@ -68,9 +55,8 @@ class Metrics(Collector):
         self._requests[operation, exchange.status] += 1
         durations = self._seconds.get(operation)
         if durations is None:
-            durations = self._seconds[operation] = _Durations()
-        durations.buckets[bisect_left(BOUNDS, exchange.seconds)] += 1
-        durations.sum += exchange.seconds
+            durations = self._seconds[operation] = Durations()
+        durations.observe(exchange.seconds)
 
     def collect(self) -> Iterator[Metric]:
         """What was counted so far."""
@@ -84,11 +70,14 @@ class Metrics(Collector):
             "palpo_http_request_seconds", "Seconds to a response, by operation.", labels=["operation"]
         )
         for operation, durations in self._seconds.items():
-            names = map(floatToGoString, BOUNDS)
-            seconds.add_metric(
-                [operation], [*zip(names, accumulate(durations.buckets), strict=True)], durations.sum
-            )
+            seconds.add_metric([operation], buckets_of(durations), durations.sum)
         yield seconds
+
+
+def buckets_of(durations: Durations) -> list[tuple[str, int]]:
+    """The buckets of a histogram, as Prometheus names them."""
+    name: Callable[[float], str] = floatToGoString
+    return [(name(bound), count) for bound, count in durations.cumulative()]
 
 
 class RequestLog:

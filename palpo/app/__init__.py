@@ -8,11 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from functools import partial
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Histogram
 
 from palpo.api.app import PalpoApp
 from palpo.api.authentication import Authenticator
-from palpo.api.cache_metrics import CacheMetrics
 from palpo.api.dispatch import Dispatcher
 from palpo.api.limits import Limiter
 from palpo.api.modules import handlers
@@ -21,7 +20,7 @@ from palpo.api.server_authentication import ServerAuthenticator
 from palpo.api.services import Services
 from palpo.app.composition import build_services
 from palpo.app.composition.server import build_server
-from palpo.app.federation_metrics import FederationMetrics
+from palpo.app.metrics import register_all
 from palpo.app.starting import start
 from palpo.config.data_folder import DataFolder
 from palpo.config.model import Config
@@ -32,7 +31,6 @@ from palpo.services.server.server_identity import ServerIdentity
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget
 from palpo.streams.clock import Clock, SystemClock
-from palpo.streams.consumers import Consumer
 from palpo.streams.fair_reads import FairReads
 from palpo.streams.loop_watch import Held, LoopWatch, heartbeat
 from palpo.streams.polling import read_position
@@ -126,13 +124,7 @@ async def application(
         started = await start(services, delivery)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]
-        registry.register(CacheMetrics(services.server.caches))
-        measure_consumers(started.consumers, registry)
-        if started.federation_sender is not None:
-            federation = services.federation
-            registry.register(
-                FederationMetrics(started.federation_sender, federation.incoming_events, federation.staging)
-            )
+        register_all(registry, services, started.consumers, started.federation_sender)
         if config.log.requests:
             watching.append(RequestLog())
         accounts = services.accounts
@@ -154,15 +146,6 @@ async def application(
         )
         with watched_loop(services, registry, held_ms=config.log.held_ms):
             yield PalpoApp(dispatcher, services, registry)
-
-
-def measure_consumers(consumers: Iterable[Consumer], registry: CollectorRegistry) -> None:
-    """Have the metrics say where each consumer of the stream is."""
-    positions = Gauge("palpo_consumer_position", "What it has handled.", ["consumer"], registry=registry)
-    behind = Gauge("palpo_consumer_behind", "What it has not handled.", ["consumer"], registry=registry)
-    for one in consumers:
-        positions.labels(one.name).set_function(partial(getattr, one, "position"))
-        behind.labels(one.name).set_function(partial(getattr, one, "behind"))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ itself, so that a failure is only ever its own caller's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -21,6 +22,7 @@ import structlog
 from palpo.db.condition import Condition
 from palpo.db.errors import AWAY, DatabaseError, OutcomeUnknown, Retriable, Unreachable
 from palpo.db.failures import detached, fail
+from palpo.db.figures import Figures, PoolFigures
 from palpo.db.topics import Topics
 from palpo.db.transaction import ReadUnit, WriteUnit
 from palpo.db.units import refuse_within_unit
@@ -64,6 +66,10 @@ class Engine(Protocol):
 
     dialect: str
 
+    def pools(self) -> Mapping[str, PoolFigures]:
+        """The pools of connections, by what they are for; none where there is no server."""
+        ...
+
     async def open(self) -> None:
         """Connect; raises Unreachable."""
         ...
@@ -87,8 +93,9 @@ Group = list[tuple[WriteUnit[Any], asyncio.Future[Any]]]
 class GroupCommit:
     """The process's one writer: takes whatever waits, up to ``bound`` units, as one transaction."""
 
-    def __init__(self, engine: Engine, *, bound: int = 64, attempts: int = 8) -> None:
+    def __init__(self, engine: Engine, figures: Figures, *, bound: int = 64, attempts: int = 8) -> None:
         self._engine = engine
+        self._figures = figures
         self._bound = bound
         self._attempts = attempts
         self._waiting: Group = []
@@ -96,6 +103,11 @@ class GroupCommit:
         self._stopping = False
         self._listeners: list[Callable[[Commit], None]] = []
         self.condition = Condition("database, writing")
+
+    @property
+    def waiting(self) -> int:
+        """How many units wait to be written."""
+        return len(self._waiting)
 
     def listen(self, listener: Callable[[Commit], None]) -> None:
         """Call ``listener`` in the event loop after every commit."""
@@ -134,12 +146,12 @@ class GroupCommit:
     async def _commit_group(self, group: Group) -> None:
         if len(group) > 1:
             try:
-                committed = await self._engine.commit([unit for unit, _ in group])
+                committed = await self._commit([unit for unit, _ in group])
             except AWAY as error:
                 self._fail_all(group, detached(error))
                 return
             except Exception:  # noqa: BLE001 - whose failure it was shows when each runs alone
-                pass
+                self._figures.failures += 1
             else:
                 self._settle(committed, group)
                 return
@@ -155,7 +167,7 @@ class GroupCommit:
         """Settle ``future``, but where the database is away: that is returned."""
         for attempt in range(1, self._attempts + 1):
             try:
-                committed = await self._engine.commit([unit])
+                committed = await self._commit([unit])
             except Retriable as error:
                 if attempt == self._attempts:
                     fail(future, detached(error))
@@ -170,6 +182,14 @@ class GroupCommit:
                 self._settle(committed, [(unit, future)])
                 return None
         return None
+
+    async def _commit(self, units: Sequence[WriteUnit[Any]]) -> Committed:
+        begun = time.perf_counter()
+        try:
+            return await self._engine.commit(units)
+        finally:
+            self._figures.commits.observe(time.perf_counter() - begun)
+            self._figures.units += len(units)
 
     def _fail_all(self, group: Group, error: DatabaseError) -> None:
         """Fail what was to be written; of a database that is out of reach, what waits behind it too.
@@ -208,7 +228,8 @@ class Database:
 
     def __init__(self, engine: Engine, *, group_bound: int = 64) -> None:
         self.engine = engine
-        self._writer = GroupCommit(engine, bound=group_bound)
+        self.figures = Figures()
+        self._writer = GroupCommit(engine, self.figures, bound=group_bound)
         self._task: asyncio.Task[None] | None = None
         self.reading = Condition("database, reading")
         self.writing = self._writer.condition
@@ -217,6 +238,11 @@ class Database:
     def dialect(self) -> str:
         """``sqlite``, ``postgresql`` or ``mysql``."""
         return self.engine.dialect
+
+    @property
+    def waiting(self) -> int:
+        """How many units wait to be written."""
+        return self._writer.waiting
 
     def listen(self, listener: Callable[[Commit], None]) -> None:
         """Call ``listener`` after every commit of this process."""
@@ -238,6 +264,7 @@ class Database:
     async def read(self, unit: ReadUnit[T]) -> T:
         """Run ``unit`` for reading."""
         refuse_within_unit("db.read")
+        begun = time.perf_counter()
         try:
             result = await self.engine.read(unit)
         except AWAY as error:
@@ -245,6 +272,8 @@ class Database:
             raise
         if self.reading.error is not None:
             self.reading.works()
+        self.figures.reads += 1
+        self.figures.read_seconds += time.perf_counter() - begun
         return result
 
     async def write(self, unit: WriteUnit[T]) -> T:

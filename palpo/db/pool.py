@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
+from palpo.db.figures import PoolFigures
+
 C = TypeVar("C")
 
 
@@ -26,7 +28,15 @@ class Pool(Generic[C]):
         self._is_usable = is_usable
         self._free: list[C] = []
         self._closed = False
+        self._size = size
+        self._lent = 0
+        self._waiting = 0
         self._slots = asyncio.Semaphore(size)
+
+    @property
+    def figures(self) -> PoolFigures:
+        """How it is now."""
+        return PoolFigures(size=self._size, lent=self._lent, waiting=self._waiting)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[C]:
@@ -35,7 +45,13 @@ class Pool(Generic[C]):
         Where the block is left by an error that is not an Exception (it was cancelled), the
         connection may be in the middle of a statement and is not used again.
         """
-        async with self._slots:
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        self._lent += 1
+        try:
             connection = self._take_usable() or await self._connect()
             try:
                 yield connection
@@ -46,6 +62,9 @@ class Pool(Generic[C]):
                 await self._close(connection)
                 raise
             await self._give_back(connection)
+        finally:
+            self._lent -= 1
+            self._slots.release()
 
     async def close(self) -> None:
         """Close the connections that are not lent out; those that are, when they come back."""

@@ -18,6 +18,7 @@ from palpo.db.deferred import Batch, DeferredWrites
 from palpo.db.effects import Effects
 from palpo.db.engine import Committed
 from palpo.db.errors import DatabaseError, OutcomeUnknown, Retriable, Unreachable
+from palpo.db.figures import PoolFigures
 from palpo.db.pool import Pool
 from palpo.db.statements import Statement
 from palpo.db.transaction import ReadUnit, Row, WriteUnit
@@ -152,6 +153,9 @@ class ServerEngine(ABC, Generic[C]):
         """The last position that this engine has taken: most likely it is the stream's."""
         self._read = self._pool(readers, read_only=True)
         self._write = self._pool(1, read_only=False)
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        return {"read": self._read.figures, "write": self._write.figures}
 
     async def open(self) -> None:
         async with self._read.lend(), self._write.lend():

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from palpo.db.errors import (
     DatabaseError,
     Unreachable,
 )
+from palpo.db.figures import PoolFigures
 from palpo.db.sqlite_reads import PlainThreads, Sharing, SqliteReads
 from palpo.db.sqlite_transaction import SqliteTransaction, translated
 from palpo.db.statements import UNHEX
@@ -56,6 +57,9 @@ class SqliteEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self.reads = SqliteReads(self._connect_reader, sharing or PlainThreads())
         self._writer: sqlite3.Connection | None = None
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        return {}
 
     async def open(self) -> None:
         self._writer = await asyncio.get_running_loop().run_in_executor(self._thread, self._connect)

@@ -49,6 +49,8 @@ class Wakeups:
         """The highest stream position that this process knows to be visible, with all before it heard of."""
         self.heard = 0
         """The highest of any commit that was heard of."""
+        self.waiting = 0
+        """How many wait for something to happen: syncs, mostly."""
         self._waiters: dict[Kind, dict[str, set[asyncio.Future[None]]]] = {}
         self._subscribers: list[Callable[[Commit], None]] = []
         self._listeners: dict[Kind, list[Listener]] = {}
@@ -193,6 +195,7 @@ class Wakeups:
             waiting = self._waiters.setdefault(kind, {})
             for key in keys:
                 waiting.setdefault(key, set()).add(waiter)
+        self.waiting += 1
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter
@@ -201,6 +204,7 @@ class Wakeups:
         else:
             return not self._closed
         finally:
+            self.waiting -= 1
             self._forget(topics, waiter)
 
     def close(self) -> None:

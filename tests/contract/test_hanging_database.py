@@ -104,10 +104,11 @@ async def test_a_server_that_says_nothing(server: Homeserver, line: Line) -> Non
             alice.get(f"/rooms/{room_id}/messages?dir=b", status=None),
             bob.get("/profile/@alice:test.example", status=None),
         )
-        health = await server.http.get("/_palpo/health")
+        health = await server.http.get("/_palpo/health/ready")
+        alive = await server.http.get("/_palpo/health/live")
         await poll
     assert {answer.get("errcode") for answer in answers[:20]} == {"M_UNKNOWN"}
-    assert health.status_code == 503
+    assert (health.status_code, alive.status_code) == (503, 200)
     assert "database, reading" in health.json()["failing"]
 
     line.silent = False

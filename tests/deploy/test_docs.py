@@ -66,7 +66,7 @@ def with_certificates(block: str, folder: Path) -> str:
 
 
 def test_files_are_where_the_pages_say() -> None:
-    text = (ROOT / "docs" / "first-hour.md").read_text()
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("first-hour.md", "monitoring.md"))
     named = set(re.findall(r"\bdeploy/[\w./-]+[\w]", text))
     kept = {str(path.relative_to(ROOT)) for path in (ROOT / "deploy").rglob("*") if path.is_file()}
     assert named == kept
