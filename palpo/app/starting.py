@@ -58,6 +58,7 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
     await services.rooms.server_notices.prepare()
     background.start("delayed-events", services.rooms.delayed_events.run())
     background.start("last-seen", services.accounts.last_seen.run())
+    background.start("media-accesses", services.media.media_accesses.run())
     background.start("typing", personal.typing.run())
     background.start("presence", personal.presence.run())
     background.start("gaps", keeper.run("gaps", services.federation.gaps.run))

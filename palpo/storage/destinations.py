@@ -54,6 +54,7 @@ class OutgoingEvent:
 
 _RECORDS = Records(Destination, destinations)
 _ALL = Statement(select(*_RECORDS.columns).order_by(d.server_name))
+_FIND = Statement(select(*_RECORDS.columns).where(d.server_name == bindparam("server_name")))
 _FAILING = Statement(select(d.server_name).where(d.failures > 0))
 _PUT = upsert(destinations, key=["server_name"])
 _DELETE = Statement(delete(destinations).where(in_list(d.server_name, "server_names")))
@@ -97,6 +98,11 @@ _LEFT = _for_server(
 async def every(tx: Transaction) -> list[Destination]:
     """All of them, by name."""
     return _RECORDS.all(await tx.all(_ALL))
+
+
+async def find(tx: Transaction, server_name: str) -> Destination | None:
+    """One of them."""
+    return _RECORDS.one(await tx.one(_FIND, server_name=server_name))
 
 
 async def failing(tx: Transaction) -> set[ServerName]:

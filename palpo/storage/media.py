@@ -43,7 +43,6 @@ _FILL = Statement(
         expires_ts=null(),
     )
 )
-_QUARANTINE = Statement(update(media).where(_THIS).values(quarantined=bindparam("quarantined")))
 _PENDING = Statement(
     select(func.count(), func.min(m.expires_ts)).where(
         m.user_id == bindparam("user_id"), m.expires_ts > bindparam("now")
@@ -150,11 +149,6 @@ async def fill(
         authenticated=int(authenticated),
     )
     return changed > 0
-
-
-async def set_quarantined(tx: WriteTransaction, origin: str, media_id: str, quarantined: bool) -> None:
-    """Withhold a URI's content from everybody, or give it out again."""
-    await tx.run(_QUARANTINE, of_origin=origin, of_media_id=media_id, quarantined=int(quarantined))
 
 
 async def pending(tx: Transaction, user_id: str, *, now_ms: int) -> tuple[int, int]:

@@ -21,6 +21,12 @@ _GET = Statement(select(profiles.c.fields).where(profiles.c.user_id == bindparam
 _GET_MANY = Statement(
     select(profiles.c.user_id, profiles.c.fields).where(in_list(profiles.c.user_id, "user_ids"))
 )
+_AFTER = Statement(
+    select(profiles.c.user_id, profiles.c.fields)
+    .where(profiles.c.user_id > bindparam("after"))
+    .order_by(profiles.c.user_id)
+    .limit(bindparam("limit"))
+)
 _INSERT_WORD = insert_row(user_words)
 _WORDS = Statement(select(user_words.c.word).where(user_words.c.user_id == bindparam("user_id")))
 _DELETE_WORDS = Statement(delete(user_words).where(user_words.c.user_id == bindparam("user_id")))
@@ -47,6 +53,11 @@ async def get(tx: Transaction, user_id: str) -> bytes | None:
 async def get_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, bytes]:
     """The profiles that there are among ``user_ids``."""
     return {row[0]: row[1] for row in await tx.all(_GET_MANY, user_ids=list(user_ids))}
+
+
+async def after(tx: Transaction, user_id: str, limit: int) -> list[tuple[str, bytes]]:
+    """The next profiles, by user ID."""
+    return [(row[0], row[1]) for row in await tx.all(_AFTER, after=user_id, limit=limit)]
 
 
 async def put(tx: WriteTransaction, user_id: str, fields: bytes, position: int) -> None:

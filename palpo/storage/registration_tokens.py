@@ -34,6 +34,12 @@ _SESSION = u.uia_session == bindparam("session")
 _INSERT = insert_row(registration_tokens)
 _FIND = Statement(select(*_RECORDS.columns).where(_TOKEN))
 _ALL = Statement(select(*_RECORDS.columns).order_by(t.created_ts, t.token))
+_EDIT = Statement(
+    update(registration_tokens)
+    .where(_TOKEN)
+    .values(uses_allowed=bindparam("uses"), expires_ts=bindparam("expires"))
+)
+_ALL_HELD = Statement(select(u.token, func.count()).group_by(u.token))
 _ANY = Statement(select(t.token).limit(1))
 _DELETE = Statement(delete(registration_tokens).where(_TOKEN))
 _COMPLETE = Statement(update(registration_tokens).where(_TOKEN).values(completed=t.completed + 1))
@@ -62,6 +68,16 @@ async def find(tx: Transaction, token: str) -> RegistrationToken | None:
 async def find_all(tx: Transaction) -> list[RegistrationToken]:
     """Every token, oldest first."""
     return _RECORDS.all(await tx.all(_ALL))
+
+
+async def edit(tx: WriteTransaction, token: str, *, uses_allowed: int | None, expires_ts: int | None) -> None:
+    """Change how often and until when a token may be used."""
+    await tx.run(_EDIT, key=token, uses=uses_allowed, expires=expires_ts)
+
+
+async def all_pending(tx: Transaction) -> dict[str, int]:
+    """How many registrations hold a use of each token; those that none holds are left out."""
+    return {row[0]: int(row[1]) for row in await tx.all(_ALL_HELD)}
 
 
 async def any_token(tx: Transaction) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select
 
 from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.reports import reports
+from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 
@@ -59,6 +61,66 @@ async def get(tx: Transaction, position: int) -> Report | None:
 async def newest(tx: Transaction, *, before: int, limit: int) -> list[Report]:
     """Reports with IDs below ``before``, newest first."""
     return _RECORDS.all(await tx.all(_LIST, before=before, limit=limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which reports: what is None may be anything."""
+
+    about: str | None = None
+    """``event``, ``room`` or ``user``."""
+    reporter: str | None = None
+    room_id: str | None = None
+    sender: str | None = None
+    """Of the event that is reported."""
+
+    def values(self) -> dict[str, str]:
+        """The parameters of a statement that asks for these."""
+        found = {"reporter": self.reporter, "room_id": self.room_id, "sender": self.sender}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+_ABOUT = {
+    "event": c.event_id.is_not(None),
+    "room": and_(c.room_id.is_not(None), c.event_id.is_(None)),
+    "user": c.user_id.is_not(None),
+}
+_CONDITIONS = {
+    "reporter": c.reporter == bindparam("reporter"),
+    "room_id": c.room_id == bindparam("room_id"),
+    "sender": select(events.c.event_id)
+    .where(events.c.event_id == c.event_id, events.c.sender == bindparam("sender"))
+    .exists(),
+}
+
+
+@cache
+def _page(about: str | None, names: tuple[str, ...], backwards: bool) -> Statement:
+    order = c.position.desc() if backwards else c.position
+    wanted = select(*_RECORDS.columns).where(*_conditions(about, names)).order_by(order)
+    return Statement(wanted.limit(bindparam("limit")).offset(bindparam("skipped")))
+
+
+@cache
+def _total(about: str | None, names: tuple[str, ...]) -> Statement:
+    return Statement(select(func.count()).select_from(reports).where(*_conditions(about, names)))
+
+
+def _conditions(about: str | None, names: tuple[str, ...]) -> list[ColumnElement[bool]]:
+    return [_CONDITIONS[name] for name in names] + ([] if about is None else [_ABOUT[about]])
+
+
+async def page(tx: Transaction, wanted: Wanted, *, backwards: bool, skipped: int, limit: int) -> list[Report]:
+    """Some reports, the newest first or the oldest."""
+    values = wanted.values()
+    statement = _page(wanted.about, tuple(values), backwards)
+    return _RECORDS.all(await tx.all(statement, **values, skipped=skipped, limit=limit))
+
+
+async def total(tx: Transaction, wanted: Wanted) -> int:
+    """How many of these there are."""
+    values = wanted.values()
+    return int(await tx.value(_total(wanted.about, tuple(values)), **values))
 
 
 async def count(tx: Transaction) -> int:

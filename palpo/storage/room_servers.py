@@ -12,7 +12,7 @@ from palpo.core.identifiers import RoomId, ServerName
 from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from palpo.db.statements import Statement, in_list, upsert
 from palpo.db.tables.room_servers import room_servers
-from palpo.db.tables.rooms import memberships
+from palpo.db.tables.rooms import events, memberships, rooms
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.memberships import Member
 from palpo.storage.records import Records
@@ -79,6 +79,15 @@ _LONGEST = Statement(
     .limit(bindparam("limit"))
 )
 _ANY = Statement(select(s.room_id).limit(1))
+_SERVERS = Statement(select(s.server_name).distinct())
+_ONE = Statement(select(s.room_id).where(s.server_name == bindparam("server_name")).limit(1))
+_ROOMS_OF = Statement(
+    select(s.room_id, events.c.position)
+    .join(rooms, rooms.c.room_id == s.room_id)
+    .outerjoin(events, events.c.event_id == rooms.c.newest_outgoing)
+    .where(s.server_name == bindparam("server_name"), s.joined > 0)
+    .order_by(s.room_id)
+)
 
 
 async def follow(tx: WriteTransaction, changed: Sequence[Member], ours: ServerName) -> None:
@@ -148,6 +157,21 @@ async def of_users(tx: Transaction, user_ids: Collection[str]) -> dict[str, set[
     for user_id, server in await tx.all(_OF_USERS, user_ids=list(user_ids)):
         found.setdefault(user_id, set()).add(server)
     return found
+
+
+async def all_servers(tx: Transaction) -> set[ServerName]:
+    """Every other server that is or was in a room, or some of whose users were asked into one."""
+    return {ServerName(row[0]) for row in await tx.all(_SERVERS)}
+
+
+async def is_known(tx: Transaction, server_name: str) -> bool:
+    """Whether a server is one of those."""
+    return await tx.one(_ONE, server_name=server_name) is not None
+
+
+async def rooms_of(tx: Transaction, server_name: str) -> list[tuple[str, int]]:
+    """The rooms that a server is in, each with the position of the newest event that others are told of."""
+    return [(row[0], row[1] or 0) for row in await tx.all(_ROOMS_OF, server_name=server_name)]
 
 
 async def any_room(tx: Transaction) -> bool:

@@ -58,6 +58,12 @@ _LOAD = Statement(select(*_RECORDS.columns).where(rooms.c.room_id == bindparam("
 _LOAD_MANY = Statement(select(*_RECORDS.columns).where(in_list(rooms.c.room_id, "room_ids")))
 _HEADS = Statement(select(rooms.c.room_id, rooms.c.head).where(in_list(rooms.c.room_id, "room_ids")))
 _POSITIONS = Statement(select(rooms.c.room_id, rooms.c.position).where(in_list(rooms.c.room_id, "room_ids")))
+_AFTER = Statement(
+    select(rooms.c.room_id, rooms.c.state_root)
+    .where(rooms.c.room_id > bindparam("after"))
+    .order_by(rooms.c.room_id)
+    .limit(bindparam("limit"))
+)
 _INSERT = insert_row(rooms)
 _ADD = upsert(rooms, key=["room_id"], update=())
 _MOVE = Statement(
@@ -91,6 +97,11 @@ async def load_head(tx: Transaction, room_id: str) -> HeadRow | None:
 async def load_heads(tx: Transaction, room_ids: Iterable[str]) -> list[HeadRow]:
     """The heads of the rooms that are known, in no order."""
     return _RECORDS.all(await tx.all(_LOAD_MANY, room_ids=list(room_ids)))
+
+
+async def roots_after(tx: Transaction, room_id: str, limit: int) -> dict[str, bytes]:
+    """The next rooms by ID, with the root of each one's current state."""
+    return {row[0]: bytes(row[1]) for row in await tx.all(_AFTER, after=room_id, limit=limit)}
 
 
 async def heads(tx: Transaction, room_ids: Iterable[str]) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from palpo.core.records.media import MediaRecord
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
-from palpo.storage import media
+from palpo.storage import media, media_quarantine, media_usage
 from palpo.storage.media import CachedPreview, Thumbnail
 
 ALICE = "@alice:a"
@@ -80,10 +82,54 @@ async def test_what_waits_is_counted_and_expires(database: Database) -> None:
 
 async def test_quarantine(database: Database) -> None:
     await database.write(lambda tx: media.insert(tx, DONE))
-    await database.write(lambda tx: media.set_quarantined(tx, "a", "done", True))
-    found = await find(database, "done")
-    assert found is not None
-    assert found.quarantined
+    for by in (ALICE, None):
+        found = await find(database, "done")
+        assert found is not None
+        await database.write(lambda tx, found=found, by=by: media_quarantine.set_quarantined(tx, [found], by))
+        after = await find(database, "done")
+        assert after is not None
+        assert (after.quarantined, after.quarantined_by) == (by is not None, by)
+    changes = await database.read(lambda tx: media_quarantine.changes(tx, after=0, limit=9))
+    assert [item.quarantined for item in changes] == [True, False]
+    later = await database.read(lambda tx: media_quarantine.changes(tx, after=changes[0].position, limit=9))
+    assert later == changes[1:]
+
+
+async def test_withheld_content(database: Database) -> None:
+    await database.write(lambda tx: media.insert(tx, DONE))
+    for by in (ALICE, "@bob:a"):
+        await database.write(lambda tx, by=by: media_quarantine.put_hash(tx, DONE.sha256, by, 1))
+    assert await database.read(lambda tx: media_quarantine.withheld_by(tx, DONE.sha256)) == ALICE
+    assert await database.read(lambda tx: media_quarantine.with_content(tx, [DONE.sha256])) == [DONE]
+    await database.write(lambda tx: media_quarantine.delete_hash(tx, DONE.sha256))
+    assert await database.read(lambda tx: media_quarantine.withheld_by(tx, DONE.sha256)) is None
+
+
+async def test_what_nobody_has_asked_for(database: Database) -> None:
+    mine = replace(DONE, user_id=ALICE, created_ts=10)
+    theirs = replace(DONE, origin="b", media_id="m", user_id=None, created_ts=10)
+    for record in (mine, theirs):
+        await database.write(lambda tx, record=record: media.insert(tx, record))
+
+    async def old(before_ts: int, larger_than: int = 0) -> tuple[list[str], list[str]]:
+        local = await database.read(
+            lambda tx: media_usage.old_local(
+                tx, before_ts=before_ts, larger_than=larger_than, after="", limit=9
+            )
+        )
+        remote = await database.read(
+            lambda tx: media_usage.old_remote(tx, before_ts=before_ts, after=("", ""), limit=9)
+        )
+        return [item.media_id for item in local], [item.media_id for item in remote]
+
+    assert await old(10) == ([], [])
+    assert await old(11) == (["done"], ["m"])
+    assert await old(11, DONE.size) == ([], ["m"])
+    await database.write(lambda tx: media_usage.seen(tx, [("a", "done", 50), ("b", "m", 60)]))
+    await database.write(lambda tx: media_usage.seen(tx, [("a", "done", 40)]))
+    assert await old(51) == (["done"], [])
+    usage = await database.read(lambda tx: media_usage.usage(tx, from_ts=0, until_ts=100))
+    assert [(item.user_id, item.count, item.size) for item in usage] == [(ALICE, 1, DONE.size)]
 
 
 async def test_thumbnails(database: Database) -> None:

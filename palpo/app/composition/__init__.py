@@ -42,23 +42,25 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
     rooms = build_rooms(server, accounts, history, personal, hooks, remotes, charges)
     reading = build_reading(server, accounts, history, personal, rooms, remotes)
     push = build_push(server, history, personal)
+    media = build_media(server, remotes)
+    federation = build_federation(
+        server, keys, asking, accounts, history, encryption, personal, rooms, reading
+    )
     services = Services(
         server=server,
         accounts=accounts,
         sign_on=build_sign_on(server, accounts),
         history=history,
-        media=build_media(server, remotes),
+        media=media,
         encryption=encryption,
         personal=personal,
         rooms=rooms,
         reading=reading,
         push=push,
         appservices=build_appservices(accounts),
-        federation=build_federation(
-            server, keys, asking, accounts, history, encryption, personal, rooms, reading
-        ),
+        federation=federation,
         oauth=build_oauth(server, accounts),
-        administration=build_administration(server),
+        administration=build_administration(server, accounts, history, media, rooms, federation),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

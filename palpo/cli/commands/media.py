@@ -10,6 +10,9 @@ from palpo.cli.actions import add_action
 from palpo.core.identifiers import parse_mxc_uri
 from palpo.services.media.media_cleanup import YOUNG_SECONDS
 
+OPERATOR = "palpo"
+"""Who does it, where it is done from the shell."""
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
@@ -32,7 +35,11 @@ def register(subparsers: Any) -> None:
 
 async def _quarantine(services: Services, options: argparse.Namespace) -> str:
     uri = parse_mxc_uri(options.uri)
-    await services.media.media.set_quarantined(uri.server, uri.media_id, not options.release)
+    quarantine = services.media.quarantine
+    if options.release:
+        await quarantine.release(uri.server, uri.media_id)
+    else:
+        await quarantine.quarantine(uri.server, uri.media_id, OPERATOR)
     return f"{uri} is {'given out again' if options.release else 'withheld'}"
 
 

@@ -33,6 +33,8 @@ def register(subparsers: Any) -> None:
 async def _create(services: Services, options: argparse.Namespace) -> str:
     if options.days is not None and not 0 < options.days <= MAX_DAYS:
         raise InvalidParam(f"--days is more than 0, and at most {MAX_DAYS}")
+    if options.uses is not None and options.uses < 1:
+        raise InvalidParam("--uses is a number of accounts, from 1 on")
     valid_ms = None if options.days is None else int(options.days * DAY_MS)
     created = await services.accounts.registration_tokens.create(
         options.token, uses_allowed=options.uses, valid_ms=valid_ms

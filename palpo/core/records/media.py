@@ -24,3 +24,8 @@ class MediaRecord:
     authenticated: bool = False
     """It came after the endpoints that ask for no access token were frozen."""
     quarantined: bool = False
+    quarantined_by: str | None = None
+    protected: bool = False
+    """Nobody quarantines it."""
+    last_access_ts: int = 0
+    """As it was kept last; 0: nobody has asked for it yet."""

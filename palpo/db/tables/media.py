@@ -19,6 +19,10 @@ media = Table(
     Column("filename", text()),
     Column("authenticated", flag(), nullable=False),
     Column("quarantined", flag(), nullable=False),
+    Column("quarantined_by", identifier()),
+    Column("protected", flag(), nullable=False, server_default="0"),
+    Column("last_access_ts", integer(), nullable=False, server_default="0"),
+    Index("ix_media_last_access_ts", "last_access_ts"),
     Index("ix_media_user_id_expires_ts_created_ts", "user_id", "expires_ts", "created_ts"),
     Index("ix_media_expires_ts", "expires_ts"),
     Index("ix_media_sha256", "sha256"),
@@ -27,7 +31,28 @@ media = Table(
 """``mxc://origin/media_id``. ``sha256`` names the bytes; it is null where the URI was created ahead of its
 content. ``expires_ts`` is set for these, and for images of previews, which are not kept for ever.
 ``user_id`` is null for what no local user uploaded: images of previews, and other servers' media.
-``authenticated``: it came after the deprecated endpoints were frozen, which do not serve it."""
+``authenticated``: it came after the deprecated endpoints were frozen, which do not serve it. ``protected``:
+nobody quarantines it. ``last_access_ts`` is kept now and then; 0: nobody has asked for it yet."""
+
+quarantined_hashes = Table(
+    "quarantined_hashes",
+    metadata,
+    Column("sha256", digest(32), primary_key=True),
+    Column("by", identifier(), nullable=False),
+    Column("created_ts", integer(), nullable=False),
+    info=kept(Until.ALWAYS, user="by", why="It is about the content"),
+)
+"""Content that is quarantined, whatever URI it comes under."""
+
+media_quarantine_changes = Table(
+    "media_quarantine_changes",
+    metadata,
+    Column("position", integer(), primary_key=True, autoincrement=False),
+    Column("origin", identifier(), nullable=False),
+    Column("media_id", identifier(), nullable=False),
+    Column("quarantined", flag(), nullable=False),
+)
+"""What was quarantined and given out again, in order."""
 
 media_thumbnails = Table(
     "media_thumbnails",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from dataclasses import dataclass
 
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.db.engine import Database
@@ -22,8 +23,26 @@ MAX_TOKEN = 64
 HOLD_MS = 20 * 60_000
 """Longer than a session of user-interactive auth lives."""
 MAX_USES = 2**31
+LENGTH = 16
+"""Characters of a token that is made up."""
+TOP = 2**62
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInUse:
+    """A token, and how many registrations hold a use of it."""
+
+    token: RegistrationToken
+    pending: int
+
+    def usable(self, now_ms: int) -> bool:
+        """Whether one more account can be made with it."""
+        allowed, expires = self.token.uses_allowed, self.token.expires_ts
+        if expires is not None and expires <= now_ms:
+            return False
+        return allowed is None or self.token.completed + self.pending < allowed
 
 
 class RegistrationTokens:
@@ -69,14 +88,22 @@ class RegistrationTokens:
         await storage.complete(tx, uia_session)
 
     async def create(
-        self, token: str | None = None, *, uses_allowed: int | None = None, valid_ms: int | None = None
+        self,
+        token: str | None = None,
+        *,
+        uses_allowed: int | None = None,
+        valid_ms: int | None = None,
+        length: int = LENGTH,
     ) -> RegistrationToken:
-        """A new token, made up unless it is given; raises InvalidParam, BadRequest for one that is there."""
-        token = token or secrets.token_urlsafe(12)
+        """A new token, made up of ``length`` characters unless it is given.
+
+        Raises InvalidParam, BadRequest for one that is there.
+        """
+        token = secrets.token_urlsafe(length)[:length] if token is None else token
         if _TOKEN.fullmatch(token) is None:
             raise InvalidParam(f"A token has at most {MAX_TOKEN} characters of A-Z, a-z, 0-9 and ._~-")
-        if uses_allowed is not None and not 0 < uses_allowed <= MAX_USES:
-            raise InvalidParam(f"A token is good for 1 to {MAX_USES} accounts")
+        if uses_allowed is not None and not 0 <= uses_allowed <= MAX_USES:
+            raise InvalidParam(f"A token is good for 0 to {MAX_USES} accounts")
         if valid_ms is not None and valid_ms <= 0:
             raise InvalidParam("A token expires in the future")
         now = self._clock.now_ms()
@@ -94,14 +121,61 @@ class RegistrationTokens:
         """Every token, oldest first."""
         return await self._db.read(storage.find_all)
 
+    async def in_use(self, *, usable: bool | None = None) -> list[TokenInUse]:
+        """Every token, oldest first: those that may be used, those that may not, or with None all."""
+        now = self._clock.now_ms()
+
+        async def unit(tx: Transaction) -> list[TokenInUse]:
+            held = await storage.all_pending(tx)
+            tokens = await storage.find_all(tx)
+            return [TokenInUse(token=token, pending=held.get(token.token, 0)) for token in tokens]
+
+        found = await self._db.read(unit)
+        return [item for item in found if usable is None or item.usable(now) == usable]
+
+    async def find(self, token: str) -> TokenInUse:
+        """One token; raises NotFound."""
+
+        async def unit(tx: Transaction) -> TokenInUse | None:
+            there = await storage.find(tx, token)
+            if there is None:
+                return None
+            return TokenInUse(token=there, pending=await storage.pending(tx, token))
+
+        found = await self._db.read(unit) if _TOKEN.fullmatch(token) else None
+        if found is None:
+            raise _unknown()
+        return found
+
+    async def edit(self, token: str, **changes: int | None) -> TokenInUse:
+        """Change ``uses_allowed`` and ``expires_ts`` of a token; raises NotFound, InvalidParam."""
+        if (changes.get("expires_ts") or TOP) <= self._clock.now_ms():
+            raise InvalidParam("A token expires in the future")
+
+        async def unit(tx: WriteTransaction) -> bool:
+            found = await storage.find(tx, token)
+            if found is None:
+                return False
+            kept = {"uses_allowed": found.uses_allowed, "expires_ts": found.expires_ts, **changes}
+            await storage.edit(tx, token, uses_allowed=kept["uses_allowed"], expires_ts=kept["expires_ts"])
+            return True
+
+        if _TOKEN.fullmatch(token) is None or not await self._db.write(unit):
+            raise _unknown()
+        return await self.find(token)
+
     async def revoke(self, token: str) -> None:
         """Delete a token; raises NotFound."""
         if _TOKEN.fullmatch(token) is None or not await self._db.write(lambda tx: storage.remove(tx, token)):
-            raise NotFound("There is no such token")
+            raise _unknown()
 
     def _is_permanent(self, token: str) -> bool:
         expected = self._permanent
         return bool(expected) and hmac.compare_digest(token.encode("utf-8", "replace"), expected.encode())
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such token")
 
 
 async def _usable(tx: Transaction, token: str, now: int, uia_session: str = "") -> bool:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.administration.destinations import DestinationAdministration
+from palpo.services.administration.media import MediaAdministration
+from palpo.services.administration.reports import ReportAdministration
+from palpo.services.administration.statistics import Statistics
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdministrationServices:
     """Those that the API, the web pages and the shell use."""
+
+    destinations: DestinationAdministration
+    media: MediaAdministration
+    reports: ReportAdministration
+    statistics: Statistics

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from palpo.media.images import ImageWorkers
 from palpo.services.media.media import Media
+from palpo.services.media.media_accesses import MediaAccesses
 from palpo.services.media.media_cleanup import MediaCleanup
+from palpo.services.media.quarantine import Quarantine
 from palpo.services.media.url_previews import UrlPreviews
 
 
@@ -16,5 +18,7 @@ class MediaServices:
 
     images: ImageWorkers
     media: Media
+    media_accesses: MediaAccesses
     media_cleanup: MediaCleanup
+    quarantine: Quarantine
     url_previews: UrlPreviews

@@ -27,7 +27,9 @@ from palpo.media.blobs import Blob, BlobTooLarge, scratch_file, using
 from palpo.media.headers import checked_type
 from palpo.media.images import ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec
 from palpo.media.remote import RemoteMedia
+from palpo.services.media.media_accesses import MediaAccesses
 from palpo.services.media.media_cleanup import discard
+from palpo.services.media.quarantine import withheld, withhold_known
 from palpo.services.server import Server
 from palpo.storage import media as storage
 from palpo.storage.media import Thumbnail
@@ -82,6 +84,7 @@ class Media:
         self,
         server: Server,
         images: ImageWorkers,
+        accesses: MediaAccesses,
         *,
         remote: RemoteMedia | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class Media:
         self._wakeups = server.wakeups
         self._blobs = server.blobs
         self._images = images
+        self._accesses = accesses
         self._remote = remote
         self._quotas = server.quotas
         self._server_name = server.name
@@ -142,7 +146,7 @@ class Media:
 
         async def unit(tx: WriteTransaction) -> None:
             await self._charge(tx, user_id, blob.size)
-            await storage.insert(tx, record)
+            await storage.insert(tx, await withheld(tx, record))
 
         await self._write_or_discard(unit, blob)
         return record
@@ -174,6 +178,7 @@ class Media:
             if not filled:
                 record = await storage.find(tx, server_name, media_id)
                 raise _unknown(uri) if record is None else _overwriting()
+            await withhold_known(tx, server_name, media_id)
             # A position, so that who looked before this commit and waits after it is woken too.
             await tx.positions()
             tx.notify(topics.MEDIA, media_id)
@@ -188,10 +193,12 @@ class Media:
         timeout_ms: int | None = None,
         allow_remote: bool = True,
         unauthenticated: bool = False,
+        even_quarantined: bool = False,
     ) -> MediaRecord:
         """Media whose content is here, waiting up to ``timeout_ms`` for one that is not uploaded yet.
 
-        ``unauthenticated`` is a request to the endpoints that were frozen. Raises NotFound,
+        ``unauthenticated`` is a request to the endpoints that were frozen, ``even_quarantined`` that of an
+        administrator who wants to see what others are not shown. Raises NotFound,
         M_NOT_YET_UPLOADED (504), and for other servers' media what RemoteMedia does.
         """
         uri = _uri(server_name, media_id)
@@ -202,8 +209,11 @@ class Media:
             record = await self._cached(uri, wait_ms, allow_remote)
         if unauthenticated and record.authenticated and not self._config.legacy:
             raise _unknown(uri)
-        if record.quarantined or record.sha256 is None or not await self._blobs.has(record.sha256):
+        if record.quarantined and not even_quarantined:
             raise _unknown(uri)
+        if record.sha256 is None or not await self._blobs.has(record.sha256):
+            raise _unknown(uri)
+        self._accesses.note(record)
         return record
 
     def read(self, sha256: bytes, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
@@ -245,17 +255,6 @@ class Media:
         await self._quotas.charge(tx, SERVER, {Kind.THUMBNAIL_BYTES: more})
         await storage.put_thumbnail(tx, source, variant, thumbnail, now_ms=self._clock.now_ms())
         return [sha256 for sha256, _ in gone]
-
-    async def set_quarantined(self, server_name: str, media_id: str, quarantined: bool) -> None:
-        """Withhold media from everybody, or give them out again; raises NotFound."""
-        uri = _uri(server_name, media_id)
-
-        async def unit(tx: WriteTransaction) -> bool:
-            await storage.set_quarantined(tx, server_name, media_id, quarantined)
-            return await storage.find(tx, server_name, media_id) is not None
-
-        if not await self._db.write(unit):
-            raise _unknown(uri)
 
     async def _make_thumbnail(self, record: MediaRecord, source: bytes, spec: ThumbnailSpec) -> Thumbnail:
         async with scratch_file(self._blobs) as target:
@@ -352,18 +351,22 @@ class Media:
                 filename=filename,
                 authenticated=not self._config.legacy,
             )
-        gone = await self._db.write(partial(self._put_remote, record))
+        stored, gone = await self._db.write(partial(self._put_remote, record))
         await discard(self._db, self._blobs, gone)
-        return record
+        return stored
 
-    async def _put_remote(self, record: MediaRecord, tx: WriteTransaction) -> list[bytes]:
-        """Store another server's media; the content of those that had to make room for them."""
+    async def _put_remote(self, record: MediaRecord, tx: WriteTransaction) -> tuple[MediaRecord, list[bytes]]:
+        """Store another server's media, withheld if their content is.
+
+        Returns them with the content of those that had to make room for them.
+        """
+        record = await withheld(tx, record)
         needed = await self._quotas.room_for(tx, Kind.REMOTE_MEDIA_BYTES, record.size)
         gone = await storage.take_oldest_remote(tx, needed)
         more = record.size - sum(size for _, size in gone)
         await self._quotas.charge(tx, SERVER, {Kind.REMOTE_MEDIA_BYTES: more})
         await storage.insert_new(tx, record)
-        return [sha256 for sha256, _ in gone]
+        return record, [sha256 for sha256, _ in gone]
 
 
 def _own_size(thumbnail: Thumbnail, source: bytes) -> int:

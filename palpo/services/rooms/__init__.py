@@ -11,6 +11,7 @@ from palpo.services.rooms.reports import Reports
 from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_creation import RoomCreation
 from palpo.services.rooms.room_directory import RoomDirectory
+from palpo.services.rooms.room_overviews import Overviews
 from palpo.services.rooms.room_state import RoomState
 from palpo.services.rooms.room_summaries import RoomSummaries
 from palpo.services.rooms.room_upgrades import RoomUpgrades
@@ -27,6 +28,7 @@ class RoomServices:
     aliases: Aliases
     delayed_events: DelayedEvents
     memberships: Memberships
+    overviews: Overviews
     reports: Reports
     restricted_joins: RestrictedJoins
     room_creation: RoomCreation

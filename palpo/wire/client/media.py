@@ -62,6 +62,8 @@ class DownloadParams(Params, frozen=True):
     timeout_ms: Milliseconds | None = None
     allow_remote: bool = True
     allow_redirect: bool = False
+    admin_unsafely_bypass_quarantine: bool = False
+    """An administrator wants to see what others are not shown (Synapse's "Media admin API")."""
 
 
 class NamedDownloadParams(DownloadParams, frozen=True, kw_only=True):

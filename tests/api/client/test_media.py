@@ -287,13 +287,13 @@ async def test_frozen_endpoints(tmp_path: Path) -> None:
 async def test_quarantine(server: Homeserver, alice: Client) -> None:
     uri = await upload(alice)
     media_id = uri.split("/")[1]
-    await server.services.media.media.set_quarantined("test.example", media_id, True)
+    await server.services.media.quarantine.quarantine("test.example", media_id, "@admin:test.example")
     await alice.request("GET", f"/client/v1/media/download/{uri}", status=404)
     await alice.request("GET", f"/client/v1/media/thumbnail/{uri}?width=9&height=9", status=404)
-    await server.services.media.media.set_quarantined("test.example", media_id, False)
+    await server.services.media.quarantine.release("test.example", media_id)
     await raw(alice, f"/client/v1/media/download/{uri}")
     with pytest.raises(NotFound):
-        await server.services.media.media.set_quarantined("test.example", "nothing", True)
+        await server.services.media.quarantine.quarantine("test.example", "nothing", "@a:b")
 
 
 @pytest.mark.parametrize(

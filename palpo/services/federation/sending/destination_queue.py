@@ -214,8 +214,7 @@ class DestinationQueue:
         self.failing_since_ts = self.failing_since_ts or now_ms
         self.failed_ts = now_ms
         self.error = error[:500]
-        pause_ms = min(FIRST_PAUSE_MS << min(self.failures - 1, 30), LONGEST_PAUSE_MS)
-        self.retry_ts = now_ms + max(round(pause_ms * share), at_least_ms)
+        self.retry_ts = now_ms + max(round(pause_after(self.failures) * share), at_least_ms)
         if self.failures >= FAILURES_WITH_EDUS:
             self.edus.clear()
             if self.sending is not None and self.sending.lossy:
@@ -270,3 +269,8 @@ def by_health(queues: Iterable[DestinationQueue]) -> dict[Health, int]:
     for queue in queues:
         found[queue.health] += 1
     return found
+
+
+def pause_after(failures: int) -> int:
+    """About how many milliseconds a server is left alone that could not be told so often in a row."""
+    return min(FIRST_PAUSE_MS << min(failures - 1, 30), LONGEST_PAUSE_MS)
