@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from palpo.api.services import Services
+from palpo.app.composition.job_handlers import job_handlers
 from palpo.db.connect import database_statistics
 from palpo.db.leases import holder_of
 from palpo.services.appservices.appservice_interests import Interests
@@ -17,6 +18,7 @@ from palpo.workers.appservices import DELIVERY, AppserviceSender, Delivery
 from palpo.workers.device_list_teller import DeviceListTeller
 from palpo.workers.device_lists import DeviceListWorker
 from palpo.workers.federation_sender import FederationSender
+from palpo.workers.jobs import JobWorker
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.remote_presence import RemotePresenceWorker
@@ -75,6 +77,8 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
             services.federation.destinations, personal.presence, server.wakeups, server.clock
         )
         background.start("remote-presence", keeper.run("remote-presence", elsewhere.run))
+    jobs = JobWorker(server.db, server.clock, server.wakeups, job_handlers(services))
+    background.start("jobs", keeper.run("jobs", jobs.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
     return Started(consumers=consumers, federation_sender=sender)
 

@@ -75,6 +75,10 @@ RETRIES = Kind("retries")
 """By server: it is to be told again now."""
 DESTINATION_EDUS = Kind("destination_edus")
 """By server: there are EDUs for it that must not be lost."""
+JOBS = Kind("jobs")
+"""By job: it was begun, or has ended."""
+JOB_PROGRESS = Kind("job_progress")
+"""By job: it is further, or has ended."""
 SERVER_KEYS = Kind("server_keys")
 """By server: keys that others sign with."""
 
@@ -131,5 +135,7 @@ USES: Mapping[Kind, Use] = {
     DESTINATIONS: Use(published="destinations", heard="destinations"),
     RETRIES: Use(published="destinations", heard="federation_sender remote_presence"),
     DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),
+    JOBS: Use(published="jobs", heard="jobs"),
+    JOB_PROGRESS: Use(published="jobs", heard="jobs"),
     SERVER_KEYS: Use(published="server_signing_keys", heard="key_fetches keyring"),
 }

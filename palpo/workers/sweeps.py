@@ -17,6 +17,7 @@ from palpo.storage import (
     failed_fetches,
     inbound_pdus,
     inbound_transactions,
+    jobs,
     server_signing_keys,
     to_device,
     uia,
@@ -46,6 +47,8 @@ INBOUND_TRANSACTION_MS = 24 * HOUR_MS
 MESSAGE_MS = 30 * 24 * HOUR_MS
 """How long a message from another server to devices here is known again: the server may have been away for
 long after it sent one that arrived, and was not told so."""
+JOB_MS = 30 * 24 * HOUR_MS
+"""How long it is known what became of long work."""
 Forget = Callable[..., Awaitable[int]]
 
 
@@ -90,6 +93,7 @@ class Sweeper:
             (event_refusals.forget, INBOUND_MS),
             (inbound_transactions.forget, INBOUND_TRANSACTION_MS),
             (to_device.forget_received, MESSAGE_MS),
+            (jobs.forget, JOB_MS),
         ):
             total += await self._forget(forget, now - kept_ms)
         return total

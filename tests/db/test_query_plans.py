@@ -44,6 +44,7 @@ WHOLE_TABLES = {
     "restoration._WITH_KEYS": "only when a backup was put back",
     "room_directory._ALL": "the directory is what is asked for",
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
+    "jobs._COUNTS": "an administrator asks, and those that have ended are forgotten",
     "registration_tokens._ALL_HELD": "an administrator asks, and registrations under way are few",
     "room_sizes._COUNTS": "an administrator asks",
     "room_sizes._MEAN": "an administrator asks, and it looks at a thousand rows",

@@ -18,6 +18,7 @@ from palpo.net.http_client import HttpClient
 from palpo.services.server import Server
 from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.health import Health
+from palpo.services.server.jobs import Jobs
 from palpo.services.server.known_amounts import KnownAmounts
 from palpo.services.server.quotas import Quotas
 from palpo.services.server.server_identity import Identity
@@ -54,7 +55,7 @@ def build_server(
         wakeups=wakeups,
         background=background,
         caches=caches,
-        random_id=lambda: secrets.token_urlsafe(18),
+        random_id=random_id,
         http=HttpClient(AddressPolicy(config.network.allow, config.network.deny), user_agent=USER_AGENT),
         federation_client=build_federation_client(config, identity.key, clock, caches, user_agent=USER_AGENT),
         server_name_rules=build_rules(config),
@@ -62,10 +63,16 @@ def build_server(
         blobs=blobs,
         quotas=_quotas(config, db, registrations),
         audit_log=AuditLog(db, clock),
+        jobs=Jobs(db, clock, wakeups, random_id=random_id),
         stream_history=StreamHistory(db, wakeups, identity.gaps),
         server_keys=ServerKeys(name, identity.key, clock, identity.old_keys),
         health=Health(db, blobs),
     )
+
+
+def random_id() -> str:
+    """24 characters that nobody can guess."""
+    return secrets.token_urlsafe(18)
 
 
 def _quotas(config: Config, db: Database, registrations: Sequence[Registration]) -> Quotas:

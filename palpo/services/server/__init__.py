@@ -17,6 +17,7 @@ from palpo.net.federation_client import FederationClient
 from palpo.net.http_client import HttpClient
 from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.health import Health
+from palpo.services.server.jobs import Jobs
 from palpo.services.server.quotas import Quotas
 from palpo.services.server.server_keys import ServerKeys
 from palpo.services.server.stream_history import StreamHistory
@@ -53,6 +54,7 @@ class Server:
     blobs: BlobStore
     quotas: Quotas
     audit_log: AuditLog
+    jobs: Jobs
     stream_history: StreamHistory
     server_keys: ServerKeys
     health: Health

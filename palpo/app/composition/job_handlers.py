@@ -1,0 +1,11 @@
+"""Who does which kind of long work."""
+
+from __future__ import annotations
+
+from palpo.api.services import Services
+from palpo.services.server.jobs import Handler
+
+
+def job_handlers(services: Services) -> dict[str, Handler]:
+    """The handler of each kind of job."""
+    return {}
