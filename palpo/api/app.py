@@ -6,15 +6,17 @@ from typing import Any
 
 from jinja2 import StrictUndefined
 from prometheus_client import CollectorRegistry
-from quart import Quart
+from quart import Quart, g
 
 from palpo.api import pages
 from palpo.api.call import Call, Reply
 from palpo.api.dispatch import Dispatcher
 from palpo.api.observability import health, live, metrics
 from palpo.api.pages.blueprint import answer
+from palpo.api.pages.browsers import send_cookies
 from palpo.api.pages.errors import refuse
 from palpo.api.pages.security import nonce, secure
+from palpo.api.pages.translations import language, translate, translate_markup
 from palpo.api.services import Services
 
 
@@ -44,9 +46,17 @@ class PalpoApp(Quart):
     def _serve_pages(self) -> None:
         self.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
         self.context_processor(
-            lambda: {"nonce": nonce(), "server_name": self.services.server.config.server_name}
+            lambda: {
+                "nonce": nonce(),
+                "server_name": self.services.server.config.server_name,
+                "_": translate,
+                "_m": translate_markup,
+                "language": language(),
+                "csrf": g.get("csrf"),
+            }
         )
         self.after_request(secure)
+        self.after_request(send_cookies)
         for blueprint in pages.BLUEPRINTS:
             self.register_blueprint(blueprint)
             for endpoint in blueprint.endpoints:

@@ -110,6 +110,8 @@ class Reply:
     status: int = 200
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Sequence[str] = ()
+    """The values of ``Set-Cookie``, of which there may be several."""
 
 
 Handler = Callable[[Call, P, B], Awaitable[R | Reply]]

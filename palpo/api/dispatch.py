@@ -55,7 +55,9 @@ UNROUTED: Endpoint[NoParams, NoBody, None] = Endpoint(
     operation_id="unrecognized", method="", paths=(), auth=Auth.NONE
 )
 PREFIXES = (b"/_", b"/.well-known/matrix/")
-OPERATORS_PREFIX = b"/_palpo/"
+OWN_PREFIX = b"/_palpo/"
+OWN_PAGES = (b"/_palpo/account/", b"/_palpo/oauth2/", b"/_palpo/admin")
+"""What is declared below that; health and metrics are Quart's, and not limited."""
 LANDING_PAGE = b"/"
 
 
@@ -113,8 +115,10 @@ class Dispatcher:
     def takes(scope: Scope) -> bool:
         """Whether a request is the dispatcher's, by its path."""
         raw_path: bytes = scope["raw_path"]
+        if raw_path.startswith(OWN_PREFIX):
+            return raw_path.startswith(OWN_PAGES)
         if raw_path.startswith(PREFIXES):
-            return not raw_path.startswith(OPERATORS_PREFIX)
+            return True
         return raw_path == LANDING_PAGE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -292,6 +296,7 @@ async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> Non
     headers = [*CORS, (b"x-request-id", request_id.encode())]
     for name, value in {"content-type": reply.content_type, **reply.headers}.items():
         headers.append((name.lower().encode(), value.encode("latin-1", "replace")))
+    headers.extend((b"set-cookie", line.encode("latin-1", "replace")) for line in reply.cookies)
     body = reply.body
     if isinstance(body, bytes):
         headers.append((b"content-length", str(len(body)).encode()))

@@ -12,7 +12,12 @@ from palpo.core.errors import Unrecognized
 
 SLASHES = re.compile("/+")
 """Quart takes several for one."""
-PARTS = (("/_synapse/admin", "admin"), ("/_palpo/metrics", "metrics"), ("/_palpo/health", "health"))
+PARTS = (
+    ("/_synapse/admin", "admin"),
+    ("/_palpo/admin", "admin"),
+    ("/_palpo/metrics", "metrics"),
+    ("/_palpo/health", "health"),
+)
 """The beginning of a path, and the part of the server that it belongs to; the rest is ``client``."""
 
 

@@ -47,8 +47,8 @@ class Listener(Section, frozen=True):
         tuple[str, ...],
         Meta(
             description="What is answered here: `client`, `health`, `metrics` (`/_palpo/metrics`), `admin` "
-            "(`/_synapse/admin/`). Empty: all of it on loopback addresses and Unix sockets, and elsewhere "
-            "`client` and `health`."
+            "(`/_synapse/admin/`, `/_palpo/admin`). Empty: all of it on loopback addresses and Unix sockets, "
+            "and elsewhere `client` and `health`."
         ),
     ] = ()
 
@@ -403,11 +403,14 @@ class PasswordConfig(Section, frozen=True):
 
 
 class SessionConfig(Section, frozen=True):
-    """Access tokens."""
+    """Access tokens, and browsers that are signed in."""
 
     access_token_seconds: Annotated[
         int, Meta(ge=1, description="Lifetime of an access token that comes with a refresh token.")
     ] = 300
+    browser_seconds: Annotated[
+        int, Meta(ge=60, description="How long a browser stays signed in on this server's own pages.")
+    ] = 14 * 86_400
 
 
 class TurnConfig(Section, frozen=True):

@@ -10,7 +10,7 @@ from palpo.core.user_words import words_of_user
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.accounts import deactivations, devices, login_tokens, registration_nonces, users
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.storage import profiles
+from palpo.storage import browser_sessions, profiles
 from palpo.storage.records import Records
 from palpo.storage.sessions import token_hash
 from palpo.streams import topics
@@ -95,9 +95,11 @@ async def set_password(tx: WriteTransaction, user_id: str, password_hash: str | 
 
 
 async def set_flags(tx: WriteTransaction, user_id: str, **flags: bool) -> None:
-    """Set some of an account's flags; raises KeyError for what is none."""
+    """Set some of an account's flags, and sign browsers out where it is locked; raises KeyError."""
     for name, value in flags.items():
         await tx.run(_SET_FLAG[name], user=user_id, value=int(value))
+    if flags.get("locked"):
+        await browser_sessions.delete_user(tx, user_id)
     tx.notify(topics.SESSION, user_id)
 
 

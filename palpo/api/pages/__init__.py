@@ -7,9 +7,11 @@ and what the blueprint makes goes back through the dispatcher.
 A further page, of sign-on or of the admin pages, say, is a module with a ``PageBlueprint``, a template that
 extends ``base.html``, and a line in ``BLUEPRINTS``. Templates escape what they show, and every page has the
 headers of ``palpo.api.pages.security``, whether or not its module thinks of them.
+
+Who is signed in, and what forms carry, is in ``browsers``; texts in other languages are in ``translations``.
 """
 
-from palpo.api.pages import auth_fallback, email_confirmation, landing_page, login_fallback
+from palpo.api.pages import auth_fallback, email_confirmation, landing_page, login_fallback, sign_in
 from palpo.api.pages.blueprint import PageBlueprint
 
 BLUEPRINTS: tuple[PageBlueprint, ...] = (
@@ -17,4 +19,5 @@ BLUEPRINTS: tuple[PageBlueprint, ...] = (
     login_fallback.blueprint,
     auth_fallback.blueprint,
     email_confirmation.blueprint,
+    sign_in.blueprint,
 )

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any, cast
 from urllib.parse import unquote
 
 from hypercorn.typing import HTTPScope
-from quart import Blueprint, Quart, Request, Response, request
+from quart import Blueprint, Quart, Request, Response, g, request
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import Headers
 
 from palpo.api.call import Call, Reply
 from palpo.api.dispatch import CORS
+from palpo.api.pages.browsers import Form, csrf_field, csrf_token, read_form
+from palpo.api.pages.security import allow
 from palpo.wire.endpoint import Endpoint, NoBody, P, Page
 
 View = Callable[[Call, P], Awaitable[ResponseReturnValue]]
-SENT_ANYWAY = {"content-type", "content-length", *(name.decode() for name, _ in CORS)}
-"""Headers that the dispatcher sends with every answer."""
+FormView = Callable[[Call, P, Form], Awaitable[ResponseReturnValue]]
+SENT_ANYWAY = {"content-type", "content-length", "set-cookie", *(name.decode() for name, _ in CORS)}
+"""Headers that the dispatcher sends with every answer, or that are handed to it otherwise."""
 
 
 class PageRequest(Request):
@@ -32,8 +36,10 @@ class PageRequest(Request):
 class PageBlueprint(Blueprint):
     """Views by the endpoints that they serve."""
 
-    def __init__(self, name: str, import_name: str) -> None:
+    def __init__(self, name: str, import_name: str, *, has_forms: bool = False) -> None:
+        """``has_forms``: its pages have forms with ``{{ csrf() }}`` in them, and know browsers by cookies."""
         super().__init__(name, import_name)
+        self.has_forms = has_forms
         self.endpoints: list[Endpoint[Any, Any, Any]] = []
 
     def serves(self, endpoint: Endpoint[P, NoBody, Page]) -> Callable[[View[P]], View[P]]:
@@ -42,12 +48,29 @@ class PageBlueprint(Blueprint):
         def register(view: View[P]) -> View[P]:
             async def serve(**_: str) -> ResponseReturnValue:
                 current = cast(PageRequest, request)
+                token = await csrf_token(current.call) if self.has_forms else ""
+                if self.has_forms:
+                    g.csrf = lambda: csrf_field(token)
+                    allow(form_action="'self'")
                 return await view(current.call, current.params)
 
             for path in endpoint.paths:
                 rule = re.sub(r"\{(\w+)\}", r"<\1>", path)
                 self.add_url_rule(rule, view.__name__, serve, methods=[endpoint.method])
             self.endpoints.append(endpoint)
+            return view
+
+        return register
+
+    def form(self, endpoint: Endpoint[P, NoBody, Page]) -> Callable[[FormView[P]], FormView[P]]:
+        """Register a view for a form of this server's own pages, which is checked before it is called."""
+
+        def register(view: FormView[P]) -> FormView[P]:
+            @wraps(view)
+            async def checked(call: Call, params: P) -> ResponseReturnValue:
+                return await view(call, params, await read_form(call))
+
+            self.serves(endpoint)(checked)
             return view
 
         return register
@@ -61,6 +84,7 @@ async def answer(app: Quart, call: Call, params: Any) -> Reply:
         status=response.status_code,
         content_type=response.content_type or "",
         headers={name: value for name, value in response.headers if name.lower() not in SENT_ANYWAY},
+        cookies=response.headers.getlist("Set-Cookie"),
     )
 
 

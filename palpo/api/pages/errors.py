@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from palpo.api.dispatch import CORS
 from palpo.api.errors import render, translated
+from palpo.api.pages.browsers import SeeOther
 from palpo.core.errors import MatrixError
 
 
@@ -16,7 +17,9 @@ def is_browser() -> bool:
 
 
 async def refuse(error: Exception) -> Response:
-    """The answer to a request that failed."""
+    """The answer to a request that failed, or that leads elsewhere."""
+    if isinstance(error, SeeOther):
+        return Response(status=303, headers={"Location": error.location})
     kept = {}
     if isinstance(error, HTTPException):
         # Quart's own: its headers, such as ``Allow``, are kept, the words are the spec's.

@@ -10,6 +10,7 @@ from palpo.services.accounts import registration_stages as stages
 from palpo.services.accounts import user_interactive_auth as uia
 from palpo.services.accounts.accounts import Accounts
 from palpo.services.accounts.appservices import AppServices
+from palpo.services.accounts.browser_sessions import BrowserSessions
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.identity_servers import IdentityServers
 from palpo.services.accounts.logins import Logins
@@ -44,6 +45,9 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
         passwords,
         accounts=Accounts(config, db, passwords, removal, server.quotas, hooks.deactivation),
         appservices=appservices,
+        browser_sessions=BrowserSessions(
+            db, clock, lifetime_s=config.sessions.browser_seconds, admins=config.admins
+        ),
         device_removal=removal,
         identity_servers=IdentityServers(
             config.identity_servers, db, server.http, server_name=server.name, keys=server.server_keys

@@ -12,7 +12,7 @@ from palpo.core.identifiers import UserId
 from palpo.core.records.quotas import Kind
 from palpo.db.transaction import WriteTransaction
 from palpo.services.server.quotas import Quotas
-from palpo.storage import account_rows, accounts, device_lists, sessions
+from palpo.storage import account_rows, accounts, browser_sessions, device_lists, sessions
 
 Hook = Callable[[WriteTransaction, UserId, Sequence[str]], Awaitable[None]]
 """``async def hook(tx, user_id, device_ids)``."""
@@ -52,8 +52,9 @@ class DeviceRemoval:
             await self._quotas.settle(tx, user_id, {Kind.DEVICES: count})
 
     async def remove_all(self, tx: WriteTransaction, user_id: UserId, *, keep: str | None = None) -> None:
-        """Remove a user's devices and access tokens, all but the device ``keep``."""
+        """Remove a user's devices and access tokens, all but the device ``keep``; browsers are signed out."""
         found = await accounts.device_ids(tx, user_id)
         await self.remove(tx, user_id, [device_id for device_id in found if device_id != keep])
         if keep is None:
             await sessions.delete_user(tx, user_id)
+        await browser_sessions.delete_user(tx, user_id)
