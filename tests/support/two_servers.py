@@ -86,6 +86,9 @@ class Neighbour:
 class Palpo(Neighbour):
     """Ours."""
 
+    more = ""
+    """Settings for its configuration."""
+
     def command(self) -> list[str]:
         file = self.folder / "palpo.toml"
         file.write_text(f"""
@@ -97,6 +100,7 @@ password.time_cost = 1
 password.memory_kib = 8
 network.allow = ["127.0.0.0/8", "::1/128"]
 federation.ca_file = {_quoted(self.authority.file)}
+{self.more}
 [[listeners]]
 bind = "127.0.0.1:{self.port}"
 [[listeners]]

@@ -1,0 +1,40 @@
+"""Where Palpo's answers are not as Synapse's, and why that is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+OF_SQLITE = "Synapse's documentation has a boolean; on SQLite Synapse answers 0 and 1."
+BY_DEVICE = (
+    "The specification has sessions by device; Synapse has all of them as those of a device without an ID."
+)
+OLD_EVENTS = (
+    "Fields that events had in the first version of the client-server API; they are in unsigned and sender."
+)
+
+DIFFERENCES: Mapping[str, Mapping[str, str]] = {
+    "GET //_matrix/client/v3/admin/whois/{user_id}": {
+        "devices.: only theirs": BY_DEVICE,
+        "devices.{alice_device}: only ours": BY_DEVICE,
+    },
+    "GET /v1/rooms/{room_id}/state": {
+        "state[].age: only theirs": OLD_EVENTS,
+        "state[].user_id: only theirs": OLD_EVENTS,
+    },
+    "GET /v1/rooms/{room_id}/messages": {
+        "chunk[].age: only theirs": OLD_EVENTS,
+        "chunk[].user_id: only theirs": OLD_EVENTS,
+    },
+    "GET /v1/rooms/{room_id}/context/{event_id}": {
+        f"{part}.{name}: only theirs": OLD_EVENTS
+        for part in ("event", "events_after[]", "events_before[]", "state[]")
+        for name in ("age", "user_id")
+    },
+    "GET /v1/users/{user_id}/media": {"media[].authenticated: boolean, theirs number": OF_SQLITE},
+    "GET /v1/media/{server_name}/{media_id}": {
+        "media_info.authenticated: boolean, theirs number": OF_SQLITE,
+        "media_info.safe_from_quarantine: boolean, theirs number": OF_SQLITE,
+    },
+    "GET /v1/media/quarantine_changes": {"changes[].quarantined: boolean, theirs number": OF_SQLITE},
+}
+"""By the name of an operation, or of a question: what ``shapes.differences`` says, and the reason."""
