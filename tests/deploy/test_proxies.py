@@ -1,9 +1,9 @@
-"""``deploy/nginx.conf`` on a real nginx, before a real server: what clients see through it."""
+"""The reverse proxies of ``deploy/`` before a real server: what clients see through them."""
 
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from tests.support.certificates import make_certificate
-from tests.support.process import START_SECONDS, ServerProcess, free_port
+from tests.deploy.proxies import COMMANDS, DEPLOY, Proxy
+from tests.support.process import ServerProcess
 from tests.support.programs import program
 
-SITE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+HOST = "Host: matrix.example.org"
 MAX_UPLOAD = 3 * 1024 * 1024
 CONFIGURATION = """\
 server_name = "example.org"
@@ -37,27 +38,12 @@ memory_kib = 8
 [media]
 max_upload_bytes = {max_upload}
 """
-SURROUNDINGS = """\
-daemon off;
-pid {folder}/nginx.pid;
-error_log stderr info;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {site};
-}}
-"""
 
 
 class Proxied:
-    """A server, and nginx before it."""
+    """A server, and a proxy before it."""
 
-    def __init__(self, folder: Path, engine: str) -> None:
+    def __init__(self, folder: Path, proxy: str, engine: str) -> None:
         self.palpo = ServerProcess(folder / "data")
         self.palpo.data.mkdir()
         text = CONFIGURATION.format(
@@ -65,41 +51,12 @@ class Proxied:
         )
         (self.palpo.data / "palpo.toml").write_text(text)
         self.palpo.start()
-        self.port, self.plain_port = free_port(), free_port()
-        self.errors = folder / "nginx.log"
-        (folder / "nginx.conf").write_text(SURROUNDINGS.format(folder=folder, site=self._site(folder)))
-        command = [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-        with self.errors.open("wb") as errors:
-            self.nginx = subprocess.Popen(command, stderr=errors)
-        self._wait()
-
-    def _site(self, folder: Path) -> Path:
-        """The site, with nothing changed but its ports and its certificate."""
-        certificate, key = make_certificate(folder / "tls", "matrix.example.org")
-        text = SITE.read_text()
-        for before, after in (
-            ("server 127.0.0.1:8008;", f"server 127.0.0.1:{self.palpo.port};"),
-            ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"),
-            ("listen [::]:80;", ""),
-            ("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port} ssl http2;"),
-            ("listen [::]:443 ssl http2;", ""),
-            ("/etc/letsencrypt/live/matrix.example.org/fullchain.pem", str(certificate)),
-            ("/etc/letsencrypt/live/matrix.example.org/privkey.pem", str(key)),
-        ):
-            assert text.count(before) == 1, before
-            text = text.replace(before, after)
-        (folder / "site.conf").write_text(text)
-        return folder / "site.conf"
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert self.nginx.poll() is None, self.errors.read_text()
-            with socket.socket() as connection:
-                if connection.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError("nginx does not listen")
+        try:
+            self.proxy = Proxy(proxy, folder, self.palpo.port)
+        except BaseException:
+            self.palpo.kill()
+            raise
+        self.port, self.plain_port = self.proxy.port, self.proxy.plain_port
 
     def client(self, *, http2: bool = True) -> httpx.Client:
         """What a client that trusts the certificate would be."""
@@ -108,19 +65,22 @@ class Proxied:
         return httpx.Client(base_url=base, http2=http2, verify=False, headers=headers, timeout=60)
 
     def stop(self) -> None:
-        self.nginx.terminate()
-        self.nginx.wait(START_SECONDS)
+        self.proxy.stop()
         self.palpo.kill()
 
 
-@pytest.fixture(scope="module", params=["hypercorn", "uvicorn"])
+KINDS = (("nginx", "hypercorn"), ("nginx", "uvicorn"), ("caddy", "uvicorn"), ("haproxy", "uvicorn"))
+
+
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
 def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    program("nginx")
-    folder = tmp_path_factory.mktemp(request.param)
+    proxy, engine = request.param
+    program(proxy)
+    folder = tmp_path_factory.mktemp(proxy)
     # nginx's workers have another user, if it is started as root.
     for path in (folder, folder.parent):
         os.chmod(path, 0o755)
-    running = Proxied(folder, request.param)
+    running = Proxied(folder, proxy, engine)
     yield running
     running.stop()
 
@@ -193,7 +153,8 @@ def test_what_is_too_large_over_http2(proxied: Proxied, tmp_path: Path) -> None:
         dave = register(http, "dave")
     large = tmp_path / "large"
     large.write_bytes(b"x" * MAX_UPLOAD * 3)
-    command = [program("curl"), "-sk", "--http2", "-i", "-H", f"Authorization: {dave['Authorization']}"]
+    command = [program("curl"), "-sk", "--http2", "-i", "-H", HOST]
+    command += ["-H", f"Authorization: {dave['Authorization']}"]
     url = f"https://127.0.0.1:{proxied.port}/_matrix/media/v3/upload"
     command += ["--max-time", "60", "--data-binary", f"@{large}", url]
     answer = subprocess.run(command, capture_output=True, text=True).stdout
@@ -233,13 +194,16 @@ def test_a_person_is_told_what_it_is(http: httpx.Client) -> None:
         "/_palpo/health",
         "/_matrix/%2E%2E/_palpo/metrics",
         "/_matrix/..%2F_palpo/metrics",
+        "/_palpo/account/../metrics",
+        "/_palpo/account/..%2Fmetrics",
+        "/_palpo/admin/",
         "//_palpo/metrics",
         "/",
     ],
 )
 def test_what_is_for_operators_is_refused(proxied: Proxied, path: str) -> None:
     """Asked by curl, since clients tidy up paths."""
-    command = [program("curl"), "-sk", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}"]
+    command = [program("curl"), "-sk", "--path-as-is", "-H", HOST, "-o", "/dev/null", "-w", "%{http_code}"]
     url = f"https://127.0.0.1:{proxied.port}{path}"
     done = subprocess.run([*command, url], capture_output=True, text=True, check=True)
     assert done.stdout in ("403", "404")
@@ -253,7 +217,8 @@ def test_operators_are_answered_on_the_machine_itself(proxied: Proxied) -> None:
 def test_the_clients_address_is_its_own(proxied: Proxied) -> None:
     transport = httpx.HTTPTransport(local_address="127.0.0.9", verify=False)
     with httpx.Client(transport=transport, base_url=f"https://127.0.0.1:{proxied.port}") as http:
-        http.get("/_matrix/client/versions", headers={"X-Forwarded-For": "203.0.113.1"})
+        headers = {"Host": "matrix.example.org", "X-Forwarded-For": "203.0.113.1"}
+        http.get("/_matrix/client/versions", headers=headers)
     time.sleep(0.2)
     lines = [line for line in proxied.palpo.log.splitlines() if '"/_matrix/client/versions"' in line]
     assert '"address":"127.0.0.9"' in lines[-1]
@@ -262,18 +227,39 @@ def test_the_clients_address_is_its_own(proxied: Proxied) -> None:
 def test_plain_http_is_sent_on_to_tls(proxied: Proxied) -> None:
     url = f"http://127.0.0.1:{proxied.plain_port}/_matrix/client/versions?a=%2F"
     answer = httpx.get(url, headers={"Host": "matrix.example.org"})
-    assert answer.status_code == 301
-    assert answer.headers["location"] == "https://matrix.example.org/_matrix/client/versions?a=%2F"
+    assert answer.status_code in (301, 308)
+    # Caddy names the port of TLS where it is not the usual one.
+    location = answer.headers["location"].replace(f":{proxied.port}/", "/")
+    assert location == "https://matrix.example.org/_matrix/client/versions?a=%2F"
 
 
-def test_a_server_that_is_away_is_told_of_readably(tmp_path: Path) -> None:
-    program("nginx")
+@pytest.mark.parametrize("proxy", COMMANDS)
+def test_a_server_that_is_away_is_told_of_readably(tmp_path: Path, proxy: str) -> None:
+    program(proxy)
     for path in (tmp_path, tmp_path.parent):
         os.chmod(path, 0o755)
-    running = Proxied(tmp_path, "uvicorn")
+    running = Proxied(tmp_path, proxy, "uvicorn")
     try:
         running.palpo.kill()
         with running.client() as http:
-            assert error_of(http.get("/_matrix/client/versions")) == (502, "M_UNKNOWN")
+            status, errcode = error_of(http.get("/_matrix/client/versions"))
+            assert (status in (502, 503), errcode) == (True, "M_UNKNOWN")
     finally:
         running.stop()
+
+
+def test_traefik_is_told_the_same() -> None:
+    """It is in no distribution, so its example is held to what nginx's forwards."""
+    told = yaml.safe_load((DEPLOY / "traefik-palpo.yaml").read_text())["http"]
+    users, administrators = (told["routers"][name]["rule"] for name in ("palpo", "palpo-administration"))
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    forwarded = set(re.findall(r"location (?:= )?(/\S*) \{\s+proxy_pass", nginx))
+    guarded = set(re.findall(r"location (/\S*) \{\s+# allow", nginx))
+    assert set(re.findall(r"Path(?:Prefix)?\(`(.*?)`\)", users)) == forwarded
+    assert set(re.findall(r"PathPrefix\(`(.*?)`\)", administrators)) == guarded
+    assert "ClientIP(" in administrators
+    (server,) = told["services"]["palpo"]["loadBalancer"]["servers"]
+    assert server["url"] == "http://127.0.0.1:8008"
+    static = yaml.safe_load((DEPLOY / "traefik.yaml").read_text())
+    assert all(static["entryPoints"]["websecure"]["http"]["encodedCharacters"].values())
+    assert static["providers"]["file"]["filename"].endswith("/traefik-palpo.yaml")
