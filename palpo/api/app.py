@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from jinja2 import StrictUndefined
@@ -12,7 +13,7 @@ from palpo.api import pages
 from palpo.api.call import Call, Reply
 from palpo.api.dispatch import Dispatcher
 from palpo.api.observability import health, live, metrics
-from palpo.api.pages.blueprint import answer
+from palpo.api.pages.blueprint import PageBlueprint, answer
 from palpo.api.pages.browsers import send_cookies
 from palpo.api.pages.errors import refuse
 from palpo.api.pages.security import nonce, secure
@@ -23,7 +24,14 @@ from palpo.api.services import Services
 class PalpoApp(Quart):
     """Quart for pages and for operators, the dispatcher for Matrix endpoints, and before pages."""
 
-    def __init__(self, dispatcher: Dispatcher, services: Services, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        services: Services,
+        registry: CollectorRegistry,
+        *,
+        more_pages: Iterable[PageBlueprint] = (),
+    ) -> None:
         super().__init__(pages.__name__, static_folder=None, template_folder="templates")
         self.dispatcher = dispatcher
         self.services = services
@@ -34,7 +42,7 @@ class PalpoApp(Quart):
         if services.server.config.metrics:
             self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.server.quotas))
         self.register_error_handler(Exception, refuse)
-        self._serve_pages()
+        self._serve_pages([*pages.BLUEPRINTS, *more_pages])
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -43,7 +51,7 @@ class PalpoApp(Quart):
         else:
             await super().__call__(scope, receive, send)
 
-    def _serve_pages(self) -> None:
+    def _serve_pages(self, blueprints: Iterable[PageBlueprint]) -> None:
         self.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
         self.context_processor(
             lambda: {
@@ -57,7 +65,7 @@ class PalpoApp(Quart):
         )
         self.after_request(secure)
         self.after_request(send_cookies)
-        for blueprint in pages.BLUEPRINTS:
+        for blueprint in blueprints:
             self.register_blueprint(blueprint)
             for endpoint in blueprint.endpoints:
                 self.dispatcher.serve(endpoint, self._page)

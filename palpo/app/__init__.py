@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
+from palpo import admin
 from palpo.api.app import PalpoApp
 from palpo.api.authentication import Authenticator
 from palpo.api.dispatch import Dispatcher
@@ -145,7 +146,7 @@ async def application(
             request_prefix=secrets.token_hex(4),
         )
         with watched_loop(services, registry, held_ms=config.log.held_ms):
-            yield PalpoApp(dispatcher, services, registry)
+            yield PalpoApp(dispatcher, services, registry, more_pages=admin.BLUEPRINTS)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from palpo_spec import Operation, operations
 
+from palpo import admin
 from palpo.api.modules import handlers
 from palpo.api.pages import BLUEPRINTS
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Params
@@ -158,7 +159,7 @@ def test_parameters(endpoint: Endpoint[Any, Any, Any]) -> None:
 
 def test_every_endpoint_has_exactly_one_handler() -> None:
     served = [endpoint for module in handlers() for endpoint, _ in module.table]
-    served += [endpoint for blueprint in BLUEPRINTS for endpoint in blueprint.endpoints]
+    served += [endpoint for blueprint in (*BLUEPRINTS, *admin.BLUEPRINTS) for endpoint in blueprint.endpoints]
     assert Counter(map(id, served)) == Counter(map(id, endpoints()))
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from palpo.app.composition.assembly import assemble
+from palpo.app.composition.server import USER_AGENT
+from palpo.app.composition.transport import federation_check
 from palpo.services.accounts import AccountServices
 from palpo.services.administration import AdministrationServices
+from palpo.services.administration.server_checks import ServerChecks
 from palpo.services.federation import FederationServices
 from palpo.services.history import HistoryServices
 from palpo.services.media import MediaServices
@@ -20,4 +25,14 @@ def build_administration(
     rooms: RoomServices,
     federation: FederationServices,
 ) -> AdministrationServices:
-    return assemble(AdministrationServices, server, accounts, history, media, rooms, federation)
+    checks = partial(federation_check, server.config, server.key, server.clock, user_agent=USER_AGENT)
+    return assemble(
+        AdministrationServices,
+        server,
+        accounts,
+        history,
+        media,
+        rooms,
+        federation,
+        server_checks=ServerChecks(checks),
+    )

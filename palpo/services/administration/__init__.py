@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.media import MediaAdministration
+from palpo.services.administration.overview import Overviews
 from palpo.services.administration.reports import ReportAdministration
+from palpo.services.administration.server_checks import ServerChecks
 from palpo.services.administration.statistics import Statistics
 
 
@@ -16,5 +18,7 @@ class AdministrationServices:
 
     destinations: DestinationAdministration
     media: MediaAdministration
+    overview: Overviews
     reports: ReportAdministration
+    server_checks: ServerChecks
     statistics: Statistics

@@ -1,0 +1,82 @@
+"""Files: looked up by their URI or by the room that they were sent to; withheld, protected, deleted."""
+
+from __future__ import annotations
+
+import re
+
+from quart.typing import ResponseReturnValue
+
+from palpo.admin.pages import AdminPages, Done, administrator, show
+from palpo.api.call import Call
+from palpo.api.pages.browsers import Form
+from palpo.api.pages.security import allow
+from palpo.core.errors import MatrixError, NotFound
+from palpo.core.identifiers import MxcUri, parse_mxc_uri, parse_room_id
+from palpo.core.records.media import MediaRecord
+from palpo.wire.pages import admin as wire
+
+blueprint = AdminPages("media", __name__)
+
+MAX_SHOWN = 200
+IMAGE = re.compile(r"image/(png|jpeg|gif|webp|avif)")
+DONE = {
+    "quarantine": "It is withheld from everybody",
+    "release": "It is given out again",
+    "protect": "Nobody can quarantine it now",
+    "unprotect": "It can be quarantined again",
+    "delete": "It is deleted",
+}
+
+
+@blueprint.serves(wire.media)
+async def media(call: Call, params: wire.MediaParams) -> ResponseReturnValue:
+    """GET /_palpo/admin/media."""
+    message, record = "", None
+    uris: list[MxcUri] = []
+    try:
+        if params.uri:
+            uri = parse_mxc_uri(params.uri.strip())
+            record = await call.services.administration.media.find(uri.server, uri.media_id)
+        if params.room:
+            found = await call.services.administration.media.of_room(parse_room_id(params.room.strip()))
+            uris = [*found.local, *found.remote]
+    except MatrixError as error:
+        message = error.message
+    if record is not None and is_image(record):
+        allow(img_src="'self'")
+    return await show(
+        "media.html",
+        call,
+        record=record,
+        image=record is not None and is_image(record),
+        uri=params.uri,
+        room=params.room,
+        uris=uris[:MAX_SHOWN],
+        total=len(uris),
+        message=message,
+    )
+
+
+@blueprint.action(wire.change_media)
+async def change_media(call: Call, params: wire.MediaChangeParams, form: Form) -> Done:
+    """POST /_palpo/admin/media/{server_name}/{media_id}/{verb}."""
+    quarantine, by = call.services.media.quarantine, (await administrator(call)).user_id
+    server_name, media_id = params.server_name, params.media_id
+    uri = f"mxc://{server_name}/{media_id}"
+    if params.verb == "quarantine":
+        await quarantine.quarantine(server_name, media_id, by)
+    elif params.verb == "release":
+        await quarantine.release(server_name, media_id)
+    elif params.verb in ("protect", "unprotect") and server_name == call.services.server.name:
+        await quarantine.protect(media_id, params.verb == "protect")
+    elif params.verb == "delete":
+        await call.services.media.media_cleanup.delete(server_name, media_id)
+        return Done(text=DONE["delete"], then="/media", target=uri)
+    else:
+        raise NotFound("That cannot be done with it")
+    return Done(text=DONE[params.verb], then=f"/media?uri={uri}", target=uri)
+
+
+def is_image(record: MediaRecord) -> bool:
+    """Whether a browser may show it."""
+    return record.sha256 is not None and IMAGE.fullmatch(record.content_type or "") is not None

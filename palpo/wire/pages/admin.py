@@ -1,0 +1,110 @@
+"""The pages with which administrators run the server: ``/_palpo/admin/…``.
+
+Who may open them is said by the browser's session (``palpo.admin.pages``), so none asks for an access token.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoParams, Page, Params
+
+PREFIX = "/_palpo/admin"
+PAGE = 50
+"""Rows of a list."""
+
+
+class ListParams(Params, frozen=True, kw_only=True):
+    """A page of a list, from 1 on, and what is searched for."""
+
+    page: Annotated[int, msgspec.Meta(ge=1, le=10**6)] = 1
+    search: str = ""
+
+    @property
+    def skipped(self) -> int:
+        """Rows of the pages before."""
+        return (self.page - 1) * PAGE
+
+
+class NameParams(Params, frozen=True, kw_only=True):
+    """Something, in the path."""
+
+    name: str
+
+
+class ReportsParams(ListParams, frozen=True, kw_only=True):
+    """Reports about ``event``, ``room`` or ``user``; empty: about anything."""
+
+    about: str = ""
+
+
+class MediaParams(ListParams, frozen=True, kw_only=True):
+    """Media of a room, or a file."""
+
+    room: str = ""
+    uri: str = ""
+
+
+class MediaChangeParams(Params, frozen=True, kw_only=True):
+    """A file, and what is done with it: quarantine, release, protect, unprotect or delete."""
+
+    server_name: str
+    media_id: str
+    verb: str
+
+
+class AuditParams(Params, frozen=True, kw_only=True):
+    """Entries before one, and of whom."""
+
+    before: int | None = None
+    actor: str = ""
+
+
+def page(path: str, name: str, params: Any = NoParams) -> Endpoint[Any, Any, Page]:
+    """A page at ``path`` below the prefix."""
+    return Endpoint(
+        operation_id=f"palpo.admin{name}",
+        method="GET",
+        paths=(PREFIX + path,),
+        auth=Auth.NONE,
+        limit=Limit.INTERACTIVE,
+        params=params,
+        response=Page,
+    )
+
+
+def form(path: str, name: str, params: Any = NoParams) -> Endpoint[Any, Any, Page]:
+    """What a form of a page is sent to."""
+    return Endpoint(
+        operation_id=f"palpo.admin{name}",
+        method="POST",
+        paths=(PREFIX + path,),
+        auth=Auth.NONE,
+        limit=Limit.INTERACTIVE,
+        params=params,
+        response=Page,
+    )
+
+
+overview = page("/", "Overview")
+reports = page("/reports", "Reports", ReportsParams)
+delete_report = form("/reports/{name}/delete", "DeleteReport", NameParams)
+tokens = page("/registration-tokens", "RegistrationTokens")
+create_token = form("/registration-tokens", "CreateRegistrationToken")
+delete_token = form("/registration-tokens/{name}/delete", "DeleteRegistrationToken", NameParams)
+servers = page("/servers", "Servers", ListParams)
+server = page("/servers/{name}", "Server", NameParams)
+check_server = form("/servers/{name}/check", "CheckServer", NameParams)
+retry_server = form("/servers/{name}/retry", "RetryServer", NameParams)
+media = page("/media", "Media", MediaParams)
+change_media = form("/media/{server_name}/{media_id}/{verb}", "ChangeMedia", MediaChangeParams)
+appservices = page("/appservices", "Appservices")
+jobs = page("/jobs", "Jobs")
+job = page("/jobs/{name}", "Job", NameParams)
+cancel_job = form("/jobs/{name}/cancel", "CancelJob", NameParams)
+audit_log = page("/audit-log", "AuditLog", AuditParams)
+sessions = page("/sessions", "Sessions")
+end_session = form("/sessions/{name}/end", "EndSession", NameParams)
+conformance = page("/conformance", "Conformance")

@@ -1,0 +1,222 @@
+"""Pages for administrators: who may open them, what they show, and what their forms do."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from palpo.admin import BLUEPRINTS
+from palpo.wire.endpoint import Endpoint
+from tests.support.browser import Browser
+from tests.support.homeserver import Client, Homeserver
+
+ADMIN = "/_palpo/admin"
+PAGES = [endpoint for blueprint in BLUEPRINTS for endpoint in blueprint.endpoints]
+HOSTILE = """<script>alert(1)</script>"'{{ 7919 * 7907 }}"""
+
+
+def path_of(endpoint: Endpoint[Any, Any, Any]) -> str:
+    return re.sub(r"\{\w+\}", "x", endpoint.paths[0])
+
+
+def ids(endpoint: Endpoint[Any, Any, Any]) -> str:
+    return endpoint.operation_id
+
+
+@pytest.mark.parametrize("endpoint", PAGES, ids=ids)
+async def test_nobody_else_is_let_in(
+    server: Homeserver, alice: Client, endpoint: Endpoint[Any, Any, Any]
+) -> None:
+    """Who is not signed in is sent to do that; who is, but no administrator, is refused; forms too."""
+    stranger = Browser(server)
+    async with stranger.http:
+        answer = await stranger.http.request(endpoint.method, path_of(endpoint), data={"csrf": "x"})
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/_palpo/account/login?next=%2F_palpo%2Fadmin")
+        page = await stranger.sign_in("alice", "/_palpo/account/")
+        token = await csrf_of(stranger)
+        answer = await stranger.http.request(endpoint.method, path_of(endpoint), data={"csrf": token})
+        assert answer.status_code == 403, page.text
+        assert "for administrators" in answer.text or endpoint.method == "POST"
+    assert await server.services.server.audit_log.count() == 0
+
+
+async def csrf_of(browser: Browser) -> str:
+    """A token that is good for forms of this browser's session."""
+    page = await browser.get("/_palpo/account/login?again=true")
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+async def test_who_was_an_administrator(server: Homeserver, alice: Client) -> None:
+    await server.services.accounts.accounts.set_flags(alice.user_id, is_admin=True)
+    browser = Browser(server)
+    async with browser.http:
+        assert (await browser.sign_in("alice", f"{ADMIN}/")).status_code == 200
+        await server.services.accounts.accounts.set_flags(alice.user_id, is_admin=False)
+        assert (await browser.get(f"{ADMIN}/")).status_code == 403
+
+
+async def test_forms_of_other_sites(browser: Browser, server: Homeserver) -> None:
+    answer = await browser.post(f"{ADMIN}/registration-tokens", {"name": "abc"})
+    assert answer.status_code == 403
+    token = await csrf_of(browser)
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    answer = await browser.post(
+        f"{ADMIN}/registration-tokens", {"name": "abc", "csrf": token}, headers=headers
+    )
+    assert answer.status_code == 403
+    assert await server.services.accounts.registration_tokens.all() == []
+
+
+async def test_pages_cannot_be_framed(browser: Browser) -> None:
+    page = await browser.get(f"{ADMIN}/")
+    policy = page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src 'nonce-" in policy
+    assert "<script" not in page.text
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/media", "/reports", "/registration-tokens", "/servers", "/appservices"]
+)
+async def test_lists(browser: Browser, path: str) -> None:
+    page = await browser.get(f"{ADMIN}{path or '/'}")
+    assert page.status_code == 200
+    assert 'aria-current="page"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/sessions", "/audit-log", "/conformance"])
+async def test_other_lists(browser: Browser, path: str) -> None:
+    page = await browser.get(f"{ADMIN}{path}")
+    assert page.status_code == 200
+    assert 'aria-current="page"' in page.text
+
+
+async def test_overview(browser: Browser, alice: Client) -> None:
+    await alice.create_room()
+    text = (await browser.get(f"{ADMIN}/")).text
+    assert "All is well" in text
+    assert re.search(r"Users</dt><dd>2</dd>", text)
+    assert re.search(r"Rooms</dt><dd>1</dd>", text)
+
+
+async def test_a_registration_token(browser: Browser, server: Homeserver) -> None:
+    page = await browser.get(f"{ADMIN}/registration-tokens")
+    page = await browser.submit(page, 1, name="party", uses="3", days="7")
+    assert "The token is party" in page.text
+    assert "The token is party" not in (await browser.get(f"{ADMIN}/registration-tokens")).text
+    (found,) = await server.services.accounts.registration_tokens.in_use()
+    assert (found.token.token, found.token.uses_allowed) == ("party", 3)
+    page = await browser.submit(page, 1, name="a b")
+    assert "A token has at most" in page.text
+    page = await browser.submit(page, 1, uses="many")
+    assert "uses is a whole number" in page.text
+    page = await browser.submit(page, 2)
+    assert "party is deleted" in page.text
+    assert await server.services.accounts.registration_tokens.all() == []
+    log = await server.services.server.audit_log.newest()
+    assert [(entry.action, entry.target, entry.status, entry.via) for entry in log] == [
+        ("palpo.adminDeleteRegistrationToken", "party", 200, "web"),
+        ("palpo.adminCreateRegistrationToken", "", 400, "web"),
+        ("palpo.adminCreateRegistrationToken", "", 400, "web"),
+        ("palpo.adminCreateRegistrationToken", "party", 200, "web"),
+    ]
+    assert json.loads(log[-1].details) == {"name": "party", "uses": "3", "days": "7"}
+    page = await browser.get(f"{ADMIN}/audit-log?actor=@admin:test.example")
+    assert page.text.count("palpo.adminCreateRegistrationToken") == 3
+
+
+async def test_reports(browser: Browser, alice: Client, server: Homeserver) -> None:
+    room_id = await alice.create_room(name=HOSTILE)
+    event_id = await alice.send(room_id, HOSTILE)
+    await alice.post(f"/rooms/{room_id}/report/{event_id}", {"reason": HOSTILE})
+    await alice.post(f"/rooms/{room_id}/report", {"reason": "the room"})
+    await alice.request("POST", "/client/v3/users/@admin:test.example/report", {"reason": "the user"})
+    page = await browser.get(f"{ADMIN}/reports")
+    assert page.text.count("Reported by") == 3
+    assert "<script>alert" not in page.text
+    assert "62615533" not in page.text
+    assert "&lt;script&gt;alert" in page.text
+    page = await browser.get(f"{ADMIN}/reports?about=user")
+    assert page.text.count("Reported by") == 1
+    page = await browser.submit(page, 1)
+    assert "The report is dismissed" in page.text
+    assert await server.services.administration.reports.page() is not None
+    assert (await browser.get(f"{ADMIN}/reports")).text.count("Reported by") == 2
+
+
+async def test_media(browser: Browser, alice: Client) -> None:
+    uri = (await alice.request("POST", "/media/v3/upload", content=b"\x89PNG"))["content_uri"]
+    room_id = await alice.create_room()
+    body = {"msgtype": "m.file", "body": "x", "url": uri}
+    await alice.put(f"/rooms/{room_id}/send/m.room.message/1", body)
+    page = await browser.get(f"{ADMIN}/media", params={"room": room_id})
+    assert uri in page.text
+    page = await browser.get(f"{ADMIN}/media", params={"uri": uri})
+    assert "given out" in page.text
+    page = await browser.submit(page, 3)
+    assert "It is withheld from everybody" in page.text
+    path = f"/client/v1/media/download/{uri.removeprefix('mxc://')}"
+    await alice.request("GET", path, status=404)
+    page = await browser.submit(page, 3)
+    assert "It is given out again" in page.text
+    await alice.request("GET", path)
+    page = await browser.submit(page, 4)
+    assert "Nobody can quarantine it now" in page.text
+    page = await browser.submit(page, 5)
+    assert "It is deleted" in page.text
+    assert "There is no" in (await browser.get(f"{ADMIN}/media", params={"uri": uri})).text
+    assert "There is no" in (await browser.get(f"{ADMIN}/media", params={"uri": "mxc://a/b"})).text
+    assert (await browser.get(f"{ADMIN}/media", params={"room": "nothing"})).status_code == 200
+
+
+async def test_jobs(browser: Browser, server: Homeserver) -> None:
+    jobs = server.services.server.jobs
+    job = await jobs.start("nobody_does_this", requested_by="@admin:test.example", params={"a": HOSTILE})
+    while not job.state.ended:
+        job = await jobs.follow(job)
+    page = await browser.get(f"{ADMIN}/jobs/{job.job_id}")
+    assert "Nothing here does nobody_does_this" in page.text
+    assert "<script>alert" not in page.text
+    token = await csrf_of(browser)
+    page = await browser.post(f"{ADMIN}/jobs/{job.job_id}/cancel", {"csrf": token, "back": "/jobs"})
+    assert "The job has ended already" in page.text
+    assert (await browser.get(f"{ADMIN}/jobs/nothing")).status_code == 404
+
+
+async def test_where_a_form_leads_back_to(browser: Browser) -> None:
+    """``back`` is a path of these pages, whatever it says."""
+    token = await csrf_of(browser)
+    for back in ("//other.example", "https://other.example", "@other.example", ".other.example"):
+        fields = {"csrf": token, "back": back, "name": "a b"}
+        answer = await browser.http.post(f"{ADMIN}/registration-tokens", data=fields)
+        assert answer.headers["location"] == f"{ADMIN}/", back
+
+
+async def test_other_servers(browser: Browser, server: Homeserver) -> None:
+    page = await browser.get(f"{ADMIN}/servers/test.example")
+    assert "This server, as others find it" in page.text
+    assert (await browser.get(f"{ADMIN}/servers/other.example")).status_code == 404
+
+
+async def test_ending_a_session(browser: Browser, server: Homeserver) -> None:
+    other = Browser(server)
+    async with other.http:
+        await other.sign_in("admin", f"{ADMIN}/")
+        page = await browser.get(f"{ADMIN}/sessions")
+        assert page.text.count("Sign out") == 3
+        token = await csrf_of(browser)
+        sessions = server.services.accounts.browser_sessions
+        own = await sessions.find(browser.http.cookies["palpo_session"])
+        assert own is not None
+        for session in await sessions.list(own.user_id):
+            if session.session_id != own.session_id:
+                path = f"{ADMIN}/sessions/{session.session_id}/end"
+                page = await browser.post(path, {"csrf": token, "back": "/sessions"})
+        assert "That browser is signed out" in page.text
+        assert (await other.http.get(f"{ADMIN}/")).status_code == 303
