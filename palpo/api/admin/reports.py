@@ -43,6 +43,7 @@ async def get_report(call: Call, params: wire.ReportParams, body: NoBody) -> wir
     if found.report.event_id is None:
         raise NotFound("There is no report of an event with this ID")
     event = orjson.loads(await reports.event_json(found.report.event_id))
+    event.setdefault("unsigned", {})["age_ts"] = event["origin_server_ts"]
     return wire.ReportWithEvent(**_report(found), event_json=event)
 
 

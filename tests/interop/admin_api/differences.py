@@ -17,6 +17,15 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
         "devices.: only theirs": BY_DEVICE,
         "devices.{alice_device}: only ours": BY_DEVICE,
     },
+    "GET /v1/room/{room_id}/media none": {
+        "status: 404 M_NOT_FOUND, theirs 200 ": "There is no such room; to Synapse it is one without media.",
+    },
+    "GET /v1/statistics/database/rooms": {
+        "status: 200 , theirs 400 M_UNKNOWN": "Palpo estimates on every database, Synapse on PostgreSQL.",
+    },
+    "POST /v1/media/delete long ago": {
+        "status: 200 , theirs 400 M_INVALID_PARAM": "Nothing is that old, so nothing is deleted.",
+    },
     "GET /v1/rooms/{room_id}/state": {
         "state[].age: only theirs": OLD_EVENTS,
         "state[].user_id: only theirs": OLD_EVENTS,

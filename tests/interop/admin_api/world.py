@@ -19,6 +19,7 @@ PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 CLIENT = "/_matrix/client/v3"
+KEY_ID = re.compile(r"^ed25519:\w+$")
 
 
 class World:
@@ -190,7 +191,7 @@ class World:
         if isinstance(value, str):
             for name, text in sorted(self.known.items(), key=lambda item: -len(item[1])):
                 value = value.replace(text, f"{{{name}}}") if len(text) > 6 else value
-            return value
+            return KEY_ID.sub("ed25519:{key}", value)
         if isinstance(value, dict):
             return {self.named(key): self.named(item) for key, item in value.items()}
         return [self.named(item) for item in value] if isinstance(value, list) else value
