@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from palpo.api.listeners import ListenerApp
 from palpo.app import application
+from palpo.cli import systemd
 from palpo.cli.engines.listening import Listening
 from palpo.cli.lifetime import Lifetime
 from palpo.cli.log_writer import LogWriter
@@ -46,7 +47,7 @@ async def serve(config: Config, lifetime: Lifetime, certificates: Certificates, 
     lifetime.handle_signals()
     listening = Listening(config, certificates)
     try:
-        async with application(config) as app:
+        async with systemd.watched(), application(config) as app:
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
             settle_collector()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from palpo.cli.engines.connections import Connections
+from palpo.cli.engines.inherited import from_systemd
 from palpo.cli.engines.on_hypercorn import HypercornServer
 from palpo.cli.engines.on_uvicorn import UvicornServer
 from palpo.cli.engines.sockets import bind
@@ -26,10 +27,15 @@ class Listening:
         self._certificates = certificates
         self._connections = Connections(config.http)
         self._sockets: list[tuple[Listener, list[socket.socket]]] = []
+        inherited = from_systemd()
+        # The files of sockets that systemd has opened are its own.
+        self._kept_files = inherited.paths()
         try:
             for listener in config.listeners:
-                self._sockets.append((listener, bind(listener, config.listeners)))
+                self._sockets.append((listener, bind(listener, config.listeners, inherited)))
+            inherited.finish()
         except BaseException:
+            inherited.close()
             self.close()
             raise
 
@@ -38,7 +44,7 @@ class Listening:
         for listener, sockets in self._sockets:
             for item in sockets:
                 item.close()
-            if listener.unix_path is not None:
+            if listener.unix_path is not None and str(listener.unix_path) not in self._kept_files:
                 listener.unix_path.unlink(missing_ok=True)
         self._sockets = []
 

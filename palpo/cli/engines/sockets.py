@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from palpo.cli.engines.connections import BACKLOG
+from palpo.cli.engines.inherited import Inherited
 from palpo.config.errors import ConfigError
 from palpo.config.model import Listener
 
@@ -17,22 +18,26 @@ ABSENT = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 """A family of addresses, or an address, that this machine does not have."""
 
 
-def bind(listener: Listener, others: Sequence[Listener] = ()) -> list[socket.socket]:
+def bind(
+    listener: Listener, others: Sequence[Listener] = (), inherited: Inherited | None = None
+) -> list[socket.socket]:
     """The sockets of a listener, bound and listening; raises ConfigError.
 
-    ``[::]`` takes IPv4 too, unless one of ``others`` has its port for that.
+    ``[::]`` takes IPv4 too, unless one of ``others`` has its port for that. What is among ``inherited`` is bound
+    already.
     """
     path = listener.unix_path
+    inherited = inherited or Inherited()
     try:
         if path is not None:
-            return [_unix(path, int(listener.mode, 8))]
-        return _internet(listener, others)
+            return [inherited.take(socket.AF_UNIX, str(path)) or _unix(path, int(listener.mode, 8))]
+        return _internet(listener, others, inherited)
     except OSError as error:
         reason = error.strerror if error.errno is not None else str(error)
         raise ConfigError(f"listeners: {listener.bind}: {reason or error}") from error
 
 
-def _internet(listener: Listener, others: Sequence[Listener]) -> list[socket.socket]:
+def _internet(listener: Listener, others: Sequence[Listener], inherited: Inherited) -> list[socket.socket]:
     host, _, port = listener.bind.rpartition(":")
     found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     shared = any(_port(item) == port and not item.bind.startswith("[") for item in others if item != listener)
@@ -41,7 +46,8 @@ def _internet(listener: Listener, others: Sequence[Listener]) -> list[socket.soc
     try:
         for family, address in dict.fromkeys((item[0], item[4]) for item in found):
             try:
-                sockets.append(_address(family, address, dual=address[0] == "::" and not shared))
+                opened = inherited.take(family, address)
+                sockets.append(opened or _address(family, address, dual=address[0] == "::" and not shared))
             except OSError as error:
                 if error.errno not in ABSENT:
                     raise
