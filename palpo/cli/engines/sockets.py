@@ -23,8 +23,8 @@ def bind(
 ) -> list[socket.socket]:
     """The sockets of a listener, bound and listening; raises ConfigError.
 
-    ``[::]`` takes IPv4 too, unless one of ``others`` has its port for that. What is among ``inherited`` is bound
-    already.
+    ``[::]`` takes IPv4 too, unless one of ``others`` has its port for that. What is among ``inherited`` is
+    bound already.
     """
     path = listener.unix_path
     inherited = inherited or Inherited()
