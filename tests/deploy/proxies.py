@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -91,10 +92,8 @@ CADDY = """\
 
 def caddy(place: Place) -> list[str]:
     """The command that runs Caddy."""
-    text = changed("Caddyfile", ()).replace("127.0.0.1:8008\n\t}", f"127.0.0.1:{place.palpo}\n\t}}")
     site = "matrix.example.org, example.org {\n"
-    assert text.count(site) == 1
-    text = text.replace(site, f"{site}\ttls {place.certificate} {place.key}\n")
+    text = changed("Caddyfile", ((site, f"{site}\ttls {place.certificate} {place.key}\n"),))
     around = CADDY.format(folder=place.folder, port=place.port, plain_port=place.plain_port)
     file = place.write("Caddyfile", around + text)
     return [program("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"]
@@ -133,7 +132,13 @@ class Proxy:
         self.port, self.plain_port = place.port, place.plain_port
         self._log = folder / "proxy.log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(COMMANDS[name](place), stdout=log, stderr=log, cwd=folder)
+            self._process = subprocess.Popen(
+                COMMANDS[name](place),
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, "PALPO": f"127.0.0.1:{palpo}"},
+            )
         try:
             self._wait()
         except BaseException:
