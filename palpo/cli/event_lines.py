@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 
+from palpo.cli.people import minute
 from palpo.services.federation.fetching.room_resync import Resynced
 from palpo.services.federation.receiving.event_reports import EventReport, Fate, Looked
 
@@ -41,14 +41,6 @@ def lines_of_changes(done: Resynced) -> Iterator[str]:
         yield f"  {change.type} {change.state_key!r}: {change.was or 'not set'} -> {change.now or 'not set'}"
     if len(done.changes) > MAX_CHANGES:
         yield f"  and {len(done.changes) - MAX_CHANGES} more"
-
-
-def minute(ts: int | None) -> str:
-    """A time in milliseconds since the Unix epoch, in UTC; others may claim any."""
-    try:
-        return datetime.fromtimestamp((ts or 0) / 1000, UTC).isoformat(timespec="minutes")
-    except (OverflowError, ValueError, OSError):
-        return f"{ts} ms"
 
 
 def _check(looked: Looked) -> str:

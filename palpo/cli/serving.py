@@ -9,6 +9,7 @@ from collections.abc import Callable
 from palpo.api.listeners import ListenerApp
 from palpo.app import application
 from palpo.cli import systemd
+from palpo.cli.command_server import serving_commands
 from palpo.cli.engines.listening import Listening
 from palpo.cli.lifetime import Lifetime
 from palpo.cli.log_writer import LogWriter
@@ -51,6 +52,7 @@ async def serve(config: Config, lifetime: Lifetime, certificates: Certificates, 
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
             settle_collector()
-            await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)
+            async with serving_commands(app.services, config.data):
+                await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)
     finally:
         listening.close()

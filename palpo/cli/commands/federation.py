@@ -6,14 +6,14 @@ import argparse
 import asyncio
 from typing import Any
 
-import msgspec
-
 from palpo.api.services import Services
 from palpo.app.composition.server import USER_AGENT
 from palpo.app.composition.transport import federation_check
 from palpo.cli.actions import add_action
-from palpo.cli.event_lines import lines_of, lines_of_changes, minute
+from palpo.cli.event_lines import lines_of, lines_of_changes
 from palpo.cli.options import add_config, config_of
+from palpo.cli.outcomes import Outcome, done
+from palpo.cli.people import minute, printable
 from palpo.config import signing_key
 from palpo.config.model import Config
 from palpo.core.identifiers import RoomId, ServerName
@@ -34,17 +34,28 @@ def register(subparsers: Any) -> None:
     check.add_argument("server", metavar="NAME", help="its server name, such as example.org")
     add_config(check)
     check.set_defaults(run=_check)
-    add_action(actions, "destinations", _destinations, "show the servers that are not told of everything yet")
-    retry = add_action(actions, "retry", _retry, "have a running server try now to tell another one")
+    add_action(
+        actions,
+        "destinations",
+        _destinations,
+        "show the servers that are not told of everything yet",
+        changes=False,
+    )
+    retry = add_action(
+        actions, "retry", _retry, "have a running server try now to tell another one", target="server"
+    )
     retry.add_argument("server", metavar="NAME", help="its server name, such as example.org")
     resync = add_action(
-        actions, "resync", _resync, "fetch a room's state again, and resolve it with what is here"
+        actions,
+        "resync",
+        _resync,
+        "fetch a room's state again, and resolve it with what is here",
+        target="room",
     )
     resync.add_argument("room", metavar="ROOM_ID", help="such as !aBcD:example.org")
     resync.add_argument("--from", dest="server", metavar="NAME", help="the server to ask (default: any)")
-    event = add_action(actions, "event", _event, "say what became of an event, and why")
+    event = add_action(actions, "event", _event, "say what became of an event, and why", changes=False)
     event.add_argument("event", metavar="EVENT_ID", help="such as $aBcD")
-    event.add_argument("--json", action="store_true", help="print it as a JSON object")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -63,33 +74,32 @@ async def _look(config: Config, server: str) -> bool:
     return reached
 
 
-async def _destinations(services: Services, options: argparse.Namespace) -> str:
+async def _destinations(services: Services, options: argparse.Namespace) -> Outcome:
     now_ms = services.server.clock.now_ms()
     found = await services.federation.destinations.all()
-    return "\n".join(line_of(item, now_ms) for item in found) or "All servers have been told of everything"
+    lines = "\n".join(line_of(item, now_ms) for item in found)
+    return Outcome(lines or "All servers have been told of everything", found)
 
 
-async def _retry(services: Services, options: argparse.Namespace) -> str:
+async def _retry(services: Services, options: argparse.Namespace) -> Outcome:
     await services.federation.destinations.retry(ServerName(options.server))
-    return f"{options.server} is tried now"
+    return done(f"{options.server} is tried now", server=options.server)
 
 
-async def _event(services: Services, options: argparse.Namespace) -> str:
+async def _event(services: Services, options: argparse.Namespace) -> Outcome:
     report = await services.federation.event_reports.of(options.event)
-    if options.json:
-        return msgspec.json.format(msgspec.json.encode(report)).decode()
-    return "\n".join(map(printable, lines_of(report, services.server.clock.now_ms())))
+    return Outcome("\n".join(map(printable, lines_of(report, services.server.clock.now_ms()))), report)
 
 
-async def _resync(services: Services, options: argparse.Namespace) -> str:
-    done = await services.federation.room_resync.run(
+async def _resync(services: Services, options: argparse.Namespace) -> Outcome:
+    resynced = await services.federation.room_resync.run(
         RoomId(options.room),
         None if options.server is None else ServerName(options.server),
-        lambda line: print(printable(line), flush=True),
+        lambda line: options.tell(printable(line)),
     )
-    if not done.changes:
-        return f"The state is as it was, by {done.server}"
-    return "\n".join(printable(line) for line in lines_of_changes(done))
+    if not resynced.changes:
+        return Outcome(f"The state is as it was, by {resynced.server}", resynced)
+    return Outcome("\n".join(printable(line) for line in lines_of_changes(resynced)), resynced)
 
 
 def line_of(destination: Destination, now_ms: int) -> str:
@@ -102,11 +112,6 @@ def line_of(destination: Destination, now_ms: int) -> str:
         f"{destination.server_name}  away since {since}, tried {destination.failures} times, again in"
         f" {wait_s} s: {destination.error}"
     )
-
-
-def printable(text: str) -> str:
-    """``text`` with nothing in it that a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def shown(finding: Finding) -> str:

@@ -1,124 +1,186 @@
-"""``palpo user``: make accounts and change them, in the database itself."""
+"""``palpo user``: accounts, looked at and changed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from getpass import getpass
 from typing import Any
 
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
-from palpo.core.errors import InvalidParam, NotFound
+from palpo.cli.outcomes import Outcome, done
+from palpo.cli.people import account_of, localpart, minute, table, user_id_of
+from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account
 
 WORDS = {"is_admin": "administrator", "is_guest": "guest"}
 """What flags of accounts are called, where not by their names."""
+FLAGS = {
+    "lock": ("locked", True, "keep someone out until the account is unlocked"),
+    "unlock": ("locked", False, "end that"),
+    "suspend": ("suspended", True, "let someone read and leave, and do nothing else"),
+    "unsuspend": ("suspended", False, "end that"),
+}
+"""Actions that set a flag: which, to what, and what for."""
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("user", help="make and change accounts")
+    parser: argparse.ArgumentParser = subparsers.add_parser("user", help="look at accounts and change them")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    create = _add(actions, "create", _create, "make an account")
+    create = _add(actions, "create", _create, "make an account", before=_read_password)
     create.add_argument("--admin", action="store_true", help="make it a server administrator's")
-    _add_password(create)
-    password = _add(actions, "password", _password, "replace a password and log out all devices")
+    password = _add(
+        actions, "password", _password, "replace a password and log out all devices", before=_read_password
+    )
     password.add_argument("--keep-devices", action="store_true", help="log nobody out")
-    _add_password(password)
-    add_action(actions, "list", _list, "show the accounts that are not deactivated")
-    _add(actions, "lock", _lock, "keep someone out until the account is unlocked").set_defaults(lock=True)
-    _add(actions, "unlock", _lock, "end that").set_defaults(lock=False)
+    for each in (create, password):
+        each.add_argument(
+            "--password-stdin", action="store_true", help="read the password from a line of input"
+        )
+    listing = add_action(actions, "list", _list, "show the accounts that are not deactivated", changes=False)
+    listing.add_argument("--search", metavar="TEXT", default="", help="only those with this in the user ID")
+    listing.add_argument("--admins", action="store_true", help="only administrators")
+    _add(actions, "show", _show, "show an account and its devices", changes=False)
+    _add(actions, "devices", _devices, "show someone's devices", changes=False)
+    for name, (flag, value, help_text) in FLAGS.items():
+        _add(actions, name, partial(_flag, flag=flag, value=value), help_text)
     admin = _add(actions, "admin", _admin, "make someone a server administrator")
     admin.add_argument("--revoke", action="store_true", help="end that")
+    out = _add(actions, "log-out", _log_out, "log out someone's devices")
+    out.add_argument("--device", metavar="ID", help="only this one")
+    end = _add(actions, "deactivate", _deactivate, "end an account for good: nobody can have it again")
+    end.add_argument("--erase", action="store_true", help="have what they wrote hidden from who joins later")
 
 
-def _add(actions: Any, name: str, action: Action, help_text: str) -> argparse.ArgumentParser:
-    parser = add_action(actions, name, action, help_text)
+def _add(actions: Any, name: str, action: Action, help_text: str, **more: Any) -> argparse.ArgumentParser:
+    parser = add_action(actions, name, action, help_text, target="name", **more)
     parser.add_argument("name", metavar="NAME", help="alice, or @alice:example.org")
     return parser
 
 
-def _add_password(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--password-stdin", action="store_true", help="read the password from a line of input"
-    )
+async def _create(services: Services, options: argparse.Namespace) -> Outcome:
+    name = localpart(services, options.name)
+    registration = services.accounts.registration
+    user_id, _ = await registration.register(name, options.password, None, admin=options.admin)
+    return done(f"Created {user_id}", user_id=user_id)
 
 
-async def _create(services: Services, options: argparse.Namespace) -> str:
-    name = _localpart(services, options.name)
-    await services.accounts.registration.check_available(name)
-    password = _read_password(options)
-    user_id, _ = await services.accounts.registration.register(name, password, None, admin=options.admin)
-    return f"Created {user_id}"
+async def _password(services: Services, options: argparse.Namespace) -> Outcome:
+    user_id = await user_id_of(services, options.name)
+    await services.accounts.accounts.set_password(user_id, options.password, log_out=not options.keep_devices)
+    return done(f"Changed the password of {user_id}", user_id=user_id)
 
 
-async def _password(services: Services, options: argparse.Namespace) -> str:
-    user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_password(
-        user_id, _read_password(options), log_out=not options.keep_devices
-    )
-    return f"Changed the password of {user_id}"
-
-
-async def _admin(services: Services, options: argparse.Namespace) -> str:
-    user_id = await _user_id(services, options.name)
+async def _admin(services: Services, options: argparse.Namespace) -> Outcome:
+    user_id = await user_id_of(services, options.name)
     await services.accounts.accounts.set_flags(user_id, is_admin=not options.revoke)
     if options.revoke and user_id in services.server.config.admins:
         raise InvalidParam(
             f"{user_id} is an administrator by the setting admins: take it out there, and restart the server"
         )
-    return f"{user_id} is {'no' if options.revoke else 'now an'} administrator"
+    text = f"{user_id} is {'no' if options.revoke else 'now an'} administrator"
+    return done(text, user_id=user_id, is_admin=not options.revoke)
 
 
-async def _lock(services: Services, options: argparse.Namespace) -> str:
-    user_id = await _user_id(services, options.name)
-    await services.accounts.accounts.set_flags(user_id, locked=options.lock)
-    return f"{user_id} is {'locked' if options.lock else 'not locked'}"
+async def _flag(services: Services, options: argparse.Namespace, *, flag: str, value: bool) -> Outcome:
+    user_id = await user_id_of(services, options.name)
+    await services.accounts.accounts.set_flags(user_id, **{flag: value})
+    return done(f"{user_id} is {flag if value else f'not {flag}'}", user_id=user_id, **{flag: value})
 
 
-async def _list(services: Services, options: argparse.Namespace) -> str:
-    lines = [
-        _line(account, services.server.config.admins) async for account in services.accounts.accounts.all()
+async def _list(services: Services, options: argparse.Namespace) -> Outcome:
+    admins, wanted = services.server.config.admins, options.search.casefold()
+    found = [
+        account
+        async for account in services.accounts.accounts.all()
+        if wanted in account.user_id.casefold()
+        and (not options.admins or account.is_admin or account.user_id in admins)
     ]
-    return "\n".join(lines) or "There are no accounts"
+    lines = "\n".join(_line(account, admins) for account in found)
+    return Outcome(lines or "There are no accounts", [_shown(account, admins) for account in found])
+
+
+async def _show(services: Services, options: argparse.Namespace) -> Outcome:
+    account = await account_of(services, options.name, deactivated=True)
+    devices = await services.accounts.devices.list(account.user_id)
+    profile = await services.accounts.profiles.look_up(account.user_id) if not account.deactivated else {}
+    admins = services.server.config.admins
+    facts = {**_shown(account, admins), "profile": profile, "devices": devices}
+    rows = [
+        (account.user_id, ", ".join(_kinds(account, admins))),
+        ("name", str(profile.get("displayname", ""))),
+        ("made", minute(account.created_ts)),
+        ("devices", str(len(devices))),
+    ]
+    return Outcome(table(rows, empty=""), facts)
+
+
+async def _devices(services: Services, options: argparse.Namespace) -> Outcome:
+    found = await services.accounts.devices.list(await user_id_of(services, options.name))
+    rows = [
+        (
+            item.device_id,
+            item.display_name or "",
+            "never seen" if item.last_seen_ts is None else f"seen {minute(item.last_seen_ts)}",
+            item.last_seen_ip or "",
+        )
+        for item in found
+    ]
+    return Outcome(table(rows, empty="There are no devices"), found)
+
+
+async def _log_out(services: Services, options: argparse.Namespace) -> Outcome:
+    user_id = await user_id_of(services, options.name)
+    if options.device is None:
+        await services.accounts.logins.log_out_everywhere(user_id)
+        return done(f"Logged out all devices of {user_id}", user_id=user_id)
+    await services.accounts.devices.get(user_id, options.device)
+    await services.accounts.devices.remove(user_id, [options.device])
+    return done(f"Logged out {options.device} of {user_id}", user_id=user_id, device_id=options.device)
+
+
+async def _deactivate(services: Services, options: argparse.Namespace) -> Outcome:
+    user_id: UserId = await user_id_of(services, options.name)
+    await services.accounts.accounts.deactivate(user_id, erase=options.erase)
+    return done(f"Deactivated {user_id}", user_id=user_id, erased=options.erase)
 
 
 def _line(account: Account, admins: tuple[str, ...]) -> str:
+    return "  ".join((account.user_id, ", ".join(_kinds(account, admins)))).rstrip()
+
+
+def _kinds(account: Account, admins: tuple[str, ...]) -> list[str]:
+    """What there is to say of an account, in words."""
     flags = {**account.flags(), "is_admin": account.is_admin or account.user_id in admins}
     kinds = {WORDS.get(flag, flag): is_so for flag, is_so in flags.items()}
     kinds[f"of {account.appservice_id}"] = account.appservice_id is not None
-    return "  ".join((account.user_id, ", ".join(kind for kind, is_so in kinds.items() if is_so))).rstrip()
+    kinds["deactivated"] = account.deactivated
+    return [kind for kind, is_so in kinds.items() if is_so]
 
 
-async def _user_id(services: Services, name: str) -> UserId:
-    """The user ID of a localpart or user ID; raises NotFound where there is no such account."""
-    account = await services.accounts.logins.find(_localpart(services, name))
-    if account is None or account.deactivated:
-        raise NotFound(f"There is no user {name!r}")
-    return account.user_id
+def _shown(account: Account, admins: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "user_id": account.user_id,
+        **account.flags(),
+        "is_admin": account.is_admin or account.user_id in admins,
+        "appservice_id": account.appservice_id,
+        "deactivated": account.deactivated,
+        "erased": account.erased,
+        "created_ts": account.created_ts,
+    }
 
 
-def _localpart(services: Services, name: str) -> str:
-    """What is before the colon of a user ID, or ``name`` itself; raises InvalidParam for other servers'."""
-    if not name.startswith("@"):
-        return name
-    localpart, _, server = name[1:].partition(":")
-    if server not in ("", services.server.config.server_name):
-        raise InvalidParam(
-            f"{name} is not of this server, the users of which are @…:{services.server.config.server_name}"
-        )
-    return localpart
-
-
-def _read_password(options: argparse.Namespace) -> str:
+def _read_password(options: argparse.Namespace) -> None:
     if options.password_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        options.password = sys.stdin.readline().rstrip("\r\n")
+        return
     try:
-        password = getpass("Password: ")
-        if getpass("Once more: ") != password:
+        options.password = getpass("Password: ")
+        if getpass("Once more: ") != options.password:
             raise InvalidParam("The two passwords differ")
-        return password
     except EOFError:
         raise InvalidParam("No password was given") from None

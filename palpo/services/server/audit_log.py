@@ -21,6 +21,8 @@ MAX_DETAILS = 4096
 HIDDEN = "(hidden)"
 SECRET_WORDS = ("password", "secret", "token", "mac", "auth", "key")
 """What is in the name of a field whose value is nobody's business."""
+MOST = 2**63 - 1
+"""Of an integer that is written as one."""
 TOP = 2**62
 """Above every position."""
 
@@ -83,6 +85,8 @@ def _shown(name: str, value: Any) -> Any:
         return HIDDEN
     if isinstance(value, Mapping):
         return {inner: _shown(str(inner), item) for inner, item in value.items()}
+    if isinstance(value, int) and not -MOST <= value <= MOST:
+        return str(value)
     if isinstance(value, list):
         return [_shown("", item) for item in value]
     return value
