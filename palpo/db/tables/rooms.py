@@ -200,3 +200,13 @@ memberships = Table(
 )
 """Everyone's latest membership of each room: the current state's, turned into rows. ``stripped_state``
 is the JSON array that an invite or a knock shows."""
+
+blocked_rooms = Table(
+    "blocked_rooms",
+    metadata,
+    Column("room_id", identifier(), primary_key=True),
+    Column("user_id", identifier(), nullable=False),
+    Column("blocked_ts", integer(), nullable=False),
+    info=kept(Until.ALWAYS, why="Who has blocked a room is for the other administrators to know"),
+)
+"""Rooms that users of this server cannot join, nor be invited to; they need not be here."""
