@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from palpo.config.model import Config, Section
+from palpo.config.model import Config
+from palpo.config.section import Section
 
 Path = tuple[str, ...]
 """Where a setting is: the names of its tables and its own; of an array's items, their numbers from 0."""

@@ -6,8 +6,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
+
+from palpo.config.section import Section
 
 PARTS = ("client", "health", "metrics", "admin")
 """What a listener may serve."""
@@ -15,10 +16,6 @@ PARTS = ("client", "health", "metrics", "admin")
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration file."""
 
 
 class Listener(Section, frozen=True):

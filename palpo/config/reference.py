@@ -11,7 +11,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from palpo.config.model import Config, Section
+from palpo.config.model import Config
+from palpo.config.section import Section
 
 HEADER = """\
 # Configuration
