@@ -35,6 +35,8 @@ async def authorise(
     if auth is not None and auth.get("type") in GUESSED:
         call.charge(limit=Limit.ATTEMPT)
     user_id = caller.user_id if caller else None
+    if flows is BY_PASSWORD and user_id is not None:
+        flows = await call.services.sign_on.proofs.flows(user_id)
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
     return await call.services.accounts.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
 

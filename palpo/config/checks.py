@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from palpo.config.model import PARTS, Config, Listener
+from palpo.config.sign_on_checks import sign_on_problems
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import is_user_id, parse_server_name
 from palpo.core.room_versions import ROOM_VERSIONS
@@ -28,6 +29,7 @@ def problems(config: Config) -> Iterator[str]:
     yield from _networks(config)
     yield from _federation(config)
     yield from _halves(config)
+    yield from sign_on_problems(config)
     if config.rooms.default_version not in ROOM_VERSIONS:
         yield f"rooms.default_version: there is no room version {config.rooms.default_version!r}"
     for transport in config.rtc.transports:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from palpo.config.section import Section
+from palpo.config.sign_on import CasConfig, JwtConfig, LdapConfig, OidcConfig, SamlConfig, SsoConfig
 
 PARTS = ("client", "health", "metrics", "admin")
 """What a listener may serve."""
@@ -707,6 +708,12 @@ class Config(Section, frozen=True):
     quotas: QuotasConfig = QuotasConfig()
     registration: RegistrationConfig = RegistrationConfig()
     password: PasswordConfig = PasswordConfig()
+    sso: SsoConfig = SsoConfig()
+    oidc: tuple[OidcConfig, ...] = ()
+    saml: tuple[SamlConfig, ...] = ()
+    cas: tuple[CasConfig, ...] = ()
+    ldap: tuple[LdapConfig, ...] = ()
+    jwt: JwtConfig = JwtConfig()
     email: EmailConfig = EmailConfig()
     identity_servers: tuple[IdentityServer, ...] = ()
     sessions: SessionConfig = SessionConfig()

@@ -8,6 +8,7 @@ from msgspec import convert
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
+from palpo.config.sign_on import Provider
 from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.core.records.accounts import Account
@@ -19,6 +20,7 @@ from palpo.wire.endpoint import NoBody, NoParams
 handlers = Handlers()
 log = structlog.get_logger("palpo.login")
 
+TOKEN = "m.login.token"
 APPLICATION_SERVICE = "m.login.application_service"
 MAX_TOKEN = 1024
 """Characters of a token that is looked up at all."""
@@ -30,7 +32,10 @@ async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.Lo
     flows = []
     if call.services.server.config.password.enabled:
         flows.append(wire.LoginFlow(type="m.login.password"))
-        flows.append(wire.LoginFlow(type="m.login.token", get_login_token=True))
+    if providers := [_shown(item.config) for item in call.services.sign_on.providers]:
+        flows.append(wire.LoginFlow(type="m.login.sso", identity_providers=providers))
+    if flows:
+        flows.append(wire.LoginFlow(type=TOKEN, get_login_token=True))
     if call.services.accounts.appservices.registrations:
         flows.append(wire.LoginFlow(type=APPLICATION_SERVICE))
     if not flows:
@@ -53,6 +58,8 @@ async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn
         log.warning("login_failed", address=call.client_address, user=_named(body), errcode=error.errcode)
         raise
     session = await call.services.accounts.logins.log_in(account, choice)
+    if body.type == TOKEN and body.token and call.services.sign_on.providers:
+        await call.services.sign_on.upstream_sessions.claim(body.token, session.user_id, session.device_id)
     config = call.services.server.config
     well_known = wire.WellKnown(homeserver=wire.BaseUrl(base_url=config.public_url))
     return wire.LoggedIn(
@@ -63,6 +70,12 @@ async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn
         expires_in_ms=session.expires_in_ms,
         home_server=config.server_name,
         well_known=well_known if config.public_url else None,
+    )
+
+
+def _shown(provider: Provider) -> wire.IdentityProvider:
+    return wire.IdentityProvider(
+        id=provider.id, name=provider.name, icon=provider.icon or None, brand=provider.brand or None
     )
 
 
@@ -82,7 +95,7 @@ async def _prove(call: Call, body: wire.Login) -> Account:
         return await logins.check_password(
             await user_of(body, call.services.accounts.threepids), body.password
         )
-    if body.type == "m.login.token":
+    if body.type == TOKEN:
         if body.token is None:
             raise MissingParam("token is missing")
         return await logins.spend_login_token(body.token[:MAX_TOKEN])

@@ -11,7 +11,7 @@ headers of ``palpo.api.pages.security``, whether or not its module thinks of the
 Who is signed in, and what forms carry, is in ``browsers``; texts in other languages are in ``translations``.
 """
 
-from palpo.api.pages import auth_fallback, email_confirmation, landing_page, login_fallback, sign_in
+from palpo.api.pages import auth_fallback, email_confirmation, landing_page, login_fallback, sign_in, sso
 from palpo.api.pages.blueprint import PageBlueprint
 
 BLUEPRINTS: tuple[PageBlueprint, ...] = (
@@ -20,4 +20,5 @@ BLUEPRINTS: tuple[PageBlueprint, ...] = (
     auth_fallback.blueprint,
     email_confirmation.blueprint,
     sign_in.blueprint,
+    sso.blueprint,
 )

@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from palpo.app.composition.assembly import assemble
+from palpo.config.sign_on import OidcConfig
 from palpo.services.accounts import AccountServices
+from palpo.services.media import MediaServices
 from palpo.services.server import Server
 from palpo.services.sign_on import SignOnServices
+from palpo.services.sign_on.flows import Flows, Seals
+from palpo.services.sign_on.oidc.client_authentication import ClientAuthentication
+from palpo.services.sign_on.oidc.fetching import Fetching
+from palpo.services.sign_on.oidc.keys import ProviderKeys
+from palpo.services.sign_on.oidc.metadata import Discovery
+from palpo.services.sign_on.oidc.provider import OidcProvider
+from palpo.services.sign_on.providers import Provider, Providers
 
 
-def build_sign_on(server: Server, accounts: AccountServices) -> SignOnServices:
-    return assemble(SignOnServices, server, accounts)
+def build_sign_on(server: Server, accounts: AccountServices, media: MediaServices) -> SignOnServices:
+    seals = Seals(server)
+    flows = Flows(server, server.clock, seals)
+    return assemble(
+        SignOnServices,
+        server,
+        accounts,
+        media,
+        seals,
+        flows,
+        providers=Providers(_providers(server), flows),
+    )
+
+
+def _providers(server: Server) -> Iterator[Provider]:
+    """Each that is configured."""
+    for oidc in server.config.oidc:
+        yield _oidc(oidc, server)
+
+
+def _oidc(config: OidcConfig, server: Server) -> OidcProvider:
+    clock = server.clock
+    fetching = Fetching(
+        server.http, timeout_s=config.timeout_seconds, tls=config.issuer.startswith("https://")
+    )
+    discovery = Discovery(config, fetching, clock)
+    return OidcProvider(
+        config,
+        clock,
+        fetching,
+        discovery,
+        ProviderKeys(discovery, fetching, clock, secret=config.client_secret),
+        ClientAuthentication(config, clock),
+        base_url=server.config.base_url,
+    )

@@ -199,10 +199,10 @@ class Logins:
             raise outcome
         return outcome
 
-    async def make_login_token(self, user_id: UserId) -> str:
-        """A token that logs in as ``user_id`` once, within LOGIN_TOKEN_MS."""
+    async def make_login_token(self, user_id: UserId, *, lifetime_ms: int = LOGIN_TOKEN_MS) -> str:
+        """A token that logs in as ``user_id`` once, within ``lifetime_ms``."""
         token = secrets.token_urlsafe(32)
-        expires_ts = self._clock.now_ms() + LOGIN_TOKEN_MS
+        expires_ts = self._clock.now_ms() + lifetime_ms
         await self._db.write(lambda tx: storage.insert_login_token(tx, token, user_id, expires_ts=expires_ts))
         return token
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from palpo.core import identifiers
@@ -145,6 +146,27 @@ class Registration:
         user_id = self.user_id(username, appservice_id=appservice_id)
         account = Account(user_id=user_id, appservice_id=appservice_id, created_ts=self._clock.now_ms())
         return await self._create(account, choice)
+
+    async def register_linked(
+        self, user_id: UserId, also: Callable[[WriteTransaction], Awaitable[None]]
+    ) -> None:
+        """An account for somebody who proves elsewhere who they are; ``also`` is written with it.
+
+        ``user_id`` is what ``check_available`` has let through. Raises M_USER_IN_USE (400), and
+        UniqueViolation where what ``also`` writes is there.
+        """
+        account = Account(user_id=user_id, created_ts=self._clock.now_ms())
+
+        async def unit(tx: WriteTransaction) -> bool:
+            if await storage.find(tx, user_id) is not None:
+                return False
+            await storage.insert(tx, account)
+            await also(tx)
+            return True
+
+        if not await self._db.write(unit):
+            raise _in_use()
+        await self._profiles.set_field(user_id, "displayname", identifiers.localpart_of(user_id))
 
     def check_guest(self, guest: Requester, username: str | None) -> None:
         """Raises Forbidden where ``guest`` is none, or ``username`` not theirs; M_USER_LOCKED (401)."""

@@ -66,6 +66,7 @@ COUNTED_EACH = 100
 """How many stages are completed before the sessions are counted again."""
 
 PASSWORD = "m.login.password"
+SSO = "m.login.sso"
 DUMMY = "m.login.dummy"
 REGISTRATION_TOKEN = "m.login.registration_token"
 
@@ -97,6 +98,14 @@ class DummyStage(Stage):
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Nothing to check."""
+
+
+class SsoStage(Stage):
+    """``m.login.sso``: signing on elsewhere, in a browser, by which ``complete_as`` is called."""
+
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
+        """Raises Forbidden: nothing in a request proves it."""
+        raise Forbidden("That is done in a browser")
 
 
 class _Proof(Identified, frozen=True, kw_only=True):
@@ -135,7 +144,7 @@ class UserInteractiveAuth:
         self._clock = clock
         self._key = hashlib.blake2b(secret, person=b"palpo-uia").digest()
         self._completed_stages = 0
-        self._stages = {DUMMY: DummyStage(), **stages}
+        self._stages = {DUMMY: DummyStage(), SSO: SsoStage(), **stages}
 
     def params(self, stage_type: str) -> dict[str, Any]:
         """What a client must know for a stage that asks nobody in particular."""
@@ -169,7 +178,7 @@ class UserInteractiveAuth:
             await self._attempt(session, stage_type, attempt, completed, flows, user_id)
             completed = [*completed, stage_type]
             if tuple(completed) not in flows:
-                completed = await self._complete(session, stage_type)
+                completed = _counting(await self._complete(session, stage_type), user_id)
         if tuple(completed) not in flows:
             raise self._challenge(session, completed, flows, user_id)
         if stored and not await self._db.write(lambda tx: storage.forget(tx, session)):
@@ -182,13 +191,25 @@ class UserInteractiveAuth:
         Only for stages that ask nobody in particular. Raises BadRequest for a session that is not good,
         and what the stage raises.
         """
-        if self._operation_digest(session) is None:
-            raise BadRequest("The session is not known; start again")
+        self.check_good(session)
         stage = self._stages.get(stage_type)
         if stage is None:
             raise BadRequest("The stage is not offered here")
         await stage.check({**auth, "session": session}, None)
         await self._complete(session, stage_type)
+
+    async def complete_as(self, session: str, stage_type: str, user_id: UserId) -> None:
+        """Complete a stage on behalf of ``user_id``: it counts where the session's request is theirs.
+
+        Raises BadRequest for a session that is not good.
+        """
+        self.check_good(session)
+        await self._complete(session, _done_by(stage_type, user_id))
+
+    def check_good(self, session: str) -> None:
+        """Raises BadRequest for a session that is not good."""
+        if self._operation_digest(session) is None:
+            raise BadRequest("The session is not known; start again")
 
     async def _attempt(
         self,
@@ -243,7 +264,7 @@ class UserInteractiveAuth:
         async def unit(tx: Transaction) -> list[str] | None:
             if await storage.result(tx, session_hash) is not None:
                 return None
-            return await storage.completed(tx, session) or []
+            return _counting(await storage.completed(tx, session) or [], user_id)
 
         found = await self._db.read(unit)
         if found is None:
@@ -330,3 +351,14 @@ class UserInteractiveAuth:
 
 def _digest(operation: str) -> bytes:
     return hashlib.blake2b(operation.encode(), digest_size=16).digest()
+
+
+def _done_by(stage_type: str, user_id: UserId) -> str:
+    """How a stage is noted that somebody went through in a browser."""
+    return f"{stage_type} {user_id}"
+
+
+def _counting(completed: list[str], user_id: UserId | None) -> list[str]:
+    """The stages that count for a request of ``user_id``: of those noted with a user, that user's only."""
+    pairs = [stage.partition(" ") for stage in completed]
+    return [stage for stage, space, user in pairs if not space or user == user_id]

@@ -9,11 +9,21 @@ import msgspec
 from palpo.wire.endpoint import Auth, Body, Endpoint, Limit, NoBody, NoParams, Response, client
 
 
+class IdentityProvider(Response, frozen=True):
+    """Somebody at whom users sign on (spec: "Client login via SSO")."""
+
+    id: str
+    name: str
+    icon: str | None = None
+    brand: str | None = None
+
+
 class LoginFlow(Response, frozen=True):
     """A way to log in."""
 
     type: str
     get_login_token: bool = False
+    identity_providers: list[IdentityProvider] | None = None
 
 
 class LoginFlows(Response, frozen=True):
