@@ -13,8 +13,8 @@ import pytest
 
 from tests.sign_on import oidc
 from tests.sign_on.oidc import Provider, client
-from tests.support.visitor import Visitor
 from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.visitor import Visitor
 
 REDIRECT = "/_matrix/client/v3/login/sso/redirect"
 CLIENT = "https://client.example/app"

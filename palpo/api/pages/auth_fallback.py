@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-from quart import render_template
+from quart import Response, render_template
 
 from palpo.api.call import Call
 from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.security import allow, own
 from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.services.accounts.registration_stages import RECAPTCHA, TERMS
-from palpo.services.accounts.user_interactive_auth import DUMMY, REGISTRATION_TOKEN
+from palpo.services.accounts.user_interactive_auth import DUMMY, REGISTRATION_TOKEN, SSO
 from palpo.wire.client import auth_fallback as wire
+from palpo.wire.pages.upstream import CONFIRM_PATH
 
 blueprint = PageBlueprint("auth_fallback", __name__)
 
 
 @blueprint.serves(wire.get_auth_fallback)
-async def get_auth_fallback(call: Call, params: wire.FallbackParams) -> str:
+async def get_auth_fallback(call: Call, params: wire.FallbackParams) -> str | Response:
     """GET /auth/{type}/fallback/web."""
+    if params.auth_type == SSO and call.services.sign_on.providers:
+        location = f"{CONFIRM_PATH}?{urlencode({'session': params.session})}"
+        return Response(status=302, headers={"Location": location})
     return await _form(call, params.auth_type)
 
 

@@ -79,8 +79,8 @@ async def signed_in_lately(call: Call) -> BrowserSession:
     return browser
 
 
-async def sign_in(call: Call, user_id: UserId) -> None:
-    """Begin a session for who has proved to be ``user_id``; raises as ``BrowserSessions.begin``."""
+async def sign_in(call: Call, user_id: UserId) -> str:
+    """Begin a session for who has proved to be ``user_id``: its token. Raises as ``begin``."""
     sessions = call.services.accounts.browser_sessions
     token = await sessions.begin(
         user_id,
@@ -91,6 +91,7 @@ async def sign_in(call: Call, user_id: UserId) -> None:
     set_cookie(call, SESSION, token, max_age=sessions.lifetime_s)
     set_cookie(call, VISIT, None)
     g.pop("visitor", None)
+    return token
 
 
 def sign_in_path(then: str, **params: str) -> str:

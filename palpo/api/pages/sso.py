@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from quart import Response, render_template
 from quart.typing import ResponseReturnValue
 
 from palpo.api.call import Call
 from palpo.api.pages.blueprint import PageBlueprint
+from palpo.api.pages.browsers import Form, safe_path
+from palpo.api.pages.browsers import sign_in as begin_session
 from palpo.api.pages.security import allow
-from palpo.core.errors import BadRequest, MatrixError, NotFound
+from palpo.core.errors import MatrixError, NotFound
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.services.sign_on.clients import check_redirect_url, scheme_of
-from palpo.services.sign_on.flows import ForClient, Purpose, cookies_of
+from palpo.services.sign_on.flows import ForBrowser, ForClient, ForStage, Purpose, cookies_of
 from palpo.services.sign_on.oidc.provider import OidcProvider
-from palpo.services.sign_on.sign_ons import AskConsent, AskName, GoOn, Outcome
+from palpo.services.sign_on.sign_ons import AskConsent, AskName, Finished, SignedIn, StageDone
 from palpo.wire.client import sso as wire
 from palpo.wire.endpoint import Limit, NoParams
+from palpo.wire.pages import upstream as pages
 
-blueprint = PageBlueprint("sso", __name__)
+blueprint = PageBlueprint("sso", __name__, has_forms=True)
 
 
 @blueprint.serves(wire.redirect_to_sso)
@@ -32,9 +35,8 @@ async def redirect_to_sso(call: Call, params: wire.RedirectParams) -> ResponseRe
     if len(providers) == 1:
         return await begin(call, providers[0].id, _purpose(params))
     query = {"redirectUrl": params.redirect_url, **({"action": params.action} if params.action else {})}
-    links = [
-        (item, f"/_matrix/client/v3/login/sso/redirect/{item.id}?{urlencode(query)}") for item in providers
-    ]
+    base = "/_matrix/client/v3/login/sso/redirect"
+    links = [(item.name, f"{base}/{item.id}?{urlencode(query)}") for item in providers]
     return await render_template("sso_providers.html", links=links)
 
 
@@ -45,6 +47,32 @@ async def redirect_to_idp(call: Call, params: wire.ProviderRedirectParams) -> Re
     return await begin(call, params.idp_id, _purpose(params))
 
 
+@blueprint.serves(pages.sign_in_upstream)
+async def sign_in_upstream(call: Call, params: pages.UpstreamParams) -> ResponseReturnValue:
+    """GET /_palpo/account/upstream/{id}: from this server's own page for signing in."""
+    return await begin(call, params.idp_id, ForBrowser(next=safe_path(params.next)))
+
+
+@blueprint.serves(pages.get_confirmation)
+async def get_confirmation(call: Call, params: pages.ConfirmParams) -> ResponseReturnValue:
+    """GET /_palpo/account/confirm: what a client wants has to be confirmed by signing on once more.
+
+    Nobody is sent on by a link alone: a provider may ask nothing of who is signed in there.
+    """
+    call.services.accounts.interactive_auth.check_good(params.session)
+    # Browsers hold what a form's answer redirects to against this too: the provider's page, wherever it is.
+    allow(form_action="'self' https: http:")
+    providers = [item.config for item in call.services.sign_on.providers]
+    return await render_template("sso_confirmation.html", providers=providers)
+
+
+@blueprint.form(pages.confirm)
+async def confirm(call: Call, params: pages.ConfirmParams, form: Form) -> ResponseReturnValue:
+    """POST /_palpo/account/confirm."""
+    call.services.accounts.interactive_auth.check_good(params.session)
+    return await begin(call, form.get("provider", ""), ForStage(session=params.session), status=303)
+
+
 @blueprint.serves(wire.finish_oidc)
 async def finish_oidc(call: Call, params: wire.OidcParams) -> ResponseReturnValue:
     """GET /_synapse/client/oidc/callback."""
@@ -53,27 +81,25 @@ async def finish_oidc(call: Call, params: wire.OidcParams) -> ResponseReturnValu
     return await finish(call, params.state, answer, OidcProvider)
 
 
-@blueprint.serves(wire.pick_localpart)
-async def pick_localpart(call: Call, params: NoParams) -> ResponseReturnValue:
+@blueprint.form(wire.pick_localpart)
+async def pick_localpart(call: Call, params: NoParams, form: Form) -> ResponseReturnValue:
     """POST /_synapse/client/sso/account: a new user's choice."""
-    fields = form_fields(call)
-    sign_ons, cookies = call.services.sign_on.sign_ons, cookies_of(call.headers.get("cookie", ""))
-    localpart = fields.get("localpart", "").strip().removeprefix("@").partition(":")[0]
-    sealed = fields.get("sealed", "")
+    sign_ons, cookies = call.services.sign_on.sign_ons, _cookies(call)
+    localpart = form.get("localpart", "").strip().removeprefix("@").partition(":")[0]
+    sealed = form.get("sealed", "")
+    asked = sign_ons.describe(sealed, cookies)
     try:
-        outcome = await sign_ons.pick(sealed, cookies, localpart, charge=lambda: _charge(call))
+        finished = await sign_ons.pick(sealed, cookies, localpart, charge=lambda: _charge(call))
     except MatrixError as error:
-        asked = sign_ons.describe(sealed, cookies)
-        page = await _ask_name(call, asked, localpart=localpart, message=error.message)
-        return page, error.status
-    return _go_on(outcome)
+        return await _ask_name(asked, localpart=localpart, message=error.message), error.status
+    return await _go_on(call, finished)
 
 
-@blueprint.serves(wire.consent_to_client)
-async def consent_to_client(call: Call, params: NoParams) -> ResponseReturnValue:
+@blueprint.form(wire.consent_to_client)
+async def consent_to_client(call: Call, params: NoParams, form: Form) -> ResponseReturnValue:
     """POST /_synapse/client/sso/continue: the user lets the client log in."""
-    cookies = cookies_of(call.headers.get("cookie", ""))
-    return _go_on(await call.services.sign_on.sign_ons.consent(form_fields(call).get("sealed", ""), cookies))
+    finished = await call.services.sign_on.sign_ons.consent(form.get("sealed", ""), _cookies(call))
+    return await _go_on(call, finished)
 
 
 async def begin(call: Call, provider: str, purpose: Purpose, *, status: int = 302) -> Response:
@@ -84,55 +110,52 @@ async def begin(call: Call, provider: str, purpose: Purpose, *, status: int = 30
 
 
 async def finish(call: Call, flow_id: str, answer: dict[str, str], kind: type) -> ResponseReturnValue:
-    """What comes of a browser's return from a provider."""
-    cookies = cookies_of(call.headers.get("cookie", ""))
+    """What comes of a browser's return from a provider of this kind."""
     outcome = await call.services.sign_on.sign_ons.finish(
-        flow_id, cookies, answer, kind=kind, charge=lambda: _charge(call)
+        flow_id, _cookies(call), answer, kind=kind, charge=lambda: _charge(call)
     )
-    return await _show(call, outcome)
-
-
-def form_fields(call: Call) -> dict[str, str]:
-    """The fields of a form; raises BadRequest."""
-    try:
-        fields = parse_qs(call.body.decode("ascii"), max_num_fields=20)
-    except ValueError:
-        raise BadRequest("Not a form") from None
-    return {name: values[-1] for name, values in fields.items()}
-
-
-async def _show(call: Call, outcome: Outcome) -> ResponseReturnValue:
-    if isinstance(outcome, GoOn):
-        return _go_on(outcome)
     if isinstance(outcome, AskName):
-        return await _ask_name(call, outcome, localpart=outcome.suggested)
+        return await _ask_name(outcome, localpart=outcome.suggested)
     if isinstance(outcome, AskConsent):
         _allow_client(outcome.url)
         return await render_template("sso_consent.html", asked=outcome)
-    page = await render_template("auth_fallback_done.html")
-    return page, 200, {"Set-Cookie": outcome.cookie}
+    if isinstance(outcome, StageDone):
+        return await render_template("auth_fallback_done.html"), 200, {"Set-Cookie": outcome.cookie}
+    return await _go_on(call, outcome)
 
 
-async def _ask_name(call: Call, asked: AskName, *, localpart: str, message: str = "") -> str:
+async def _ask_name(asked: AskName, *, localpart: str, message: str = "") -> str:
     _allow_client(asked.url)
     return await render_template(
         "sso_account.html", asked=asked, localpart=localpart[:MAX_LENGTH], message=message
     )
 
 
+async def _go_on(call: Call, finished: Finished) -> Response:
+    if isinstance(finished, SignedIn):
+        token = await begin_session(call, finished.user_id)
+        lifetime_ms = call.services.accounts.browser_sessions.lifetime_s * 1000
+        await call.services.sign_on.upstream_sessions.remember(
+            token, finished.user_id, finished.upstream, lifetime_ms=lifetime_ms
+        )
+    url = safe_path(finished.next) if isinstance(finished, SignedIn) else finished.url
+    headers = {"Location": url, "Set-Cookie": finished.cookie, "Cache-Control": "no-store"}
+    return Response(status=303, headers=headers)
+
+
 def _allow_client(url: str) -> None:
     """Browsers hold what a form's answer redirects to against the policy too: the client's page, wherever."""
-    allow(form_action=f"'self' {scheme_of(url)}:")
-
-
-def _go_on(outcome: GoOn) -> Response:
-    headers = {"Location": outcome.url, "Set-Cookie": outcome.cookie, "Cache-Control": "no-store"}
-    return Response(status=303, headers=headers)
+    if url:
+        allow(form_action=f"'self' {scheme_of(url)}:")
 
 
 def _purpose(params: wire.RedirectParams) -> ForClient:
     action = params.action if params.action in ("login", "register") else ""
     return ForClient(redirect_url=params.redirect_url, action=action or "")
+
+
+def _cookies(call: Call) -> dict[str, str]:
+    return cookies_of(call.headers.get("cookie", ""))
 
 
 def _charge(call: Call) -> None:

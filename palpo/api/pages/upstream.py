@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from palpo.api.call import Call
+from palpo.wire.pages.upstream import UPSTREAM_PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,4 +24,13 @@ class Upstream:
 
 def upstreams(call: Call, then: str) -> Sequence[Upstream]:
     """All of them, for a browser that goes on to the path ``then``."""
-    return ()
+    path = UPSTREAM_PATH.removesuffix("{idp_id}")
+    return [
+        Upstream(
+            id=item.id,
+            name=item.config.name,
+            url=f"{path}{item.id}?{urlencode({'next': then})}",
+            brand=item.config.brand,
+        )
+        for item in call.services.sign_on.providers
+    ]

@@ -41,7 +41,13 @@ class ForStage(msgspec.Struct, frozen=True, tag="stage"):
     session: str
 
 
-Purpose = ForClient | ForStage
+class ForBrowser(msgspec.Struct, frozen=True, tag="browser"):
+    """A session of the browser itself, which then goes to ``next``, a path of this server."""
+
+    next: str
+
+
+Purpose = ForClient | ForStage | ForBrowser
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from palpo.services.accounts.logins import Logins
 from palpo.services.accounts.user_interactive_auth import SSO, UserInteractiveAuth
 from palpo.services.server import Server
 from palpo.services.sign_on import clients
-from palpo.services.sign_on.flows import Flow, Flows, ForClient, ForStage, Seals
+from palpo.services.sign_on.flows import Flow, Flows, ForBrowser, ForClient, ForStage, Seals
 from palpo.services.sign_on.identities import Identity, Person, Upstream
 from palpo.services.sign_on.linked_accounts import Charge, Choice, LinkedAccounts
 from palpo.services.sign_on.providers import Provider, Providers
@@ -79,7 +79,18 @@ class StageDone:
     cookie: str
 
 
-Outcome = GoOn | AskName | AskConsent | StageDone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """The browser itself is to be signed in, and goes on to a path of this server."""
+
+    user_id: UserId
+    upstream: Upstream
+    next: str
+    cookie: str
+
+
+Finished = GoOn | SignedIn
+Outcome = Finished | AskName | AskConsent | StageDone
 K = TypeVar("K", NewUser, Consent)
 
 
@@ -128,7 +139,7 @@ class SignOns:
             return self._ask_name(flow, provider, identity, person, settled)
         return await self._grant(flow, settled.user_id, identity.upstream)
 
-    async def pick(self, sealed: str, cookies: dict[str, str], localpart: str, *, charge: Charge) -> GoOn:
+    async def pick(self, sealed: str, cookies: dict[str, str], localpart: str, *, charge: Charge) -> Finished:
         """What comes of a new user's choice; raises M_USER_IN_USE, M_INVALID_USERNAME, BadRequest."""
         new = self._opened(sealed, NewUser, cookies)
         provider = self._providers.get(new.flow.provider)
@@ -143,7 +154,7 @@ class SignOns:
         account = await self._linked.make(identity, new.person, localpart, provider.config)
         return await self._give(new.flow, account.user_id, new.upstream)
 
-    async def consent(self, sealed: str, cookies: dict[str, str]) -> GoOn:
+    async def consent(self, sealed: str, cookies: dict[str, str]) -> Finished:
         """Send the browser on that was asked whether it is to be; raises BadRequest."""
         asked = self._opened(sealed, Consent, cookies)
         return await self._give(asked.flow, UserId(asked.user_id), asked.upstream)
@@ -181,21 +192,23 @@ class SignOns:
             taken=choice.taken,
         )
 
-    async def _grant(self, flow: Flow, user_id: UserId, upstream: Upstream) -> GoOn | AskConsent:
+    async def _grant(self, flow: Flow, user_id: UserId, upstream: Upstream) -> Finished | AskConsent:
         """Send the browser on, or ask first where the client is not listed."""
-        assert isinstance(flow.purpose, ForClient)
-        url = flow.purpose.redirect_url
-        if clients.is_listed(url, self._listed):
+        url = _url(flow)
+        if not url or clients.is_listed(url, self._listed):
             return await self._give(flow, user_id, upstream)
         asked = Consent(flow=flow, upstream=upstream, user_id=user_id)
         return AskConsent(sealed=self._seals.seal(asked), client=_client(flow), url=url, user_id=user_id)
 
-    async def _give(self, flow: Flow, user_id: UserId, upstream: Upstream) -> GoOn:
+    async def _give(self, flow: Flow, user_id: UserId, upstream: Upstream) -> Finished:
+        cookie = self._flows.end(flow)
+        if isinstance(flow.purpose, ForBrowser):
+            return SignedIn(user_id=user_id, upstream=upstream, next=flow.purpose.next, cookie=cookie)
         assert isinstance(flow.purpose, ForClient)
         token = await self._logins.make_login_token(user_id, lifetime_ms=LOGIN_TOKEN_MS)
         await self._sessions.remember(token, user_id, upstream)
         url = clients.with_login_token(flow.purpose.redirect_url, token)
-        return GoOn(url=url, cookie=self._flows.end(flow))
+        return GoOn(url=url, cookie=cookie)
 
     def _opened(self, sealed: str, kind: type[K], cookies: dict[str, str]) -> K:
         """What a form has brought back, if it was given to this browser; raises BadRequest."""
@@ -207,8 +220,10 @@ class SignOns:
 
 
 def _url(flow: Flow) -> str:
+    """Where a client waits; empty where none does."""
     return flow.purpose.redirect_url if isinstance(flow.purpose, ForClient) else ""
 
 
 def _client(flow: Flow) -> str:
-    return clients.shown(_url(flow))
+    url = _url(flow)
+    return clients.shown(url) if url else ""

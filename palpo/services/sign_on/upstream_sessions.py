@@ -9,6 +9,7 @@ from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.sign_on.identities import Upstream
+from palpo.storage import browser_sessions
 from palpo.storage import upstream_sessions as storage
 from palpo.storage.sessions import token_hash
 from palpo.storage.upstream_sessions import UpstreamSession
@@ -28,8 +29,10 @@ class UpstreamSessions:
         self._clock = clock
         self._removal = removal
 
-    async def remember(self, token: str, user_id: UserId, upstream: Upstream) -> None:
-        """Note that a login token is given out for a sign-on."""
+    async def remember(
+        self, token: str, user_id: UserId, upstream: Upstream, *, lifetime_ms: int = KEPT_MS
+    ) -> None:
+        """Note that a login token is given out for a sign-on, or a browser's, which lives longer."""
         now = self._clock.now_ms()
         session = UpstreamSession(
             token_hash=token_hash(token),
@@ -37,7 +40,7 @@ class UpstreamSessions:
             subject=upstream.subject,
             upstream_id=upstream.session or None,
             user_id=user_id,
-            expires_ts=now + KEPT_MS,
+            expires_ts=now + lifetime_ms,
         )
 
         async def unit(tx: WriteTransaction) -> None:
@@ -51,7 +54,10 @@ class UpstreamSessions:
         await self._db.write(lambda tx: storage.claim(tx, token_hash(token), user_id, device_id))
 
     async def end(self, provider: str, subject: str, upstream_id: str) -> int:
-        """Log out the devices of somebody's sign-ons, or of one session there; how many sign-ons ended."""
+        """Log out the devices and browsers of somebody's sign-ons, or of one session there.
+
+        Returns how many sign-ons ended.
+        """
 
         async def unit(tx: WriteTransaction) -> int:
             found = await storage.of_subject(tx, provider, subject)
@@ -59,6 +65,7 @@ class UpstreamSessions:
             for session in ended:
                 if session.device_id is not None:
                     await self._removal.remove(tx, session.user_id, [session.device_id])
+                await browser_sessions.delete_token(tx, session.token_hash)
                 await storage.end(tx, session)
             return len(ended)
 
