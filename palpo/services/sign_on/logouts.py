@@ -43,5 +43,5 @@ def unverified_claims(token: str) -> dict[str, Any]:
     try:
         payload = jws.extract_compact(token.encode()).payload
         return msgspec.json.decode(payload, type=dict[str, Any])
-    except (JoseError, ValueError, TypeError, msgspec.DecodeError) as error:
+    except (JoseError, ValueError, TypeError, RecursionError, msgspec.DecodeError) as error:
         raise Forbidden("That is no logout token") from error

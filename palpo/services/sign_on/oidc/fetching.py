@@ -64,5 +64,5 @@ def decoded(body: bytes) -> dict[str, Any]:
     """An object in JSON; raises Unavailable."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Unavailable("The provider's answer cannot be read") from error

@@ -37,7 +37,7 @@ class ProviderKeys:
 
         try:
             header = jws.extract_compact(token.encode()).headers()
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise _not_good() from error
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm not in algorithms:
@@ -89,7 +89,7 @@ def _read(token: str, keys: list[Any], algorithm: str) -> tuple[dict[str, Any], 
     for key in keys:
         try:
             read = jwt.decode(token, key, algorithms=[algorithm])
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             # It is another kind of key, or not the one.
             continue
         return dict(read.header), dict(read.claims)

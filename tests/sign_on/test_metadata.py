@@ -1,0 +1,116 @@
+"""What a provider says of itself is held to what may be believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.sign_on.oidc import SECRET
+from tests.sign_on.support import CLIENT, REDIRECT, serving
+from tests.support.visitor import Visitor
+from tests.support.web import Web, web
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+def config(site: Web, **settings: Any) -> dict[str, Any]:
+    return {
+        "id": "work",
+        "name": "Work",
+        "issuer": site.url(""),
+        "client_id": "palpo",
+        "client_secret": SECRET,
+        **settings,
+    }
+
+
+def publish(site: Web, **changed: Any) -> None:
+    metadata = {
+        "issuer": site.url(""),
+        "authorization_endpoint": site.url("/authorize"),
+        "token_endpoint": site.url("/token"),
+        "jwks_uri": site.url("/jwks"),
+        **changed,
+    }
+    site.page(WELL_KNOWN, json.dumps(metadata).encode(), "application/json")
+
+
+async def come_back(path: Path, site: Web) -> int:
+    """How a return from the provider is answered."""
+    async with serving(path, oidc=[config(site)]) as server:
+        browser = Visitor(server.app)
+        await browser.go(f"{REDIRECT}/work?redirectUrl={CLIENT}", until="http://127.0.0.1")
+        state = parse_qs(urlsplit(browser.location).query)["state"][0]
+        answer = await browser.go(f"/_synapse/client/oidc/callback?state={state}&code=c")
+        await browser.close()
+        return answer.status_code
+
+
+async def test_ssrf_through_metadata(tmp_path: Path) -> None:
+    async with web() as site, web("127.0.0.2") as inner:
+        publish(site, token_endpoint=inner.url("/token", "127.0.0.2"))
+        assert await come_back(tmp_path, site) == 503
+        assert inner.connections == 0
+
+
+async def test_ssrf_through_keys(tmp_path: Path) -> None:
+    async with web() as site, web("127.0.0.2") as inner:
+        publish(site, jwks_uri=inner.url("/jwks", "127.0.0.2"))
+        # A token with a header that asks for the keys to be fetched.
+        token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA"
+        site.page("/token", json.dumps({"access_token": "t", "id_token": token}).encode())
+        assert await come_back(tmp_path, site) == 503
+        assert inner.connections == 0
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    async with web() as site, web() as other:
+        publish(site)
+        site.redirect("/token", other.url("/token"))
+        assert await come_back(tmp_path, site) == 503
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"issuer": "https://other.example"},
+        {"issuer": 1},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"authorization_endpoint": ""},
+        {"token_endpoint": ""},
+    ],
+)
+async def test_metadata_that_cannot_be_used(tmp_path: Path, changed: dict[str, Any]) -> None:
+    async with web() as site:
+        publish(site, **changed)
+        async with serving(tmp_path, oidc=[config(site)]) as server:
+            answer = await server.http.get(f"{REDIRECT}/work", params={"redirectUrl": CLIENT})
+            assert answer.status_code == 503
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"x" * 600_000, b'{"a":' * 2000])
+async def test_an_answer_that_is_none(tmp_path: Path, body: bytes) -> None:
+    async with web() as site:
+        publish(site)
+        site.page("/token", body)
+        assert await come_back(tmp_path, site) == 503
+
+
+async def test_plain_text_where_the_issuer_has_tls() -> None:
+    from palpo.core.errors import Unavailable
+    from palpo.net.addresses import AddressPolicy
+    from palpo.net.http_client import HttpClient
+    from palpo.services.sign_on.oidc.fetching import Fetching
+
+    http = HttpClient(AddressPolicy(["127.0.0.1/32"]), user_agent="test")
+    async with web() as site:
+        fetching = Fetching(http, timeout_s=5, tls=True)
+        with pytest.raises(Unavailable):
+            await fetching.json(site.url("/"))
+        assert site.connections == 0
+    await http.close()
