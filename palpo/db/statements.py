@@ -6,7 +6,7 @@ What differs between the databases is written here and in the engines, and nowhe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,9 @@ from sqlalchemy import (
     bindparam,
     func,
     literal_column,
+    null,
     select,
+    update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -31,6 +33,11 @@ from palpo.db.compiled import Bulk, Compiled
 
 Build = Callable[[str], Executable]
 
+_INSERTS: Mapping[str, Callable[[Table], Any]] = {
+    "mysql": mysql.insert,
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
 UNHEX = "palpo_unhex"
 """An SQL function that the SQLite engine defines: its own ``unhex`` came with SQLite 3.41."""
 
@@ -74,34 +81,62 @@ def upsert(table: Table, *, key: Sequence[str], update: Sequence[str] | None = N
     return _insertion(table, partial(_on_conflict, table, key, changed), key=updated)
 
 
-def insert_row(table: Table) -> Statement:
-    """Insert a row of all of ``table``'s columns; parameters have the columns' names."""
-    return _insertion(table, lambda insert, _: insert)
+def insert_row(
+    table: Table, *, fixed: Mapping[str, int | None] | None = None, same: Mapping[str, str] | None = None
+) -> Statement:
+    """Insert a row of all of ``table``'s columns; parameters have the columns' names.
+
+    Columns that are ``fixed``, or the ``same`` as another, whose name that gives, are no parameters.
+    """
+    return _insertion(table, lambda insert, _: insert, fixed=fixed or {}, same=same or {})
 
 
-def _insertion(table: Table, finished: Callable[[Any, str], Any], *, key: Sequence[int] = ()) -> Statement:
-    """Of one row, or many; ``finished`` adds to an INSERT what it is to do about rows that are there."""
-
-    def build(dialect_name: str) -> Executable:
-        return finished(_one_row(table, dialect_name), dialect_name)  # type: ignore[no-any-return]
+def update_row(table: Table, *, key: str, columns: Sequence[str]) -> Statement:
+    """Set ``columns`` of the row whose column ``key`` is the parameter ``id``; the others have their names."""
+    types = {name: table.c[name].type for name in columns}
 
     def bulk() -> Bulk:
-        return Bulk(Compiled(finished(_many_rows(table), "postgresql"), "postgresql"), key)
+        arrays = [bindparam(name, type_=_array(type_)) for name, type_ in types.items()]
+        arrays.append(bindparam("id", type_=_array(table.c[key].type)))
+        given = func.unnest(*arrays).table_valued(*columns, "id").render_derived("given")
+        statement = update(table).where(table.c[key] == given.c.id)
+        new = {name: given.c[name] for name in columns}
+        return Bulk(Compiled(statement.values(new), "postgresql"), [len(columns)])
+
+    statement = update(table).where(table.c[key] == bindparam("id"))
+    return Statement(statement.values({name: bindparam(name) for name in columns}), bulk=bulk)
+
+
+def _insertion(
+    table: Table,
+    finished: Callable[[Any, str], Any],
+    *,
+    key: Sequence[int] = (),
+    fixed: Mapping[str, int | None] = {},
+    same: Mapping[str, str] = {},
+) -> Statement:
+    """Of one row, or many; ``finished`` adds to an INSERT what it is to do about rows that are there."""
+    constants = {name: null() if value is None else literal_column(str(value)) for name, value in fixed.items()}
+
+    def build(dialect_name: str) -> Executable:
+        values = {
+            c.name: constants.get(c.name, bindparam(same.get(c.name, c.name), type_=c.type))
+            for c in table.columns
+        }
+        return finished(_INSERTS[dialect_name](table).values(values), dialect_name)  # type: ignore[no-any-return]
+
+    def bulk() -> Bulk:
+        given = [c for c in table.columns if c.name not in constants and c.name not in same]
+        arrays = [bindparam(c.name, type_=_array(c.type)) for c in given]
+        rows = func.unnest(*arrays).table_valued(*(c.name for c in given)).render_derived("given")
+        values = [
+            constants[c.name] if c.name in constants else rows.c[same.get(c.name, c.name)]
+            for c in table.columns
+        ]
+        insert = postgresql.insert(table).from_select(table.columns.keys(), select(*values))
+        return Bulk(Compiled(finished(insert, "postgresql"), "postgresql"), key)
 
     return Statement(build, bulk=bulk)
-
-
-def _one_row(table: Table, dialect_name: str) -> Any:
-    insert: Any = {"mysql": mysql.insert, "postgresql": postgresql.insert, "sqlite": sqlite.insert}[
-        dialect_name
-    ]
-    return insert(table).values({c.name: bindparam(c.name, type_=c.type) for c in table.columns})
-
-
-def _many_rows(table: Table) -> Any:
-    arrays = [bindparam(column.name, type_=_array(column.type)) for column in table.columns]
-    rows: Any = select(literal_column("*")).select_from(func.unnest(*arrays))
-    return postgresql.insert(table).from_select(table.columns.keys(), rows)
 
 
 def _on_conflict(

@@ -70,6 +70,18 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Whether this server tells others of it."""
         return self.relayed or not self.elsewhere
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a message that a user of this server has just sent: most are."""
+        before = self.state_before
+        return (
+            not (self.elsewhere or self.stored or self.missing or self.past)
+            and self.event.state_key is None
+            and self.status is EventStatus.ACCEPTED
+            and before == self.state_after
+            and before == self.room_state
+        )
+
 
 class Rejudged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that was judged again over other states, and is shown, or not, as before."""
@@ -112,6 +124,20 @@ _STATE_KEYS = Statement(
     )
 )
 _INSERT = insert_row(events)
+_INSERT_PLAIN = insert_row(
+    events,
+    fixed={
+        "state_key": None,
+        "status": EventStatus.ACCEPTED.value,
+        "after_gap": 0,
+        "outgoing": 1,
+        "redacted_by": None,
+        "chain": None,
+        "chain_seq": None,
+    },
+    same={"state_after": "state_before", "room_state": "state_before"},
+)
+"""Of an event that is plain (``NewEvent.is_plain``): each value that is sent costs time on every database."""
 _OLD_TRANSACTIONS = {
     delayed: Statement(
         select(t.transaction_hash)
@@ -296,27 +322,40 @@ async def insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: 
     An event comes after those of its auth events that are new too. Those that are outliers get a status
     instead. Raises UniqueViolation if another is there already.
     """
-    places = await auth_chains.place(tx, [item.event for item in new if not item.stored], first_position)
-    at = {item.event.event_id: first_position + index for index, item in enumerate(new)}
-    fresh = [item for item in new if not item.stored]
-    await tx.many(
-        _INSERT, [_row(item, at[item.event.event_id], places.get(item.event.event_id)) for item in fresh]
-    )
-    judged = [item for item in new if item.stored]
-    await tx.many(_JUDGE, [_judged(item, at[item.event.event_id]) for item in judged])
-    tx.notify(topics.EVENT, *(item.event.event_id for item in judged))
-    await tx.many(
-        _DELETE_RELATION,
-        [{"target": item.event.event_id} for item in judged if item.status is not EventStatus.ACCEPTED],
-    )
+    if all(item.is_plain for item in new):
+        await tx.many(
+            _INSERT_PLAIN, [_plain_row(item, position) for position, item in enumerate(new, first_position)]
+        )
+    else:
+        await _insert(tx, new, first_position)
     relations = [
         row
-        for index, item in enumerate(new)
+        for position, item in enumerate(new, first_position)
         if item.status is EventStatus.ACCEPTED
-        and (row := _relation(item, _position(item, first_position + index))) is not None
+        and (row := _relation(item, _position(item, position))) is not None
     ]
-    await tx.many(_INSERT_RELATION, relations)
-    tx.notify(topics.RELATIONS, *{str(row["room_id"]) for row in relations})
+    if relations:
+        await tx.many(_INSERT_RELATION, relations)
+        tx.notify(topics.RELATIONS, *{str(row["room_id"]) for row in relations})
+
+
+async def _insert(tx: WriteTransaction, new: Sequence[NewEvent], first_position: int) -> None:
+    places = await auth_chains.place(tx, [item.event for item in new if not item.stored], first_position)
+    fresh = [
+        _row(item, position, places.get(item.event.event_id))
+        for position, item in enumerate(new, first_position)
+        if not item.stored
+    ]
+    await tx.many(_INSERT, fresh)
+    if len(fresh) == len(new):
+        return
+    judged = [(position, item) for position, item in enumerate(new, first_position) if item.stored]
+    await tx.many(_JUDGE, [_judged(item, position) for position, item in judged])
+    tx.notify(topics.EVENT, *(item.event.event_id for _, item in judged))
+    await tx.many(
+        _DELETE_RELATION,
+        [{"target": item.event.event_id} for _, item in judged if item.status is not EventStatus.ACCEPTED],
+    )
 
 
 async def rejudge(tx: WriteTransaction, rejudged: Sequence[Rejudged]) -> None:
@@ -462,6 +501,21 @@ def _judged(new: NewEvent, position: int) -> dict[str, object]:
         "status": new.status.value,
         "after_gap": int(bool(new.missing)),
         "outgoing": int(new.outgoing),
+    }
+
+
+def _plain_row(new: NewEvent, position: int) -> dict[str, object]:
+    event = new.event
+    return {
+        "event_id": event.event_id,
+        "room_id": event.room_id,
+        "position": position,
+        "place": new.place,
+        "type": event.type,
+        "sender": event.sender,
+        "origin_server_ts": event.origin_server_ts,
+        "state_before": new.state_before,
+        "pdu": to_json(event.pdu),
     }
 
 

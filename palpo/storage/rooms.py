@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 
 from palpo.core.identifiers import RoomId
-from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.statements import Statement, in_list, insert_row, update_row, upsert
 from palpo.db.tables.rooms import rooms
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
@@ -66,26 +66,21 @@ _AFTER = Statement(
 )
 _INSERT = insert_row(rooms)
 _ADD = upsert(rooms, key=["room_id"], update=())
-_MOVE = Statement(
-    update(rooms)
-    .where(rooms.c.room_id == bindparam("id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "head",
-                "extremities",
-                "depth",
-                "place",
-                "state_root",
-                "position",
-                "floor",
-                "newest_outgoing",
-                "rerooted",
-                "whole_from",
-            )
-        }
-    )
+_MOVE = update_row(
+    rooms,
+    key="room_id",
+    columns=[
+        "head",
+        "extremities",
+        "depth",
+        "place",
+        "state_root",
+        "position",
+        "floor",
+        "newest_outgoing",
+        "rerooted",
+        "whole_from",
+    ],
 )
 
 

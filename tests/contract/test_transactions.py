@@ -30,7 +30,7 @@ from palpo.db.engine import Commit, Database
 from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
 from palpo.db.migrations.upgrade import on_connection
 from palpo.db.position import CURRENT
-from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.statements import Statement, in_list, insert_row, update_row, upsert
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, text
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.streams import topics
@@ -59,6 +59,8 @@ keys = Table(
 
 INSERT = insert_row(things)
 INSERT_KEYS = insert_row(keys)
+INSERT_PLAIN = insert_row(things, fixed={"number": 7, "seen": 1}, same={"note": "id"})
+MOVE = update_row(things, key="id", columns=["number", "body"])
 PUT = upsert(things, key=["id"])
 PUT_NUMBER = upsert(things, key=["id"], update=["number"])
 ADD = upsert(things, key=["id"], update=())
@@ -290,6 +292,27 @@ async def test_many(db: Database) -> None:
     assert await db.read(reading(GET, id="1")) == [(1, b"new", None)]
     assert await db.read(reading(GET, id="600")) == [(600, bytes([600 % 256]), "😀")]
     assert await db.read(reading(GET, id="999")) == [(-999, bytes([999 % 256]), None)]
+
+
+async def test_many_that_share_values(db: Database) -> None:
+    for names in (["a"], ["b", "c"]):
+        await db.write(lambda tx: tx.many(INSERT_PLAIN, [{"id": name, "body": b"!"} for name in names]))
+
+    rows = await db.read(reading(Statement(select(things).order_by(things.c.id))))
+    assert rows == [(name, 7, b"!", name, 1) for name in "abc"]
+
+
+@pytest.mark.parametrize("names", [["a"], ["c", "a"], ["a", "b", "a"]])
+async def test_many_rows_are_updated(db: Database, names: list[str]) -> None:
+    await db.write(lambda tx: tx.many(INSERT, [thing(name, 0, b"", "n") for name in "abc"]))
+
+    moved = [{"id": name, "number": at, "body": b"%d" % at} for at, name in enumerate(names, 1)]
+    await db.write(lambda tx: tx.many(MOVE, moved))
+
+    numbers = {name: at for at, name in enumerate(names, 1)}
+    for name in "abc":
+        at = numbers.get(name, 0)
+        assert await db.read(reading(GET, id=name)) == [(at, b"%d" % at if at else b"", "n")]
 
 
 async def test_a_unit_reads_what_it_wrote_with_many(db: Database) -> None:

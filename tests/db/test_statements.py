@@ -12,7 +12,7 @@ import palpo
 from palpo.db.compiled import DIALECTS
 from palpo.db.errors import ParameterError
 from palpo.db.postgresql_writes import combined, single_statement
-from palpo.db.statements import Statement, in_list, insert_row, upsert
+from palpo.db.statements import Statement, in_list, insert_row, update_row, upsert
 from palpo.db.tables.meta import identifier, integer
 
 things = Table(
@@ -65,13 +65,29 @@ def test_row_inserts_become_one_statement_on_postgresql() -> None:
     assert put is not None
     assert add is not None
     assert insert.compiled.sql == (
-        "INSERT INTO things (id, number) SELECT * \nFROM unnest($1::TEXT[], $2::BIGINT[])"
+        "INSERT INTO things (id, number) SELECT given.id, given.number \n"
+        "FROM unnest($1::TEXT[], $2::BIGINT[]) AS given(id, number)"
     )
     assert put.compiled.sql.endswith("ON CONFLICT (id) DO UPDATE SET number = excluded.number")
     assert add.compiled.sql.endswith("ON CONFLICT (id) DO NOTHING")
     twice, once = [["a", 1], ["a", 2]], [["a", 1], ["b", 1]]
     assert [bulk.repeats_a_key(twice) for bulk in (insert, put, add)] == [False, True, False]
     assert not put.repeats_a_key(once)
+
+
+def test_what_many_rows_share_is_sent_once() -> None:
+    insert = insert_row(others, fixed={"n": 1, "text": None}, same={"m": "id"}).compiled("postgresql")
+    move = update_row(others, key="id", columns=["n", "m"]).compiled("postgresql")
+
+    assert insert.sql.endswith("VALUES ($1::VARCHAR, 1, $1::BIGINT, NULL)")
+    assert insert.bulk is not None
+    assert insert.bulk.compiled.sql.endswith("FROM unnest($1::TEXT[]) AS given(id)")
+    assert move.bulk is not None
+    assert move.bulk.repeats_a_key([[1, 2, "a"], [3, 4, "a"]])
+    assert single_statement(move, [[1, 2, "a"], [3, 4, "b"]]) == (
+        move.bulk.compiled,
+        [(1, 3), (2, 4), ("a", "b")],
+    )
 
 
 def test_statements_of_different_tables_become_one() -> None:
