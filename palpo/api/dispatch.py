@@ -42,6 +42,8 @@ CORS = [
     (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization, Date"),
     (b"access-control-expose-headers", b"Retry-After, ETag, Content-Disposition"),
 ]
+JSON = Reply().content_type
+JSON_HEADER = (b"content-type", JSON.encode())
 FORWARDED = b"x-forwarded-for"
 PIECE = 64 * 1024
 """Bytes of a response that are handed to the engine at once."""
@@ -64,13 +66,16 @@ LANDING_PAGE = b"/"
 class Route:
     """An endpoint, its handler, and its codec."""
 
-    __slots__ = ("codec", "endpoint", "handler", "reads_body")
+    __slots__ = ("codec", "endpoint", "for_servers", "handler", "reads_body", "written_by")
 
     def __init__(self, endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> None:
         self.endpoint = endpoint
         self.handler = handler
         self.codec = Codec(endpoint)
         self.reads_body = endpoint.body is not Stream
+        self.for_servers = endpoint.auth is Auth.SERVER
+        self.written_by = Limit.FEDERATION_WRITTEN if self.for_servers else Limit.WRITTEN
+        """What a call's body is charged to."""
 
 
 class Dispatcher:
@@ -182,7 +187,7 @@ class Dispatcher:
 
     async def _handle(self, route: Route, call: Call, path: dict[str, str], body: Body) -> Reply:
         """Find out who calls and charge them, and only then read what they send."""
-        if route.endpoint.auth is Auth.SERVER:
+        if route.for_servers:
             return await self._handle_server(route, call, path, body)
         caller = call.caller = await self._authenticator.authenticate(call)
         if caller is None:
@@ -228,13 +233,13 @@ class Dispatcher:
                 # Whoever took so long may have been logged out meanwhile.
                 call.caller = await self._authenticator.authenticate(call)
         try:
-            if route.endpoint.auth is Auth.SERVER:
+            if route.for_servers:
                 call.server = await self._servers.authenticate(call)
                 behalf.set(call.server)
                 self._limiter.admit(route.endpoint.limit, call.server)
             charged_to = call.charged_to
             if charged_to is not None and call.body:
-                self._limiter.charge(written_by(route.endpoint), charged_to, len(call.body))
+                self._limiter.charge(route.written_by, charged_to, len(call.body))
             params = route.codec.params(path, call.query)
             if call.server is not None:
                 await self._servers.authorize(call.server, params)
@@ -279,11 +284,6 @@ class Dispatcher:
         return reply.status
 
 
-def written_by(endpoint: Endpoint[Any, Any, Any]) -> Limit:
-    """What a call's body is charged to."""
-    return Limit.FEDERATION_WRITTEN if endpoint.auth is Auth.SERVER else Limit.WRITTEN
-
-
 def _reply(result: Any) -> Reply:
     return result if isinstance(result, Reply) else Reply(body=encode_response(result))
 
@@ -294,9 +294,12 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 async def _send(send: Send, reply: Reply, request_id: str, *, head: bool) -> None:
     headers = [*CORS, (b"x-request-id", request_id.encode())]
-    for name, value in {"content-type": reply.content_type, **reply.headers}.items():
-        headers.append((name.lower().encode(), value.encode("latin-1", "replace")))
-    headers.extend((b"set-cookie", line.encode("latin-1", "replace")) for line in reply.cookies)
+    if reply.headers or reply.cookies or reply.content_type != JSON:
+        for name, value in {"content-type": reply.content_type, **reply.headers}.items():
+            headers.append((name.lower().encode(), value.encode("latin-1", "replace")))
+        headers.extend((b"set-cookie", line.encode("latin-1", "replace")) for line in reply.cookies)
+    else:
+        headers.append(JSON_HEADER)
     body = reply.body
     if isinstance(body, bytes):
         headers.append((b"content-length", str(len(body)).encode()))

@@ -76,17 +76,23 @@ class Router(Generic[T]):
 def _descend(
     node: _Node[T], segments: list[str], index: int, found: list[str]
 ) -> tuple[_Node[T] | None, list[str]]:
-    if index == len(segments):
-        return (node if node.targets else None), found
-    segment = segments[index]
-    literal = node.literals.get(segment)
-    if literal is not None:
-        result = _descend(literal, segments, index + 1, found)
-        if result[0] is not None:
-            return result
-    if node.parameter is not None:
-        return _descend(node.parameter, segments, index + 1, [*found, segment])
-    return None, found
+    for at in range(index, len(segments)):
+        segment = segments[at]
+        literal, parameter = node.literals.get(segment), node.parameter
+        if literal is not None and parameter is not None:
+            # Two ways lead on, of which the first may lead nowhere.
+            result = _descend(literal, segments, at + 1, found.copy())
+            if result[0] is not None:
+                return result
+            literal = None
+        if literal is not None:
+            node = literal
+        elif parameter is not None:
+            node = parameter
+            found.append(segment)
+        else:
+            return None, found
+    return (node if node.targets else None), found
 
 
 def _decode(segment: str) -> str:

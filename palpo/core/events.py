@@ -270,13 +270,14 @@ def _add_chosen_id(pdu: dict[str, Any], event_id: str | None, hashes_of: Mapping
 def _hash_and_sign(rules: RoomVersion, pdu: dict[str, Any], server_name: str, key: SigningKey) -> bytes:
     """Add ``hashes`` and ``signatures`` to ``pdu``, in place; return the reference hash.
 
-    Two encodings do for the content hash, the size, the signature and the reference hash.
+    Two encodings do for the content hash, the size, the signature and the reference hash. What the second
+    encodes is part of what the first has looked at.
     """
     encode = encoder(rules)
     hashed = encode(pdu)
     hashes = {"sha256": unpadded_base64.encode(sha256(hashed).digest())}
     pdu["hashes"] = hashes
-    signed = encode(redact(rules, pdu))
+    signed = encoder_again(rules)(redact(rules, pdu))
     signatures = {server_name: {key.key_id: key.sign(signed)}}
     pdu["signatures"] = signatures
     # Of the two objects' braces, one pair is left over and one stands for the comma between them.

@@ -92,7 +92,7 @@ def insert_row(
 
 
 def update_row(table: Table, *, key: str, columns: Sequence[str]) -> Statement:
-    """Set ``columns`` of the row whose column ``key`` is the parameter ``id``; the others have their names."""
+    """Set ``columns`` of the row whose ``key`` is the parameter ``id``; other parameters have the names."""
     types = {name: table.c[name].type for name in columns}
 
     def bulk() -> Bulk:
@@ -116,7 +116,9 @@ def _insertion(
     same: Mapping[str, str] = {},
 ) -> Statement:
     """Of one row, or many; ``finished`` adds to an INSERT what it is to do about rows that are there."""
-    constants = {name: null() if value is None else literal_column(str(value)) for name, value in fixed.items()}
+    constants = {
+        name: null() if value is None else literal_column(str(value)) for name, value in fixed.items()
+    }
 
     def build(dialect_name: str) -> Executable:
         values = {

@@ -52,7 +52,7 @@ class Built:
     @property
     def positions(self) -> int:
         """How many of the stream it takes: one where only the head changes."""
-        return max(1, len(self.events))
+        return len(self.events) or 1
 
     @property
     def is_nothing(self) -> bool:

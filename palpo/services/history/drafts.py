@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
+
+import msgspec
 
 from palpo.core.identifiers import UserId
 from palpo.services.history.room_heads import RoomHead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """An event before it has a place in a room."""
 
     type: str
@@ -24,8 +24,7 @@ class Draft:
     """Milliseconds since the Unix epoch; the time of writing where it is None."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendTransaction:
+class SendTransaction(msgspec.Struct, frozen=True, kw_only=True):
     """What makes a request the same request when it is sent again."""
 
     user_id: UserId

@@ -97,11 +97,11 @@ class RecentEvents:
         if ring.upto != before:
             self._rings.pop(room_id)
             return
-        if any(item.position == NOWHERE for item in events):
-            # It may have been shown before.
-            self._rings.pop(room_id)
-            return
         for item in events:
+            if item.position == NOWHERE:
+                # It may have been shown before.
+                self._rings.pop(room_id)
+                return
             if item.position > 0:
                 ring.append(item.position, item.event_id)
         ring.upto = upto

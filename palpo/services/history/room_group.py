@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+
+import msgspec
 
 from palpo.core.canonical_json import decode, to_json
 from palpo.core.errors import Forbidden
@@ -36,8 +38,7 @@ MAX_PENDING = 500
 """Invites and knocks of a room that a redaction changes: the newest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What one request wants written."""
 
     built: Built
@@ -104,15 +105,19 @@ class GroupWrite:
         tx.on_commit(partial(self._written, first, redacted))
         if tx.since != self._known_upto:
             await self._compare(tx)
-        await self._charge(tx)
+        if self._new:
+            await self._charge(tx)
         await events_storage.insert(tx, events, first)
-        await state_storage.insert_nodes(
-            tx, {k: v for item in self._entries for k, v in item.built.nodes.items()}
-        )
+        nodes = {k: v for item in self._entries for k, v in item.built.nodes.items()}
+        if nodes:
+            await state_storage.insert_nodes(tx, nodes)
         rejudged = [item for entry in self._entries for item in entry.built.rejudged]
-        await events_storage.rejudge(tx, rejudged)
-        await self._write_memberships(tx, first)
-        await self._write_besides(tx, first)
+        if rejudged:
+            await events_storage.rejudge(tx, rejudged)
+        if any(item.built.memberships or item.built.names for item in self._entries):
+            await self._write_memberships(tx, first)
+        if any(item.built.besides for item in self._entries):
+            await self._write_besides(tx, first)
         await self._write_heads(tx, first)
         await self._write_transactions(tx)
         tx.notify(topics.ROOM, *{new.event.room_id for new in events if not new.past}, *self._rerooted)
@@ -180,10 +185,12 @@ class GroupWrite:
             position += item.built.positions
             last[item.built.head.room_id] = position - 1
         rows = {room_id: head.at(last[room_id]).row for room_id, head in self._final.items()}
-        await rooms_storage.insert_heads(tx, [row for room, row in rows.items() if room in self._new])
+        if self._new:
+            await rooms_storage.insert_heads(tx, [row for room, row in rows.items() if room in self._new])
         await rooms_storage.move_heads(tx, [row for room, row in rows.items() if room not in self._new])
-        changed = {room: (rows[room].position, rows[room].state_root) for room in self._rerooted}
-        await room_roots_storage.put(tx, changed)
+        if self._rerooted:
+            changed = {room: (rows[room].position, rows[room].state_root) for room in self._rerooted}
+            await room_roots_storage.put(tx, changed)
 
     async def _write_transactions(self, tx: WriteTransaction) -> None:
         made = [

@@ -154,6 +154,13 @@ class RoomHeads:
                 found[key] = item.event
         return found | await self._look_up(root, missing) if missing else found
 
+    def lacks(self, head: RoomHead, keys: Iterable[StateKey]) -> bool:
+        """Whether none of ``keys`` is set in the current state, as far as that is known without looking."""
+        known = self._states.touch(head.state_root) if head.unsaved is None else None
+        if known is None:
+            return False
+        return {known.ids.get(key, UNKNOWN) for key in keys} == {None}
+
     async def _look_up(self, root: bytes, keys: Collection[StateKey]) -> dict[StateKey, Event]:
         ids = await self._store.read_state(state_tree.get_many(root, keys))
         known = self._states.get(root) or NOTHING

@@ -95,8 +95,7 @@ class _ManyEnds(Exception):
     """The room's ends have to be merged first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Item(Entry):
+class _Item(Entry, frozen=True, kw_only=True):
     """A submission and what was built for it."""
 
     submission: _Submission
@@ -287,7 +286,8 @@ class RoomWriter:
                 submission.future.set_result([])
                 continue
             head = built.head
-            nodes = nodes | built.nodes
+            if built.nodes:
+                nodes = nodes | built.nodes
             items.append(
                 _Item(built=built, transaction=transaction, submission=submission, known_upto=known_upto)
             )
@@ -330,7 +330,8 @@ class RoomWriter:
             self._lines.done(line, [item for item in submissions if not item.future.done()])
 
     async def _persist(self, items: Sequence[_Item]) -> None:
-        items = sorted(items, key=lambda item: not item.built.events)
+        if not all(item.built.events for item in items):
+            items = sorted(items, key=lambda item: not item.built.events)
         group = GroupWrite(
             items,
             self._quotas,
@@ -380,7 +381,8 @@ class RoomWriter:
             results = [stored(new, position + index) for index, new in enumerate(built.events)]
             position += built.positions
             if newest:
-                self._store.add((item for item in results if item.event_id not in redacted), built.nodes)
+                kept = [item for item in results if item.event_id not in redacted] if redacted else results
+                self._store.add(kept, built.nodes)
                 before = ends[room_id][1] if room_id in ends else built.head.row.position
                 self._recent.written(room_id, before, results, position - 1)
             ends[room_id] = built.head, position - 1

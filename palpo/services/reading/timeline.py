@@ -132,7 +132,8 @@ class Timeline:
             if start is None:
                 row = (await self._heads.get(room_id)).row
                 start = Place(until if until != FOREVER else (row.place, row.position))
-            query = replace(query, upto=start.upto)
+            if query.upto != start.upto:
+                query = replace(query, upto=start.upto)
             return await self.walk(query, min(start.order, until), stop or BEGINNING)
         order = BEGINNING if start is None else start.order
         return await self.walk(query, order, min(stop or FOREVER, until))

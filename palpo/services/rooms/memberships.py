@@ -7,8 +7,9 @@ event has to have, and writes it on a head that it has looked at.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import RoomId, UserId, server_name_of

@@ -36,6 +36,7 @@ PAUSE_MS = 15_000
 MAX_PAUSING = 1000
 STABLE_PATH = "/_matrix/policy/v1/sign"
 UNSTABLE_PATH = "/_matrix/policy/unstable/org.matrix.msc4284/sign"
+NAMED_AT = (POLICY, UNSTABLE_POLICY)
 AWAY = "The room's policy server cannot be asked"
 
 log = structlog.get_logger("palpo.policy_servers")
@@ -60,7 +61,9 @@ class PolicyServers:
 
     async def of(self, head: RoomHead) -> PolicyServer | None:
         """The one that a room asks: its state names it, and it has a user in the room."""
-        state = await self._heads.state(head, (POLICY, UNSTABLE_POLICY))
+        if self._heads.lacks(head, NAMED_AT):
+            return None
+        state = await self._heads.state(head, NAMED_AT)
         policy = policy_servers.policy_server(state) if state else None
         if policy is None or not await self._servers.is_in(head.room_id, policy.server_name):
             return None
