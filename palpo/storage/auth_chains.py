@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, null, select, union_all
 
 from palpo.core.auth_chains import BLOCK, Block, Link, Placement, Placer, Position, Span
 from palpo.core.events import SignedEvent, StateKey
@@ -26,22 +26,20 @@ class _Cited(NamedTuple):
 
 _next, _links = events.alias("next"), auth_chain_links
 _IN_INDEX = (in_list(events.c.event_id, "ids"), events.c.chain.is_not(None))
-_CITED = Statement(
-    select(
-        events.c.event_id,
-        events.c.type,
-        events.c.state_key,
-        events.c.chain,
-        events.c.chain_seq,
-        _next.c.chain_seq,
-    )
-    .outerjoin(_next, and_(_next.c.chain == events.c.chain, _next.c.chain_seq == events.c.chain_seq + 1))
-    .where(*_IN_INDEX)
+_CITED = select(
+    events.c.event_id,
+    events.c.type,
+    events.c.state_key,
+    events.c.chain,
+    events.c.chain_seq,
+    _next.c.chain_seq.label("behind"),
+    null().label("to_seq"),
 )
-_LINKS_AT = Statement(
-    select(_links.c.from_chain, _links.c.from_seq, _links.c.to_chain, _links.c.to_seq)
+_LINKS_AT = (
+    select(null(), null(), null(), _links.c.from_chain, _links.c.from_seq, _links.c.to_chain, _links.c.to_seq)
     .distinct()
-    .join(
+    .join_from(
+        _links,
         events,
         and_(
             _links.c.from_chain == events.c.chain,
@@ -51,6 +49,15 @@ _LINKS_AT = Statement(
     )
     .where(*_IN_INDEX)
 )
+_AROUND = Statement(
+    union_all(
+        _CITED.outerjoin(
+            _next, and_(_next.c.chain == events.c.chain, _next.c.chain_seq == events.c.chain_seq + 1)
+        ).where(*_IN_INDEX),
+        _LINKS_AT,
+    )
+)
+"""Events of the index with what stands behind each, and, without an event, the links from there."""
 _POSITIONS = Statement(select(events.c.event_id, events.c.chain, events.c.chain_seq).where(*_IN_INDEX))
 _LINKS = Statement(
     select(_links.c.from_chain, _links.c.from_seq, _links.c.to_chain, _links.c.to_seq).where(
@@ -74,22 +81,23 @@ async def place(tx: WriteTransaction, new: Sequence[SignedEvent], first_position
 
     An event comes after those of its auth events that are new too; of the others, those that are not
     stored are left out. ``first_position`` is the first of the stream positions taken for ``new``, or of as
-    many numbers that nobody else has: chains that begin have theirs of these. Two statements read, whatever
+    many numbers that nobody else has: chains that begin have theirs of these. One statement reads, whatever
     there is to place.
     """
     own = {event.event_id: event for event in new if event.state_key is not None}
     if not own:
         return {}
     outside = list({name for event in own.values() for name in event.auth_events if name not in own})
-    known = [_cited(row) for row in await tx.all(_CITED, ids=outside)] if outside else []
-    links = _by_chain(await tx.all(_LINKS_AT, ids=outside)) if known else {}
+    rows = await tx.all(_AROUND, ids=outside) if outside else ()
+    known = [_cited(row) for row in rows if row[0] is not None]
+    links = _by_chain(row[3:] for row in rows if row[0] is None)
     placed = _placed(own, known, links, first_position)
-    rows = [
+    fresh = [
         {"from_chain": position.chain, "from_seq": from_seq, "to_chain": to_chain, "to_seq": to_seq}
         for position, out in placed.values()
         for from_seq, to_chain, to_seq in out
     ]
-    await tx.many(_INSERT_LINK, rows)
+    await tx.many(_INSERT_LINK, fresh)
     return {event_id: placement.position for event_id, placement in placed.items()}
 
 
@@ -147,7 +155,7 @@ def _placed(
 
 
 def _cited(row: Row) -> _Cited:
-    event_id, type_, state_key, chain, seq, behind = row
+    event_id, type_, state_key, chain, seq, behind, _ = row
     return _Cited(event_id, (type_, state_key), Position(chain, seq), behind is None)
 
 
