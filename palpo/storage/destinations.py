@@ -64,6 +64,12 @@ _NEW = oldest(
     select(*_EVENTS.columns).where(_OUTGOING, select(s.room_id).where(s.room_id == e.room_id).exists()),
     e.position,
 )
+_NEW_WITH_PDUS = oldest(
+    select(*_EVENTS.columns, e.pdu, e.redacted_by).where(
+        _OUTGOING, select(s.room_id).where(s.room_id == e.room_id).exists()
+    ),
+    e.position,
+)
 _WAS_IN = and_(s.position <= e.position, or_(s.joined > 0, e.position <= s.left_position))
 
 
@@ -127,6 +133,14 @@ def retry(tx: WriteTransaction, server_names: Collection[str]) -> None:
 async def new_events(tx: Transaction, *, after: int, upto: int, limit: int) -> list[OutgoingEvent]:
     """What others are to be told of at positions in ``(after, upto]``, in rooms where any are or were."""
     return _EVENTS.all(await tx.all(_NEW, after=after, upto=upto, limit=limit))
+
+
+async def new_pdus(
+    tx: Transaction, *, after: int, upto: int, limit: int
+) -> list[tuple[OutgoingEvent, bytes | None]]:
+    """The same, each with its PDU as JSON; None where it has been redacted."""
+    rows = await tx.all(_NEW_WITH_PDUS, after=after, upto=upto, limit=limit)
+    return [(_EVENTS.of(row), None if row[-1] is not None else bytes(row[-2])) for row in rows]
 
 
 async def told_before(

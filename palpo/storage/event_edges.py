@@ -30,7 +30,6 @@ x, b = event_edges.c, extremities.c
 _PUT = upsert(event_edges, key=["prev_event_id", "event_id"])
 _CLOSE = Statement(delete(event_edges).where(in_list(x.prev_event_id, "ids")))
 _FORGET = Statement(delete(extremities).where(b.room_id == bindparam("room_id"), in_list(b.event_id, "ids")))
-_FIND = Statement(select(x.prev_event_id).distinct().where(in_list(x.prev_event_id, "ids")))
 _PLACES = Statement(
     select(x.prev_event_id, func.min(x.place))
     .where(x.room_id == bindparam("room_id"), in_list(x.prev_event_id, "ids"))
@@ -62,7 +61,7 @@ _NOTE = upsert(extremities, key=["room_id", "event_id"])
 
 
 async def note(tx: WriteTransaction, new: Sequence[NewEvent]) -> None:
-    """Note what is missing before events that have just been judged; they themselves are missing no more."""
+    """Note what is missing before events that have just been judged."""
     rows = [
         {
             "prev_event_id": name,
@@ -74,11 +73,14 @@ async def note(tx: WriteTransaction, new: Sequence[NewEvent]) -> None:
         for name in item.missing
     ]
     await tx.many(_PUT, rows)
-    here = [row[0] for row in await tx.all(_FIND, ids=[item.event.event_id for item in new])]
-    if here:
-        await tx.run(_CLOSE, ids=here)
-        for room_id in {item.event.room_id for item in new}:
-            await tx.run(_FORGET, room_id=room_id, ids=here)
+
+
+async def close(tx: WriteTransaction, room_ids: Iterable[str], event_ids: Collection[str]) -> None:
+    """Events of these rooms are missing no more."""
+    ids = list(event_ids)
+    await tx.run(_CLOSE, ids=ids)
+    for room_id in room_ids:
+        await tx.run(_FORGET, room_id=room_id, ids=ids)
 
 
 async def places(tx: Transaction, room_id: str, event_ids: Iterable[str]) -> dict[str, int]:

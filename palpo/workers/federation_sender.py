@@ -152,7 +152,9 @@ class FederationSender(Handler):
             await self._begin_anew(window.after)
         if self._edus_unknown:
             await self._find_edus()
-        upto, found = await self._fan_out.read(window.after, window.upto)
+        with self._transactions.reading() as reading:
+            upto, found = await self._fan_out.read(window.after, window.upto)
+            await reading.keep({item.event.event_id: item.pdu for item in found if item.pdu and item.servers})
         turns, now = Turns(), self._clock.now_ms()
         for item in found:
             event = item.event.position, item.event.event_id

@@ -19,6 +19,7 @@ from palpo.services.history.built import Built
 from palpo.services.history.drafts import SendTransaction
 from palpo.services.history.room_heads import RoomHead
 from palpo.services.server.quotas import Quotas
+from palpo.storage import awaited as awaited_storage
 from palpo.storage import event_edges as event_edges_storage
 from palpo.storage import event_refusals as event_refusals_storage
 from palpo.storage import events as events_storage
@@ -128,7 +129,12 @@ class GroupWrite:
         foreign = [new for new in events if new.elsewhere]
         if foreign:
             await event_edges_storage.note(tx, foreign)
-            redacted |= await self._redact_late(tx, foreign, first)
+            awaited = await awaited_storage.find(tx, [new.event.event_id for new in foreign])
+            if awaited.missing:
+                rooms = {new.event.room_id for new in foreign}
+                await event_edges_storage.close(tx, rooms, awaited.missing)
+            if awaited.redacted:
+                redacted |= await self._redact_late(tx, awaited.redacted, first)
             await event_refusals_storage.note(tx, foreign, rejudged, self._now_ms)
 
     async def _compare(self, tx: Transaction) -> None:
@@ -242,10 +248,10 @@ class GroupWrite:
             await events_storage.redact(tx, redaction.room_id, target.event_id, redaction.event_id)
             await self._redact_stripped(tx, target, position)
 
-    async def _redact_late(self, tx: WriteTransaction, events: Sequence[NewEvent], position: int) -> set[str]:
-        """Redact those events for which redactions have been waiting; which they are."""
+    async def _redact_late(self, tx: WriteTransaction, event_ids: Sequence[str], position: int) -> set[str]:
+        """Redact events for which redactions have been waiting; which they are."""
         targets = set()
-        for waited in await redactions_storage.take(tx, [new.event.event_id for new in events]):
+        for waited in await redactions_storage.take(tx, event_ids):
             found = {
                 item.event_id: item
                 for item in await events_storage.load(tx, [waited.target_id, waited.redaction_id])

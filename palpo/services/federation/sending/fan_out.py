@@ -23,6 +23,8 @@ from palpo.streams.wakeups import Wakeups
 
 BATCH = 500
 """Events that are looked at in one go."""
+FEW = 50
+"""Positions of so few events that their PDUs are read at once."""
 MAX_UNKNOWN = 100
 MAX_CHANGED = 1000
 
@@ -33,6 +35,8 @@ class FannedOut:
 
     event: OutgoingEvent
     servers: list[ServerName]
+    pdu: bytes | None = None
+    """As JSON, where it was read too."""
 
 
 class FanOut:
@@ -78,19 +82,26 @@ class FanOut:
         """What there is to tell in ``(after, upto]``, and up to where that is all."""
         if after >= upto or not await self._anybody():
             return upto, []
-        events = await self._db.read(lambda tx: storage.new_events(tx, after=after, upto=upto, limit=BATCH))
+        events = await self._events(after, upto)
         if len(events) == BATCH:
-            upto = events[-1].position
+            upto = events[-1][0].position
         turns = Turns()
         for room_id in self._take_unknown():
             await turns.breathe()
             await self._room_servers.joined(room_id)
         found = await self._told_before(after, upto)
-        for event in events:
+        for event, pdu in events:
             await turns.breathe()
             servers = await self._servers(event)
-            found.append(FannedOut(event, self.permitted(servers, but=server_name_of(event.sender))))
+            found.append(FannedOut(event, self.permitted(servers, but=server_name_of(event.sender)), pdu))
         return upto, sorted(found, key=lambda item: item.event.position)
+
+    async def _events(self, after: int, upto: int) -> list[tuple[OutgoingEvent, bytes | None]]:
+        """Those of the stream, with their PDUs where they are few: one alone is to be told at once."""
+        if upto - after <= FEW:
+            return await self._db.read(lambda tx: storage.new_pdus(tx, after=after, upto=upto, limit=BATCH))
+        found = await self._db.read(lambda tx: storage.new_events(tx, after=after, upto=upto, limit=BATCH))
+        return [(event, None) for event in found]
 
     async def _told_before(self, after: int, upto: int) -> list[FannedOut]:
         """What was told the others before a server came, which it does not find by what it knows."""

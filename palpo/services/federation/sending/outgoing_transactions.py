@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from itertools import count
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from palpo.services.history.event_store import EventStore
 from palpo.storage import destination_edus, destinations
 from palpo.storage.destination_edus import StoredEdu
 from palpo.streams import topics
-from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.caches import Cache, CacheBudget, Reading
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
@@ -38,6 +39,18 @@ TIMES = Times(whole_s=90.0, connect_s=10.0, idle_s=60.0)
 REPLAYED = 5000
 """Positions of the stream up to which a server that comes back is told of every event; of more, of the newest
 of each room, from which it finds the others."""
+
+
+class PdusRead:
+    """Keeps PDUs that were read, as JSON."""
+
+    def __init__(self, reading: Reading[str, bytes]) -> None:
+        self._reading = reading
+
+    async def keep(self, pdus: Mapping[str, bytes]) -> None:
+        """Keep them, by their events' IDs, but for those that have changed since the read began."""
+        read = {name: encode_lax(decode_object(pdu)) async for name, pdu in Turns().over(pdus.items())}
+        self._reading.keep(read)
 
 
 class OutgoingTransactions:
@@ -64,6 +77,12 @@ class OutgoingTransactions:
         self._pdus: Cache[str, bytes] = caches.cache("outgoing_pdus", share=0.05)
         """In canonical JSON: what many servers are told is read, and encoded, once."""
         wakeups.listen(topics.EVENT, self._forget)
+
+    @contextmanager
+    def reading(self) -> Iterator[PdusRead]:
+        """A context within which PDUs are read that will be sent soon."""
+        with self._pdus.reading() as reading:
+            yield PdusRead(reading)
 
     async def next(self, queue: DestinationQueue) -> Outgoing | None:
         """What to send to a server next: the same until it is acknowledged; None where there is nothing."""
