@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from quart import Response
 from quart.typing import ResponseReturnValue
 
 from palpo.admin.pages import AdminPages, Done, administrator, show
@@ -13,11 +14,18 @@ from palpo.api.pages.security import allow
 from palpo.core.errors import MatrixError, NotFound
 from palpo.core.identifiers import MxcUri, parse_mxc_uri, parse_room_id
 from palpo.core.records.media import MediaRecord
+from palpo.media.headers import SECURITY
+from palpo.services.media.media import thumbnail_spec
 from palpo.wire.pages import admin as wire
 
 blueprint = AdminPages("media", __name__)
 
 MAX_SHOWN = 200
+PREVIEW = 320
+"""Pixels, on each side at most."""
+OWN = {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"}
+MAX_PREVIEW = 4 * 1024 * 1024
+"""Bytes."""
 IMAGE = re.compile(r"image/(png|jpeg|gif|webp|avif)")
 DONE = {
     "quarantine": "It is withheld from everybody",
@@ -55,6 +63,21 @@ async def media(call: Call, params: wire.MediaParams) -> ResponseReturnValue:
         total=len(uris),
         message=message,
     )
+
+
+@blueprint.serves(wire.preview_media)
+async def preview_media(call: Call, params: wire.FileParams) -> ResponseReturnValue:
+    """GET /_palpo/admin/media/{server_name}/{media_id}/preview: also of what is withheld, in a small size."""
+    media = call.services.media.media
+    record = await media.find(params.server_name, params.media_id, allow_remote=False, even_quarantined=True)
+    if not is_image(record):
+        raise NotFound("That is no picture")
+    spec = thumbnail_spec(PREVIEW, PREVIEW, crop=False, animated=False)
+    thumbnail = await media.thumbnail(record, spec)
+    if thumbnail.size > MAX_PREVIEW or not IMAGE.fullmatch(thumbnail.content_type):
+        raise NotFound("There is no preview of it")
+    content = b"".join([chunk async for chunk in media.read(thumbnail.sha256)])
+    return Response(content, content_type=thumbnail.content_type, headers={**SECURITY, **OWN})
 
 
 @blueprint.action(wire.change_media)

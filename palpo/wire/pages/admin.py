@@ -47,11 +47,16 @@ class MediaParams(ListParams, frozen=True, kw_only=True):
     uri: str = ""
 
 
-class MediaChangeParams(Params, frozen=True, kw_only=True):
-    """A file, and what is done with it: quarantine, release, protect, unprotect or delete."""
+class FileParams(Params, frozen=True, kw_only=True):
+    """A file."""
 
     server_name: str
     media_id: str
+
+
+class MediaChangeParams(FileParams, frozen=True, kw_only=True):
+    """What is done with a file: quarantine, release, protect, unprotect or delete."""
+
     verb: str
 
 
@@ -99,6 +104,7 @@ server = page("/servers/{name}", "Server", NameParams)
 check_server = form("/servers/{name}/check", "CheckServer", NameParams)
 retry_server = form("/servers/{name}/retry", "RetryServer", NameParams)
 media = page("/media", "Media", MediaParams)
+preview_media = page("/media/{server_name}/{media_id}/preview", "PreviewMedia", FileParams)
 change_media = form("/media/{server_name}/{media_id}/{verb}", "ChangeMedia", MediaChangeParams)
 appservices = page("/appservices", "Appservices")
 jobs = page("/jobs", "Jobs")

@@ -1,0 +1,144 @@
+"""Pages for administrators in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.support.chromium import chromium, emulate
+from tests.support.process import ServerProcess
+
+PASSWORD = "correct horse battery staple"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cfc0f01f"
+    "00050001ff9ae3ab5a0000000049454e44ae426082"
+)
+
+
+class Site:
+    """A server, with an administrator and a user."""
+
+    def __init__(self, process: ServerProcess) -> None:
+        self.process = process
+        self.http = httpx.Client(base_url=process.url, timeout=30)
+        self.alice = self.register("alice")
+        self.register("admin")
+
+    def register(self, name: str) -> dict[str, str]:
+        body = {"username": name, "password": PASSWORD, "auth": {"type": "m.login.dummy"}}
+        answer = self.http.post("/_matrix/client/v3/register", json=body)
+        return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+
+    def upload(self) -> str:
+        headers = {**self.alice, "Content-Type": "image/png"}
+        uri: str = self.http.post("/_matrix/media/v3/upload", content=PNG, headers=headers).json()[
+            "content_uri"
+        ]
+        return uri
+
+    def download(self, uri: str) -> int:
+        path = f"/_matrix/client/v1/media/download/{uri.removeprefix('mxc://')}"
+        return self.http.get(path, headers=self.alice).status_code
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    options = ("--open-registration",)
+    with ServerProcess(tmp_path_factory.mktemp("server"), options=options) as process:
+        (process.data / "palpo.toml").write_text(
+            (process.data / "palpo.toml")
+            .read_text()
+            .replace("[[listeners]]", 'admins = ["@admin:localhost"]\n[[listeners]]', 1)
+        )
+        process.stop()
+        process.start()
+        yield Site(process)
+
+
+@pytest.fixture(scope="module")
+def driver(site: Site) -> Iterator[WebDriver]:
+    """A browser in which the administrator is signed in."""
+    with chromium() as driver:
+        driver.get(f"{site.process.url}/_palpo/admin/")
+        driver.find_element(By.NAME, "user").send_keys("admin")
+        driver.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
+        assert driver.find_element(By.TAG_NAME, "h1").text == "Overview"
+        yield driver
+
+
+def follow(driver: WebDriver, name: str) -> None:
+    """Open a page by its name in the navigation."""
+    driver.find_element(By.CSS_SELECTOR, ".side").find_element(By.LINK_TEXT, name).click()
+    assert driver.find_element(By.TAG_NAME, "h1").text == name
+
+
+def said(driver: WebDriver) -> str:
+    return driver.find_element(By.CSS_SELECTOR, "[role=status]").text
+
+
+def test_a_registration_token(site: Site, driver: WebDriver) -> None:
+    follow(driver, "Registration tokens")
+    driver.find_element(By.ID, "name").send_keys("party")
+    driver.find_element(By.ID, "uses").send_keys("3", Keys.ENTER)
+    assert said(driver) == "The token is party"
+    path = "/_matrix/client/v1/register/m.login.registration_token/validity?token=party"
+    assert site.http.get(path).json() == {"valid": True}
+
+
+def test_a_picture_is_quarantined(site: Site, driver: WebDriver) -> None:
+    uri = site.upload()
+    follow(driver, "Media")
+    driver.find_element(By.ID, "uri").send_keys(uri, Keys.ENTER)
+    picture = driver.find_element(By.CSS_SELECTOR, "img.preview")
+    assert driver.execute_script("return arguments[0].naturalWidth", picture) == 1
+    assert site.download(uri) == 200
+    ask = driver.find_element(By.XPATH, "//summary[text()='Withhold']")
+    ask.click()
+    ask.find_element(By.XPATH, "..//button").click()
+    assert said(driver) == "It is withheld from everybody"
+    assert site.download(uri) == 404
+    follow(driver, "Audit log")
+    assert uri in driver.find_element(By.TAG_NAME, "table").text
+
+
+@pytest.mark.parametrize("width", [None, 390])
+@pytest.mark.parametrize(
+    "path", ["/", "/media", "/reports", "/registration-tokens", "/servers", "/audit-log"]
+)
+def test_pages_fit(site: Site, driver: WebDriver, path: str, width: int | None) -> None:
+    """Nothing sticks out of the page, in any width; tables scroll by themselves."""
+    emulate(driver, width=width)
+    driver.get(f"{site.process.url}/_palpo/admin{path}")
+    script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert driver.execute_script(script) <= 0
+    emulate(driver)
+
+
+def test_light_and_dark(site: Site, driver: WebDriver) -> None:
+    script = "return getComputedStyle(document.body).backgroundColor"
+    colours = []
+    for dark in (False, True):
+        emulate(driver, dark=dark)
+        driver.get(f"{site.process.url}/_palpo/admin/")
+        colours.append(driver.execute_script(script))
+    emulate(driver)
+    assert colours == ["rgb(243, 244, 247)", "rgb(18, 20, 23)"]
+
+
+def test_the_browser_has_nothing_to_complain_of(driver: WebDriver) -> None:
+    """No part of a page is refused by the page's own policy; that there is no favicon.ico is no fault."""
+    found = [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+    assert [line for line in found if "favicon.ico" not in line["message"]] == []
+
+
+def test_signing_out(site: Site, driver: WebDriver) -> None:
+    driver.get(f"{site.process.url}/_palpo/admin/")
+    driver.find_element(By.XPATH, "//header//button[text()='Sign out']").click()
+    assert driver.find_element(By.NAME, "password").is_displayed()
+    driver.get(f"{site.process.url}/_palpo/admin/")
+    assert driver.find_element(By.NAME, "password").is_displayed()
