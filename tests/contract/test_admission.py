@@ -176,6 +176,23 @@ async def test_state_on_a_fork_of_which_some_is_stored_meanwhile(alice: Client, 
     assert len(items) == len(fork)
 
 
+async def test_state_that_comes_soon_after_state_on_a_fork(alice: Client, remote: Remote) -> None:
+    """Chains are called by positions that nobody else has: what begins one afterwards is not lost."""
+    await alice.put(f"/rooms/{remote.room_id}/state/m.room.power_levels", {"users": {BOB: 50}})
+    before = (await remote.head()).row.extremities
+    fork: list[SignedEvent] = []
+    for number in range(5):
+        after = (fork[-1].event_id,) if fork else before
+        fork.append(await remote.event(BOB, (f"org.example.{number}", BOB), {}, after=after))
+    await alice.put(f"/rooms/{remote.room_id}/state/m.room.topic", {"topic": "ours"})
+    await remote.history.admission.build(await remote.head(), fork)
+    later = [await remote.event(BOB, (f"org.example.later.{number}", BOB), {}) for number in range(5)]
+    for event in later:
+        await remote.history.admission.store_outlier(event, {})
+    names = [event.event_id for event in (*fork, *later)]
+    assert set(await remote.history.events.statuses(names)) == set(names)
+
+
 async def test_what_rests_on_what_is_missing_waits(alice: Client, remote: Remote) -> None:
     first = await remote.event(BOB, "m.room.message", text("first"))
     second = await remote.event(BOB, "m.room.message", text("second"), after=(first.event_id,))

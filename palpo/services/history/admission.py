@@ -202,8 +202,15 @@ class Admission:
                 chosen[item.event_id] = item
         if await self._store_as_outliers(list(chosen.values()), nodes):
             return set(chosen)
-        await self._store_as_outliers([event], nodes)  # One of the later ones is stored by now.
+        # One of the later ones is stored by now; or this one is.
+        if not await self._store_as_outliers([event], nodes):
+            await self._check_stored(event)
         return {event.event_id}
+
+    async def _check_stored(self, event: SignedEvent) -> None:
+        """Raises UniqueViolation where an event is not there, though it could not be stored."""
+        if event.event_id not in await self._db.read(partial(events_storage.statuses, ids=[event.event_id])):
+            raise UniqueViolation(f"{event.event_id} could not be stored")
 
     async def _store_as_outliers(self, events: Sequence[SignedEvent], nodes: Mapping[bytes, bytes]) -> bool:
         """Whether none of them was there."""
@@ -220,7 +227,8 @@ class Admission:
         ]
 
         async def unit(tx: WriteTransaction) -> None:
-            await events_storage.insert(tx, outliers, await tx.positions())
+            # One for each: a chain that begins with it is called by its position.
+            await events_storage.insert(tx, outliers, await tx.positions(len(outliers)))
             await state_storage.insert_nodes(tx, nodes)
 
         try:

@@ -149,7 +149,8 @@ class _Graph:
         items = await self._store.get_many(wanted)
         kept = {name: item for name, item in items.items() if self._is_of_room(item)}
         self._signed |= await self._store.signed(kept)
-        self.items |= kept
+        # What is in memory may be gone from the database: history is purged.
+        self.items |= {name: item for name, item in kept.items() if name in self._signed}
 
     def get(self, name: str) -> StoredEvent | None:
         """An event that was loaded, None where it is not stored or may not be given away."""
