@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from palpo.cli.log_writer import LogWriter, WriterStream
 from palpo.config.errors import ConfigError
@@ -40,10 +40,11 @@ def configure_logging(config: LogConfig) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def start_log_writer(config: LogConfig) -> LogWriter:
+def start_log_writer(config: LogConfig, *, report: Processor | None = None) -> LogWriter:
     """Send logs, and whatever else is printed to ``sys.stderr``, through a LogWriter: what a server does.
 
-    It is closed when the process ends. Raises ConfigError where ``config.file`` cannot be written.
+    It is closed when the process ends. ``report`` sees each line before its exception is made text. Raises
+    ConfigError where ``config.file`` cannot be written.
     """
     renderer = _renderer(config, colors=False)
 
@@ -61,7 +62,7 @@ def start_log_writer(config: LogConfig) -> LogWriter:
         raise ConfigError(f"log.file: {config.file}: {error.strerror}") from error
     atexit.register(writer.close)
     sys.stderr = cast(TextIO, WriterStream(writer))
-    handler = _configure(config, cast(TextIO, writer))
+    handler = _configure(config, cast(TextIO, writer), report)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     _log_crashes()
@@ -76,13 +77,14 @@ def set_level(level: str) -> None:
             setattr(_Logger, name, method)
 
 
-def _configure(config: LogConfig, file: TextIO) -> logging.Handler:
+def _configure(config: LogConfig, file: TextIO, report: Processor | None = None) -> logging.Handler:
     """Set structlog up; the handler by which the logs of libraries go the same way."""
     set_level(config.level)
     renderer = _renderer(config, colors=config.file is None and sys.stderr.isatty())
     common: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([report] if report is not None else []),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(

@@ -26,6 +26,7 @@ OPTIONAL = {
     "asyncmy": "mysql",
     "redis": "redis",
     "obstore": "s3",
+    "sentry_sdk": "sentry",
 }
 """Packages that only some configurations need, and the extra that brings them."""
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from structlog.typing import Processor
 
 from palpo.api.listeners import ListenerApp
 from palpo.app import application
@@ -28,11 +31,27 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
 
     bound_allocator()
     certificates = Certificates(config)
-    log = start_log_writer(config.log)
-    lifetime = Lifetime(config, log, certificates, reread)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(config, lifetime, certificates, log))
-    lifetime.stopped()
+    with _reported(config) as report:
+        log = start_log_writer(config.log, report=report)
+        lifetime = Lifetime(config, log, certificates, reread)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(config, lifetime, certificates, log))
+        lifetime.stopped()
+
+
+@contextmanager
+def _reported(config: Config) -> Iterator[Processor | None]:
+    """What reports errors, if that is wanted; its library is not loaded otherwise."""
+    if not config.sentry.dsn:
+        yield None
+        return
+    from palpo.cli.error_reports import error_reports
+
+    reports = error_reports(config.sentry, config.server_name)
+    try:
+        yield reports
+    finally:
+        reports.close()
 
 
 def ignore_hangups() -> None:

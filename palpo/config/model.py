@@ -685,6 +685,15 @@ class CacheConfig(Section, frozen=True):
     ] = 128
 
 
+class SentryConfig(Section, frozen=True):
+    """Errors of the log are sent to a Sentry too, or to what speaks its protocol (`palpo[sentry]`)."""
+
+    dsn: Annotated[
+        str, Meta(pattern="^(https?://.+@.+/.+)?$", description="Where to, as Sentry has it; empty: nowhere.")
+    ] = ""
+    environment: Annotated[str, Meta(description="What kind of server it is, such as `production`.")] = ""
+
+
 class Config(Section, frozen=True):
     """Everything that an operator can set."""
 
@@ -728,6 +737,7 @@ class Config(Section, frozen=True):
     presence: PresenceConfig = PresenceConfig()
     server_notices: ServerNoticesConfig = ServerNoticesConfig()
     log: LogConfig = LogConfig()
+    sentry: SentryConfig = SentryConfig()
     appservices: Annotated[
         tuple[Path, ...], Meta(description="Registration files (YAML) of application services.")
     ] = ()
