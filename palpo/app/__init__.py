@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
@@ -39,6 +40,9 @@ from palpo.streams.processes import create_wakeups
 from palpo.streams.wakeups import Wakeups
 from palpo.wire.endpoint import Limit
 from palpo.workers.appservices import DELIVERY, Delivery
+
+if TYPE_CHECKING:
+    from palpo.app.tracing import Tracing
 
 log = structlog.get_logger("palpo.app")
 
@@ -121,7 +125,10 @@ async def application(
     clock = clock or SystemClock()
     limiter = Limiter(config.rate_limits, clock.elapsed_s)
     charges = (partial(limiter.charge, Limit.MESSAGE),)
-    async with built(config, clock=clock, charges=charges) as services:
+    async with _traced(config) as tracing, built(config, clock=clock, charges=charges) as services:
+        if tracing is not None:
+            server = services.server
+            tracing.watch(server.db, services.history.room_writer, server.federation_client)
         started = await start(services, delivery)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]
@@ -129,7 +136,8 @@ async def application(
         if config.log.requests:
             watching.append(RequestLog())
         accounts = services.accounts
-        dispatcher = Dispatcher(
+        make_dispatcher = Dispatcher if tracing is None else tracing.dispatcher
+        dispatcher = make_dispatcher(
             services,
             handlers(),
             authenticator=Authenticator(accounts.sessions, accounts.appservices, accounts.last_seen),
@@ -147,6 +155,18 @@ async def application(
         )
         with watched_loop(services, registry, held_ms=config.log.held_ms):
             yield PalpoApp(dispatcher, services, registry, more_pages=admin.BLUEPRINTS)
+
+
+@asynccontextmanager
+async def _traced(config: Config) -> AsyncIterator[Tracing | None]:
+    """What makes traces, if they are wanted; its libraries are not loaded otherwise."""
+    if not config.tracing.endpoint:
+        yield None
+        return
+    from palpo.app.tracing import tracing
+
+    async with tracing(config) as made:
+        yield made
 
 
 @contextmanager

@@ -27,6 +27,7 @@ OPTIONAL = {
     "redis": "redis",
     "obstore": "s3",
     "sentry_sdk": "sentry",
+    "opentelemetry": "tracing",
 }
 """Packages that only some configurations need, and the extra that brings them."""
 

@@ -694,6 +694,19 @@ class SentryConfig(Section, frozen=True):
     environment: Annotated[str, Meta(description="What kind of server it is, such as `production`.")] = ""
 
 
+class TracingConfig(Section, frozen=True):
+    """Traces of requests, transactions and federation, by OpenTelemetry (`palpo[tracing]`)."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://.+)?$",
+            description="Where to, by OTLP over HTTP, as `http://127.0.0.1:4318`; empty: nowhere.",
+        ),
+    ] = ""
+    sample: Annotated[float, Meta(ge=0, le=1, description="Which part of all requests is traced.")] = 0.1
+
+
 class Config(Section, frozen=True):
     """Everything that an operator can set."""
 
@@ -738,6 +751,7 @@ class Config(Section, frozen=True):
     server_notices: ServerNoticesConfig = ServerNoticesConfig()
     log: LogConfig = LogConfig()
     sentry: SentryConfig = SentryConfig()
+    tracing: TracingConfig = TracingConfig()
     appservices: Annotated[
         tuple[Path, ...], Meta(description="Registration files (YAML) of application services.")
     ] = ()
