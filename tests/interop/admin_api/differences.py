@@ -8,6 +8,9 @@ OF_SQLITE = "Synapse's documentation has a boolean; on SQLite Synapse answers 0 
 BY_DEVICE = (
     "The specification has sessions by device; Synapse has all of them as those of a device without an ID."
 )
+MEMBERSHIP = (
+    "The specification has the membership of who asks in unsigned; Synapse leaves it out for administrators."
+)
 OLD_EVENTS = (
     "Fields that events had in the first version of the client-server API; they are in unsigned and sender."
 )
@@ -29,15 +32,28 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     "GET /v1/rooms/{room_id}/state": {
         "state[].age: only theirs": OLD_EVENTS,
         "state[].user_id: only theirs": OLD_EVENTS,
+        "state[].unsigned.membership: only ours": MEMBERSHIP,
     },
     "GET /v1/rooms/{room_id}/messages": {
         "chunk[].age: only theirs": OLD_EVENTS,
         "chunk[].user_id: only theirs": OLD_EVENTS,
+        "chunk[].unsigned.membership: only ours": MEMBERSHIP,
     },
     "GET /v1/rooms/{room_id}/context/{event_id}": {
-        f"{part}.{name}: only theirs": OLD_EVENTS
+        f"{part}.{said}": reason
         for part in ("event", "events_after[]", "events_before[]", "state[]")
-        for name in ("age", "user_id")
+        for said, reason in (
+            ("age: only theirs", OLD_EVENTS),
+            ("user_id: only theirs", OLD_EVENTS),
+            ("unsigned.membership: only ours", MEMBERSHIP),
+        )
+    },
+    "GET /v1/fetch_event/{event_id}": {
+        "event.unsigned.age: only theirs": "Synapse's documentation has age_ts, as it is here.",
+        "event.unsigned.age_ts: only ours": "As it is in Synapse's documentation.",
+    },
+    "DELETE /v2/rooms/{room_id} none": {
+        "status: 404 M_NOT_FOUND, theirs 200 ": "There is no such room, which Synapse finds out later.",
     },
     "GET /v1/users/{user_id}/media": {"media[].authenticated: boolean, theirs number": OF_SQLITE},
     "GET /v1/media/{server_name}/{media_id}": {

@@ -49,7 +49,8 @@ def differences(ours: Shape, theirs: Shape, at: str = "") -> Iterator[str]:
         yield f"{at or '(all)'}: {_said(here)}, theirs {_said(there)}"
         return
     if here and there:
-        for name in sorted(ours.fields.keys() | theirs.fields.keys()):
+        # What is in events is their senders', and in a room's first events the server's choice.
+        for name in sorted((ours.fields.keys() | theirs.fields.keys()) - {"content"}):
             place = f"{at}.{name}" if at else name
             if name not in theirs.fields:
                 yield f"{place}: only ours"

@@ -59,7 +59,10 @@ class Both:
 def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     """All of it is asked before the first test."""
     Synapse.python()
-    return asyncio.run(_ask_both(tmp_path_factory.mktemp("admin-api")))
+    try:
+        return asyncio.run(_ask_both(tmp_path_factory.mktemp("admin-api")))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said once for each test, so shortly
+        pytest.fail(f"{type(error).__name__}: {str(error)[-1000:]}", pytrace=False)
 
 
 async def _ask_both(folder: Path) -> Both:
