@@ -28,11 +28,15 @@ class Limiter:
     """Charges calls to budgets. ``now`` gives seconds that only ever go up."""
 
     def __init__(self, config: RateLimits, now: Callable[[], float], *, bound: int = MAX_BUCKETS) -> None:
+        self._buckets: TokenBuckets[tuple[Limit, str]] = TokenBuckets(now, most=bound)
+        self.configure(config)
+
+    def configure(self, config: RateLimits) -> None:
+        """Go by other budgets from now on."""
         self._enabled = config.enabled
         self._limits: dict[Limit, RateLimit] = {
             limit: getattr(config, limit.value) for limit in Limit if limit is not Limit.NONE
         }
-        self._buckets: TokenBuckets[tuple[Limit, str]] = TokenBuckets(now, most=bound)
 
     def admit(self, limit: Limit, caller: str) -> None:
         """Let a call in, and charge it to its own budget; raises LimitExceeded.

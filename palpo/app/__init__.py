@@ -129,6 +129,7 @@ async def application(
         if tracing is not None:
             server = services.server
             tracing.watch(server.db, services.history.room_writer, server.federation_client)
+        services.server.live.listen(lambda new: limiter.configure(new.rate_limits))
         started = await start(services, delivery)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]

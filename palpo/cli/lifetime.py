@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable
 
-import msgspec
 import structlog
 
 from palpo import __version__
@@ -17,24 +16,21 @@ from palpo.cli.log_writer import LogWriter
 from palpo.cli.logs import set_level
 from palpo.config.certificates import Certificates
 from palpo.config.errors import ConfigError
+from palpo.config.live import Change, LiveConfig
 from palpo.config.model import Config
+from palpo.config.sources import ConfigSource
 
 log = structlog.get_logger("palpo.server")
 
 
 class Lifetime:
-    """From the start to the stop, which SIGTERM and SIGINT ask for; SIGHUP asks for a reload.
+    """From the start to the stop, which SIGTERM and SIGINT ask for; SIGHUP asks for a reload."""
 
-    ``reread`` gives the configuration as it is now, and raises ConfigError.
-    """
-
-    def __init__(
-        self, config: Config, writer: LogWriter, certificates: Certificates, reread: Callable[[], Config]
-    ) -> None:
+    def __init__(self, config: Config, writer: LogWriter, certificates: Certificates) -> None:
         self._config = config
         self._writer = writer
         self._certificates = certificates
-        self._reread = reread
+        self._live: LiveConfig | None = None
         self._to_listen = len(config.listeners)
         self._stop = asyncio.Event()
         self._began = self._asked = time.monotonic()
@@ -78,37 +74,26 @@ class Lifetime:
         """Say so."""
         log.info("stopped", seconds=round(time.monotonic() - self._asked, 3))
 
+    def can_reload(self, live: LiveConfig, source: ConfigSource) -> None:
+        """Take the configuration that is in force from now on; a reload reads it from ``source``."""
+        live.source = source
+        live.check_first(self._certificates.reload)
+        live.check_first(self._writer.reopen)
+        live.listen(lambda config: set_level(config.log.level))
+        live.told = self._reloaded
+        self._live = live
+
     def reload(self) -> None:
         """Take over what can be changed while the server runs; what cannot be used changes nothing."""
+        if self._live is None:
+            return  # It has not begun, and has just read everything.
         systemd.reloading()
         try:
-            config = self._reread()
-            self._certificates.reload()
-            self._writer.reopen()
+            self._live.reload()
         except (ConfigError, OSError) as error:
             log.error("reload_failed", error=str(error))
-        else:
-            set_level(config.log.level)
-            log.info("reloaded", log_level=config.log.level, needs_restart=_changed(self._config, config))
         systemd.notify("READY=1")
 
-
-def _changed(before: Config, after: Config) -> list[str]:
-    """The settings that differ and are not taken over, but for the log's level."""
-    return list(_differences(_plain(before), _plain(after), ""))
-
-
-def _plain(config: Config) -> dict[str, object]:
-    plain: dict[str, object] = msgspec.to_builtins(config, enc_hook=str)
-    return plain
-
-
-def _differences(before: dict[str, object], after: dict[str, object], prefix: str) -> list[str]:
-    found = []
-    for name, old in before.items():
-        new = after[name]
-        if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
-            found += _differences(old, new, f"{prefix}{name}.")
-        elif old != new and f"{prefix}{name}" != "log.level":
-            found.append(f"{prefix}{name}")
-    return found
+    def _reloaded(self, change: Change) -> None:
+        level = self._config.log.level
+        log.info("reloaded", log_level=level, changed=change.in_force, needs_restart=change.needs_restart)

@@ -12,8 +12,8 @@ from palpo.cli.failures import database_failure
 from palpo.cli.logs import configure_logging
 from palpo.cli.waiting import wait_for_database
 from palpo.config.errors import ConfigError
-from palpo.config.loader import load
 from palpo.config.model import Config
+from palpo.config.sources import ConfigSource
 from palpo.core.identifiers import server_name_of
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations.start import bring_up_to_date, take_over
@@ -26,7 +26,14 @@ PRIVATE = 0o700
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Where the configuration comes from."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="TOML file, or folder of such; may be given several times, of which later ones win",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="override, such as log.level=debug"
     )
@@ -34,13 +41,18 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def config_of(options: argparse.Namespace) -> Config:
     """The configuration that the options describe; raises ConfigError."""
+    return source_of(options).load()
+
+
+def source_of(options: argparse.Namespace) -> ConfigSource:
+    """Where the options say that the configuration is; raises ConfigError."""
     overrides = {}
     for item in options.set:
         name, equals, value = item.partition("=")
         if not equals:
             raise ConfigError(f"--set {item}: it is NAME=VALUE")
         overrides[name] = value
-    return load(options.config, environment=os.environ, overrides=overrides)
+    return ConfigSource(tuple(options.config), os.environ, overrides)
 
 
 def prepare(config: Config) -> None:

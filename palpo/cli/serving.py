@@ -20,12 +20,13 @@ from palpo.cli.logs import start_log_writer
 from palpo.cli.memory import bound_allocator, settle_collector
 from palpo.config.certificates import Certificates
 from palpo.config.model import Config
+from palpo.config.sources import ConfigSource
 
 
-def run(config: Config, *, reread: Callable[[], Config]) -> None:
+def run(config: Config, source: ConfigSource) -> None:
     """Serve on uvloop, with a log that never makes the loop wait; see ``serve``.
 
-    ``reread`` gives the configuration as it is at a reload. Raises ConfigError.
+    ``source`` gives the configuration as it is at a reload. Raises ConfigError.
     """
     import uvloop
 
@@ -33,9 +34,9 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     certificates = Certificates(config)
     with _reported(config) as report:
         log = start_log_writer(config.log, report=report)
-        lifetime = Lifetime(config, log, certificates, reread)
+        lifetime = Lifetime(config, log, certificates)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(config, lifetime, certificates, log))
+            runner.run(serve(config, source, lifetime, certificates, log))
         lifetime.stopped()
 
 
@@ -59,7 +60,9 @@ def ignore_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-async def serve(config: Config, lifetime: Lifetime, certificates: Certificates, log: LogWriter) -> None:
+async def serve(
+    config: Config, source: ConfigSource, lifetime: Lifetime, certificates: Certificates, log: LogWriter
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way.
 
     Raises ConfigError for a listener that cannot be had, before anything else is begun.
@@ -70,6 +73,7 @@ async def serve(config: Config, lifetime: Lifetime, certificates: Certificates, 
         async with systemd.watched(), application(config) as app:
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
+            lifetime.can_reload(app.services.server.live, source)
             settle_collector()
             async with serving_commands(app.services, config.data):
                 await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from palpo.config.marks import LIVE, SECRET
 from palpo.config.section import Section
 from palpo.config.sign_on import CasConfig, JwtConfig, LdapConfig, OidcConfig, SamlConfig, SsoConfig
 
@@ -133,6 +134,7 @@ class DatabaseConfig(Section, frozen=True):
     url: Annotated[
         str,
         Meta(description="`sqlite:///PATH`, `postgresql://…` or `mysql://…`; empty: SQLite in `data`."),
+        SECRET,
     ] = ""
     timeout_seconds: Annotated[
         float,
@@ -329,7 +331,7 @@ class CaptchaConfig(Section, frozen=True):
     """A challenge (`m.login.recaptcha`) for whoever registers."""
 
     public_key: Annotated[str, Meta(description="The site key; empty: no challenge.")] = ""
-    private_key: Annotated[str, Meta(description="The secret key, to check answers with.")] = ""
+    private_key: Annotated[str, Meta(description="The secret key, to check answers with."), SECRET] = ""
     verify_url: Annotated[str, Meta(description="Where answers are checked.")] = (
         "https://www.google.com/recaptcha/api/siteverify"
     )
@@ -341,7 +343,9 @@ class CaptchaConfig(Section, frozen=True):
 class RegistrationConfig(Section, frozen=True):
     """Making accounts."""
 
-    open: Annotated[bool, Meta(description="Anyone may register, with no more than a dummy stage.")] = False
+    open: Annotated[bool, Meta(description="Anyone may register, with no more than a dummy stage."), LIVE] = (
+        False
+    )
     token: Annotated[
         str,
         Meta(
@@ -349,15 +353,20 @@ class RegistrationConfig(Section, frozen=True):
             description="A registration token that always works, at most 64 of A-Z, a-z, 0-9 and `._~-`; "
             "empty: none.",
         ),
+        SECRET,
+        LIVE,
     ] = ""
-    guests: Annotated[bool, Meta(description="Whether guest accounts are given out.")] = False
-    shared_secret: Annotated[str, Meta(description="For `/_synapse/admin/v1/register`; empty: off.")] = ""
+    guests: Annotated[bool, Meta(description="Whether guest accounts are given out."), LIVE] = False
+    shared_secret: Annotated[
+        str, Meta(description="For `/_synapse/admin/v1/register`; empty: off."), SECRET, LIVE
+    ] = ""
     email: Annotated[
         str,
         Meta(
             pattern="^(off|optional|required)$",
             description="Whether who registers gives an address: `off`, `optional` or `required`.",
         ),
+        LIVE,
     ] = "optional"
     terms: tuple[TermsDocument, ...] = ()
     captcha: CaptchaConfig = CaptchaConfig()
@@ -372,7 +381,7 @@ class EmailConfig(Section, frozen=True):
         str, Meta(pattern="^(none|starttls|tls)$", description="`starttls`, `tls` from the start, or `none`.")
     ] = "starttls"
     username: Annotated[str, Meta(description="Empty: no login.")] = ""
-    password: Annotated[str, Meta(description="For `username`.")] = ""
+    password: Annotated[str, Meta(description="For `username`."), SECRET] = ""
     sender: Annotated[str, Meta(description="As `Palpo <noreply@example.org>`.")] = ""
     timeout_seconds: Annotated[float, Meta(gt=0, description="For one message.")] = 30.0
     token_seconds: Annotated[int, Meta(ge=60, description="How long a link works.")] = 3600
@@ -404,7 +413,7 @@ class SessionConfig(Section, frozen=True):
     """Access tokens, and browsers that are signed in."""
 
     access_token_seconds: Annotated[
-        int, Meta(ge=1, description="Lifetime of an access token that comes with a refresh token.")
+        int, Meta(ge=1, description="Lifetime of an access token that comes with a refresh token."), LIVE
     ] = 300
     browser_seconds: Annotated[
         int, Meta(ge=60, description="How long a browser stays signed in on this server's own pages.")
@@ -417,7 +426,7 @@ class TurnConfig(Section, frozen=True):
     uris: Annotated[
         tuple[str, ...], Meta(description="`turn:` and `turns:` URIs; none: no TURN server.")
     ] = ()
-    shared_secret: Annotated[str, Meta(description="The TURN server's `static-auth-secret`.")] = ""
+    shared_secret: Annotated[str, Meta(description="The TURN server's `static-auth-secret`."), SECRET] = ""
     lifetime_seconds: Annotated[int, Meta(ge=60, description="How long credentials are good.")] = 86_400
 
 
@@ -474,7 +483,7 @@ class S3Config(Section, frozen=True):
     region: Annotated[str, Meta(description="Where the bucket is.")] = "us-east-1"
     prefix: Annotated[str, Meta(description="What the names of objects begin with.")] = ""
     access_key_id: Annotated[str, Meta(description="Empty: credentials are found as above.")] = ""
-    secret_access_key: Annotated[str, Meta(description="The secret that belongs to it.")] = ""
+    secret_access_key: Annotated[str, Meta(description="The secret that belongs to it."), SECRET] = ""
     credentials_file: Annotated[
         Path | None,
         Meta(description="File with `aws_access_key_id` and `aws_secret_access_key`, instead of the above."),
@@ -542,9 +551,12 @@ class FederationConfig(Section, frozen=True):
     allow: Annotated[
         tuple[str, ...],
         Meta(description="Server names to speak to, as `*.example.org` (`*` and `?`); empty: all."),
+        LIVE,
     ] = ()
     deny: Annotated[
-        tuple[str, ...], Meta(description="Server names not to speak to, also where they are in `allow`.")
+        tuple[str, ...],
+        Meta(description="Server names not to speak to, also where they are in `allow`."),
+        LIVE,
     ] = ()
     ca_file: Annotated[
         Path | None,
@@ -605,7 +617,7 @@ class RoomConfig(Section, frozen=True):
     """Rooms."""
 
     default_version: Annotated[
-        str, Meta(description="The version of new rooms, unless whoever creates one asks for another.")
+        str, Meta(description="The version of new rooms, unless whoever creates one asks for another."), LIVE
     ] = "12"
 
 
@@ -658,6 +670,7 @@ class LogConfig(Section, frozen=True):
     level: Annotated[
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="`debug`, `info`, `warning` or `error`."),
+        LIVE,
     ] = "info"
     format: Annotated[
         str, Meta(pattern="^(json|text)$", description="`json`, one object a line, or `text` for people.")
@@ -713,7 +726,9 @@ class Config(Section, frozen=True):
     server_name: Annotated[str, Meta(description="The domain in user IDs; it can never be changed.")]
     data: Annotated[Path, Meta(description="Folder of the signing key, media and the SQLite file.")]
     redis_url: Annotated[
-        str, Meta(description="`redis://…`, for wake-ups between processes; empty: the database does it.")
+        str,
+        Meta(description="`redis://…`, for wake-ups between processes; empty: the database does it."),
+        SECRET,
     ] = ""
     public_url: Annotated[
         str,
@@ -726,8 +741,8 @@ class Config(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     database: DatabaseConfig = DatabaseConfig()
     caches: CacheConfig = CacheConfig()
-    rate_limits: RateLimits = RateLimits()
-    quotas: QuotasConfig = QuotasConfig()
+    rate_limits: Annotated[RateLimits, LIVE] = RateLimits()
+    quotas: Annotated[QuotasConfig, LIVE] = QuotasConfig()
     registration: RegistrationConfig = RegistrationConfig()
     password: PasswordConfig = PasswordConfig()
     sso: SsoConfig = SsoConfig()
@@ -739,11 +754,11 @@ class Config(Section, frozen=True):
     email: EmailConfig = EmailConfig()
     identity_servers: tuple[IdentityServer, ...] = ()
     sessions: SessionConfig = SessionConfig()
-    turn: TurnConfig = TurnConfig()
-    well_known: WellKnownConfig = WellKnownConfig()
+    turn: Annotated[TurnConfig, LIVE] = TurnConfig()
+    well_known: Annotated[WellKnownConfig, LIVE] = WellKnownConfig()
     rtc: RtcConfig = RtcConfig()
     media: MediaConfig = MediaConfig()
-    network: NetworkConfig = NetworkConfig()
+    network: Annotated[NetworkConfig, LIVE] = NetworkConfig()
     federation: FederationConfig = FederationConfig()
     rooms: RoomConfig = RoomConfig()
     push: PushConfig = PushConfig()

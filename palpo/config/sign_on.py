@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from palpo.config.marks import SECRET
 from palpo.config.section import Section
 
 
@@ -99,7 +100,7 @@ class OidcConfig(Provider, frozen=True, kw_only=True):
         ),
     ]
     client_id: Annotated[str, Meta(min_length=1, description="What the provider calls this server.")]
-    client_secret: Annotated[str, Meta(description="The secret that it has given.")] = ""
+    client_secret: Annotated[str, Meta(description="The secret that it has given."), SECRET] = ""
     client_key: Annotated[
         Path | None, Meta(description="PEM file of the private key for `private_key_jwt`.")
     ] = None
@@ -224,7 +225,7 @@ class LdapConfig(Mapped, frozen=True, kw_only=True):
         Meta(description="As `uid={username},ou=people,dc=example,dc=org`; empty: they are searched for."),
     ] = ""
     bind_dn: Annotated[str, Meta(description="Who searches; empty: anybody may.")] = ""
-    bind_password: Annotated[str, Meta(description="Of who searches.")] = ""
+    bind_password: Annotated[str, Meta(description="Of who searches."), SECRET] = ""
     base: Annotated[str, Meta(description="Below what is searched, as `ou=people,dc=example,dc=org`.")] = ""
     filter: Annotated[
         str, Meta(pattern=r"^\(.*\)$", description="Whom to find: `{username}` is what the user has typed.")
@@ -244,7 +245,7 @@ class JwtConfig(Section, frozen=True, kw_only=True):
     """Logging in by a JSON Web Token (`org.matrix.login.jwt`) that something else of yours has made."""
 
     enabled: Annotated[bool, Meta(description="Whether anyone logs in so.")] = False
-    secret: Annotated[str, Meta(description="The secret of HS256 and its like.")] = ""
+    secret: Annotated[str, Meta(description="The secret of HS256 and its like."), SECRET] = ""
     key_file: Annotated[
         Path | None, Meta(description="Or the file of a public key, as PEM, or of several, as a JWK set.")
     ] = None

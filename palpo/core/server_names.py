@@ -46,6 +46,10 @@ class ServerNameRules:
         Where that is not ``enabled``, none is.
         """
         self._enabled = enabled
+        self.replace(allow, deny)
+
+    def replace(self, allow: Iterable[str], deny: Iterable[str]) -> None:
+        """Judge by other globs from now on."""
         self._allow = _any_of(allow)
         self._deny = _any_of(deny)
 

@@ -58,6 +58,10 @@ class AddressPolicy:
 
         Raises ValueError where one cannot be read.
         """
+        self.replace(allow, deny)
+
+    def replace(self, allow: Iterable[str], deny: Iterable[str]) -> None:
+        """Judge by other networks from now on; raises ValueError."""
         self._allow = tuple(ip_network(text, strict=False) for text in allow)
         self._deny = tuple(ip_network(text, strict=False) for text in deny)
 

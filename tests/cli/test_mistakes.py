@@ -120,7 +120,7 @@ def test_a_later_start_under_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
     started: list[str] = []
-    monkeypatch.setattr(serving, "run", lambda config, **_: started.append(config.server_name))
+    monkeypatch.setattr(serving, "run", lambda config, source: started.append(config.server_name))
     monkeypatch.setattr(serving, "ignore_hangups", lambda: None)
     for more in (["--server-name", "one.example"], options):
         assert main(["start", "--data", str(tmp_path), *more]) == 0

@@ -26,12 +26,12 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
     config, db, clock = server.config, server.db, server.clock
     passwords = Passwords(config.password)
     removal = DeviceRemoval(server.quotas, hooks.device_removal)
-    logins = Logins(config, db, clock, passwords, FailedLogins(config.rate_limits, clock), removal)
+    logins = Logins(config, db, clock, passwords, FailedLogins(config, clock), removal)
     profiles = Profiles(server, hooks.profile_change, hooks.unknown_user, remotes.profiles)
     appservices = AppServices(
         server.registrations, db, clock, server.wakeups, server.caches, admins=config.admins
     )
-    tokens = RegistrationTokens(db, clock, permanent=config.registration.token)
+    tokens = RegistrationTokens(db, clock, permanent=lambda: config.registration.token)
     threepids = ThirdPartyIds(config, db, clock, server.mailer)
     interactive_auth = uia.UserInteractiveAuth(
         db,

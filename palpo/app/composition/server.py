@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Sequence
 
 from palpo import __version__
-from palpo.app.composition.transport import build_federation_client, build_rules
+from palpo.app.composition.transport import build_federation_client, build_policy, build_rules
 from palpo.config.appservices import Registration, load_registrations
+from palpo.config.live import LiveConfig
 from palpo.config.model import Config, EmailConfig
 from palpo.core.identifiers import ServerName, make_user_id
 from palpo.db.engine import Database
 from palpo.media.stores import open_store
-from palpo.net.addresses import AddressPolicy
 from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
 from palpo.services.server import Server
@@ -45,8 +45,14 @@ def build_server(
     registrations = load_registrations(config.appservices, server_name=config.server_name)
     name = ServerName(config.server_name)
     blobs = open_store(config.media, config.data / "media")
+    live, quotas = LiveConfig(config), _quotas(config, db, registrations)
+    policy, rules = build_policy(config), build_rules(config)
+    live.listen(lambda new: policy.replace(new.network.allow, new.network.deny))
+    live.listen(lambda new: rules.replace(new.federation.allow, new.federation.deny))
+    live.listen(quotas.configure)
     return Server(
         config=config,
+        live=live,
         name=name,
         key=identity.key,
         registrations=registrations,
@@ -56,12 +62,14 @@ def build_server(
         background=background,
         caches=caches,
         random_id=random_id,
-        http=HttpClient(AddressPolicy(config.network.allow, config.network.deny), user_agent=USER_AGENT),
-        federation_client=build_federation_client(config, identity.key, clock, caches, user_agent=USER_AGENT),
-        server_name_rules=build_rules(config),
+        http=HttpClient(policy, user_agent=USER_AGENT),
+        federation_client=build_federation_client(
+            config, policy, rules, identity.key, clock, caches, user_agent=USER_AGENT
+        ),
+        server_name_rules=rules,
         mailer=_mailer(config.email),
         blobs=blobs,
-        quotas=_quotas(config, db, registrations),
+        quotas=quotas,
         audit_log=AuditLog(db, clock),
         jobs=Jobs(db, clock, wakeups, random_id=random_id),
         stream_history=StreamHistory(db, wakeups, identity.gaps),

@@ -30,14 +30,21 @@ from palpo.streams.clock import Clock
 
 
 def build_federation_client(
-    config: Config, key: SigningKey, clock: Clock, caches: CacheBudget, *, user_agent: str
+    config: Config,
+    policy: AddressPolicy,
+    rules: ServerNameRules,
+    key: SigningKey,
+    clock: Clock,
+    caches: CacheBudget,
+    *,
+    user_agent: str,
 ) -> FederationClient:
     """Whoever asks other homeservers."""
-    options, parts = config.federation, _parts(config, clock, caches, user_agent)
+    options, parts = config.federation, _parts(config, policy, clock, caches, user_agent)
     return FederationClient(
         parts.discovery,
         _by_http2(config, parts, user_agent) if options.http2 else parts.connections,
-        build_rules(config),
+        rules,
         _signing(ServerName(config.server_name), key),
         shares=Shares(options.requests, options.requests_per_server),
         times=_times(config),
@@ -49,7 +56,7 @@ async def federation_check(
     config: Config, key: SigningKey | None, clock: Clock, *, user_agent: str
 ) -> AsyncIterator[FederationCheck]:
     """Whoever looks whether others can be reached; its connections are closed in the end."""
-    parts = _parts(config, clock, CacheBudget(), user_agent)
+    parts = _parts(config, build_policy(config), clock, CacheBudget(), user_agent)
     try:
         yield FederationCheck(
             build_rules(config),
@@ -74,10 +81,11 @@ class _Parts:
     connections: Connections
 
 
-def _parts(config: Config, clock: Clock, caches: CacheBudget, user_agent: str) -> _Parts:
+def _parts(
+    config: Config, policy: AddressPolicy, clock: Clock, caches: CacheBudget, user_agent: str
+) -> _Parts:
     options = config.federation
     tls = federation_tls(options.ca_file)
-    policy = AddressPolicy(config.network.allow, config.network.deny)
     hosts = Hosts(options.hosts, options.hosts_file)
     dns = Dns(hosts, clock, caches, timeout_s=options.lookup_seconds)
     http = HttpClient(policy, user_agent=user_agent, tls=tls, resolver=DnsResolver(dns), schemes=("https",))
@@ -109,6 +117,11 @@ def _times(config: Config) -> Times:
     return Times(
         whole_s=options.request_seconds, connect_s=options.connect_seconds, idle_s=options.idle_seconds
     )
+
+
+def build_policy(config: Config) -> AddressPolicy:
+    """Where others may make the server connect to."""
+    return AddressPolicy(config.network.allow, config.network.deny)
 
 
 def build_rules(config: Config) -> ServerNameRules:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import Any
 
 from palpo.cli import serving
-from palpo.cli.options import add_config, config_of, prepared_alone
+from palpo.cli.options import add_config, prepared_alone, source_of
 
 DESCRIPTION = """\
-Run the homeserver until SIGTERM or SIGINT. On SIGHUP it reads its certificates and the log's level again, and
-opens the log's file anew. A database server that does not answer yet is waited for. Exit status 2 says that
-the configuration is of no use."""
+Run the homeserver until SIGTERM or SIGINT. On SIGHUP it reads its configuration and its certificates
+again, and opens the log's file anew. A database server that does not answer yet is waited for. Exit status 2
+says that the configuration is of no use."""
 
 
 def register(subparsers: Any) -> None:
@@ -27,7 +26,8 @@ def register(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Migrate the database if it is behind, then serve."""
     serving.ignore_hangups()
-    config = config_of(options)
+    source = source_of(options)
+    config = source.load()
     with prepared_alone(config):
-        serving.run(config, reread=partial(config_of, options))
+        serving.run(config, source)
     return 0

@@ -7,15 +7,15 @@ import os
 import secrets
 import tomllib
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from palpo.cli import serving
 from palpo.cli.options import PRIVATE, prepared_alone
 from palpo.config.errors import ConfigError
-from palpo.config.loader import convert, load
+from palpo.config.loader import convert
 from palpo.config.model import Config
+from palpo.config.sources import ConfigSource
 
 FILE_NAME = "palpo.toml"
 SERVER_NAME = "localhost"
@@ -66,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
     if not file.exists():
         write_configuration(file, server_name=options.server_name or SERVER_NAME, bind=options.bind)
     overrides = {"registration.open": True} if options.open_registration else {}
-    reread = partial(load, file, environment=os.environ, overrides=overrides)
-    config = reread()
+    source = ConfigSource((file,), os.environ, overrides)
+    config = source.load()
     if options.server_name not in (None, config.server_name):
         raise ConfigError(
             f"--server-name {options.server_name}: {options.data} is {config.server_name}'s, and a server "
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     with prepared_alone(config):
         with suppress(BrokenPipeError):
             print(welcome(config, file), flush=True)
-        serving.run(config, reread=reread)
+        serving.run(config, source)
     return 0
 
 

@@ -10,7 +10,7 @@ import os
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
-from palpo.config.model import PasswordConfig, RateLimits
+from palpo.config.model import Config, PasswordConfig
 from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
 from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairThreads
@@ -92,21 +92,21 @@ class FailedLogins:
     asked for its password at all.
     """
 
-    def __init__(self, config: RateLimits, clock: Clock) -> None:
-        self._enabled = config.enabled
-        self._budget = config.login
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
         self._buckets: TokenBuckets[str] = TokenBuckets(clock.elapsed_s, most=MAX_FAILING)
 
     def charge(self, budget: str) -> None:
         """Charge one attempt; raises LimitExceeded while there were too many."""
-        missing_s = self._buckets.missing_s(budget, self._budget, 1)
-        if self._enabled and missing_s:
+        limits = self._config.rate_limits
+        missing_s = self._buckets.missing_s(budget, limits.login, 1)
+        if limits.enabled and missing_s:
             raise LimitExceeded("Too many wrong passwords", retry_after_ms=int(missing_s * 1000) + 1)
-        self._buckets.take(budget, self._budget, 1)
+        self._buckets.take(budget, limits.login, 1)
 
     def refund(self, budget: str) -> None:
         """Give one attempt back."""
-        self._buckets.give_back(budget, self._budget, 1)
+        self._buckets.give_back(budget, self._config.rate_limits.login, 1)
 
 
 def _too_long(password: str) -> bool:

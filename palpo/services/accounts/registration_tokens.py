@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
@@ -48,15 +49,15 @@ class TokenInUse:
 class RegistrationTokens:
     """Makes tokens, and lets them be used."""
 
-    def __init__(self, db: Database, clock: Clock, *, permanent: str) -> None:
-        """``permanent`` is a token that always works; empty: none."""
+    def __init__(self, db: Database, clock: Clock, *, permanent: Callable[[], str]) -> None:
+        """``permanent`` gives a token that always works; empty: none."""
         self._db = db
         self._clock = clock
         self._permanent = permanent
 
     async def offered(self) -> bool:
         """Whether anybody can have a token."""
-        return bool(self._permanent) or await self._db.read(storage.any_token)
+        return bool(self._permanent()) or await self._db.read(storage.any_token)
 
     async def valid(self, token: str) -> bool:
         """Whether ``token`` may be used now."""
@@ -170,7 +171,7 @@ class RegistrationTokens:
             raise _unknown()
 
     def _is_permanent(self, token: str) -> bool:
-        expected = self._permanent
+        expected = self._permanent()
         return bool(expected) and hmac.compare_digest(token.encode("utf-8", "replace"), expected.encode())
 
 

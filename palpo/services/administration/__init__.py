@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
@@ -16,6 +17,7 @@ from palpo.services.administration.statistics import Statistics
 class AdministrationServices:
     """Those that the API, the web pages and the shell use."""
 
+    configuration: ConfigurationAdministration
     destinations: DestinationAdministration
     media: MediaAdministration
     overview: Overviews

@@ -114,7 +114,7 @@ class RoomCreation:
         self._invites_elsewhere = InvitesElsewhere(memberships, server.background)
         self._invite_permissions = invite_permissions
         self._server_name = server.name
-        self._default_version = server.config.rooms.default_version
+        self._config = server.config
         self._random_id = server.random_id
 
     async def create(self, requester: Requester, new: NewRoom) -> RoomId:
@@ -123,7 +123,7 @@ class RoomCreation:
         Raises M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_BAD_JSON and
         M_INVALID_PARAM, all with status 400; UserLimitExceeded, ResourceLimitExceeded.
         """
-        rules = room_version(self._default_version if new.version is None else new.version)
+        rules = room_version(self._config.rooms.default_version if new.version is None else new.version)
         _check(new)
         creator = requester.user_id
         await self._check_invites(creator, [*new.invite, *_invited_by_state(new)])

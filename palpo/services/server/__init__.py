@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.config.appservices import Registration
+from palpo.config.live import LiveConfig
 from palpo.config.model import Config
 from palpo.core.identifiers import ServerName
 from palpo.core.server_names import ServerNameRules
@@ -32,6 +33,8 @@ class Server:
     """The foundation of all other areas, which ``palpo.app`` hands to each."""
 
     config: Config
+    """As it is in force: a reload changes it in its place."""
+    live: LiveConfig
     name: ServerName
     """The server's name, as in the IDs of its users."""
     key: SigningKey

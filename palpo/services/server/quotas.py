@@ -48,10 +48,14 @@ class Quotas:
         self._db = db
         self._amounts = amounts
         self._exempt = exempt
-        self._contact = admin_contact(config)
-        self._bounds = {kind: bounds(config.quotas, kind) for kind in Kind}
         self.refusals: Counter[tuple[Kind, str]] = Counter()
         """How often a kind was refused, by whose bound it was: ``user`` or ``server``."""
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Go by other bounds from now on; what is there already stays."""
+        self._contact = admin_contact(config)
+        self._bounds = {kind: bounds(config.quotas, kind) for kind in Kind}
 
     def limit(self, kind: Kind, user_id: str = SERVER) -> int | None:
         """How much a user may have, or users have who are not exempt; None for any amount."""

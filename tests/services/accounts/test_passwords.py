@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
-from palpo.config.model import PasswordConfig, RateLimit, RateLimits
+from palpo.config.model import Config, PasswordConfig, RateLimit, RateLimits
 from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
 from palpo.services.accounts.passwords import MAX_WAITING_EACH, FailedLogins, Passwords
 from palpo.streams.clock import FakeClock
@@ -69,9 +70,13 @@ async def test_flood() -> None:
     assert await passwords.verify("secret", other)
 
 
+def limited(limits: RateLimits) -> Config:
+    return Config(server_name="x", data=Path(), rate_limits=limits)
+
+
 def test_failures() -> None:
     clock = FakeClock()
-    failures = FailedLogins(RateLimits(login=RateLimit(per_second=1, burst=2)), clock)
+    failures = FailedLogins(limited(RateLimits(login=RateLimit(per_second=1, burst=2))), clock)
     for _ in range(2):
         failures.charge("@a:x")
     with pytest.raises(LimitExceeded) as caught:
@@ -88,6 +93,8 @@ def test_failures() -> None:
 
 
 def test_failures_without_limits() -> None:
-    failures = FailedLogins(RateLimits(enabled=False, login=RateLimit(per_second=1, burst=1)), FakeClock())
+    failures = FailedLogins(
+        limited(RateLimits(enabled=False, login=RateLimit(per_second=1, burst=1))), FakeClock()
+    )
     for _ in range(5):
         failures.charge("@a:x")
