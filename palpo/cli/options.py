@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from palpo.cli.failures import database_failure
+from palpo.cli.failures import Failure, database_failure, without_password
 from palpo.cli.logs import configure_logging
 from palpo.cli.waiting import wait_for_database
 from palpo.config.errors import ConfigError
 from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
 from palpo.core.identifiers import server_name_of
+from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations.start import bring_up_to_date, take_over
 from palpo.db.sole_server import sole_server
 from palpo.services.server.server_identity import check_server_name
+from palpo.streams.clock import SystemClock
+from palpo.streams.leases import all_run_out
 
 PRIVATE = 0o700
 """The mode of a folder that nobody else looks into: there are messages in it."""
@@ -72,14 +75,32 @@ def prepared_alone(config: Config) -> Iterator[None]:
     A database server that does not answer yet is waited for. Raises ConfigError for another server's
     database, and Failure where another runs, before anything is changed.
     """
-    _make_folder(config)
-    wait_for_database(config)
-    with ExitStack() as alone:
+    with alone(config):
         with _told_of(config):
-            alone.enter_context(sole_server(config.database_url))
             _bring_up_to_date(config)
             take_over(config.database_url)
         yield
+
+
+@contextmanager
+def alone(config: Config) -> Iterator[None]:
+    """Be the only one on a SQLite file, and leave whatever is in the database as it is; raises Failure."""
+    _make_folder(config)
+    wait_for_database(config)
+    with ExitStack() as held:
+        with _told_of(config):
+            held.enter_context(sole_server(config.database_url))
+        yield
+
+
+async def check_unserved(config: Config, db: Database) -> None:
+    """Raise Failure where another process serves the database, which is up to date.
+
+    SQLite's file is locked; on a server, a process shows that it is there by renewing its leases.
+    """
+    if not config.database_url.startswith("sqlite:") and not await all_run_out(db, SystemClock()):
+        url = without_password(config.database_url)
+        raise Failure(f"database.url: {url} is served by another process: stop that one first")
 
 
 def _bring_up_to_date(config: Config) -> None:

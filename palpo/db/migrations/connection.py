@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
@@ -36,8 +37,19 @@ def on_connection(url: str, work: Callable[[Connection], Any], *, begin: str = "
     Unreachable where there is no connection. Not to be called from within an event loop: there, hand it
     to a thread.
     """
+    made = engine_of(url, begin=begin)
     if url.startswith("sqlite:"):
-        return _on_sqlite(url, work, begin)
+        return _on_engine(made, work)
+    return driven(_on_engine, made, work)
+
+
+def engine_of(url: str, *, begin: str = "BEGIN IMMEDIATE") -> Engine:
+    """An engine for ``url`` whose connections are made when they are asked for; ``begin`` as above.
+
+    Where it is not SQLite's, it works within ``driven`` only.
+    """
+    if url.startswith("sqlite:"):
+        return _sqlite_engine(url, begin)
     driver = {
         "postgresql": "postgresql+asyncpg",
         "postgres": "postgresql+asyncpg",
@@ -45,27 +57,39 @@ def on_connection(url: str, work: Callable[[Connection], Any], *, begin: str = "
         "mariadb": "mysql+asyncmy",
     }
     parsed = make_url(url)
-    engine = create_engine(parsed.set(drivername=driver[parsed.drivername]), poolclass=pool.NullPool)
+    return create_engine(parsed.set(drivername=driver[parsed.drivername]), poolclass=pool.NullPool)
 
-    # As SQLAlchemy's own asynchronous engines do it, which would bring its ORM along.
-    return asyncio.run(greenlet_spawn(_on_engine, engine, work))
+
+def driven(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run ``work``, which waits for nothing but engines: within it, drivers that are asynchronous work.
+
+    As SQLAlchemy's own asynchronous engines do it, which would bring its ORM along.
+    """
+    return asyncio.run(greenlet_spawn(work, *arguments))
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[Connection]:
+    """A connection; raises Unreachable where there is none."""
+    try:
+        opened = engine.connect()
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise _unreachable(error) from error
+    with opened as connection:
+        yield connection
 
 
 def _on_engine(engine: Engine, work: Callable[[Connection], Any]) -> Any:
     try:
-        try:
-            opened = engine.connect()
-        except ModuleNotFoundError:
-            raise
-        except Exception as error:
-            raise _unreachable(error) from error
-        with opened as connection, connection.begin():
+        with connected(engine) as connection, connection.begin():
             return work(connection)
     finally:
         engine.dispose()
 
 
-def _on_sqlite(url: str, work: Callable[[Connection], Any], begin: str) -> Any:
+def _sqlite_engine(url: str, begin: str) -> Engine:
     engine = create_engine(f"sqlite:///{sqlite_path(url)}", poolclass=pool.NullPool)
 
     # The driver would begin transactions by itself, and not before DDL.
@@ -79,7 +103,7 @@ def _on_sqlite(url: str, work: Callable[[Connection], Any], begin: str) -> Any:
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    return _on_engine(engine, work)
+    return engine
 
 
 def _unreachable(error: Exception) -> Unreachable:

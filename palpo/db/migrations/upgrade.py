@@ -24,6 +24,7 @@ from palpo.db.migrations.connection import LOCK_SECONDS, on_connection
 from palpo.db.migrations.differences import hindrances, missing
 from palpo.db.migrations.rows import INITIAL_ROWS
 from palpo.db.migrations.stated import is_up_to_date, revision_of, write_schema
+from palpo.db.migrations.unfinished import is_unfinished
 from palpo.db.tables import metadata
 
 __all__ = ["resumable", "upgrade"]
@@ -54,6 +55,8 @@ def upgrade_connection(connection: Connection) -> None:
     with _locked(connection):
         if is_up_to_date(connection):
             return
+        if is_unfinished(connection):
+            raise DatabaseError("it is a copy that is not whole yet: go on with what makes it")
         revision = revision_of(connection)
         if revision is None:
             create(connection)
@@ -65,8 +68,13 @@ def upgrade_connection(connection: Connection) -> None:
             )
         if revision == INITIAL:
             _refuse(missing(connection, _initial_tables()))
-        command.upgrade(_config(connection), "head")
-        _settle(connection)
+        bring_to_head(connection)
+
+
+def bring_to_head(connection: Connection) -> None:
+    """Run the revisions that a database has not seen."""
+    command.upgrade(_config(connection), "head")
+    _settle(connection)
 
 
 def create(connection: Connection) -> None:
