@@ -1,0 +1,78 @@
+"""Make a backup of a server that goes on meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from palpo import __version__
+from palpo.config import signing_key
+from palpo.config.model import Config
+from palpo.db.copies.archive import archive
+from palpo.db.copies.filling import Told
+from palpo.services.administration.backups.contents import (
+    DATABASE,
+    FORMAT,
+    MANIFEST,
+    MEDIA,
+    PARTIAL,
+    PREFIX,
+    Backup,
+    whole,
+)
+from palpo.services.administration.backups.linking import link_all, sizes
+
+
+def make(config: Config, into: Path, now_ms: int, told: Told) -> Path:
+    """Make a backup in a new folder in ``into``; returns that folder.
+
+    Not for an event loop: it waits for disks. Raises DatabaseError and OSError; what is left of it then, as
+    of one that was killed, the next one removes.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    _remove_partial(into)
+    name = f"{PREFIX}{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%dT%H-%M-%S-%f}"[:-3] + "Z"
+    folder = into / f"{name}{PARTIAL}"
+    (folder / DATABASE).mkdir(parents=True)
+    media = folder / MEDIA
+    media.mkdir()
+    # Before the database and after it: so nothing that the database names is missing because it has been
+    # removed meanwhile, nor because it has just come.
+    _link(config, media)
+    archived = archive(config.database_url, folder / DATABASE, told)
+    _link(config, media)
+    shutil.copyfile(config.data / signing_key.FILE_NAME, folder / signing_key.FILE_NAME)
+    files, size = sizes(media)
+    made = Backup(
+        format=FORMAT,
+        release=__version__,
+        server_name=config.server_name,
+        created_ts=now_ms,
+        rows=archived.rows,
+        media_files=files,
+        media_bytes=size,
+        bucket=config.media.s3.bucket,
+    )
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
+    return folder.rename(into / name)
+
+
+def keep_newest(into: Path, count: int) -> list[Path]:
+    """Remove all whole backups in ``into`` but the newest ``count``; returns what was removed."""
+    old = whole(into)[:-count]
+    for folder in old:
+        shutil.rmtree(folder)
+    return old
+
+
+def _link(config: Config, media: Path) -> None:
+    if not config.media.s3.bucket:
+        link_all(config.data / MEDIA, media)
+
+
+def _remove_partial(into: Path) -> None:
+    for folder in into.glob(f"{PREFIX}*{PARTIAL}"):
+        shutil.rmtree(folder)
