@@ -15,6 +15,7 @@ from palpo.services.appservices.appservice_transactions import AppserviceTransac
 from palpo.streams.consumers import Consumer
 from palpo.streams.leases import LeaseKeeper
 from palpo.workers.appservices import DELIVERY, AppserviceSender, Delivery
+from palpo.workers.backups import BackupScheduler
 from palpo.workers.device_list_teller import DeviceListTeller
 from palpo.workers.device_lists import DeviceListWorker
 from palpo.workers.federation_sender import FederationSender
@@ -79,6 +80,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
         background.start("remote-presence", keeper.run("remote-presence", elsewhere.run))
     jobs = JobWorker(server.db, server.clock, server.wakeups, job_handlers(services))
     background.start("jobs", keeper.run("jobs", jobs.run))
+    if server.config.backup.folder is not None:
+        scheduler = BackupScheduler(services.administration.backups)
+        background.start("backups", keeper.run("backups", scheduler.run))
     background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
     return Started(consumers=consumers, federation_sender=sender)
 

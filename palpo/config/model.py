@@ -660,6 +660,17 @@ class ServerNoticesConfig(Section, frozen=True):
     room_name: Annotated[str, Meta(max_length=255, description="The name of the rooms.")] = "Server notices"
 
 
+class BackupConfig(Section, frozen=True):
+    """Backups that the server makes of itself. `palpo restore` puts one back."""
+
+    folder: Annotated[
+        Path | None,
+        Meta(description="In which they are made, each in a folder of its own; none: the server makes none."),
+    ] = None
+    every_hours: Annotated[int, Meta(ge=1, description="Hours from one to the next.")] = 24
+    keep: Annotated[int, Meta(ge=1, description="How many are kept; older ones are removed.")] = 7
+
+
 class LogConfig(Section, frozen=True):
     """Logs.
 
@@ -764,6 +775,7 @@ class Config(Section, frozen=True):
     push: PushConfig = PushConfig()
     presence: PresenceConfig = PresenceConfig()
     server_notices: ServerNoticesConfig = ServerNoticesConfig()
+    backup: BackupConfig = BackupConfig()
     log: LogConfig = LogConfig()
     sentry: SentryConfig = SentryConfig()
     tracing: TracingConfig = TracingConfig()

@@ -15,8 +15,8 @@ from palpo.cli.main import main
 from palpo.config.model import Config
 from palpo.db.copies import archive as archives
 from palpo.db.copies import rows
-from palpo.db.copies.archive import Damaged
 from palpo.db.copies.checkpoints import Checkpoint
+from palpo.db.copies.damaged import Damaged
 from palpo.db.copies.rows import Batch, Row
 from palpo.db.copies.sources import DatabaseSource
 from palpo.db.engine import Database
@@ -27,6 +27,7 @@ from palpo.db.tables.leases import leases
 from palpo.services.administration.backups.checking import verify
 from palpo.services.administration.backups.contents import whole
 from palpo.services.administration.backups.making import keep_newest, make
+from palpo.services.administration.backups.orders import Origin
 from palpo.services.administration.backups.restoring import put_back
 from palpo.streams.clock import SystemClock
 from tests.contract.test_database_copy import all_rows, back, fill_oddly
@@ -59,7 +60,7 @@ class Place:
         return config(self.data, database={"url": self.url})
 
     async def backup(self, told: Callable[..., None] = quiet, *, number: int = 0) -> Path:
-        return await asyncio.to_thread(make, self.config(), self.backups, NOW_MS + number, told)
+        return await asyncio.to_thread(make, Origin.of(self.config()), self.backups, NOW_MS + number, told)
 
     def shell(self, *command: str) -> int:
         file = self.data / "palpo.toml"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from palpo.api.services import Services
+from palpo.services.administration.backups import backups
 from palpo.services.server.jobs import Handler
 
 
 def job_handlers(services: Services) -> dict[str, Handler]:
     """The handler of each kind of job."""
-    return {}
+    return {backups.KIND: services.administration.backups.carry_out}

@@ -37,6 +37,7 @@ def register(subparsers: Any) -> None:
 
 def _create(options: argparse.Namespace) -> int:
     from palpo.services.administration.backups.making import keep_newest, make
+    from palpo.services.administration.backups.orders import Origin
 
     if options.keep is not None and options.keep < 1:
         raise Failure("--keep: at least 1")
@@ -44,7 +45,7 @@ def _create(options: argparse.Namespace) -> int:
     prepare(config)
     asyncio.run(_check(config))
     with Progress() as progress:
-        folder = make(config, options.to, SystemClock().now_ms(), progress.told)
+        folder = make(Origin.of(config), options.to, SystemClock().now_ms(), progress.told)
     print(f"Made {folder}")
     _tell_of_bucket(config.media.s3.bucket)
     if options.keep is not None:
@@ -54,7 +55,7 @@ def _create(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from palpo.db.copies.archive import Damaged
+    from palpo.db.copies.damaged import Damaged
     from palpo.services.administration.backups.checking import verify
 
     with Progress() as progress:

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _put_back(config: Config, folder: Path, *, replace: bool) -> str:
     """Fill the database from a backup that has been read once, and found whole."""
-    from palpo.db.copies.archive import Damaged
+    from palpo.db.copies.damaged import Damaged
     from palpo.db.copies.emptying import has_table
     from palpo.services.administration.backups.checking import verify
     from palpo.services.administration.backups.restoring import put_back

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from palpo.db.copies.checkpoints import Checkpoint
+from palpo.db.copies.damaged import Damaged
 from palpo.db.copies.digests import BITS, Digest, digest_of, hash_of
 from palpo.db.copies.filling import Told, fill
 from palpo.db.copies.rows import Batch, Row
@@ -62,10 +63,6 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     def rows(self) -> int:
         """How many there are in all tables."""
         return sum(table.rows for table in self.tables.values())
-
-
-class Damaged(Exception):
-    """An archive is not what its manifest says; the message names the file."""
 
 
 def archive(url: str, folder: Path, told: Told) -> Archive:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.services.administration.configuration import ConfigurationAdministration
+from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
@@ -18,6 +19,7 @@ class AdministrationServices:
     """Those that the API, the web pages and the shell use."""
 
     configuration: ConfigurationAdministration
+    backups: Backups
     destinations: DestinationAdministration
     media: MediaAdministration
     overview: Overviews

@@ -6,7 +6,6 @@ palpo-2026-12-01T03-00-00Z/
     signing.key    with which the server signs
     backup.json    what it is; written last, so where it is there, all is
 
-making     makes one, beside a running server
-checking   reads all of one
-restoring  puts one back
+``making`` makes one beside a running server, ``checking`` reads all of one, ``restoring`` puts one back;
+``backups`` has them made for a running server, as jobs, each in a ``process`` of its own.
 """

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from palpo.config import signing_key
 from palpo.config.errors import ConfigError
-from palpo.db.copies.archive import Archive, Damaged, check, rows_of
+from palpo.db.copies.archive import Archive, check, rows_of
+from palpo.db.copies.damaged import Damaged
 from palpo.db.copies.filling import Told
 from palpo.services.administration.backups.contents import DATABASE, MEDIA, Backup, read
 from palpo.services.administration.backups.linking import blob

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from palpo.db.copies.archive import Damaged
+from palpo.db.copies.damaged import Damaged
 
 MANIFEST: Final = "backup.json"
 DATABASE: Final = "database"

@@ -10,7 +10,6 @@ import msgspec
 
 from palpo import __version__
 from palpo.config import signing_key
-from palpo.config.model import Config
 from palpo.db.copies.archive import archive
 from palpo.db.copies.filling import Told
 from palpo.services.administration.backups.contents import (
@@ -24,9 +23,10 @@ from palpo.services.administration.backups.contents import (
     whole,
 )
 from palpo.services.administration.backups.linking import link_all, sizes
+from palpo.services.administration.backups.orders import Origin
 
 
-def make(config: Config, into: Path, now_ms: int, told: Told) -> Path:
+def make(origin: Origin, into: Path, now_ms: int, told: Told) -> Path:
     """Make a backup in a new folder in ``into``; returns that folder.
 
     Not for an event loop: it waits for disks. Raises DatabaseError and OSError; what is left of it then, as
@@ -41,20 +41,20 @@ def make(config: Config, into: Path, now_ms: int, told: Told) -> Path:
     media.mkdir()
     # Before the database and after it: so nothing that the database names is missing because it has been
     # removed meanwhile, nor because it has just come.
-    _link(config, media)
-    archived = archive(config.database_url, folder / DATABASE, told)
-    _link(config, media)
-    shutil.copyfile(config.data / signing_key.FILE_NAME, folder / signing_key.FILE_NAME)
+    _link(origin, media)
+    archived = archive(origin.database_url, folder / DATABASE, told)
+    _link(origin, media)
+    shutil.copyfile(Path(origin.data) / signing_key.FILE_NAME, folder / signing_key.FILE_NAME)
     files, size = sizes(media)
     made = Backup(
         format=FORMAT,
         release=__version__,
-        server_name=config.server_name,
+        server_name=origin.server_name,
         created_ts=now_ms,
         rows=archived.rows,
         media_files=files,
         media_bytes=size,
-        bucket=config.media.s3.bucket,
+        bucket=origin.bucket,
     )
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
     return folder.rename(into / name)
@@ -68,9 +68,9 @@ def keep_newest(into: Path, count: int) -> list[Path]:
     return old
 
 
-def _link(config: Config, media: Path) -> None:
-    if not config.media.s3.bucket:
-        link_all(config.data / MEDIA, media)
+def _link(origin: Origin, media: Path) -> None:
+    if not origin.bucket:
+        link_all(Path(origin.data) / MEDIA, media)
 
 
 def _remove_partial(into: Path) -> None:

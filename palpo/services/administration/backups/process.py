@@ -1,0 +1,75 @@
+"""The process that makes a backup for a running server: packing rows takes a processor for a while.
+
+    python -m palpo.services.administration.backups.process
+
+It is told what to do in one line of JSON (``Order``) on standard input, and answers with lines of JSON: how
+far it is (``Progress``), and at last the folder that it has made, or what is wrong (``Outcome``). It ends
+when standard input does: with the server that has begun it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from palpo.db.copies.archive import check
+from palpo.db.copies.damaged import Damaged
+from palpo.db.errors import DatabaseError
+from palpo.services.administration.backups.contents import DATABASE
+from palpo.services.administration.backups.making import keep_newest, make
+from palpo.services.administration.backups.orders import Order, Outcome, Progress
+
+NICE = 10
+TELL_SECONDS = 1.0
+
+
+def main() -> None:
+    """Make one backup, read it, and remove what is older than those to be kept."""
+    order = msgspec.json.decode(sys.stdin.readline(), type=Order)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    os.nice(NICE)
+    os.umask(0o077)
+    _say(_outcome(order))
+
+
+def _outcome(order: Order) -> Outcome:
+    told = _Told()
+    try:
+        folder = make(order.origin, Path(order.into), order.now_ms, told)
+        check(folder / DATABASE, told)
+        keep_newest(Path(order.into), order.keep)
+    except (DatabaseError, Damaged, OSError) as error:
+        return Outcome(error=str(error))
+    return Outcome(folder=str(folder))
+
+
+class _Told:
+    """Says how far it is, now and then."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, done: str, what: str, number: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= TELL_SECONDS:
+            self._last = now
+            _say(Progress(done=done, what=what, number=number, total=total))
+
+
+def _say(what: Progress | Outcome) -> None:
+    sys.stdout.write(msgspec.json.encode(what).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
