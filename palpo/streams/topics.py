@@ -63,6 +63,8 @@ MEDIA = Kind("media")
 """By media ID: its content has been uploaded."""
 DIRECTORY = Kind("directory")
 """Which rooms the directory lists."""
+BLOCKED_ROOMS = Kind("blocked_rooms")
+"""By room: whether users here may join it."""
 DELAYED_EVENTS = Kind("delayed_events")
 """An event was scheduled."""
 PARTIAL_ROOMS = Kind("partial_rooms")
@@ -100,7 +102,9 @@ USES: Mapping[Kind, Use] = {
         published="room_group",
         heard="completions federation_sender room_directory room_heads search_index user_lists",
     ),
-    REDACTED: Use(published="events", heard="facts push_rooms redacted_state room_overviews summary"),
+    REDACTED: Use(
+        published="events", heard="facts push_rooms redacted_state room_lists room_overviews summary"
+    ),
     EVENT: Use(published="events", heard="event_store outgoing_transactions"),
     RELATIONS: Use(published="events", heard="client_events"),
     RECEIPTS: Use(published="receipts", heard="federation_sender news receipts window"),
@@ -129,6 +133,7 @@ USES: Mapping[Kind, Use] = {
     THREAD_FOLLOWERS: Use(published="thread_subscriptions", heard="thread_followers"),
     MEDIA: Use(published="media", heard="media"),
     DIRECTORY: Use(published="room_directory", heard="room_directory"),
+    BLOCKED_ROOMS: Use(published="blocked_rooms", heard="blocked_rooms"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
     ROOM_SERVERS: Use(published="room_servers", heard="fan_out federation_sender room_servers"),
     PARTIAL_ROOMS: Use(published="partial_rooms", heard="partial_rooms"),

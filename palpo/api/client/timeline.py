@@ -38,13 +38,14 @@ def page_size(limit: int, filter_: RoomEventFilter | None, maximum: int) -> int:
     return min(limit, maximum)
 
 
-def _filter(text: str | None) -> RoomEventFilter | None:
+def event_filter(text: str | None) -> RoomEventFilter | None:
+    """The filter that a query parameter is, if it is one; raises InvalidParam."""
     return None if not text else parse_room_event_filter(text)
 
 
 @handlers.serves(wire.get_room_events)
 async def get_room_events(call: Call, params: wire.MessagesParams, body: NoBody) -> wire.Messages:
-    filter_ = _filter(params.filter)
+    filter_ = event_filter(params.filter)
     query = Query(
         room_id=params.room_id,
         user_id=call.user_id,
@@ -67,7 +68,7 @@ async def get_room_events(call: Call, params: wire.MessagesParams, body: NoBody)
 
 @handlers.serves(wire.get_event_context)
 async def get_event_context(call: Call, params: wire.ContextParams, body: NoBody) -> wire.Context:
-    filter_ = _filter(params.filter)
+    filter_ = event_filter(params.filter)
     query = Query(
         room_id=params.room_id,
         user_id=call.user_id,

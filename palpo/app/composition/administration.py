@@ -13,6 +13,7 @@ from palpo.services.administration.server_checks import ServerChecks
 from palpo.services.federation import FederationServices
 from palpo.services.history import HistoryServices
 from palpo.services.media import MediaServices
+from palpo.services.personal import PersonalServices
 from palpo.services.rooms import RoomServices
 from palpo.services.server import Server
 
@@ -22,6 +23,7 @@ def build_administration(
     accounts: AccountServices,
     history: HistoryServices,
     media: MediaServices,
+    personal: PersonalServices,
     rooms: RoomServices,
     federation: FederationServices,
 ) -> AdministrationServices:
@@ -36,3 +38,4 @@ def build_administration(
         federation,
         server_checks=ServerChecks(checks),
     )
+    return assemble(AdministrationServices, server, accounts, history, media, personal, rooms, federation)

@@ -7,6 +7,7 @@ from palpo.services.history import HistoryServices
 from palpo.services.history.admission import Admission
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.beginnings import Beginnings
+from palpo.services.history.blocked_rooms import BlockedRooms
 from palpo.services.history.completions import Completions
 from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
@@ -48,13 +49,15 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
     chains = AuthChains(db)
     admission = Admission(db, events, StateResolver(events, chains))
     beginnings = Beginnings(db, events, admission, server_name=server.name)
+    blocked = BlockedRooms(db, server.clock, wakeups, caches)
     return HistoryServices(
         admission=admission,
         auth_chains=chains,
         beginnings=beginnings,
+        blocked_rooms=blocked,
         completions=Completions(db, server.clock, events, heads, admission, beginnings, access, wakeups),
         events=events,
-        outside_memberships=OutsideMemberships(db),
+        outside_memberships=OutsideMemberships(db, blocked),
         recent_events=recent,
         room_access=access,
         room_builder=builder,

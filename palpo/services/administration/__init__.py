@@ -11,6 +11,9 @@ from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
 from palpo.services.administration.reports import ReportAdministration
 from palpo.services.administration.server_checks import ServerChecks
+from palpo.services.administration.room_histories import RoomHistories
+from palpo.services.administration.room_lists import RoomLists
+from palpo.services.administration.rooms import RoomAdministration
 from palpo.services.administration.statistics import Statistics
 
 
@@ -25,4 +28,7 @@ class AdministrationServices:
     overview: Overviews
     reports: ReportAdministration
     server_checks: ServerChecks
+    room_histories: RoomHistories
+    room_lists: RoomLists
+    rooms: RoomAdministration
     statistics: Statistics

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.services.history.admission import Admission
 from palpo.services.history.auth_chains import AuthChains
 from palpo.services.history.beginnings import Beginnings
+from palpo.services.history.blocked_rooms import BlockedRooms
 from palpo.services.history.completions import Completions
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.outside_memberships import OutsideMemberships
@@ -28,6 +29,7 @@ class HistoryServices:
 
     admission: Admission
     beginnings: Beginnings
+    blocked_rooms: BlockedRooms
     completions: Completions
     auth_chains: AuthChains
     events: EventStore

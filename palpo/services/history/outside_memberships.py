@@ -20,6 +20,7 @@ from palpo.core.room_versions import RoomVersion, room_version
 from palpo.core.state_tree import EMPTY_ROOT
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
+from palpo.services.history.blocked_rooms import BlockedRooms
 from palpo.storage import memberships as memberships_storage
 from palpo.storage import outside_memberships as storage
 from palpo.storage.memberships import Member
@@ -35,8 +36,9 @@ BUSY_MS = 60_000
 class OutsideMemberships:
     """Stores them, and says what they are."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, blocked: BlockedRooms | None = None) -> None:
         self._db = db
+        self._blocked = blocked
 
     async def put(
         self,
@@ -52,8 +54,10 @@ class OutsideMemberships:
         ``shown`` is the stripped state of an invite or a knock, the event's own included. Where
         ``instead_of`` is given, that event has to be what the membership was so far. Returns whether it is
         so now: it is not where a local user is in the room. Raises LimitExceeded where the server has
-        invited the user to too many rooms.
+        invited the user to too many rooms, Forbidden for an invite to one that is blocked.
         """
+        if self._blocked is not None and event.content["membership"] == INVITE:
+            await self._blocked.check(event.room_id)
         member = Member(
             room_id=event.room_id,
             user_id=event.state_key or "",

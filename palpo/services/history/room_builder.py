@@ -92,8 +92,8 @@ class RoomBuilder:
         """The same for a room that the first of ``drafts`` creates."""
         return await self._add_all(self._first_event(rules, room_id, drafts[0]), drafts[1:])
 
-    async def merge(self, head: RoomHead, sender: str) -> Built:
-        """Events that each refer to as many of a room's ends as they may, so that few are left.
+    async def merge(self, head: RoomHead, sender: str, *, most: int = REFERRED) -> Built:
+        """Events that each refer to as many of a room's ends as they may, so that ``most`` are left.
 
         They are no more than that, and nobody is shown them. They are the ``sender``'s, or another user's of
         ours who may send them. Raises AuthError where nobody may.
@@ -102,19 +102,19 @@ class RoomBuilder:
             partial(memberships_storage.local_users_in_room, room_id=head.room_id, limit=CANDIDATES)
         )
         error = AuthError("Nobody of this server may send to the room")
-        for user in dict.fromkeys([sender, *users]):
+        for user in filter(None, dict.fromkeys([sender, *users])):
             try:
-                return await self._admission.build(head, await self._merging(head, user))
+                return await self._admission.build(head, await self._merging(head, user, most))
             except AuthError as refused:
                 error = refused
         raise error
 
-    async def _merging(self, head: RoomHead, sender: str) -> list[SignedEvent]:
+    async def _merging(self, head: RoomHead, sender: str, most: int) -> list[SignedEvent]:
         made: list[SignedEvent] = []
         ends = list(head.row.extremities)
         draft = Draft(type=DUMMY, sender=UserId(sender), content={})
         keys = _keys(head.rules, draft)
-        while ends and len(ends) + len(made) > REFERRED:
+        while ends and len(ends) + len(made) > most:
             some, ends = ends[:MAX_PREV_EVENTS], ends[MAX_PREV_EVENTS:]
             state = await self._admission.state_after(head.rules, some, [*keys, CREATE])
             made.append(await self._authorized(head, draft, keys, state, some))

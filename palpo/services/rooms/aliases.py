@@ -60,6 +60,7 @@ class Aliases:
         self._heads = history.room_heads
         self._access = history.room_access
         self._writer = history.room_writer
+        self._blocked = history.blocked_rooms
         self._appservices = appservices
         self._quotas = quotas
         self._offers = offers
@@ -100,6 +101,7 @@ class Aliases:
         self._check_local(alias)
         self._appservices.check_alias(alias, requester.user_id, requester.appservice_id)
         await self._heads.get(room_id)
+        await self._blocked.check(room_id)
         if not requester.is_admin and requester.appservice_id is None:
             await self._access.require_member(room_id, requester.user_id)
         if not await self._insert(alias, room_id, requester.user_id):

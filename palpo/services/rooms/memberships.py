@@ -68,6 +68,7 @@ class Memberships:
         self._db = server.db
         self._heads = history.room_heads
         self._writer = history.room_writer
+        self._blocked = history.blocked_rooms
         self._profiles = profiles
         self._server_name = server.name
         self._restricted = restricted
@@ -111,6 +112,7 @@ class Memberships:
         self, requester: Requester, room_id: RoomId, content: dict[str, Any], via: tuple[str, ...]
     ) -> bool:
         """False where another user has joined meanwhile, so that it may be done here now."""
+        await self._blocked.check(room_id)
         if self.remote is None:
             raise NotFound("The room is not known to this server")
         if requester.is_guest:
@@ -124,6 +126,7 @@ class Memberships:
     ) -> None:
         """Ask to be invited to a room."""
         if not await self._is_here(room_id):
+            await self._blocked.check(room_id)
             if self.remote is None:
                 raise NotFound("The room is not known to this server")
             content = await self._own(requester.user_id, _reason(reason))
@@ -260,6 +263,8 @@ class Memberships:
         content["membership"] = membership.value
         if membership == KNOCK and not head.rules.knocking:
             raise Forbidden(f"Nobody can knock at rooms of version {head.rules.id}")
+        if membership in PRESENT:
+            await self._blocked.check(room_id)
         if membership == INVITE:
             await self._profiles.offer_unknown(target)
         if membership in PRESENT:
