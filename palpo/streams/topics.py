@@ -99,15 +99,16 @@ USES: Mapping[Kind, Use] = {
         heard="feed old_sync unread window",
     ),
     HEAD: Use(
-        published="room_group",
+        published="room_group room_rows",
         heard="completions federation_sender room_directory room_heads search_index user_lists",
     ),
     REDACTED: Use(
-        published="events", heard="facts push_rooms redacted_state room_lists room_overviews summary"
+        published="events room_rows",
+        heard="facts push_rooms redacted_state room_lists room_overviews summary",
     ),
-    EVENT: Use(published="events", heard="event_store outgoing_transactions"),
-    RELATIONS: Use(published="events", heard="client_events"),
-    RECEIPTS: Use(published="receipts", heard="federation_sender news receipts window"),
+    EVENT: Use(published="events room_rows", heard="event_store outgoing_transactions"),
+    RELATIONS: Use(published="events room_rows", heard="client_events"),
+    RECEIPTS: Use(published="receipts room_rows", heard="federation_sender news receipts window"),
     TYPING: Use(published="typing", heard="federation_sender news typing"),
     USER: Use(
         published="account_data account_rows device_lists memberships outside_memberships presence profiles"
@@ -117,11 +118,13 @@ USES: Mapping[Kind, Use] = {
     SESSION: Use(published="account_rows accounts sessions", heard="appservices sessions waiting"),
     ERASURE: Use(published="accounts", heard="erasures"),
     MEMBER: Use(
-        published="completions memberships outside_memberships room_group",
+        published="completions memberships outside_memberships room_group room_rows",
         heard="device_list_teller device_lists room_servers user_rooms",
     ),
-    READ: Use(published="receipts", heard="unread window"),
-    ACCOUNT_DATA: Use(published="account_data account_rows push_rules", heard="account_data window"),
+    READ: Use(published="receipts room_rows", heard="unread window"),
+    ACCOUNT_DATA: Use(
+        published="account_data account_rows push_rules room_rows", heard="account_data window"
+    ),
     PUSH_RULES: Use(published="account_rows push_rules", heard="push_rules"),
     PUSHERS: Use(published="account_rows pushers", heard="pushers"),
     PROFILE: Use(published="account_rows profiles", heard="profiles"),
@@ -132,10 +135,10 @@ USES: Mapping[Kind, Use] = {
     THREAD_SUBSCRIPTIONS: Use(published="thread_subscriptions", heard="extensions"),
     THREAD_FOLLOWERS: Use(published="thread_subscriptions", heard="thread_followers"),
     MEDIA: Use(published="media", heard="media"),
-    DIRECTORY: Use(published="room_directory", heard="room_directory"),
+    DIRECTORY: Use(published="room_directory room_rows", heard="room_directory"),
     BLOCKED_ROOMS: Use(published="blocked_rooms", heard="blocked_rooms"),
     DELAYED_EVENTS: Use(published="delayed_events", heard="delayed_events"),
-    ROOM_SERVERS: Use(published="room_servers", heard="fan_out federation_sender room_servers"),
+    ROOM_SERVERS: Use(published="room_servers room_rows", heard="fan_out federation_sender room_servers"),
     PARTIAL_ROOMS: Use(published="partial_rooms", heard="partial_rooms"),
     DESTINATIONS: Use(published="destinations", heard="destinations"),
     RETRIES: Use(published="destinations", heard="federation_sender remote_presence"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from palpo.api.services import Services
 from palpo.services.administration.backups import backups
+from palpo.services.administration import room_deletion
 from palpo.services.server.jobs import Handler
 
 
 def job_handlers(services: Services) -> dict[str, Handler]:
     """The handler of each kind of job."""
     return {backups.KIND: services.administration.backups.carry_out}
+    administration = services.administration
+    return {room_deletion.KIND: administration.room_deletion.run}

@@ -11,6 +11,7 @@ from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
 from palpo.services.administration.reports import ReportAdministration
 from palpo.services.administration.server_checks import ServerChecks
+from palpo.services.administration.room_deletion import RoomDeletion
 from palpo.services.administration.room_histories import RoomHistories
 from palpo.services.administration.room_lists import RoomLists
 from palpo.services.administration.rooms import RoomAdministration
@@ -28,6 +29,7 @@ class AdministrationServices:
     overview: Overviews
     reports: ReportAdministration
     server_checks: ServerChecks
+    room_deletion: RoomDeletion
     room_histories: RoomHistories
     room_lists: RoomLists
     rooms: RoomAdministration
