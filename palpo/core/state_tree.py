@@ -146,6 +146,22 @@ def diff(before: bytes, after: bytes) -> Reading[dict[StateKey, tuple[str | None
     return result
 
 
+def fresh(before: bytes, after: bytes) -> Reading[list[bytes]]:
+    """The nodes of ``after`` that ``before`` has not in the same place; reads only where the two differ."""
+    added: list[bytes] = []
+    pairs = [(before, after)] if before != after else []
+    while pairs:
+        deeper: list[tuple[bytes, bytes]] = []
+        for some in _cut(pairs, AT_ONCE // 2):
+            found = yield tuple({node for pair in some for node in pair if node != EMPTY_ROOT})
+            for one, other in some:
+                if other != EMPTY_ROOT:
+                    added.append(other)
+                    deeper += _differing_children(_branch(found, one), _branch(found, other))
+        pairs = deeper
+    return added
+
+
 def update(root: bytes, changes: Mapping[StateKey, str | None]) -> Reading[Update]:
     """The state with ``changes`` made to it; None as the value unsets a key."""
     pending = yield from _hashed(changes.items())
@@ -273,6 +289,12 @@ def _open(found: Mapping[bytes, bytes], name: bytes, entries: dict[StateKey, str
             return node
         entries.update(_entries(node))
     return _BARE
+
+
+def _branch(found: Mapping[bytes, bytes], name: bytes) -> bytes:
+    """The branch of that name; a bare one for a leaf, and for nothing."""
+    node = _BARE if name == EMPTY_ROOT else found[name]
+    return node if node[0] == _BRANCH else _BARE
 
 
 def _collect(names: Iterable[bytes]) -> Reading[dict[StateKey, str]]:

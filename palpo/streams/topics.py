@@ -19,6 +19,8 @@ ROOM = Kind("room")
 """By room: whatever syncs tell of it, such as events, receipts and typing."""
 HEAD = Kind("head")
 """By room: its history has grown."""
+PURGED = Kind("purged")
+"""By room: some of its history was deleted."""
 REDACTED = Kind("redacted")
 """By room: something in it was redacted."""
 EVENT = Kind("event")
@@ -106,7 +108,8 @@ USES: Mapping[Kind, Use] = {
         published="events room_rows",
         heard="facts push_rooms redacted_state room_lists room_overviews summary",
     ),
-    EVENT: Use(published="events room_rows", heard="event_store outgoing_transactions"),
+    PURGED: Use(published="history_purge", heard="recent_events"),
+    EVENT: Use(published="history_purge events room_rows", heard="event_store outgoing_transactions"),
     RELATIONS: Use(published="events room_rows", heard="client_events"),
     RECEIPTS: Use(published="receipts room_rows", heard="federation_sender news receipts window"),
     TYPING: Use(published="typing", heard="federation_sender news typing"),

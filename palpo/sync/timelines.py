@@ -156,7 +156,9 @@ class Timelines:
         event_id = await self._recent.last_id(room_id, position)
         if event_id is None:
             return None
-        last = await self._store.get(event_id)
+        last = await self._store.find(event_id)
+        if last is None:  # The history up to there is being deleted at this moment.
+            return None
         if (await self._heads.get(room_id)).row.rerooted > last.position:
             changed = await self._db.read(lambda tx: room_roots.at(tx, room_id, position))
             if changed is not None and changed[0] > last.position:

@@ -49,6 +49,7 @@ WHOLE_TABLES = {
     "room_directory._EVERY_NETWORK": "the directory is what is asked for",
     "jobs._COUNTS": "an administrator asks, and those that have ended are forgotten",
     "registration_tokens._ALL_HELD": "an administrator asks, and registrations under way are few",
+    "history_purge._DELETE_PUSHES": "only what could not be pushed yet is kept, and history is purged rarely",
     "room_rows._DELETE_PUSHES": "only what could not be pushed yet is kept, and a room is deleted rarely",
     "room_sizes._COUNTS": "an administrator asks",
     "room_sizes._MEAN": "an administrator asks, and it looks at a thousand rows",

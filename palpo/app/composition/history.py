@@ -42,7 +42,7 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
         key=server.key,
         random_id=server.random_id,
     )
-    recent = RecentEvents(db, heads, caches)
+    recent = RecentEvents(db, heads, caches, wakeups)
     access = RoomAccess(db, events, heads)
     state_at = StateAt(events, caches)
     erasures = Erasures(db, wakeups, caches)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from palpo.api.services import Services
 from palpo.services.administration.backups import backups
 from palpo.services.administration import room_deletion
+from palpo.services.administration import history_purge, room_deletion
 from palpo.services.server.jobs import Handler
 
 
@@ -12,4 +13,7 @@ def job_handlers(services: Services) -> dict[str, Handler]:
     """The handler of each kind of job."""
     return {backups.KIND: services.administration.backups.carry_out}
     administration = services.administration
-    return {room_deletion.KIND: administration.room_deletion.run}
+    return {
+        history_purge.KIND: administration.history_purge.run,
+        room_deletion.KIND: administration.room_deletion.run,
+    }

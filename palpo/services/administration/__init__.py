@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.destinations import DestinationAdministration
+from palpo.services.administration.history_purge import HistoryPurge
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
 from palpo.services.administration.reports import ReportAdministration
@@ -25,6 +26,7 @@ class AdministrationServices:
     configuration: ConfigurationAdministration
     backups: Backups
     destinations: DestinationAdministration
+    history_purge: HistoryPurge
     media: MediaAdministration
     overview: Overviews
     reports: ReportAdministration

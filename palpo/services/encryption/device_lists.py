@@ -156,7 +156,9 @@ class DeviceLists:
         event_id = await self._recent.last_id(room_id, position)
         if event_id is None:
             return None
-        last = await self._events.get(event_id)
+        last = await self._events.find(event_id)
+        if last is None:  # The history up to there is being deleted at this moment.
+            return None
         changed = await self._db.read(lambda tx: room_roots.at(tx, room_id, position))
         return changed[1] if changed is not None and changed[0] > last.position else last.room_state
 

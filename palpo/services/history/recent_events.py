@@ -16,7 +16,9 @@ from palpo.db.engine import Database
 from palpo.services.history.room_heads import RoomHeads
 from palpo.storage import events as storage
 from palpo.storage.events import NOWHERE
+from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
+from palpo.streams.wakeups import Wakeups
 
 LENGTH = 100
 """Events of a room that are kept."""
@@ -51,11 +53,21 @@ class _Ring:
 class RecentEvents:
     """Answers what ``storage.events.latest_ids`` does, from memory where it can."""
 
-    def __init__(self, db: Database, heads: RoomHeads, caches: CacheBudget, *, length: int = LENGTH) -> None:
+    def __init__(
+        self,
+        db: Database,
+        heads: RoomHeads,
+        caches: CacheBudget,
+        wakeups: Wakeups | None = None,
+        *,
+        length: int = LENGTH,
+    ) -> None:
         self._length = length
         self._db = db
         self._heads = heads
         self._rings: Cache[str, _Ring] = caches.cache("recent_events", _ring_bytes)
+        if wakeups is not None:
+            wakeups.listen(topics.PURGED, self._rings.forget)
 
     async def latest_ids(self, room_id: str, *, after: int, upto: int, limit: int) -> list[str]:
         """The newest events of a room at positions in ``(after, upto]``, the newest first; all are news."""
