@@ -44,6 +44,18 @@ def encode(value: Any) -> bytes:
         raise BadJson(f"Not canonical JSON: {error}") from error
 
 
+def encode_around(value: dict[str, Any], name: str) -> bytes:
+    """As ``encode``, of an object that was made here: only its member ``name`` may hold anything.
+
+    All others are text, integers, and arrays of text.
+    """
+    _refuse_foreign(value[name], floats=False, around=1)
+    try:
+        return orjson.dumps(value, option=_STRICT)
+    except TypeError as error:
+        raise BadJson(f"Not canonical JSON: {error}") from error
+
+
 def encode_lax(value: Any) -> bytes:
     """Canonical JSON, but with floats and with integers of any size, as the first five versions allow.
 
@@ -84,14 +96,16 @@ def _encode_slowly(value: Any) -> bytes:
         raise BadJson(f"Not JSON: {error}") from error
 
 
-def _refuse_foreign(value: Any, *, floats: bool) -> bool:
+def _refuse_foreign(value: Any, *, floats: bool, around: int = 0) -> bool:
     """Look at every value's type; raise ``BadJson`` for one that JSON lacks; say if there is a float.
+
+    There are ``around`` levels of objects and arrays around it.
 
     orjson would write some of those types (dates, UUIDs, dataclasses) and turns NaN into ``null``.
     """
     found_float = False
     level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1 - around):
         types = set(map(type, level))
         if types <= _SCALARS:
             return found_float

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from palpo.core import unpadded_base64
-from palpo.core.canonical_json import decode_object, to_json, trimmed
+from palpo.core.canonical_json import decode_object, encode_around, encode_lax, to_json, trimmed
 from palpo.core.errors import BadJson
 from palpo.core.event_format import (
     MAX_AUTH_EVENTS,
@@ -30,7 +30,6 @@ from palpo.core.event_format import (
     makes_room_id,
 )
 from palpo.core.event_hashes import (
-    encoder,
     encoder_again,
     event_id_from_hash,
     event_id_of,
@@ -273,8 +272,7 @@ def _hash_and_sign(rules: RoomVersion, pdu: dict[str, Any], server_name: str, ke
     Two encodings do for the content hash, the size, the signature and the reference hash. What the second
     encodes is part of what the first has looked at.
     """
-    encode = encoder(rules)
-    hashed = encode(pdu)
+    hashed = encode_around(pdu, "content") if rules.strict_canonical_json else encode_lax(pdu)
     hashes = {"sha256": unpadded_base64.encode(sha256(hashed).digest())}
     pdu["hashes"] = hashes
     signed = encoder_again(rules)(redact(rules, pdu))

@@ -80,9 +80,13 @@ def comparable(text: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """The tokens of ``text``, each once, in the order in which they come."""
+    folded = comparable(text)
+    if folded.isascii() and _MORE_THAN_WORDS.search(folded) is None:
+        # What most messages are, by a shorter way: these are never over MAX_BYTES.
+        return list(dict.fromkeys(map(word_token, _ASCII_WORD.findall(folded))))[:MAX_TOKENS]
     found: dict[str, None] = {}
     size = 0
-    for token in _all_tokens(comparable(text)):
+    for token in _all_tokens(folded):
         if token not in found:
             size += len(token) + 1
             if size > MAX_BYTES or len(found) == MAX_TOKENS:
@@ -92,9 +96,6 @@ def tokens(text: str) -> list[str]:
 
 
 def _all_tokens(folded: str) -> Iterator[str]:
-    if folded.isascii() and _MORE_THAN_WORDS.search(folded) is None:
-        # What most messages are, by a shorter way.
-        return map(word_token, _ASCII_WORD.findall(folded))
     return (token for unit in units(folded) for token in _tokens_of(unit))
 
 

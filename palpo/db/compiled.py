@@ -88,7 +88,14 @@ class Compiled:
         encode = self._encode
         if encode is None:
             return values
-        return [encode(value) if type(value) in _ENCODED else value for value in values]
+        for index, value in enumerate(values):
+            kind = type(value)
+            if kind is str:
+                if "\0" in value:
+                    raise BadValue(NUL)
+            elif kind is list:
+                values[index] = encode(value)
+        return values
 
     @property
     def parameters(self) -> int:
@@ -152,17 +159,18 @@ class _Numbers(dict[str, str]):
         return number
 
 
+NUL = "text with U+0000 in it"
+"""PostgreSQL has none in text and SQLite's functions stop at it, so it is stored nowhere."""
+
+
 def _without_nul(value: str) -> str:
-    # PostgreSQL has no U+0000 in text and SQLite's functions stop at it, so it is stored nowhere.
     if "\0" in value:
-        raise BadValue("text with U+0000 in it")
+        raise BadValue(NUL)
     return value
 
 
-def _sqlite_value(value: Any) -> Any:
-    """Text is checked, a list becomes a JSON array."""
-    if type(value) is str:
-        return _without_nul(value)
+def _sqlite_list(value: list[Any]) -> str:
+    """A JSON array."""
     if value and type(value[0]) is bytes:
         value = [item.hex() for item in value]
     try:
@@ -175,17 +183,14 @@ def _sqlite_value(value: Any) -> Any:
     return text
 
 
-def _mysql_value(value: Any) -> Any:
-    """Text is checked, a list becomes what the driver writes as ``(1, 2, 3)``, never empty."""
-    if type(value) is str:
-        return _without_nul(value)
+def _mysql_list(value: list[Any]) -> tuple[Any, ...]:
+    """What the driver writes as ``(1, 2, 3)``, never empty."""
     return tuple(_without_nul(item) if type(item) is str else item for item in value) or (None,)
 
 
-_ENCODED = frozenset({str, list})
-"""The types of parameters that a database may want in another form."""
-_ENCODE: Mapping[str, Callable[[Any], Any] | None] = {
-    "sqlite": _sqlite_value,
+_ENCODE: Mapping[str, Callable[[list[Any]], Any] | None] = {
+    "sqlite": _sqlite_list,
     "postgresql": None,
-    "mysql": _mysql_value,
+    "mysql": _mysql_list,
 }
+"""In what form a database wants a list; None where the driver takes care of that, and of U+0000."""

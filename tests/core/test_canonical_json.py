@@ -154,6 +154,17 @@ def test_nesting_has_a_limit(encode: Any) -> None:
         encode(nested(canonical_json.MAX_DEPTH + 1))
 
 
+def test_an_object_made_here_is_encoded_as_any_other() -> None:
+    deepest, deeper = (nested(canonical_json.MAX_DEPTH - 1 + more) for more in (0, 1))
+    for content in ({"b": [1, "é"], "a": None}, deepest):
+        made = {"type": "m", "prev_events": ["$a"], "content": content, "depth": 2**53 - 1}
+        assert canonical_json.encode_around(made, "content") == canonical_json.encode(made)
+    for content in (1.5, deeper, {"a": datetime.now(UTC)}, {"a": 2**53}, {1: 2}, "\ud800", (1, 2)):
+        for encode in (canonical_json.encode, lambda value: canonical_json.encode_around(value, "content")):
+            with pytest.raises(BadJson):
+                encode({"type": "m", "content": content})
+
+
 @pytest.mark.parametrize(
     "data",
     [
