@@ -21,6 +21,7 @@ handlers = Handlers()
 log = structlog.get_logger("palpo.login")
 
 TOKEN = "m.login.token"
+JWT = "org.matrix.login.jwt"
 APPLICATION_SERVICE = "m.login.application_service"
 MAX_TOKEN = 1024
 """Characters of a token that is looked up at all."""
@@ -36,6 +37,8 @@ async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.Lo
         flows.append(wire.LoginFlow(type="m.login.sso", identity_providers=providers))
     if flows:
         flows.append(wire.LoginFlow(type=TOKEN, get_login_token=True))
+    if call.services.sign_on.json_web_tokens.enabled:
+        flows.append(wire.LoginFlow(type=JWT))
     if call.services.accounts.appservices.registrations:
         flows.append(wire.LoginFlow(type=APPLICATION_SERVICE))
     if not flows:
@@ -99,6 +102,10 @@ async def _prove(call: Call, body: wire.Login) -> Account:
         if body.token is None:
             raise MissingParam("token is missing")
         return await logins.spend_login_token(body.token[:MAX_TOKEN])
+    if body.type == JWT and call.services.sign_on.json_web_tokens.enabled:
+        if body.token is None:
+            raise MissingParam("token is missing")
+        return await call.services.sign_on.json_web_tokens.prove(body.token)
     if body.type == APPLICATION_SERVICE:
         # The application service API says so since v1.10; the client-server API, M_FORBIDDEN, is older.
         appservice = require_appservice(call)

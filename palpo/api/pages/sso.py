@@ -14,6 +14,7 @@ from palpo.api.pages.browsers import sign_in as begin_session
 from palpo.api.pages.security import allow
 from palpo.core.errors import MatrixError, NotFound
 from palpo.core.identifiers import MAX_LENGTH
+from palpo.services.sign_on.cas import CasProvider
 from palpo.services.sign_on.clients import check_redirect_url, scheme_of
 from palpo.services.sign_on.flows import ForBrowser, ForClient, ForStage, Purpose, cookies_of
 from palpo.services.sign_on.oidc.provider import OidcProvider
@@ -79,6 +80,12 @@ async def finish_oidc(call: Call, params: wire.OidcParams) -> ResponseReturnValu
     brought = {"code": params.code, "error": params.error, "iss": params.iss}
     answer = {name: value for name, value in brought.items() if value is not None}
     return await finish(call, params.state, answer, OidcProvider)
+
+
+@blueprint.serves(wire.finish_cas)
+async def finish_cas(call: Call, params: wire.CasParams) -> ResponseReturnValue:
+    """GET /_synapse/client/cas/callback."""
+    return await finish(call, params.state, {"ticket": params.ticket}, CasProvider)
 
 
 @blueprint.form(wire.pick_localpart)

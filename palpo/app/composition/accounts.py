@@ -27,6 +27,9 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
     passwords = Passwords(config.password)
     removal = DeviceRemoval(server.quotas, hooks.device_removal)
     logins = Logins(config, db, clock, passwords, FailedLogins(config, clock), removal)
+    logins = Logins(
+        config, db, clock, passwords, FailedLogins(config.rate_limits, clock), removal, hooks.password_check
+    )
     profiles = Profiles(server, hooks.profile_change, hooks.unknown_user, remotes.profiles)
     appservices = AppServices(
         server.registrations, db, clock, server.wakeups, server.caches, admins=config.admins

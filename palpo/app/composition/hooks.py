@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from palpo.api.services import Services
 from palpo.core.identifiers import RoomAlias, UserId
-from palpo.services.accounts import accounts, appservices, device_removal, devices, profiles
+from palpo.services.accounts import accounts, appservices, device_removal, devices, logins, profiles
 from palpo.services.history import room_writer
 from palpo.services.personal import push_rules
 from palpo.services.rooms import memberships
@@ -50,6 +50,7 @@ class Hooks:
     """Before it: of what decides whether a user is notified."""
     leave: Listeners[memberships.LeaveCheck] = field(default_factory=Listeners)
     countersign: Listeners[room_writer.Countersigner] = field(default_factory=Listeners)
+    password_check: Listeners[logins.PasswordCheck] = field(default_factory=Listeners)
     unknown_user: Listeners[appservices.Offer[UserId]] = field(default_factory=Listeners)
     unknown_alias: Listeners[appservices.Offer[RoomAlias]] = field(default_factory=Listeners)
 
@@ -63,6 +64,8 @@ def connect(hooks: Hooks, services: Services) -> None:
     )
     hooks.push_change.fill(services.push.unread.settle)
     hooks.leave.fill(services.rooms.server_notices.check_rejection)
+    directories = services.sign_on.directories
+    hooks.password_check.fill(*([directories.check] if services.server.config.ldap else []))
     federates = services.server.config.federation.enabled
     hooks.countersign.fill(*([services.federation.policy_servers] if federates else []))
     asked = [services.appservices.appservice_queries] if services.server.registrations else []

@@ -10,18 +10,26 @@ from palpo.services.accounts import AccountServices
 from palpo.services.media import MediaServices
 from palpo.services.server import Server
 from palpo.services.sign_on import SignOnServices
+from palpo.services.sign_on.cas import CasProvider
 from palpo.services.sign_on.flows import Flows, Seals
+from palpo.services.sign_on.ldap.directories import Directories
+from palpo.services.sign_on.ldap.directory import Directory
+from palpo.services.sign_on.linked_accounts import LinkedAccounts
 from palpo.services.sign_on.oidc.client_authentication import ClientAuthentication
 from palpo.services.sign_on.oidc.fetching import Fetching
 from palpo.services.sign_on.oidc.keys import ProviderKeys
 from palpo.services.sign_on.oidc.metadata import Discovery
 from palpo.services.sign_on.oidc.provider import OidcProvider
+from palpo.services.sign_on.pictures import Pictures
 from palpo.services.sign_on.providers import Provider, Providers
 
 
 def build_sign_on(server: Server, accounts: AccountServices, media: MediaServices) -> SignOnServices:
     seals = Seals(server)
     flows = Flows(server, server.clock, seals)
+    pictures = Pictures(server, media.media, accounts.profiles)
+    linked = LinkedAccounts(server, accounts.registration, accounts.profiles, pictures)
+    directories = [(config, Directory(config)) for config in server.config.ldap]
     return assemble(
         SignOnServices,
         server,
@@ -29,6 +37,8 @@ def build_sign_on(server: Server, accounts: AccountServices, media: MediaService
         media,
         seals,
         flows,
+        linked,
+        directories=Directories(server.config, directories, linked),
         providers=Providers(_providers(server), flows),
     )
 
@@ -37,6 +47,8 @@ def _providers(server: Server) -> Iterator[Provider]:
     """Each that is configured."""
     for oidc in server.config.oidc:
         yield _oidc(oidc, server)
+    for cas in server.config.cas:
+        yield CasProvider(cas, server.http, base_url=server.config.base_url)
 
 
 def _oidc(config: OidcConfig, server: Server) -> OidcProvider:

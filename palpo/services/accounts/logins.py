@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from palpo.config.model import Config
@@ -19,6 +20,9 @@ from palpo.services.accounts.sessions import Requester
 from palpo.storage import accounts as storage
 from palpo.storage import sessions
 from palpo.streams.clock import Clock
+
+PasswordCheck = Callable[[str, str], Awaitable[Account | None]]
+"""``async def check(user, password)``: the account of who has the password elsewhere, as in a directory."""
 
 DEVICE_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOGIN_TOKEN_MS = 120_000
@@ -70,7 +74,10 @@ class Logins:
         passwords: Passwords,
         failures: FailedLogins,
         removal: DeviceRemoval,
+        elsewhere: Iterable[PasswordCheck] = (),
     ) -> None:
+        """``elsewhere`` are asked about passwords that are not an account's own."""
+        self._elsewhere = elsewhere
         self._config = config
         self._db = db
         self._clock = clock
@@ -106,11 +113,20 @@ class Logins:
         if account is not None and account.deactivated:
             raise deactivated()
         if account is None or hash_ is None or not right:
-            raise Forbidden("Wrong username or password")
+            account = await self._check_elsewhere(account.user_id if account else user, password)
+            self._failures.refund(budget)
+            return account
         self._failures.refund(budget)
         if self._passwords.outdated(hash_):
             return await self._rehash(account, password)
         return account
+
+    async def _check_elsewhere(self, user: str, password: str) -> Account:
+        for check in self._elsewhere:
+            found = await check(user, password)
+            if found is not None:
+                return found
+        raise Forbidden("Wrong username or password")
 
     async def log_in(self, account: Account, choice: DeviceChoice) -> NewSession:
         """A new session for an account that has been proved; the device's older tokens are revoked.

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.sign_on.json_web_tokens import JsonWebTokens
+from palpo.services.sign_on.ldap.directories import Directories
 from palpo.services.sign_on.logouts import Logouts
 from palpo.services.sign_on.proofs import Proofs
 from palpo.services.sign_on.providers import Providers
@@ -20,6 +22,8 @@ from palpo.services.sign_on.upstream_sessions import UpstreamSessions
 class SignOnServices:
     """Those that other areas use, and the API."""
 
+    directories: Directories
+    json_web_tokens: JsonWebTokens
     logouts: Logouts
     proofs: Proofs
     providers: Providers

@@ -33,6 +33,13 @@ class OidcParams(Params, frozen=True, kw_only=True):
     iss: str | None = None
 
 
+class CasParams(Params, frozen=True, kw_only=True):
+    """What a browser brings back from a CAS server."""
+
+    state: str = ""
+    ticket: str = ""
+
+
 redirect_to_sso: Endpoint[RedirectParams, NoBody, Page] = Endpoint(
     operation_id="redirectToSSO",
     method="GET",
@@ -61,6 +68,16 @@ finish_oidc: Endpoint[OidcParams, NoBody, Page] = Endpoint(
     auth=Auth.NONE,
     limit=Limit.INTERACTIVE,
     params=OidcParams,
+    response=Page,
+)
+
+finish_cas: Endpoint[CasParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.finishCas",
+    method="GET",
+    paths=(f"{BELOW}/cas/callback",),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=CasParams,
     response=Page,
 )
 
