@@ -161,13 +161,13 @@ class SamlConfig(Provider, frozen=True, kw_only=True):
     """
 
     metadata_file: Annotated[Path | None, Meta(description="XML file of the provider's metadata.")] = None
-    metadata_url: Annotated[str, Meta(description="Or where it is; the addresses are held to `network`.")] = (
-        ""
-    )
-    metadata_certificate: Annotated[
-        Path | None,
-        Meta(description="PEM file by which the metadata at the URL is signed; needed unless that is https."),
-    ] = None
+    metadata_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https://.+)?$",
+            description="Or where it is, read again each hour; the addresses are held to `network`.",
+        ),
+    ] = ""
     entity_id: Annotated[
         str, Meta(description="What this server is called there; empty: the URL of its metadata.")
     ] = ""

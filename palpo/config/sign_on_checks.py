@@ -84,11 +84,9 @@ def _saml(provider: SamlConfig) -> Iterator[str]:
         yield "the program xmlsec1 is needed: apt install xmlsec1"
     if (provider.metadata_file is None) == (not provider.metadata_url):
         yield "either metadata_file or metadata_url is needed"
-    if provider.metadata_url.startswith("http://") and provider.metadata_certificate is None:
-        yield "metadata_certificate is needed where metadata_url is no https://"
     if (provider.certificate is None) != (provider.key is None):
         yield "certificate and key come together"
-    for file in (provider.metadata_file, provider.metadata_certificate, provider.certificate, provider.key):
+    for file in (provider.metadata_file, provider.certificate, provider.key):
         if file is not None and not file.is_file():
             yield f"there is no file {file}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 from quart import Response, render_template
 from quart.typing import ResponseReturnValue
@@ -12,12 +12,13 @@ from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.browsers import Form, safe_path
 from palpo.api.pages.browsers import sign_in as begin_session
 from palpo.api.pages.security import allow
-from palpo.core.errors import MatrixError, NotFound
+from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.services.sign_on.cas import CasProvider
 from palpo.services.sign_on.clients import check_redirect_url, scheme_of
 from palpo.services.sign_on.flows import ForBrowser, ForClient, ForStage, Purpose, cookies_of
 from palpo.services.sign_on.oidc.provider import OidcProvider
+from palpo.services.sign_on.saml import SamlProvider
 from palpo.services.sign_on.sign_ons import AskConsent, AskName, Finished, SignedIn, StageDone
 from palpo.wire.client import sso as wire
 from palpo.wire.endpoint import Limit, NoParams
@@ -86,6 +87,17 @@ async def finish_oidc(call: Call, params: wire.OidcParams) -> ResponseReturnValu
 async def finish_cas(call: Call, params: wire.CasParams) -> ResponseReturnValue:
     """GET /_synapse/client/cas/callback."""
     return await finish(call, params.state, {"ticket": params.ticket}, CasProvider)
+
+
+@blueprint.serves(wire.finish_saml)
+async def finish_saml(call: Call, params: NoParams) -> ResponseReturnValue:
+    """POST /_synapse/client/saml2/authn_response: the form is the provider's, its proof a signature."""
+    try:
+        fields = parse_qs(call.body.decode("ascii"), max_num_fields=10)
+        answer = {name: fields[name][0] for name in ("SAMLResponse", "RelayState")}
+    except (ValueError, KeyError):
+        raise BadRequest("That is no answer of a provider") from None
+    return await finish(call, answer["RelayState"], answer, SamlProvider)
 
 
 @blueprint.form(wire.pick_localpart)

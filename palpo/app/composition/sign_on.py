@@ -22,6 +22,7 @@ from palpo.services.sign_on.oidc.metadata import Discovery
 from palpo.services.sign_on.oidc.provider import OidcProvider
 from palpo.services.sign_on.pictures import Pictures
 from palpo.services.sign_on.providers import Provider, Providers
+from palpo.services.sign_on.saml import SamlProvider
 
 
 def build_sign_on(server: Server, accounts: AccountServices, media: MediaServices) -> SignOnServices:
@@ -47,6 +48,8 @@ def _providers(server: Server) -> Iterator[Provider]:
     """Each that is configured."""
     for oidc in server.config.oidc:
         yield _oidc(oidc, server)
+    for saml in server.config.saml:
+        yield SamlProvider(saml, server.http, server.clock, base_url=server.config.base_url)
     for cas in server.config.cas:
         yield CasProvider(cas, server.http, base_url=server.config.base_url)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Page, Params, client
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Page, Params, Stream, client
 
 BELOW = "/_synapse/client"
 """Where browsers come back to: the paths that providers have been told of where Synapse served before."""
@@ -108,4 +108,31 @@ oidc_logout: Endpoint[NoParams, NoBody, None] = Endpoint(
     auth=Auth.NONE,
     limit=Limit.INTERACTIVE,
     max_body=MAX_FORM,
+)
+
+
+class SamlParams(Params, frozen=True, kw_only=True):
+    """Which provider it is for, where there are several."""
+
+    id: str = ""
+
+
+finish_saml: Endpoint[NoParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.finishSaml",
+    method="POST",
+    paths=(f"{BELOW}/saml2/authn_response",),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    response=Page,
+    max_body=MAX_FORM,
+)
+
+get_saml_metadata: Endpoint[SamlParams, NoBody, Stream] = Endpoint(
+    operation_id="palpo.getSamlMetadata",
+    method="GET",
+    paths=(f"{BELOW}/saml2/metadata.xml",),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=SamlParams,
+    response=Stream,
 )
