@@ -56,7 +56,7 @@ SLOW_SECONDS = 1.0
 UNROUTED: Endpoint[NoParams, NoBody, None] = Endpoint(
     operation_id="unrecognized", method="", paths=(), auth=Auth.NONE
 )
-PREFIXES = (b"/_", b"/.well-known/matrix/")
+PREFIXES = (b"/_", b"/.well-known/matrix/", b"/.well-known/o")
 OWN_PREFIX = b"/_palpo/"
 OWN_PAGES = (b"/_palpo/account/", b"/_palpo/oauth2/", b"/_palpo/admin")
 """What is declared below that; health and metrics are Quart's, and not limited."""

@@ -420,6 +420,20 @@ class SessionConfig(Section, frozen=True):
     ] = 14 * 86_400
 
 
+class OAuthConfig(Section, frozen=True):
+    """OAuth 2.0 for clients: they send their users' browsers to this server's own pages to sign in. Needs
+    `public_url`, and a reverse proxy that hands on `/_palpo/account/` and `/_palpo/oauth2/`. Logging in by
+    password in the client goes on beside it.
+    """
+
+    enabled: Annotated[
+        bool, Meta(description="Whether clients are told of it, and served, if there is a `public_url`.")
+    ] = True
+    qr_login: Annotated[
+        bool, Meta(description="Whether devices may meet here to sign one in by a QR code (MSC4108).")
+    ] = True
+
+
 class TurnConfig(Section, frozen=True):
     """A TURN server for calls, which shares a secret with this one."""
 
@@ -767,6 +781,9 @@ class Config(Section, frozen=True):
     sessions: SessionConfig = SessionConfig()
     turn: Annotated[TurnConfig, LIVE] = TurnConfig()
     well_known: Annotated[WellKnownConfig, LIVE] = WellKnownConfig()
+    oauth: OAuthConfig = OAuthConfig()
+    turn: TurnConfig = TurnConfig()
+    well_known: WellKnownConfig = WellKnownConfig()
     rtc: RtcConfig = RtcConfig()
     media: MediaConfig = MediaConfig()
     network: Annotated[NetworkConfig, LIVE] = NetworkConfig()
@@ -789,6 +806,11 @@ class Config(Section, frozen=True):
         """The engine of a listener: its own, or that for all, or what suits it."""
         named = listener.engine or self.http.engine
         return named or ("uvicorn" if listener.tls_certificate is None else "hypercorn")
+
+    @property
+    def oauth_enabled(self) -> bool:
+        """Whether clients are served by OAuth 2.0: that takes a URL that this server is known by."""
+        return self.oauth.enabled and bool(self.public_url)
 
     @property
     def database_url(self) -> str:

@@ -18,6 +18,7 @@ from palpo.storage import (
     inbound_pdus,
     inbound_transactions,
     jobs,
+    oauth,
     server_signing_keys,
     to_device,
     uia,
@@ -49,6 +50,8 @@ MESSAGE_MS = 30 * 24 * HOUR_MS
 long after it sent one that arrived, and was not told so."""
 JOB_MS = 30 * 24 * HOUR_MS
 """How long it is known what became of long work."""
+CLIENT_MS = 24 * HOUR_MS
+"""How long a client of OAuth 2.0 is known that nothing was granted to: it registers before each use."""
 Forget = Callable[..., Awaitable[int]]
 
 
@@ -94,6 +97,7 @@ class Sweeper:
             (inbound_transactions.forget, INBOUND_TRANSACTION_MS),
             (to_device.forget_received, MESSAGE_MS),
             (jobs.forget, JOB_MS),
+            (oauth.forget_clients, CLIENT_MS),
         ):
             total += await self._forget(forget, now - kept_ms)
         return total

@@ -27,6 +27,8 @@ WHOLE_TABLES = {
     "media._OLDEST_THUMBNAILS": "in the order of an index, the first will do",
     "media._PREVIEW_SIZES": "previews are few, live for an hour, and cost a request elsewhere",
     "media_references._SIZE_OF_THUMBNAILS": "once a day, and when an administrator deletes",
+    "oauth._NEWEST_CLIENTS": "in the order of an index, and once for many registrations",
+    "oauth._SURPLUS_DEVICE_CODES.last": "in the order of an index, and once for many devices",
     "push_queue._ANY_PUSHER": "the first row will do",
     "push_queue._DUE": "only what could not be pushed yet is kept",
     "registration_tokens._ALL": "an administrator asks",

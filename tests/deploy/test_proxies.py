@@ -170,8 +170,19 @@ def test_browsers_may_ask(http: httpx.Client) -> None:
     assert "Authorization" in answer.headers["access-control-allow-headers"]
     found = http.get("/.well-known/matrix/client")
     assert found.headers["access-control-allow-origin"] == "*"
-    assert found.json() == {"m.homeserver": {"base_url": "https://matrix.example.org"}}
+    assert found.json()["m.homeserver"] == {"base_url": "https://matrix.example.org"}
     assert error_of(http.get("/_matrix/client/v3/nothing")) == (404, "M_UNRECOGNIZED")
+
+
+def test_users_sign_in_with_their_browser(http: httpx.Client) -> None:
+    page = http.get("/_palpo/account/login", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert page.headers["set-cookie"].startswith("__Host-palpo_visit=")
+    metadata = http.get("/.well-known/oauth-authorization-server").json()
+    assert metadata == http.get("/_matrix/client/v1/auth_metadata").json()
+    asked = http.get(metadata["authorization_endpoint"].removeprefix("https://matrix.example.org"))
+    assert asked.status_code == 401
+    assert "The client is not registered here" in asked.text
 
 
 def test_a_person_is_told_what_it_is(http: httpx.Client) -> None:

@@ -11,6 +11,7 @@ from palpo.services.rooms import delayed_events
 from palpo.services.server import turn
 from palpo.wire.client import server_info as wire
 from palpo.wire.client.login import BaseUrl
+from palpo.wire.client.oauth import ACCOUNT_PATH
 from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
@@ -60,8 +61,12 @@ async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> wire.Disc
     config = call.services.server.config
     if not config.public_url:
         raise NotFound("No server discovery information")
+    base = config.public_url.rstrip("/")
+    authentication = wire.Authentication(issuer=f"{base}/", account=base + ACCOUNT_PATH)
     return wire.Discovery(
-        homeserver=BaseUrl(base_url=config.public_url), rtc_foci=config.rtc.transports or None
+        homeserver=BaseUrl(base_url=config.public_url),
+        rtc_foci=config.rtc.transports or None,
+        authentication=authentication if config.oauth_enabled else None,
     )
 
 

@@ -11,7 +11,15 @@ headers of ``palpo.api.pages.security``, whether or not its module thinks of the
 Who is signed in, and what forms carry, is in ``browsers``; texts in other languages are in ``translations``.
 """
 
-from palpo.api.pages import auth_fallback, email_confirmation, landing_page, login_fallback, sign_in, sso
+from palpo.api.pages import (
+    auth_fallback,
+    email_confirmation,
+    landing_page,
+    login_fallback,
+    oauth,
+    sign_in,
+    sso,
+)
 from palpo.api.pages.blueprint import PageBlueprint
 
 BLUEPRINTS: tuple[PageBlueprint, ...] = (
@@ -21,4 +29,5 @@ BLUEPRINTS: tuple[PageBlueprint, ...] = (
     email_confirmation.blueprint,
     sign_in.blueprint,
     sso.blueprint,
+    oauth.blueprint,
 )

@@ -20,14 +20,15 @@ import secrets
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from markupsafe import Markup
 from quart import g, request
 from quart.typing import ResponseTypes
 
 from palpo.api.call import Call
-from palpo.core.errors import BadRequest, Forbidden
+from palpo.api.forms import form_fields
+from palpo.core.errors import Forbidden
 from palpo.core.identifiers import UserId
 from palpo.core.records.browser_sessions import BrowserSession
 from palpo.wire.pages.sign_in import LOGIN_PATH
@@ -35,10 +36,6 @@ from palpo.wire.pages.sign_in import LOGIN_PATH
 HOME = "/_palpo/account/"
 SESSION, VISIT = "palpo_session", "palpo_visit"
 """Cookies: of who is signed in, and of who is not."""
-MAX_FIELDS = 60
-MAX_FIELD = 8192
-"""Characters."""
-FORM = "application/x-www-form-urlencoded"
 LOCAL = ("/_palpo/", "/_matrix/")
 """Where a browser may be sent on to."""
 
@@ -179,21 +176,6 @@ async def read_form(call: Call) -> Form:
             "The page was open for too long, or cookies are not allowed. Please go back and try again."
         )
     return fields
-
-
-def form_fields(call: Call) -> dict[str, str]:
-    """The fields of a body that is a form; raises BadRequest."""
-    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise BadRequest("Not a form")
-    try:
-        pairs = parse_qsl(
-            call.body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-        )
-    except ValueError:
-        raise BadRequest("Not a form") from None
-    if any("\0" in value or len(value) > MAX_FIELD for pair in pairs for value in pair):
-        raise BadRequest("A field of the form has a value that it cannot have")
-    return dict(pairs)
 
 
 async def _bound_to(call: Call, *, make: bool) -> str:

@@ -18,7 +18,7 @@ from palpo.services.accounts.devices import refuse_device_id
 from palpo.services.accounts.passwords import FailedLogins, Passwords
 from palpo.services.accounts.sessions import Requester
 from palpo.storage import accounts as storage
-from palpo.storage import sessions
+from palpo.storage import oauth, sessions
 from palpo.streams.clock import Clock
 
 PasswordCheck = Callable[[str, str], Awaitable[Account | None]]
@@ -161,6 +161,7 @@ class Logins:
             await self._removal.make_room(tx, new.user_id, new.device_id)
         else:
             await sessions.delete_device(tx, new.user_id, new.device_id)
+            await oauth.delete_grant_of(tx, new.user_id, new.device_id)
         await self._insert(tx, new, used=True)
 
     async def store_another(self, tx: WriteTransaction, new: NewSession) -> bool:
@@ -196,24 +197,35 @@ class Logins:
         Raises UnknownToken, and M_USER_LOCKED (401) for a locked account.
         """
 
-        async def unit(tx: WriteTransaction) -> NewSession | MatrixError:
-            old = await sessions.find_refresh(tx, refresh_token)
-            account = None if old is None else await storage.find(tx, old.user_id)
-            if old is None or account is None or account.deactivated:
-                return UnknownToken("The refresh token is not known")
-            if account.locked:
-                return locked()
-            if not old.used:
-                await sessions.mark_used(tx, old.token_hash, old.user_id, old.device_id)
-            await sessions.delete_stale(tx, old.user_id, old.device_id, now_ms=self._clock.now_ms())
-            new = self._draw(old.user_id, old.device_id, refreshable=True)
-            await self._insert(tx, new, used=False)
-            return new
-
-        outcome = await self._db.write(unit)
+        if "." in refresh_token:
+            # A grant's: those are refreshed, and what is shown a second time is found, where OAuth has it.
+            raise UnknownToken("The refresh token is not known")
+        outcome = await self._db.write(lambda tx: self.exchange(tx, refresh_token))
         if isinstance(outcome, MatrixError):
             raise outcome
         return outcome
+
+    async def exchange(
+        self, tx: WriteTransaction, refresh_token: str, *, next_token: str | None = None
+    ) -> NewSession | MatrixError:
+        """As ``refresh``, within a unit of work, whose writes count also where it refuses.
+
+        ``next_token`` is the new refresh token; None has it drawn.
+        """
+        old = await sessions.find_refresh(tx, refresh_token)
+        account = None if old is None else await storage.find(tx, old.user_id)
+        if old is None or account is None or account.deactivated:
+            return UnknownToken("The refresh token is not known")
+        if account.locked:
+            return locked()
+        if not old.used:
+            await sessions.mark_used(tx, old.token_hash, old.user_id, old.device_id)
+        await sessions.delete_stale(tx, old.user_id, old.device_id, now_ms=self._clock.now_ms())
+        new = self._draw(old.user_id, old.device_id, refreshable=True)
+        if next_token is not None:
+            new = replace(new, refresh_token=next_token)
+        await self._insert(tx, new, used=False)
+        return new
 
     async def make_login_token(self, user_id: UserId, *, lifetime_ms: int = LOGIN_TOKEN_MS) -> str:
         """A token that logs in as ``user_id`` once, within ``lifetime_ms``."""

@@ -1,10 +1,20 @@
-"""OAuth 2.0 for clients: this server as the one that grants access (spec: "OAuth 2.0 API")."""
+"""This server as the one that grants access to clients: the spec's OAuth 2.0 API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.oauth.authorization import OAuthRequests
+from palpo.services.oauth.clients import OAuthClients
+from palpo.services.oauth.device_codes import OAuthDeviceCodes
+from palpo.services.oauth.grants import OAuthGrants
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthServices:
-    """Those that other areas use, and the API."""
+    """Those that the API uses."""
+
+    clients: OAuthClients
+    device_codes: OAuthDeviceCodes
+    grants: OAuthGrants
+    requests: OAuthRequests

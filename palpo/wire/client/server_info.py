@@ -60,8 +60,19 @@ class Support(Response, frozen=True):
     support_page: str | None = None
 
 
+class Authentication(Response, frozen=True):
+    """Who grants access, and where users look after their accounts (MSC2965, as it was)."""
+
+    issuer: str
+    account: str
+
+
 class Discovery(WellKnown, frozen=True):
     """Where the server is, and through what calls go (MSC4143)."""
+
+    authentication: Authentication | None = msgspec.field(
+        name="org.matrix.msc2965.authentication", default=None
+    )
 
     rtc_foci: tuple[dict[str, Any], ...] | None = msgspec.field(
         name="org.matrix.msc4143.rtc_foci", default=None

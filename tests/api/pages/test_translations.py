@@ -9,7 +9,8 @@ from string import Formatter
 import pytest
 
 import palpo
-from palpo.api.pages.translations import ENGLISH, LANGUAGES, texts
+from palpo.api.pages.translations import texts
+from palpo.wire.pages.languages import ENGLISH, LANGUAGES
 
 PACKAGE = Path(palpo.__file__).parent
 TEXT = re.compile(r'\b_m?\(\s*"((?:[^"\\]|\\.)*)"')

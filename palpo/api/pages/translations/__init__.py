@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from markupsafe import Markup
 from quart import g, request
 
-ENGLISH = "en"
-LANGUAGES = (ENGLISH, "de", "fr")
+from palpo.wire.pages.languages import ENGLISH, LANGUAGES
+
 MAX_LOCALES = 10
 """Of those that a request asks for, how many are looked at."""
 

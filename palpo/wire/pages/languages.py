@@ -1,0 +1,4 @@
+"""The languages that pages are written in."""
+
+ENGLISH = "en"
+LANGUAGES = (ENGLISH, "de", "fr")
