@@ -59,23 +59,25 @@ async def _register(
     call: Call, body: wire.Register, choice: DeviceChoice | None, request: bytes
 ) -> wire.Registered:
     registration = call.services.accounts.registration
-    flows = await _flows(call)
+    flows = await registration_flows(call)
     if body.password is not None:
         registration.check_password(body.password)
     if body.guest_access_token is not None:
         guest = await call.services.accounts.sessions.authenticate(body.guest_access_token)
         registration.check_guest(guest, body.username)
-        proof = await _authorised(call, body.auth, flows, request)
+        proof = await authorised(call, body.auth, flows, request)
         user_id, session = await registration.upgrade_guest(guest, body.password, choice, proof)
     else:
         if body.username is not None:
             await registration.check_available(body.username)
-        proof = await _authorised(call, body.auth, flows, request)
+        proof = await authorised(call, body.auth, flows, request)
         user_id, session = await registration.register(body.username, body.password, choice, proof=proof)
     return _made(call, user_id, session)
 
 
-async def _authorised(call: Call, auth: dict[str, Any] | None, flows: list[Flow], request: bytes) -> Proof:
+async def authorised(
+    call: Call, auth: dict[str, Any] | None, flows: list[Flow], request: bytes = b""
+) -> Proof:
     """Let the caller make an account, once they have been through a flow.
 
     Only accounts are charged to that budget: a client asks again and again whether a stage is complete
@@ -131,7 +133,7 @@ async def registration_token_validity(call: Call, params: wire.TokenParams, body
     return wire.Validity(valid=await tokens.valid(params.token))
 
 
-async def _flows(call: Call) -> list[Flow]:
+async def registration_flows(call: Call) -> list[Flow]:
     """The flows that registration offers; raises Forbidden where it is closed."""
     config = call.services.server.config.registration
     stages: Flow = ()
@@ -155,6 +157,16 @@ async def _flows(call: Call) -> list[Flow]:
     if not flows:
         raise Forbidden("Registration is disabled")
     return flows
+
+
+async def is_open(call: Call) -> bool:
+    """Whether anybody may make an account with a password, by whatever flow."""
+    if not call.services.server.config.password.enabled:
+        return False
+    try:
+        return bool(await registration_flows(call))
+    except Forbidden:
+        return False
 
 
 def _made(call: Call, user_id: UserId, session: NewSession | None) -> wire.Registered:

@@ -12,11 +12,14 @@ Who is signed in, and what forms carry, is in ``browsers``; texts in other langu
 """
 
 from palpo.api.pages import (
+    account,
     auth_fallback,
     email_confirmation,
     landing_page,
     login_fallback,
     oauth,
+    recovery,
+    registration,
     sign_in,
     sso,
 )
@@ -30,4 +33,7 @@ BLUEPRINTS: tuple[PageBlueprint, ...] = (
     sign_in.blueprint,
     sso.blueprint,
     oauth.blueprint,
+    account.blueprint,
+    registration.blueprint,
+    recovery.blueprint,
 )

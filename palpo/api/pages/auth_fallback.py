@@ -51,7 +51,7 @@ async def _form(call: Call, auth_type: str, *, message: str = "") -> str:
     registration = call.services.server.config.registration
     allow(form_action="'self'")
     if auth_type == RECAPTCHA:
-        _allow_captcha(registration.captcha.script_url)
+        allow_captcha(registration.captcha.script_url)
     return await render_template(
         "auth_fallback.html", auth_type=auth_type, registration=registration, message=message
     )
@@ -70,7 +70,7 @@ def _check(call: Call, auth_type: str) -> None:
         raise NotFound("There is no page for that type of authentication")
 
 
-def _allow_captcha(script_url: str) -> None:
+def allow_captcha(script_url: str) -> None:
     """What the challenge's script loads, and the styles that it writes, which have no nonce of ours."""
     parts = urlsplit(script_url)
     origins = f"{parts.scheme}://{parts.netloc} https://www.gstatic.com"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from quart import Response, render_template
 from quart.typing import ResponseReturnValue
 
 from palpo.api.call import Call
 from palpo.api.client.oauth import base_url
+from palpo.api.client.registration import is_open
 from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.browsers import Form, SeeOther, here, sign_in_path, signed_in, visitor
 from palpo.api.pages.security import allow, own
@@ -26,6 +27,7 @@ from palpo.core.records.browser_sessions import BrowserSession
 from palpo.services.oauth.authorization import FORM_POST, AuthorizationRequest, Refused, Target
 from palpo.wire.endpoint import NoParams
 from palpo.wire.pages import oauth as wire
+from palpo.wire.pages.registration import REGISTRATION_PATH
 
 blueprint = PageBlueprint("oauth", __name__, has_forms=True)
 MAX_FIELDS = 50
@@ -42,6 +44,8 @@ async def get_authorization(call: Call, params: NoParams) -> ResponseReturnValue
             raise Refused(request.target, _cannot_be_silent(browser))
     except Refused as refused:
         return await _tell(call, refused.target, error=refused.code, error_description=refused.message)
+    if browser is None and "create" in prompts and await is_open(call):
+        raise SeeOther(f"{REGISTRATION_PATH}?{urlencode({'next': here(call)})}")
     if browser is None:
         hint = {"login_hint": asked["login_hint"]} if asked.get("login_hint") else {}
         raise SeeOther(sign_in_path(here(call), **hint))

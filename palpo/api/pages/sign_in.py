@@ -9,6 +9,7 @@ from quart import Response, render_template
 from quart.typing import ResponseReturnValue
 
 from palpo.api.call import Call
+from palpo.api.client.registration import is_open
 from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.browsers import (
     HOME,
@@ -82,6 +83,7 @@ async def _page(call: Call, params: wire.SignInParams, user: str, *, message: st
         passwords=config.password.enabled,
         upstreams=upstreams(call, then),
         recovery=config.password.enabled and call.services.accounts.threepids.enabled,
+        registration=await is_open(call),
         again=params.again,
         then=urlencode({"next": then}),
     )

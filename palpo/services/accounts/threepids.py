@@ -37,6 +37,8 @@ from palpo.wire.client.threepids import SUBMIT_PATH
 EMAIL = "email"
 REGISTER, RESET_PASSWORD, ADD = "register", "password", "add"
 """What validations are for."""
+SESSION_ID = "__session__"
+"""What in a link is to be the ID of the validation: whoever makes the link does not know it yet."""
 MAX_EMAIL = 254
 """Characters of an address (RFC 5321, 4.5.3.1.3)."""
 MAX_SENT = 5
@@ -86,8 +88,9 @@ class ThirdPartyIds:
         _check_link(next_link)
         token = secrets.token_urlsafe(24)
         now = self._clock.now_ms()
+        session_id = secrets.token_urlsafe(18)
         new = Session(
-            session_id=secrets.token_urlsafe(18),
+            session_id=session_id,
             purpose=purpose,
             medium=EMAIL,
             address=address,
@@ -95,7 +98,7 @@ class ThirdPartyIds:
             token_hash=token_hash(token),
             send_attempt=min(max(send_attempt, 0), 2**31),
             sent=1,
-            next_link=next_link,
+            next_link=next_link and next_link.replace(SESSION_ID, session_id),
             uia_session=None,
             validated_ts=None,
             expires_ts=now + self._config.email.token_seconds * 1000,

@@ -1,11 +1,11 @@
 """The pages on which users look after their accounts (spec: "Account management"; MSC4191)."""
 
 from palpo.wire.client.oauth import ACCOUNT_PATH
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Page, Params
 
 SESSIONS_PATH = f"{ACCOUNT_PATH}sessions"
 SESSION_PATH = f"{ACCOUNT_PATH}session"
 PASSWORD_PATH = f"{ACCOUNT_PATH}password"
-CROSS_SIGNING_PATH = f"{ACCOUNT_PATH}cross-signing"
 DEACTIVATION_PATH = f"{ACCOUNT_PATH}deactivate"
 
 PATHS = {
@@ -17,7 +17,69 @@ PATHS = {
     "org.matrix.device_delete": SESSION_PATH,
     "org.matrix.session_end": SESSION_PATH,
     "org.matrix.account_deactivate": DEACTIVATION_PATH,
-    "org.matrix.cross_signing_reset": CROSS_SIGNING_PATH,
 }
 """Where each action is done; those with ``session`` in their names are what MSC4191 once had."""
 ACTIONS = tuple(PATHS)
+
+
+class AccountParams(Params, frozen=True):
+    """``action`` is what the user wants, as a client says it."""
+
+    action: str = ""
+    device_id: str = ""
+
+
+class DeviceParams(Params, frozen=True):
+    """One of the user's devices."""
+
+    device_id: str = ""
+
+
+def _page(operation_id: str, path: str) -> Endpoint[NoParams, NoBody, Page]:
+    return Endpoint(
+        operation_id=f"palpo.{operation_id}",
+        method="GET",
+        paths=(path,),
+        auth=Auth.NONE,
+        limit=Limit.INTERACTIVE,
+        response=Page,
+    )
+
+
+def _form(operation_id: str, path: str) -> Endpoint[NoParams, NoBody, Page]:
+    return Endpoint(
+        operation_id=f"palpo.{operation_id}",
+        method="POST",
+        paths=(path,),
+        auth=Auth.NONE,
+        limit=Limit.ATTEMPT,
+        response=Page,
+    )
+
+
+get_account: Endpoint[AccountParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.getAccount",
+    method="GET",
+    paths=(ACCOUNT_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=AccountParams,
+    response=Page,
+)
+change_profile = _form("changeProfile", ACCOUNT_PATH)
+get_sessions = _page("getSessions", SESSIONS_PATH)
+end_sessions = _form("endSessions", SESSIONS_PATH)
+get_session: Endpoint[DeviceParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.getSession",
+    method="GET",
+    paths=(SESSION_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=DeviceParams,
+    response=Page,
+)
+change_session = _form("changeSession", SESSION_PATH)
+get_password = _page("getPassword", PASSWORD_PATH)
+change_password = _form("changePassword", PASSWORD_PATH)
+get_deactivation = _page("getDeactivation", DEACTIVATION_PATH)
+deactivate = _form("deactivateAccount", DEACTIVATION_PATH)
