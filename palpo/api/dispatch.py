@@ -39,7 +39,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE, OPTIONS"),
-    (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization, Date"),
+    (
+        b"access-control-allow-headers",
+        b"X-Requested-With, Content-Type, Authorization, Date, If-Match, If-None-Match",
+    ),
     (b"access-control-expose-headers", b"Retry-After, ETag, Content-Disposition"),
 ]
 JSON = Reply().content_type

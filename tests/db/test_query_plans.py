@@ -41,6 +41,7 @@ WHOLE_TABLES = {
     "destination_edus._DESTINATIONS": "few rows wait, and their number is bounded",
     "destinations._ALL": "an operator asks",
     "destinations._FAILING": "at a start, those that could not be told",
+    "rendezvous._SURPLUS.last": "in the order of an index, and once for many",
     "restoration._ETAGS": "only when a backup was put back",
     "restoration._FALLBACKS": "only when a backup was put back",
     "inbound_pdus._NAMED": "only when an operator asks, and of a bounded number",

@@ -17,12 +17,16 @@ from palpo.wire.endpoint import NoBody, NoParams
 handlers = Handlers()
 
 VERSIONS = wire.Versions(versions=wire.SPEC_VERSIONS, unstable_features=wire.UNSTABLE_FEATURES)
+WITH_QR_LOGIN = wire.Versions(
+    versions=wire.SPEC_VERSIONS, unstable_features={**wire.UNSTABLE_FEATURES, **wire.QR_LOGIN}
+)
 
 
 @handlers.serves(wire.get_versions)
 async def get_versions(call: Call, params: NoParams, body: NoBody) -> wire.Versions:
     """GET /versions."""
-    return VERSIONS
+    config = call.services.server.config
+    return WITH_QR_LOGIN if config.oauth_enabled and config.oauth.qr_login else VERSIONS
 
 
 @handlers.serves(wire.get_capabilities)

@@ -8,6 +8,7 @@ from palpo.services.oauth.authorization import OAuthRequests
 from palpo.services.oauth.clients import OAuthClients
 from palpo.services.oauth.device_codes import OAuthDeviceCodes
 from palpo.services.oauth.grants import OAuthGrants
+from palpo.services.oauth.rendezvous import Meetings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,4 +18,5 @@ class OAuthServices:
     clients: OAuthClients
     device_codes: OAuthDeviceCodes
     grants: OAuthGrants
+    meetings: Meetings
     requests: OAuthRequests

@@ -31,6 +31,9 @@ UNSTABLE_FEATURES = {
 }
 """Proposals that are served under their unstable names: those with a name for it, which clients look for."""
 
+QR_LOGIN = {"org.matrix.msc4108": True, "io.element.msc4388": True}
+"""The same, where devices are signed in by QR codes."""
+
 
 class Versions(Response, frozen=True):
     """Versions of the specification, and proposals that are not in it."""
