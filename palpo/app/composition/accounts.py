@@ -26,10 +26,7 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
     config, db, clock = server.config, server.db, server.clock
     passwords = Passwords(config.password)
     removal = DeviceRemoval(server.quotas, hooks.device_removal)
-    logins = Logins(config, db, clock, passwords, FailedLogins(config, clock), removal)
-    logins = Logins(
-        config, db, clock, passwords, FailedLogins(config.rate_limits, clock), removal, hooks.password_check
-    )
+    logins = Logins(config, db, clock, passwords, FailedLogins(config, clock), removal, hooks.password_check)
     profiles = Profiles(server, hooks.profile_change, hooks.unknown_user, remotes.profiles)
     appservices = AppServices(
         server.registrations, db, clock, server.wakeups, server.caches, admins=config.admins

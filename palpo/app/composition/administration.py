@@ -34,8 +34,8 @@ def build_administration(
         accounts,
         history,
         media,
+        personal,
         rooms,
         federation,
         server_checks=ServerChecks(checks),
     )
-    return assemble(AdministrationServices, server, accounts, history, media, personal, rooms, federation)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from palpo.api.services import Services
-from palpo.services.administration.backups import backups
-from palpo.services.administration import room_deletion
 from palpo.services.administration import history_purge, room_deletion
+from palpo.services.administration.backups import backups
 from palpo.services.server.jobs import Handler
 
 
 def job_handlers(services: Services) -> dict[str, Handler]:
     """The handler of each kind of job."""
-    return {backups.KIND: services.administration.backups.carry_out}
     administration = services.administration
     return {
+        backups.KIND: administration.backups.carry_out,
         history_purge.KIND: administration.history_purge.run,
         room_deletion.KIND: administration.room_deletion.run,
     }

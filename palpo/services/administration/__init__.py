@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.backups.backups import Backups
+from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.history_purge import HistoryPurge
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
 from palpo.services.administration.reports import ReportAdministration
-from palpo.services.administration.server_checks import ServerChecks
 from palpo.services.administration.room_deletion import RoomDeletion
 from palpo.services.administration.room_histories import RoomHistories
 from palpo.services.administration.room_lists import RoomLists
 from palpo.services.administration.rooms import RoomAdministration
+from palpo.services.administration.server_checks import ServerChecks
 from palpo.services.administration.statistics import Statistics
 
 
