@@ -183,6 +183,28 @@ class Killed(Exception):
     """The process ends here."""
 
 
+@pytest.mark.parametrize("additive", [True, False])
+def test_the_release_before_goes_on_where_the_newer_one_has_only_added(
+    empty_database_url: str, additive: bool
+) -> None:
+    upgrade(empty_database_url)
+
+    def as_a_later_release(connection: sa.Connection) -> None:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999_later'"))
+        connection.execute(sa.text("ALTER TABLE receipts ADD COLUMN more BIGINT"))
+        works_with = sa.text("UPDATE server_meta SET value = :names WHERE name = 'works_with'")
+        connection.execute(works_with, {"names": f"{HEAD} 0001_initial" if additive else ""})
+
+    on_connection(empty_database_url, as_a_later_release)
+
+    if additive:
+        bring_up_to_date(empty_database_url)
+    else:
+        with pytest.raises(DatabaseError, match="does not know"):
+            bring_up_to_date(empty_database_url)
+    assert current(empty_database_url) == "9999_later"
+
+
 def test_a_second_start_finishes_what_the_first_began(old: Old) -> None:
     """Where a statement commits by itself, half a revision is there."""
     for at in (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377):

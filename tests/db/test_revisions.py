@@ -63,6 +63,7 @@ def test_a_new_column_becomes_a_revision(changed: MetaData, tmp_path: Path) -> N
         in source
     )
     assert "full_text" not in source
+    assert "additive = True\n" in source
 
 
 def test_a_new_table_becomes_a_revision(changed: MetaData, tmp_path: Path) -> None:
@@ -95,6 +96,17 @@ def test_a_table_made_anew_gets_its_full_text_index_again(changed: MetaData, tmp
 
     dropped, altered = source.index("    drop_full_text("), source.index("batch_op.alter_column(")
     assert dropped < altered < source.index("    create_full_text(")
+    assert "additive = False\n" in source
+
+
+def test_who_works_with_the_newest_tables_is_told_by_the_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those from which only additions have led there."""
+    names = revisions()
+    for number, additive in ((-1, True), (-2, True), (-3, False)):
+        module = import_module(f"palpo.db.migrations.versions.{names[number]}")
+        monkeypatch.setattr(module, "additive", additive, raising=False)
+
+    assert migrations.before_additions() == [names[-2], names[-3]]
 
 
 @pytest.mark.parametrize("change", ["type", "null", "column", "index"])

@@ -10,7 +10,9 @@ from sqlalchemy import Connection, func, select
 from palpo.db.copies.checkpoints import Checkpoint
 from palpo.db.copies.digests import Digest, digest
 from palpo.db.copies.rows import Batch, batches
+from palpo.db.errors import DatabaseError
 from palpo.db.migrations import HEAD
+from palpo.db.migrations.stated import revision_of
 from palpo.db.tables import metadata
 from palpo.db.tables.server_meta import server_meta
 from palpo.db.tables.stream_position import stream_position
@@ -56,6 +58,8 @@ class DatabaseSource:
     revision = HEAD
 
     def __init__(self, connection: Connection) -> None:
+        if (found := revision_of(connection)) != self.revision:
+            raise DatabaseError(f"it is at revision {found}: copy it by the release that has made it so")
         self._connection = connection
         facts = {
             row[0]: row[1] for row in connection.execute(select(server_meta.c.name, server_meta.c.value))

@@ -6,6 +6,7 @@ writes the next. A revision that has landed is never changed.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -14,6 +15,17 @@ VERSIONS = Path(__file__).parent / "versions"
 def revisions() -> list[str]:
     """The name of every revision, the oldest first."""
     return sorted(path.stem for path in VERSIONS.glob("[0-9]*_*.py"))
+
+
+def before_additions() -> list[str]:
+    """The revisions from which only additions lead to the newest: their releases go on beside this one."""
+    found: list[str] = []
+    names = revisions()
+    for before, name in zip(reversed(names[:-1]), reversed(names), strict=False):
+        if not getattr(import_module(f"{__name__}.versions.{name}"), "additive", False):
+            break
+        found.append(before)
+    return found
 
 
 HEAD = revisions()[-1]

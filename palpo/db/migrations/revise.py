@@ -45,6 +45,8 @@ branch_labels = None
 depends_on = None
 schema = {schema!r}
 """The hash of the tables that it leads to."""
+additive = {additive!r}
+"""Whether the release before works with them too."""
 
 
 def upgrade() -> None:
@@ -68,13 +70,15 @@ def revise(message: str, directory: Path = VERSIONS) -> Path:
     if _last_schema(before) == declared_hash():
         raise NothingToDo(f"the declared tables are those of {before}")
     path = directory / f"{name}.py"
-    body = "\n".join(f"    {line}".rstrip() for line in _body().splitlines())
+    source, additive = _body()
+    body = "\n".join(f"    {line}".rstrip() for line in source.splitlines())
     path.write_text(
         TEMPLATE.format(
             message=message.rstrip("."),
             revision=name,
             down_revision=before,
             schema=declared_hash(),
+            additive=additive,
             body=body,
         ),
         encoding="utf-8",
@@ -90,8 +94,8 @@ def _last_schema(revision: str) -> str | None:
     return schema
 
 
-def _body() -> str:
-    """The steps from the tables of the revisions to the declared ones, as source."""
+def _body() -> tuple[str, bool]:
+    """The steps from the tables of the revisions to the declared ones, as source, and if they only add."""
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         upgrade_from_nothing(connection)
@@ -112,7 +116,16 @@ def _body() -> str:
         statements = {dialect: list(each) for dialect, each in item.statements().items()}
         lines.append(f"create_full_text(op.get_bind(), {item.name!r}, {item.table.name!r}, {statements!r})")
     lines += [_insert(op.table_name) for op in made if op.table_name in INITIAL_ROWS]
-    return "\n".join(lines) or "# Nothing that SQLite can see: write it by hand.\npass"
+    if not lines:
+        return "# Nothing that SQLite can see: write it by hand.\npass", False
+    return "\n".join(lines), not dropped and all(map(_adds, _flat(found.ops)))
+
+
+def _adds(op: Any) -> bool:
+    """Whether who knows nothing of a step goes on as before."""
+    if isinstance(op, ops.CreateIndexOp):
+        return not op.unique
+    return isinstance(op, ops.CreateTableOp | ops.AddColumnOp)
 
 
 def _rendered(found: ops.UpgradeOps) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, inspect, select, text
 
-from palpo.db.migrations import HEAD, revisions
+from palpo.db.migrations import HEAD, before_additions, revisions
 from palpo.db.migrations.declared import declared_hash
 from palpo.db.tables.accounts import users
 from palpo.db.tables.server_meta import server_meta
 
 SCHEMA = "schema"
 """The name, in ``server_meta``, of the hash of the tables that the database has."""
+WORKS_WITH = "works_with"
+"""The name of the revisions before, with a space between them, whose releases work with the tables too."""
 
 
 def is_up_to_date(connection: Connection) -> bool:
@@ -42,7 +44,17 @@ def schema_of(connection: Connection) -> str | None:
     return value
 
 
+def works_with(connection: Connection) -> list[str]:
+    """The revisions before its own whose releases work with the database too."""
+    if not inspect(connection).has_table(server_meta.name):
+        return []
+    value = connection.scalar(select(server_meta.c.value).where(server_meta.c.name == WORKS_WITH))
+    return (value or "").split()
+
+
 def write_schema(connection: Connection) -> None:
-    """Say in the database that it has the declared tables."""
-    connection.execute(delete(server_meta).where(server_meta.c.name == SCHEMA))
-    connection.execute(server_meta.insert(), {"name": SCHEMA, "value": declared_hash()})
+    """Say in the database that it has the declared tables, and who works with them too."""
+    facts = {SCHEMA: declared_hash(), WORKS_WITH: " ".join(before_additions())}
+    for name, value in facts.items():
+        connection.execute(delete(server_meta).where(server_meta.c.name == name))
+        connection.execute(server_meta.insert(), {"name": name, "value": value})

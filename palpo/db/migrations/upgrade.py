@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -19,14 +20,15 @@ from sqlalchemy import Connection, MetaData, create_engine, inspect, select, tex
 
 from palpo.db import full_text
 from palpo.db.errors import DatabaseError
-from palpo.db.migrations import resumable, revisions
+from palpo.db.migrations import HEAD, resumable, revisions
 from palpo.db.migrations.connection import LOCK_SECONDS, on_connection
 from palpo.db.migrations.differences import hindrances, missing
 from palpo.db.migrations.rows import INITIAL_ROWS
-from palpo.db.migrations.stated import is_up_to_date, revision_of, write_schema
+from palpo.db.migrations.stated import is_up_to_date, revision_of, works_with, write_schema
 from palpo.db.migrations.unfinished import is_unfinished
 from palpo.db.tables import metadata
 
+log = structlog.get_logger("palpo.db")
 __all__ = ["resumable", "upgrade"]
 LOCK_NAME = "palpo.migrations"
 LOCK_NUMBER = 0x70616C706F
@@ -62,6 +64,9 @@ def upgrade_connection(connection: Connection) -> None:
             create(connection)
             return
         if revision not in revisions():
+            if HEAD in works_with(connection):
+                log.warning("database_is_newer", revision=revision)
+                return
             raise DatabaseError(
                 f"it is at revision {revision}, which this release does not know: a newer release has "
                 "upgraded it, so start that one"
