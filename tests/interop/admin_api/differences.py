@@ -11,6 +11,7 @@ BY_DEVICE = (
 MEMBERSHIP = (
     "The specification has the membership of who asks in unsigned; Synapse leaves it out for administrators."
 )
+DOCUMENTED_ONLY = "It is in Synapse's documentation, and not in what Synapse answers."
 OLD_EVENTS = (
     "Fields that events had in the first version of the client-server API; they are in unsigned and sender."
 )
@@ -54,6 +55,11 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     },
     "DELETE /v2/rooms/{room_id} none": {
         "status: 404 M_NOT_FOUND, theirs 200 ": "There is no such room, which Synapse finds out later.",
+    },
+    "GET /v2/users/{user_id}/devices": {"devices[].dehydrated: only ours": DOCUMENTED_ONLY},
+    "GET /v2/users/{user_id}/devices/{device_id}": {"dehydrated: only ours": DOCUMENTED_ONLY},
+    "PUT /v1/experimental_features/{user_id} one": {
+        "status: 400 M_UNKNOWN, theirs 200 ": "What there is is on for everybody; this is not there.",
     },
     "GET /v1/users/{user_id}/media": {"media[].authenticated: boolean, theirs number": OF_SQLITE},
     "GET /v1/media/{server_name}/{media_id}": {
