@@ -15,6 +15,9 @@ from palpo.storage.records import Records
 from palpo.storage.sessions import token_hash
 from palpo.streams import topics
 
+LISTED = 255
+"""Characters."""
+
 _RECORDS = Records(Account, users)
 _USER = users.c.user_id == bindparam("user")
 _FIND = Statement(select(*_RECORDS.columns).where(_USER))
@@ -31,11 +34,19 @@ _SET_FLAG = {name: Statement(update(users).where(_USER).values({name: bindparam(
 _UPGRADE_GUEST = Statement(
     update(users).where(_USER, users.c.is_guest == 1).values(is_guest=0, password_hash=bindparam("hash"))
 )
+_SET_TYPE = Statement(update(users).where(_USER).values(user_type=bindparam("type")))
+_LIST = {
+    "displayname": Statement(update(users).where(_USER).values(list_name=bindparam("value"))),
+    "avatar_url": Statement(update(users).where(_USER).values(list_avatar=bindparam("value"))),
+}
 _DEACTIVATE = Statement(
     update(users).where(_USER).values(deactivated=1, password_hash=null(), erased=bindparam("value"))
 )
+_ERASE = Statement(update(users).where(_USER).values(list_name="", list_avatar=""))
+_REACTIVATE = Statement(update(users).where(_USER, users.c.deactivated == 1).values(deactivated=0, erased=0))
 _BEGIN_DEACTIVATION = upsert(deactivations, key=["user_id"])
 _END_DEACTIVATION = Statement(delete(deactivations).where(deactivations.c.user_id == bindparam("user")))
+_IS_ENDING = Statement(select(deactivations.c.user_id).where(deactivations.c.user_id == bindparam("user")))
 _DEACTIVATIONS = Statement(select(deactivations.c.user_id, deactivations.c.erase))
 
 _DEVICE = (devices.c.user_id == bindparam("user")) & (devices.c.device_id == bindparam("device"))
@@ -83,7 +94,7 @@ async def active_after(tx: Transaction, after: str, limit: int) -> list[str]:
 
 async def insert(tx: WriteTransaction, account: Account) -> None:
     """Store a new account; raises UniqueViolation where there is one."""
-    await tx.run(_INSERT, **_RECORDS.values(account))
+    await tx.run(_INSERT, **_RECORDS.values(account), list_name="", list_avatar="", last_seen_ts=0)
     await profiles.set_words(tx, account.user_id, words_of_user(account.user_id, None))
     # So that nobody is given a token at position 0, which would stand for the beginning.
     await tx.positions()
@@ -103,6 +114,26 @@ async def set_flags(tx: WriteTransaction, user_id: str, **flags: bool) -> None:
     tx.notify(topics.SESSION, user_id)
 
 
+async def set_type(tx: WriteTransaction, user_id: str, user_type: str | None) -> None:
+    """Say what kind of user somebody is."""
+    await tx.run(_SET_TYPE, user=user_id, type=user_type)
+
+
+async def list_as(tx: WriteTransaction, user_id: str, key: str, value: object) -> None:
+    """Let a user be found in lists by the field ``displayname`` or ``avatar_url`` of the profile."""
+    text = value if isinstance(value, str) else ""
+    await tx.run(_LIST[key], user=user_id, value=listed(text) if key == "displayname" else _fitting(text))
+
+
+def listed(name: str) -> str:
+    """What a display name is compared by in lists: its beginning in lower case."""
+    return _fitting(name.casefold())
+
+
+def _fitting(text: str) -> str:
+    return text.replace("\0", "")[:LISTED]
+
+
 async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str | None) -> bool:
     """Make a guest a user; whether it was a guest until now."""
     changed = await tx.run(_UPGRADE_GUEST, user=user_id, hash=password_hash)
@@ -113,6 +144,8 @@ async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str |
 async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None:
     """Forget the password and mark the account as gone for good, with more to be done about it."""
     await tx.run(_DEACTIVATE, user=user_id, value=int(erase))
+    if erase:
+        await tx.run(_ERASE, user=user_id)
     await tx.run(_BEGIN_DEACTIVATION, user_id=user_id, erase=int(erase))
     tx.notify(topics.SESSION, user_id)
     tx.notify(topics.ERASURE, user_id)
@@ -121,6 +154,16 @@ async def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool) -> None
 async def end_deactivation(tx: WriteTransaction, user_id: str) -> None:
     """Note that nothing more is to be done about an account that is gone."""
     await tx.run(_END_DEACTIVATION, user=user_id)
+
+
+async def reactivate(tx: WriteTransaction, user_id: str) -> bool:
+    """Let an account that is gone be one again; False where it is none, or is still being seen to."""
+    if await tx.one(_IS_ENDING, user=user_id) is not None or not await tx.run(_REACTIVATE, user=user_id):
+        return False
+    await profiles.set_words(tx, user_id, words_of_user(user_id, None))
+    tx.notify(topics.SESSION, user_id)
+    tx.notify(topics.ERASURE, user_id)
+    return True
 
 
 async def unfinished_deactivations(tx: Transaction) -> list[tuple[UserId, bool]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select, update
 
 from palpo.db.statements import Statement, in_list
-from palpo.db.tables.accounts import devices
+from palpo.db.tables.accounts import devices, users
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 
@@ -46,6 +46,11 @@ _SEEN = Statement(
     .where(_DEVICE)
     .values(last_seen_ts=bindparam("ts"), last_seen_ip=bindparam("ip"), user_agent=bindparam("agent"))
 )
+_USER_SEEN = Statement(
+    update(users)
+    .where(users.c.user_id == bindparam("user"), users.c.last_seen_ts < bindparam("ts"))
+    .values(last_seen_ts=bindparam("ts"))
+)
 _IDS = Statement(select(devices.c.user_id, devices.c.device_id).where(in_list(devices.c.user_id, "users")))
 
 
@@ -77,6 +82,10 @@ async def seen(tx: WriteTransaction, items: Sequence[Seen]) -> None:
         for item in items
     ]
     await tx.many(_SEEN, rows)
+    latest: dict[str, int] = {}
+    for item in items:
+        latest[item.user_id] = max(item.ts, latest.get(item.user_id, 0))
+    await tx.many(_USER_SEEN, [{"user": user_id, "ts": ts} for user_id, ts in latest.items()])
 
 
 async def ids_of(tx: Transaction, user_ids: Sequence[str]) -> dict[str, set[str]]:

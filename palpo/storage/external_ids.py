@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, select
@@ -49,6 +50,18 @@ async def of_user(tx: Transaction, user_id: str) -> list[ExternalId]:
 async def add(tx: WriteTransaction, provider: str, external_id: str, user_id: str) -> None:
     """Link a user; raises UniqueViolation where somebody is called so already."""
     await tx.run(_INSERT, auth_provider=provider, external_id=external_id, user_id=user_id)
+
+
+async def replace(tx: WriteTransaction, user_id: UserId, wanted: Collection[tuple[str, str]]) -> None:
+    """Let a user be called so, ``(provider, external ID)`` each, and in no other way.
+
+    Raises UniqueViolation where somebody else is.
+    """
+    known = {(item.auth_provider, item.external_id) for item in await of_user(tx, user_id)}
+    for provider, external_id in sorted(known - set(wanted)):
+        await remove(tx, provider, external_id, user_id)
+    for provider, external_id in sorted(set(wanted) - known):
+        await add(tx, provider, external_id, user_id)
 
 
 async def remove(tx: WriteTransaction, provider: str, external_id: str, user_id: str) -> bool:

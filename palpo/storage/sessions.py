@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import FLAGS, Flags
 from palpo.db.statements import Statement, insert_row
-from palpo.db.tables.accounts import access_tokens, users
+from palpo.db.tables.accounts import access_tokens, rate_limit_overrides, users
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.streams import topics
@@ -32,12 +32,22 @@ class Session(Flags):
     device_id: str | None
     expires_ts: int | None
     used: bool
+    per_second: int | None = None
+    """What the user may do in place of what the configuration says; where both are 0, anything."""
+    burst: int | None = None
 
 
-_SESSIONS = Records(Session, access_tokens, **{name: users.c[name] for name in FLAGS})
+_SESSIONS = Records(
+    Session,
+    access_tokens,
+    **{name: users.c[name] for name in FLAGS},
+    per_second=rate_limit_overrides.c.per_second,
+    burst=rate_limit_overrides.c.burst,
+)
 _FIND = Statement(
     select(*_SESSIONS.columns)
     .join(users, users.c.user_id == a.user_id)
+    .outerjoin(rate_limit_overrides, rate_limit_overrides.c.user_id == a.user_id)
     .where(a.token_hash == bindparam("hash"))
 )
 _INSERT = insert_row(access_tokens)
@@ -56,7 +66,10 @@ _DELETE_STALE = Statement(
 )
 _DELETE = Statement(delete(access_tokens).where(a.token_hash == bindparam("hash")))
 _DELETE_DEVICE = Statement(delete(access_tokens).where(_OF_DEVICE))
-_DELETE_USER = Statement(delete(access_tokens).where(a.user_id == bindparam("user_id")))
+_DELETE_USER = Statement(delete(access_tokens).where(a.user_id == bindparam("user_id"), a.made_by.is_(None)))
+_MADE_BY = a.made_by == bindparam("admin")
+_BEHIND = Statement(select(a.user_id).where(_MADE_BY).distinct())
+_DELETE_MADE_BY = Statement(delete(access_tokens).where(_MADE_BY))
 
 
 async def find(tx: Transaction, hash_: bytes) -> Session | None:
@@ -79,10 +92,12 @@ async def insert(
     created_ts: int,
     expires_ts: int | None,
     used: bool = True,
+    made_by: str | None = None,
 ) -> None:
     """Store a new access token, and the refresh token that goes with it if there is one.
 
-    ``used`` is False where the first use of the token is to revoke an older one.
+    ``used`` is False where the first use of the token is to revoke an older one, ``made_by`` the
+    administrator who logs in as the user.
     """
     await tx.run(
         _INSERT,
@@ -93,6 +108,7 @@ async def insert(
         created_ts=created_ts,
         expires_ts=expires_ts,
         used=int(used),
+        made_by=made_by,
     )
 
 
@@ -140,6 +156,18 @@ async def delete_device(tx: WriteTransaction, user_id: str, device_id: str) -> N
 
 
 async def delete_user(tx: WriteTransaction, user_id: str) -> None:
-    """Revoke every access token of a user."""
+    """Revoke every access token of a user, but for those of administrators who have logged in as them.
+
+    Those go by which the user, as an administrator, has logged in as others.
+    """
     await tx.run(_DELETE_USER, user_id=user_id)
     tx.notify(topics.SESSION, user_id)
+    await delete_made_by(tx, user_id)
+
+
+async def delete_made_by(tx: WriteTransaction, admin: str) -> None:
+    """Revoke the access tokens by which an administrator has logged in as others."""
+    behind = [row[0] for row in await tx.all(_BEHIND, admin=admin)]
+    if behind:
+        await tx.run(_DELETE_MADE_BY, admin=admin)
+        tx.notify(topics.SESSION, *behind)

@@ -21,6 +21,8 @@ class Flags:
     is_guest: bool = False
     locked: bool = False
     suspended: bool = False
+    shadow_banned: bool = False
+    """What the user does is answered as ever, and nobody sees it."""
 
     def flags(self) -> dict[str, Any]:
         """Each of them, by name."""
@@ -48,6 +50,8 @@ class Account(Flags):
     password_hash: str | None = None
     created_ts: int = 0
     appservice_id: str | None = None
+    user_type: str | None = None
+    """``bot``, ``support``, or whatever administrators have made up; None for a person."""
     deactivated: bool = False
     erased: bool = False
 

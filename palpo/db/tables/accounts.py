@@ -19,8 +19,35 @@ users = Table(
     Column("erased", flag(), nullable=False),
     Column("locked", flag(), nullable=False),
     Column("suspended", flag(), nullable=False),
+    Column("shadow_banned", flag(), nullable=False, server_default="0"),
+    Column("user_type", identifier()),
+    Column("list_name", identifier(), nullable=False, server_default=""),
+    Column("list_avatar", identifier(), nullable=False, server_default=""),
+    Column("last_seen_ts", integer(), nullable=False, server_default="0"),
     info=kept(Until.ALWAYS, why="The name is never given to anybody else"),
 )
+"""``list_name`` and ``list_avatar`` are the beginnings of the display name, in lower case, and of the
+avatar's address: by them administrators sort and search users. ``last_seen_ts`` is the latest of all the
+user's devices, 0 where there is none."""
+
+rate_limit_overrides = Table(
+    "rate_limit_overrides",
+    metadata,
+    Column("user_id", identifier(), primary_key=True),
+    Column("per_second", integer(), nullable=False),
+    Column("burst", integer(), nullable=False),
+    info=kept(Until.DEACTIVATION),
+)
+"""What users may do in place of what the configuration says; where both are 0, as much as they like."""
+
+cross_signing_resets = Table(
+    "cross_signing_resets",
+    metadata,
+    Column("user_id", identifier(), primary_key=True),
+    Column("until_ts", integer(), nullable=False),
+    info=kept(Until.DEACTIVATION),
+)
+"""Users who may replace their cross-signing keys without showing again who they are, and until when."""
 
 devices = Table(
     "devices",
@@ -45,13 +72,16 @@ access_tokens = Table(
     Column("expires_ts", integer()),
     Column("created_ts", integer(), nullable=False),
     Column("used", flag(), nullable=False),
+    Column("made_by", identifier()),
     Index("ix_access_tokens_user_id_device_id", "user_id", "device_id"),
     Index("ix_access_tokens_refresh_hash", "refresh_hash"),
+    Index("ix_access_tokens_made_by", "made_by"),
     info=kept(Until.DEACTIVATION, device="device_id"),
 )
 """Only hashes are kept: whoever reads the database learns no token that works.
 
-``used`` is set when the token is first presented: a refresh token stays valid until then.
+``used`` is set when the token is first presented: a refresh token stays valid until then. ``made_by`` is the
+administrator who logged in as the user, None where that was the user.
 """
 
 uia_sessions = Table(

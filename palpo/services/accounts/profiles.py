@@ -166,6 +166,8 @@ class Profiles:
             if len(fields) > MAX_PROFILE:
                 raise BadRequest(f"A profile is at most {MAX_PROFILE} bytes", errcode="M_PROFILE_TOO_LARGE")
             await storage.put(tx, user_id, fields, position)
+            if key in SHOWN_IN_ROOMS:
+                await accounts.list_as(tx, user_id, key, after.get(key))
             if key == "displayname":
                 await storage.set_words(tx, user_id, words_of_user(user_id, after.get("displayname")))
 
