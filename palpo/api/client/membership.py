@@ -33,7 +33,7 @@ async def _join(
         raise BadJson("reason is not a string")
     room_id, servers = await call.services.rooms.aliases.room_and_servers(room_id_or_alias)
     signed = body.get("third_party_signed")
-    if signed is not None:
+    if signed is not None and not call.requester.shadow_banned:
         await call.services.rooms.third_party_invites.accept(call.user_id, room_id, signed)
     content = {key: value for key, value in body.items() if key != "third_party_signed"}
     await call.services.rooms.memberships.join(call.requester, room_id, content, via=(*via, *servers))

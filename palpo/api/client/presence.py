@@ -15,6 +15,8 @@ async def set_presence(call: Call, params: UserParams, body: wire.SetPresence) -
     """PUT /presence/{userId}/status."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot set another user's presence")
+    if call.requester.shadow_banned:
+        return
     await call.services.personal.presence.set(
         call.user_id, call.requester.device_id, body.presence, body.status_msg
     )

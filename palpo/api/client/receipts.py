@@ -18,8 +18,9 @@ async def post_receipt(call: Call, params: wire.ReceiptParams, body: Json) -> No
     thread_id = body.get("thread_id")
     if "thread_id" in body and not isinstance(thread_id, str):
         raise InvalidParam("thread_id is not a string")
+    type_ = _shown(call, params.receipt_type)
     await call.services.personal.receipts.send(
-        call.user_id, params.room_id, params.receipt_type, params.event_id, thread_id=thread_id
+        call.user_id, params.room_id, type_, params.event_id, thread_id=thread_id
     )
     _note_active(call)
 
@@ -29,8 +30,14 @@ async def set_read_marker(call: Call, params: RoomParams, body: wire.Markers) ->
     """POST /rooms/{roomId}/read_markers."""
     for type_, event_id in ((FULLY_READ, body.fully_read), (READ, body.read), (PRIVATE, body.private)):
         if event_id is not None:
-            await call.services.personal.receipts.send(call.user_id, params.room_id, type_, event_id)
+            shown = _shown(call, type_)
+            await call.services.personal.receipts.send(call.user_id, params.room_id, shown, event_id)
     _note_active(call)
+
+
+def _shown(call: Call, receipt_type: str) -> str:
+    """Of those who are shadow-banned, nobody is told what they have read."""
+    return PRIVATE if receipt_type == READ and call.requester.shadow_banned else receipt_type
 
 
 def _note_active(call: Call) -> None:

@@ -36,7 +36,8 @@ async def create_room(call: Call, params: NoParams, body: wire.CreateRoom) -> wi
         power_levels=body.power_level_content_override or {},
     )
     room_id = await call.services.rooms.room_creation.create(call.requester, new)
-    await third_party_invites.offer_all(call.user_id, room_id, pending)
+    if not call.requester.shadow_banned:
+        await third_party_invites.offer_all(call.user_id, room_id, pending)
     return wire.RoomCreated(room_id=room_id)
 
 

@@ -18,6 +18,8 @@ async def send_to_device(call: Call, params: wire.SendToDeviceParams, body: wire
     """PUT /sendToDevice/{eventType}/{txnId}."""
     check_users(len(body.messages))
     messages = {user_id: by_device async for user_id, by_device in MESSAGES.each(body.messages)}
+    if call.requester.shadow_banned:
+        messages = {user_id: by_device for user_id, by_device in messages.items() if user_id == call.user_id}
     call.charge(sum(map(len, messages.values())) // MESSAGES_FOR_ONE)
     size = await call.services.encryption.to_device.send(
         call.requester, params.event_type, params.txn_id, messages

@@ -14,6 +14,8 @@ async def set_typing(call: Call, params: wire.TypingParams, body: wire.SetTyping
     """PUT /rooms/{roomId}/typing/{userId}."""
     if params.user_id != call.user_id:
         raise Forbidden("You cannot say that another user is typing")
+    if call.requester.shadow_banned:
+        return
     await call.services.personal.typing.set(
         params.room_id, params.user_id, typing=body.typing, timeout_ms=body.timeout
     )

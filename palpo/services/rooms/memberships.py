@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from palpo.core.canonical_json import to_json
 from palpo.core.errors import AuthError, BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import RoomId, UserId, server_name_of
 from palpo.core.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership, as_membership, membership_of
@@ -28,7 +29,9 @@ from palpo.services.rooms.member_profiles import PROFILE_KEYS, with_profile
 from palpo.services.rooms.remote_memberships import RemoteMemberships
 from palpo.services.rooms.restricted_joins import RestrictedJoins
 from palpo.services.rooms.room_succession import RoomSuccession
+from palpo.services.rooms.shadow_bans import unseen
 from palpo.services.server import Server
+from palpo.storage import accounts
 from palpo.storage import memberships as storage
 from palpo.streams import topics
 
@@ -86,6 +89,8 @@ class Memberships:
         Where it is not here, or nobody here can let the user in, through one of the servers ``via``, or
         others that may do.
         """
+        if requester.shadow_banned:
+            return
         try:
             while not await self._join_here(requester, room_id, content):
                 if await self._join_elsewhere(requester, room_id, content, via):
@@ -125,6 +130,8 @@ class Memberships:
         self, requester: Requester, room_id: RoomId, reason: str | None, *, via: tuple[str, ...] = ()
     ) -> None:
         """Ask to be invited to a room."""
+        if requester.shadow_banned:
+            return
         if not await self._is_here(room_id):
             await self._blocked.check(room_id)
             if self.remote is None:
@@ -144,6 +151,8 @@ class Memberships:
         is_direct: bool = False,
     ) -> None:
         """Invite somebody."""
+        if requester.shadow_banned:
+            return
         content = _reason(reason) | ({"is_direct": True} if is_direct else {})
         await self.change(requester, room_id, target, INVITE, content)
 
@@ -162,15 +171,21 @@ class Memberships:
 
     async def kick(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Make somebody leave."""
+        if requester.shadow_banned:
+            return
         content = _reason(reason)
         await self.change(requester, room_id, target, LEAVE, content, expect=_can_be_kicked)
 
     async def ban(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Ban somebody, in the room or not."""
+        if requester.shadow_banned:
+            return
         await self.change(requester, room_id, target, BAN, _reason(reason))
 
     async def unban(self, requester: Requester, room_id: RoomId, target: UserId, reason: str | None) -> None:
         """Lift a ban; raises M_BAD_STATE where there is none."""
+        if requester.shadow_banned:
+            return
         content = _reason(reason)
         await self.change(requester, room_id, target, LEAVE, content, expect=_is_banned)
 
@@ -219,6 +234,8 @@ class Memberships:
         membership = as_membership(content.get("membership"))
         if membership is None:
             raise BadJson("There is no membership in the content")
+        if requester.shadow_banned and (membership != LEAVE or target != requester.user_id):
+            return await unseen(self._heads, requester, room_id, to_json([target, content]))
         draft = await self._draft(requester, room_id, target, membership, content)
         draft = replace(draft, origin_server_ts=origin_server_ts)
         before = await self._heads.membership(await self._heads.get(room_id), target)
@@ -338,6 +355,9 @@ class Memberships:
 
         The other one stays: it may be one that they chose for that room.
         """
+        account = await self._db.read(lambda tx: accounts.find(tx, user_id))
+        if account is not None and account.shadow_banned:
+            return
         profile = await self._profiles.get(user_id)
         for room_id in await self.joined_rooms(user_id):
             head = await self._heads.get(room_id)

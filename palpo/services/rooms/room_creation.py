@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +126,8 @@ class RoomCreation:
         """
         rules = room_version(self._config.rooms.default_version if new.version is None else new.version)
         _check(new)
+        if requester.shadow_banned:
+            new = _for_oneself(new)
         creator = requester.user_id
         await self._check_invites(creator, [*new.invite, *_invited_by_state(new)])
         room_id = await self._with_alias(rules, requester, new)
@@ -317,6 +320,12 @@ def _invited_by_state(new: NewRoom) -> list[str]:
         for item in new.initial_state
         if item.type == MEMBER and item.content.get("membership") == INVITE
     ]
+
+
+def _for_oneself(new: NewRoom) -> NewRoom:
+    """The same room, of which nobody else is told."""
+    state = [item for item in new.initial_state if item.type != MEMBER]
+    return dataclasses.replace(new, invite=[], published=False, initial_state=state)
 
 
 def _check(new: NewRoom) -> None:

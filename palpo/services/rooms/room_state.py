@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadJson, Forbidden, NotFound
 from palpo.core.events import StateKey
 from palpo.core.identifiers import RoomId, UserId, parse_user_id
@@ -30,6 +31,7 @@ from palpo.services.history.tokens import parse_pagination_token
 from palpo.services.rooms.aliases import CANONICAL_ALIAS, Aliases
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.sending import check_ts
+from palpo.services.rooms.shadow_bans import unseen
 from palpo.storage import events as events_storage
 
 
@@ -112,6 +114,8 @@ class RoomState:
             await self._access.require_power(head, requester.user_id, type_)
             current = await self._heads.state_event(head, (type_, ""))
             await self._aliases.check_canonical(room_id, content, current)
+        if requester.shadow_banned:
+            return await unseen(self._heads, requester, room_id, to_json([type_, state_key, content]))
         draft = Draft(
             type=type_,
             sender=requester.user_id,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from palpo.core.auth_rules import validate_create_content
-from palpo.core.errors import BadRequest, MatrixError, NotFound
+from palpo.core.errors import BadRequest, Forbidden, MatrixError, NotFound
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import RoomId, UserId, as_room_id
 from palpo.core.membership import BAN, JOIN, LEAVE, membership_of
@@ -83,6 +83,8 @@ class RoomUpgrades:
         """
         rules = room_version(version)
         sender = requester.user_id
+        if requester.shadow_banned:
+            raise Forbidden("You may not upgrade the room")
         async with self._locks.hold(room_id):
             old = await self._heads.get(room_id)
             await self._access.require_power(old, sender, TOMBSTONE)

@@ -14,6 +14,7 @@ from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHead, RoomHeads
 from palpo.services.history.room_writer import RoomWriter
 from palpo.services.rooms.memberships import Memberships
+from palpo.services.rooms.shadow_bans import unseen
 from palpo.storage import relations as relations_storage
 from palpo.storage.relations import THREAD
 from palpo.streams.keyed_locks import KeyedLocks
@@ -62,6 +63,8 @@ class Sending:
             raise BadJson("An event has a type")
         check_ts(origin_server_ts)
         transaction = _transaction(requester, f"{room_id}/send/{event_type}", transaction_id, delay_id)
+        if requester.shadow_banned:
+            return await unseen(self._heads, requester, room_id, transaction.hash)
         if event_type == REDACTION and "redacts" in content:
             target = content["redacts"]
             rest = {name: value for name, value in content.items() if name != "redacts"}
@@ -101,6 +104,8 @@ class Sending:
     ) -> str:
         """Redact an event; the redaction's ID. Raises NotFound, Forbidden, BadJson, InvalidParam."""
         transaction = _transaction(requester, f"{room_id}/redact/{event_id}", transaction_id)
+        if requester.shadow_banned:
+            return await unseen(self._heads, requester, room_id, transaction.hash)
         return await self._redact(requester, room_id, event_id, content, transaction)
 
     async def _redact(

@@ -106,6 +106,8 @@ class ThirdPartyInvites:
         """
         head = await self._heads.get(room_id)
         await self._check_may_invite(head, requester.user_id)
+        if requester.shadow_banned:
+            return
         user_id = await self.find(address)
         if user_id is None:
             await self.offer(requester.user_id, room_id, address)
