@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from palpo.api.call import AnyHandler, Call
+from palpo.api.call import AnyHandler, Call, Reply
 from palpo.core.errors import MatrixError
 from palpo.wire.endpoint import Auth, Endpoint
 
@@ -25,7 +25,7 @@ def audited(endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> AnyHandle
         status = 500
         try:
             reply = await handler(call, params, body)
-            status = 200
+            status = reply.status if isinstance(reply, Reply) else 200
         except MatrixError as error:
             status = error.status
             raise

@@ -9,6 +9,7 @@ from typing import Any
 from palpo.api.bodies import Body
 from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
+from palpo.config.model import RateLimit
 from palpo.core.errors import MissingToken, Unauthorized
 from palpo.core.identifiers import ServerName, UserId
 from palpo.services.accounts.sessions import Requester
@@ -76,20 +77,29 @@ class Call:
             return origin(self.client_address)
         return self.caller.user_id if self.caller.rate_limited else None
 
+    @property
+    def own_limit(self) -> RateLimit | None:
+        """What the caller may do in place of what the configuration says."""
+        return None if self.caller is None else self.caller.rate_limit
+
     def charge(self, cost: float = 1, limit: Limit | None = None) -> None:
         """Take so much more from a budget, the endpoint's for None; raises LimitExceeded."""
         if (whose := self.charged_to) is not None:
-            self.limiter.charge(self.endpoint.limit if limit is None else limit, whose, cost)
+            self.limiter.charge(
+                self.endpoint.limit if limit is None else limit, whose, cost, own=self.own_limit
+            )
 
     def debit(self, cost: float, limit: Limit | None = None) -> None:
         """As ``charge``, for what has been done, and so cannot be refused any more."""
         if (whose := self.charged_to) is not None:
-            self.limiter.debit(self.endpoint.limit if limit is None else limit, whose, cost)
+            self.limiter.debit(
+                self.endpoint.limit if limit is None else limit, whose, cost, own=self.own_limit
+            )
 
     def check_budget(self, limit: Limit) -> None:
         """Raise LimitExceeded where there is nothing left of a budget, and take nothing."""
         if (whose := self.charged_to) is not None:
-            self.limiter.check(limit, whose)
+            self.limiter.check(limit, whose, own=self.own_limit)
 
     @property
     def user_id(self) -> UserId:

@@ -208,7 +208,7 @@ class Dispatcher:
         except Full:
             raise LimitExceeded("Too many requests at once", retry_after_ms=BUSY_MS) from None
         try:
-            self._limiter.admit(route.endpoint.limit, who)
+            self._limiter.admit(route.endpoint.limit, who, call.own_limit)
             return await self._carry_out(route, call, path, body, who)
         finally:
             under_way.leave(who)

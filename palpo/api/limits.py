@@ -12,6 +12,8 @@ from palpo.streams.token_buckets import TokenBuckets
 from palpo.wire.endpoint import Limit
 
 MAX_BUCKETS = 100_000
+OF_BYTES = frozenset((Limit.READ, Limit.WRITTEN, Limit.FEDERATION_WRITTEN))
+"""Budgets that are not of calls."""
 
 
 @lru_cache(maxsize=4096)
@@ -38,38 +40,42 @@ class Limiter:
             limit: getattr(config, limit.value) for limit in Limit if limit is not Limit.NONE
         }
 
-    def admit(self, limit: Limit, caller: str) -> None:
+    def admit(self, limit: Limit, caller: str, own: RateLimit | None = None) -> None:
         """Let a call in, and charge it to its own budget; raises LimitExceeded.
 
-        Who has sent, or been answered, more than their budgets of bytes have waits too.
+        ``own`` is what the caller may do in place of what the configuration says, but for bytes. Who has
+        sent, or been answered, more than their budgets of bytes have waits too.
         """
         if self._enabled:
-            self.charge(limit, caller)
+            self.charge(limit, caller, own=own)
             self._check(Limit.READ, caller, 0)
             self._check(Limit.WRITTEN, caller, 0)
             self._check(Limit.FEDERATION_WRITTEN, caller, 0)
 
-    def charge(self, limit: Limit, caller: str, cost: float = 1) -> None:
+    def charge(self, limit: Limit, caller: str, cost: float = 1, *, own: RateLimit | None = None) -> None:
         """Take ``cost`` from ``caller``'s budget of ``limit``; raises LimitExceeded.
 
         What costs more than there is left is let in as long as there is something left, and what
         comes next waits the longer: nobody knows before what they ask for how much it is.
         """
         if self._enabled and limit is not Limit.NONE:
-            self._check(limit, caller, min(cost, 1))
-            self.debit(limit, caller, cost)
+            self._check(limit, caller, min(cost, 1), own)
+            self.debit(limit, caller, cost, own=own)
 
-    def debit(self, limit: Limit, caller: str, cost: float) -> None:
+    def debit(self, limit: Limit, caller: str, cost: float, *, own: RateLimit | None = None) -> None:
         """Take ``cost`` from a budget for what was done already; what comes next waits for it."""
         if self._enabled and limit is not Limit.NONE and cost > 0:
-            self._buckets.take((limit, caller), self._limits[limit], cost)
+            self._buckets.take((limit, caller), self._budget(limit, own), cost)
 
-    def check(self, limit: Limit, caller: str) -> None:
+    def check(self, limit: Limit, caller: str, *, own: RateLimit | None = None) -> None:
         """Raise LimitExceeded where ``charge`` would, and take nothing."""
         if self._enabled and limit is not Limit.NONE:
-            self._check(limit, caller, 1)
+            self._check(limit, caller, 1, own)
 
-    def _check(self, limit: Limit, caller: str, needed: float) -> None:
-        missing_s = self._buckets.missing_s((limit, caller), self._limits[limit], needed)
+    def _budget(self, limit: Limit, own: RateLimit | None) -> RateLimit:
+        return self._limits[limit] if own is None or limit in OF_BYTES else own
+
+    def _check(self, limit: Limit, caller: str, needed: float, own: RateLimit | None = None) -> None:
+        missing_s = self._buckets.missing_s((limit, caller), self._budget(limit, own), needed)
         if missing_s:
             raise LimitExceeded(retry_after_ms=int(missing_s * 1000) + 1)

@@ -74,10 +74,11 @@ async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.Cro
         "user_signing": body.user_signing_key,
     }
     keys = {usage: key for usage, key in given.items() if key is not None}
-    upload = await call.services.encryption.cross_signing.check_upload(call.user_id, keys)
-    if upload.needs_auth:
+    cross_signing = call.services.encryption.cross_signing
+    upload = await cross_signing.check_upload(call.user_id, keys)
+    if upload.needs_auth and not await cross_signing.may_replace(call.user_id):
         await authorise(call, body.auth)
-    await call.services.encryption.cross_signing.store(upload)
+    await cross_signing.store(upload)
 
 
 @handlers.serves(wire.upload_cross_signing_signatures)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 
 from palpo.config.model import Config
-from palpo.core.errors import Forbidden, InsufficientStorage, InvalidParam, NotFound, Unavailable
+from palpo.core.errors import Conflict, Forbidden, InsufficientStorage, InvalidParam, NotFound, Unavailable
 from palpo.core.identifiers import UserId, server_name_of
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database
@@ -17,7 +17,7 @@ from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.passwords import Passwords
 from palpo.services.server.quotas import Quotas
-from palpo.storage import account_rows
+from palpo.storage import account_rows, sessions
 from palpo.storage import accounts as storage
 
 RETRY_SECONDS = 10.0
@@ -95,6 +95,28 @@ class Accounts:
 
         await self._db.write(unit)
         await self._see_to_deactivation(user_id, erase)
+
+    async def reactivate(self, user_id: UserId) -> None:
+        """Let an account that is gone be one again, without a password.
+
+        Raises Conflict where it is none, or its end is still being seen to.
+        """
+        if not await self._db.write(lambda tx: storage.reactivate(tx, user_id)):
+            raise Conflict("The account is not deactivated, or not yet quite")
+
+    async def set_type(self, user_id: UserId, user_type: str | None) -> None:
+        """Say what kind of user somebody is: ``bot``, ``support``, None for a person."""
+        await self._db.write(lambda tx: storage.set_type(tx, user_id, user_type))
+
+    async def set_admin(self, user_id: UserId, is_admin: bool) -> None:
+        """Make somebody an administrator; who is none any more is logged out of the accounts of others."""
+
+        async def unit(tx: WriteTransaction) -> None:
+            await storage.set_flags(tx, user_id, is_admin=is_admin)
+            if not is_admin:
+                await sessions.delete_made_by(tx, user_id)
+
+        await self._db.write(unit)
 
     async def finish_deactivations(self) -> None:
         """See to the deactivations that a stop or a crash has cut short, as soon as the database lets us."""

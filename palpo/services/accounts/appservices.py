@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from palpo.config.appservices import Registration
 from palpo.core.errors import BadRequest, Forbidden
@@ -17,8 +17,9 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.logins import deactivated
-from palpo.services.accounts.sessions import Requester
-from palpo.storage import accounts, devices
+from palpo.services.accounts.sessions import Requester, override_of
+from palpo.storage import accounts, devices, rate_limits
+from palpo.storage.rate_limits import Override
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
@@ -85,24 +86,29 @@ class AppServices:
         if not registration.has_user(user_id):
             raise Forbidden("The application service cannot act as this user")
 
-        async def unit(tx: Transaction) -> tuple[Account | None, bool]:
+        async def unit(tx: Transaction) -> tuple[Account | None, bool, Override | None]:
             account = await accounts.find(tx, user_id)
             known = device_id is None or await devices.find(tx, user_id, device_id) is not None
-            return account, known
+            return account, known, await rate_limits.find(tx, user_id)
 
-        account, device_known = await self._db.read(unit)
+        account, device_known, override = await self._db.read(unit)
         if account is None:
             raise Forbidden("The application service has not registered this user")
         if account.deactivated:
             raise deactivated()
         if not device_known:
             raise BadRequest("The user has no such device", errcode="M_UNKNOWN_DEVICE")
+        limits: dict[str, Any] = {
+            "rate_limited": registration.rate_limited and user_id != registration.sender
+        }
+        if limits["rate_limited"] and override is not None:
+            limits |= override_of(override.per_second, override.burst)
         return Requester(
+            **limits,
             **{**account.flags(), "is_admin": account.is_admin or user_id in self._admins, "is_guest": False},
             user_id=UserId(user_id),
             device_id=device_id,
             appservice_id=registration.id,
-            rate_limited=registration.rate_limited and user_id != registration.sender,
         )
 
     def check_user(self, user_id: UserId, appservice_id: str | None) -> None:

@@ -17,7 +17,7 @@ from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.logins import DeviceChoice, Logins, NewSession
 from palpo.services.accounts.passwords import Passwords
-from palpo.services.accounts.profiles import Profiles
+from palpo.services.accounts.profiles import Profiles, check_value
 from palpo.services.accounts.registration_tokens import RegistrationTokens
 from palpo.services.accounts.sessions import Requester
 from palpo.services.accounts.threepids import ThirdPartyIds
@@ -28,6 +28,7 @@ from palpo.storage.threepids import Session
 
 LOCALPART_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 NONCE_MS = 60_000
+USER_TYPES = (None, "bot", "support")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,7 @@ class Registration:
         choice: DeviceChoice | None,
         *,
         admin: bool = False,
+        user_type: str | None = None,
         proof: Proof | None = None,
     ) -> tuple[UserId, NewSession | None]:
         """A new account; its user ID, and its first session unless ``choice`` is None.
@@ -132,7 +134,11 @@ class Registration:
         user_id = await self.check_available(username) if username is not None else self._made_up()
         hash_ = None if password is None else await self._passwords.hash_new(password)
         account = Account(
-            user_id=user_id, password_hash=hash_, is_admin=admin, created_ts=self._clock.now_ms()
+            user_id=user_id,
+            password_hash=hash_,
+            is_admin=admin,
+            user_type=user_type,
+            created_ts=self._clock.now_ms(),
         )
         return await self._create(account, choice, proof)
 
@@ -215,13 +221,22 @@ class Registration:
         return f"{issued}.{self._mac(issued)}"
 
     async def register_by_shared_secret(
-        self, *, nonce: str, username: str, password: str, admin: bool, mac: str, user_type: str | None
+        self,
+        *,
+        nonce: str,
+        username: str,
+        password: str,
+        admin: bool,
+        mac: str,
+        user_type: str | None,
+        displayname: str | None = None,
     ) -> NewSession:
         """An account for who knows ``registration.shared_secret``.
 
         ``mac`` is the hexadecimal HMAC-SHA1, under the secret, of nonce, username, password and
         ``admin`` or ``notadmin``, and the user type where there is one, with NUL between them. A nonce
-        works once, within NONCE_MS. Raises Forbidden for a wrong MAC, BadRequest for a nonce not good.
+        works once, within NONCE_MS. Raises Forbidden for a wrong MAC, BadRequest for a nonce not good, and
+        InvalidParam.
         """
         secret = self._config.registration.shared_secret
         if not secret:
@@ -233,13 +248,20 @@ class Registration:
         expected = hmac.new(secret.encode(), "\0".join(parts).encode(), hashlib.sha1).hexdigest()
         if not hmac.compare_digest(expected.encode(), mac.lower().encode()):
             raise Forbidden("The MAC is wrong")
+        check_user_type(user_type)
+        if displayname:
+            check_value("displayname", displayname)
         now = self._clock.now_ms()
         if not await self._db.write(
             lambda tx: storage.spend_nonce(tx, nonce, expires_ts=expires_ts, now_ms=now)
         ):
             raise BadRequest("The nonce has been used")
-        _, session = await self.register(username, password, DeviceChoice(), admin=admin)
+        user_id, session = await self.register(
+            username, password, DeviceChoice(), admin=admin, user_type=user_type
+        )
         assert session is not None
+        if displayname:
+            await self._profiles.set_field(user_id, "displayname", displayname)
         return session
 
     def _nonce_expiry(self, nonce: str) -> int:
@@ -309,6 +331,12 @@ class Registration:
             name = identifiers.localpart_of(account.user_id)
             await self._profiles.set_field(account.user_id, "displayname", name)
         return account.user_id, session
+
+
+def check_user_type(user_type: str | None) -> None:
+    """Raises InvalidParam for a type of user that there is not."""
+    if user_type not in USER_TYPES:
+        raise InvalidParam(f"user_type is one of {', '.join(filter(None, USER_TYPES))}, or null")
 
 
 def _invalid_username(message: str) -> BadRequest:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+from palpo.config.model import RateLimit
 from palpo.core.errors import UnknownToken
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Flags
@@ -17,6 +19,9 @@ from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.clock import Clock
 from palpo.streams.wakeups import Wakeups
 
+SLOWEST = 0.001
+"""Calls a second of who may make some at once and no more in the long run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requester(Flags):
@@ -26,6 +31,8 @@ class Requester(Flags):
     device_id: str | None = None
     appservice_id: str | None = None
     rate_limited: bool = True
+    rate_limit: RateLimit | None = None
+    """What the user may do in place of what the configuration says of each kind of call."""
     session: Session | None = None
     """The access token's own session; None for an application service."""
 
@@ -93,11 +100,21 @@ class Sessions:
             raise UnknownToken("The access token is not known")
         self._check_expired(session)
         return Requester(
+            **override_of(session.per_second, session.burst),
             **{**session.flags(), "is_admin": session.is_admin or session.user_id in self._admins},
             user_id=session.user_id,
             device_id=session.device_id,
             session=session,
         )
+
+
+def override_of(per_second: int | None, burst: int | None) -> dict[str, Any]:
+    """What a requester has of an override of rate limits; where both are 0, there is no limit."""
+    if per_second is None or burst is None:
+        return {}
+    if not per_second and not burst:
+        return {"rate_limited": False}
+    return {"rate_limit": RateLimit(per_second=max(per_second, SLOWEST), burst=max(burst, 1))}
 
 
 async def _now(tx: Transaction, session: Session) -> Session | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Collection
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -35,6 +36,7 @@ from palpo.streams.clock import Clock
 from palpo.wire.client.threepids import SUBMIT_PATH
 
 EMAIL = "email"
+MSISDN = "msisdn"
 REGISTER, RESET_PASSWORD, ADD = "register", "password", "add"
 """What validations are for."""
 SESSION_ID = "__session__"
@@ -45,6 +47,7 @@ MAX_SENT = 5
 """Messages to one address while a validation lives."""
 
 _ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}")
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _CLIENT_SECRET = re.compile(r"[0-9a-zA-Z.=_-]{1,255}")
 
 _EMAILS = Emails("palpo.services.accounts")
@@ -189,6 +192,35 @@ class ThirdPartyIds:
         if not await storage.add(tx, new):
             raise _in_use()
 
+    async def owner_of(self, medium: str, address: str) -> UserId | None:
+        """Whose account has an identifier of any medium."""
+        medium, address = canonical_threepid(medium, address)
+        return await self._db.read(lambda tx: storage.owner(tx, medium, address))
+
+    async def replace(self, user_id: UserId, wanted: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Let an account have these and no others, ``(medium, address)`` each; those that it has no more.
+
+        Nobody has to have shown that they are theirs. Raises InvalidParam; BadRequest, M_THREEPID_IN_USE.
+        """
+        now = self._clock.now_ms()
+        new = list(dict.fromkeys(canonical_threepid(*item) for item in wanted))
+
+        async def unit(tx: WriteTransaction) -> list[tuple[str, str]]:
+            before = [(item.medium, item.address) for item in await storage.of_user(tx, user_id)]
+            gone = [item for item in before if item not in new]
+            for medium, address in gone:
+                await storage.remove(tx, user_id, medium, address)
+                await pushers_storage.remove(tx, user_id, pushers_storage.EMAIL_APP_ID, address)
+            for medium, address in new:
+                added = ThirdPartyId(
+                    medium=medium, address=address, user_id=user_id, validated_ts=now, added_ts=now
+                )
+                if not await storage.add(tx, added):
+                    raise _in_use()
+            return gone
+
+        return await self._db.write(unit)
+
     async def remove(self, user_id: UserId, medium: str, address: str) -> None:
         """Take an identifier from an account, with the pusher that sends mail to it."""
         known = {item.address for item in await self.of_user(user_id) if item.medium == medium}
@@ -266,6 +298,15 @@ def canonical_email(text: str) -> str:
     if len(address) > MAX_EMAIL or _ADDRESS.fullmatch(address) is None:
         raise InvalidParam("Not an email address")
     return address
+
+
+def canonical_threepid(medium: str, address: str) -> tuple[str, str]:
+    """An identifier in the form in which it is compared; raises InvalidParam."""
+    if medium == EMAIL:
+        return medium, canonical_email(address)
+    if medium != MSISDN or _DIGITS.fullmatch(address) is None:
+        raise InvalidParam("An identifier is an email address, or a msisdn of digits only")
+    return medium, address
 
 
 def auth_failed() -> Forbidden:

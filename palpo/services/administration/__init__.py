@@ -10,6 +10,7 @@ from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.history_purge import HistoryPurge
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
+from palpo.services.administration.redactions import UserRedactions
 from palpo.services.administration.reports import ReportAdministration
 from palpo.services.administration.room_deletion import RoomDeletion
 from palpo.services.administration.room_histories import RoomHistories
@@ -17,6 +18,9 @@ from palpo.services.administration.room_lists import RoomLists
 from palpo.services.administration.rooms import RoomAdministration
 from palpo.services.administration.server_checks import ServerChecks
 from palpo.services.administration.statistics import Statistics
+from palpo.services.administration.user_details import UserDetails
+from palpo.services.administration.user_lists import UserLists
+from palpo.services.administration.users import UserAdministration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +40,7 @@ class AdministrationServices:
     room_lists: RoomLists
     rooms: RoomAdministration
     statistics: Statistics
+    user_details: UserDetails
+    user_lists: UserLists
+    user_redactions: UserRedactions
+    users: UserAdministration

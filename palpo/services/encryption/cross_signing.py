@@ -22,10 +22,13 @@ from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.server.quotas import Quotas
 from palpo.storage import cross_signing as storage
-from palpo.storage import device_lists, devices, remote_device_lists
+from palpo.storage import cross_signing_resets, device_lists, devices, remote_device_lists
 from palpo.storage import keys as key_storage
 from palpo.storage.cross_signing import CrossSigningKey, KeySignature
+from palpo.streams.clock import Clock
 
+REPLACEMENT_MS = 10 * 60 * 1000
+"""How long users may replace their keys without authenticating, where an administrator lets them."""
 MAX_SIGNATURES = 1000
 """Signed objects in one request."""
 
@@ -59,9 +62,32 @@ class KeyUpload:
 class CrossSigning:
     """Keeps users' cross-signing keys and what they have signed."""
 
-    def __init__(self, db: Database, quotas: Quotas) -> None:
+    def __init__(self, db: Database, clock: Clock, quotas: Quotas) -> None:
         self._db = db
+        self._clock = clock
         self._quotas = quotas
+
+    async def allow_replacement(self, user_id: str) -> int:
+        """Let a user replace their keys once without authenticating; until when, in milliseconds.
+
+        Raises NotFound where they have no master key.
+        """
+        until = self._clock.now_ms() + REPLACEMENT_MS
+
+        async def unit(tx: WriteTransaction) -> bool:
+            if "master" not in await _by_usage(tx, user_id):
+                return False
+            await cross_signing_resets.allow(tx, user_id, until)
+            return True
+
+        if not await self._db.write(unit):
+            raise NotFound("The user has no master cross-signing key")
+        return until
+
+    async def may_replace(self, user_id: str) -> bool:
+        """Whether a user may replace their keys without authenticating."""
+        until = await self._db.read(lambda tx: cross_signing_resets.until(tx, user_id))
+        return self._clock.now_ms() < until
 
     async def check_upload(self, user_id: str, keys: Mapping[str, Mapping[str, Any]]) -> KeyUpload:
         """Check keys (by usage) that a user uploads, before they are asked to authenticate.
@@ -112,6 +138,7 @@ class CrossSigning:
                     await storage.delete_signatures(tx, key.user_id, replaced.key_id)
                 await storage.put(tx, key)
             if changed:
+                await cross_signing_resets.end(tx, upload.user_id)
                 await self._quotas.recount(tx, upload.user_id, Kind.KEY_BYTES)
                 # A user-signing key is shown to nobody else.
                 private = all(key.usage == "user_signing" for key in changed)

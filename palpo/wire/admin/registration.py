@@ -21,6 +21,7 @@ class SharedSecretRegister(Body, frozen=True):
     mac: str
     admin: bool | None = None
     user_type: str | None = None
+    displayname: str | None = None
 
 
 PATH = "/_synapse/admin/v1/register"

@@ -132,7 +132,9 @@ DOCUMENTED: Mapping[str, str] = {
     """,
 }
 
-NOT_SERVED: Mapping[str, str] = {}
+NOT_SERVED: Mapping[str, str] = {
+    "POST /v1/account_validity/validity": "accounts here do not expire: there is nothing to renew",
+}
 """Names of operations that are not going to be, and why."""
 
 _PARAMETER = re.compile(r"\{\w+\}")
