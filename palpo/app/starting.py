@@ -23,6 +23,7 @@ from palpo.workers.jobs import JobWorker
 from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.remote_presence import RemotePresenceWorker
+from palpo.workers.retention import RetentionWorker
 from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 
@@ -78,6 +79,15 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
             services.federation.destinations, personal.presence, server.wakeups, server.clock
         )
         background.start("remote-presence", keeper.run("remote-presence", elsewhere.run))
+    if server.config.retention.enabled:
+        retention = RetentionWorker(
+            server.db,
+            services.history.room_heads,
+            services.history.retention,
+            services.administration.history_purge,
+            period_s=server.config.retention.interval_hours * 3600,
+        )
+        background.start("retention", keeper.run("retention", retention.run))
     jobs = JobWorker(server.db, server.clock, server.wakeups, job_handlers(services))
     background.start("jobs", keeper.run("jobs", jobs.run))
     if server.config.backup.folder is not None:

@@ -635,6 +635,23 @@ class RoomConfig(Section, frozen=True):
     ] = "12"
 
 
+class RetentionConfig(Section, frozen=True):
+    """How long messages are kept (`m.room.retention`, MSC1763). State is kept for ever."""
+
+    enabled: Annotated[
+        bool,
+        Meta(description="Delete messages that are too old, and show them to nobody before."),
+    ] = False
+    default_days: Annotated[
+        int, Meta(ge=0, description="How long, in rooms that do not say it; 0: for ever.")
+    ] = 0
+    min_days: Annotated[int, Meta(ge=0, description="The least that a room can say.")] = 0
+    max_days: Annotated[int, Meta(ge=0, description="The most that a room can say; 0: any time.")] = 0
+    interval_hours: Annotated[
+        int, Meta(ge=1, description="How often rooms are looked through for what is too old.")
+    ] = 24
+
+
 class PushConfig(Section, frozen=True):
     """Push notifications."""
 
@@ -787,6 +804,7 @@ class Config(Section, frozen=True):
     network: Annotated[NetworkConfig, LIVE] = NetworkConfig()
     federation: FederationConfig = FederationConfig()
     rooms: RoomConfig = RoomConfig()
+    retention: RetentionConfig = RetentionConfig()
     push: PushConfig = PushConfig()
     presence: PresenceConfig = PresenceConfig()
     server_notices: ServerNoticesConfig = ServerNoticesConfig()

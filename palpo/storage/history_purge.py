@@ -87,6 +87,12 @@ _SINCE = Statement(
     .order_by(e.place, e.position)
     .limit(1)
 )
+_MESSAGES = Statement(
+    select(e.event_id)
+    .where(_ROOM, e.origin_server_ts < bindparam("ts"), e.state_key.is_(None))
+    .order_by(e.origin_server_ts)
+    .limit(bindparam("limit"))
+)
 _DELETE = Statement(delete(events).where(in_list(e.event_id, "ids")))
 _STATE_ONLY = Statement(
     update(events)
@@ -143,6 +149,11 @@ async def first_since(tx: Transaction, room_id: str, ts: int) -> Order | None:
     return None if row is None else (row[0], row[1])
 
 
+async def messages_before(tx: Transaction, room_id: str, ts: int, limit: int) -> set[str]:
+    """The oldest messages of a room that were sent before a time."""
+    return {row[0] for row in await tx.all(_MESSAGES, room=room_id, ts=ts, limit=limit)}
+
+
 async def room_roots_of(tx: Transaction, room_id: str) -> list[tuple[int, bytes]]:
     """The states that a room came to without an event, with their positions."""
     return [(row[0], bytes(row[1])) for row in await tx.all(_ROOTS, room=room_id)]
@@ -173,7 +184,7 @@ async def purge(
 
 
 async def prune(tx: WriteTransaction, event_id: str, pruned: bytes) -> None:
-    """Have an event that other events need be without its content."""
+    """Have a message that other events need be without its content."""
     await tx.run(_PRUNE, id=event_id, pruned=pruned)
     for statement in _DELETE_BESIDE:
         await tx.run(statement, ids=[event_id])

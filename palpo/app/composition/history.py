@@ -13,6 +13,7 @@ from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.recent_events import RecentEvents
+from palpo.services.history.retention import Retention
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
@@ -49,6 +50,7 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
     chains = AuthChains(db)
     admission = Admission(db, events, StateResolver(events, chains))
     beginnings = Beginnings(db, events, admission, server_name=server.name)
+    retention = Retention(server.config.retention, server.clock, events, heads, caches)
     blocked = BlockedRooms(db, server.clock, wakeups, caches)
     return HistoryServices(
         admission=admission,
@@ -59,6 +61,7 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
         events=events,
         outside_memberships=OutsideMemberships(db, blocked),
         recent_events=recent,
+        retention=retention,
         room_access=access,
         room_builder=builder,
         room_heads=heads,
@@ -67,5 +70,7 @@ def build_history(server: Server, hooks: Hooks) -> HistoryServices:
         state_at=state_at,
         state_import=StateImport(db, events, clock),
         threads=Threads(events),
-        visibility=Visibility(events, heads, access, erasures, state_at),
+        visibility=Visibility(
+            events, heads, access, erasures, state_at, retention if retention.enabled else None
+        ),
     )

@@ -8,6 +8,7 @@ nodes are deleted first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from palpo.services.administration.state_trees import NodesInUse, delete_trees
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.server.jobs import Jobs, Step
+from palpo.storage import events as events_storage
 from palpo.storage import history_purge as storage
 from palpo.storage import inbound_pdus, rooms
 from palpo.storage.history_purge import BEGINNING, Order, PastEvent
@@ -157,17 +159,41 @@ class HistoryPurge:
             raise NotFound("Room not found")
         if head.is_partial:
             raise BadRequest("Members of the room are not known yet", errcode="M_UNKNOWN")
-        kept = {*head.extremities, *([head.newest_outgoing] if head.newest_outgoing else [])}
+        kept = await self._kept(head)
         work = _Work(
             room_id=room_id,
             point=point,
             server_name=self._server_name,
             head=head,
             needed=NodesInUse(self._events),
-            kept=frozenset(kept),
+            kept=kept,
         )
         await self._note_needed(work)
         return work
+
+    async def _kept(self, head: HeadRow) -> frozenset[str]:
+        """What stays whatever it is: the next event refers to it, others hear of it, syncs begin there."""
+        last = await self._db.read(lambda tx: events_storage.last_id(tx, head.room_id, head.position))
+        return frozenset(filter(None, {*head.extremities, head.newest_outgoing, last}))
+
+    async def has_older(self, head: HeadRow, ts: int) -> bool:
+        """Whether a room has messages of before a time, but for those that stay, without their content."""
+        kept = await self._kept(head)
+        found = await self._db.read(
+            partial(storage.messages_before, room_id=head.room_id, ts=ts, limit=len(kept) + 1)
+        )
+        return bool(found - kept) or bool(await self._unpruned(head, found, ts))
+
+    async def _unpruned(self, head: HeadRow, event_ids: Iterable[str], ts: int) -> dict[str, bytes]:
+        """Those messages of before a time that still have content, as they are without."""
+        rules = room_version(head.version)
+        pruned: dict[str, bytes] = {}
+        for event_id, event in (await self._events.signed(event_ids)).items():
+            if event.state_key is None and event.origin_server_ts < ts:
+                bare = redacted_event(rules, event)
+                if bare.pdu != event.pdu:
+                    pruned[event_id] = to_json(bare.pdu)
+        return pruned
 
     async def _note_needed(self, work: _Work) -> None:
         """Look through all of the room for states that are needed later."""
@@ -254,11 +280,9 @@ class HistoryPurge:
         """Take the content out of messages that are old, but that what comes next refers to."""
         if work.point.older_than is None:
             return
-        found = await self._events.signed(work.kept)
-        for event_id, event in found.items():
-            if event.state_key is None and event.origin_server_ts < work.point.older_than:
-                pruned = to_json(redacted_event(room_version(work.head.version), event).pdu)
-                await self._db.write(partial(storage.prune, event_id=event_id, pruned=pruned))
+        found = await self._unpruned(work.head, work.kept, work.point.older_than)
+        for event_id, pruned in found.items():
+            await self._db.write(partial(storage.prune, event_id=event_id, pruned=pruned))
 
     async def _forget_roots(self, step: Step, work: _Work, gone: int) -> None:
         """Forget states that the room came to before all that is left of its timeline."""

@@ -12,6 +12,7 @@ from palpo.services.history.completions import Completions
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.outside_memberships import OutsideMemberships
 from palpo.services.history.recent_events import RecentEvents
+from palpo.services.history.retention import Retention
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_builder import RoomBuilder
 from palpo.services.history.room_heads import RoomHeads
@@ -35,6 +36,7 @@ class HistoryServices:
     events: EventStore
     outside_memberships: OutsideMemberships
     recent_events: RecentEvents
+    retention: Retention
     room_access: RoomAccess
     room_builder: RoomBuilder
     room_heads: RoomHeads

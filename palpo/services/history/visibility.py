@@ -15,6 +15,7 @@ from palpo.core.state_keys import MEMBER
 from palpo.core.visibility import Sight, can_see
 from palpo.services.history.erasures import Erasures
 from palpo.services.history.event_store import EventStore
+from palpo.services.history.retention import Retention
 from palpo.services.history.room_access import RoomAccess
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.history.state_at import Pair, StateAt
@@ -38,7 +39,10 @@ class Visibility:
         access: RoomAccess,
         erasures: Erasures,
         state_at: StateAt,
+        retention: Retention | None = None,
     ) -> None:
+        """``retention`` leaves out what is too old; None where nothing is."""
+        self._retention = retention
         self._erasures = erasures
         self._store = store
         self._heads = heads
@@ -51,6 +55,8 @@ class Visibility:
         Events of erased users are pruned for who was not there when they were sent (spec: "Account
         deactivation").
         """
+        if self._retention is not None:
+            events = await self._retention.unexpired(events)
         memberships = await self._state_at.memberships(events, user_id)
         if all(before == JOIN for before, _ in memberships):
             return [item for item in events if item.status is EventStatus.ACCEPTED]
