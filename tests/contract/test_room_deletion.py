@@ -1,0 +1,115 @@
+"""What deletes rooms, and what they were before, is taken by each database."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from palpo.core.records.events import EventStatus
+from palpo.core.state_tree import build
+from palpo.db.engine import Database
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.administration.state_trees import delete_trees
+from palpo.storage import blocked_rooms, history_purge, room_lists, room_rows, state
+from palpo.storage.blocked_rooms import BlockedRoom
+from palpo.storage.history_purge import BEGINNING, PastEvent
+from palpo.storage.room_rows import EventRow, RowsOf
+
+ROOM = "!r:a"
+ROOT = b"0123456789abcdef"
+KEYS: dict[type, list[Any]] = {int: [1, 2], str: ["a", "b"], bytes: [ROOT, ROOT]}
+
+
+def past(number: int, *, is_state: bool) -> PastEvent:
+    return PastEvent(
+        event_id=f"${number}",
+        place=number,
+        position=number,
+        sender="@u:a",
+        is_state=is_state,
+        ts=number,
+        status=EventStatus.ACCEPTED,
+        roots=(ROOT, ROOT, ROOT),
+    )
+
+
+async def test_rows_of_every_table_are_looked_for(database: Database) -> None:
+    for rows in (*room_rows.TABLES.values(), room_rows.MEMBERSHIPS):
+        if isinstance(rows, RowsOf):
+            find = partial(room_rows.find, rows=rows, room_id=ROOM, limit=10)
+            assert await database.read(find) == []
+            keys: list[Any] = KEYS[_kind(rows)]
+            await database.write(partial(room_rows.remove, rows=rows, room_id=ROOM, some=keys))
+
+
+def _kind(rows: RowsOf) -> type:
+    column = next(column for column in rows.table.primary_key if column.name != "room_id")
+    return column.type.python_type
+
+
+async def test_what_deletes_a_room(database: Database) -> None:
+    async def unit(tx: WriteTransaction) -> None:
+        await room_rows.remove_room(tx, ROOM)
+        await room_rows.remove_single(tx, ROOM)
+        await room_rows.remove_events(tx, [EventRow(event_id="$1", chain=1, roots=(ROOT, ROOT, ROOT))])
+        await room_rows.remove_roots(tx, ROOM, [1, 2])
+
+    await database.write(unit)
+
+    async def look(tx: Transaction) -> None:
+        assert await room_rows.some_events(tx, ROOM, 10) == []
+        assert await room_rows.some_roots(tx, ROOM, 10) == {}
+        assert not await room_rows.has_events(tx, ROOM)
+        assert await room_rows.present(tx, ROOM, ["join"], after="", limit=10) == []
+        assert await room_lists.heads_after(tx, "", 10) == []
+        assert await room_lists.local_counts(tx, [ROOM]) == {}
+        assert await room_lists.listed(tx, [ROOM]) == set()
+        assert await room_lists.device_count(tx, ROOM) == 0
+        assert await room_lists.is_forgotten(tx, ROOM)
+
+    await database.read(look)
+
+
+async def test_what_purges_history(database: Database) -> None:
+    async def unit(tx: WriteTransaction) -> None:
+        await history_purge.purge(tx, ROOM, [past(1, is_state=False)], [past(2, is_state=True)])
+        await history_purge.prune(tx, "$3", b"{}")
+        await history_purge.delete_roots(tx, ROOM, 5)
+
+    await database.write(unit)
+
+    async def look(tx: Transaction) -> None:
+        assert await history_purge.after(tx, ROOM, BEGINNING, "", 10) == []
+        assert await history_purge.newer(tx, ROOM, 0) == []
+        assert await history_purge.first_since(tx, ROOM, 0) is None
+        assert await history_purge.room_roots_of(tx, ROOM) == []
+        assert await history_purge.messages_before(tx, ROOM, 10, 10) == set()
+
+    await database.read(look)
+
+
+async def test_blocked_rooms(database: Database) -> None:
+    blocked = BlockedRoom(room_id=ROOM, user_id="@a:a", blocked_ts=1)
+    later = BlockedRoom(room_id=ROOM, user_id="", blocked_ts=2)
+    find = partial(blocked_rooms.get, room_id=ROOM)
+    await database.write(lambda tx: blocked_rooms.put(tx, blocked))
+    await database.write(lambda tx: blocked_rooms.add(tx, later))
+    assert await database.read(find) == blocked
+    await database.write(lambda tx: blocked_rooms.remove(tx, ROOM, by=""))
+    assert await database.read(find) == blocked
+    await database.write(lambda tx: blocked_rooms.put(tx, later))
+    await database.write(lambda tx: blocked_rooms.remove(tx, ROOM, by=""))
+    assert await database.read(find) is None
+
+
+async def test_of_a_state_what_another_needs_stays(database: Database) -> None:
+    entries = {("t", str(number)): f"${number}" for number in range(200)}
+    one = build(entries)
+    other = build({**entries, ("t", "7"): "$other"})
+    both = one.new_nodes | other.new_nodes
+    await database.write(lambda tx: state.insert_nodes(tx, both))
+    assert await delete_trees(database, [one.root], without=other.new_nodes.keys())
+    left = await database.read(lambda tx: state.load_nodes(tx, both))
+    assert left == other.new_nodes
+    assert await delete_trees(database, [other.root])
+    assert await database.read(lambda tx: state.load_nodes(tx, both)) == {}
