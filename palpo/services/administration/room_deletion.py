@@ -90,21 +90,21 @@ class RoomDeletion:
     async def start(self, room_id: RoomId, wish: DeletionWish, *, by: str) -> Job:
         """Have a room be deleted.
 
-        Raises NotFound where nothing of it is here, InvalidParam, Conflict where it is being deleted.
+        One that is not here can be, and is only blocked then, if that is wanted. Raises InvalidParam, and
+        Conflict where it is being deleted.
         """
         maker = wish.new_room_user_id
         if maker is not None and server_name_of(UserId(maker)) != self._server.name:
             raise InvalidParam("Who makes the new room is a user of this server")
-        if not await self._db.read(partial(_is_here, room_id=room_id)):
-            raise NotFound(f"Unknown room id {room_id}")
         return await self._jobs.start(KIND, target=room_id, params=asdict(wish), requested_by=by)
 
     async def delete_now(self, room_id: RoomId, wish: DeletionWish, *, by: str) -> Job:
         """The same, and wait until it is done; one that is under way is waited for.
 
-        Of a room that is not here only that it is blocked. Raises BadRequest where it is not here and not
-        to be blocked, or where it could not be deleted.
+        Raises NotFound where nothing of the room is here, BadRequest where it could not be deleted.
         """
+        if not await self._db.read(partial(_is_here, room_id=room_id)):
+            raise NotFound(f"Unknown room id {room_id}")
         try:
             job = await self.start(room_id, wish, by=by)
         except Conflict:

@@ -20,6 +20,7 @@ from palpo.services.personal.account_data import AccountData
 from palpo.services.reading.timeline import Context, Query, Stretch, Timeline
 from palpo.services.rooms.room_summaries import RoomSummaries
 from palpo.services.rooms.space_rooms import SpaceRoom
+from palpo.streams.clock import Clock
 
 MAX_ROOMS = 5000
 """How much of a space is looked at."""
@@ -68,12 +69,14 @@ class RoomHistories:
     def __init__(
         self,
         db: Database,
+        clock: Clock,
         events: EventStore,
         heads: RoomHeads,
         access: RoomAccess,
         account_data: AccountData,
         summaries: RoomSummaries,
     ) -> None:
+        self._clock = clock
         self._events = events
         self._heads = heads
         self._summaries = summaries
@@ -106,7 +109,9 @@ class RoomHistories:
         if event_id not in found:
             raise NotFound("Event not found")
         pdu = orjson.loads(found[event_id])
-        unsigned = {**pdu.get("unsigned", {}), "age_ts": pdu["origin_server_ts"]}
+        sent_ts = pdu["origin_server_ts"]
+        age = max(0, self._clock.now_ms() - sent_ts)
+        unsigned = {**pdu.get("unsigned", {}), "age": age, "age_ts": sent_ts}
         return {**pdu, "event_id": event_id, "unsigned": unsigned}
 
     async def space(
