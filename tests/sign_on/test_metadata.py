@@ -114,3 +114,17 @@ async def test_plain_text_where_the_issuer_has_tls() -> None:
             await fetching.json(site.url("/"))
         assert site.connections == 0
     await http.close()
+
+
+async def test_the_page_that_logs_in_shows_the_providers(tmp_path: Path) -> None:
+    async with web() as site:
+        providers = [config(site, name="<Work>"), config(site, id="other", name="Other")]
+        async with serving(tmp_path, oidc=providers, password={"enabled": False}) as server:
+            page = (await server.http.get("/_matrix/static/client/login/")).text
+            assert 'data-provider="work">Continue with &lt;Work&gt;</a>' in page
+            assert 'type="password"' not in page
+            listed = await server.http.get(REDIRECT, params={"redirectUrl": CLIENT})
+            assert "/login/sso/redirect/other?redirectUrl=https%3A%2F%2Fclient.example%2Fapp" in listed.text
+            assert "&lt;Work&gt;" in listed.text
+            missing = await server.http.get(f"{REDIRECT}/nobody", params={"redirectUrl": CLIENT})
+            assert missing.status_code == 404

@@ -33,8 +33,14 @@ async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.Lo
     flows = []
     if call.services.server.config.password.enabled:
         flows.append(wire.LoginFlow(type="m.login.password"))
-    if providers := [_shown(item.config) for item in call.services.sign_on.providers]:
-        flows.append(wire.LoginFlow(type="m.login.sso", identity_providers=providers))
+    providers = [_shown(item.config) for item in call.services.sign_on.providers]
+    aware = call.services.server.config.oauth_enabled
+    if providers or aware:
+        flows.append(
+            wire.LoginFlow(
+                type="m.login.sso", identity_providers=providers or None, oauth_aware_preferred=aware
+            )
+        )
     if flows:
         flows.append(wire.LoginFlow(type=TOKEN, get_login_token=True))
     if call.services.sign_on.json_web_tokens.enabled:

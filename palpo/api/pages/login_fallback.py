@@ -15,4 +15,8 @@ blueprint = PageBlueprint("login_fallback", __name__)
 async def get_login_fallback(call: Call, params: NoParams) -> str:
     """GET /_matrix/static/client/login/."""
     allow(connect_src="'self'")
-    return await render_template("login_fallback.html")
+    return await render_template(
+        "login_fallback.html",
+        passwords=call.services.server.config.password.enabled,
+        providers=[item.config for item in call.services.sign_on.providers],
+    )

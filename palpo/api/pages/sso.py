@@ -8,21 +8,23 @@ from quart import Response, render_template
 from quart.typing import ResponseReturnValue
 
 from palpo.api.call import Call
+from palpo.api.client.registration import is_open
 from palpo.api.pages.blueprint import PageBlueprint
-from palpo.api.pages.browsers import Form, safe_path
+from palpo.api.pages.browsers import Form, safe_path, sign_in_path, signed_in
 from palpo.api.pages.browsers import sign_in as begin_session
 from palpo.api.pages.security import allow
 from palpo.core.errors import BadRequest, MatrixError, NotFound
-from palpo.core.identifiers import MAX_LENGTH
+from palpo.core.identifiers import MAX_LENGTH, UserId
 from palpo.services.sign_on.cas import CasProvider
-from palpo.services.sign_on.clients import check_redirect_url, scheme_of
+from palpo.services.sign_on.clients import check_redirect_url, scheme_of, shown, with_login_token
 from palpo.services.sign_on.flows import ForBrowser, ForClient, ForStage, Purpose, cookies_of
 from palpo.services.sign_on.oidc.provider import OidcProvider
 from palpo.services.sign_on.saml import SamlProvider
-from palpo.services.sign_on.sign_ons import AskConsent, AskName, Finished, SignedIn, StageDone
+from palpo.services.sign_on.sign_ons import LOGIN_TOKEN_MS, AskConsent, AskName, Finished, SignedIn, StageDone
 from palpo.wire.client import sso as wire
 from palpo.wire.endpoint import Limit, NoParams
 from palpo.wire.pages import upstream as pages
+from palpo.wire.pages.registration import REGISTRATION_PATH
 
 blueprint = PageBlueprint("sso", __name__, has_forms=True)
 
@@ -32,6 +34,15 @@ async def redirect_to_sso(call: Call, params: wire.RedirectParams) -> ResponseRe
     """GET /login/sso/redirect: where there are several providers, the user picks one."""
     check_redirect_url(params.redirect_url)
     providers = [item.config for item in call.services.sign_on.providers]
+    config = call.services.server.config
+    if config.oauth_enabled and (config.password.enabled or not providers):
+        # This server's own pages have all the ways there are (spec: "OAuth 2.0 aware clients").
+        then = f"{pages.CONTINUE_PATH}?{urlencode({'redirectUrl': params.redirect_url})}"
+        if params.action == "register" and await is_open(call):
+            location = f"{REGISTRATION_PATH}?{urlencode({'next': then})}"
+        else:
+            location = sign_in_path(then)
+        return Response(status=302, headers={"Location": location})
     if not providers:
         raise NotFound("Nobody signs on elsewhere here", errcode="M_UNRECOGNIZED")
     if len(providers) == 1:
@@ -47,6 +58,26 @@ async def redirect_to_idp(call: Call, params: wire.ProviderRedirectParams) -> Re
     """GET /login/sso/redirect/{idpId}."""
     check_redirect_url(params.redirect_url)
     return await begin(call, params.idp_id, _purpose(params))
+
+
+@blueprint.serves(pages.get_client)
+async def get_client(call: Call, params: pages.ContinueParams) -> ResponseReturnValue:
+    """GET /_palpo/account/continue: who is signed in goes on to a client, if they want to."""
+    check_redirect_url(params.redirect_url)
+    browser = await signed_in(call)
+    if call.services.sign_on.sign_ons.is_listed(params.redirect_url):
+        return await _give(call, browser.user_id, params.redirect_url)
+    _allow_client(params.redirect_url)
+    return await render_template(
+        "sso_continue.html", client=shown(params.redirect_url), user_id=browser.user_id
+    )
+
+
+@blueprint.form(pages.continue_to_client)
+async def continue_to_client(call: Call, params: pages.ContinueParams, form: Form) -> ResponseReturnValue:
+    """POST /_palpo/account/continue."""
+    check_redirect_url(params.redirect_url)
+    return await _give(call, (await signed_in(call)).user_id, params.redirect_url)
 
 
 @blueprint.serves(pages.sign_in_upstream)
@@ -141,6 +172,12 @@ async def finish(call: Call, flow_id: str, answer: dict[str, str], kind: type) -
     if isinstance(outcome, StageDone):
         return await render_template("auth_fallback_done.html"), 200, {"Set-Cookie": outcome.cookie}
     return await _go_on(call, outcome)
+
+
+async def _give(call: Call, user_id: UserId, redirect_url: str) -> Response:
+    token = await call.services.accounts.logins.make_login_token(user_id, lifetime_ms=LOGIN_TOKEN_MS)
+    location = with_login_token(redirect_url, token)
+    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 async def _ask_name(asked: AskName, *, localpart: str, message: str = "") -> str:

@@ -118,6 +118,10 @@ class SignOns:
         self._interactive_auth = interactive_auth
         self._sessions = sessions
 
+    def is_listed(self, redirect_url: str) -> bool:
+        """Whether a client is given a login token without a question."""
+        return clients.is_listed(redirect_url, self._listed)
+
     async def finish(
         self, flow_id: str, cookies: dict[str, str], answer: Mapping[str, str], *, kind: type, charge: Charge
     ) -> Outcome:
@@ -195,7 +199,7 @@ class SignOns:
     async def _grant(self, flow: Flow, user_id: UserId, upstream: Upstream) -> Finished | AskConsent:
         """Send the browser on, or ask first where the client is not listed."""
         url = _url(flow)
-        if not url or clients.is_listed(url, self._listed):
+        if not url or self.is_listed(url):
             return await self._give(flow, user_id, upstream)
         asked = Consent(flow=flow, upstream=upstream, user_id=user_id)
         return AskConsent(sealed=self._seals.seal(asked), client=_client(flow), url=url, user_id=user_id)

@@ -24,6 +24,8 @@ class LoginFlow(Response, frozen=True):
     type: str
     get_login_token: bool = False
     identity_providers: list[IdentityProvider] | None = None
+    oauth_aware_preferred: bool = False
+    """Of ``m.login.sso``: clients that know of OAuth 2.0, and do not speak it, offer nothing else."""
 
 
 class LoginFlows(Response, frozen=True):

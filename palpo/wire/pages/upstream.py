@@ -1,8 +1,11 @@
 """Pages of this server that send a browser to sign on elsewhere."""
 
+import msgspec
+
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, Page, Params
 
 UPSTREAM_PATH = "/_palpo/account/upstream/{idp_id}"
+CONTINUE_PATH = "/_palpo/account/continue"
 CONFIRM_PATH = "/_palpo/account/confirm"
 
 
@@ -18,6 +21,33 @@ class ConfirmParams(Params, frozen=True):
 
     session: str
 
+
+class ContinueParams(Params, frozen=True):
+    """Where a client waits for a login token."""
+
+    redirect_url: str = msgspec.field(name="redirectUrl")
+
+
+get_client: Endpoint[ContinueParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.getClientToContinueTo",
+    method="GET",
+    paths=(CONTINUE_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=ContinueParams,
+    response=Page,
+)
+
+continue_to_client: Endpoint[ContinueParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.continueToClient",
+    method="POST",
+    paths=(CONTINUE_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=ContinueParams,
+    response=Page,
+    max_body=16 * 1024,
+)
 
 sign_in_upstream: Endpoint[UpstreamParams, NoBody, Page] = Endpoint(
     operation_id="palpo.signInUpstream",

@@ -142,5 +142,14 @@ class Directory:
 
 def _values(raw: list[bytes]) -> Any:
     """An attribute as text: of several values a list, in the directory's order."""
-    texts = [value.decode("utf-8", "replace") for value in raw[:MAX_VALUES]]
+    texts = [_text(value) for value in raw[:MAX_VALUES]]
     return texts[0] if len(texts) == 1 else texts
+
+
+def _text(value: bytes) -> str:
+    """A value that is no text, such as a GUID, in hexadecimal: no two become the same."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.hex()
+    return text if text.isprintable() else value.hex()
