@@ -8,6 +8,7 @@ from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.history_purge import HistoryPurge
+from palpo.services.administration.doctor.checkup import Doctor
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
 from palpo.services.administration.redactions import UserRedactions
@@ -31,6 +32,7 @@ class AdministrationServices:
     backups: Backups
     destinations: DestinationAdministration
     history_purge: HistoryPurge
+    doctor: Doctor
     media: MediaAdministration
     overview: Overviews
     reports: ReportAdministration
