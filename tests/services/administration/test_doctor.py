@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from palpo.core.records.jobs import JobState
 from palpo.net.addresses import AddressPolicy
 from palpo.net.http_client import HttpClient
 from palpo.net.tls import federation_tls
+from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.doctor.checks import Check, Verdict
 from palpo.services.administration.doctor.checkup import ANYWHERE
 from palpo.services.administration.doctor.database import skew
@@ -197,12 +199,37 @@ async def test_the_database_and_its_jobs(tmp_path: Path) -> None:
     async with homeserver(tmp_path) as server:
         doctor = server.services.administration.doctor
         found = verdicts([check async for check in doctor.look(outside=False)])
+        assert found["backups"] is Verdict.WARNING
         assert found["database"] is found["jobs"] is Verdict.OK
         job = await server.services.server.jobs.start("nothing does this", requested_by="x")
         while job.state is not JobState.FAILED:
             job = await server.services.server.jobs.follow(job)
         found = verdicts([check async for check in doctor.look(outside=False)])
         assert found["jobs"] is Verdict.WARNING
+
+
+async def test_backups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[Path, SimpleNamespace]] = []
+
+    async def all_(_self: Backups) -> Any:
+        return made
+
+    async def never(_self: Backups) -> bool:
+        return False
+
+    monkeypatch.setattr(Backups, "all", all_)
+    monkeypatch.setattr(Backups, "due", never)
+    async with homeserver(tmp_path, backup={"folder": str(tmp_path / "backups")}) as server:
+        doctor, clock = server.services.administration.doctor, server.clock
+
+        async def verdict() -> Verdict:
+            return verdicts([check async for check in doctor.look(outside=False)])["backups"]
+
+        assert await verdict() is Verdict.PROBLEM
+        made.append((tmp_path, SimpleNamespace(created_ts=clock.now_ms())))
+        assert await verdict() is Verdict.OK
+        clock.advance(49 * 3_600_000)
+        assert await verdict() is Verdict.PROBLEM
 
 
 def _json(value: Any) -> bytes:
