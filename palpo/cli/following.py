@@ -29,6 +29,11 @@ async def follow(services: Services, job: Job, tell: Tell, *, served: bool = Tru
     return Outcome(line_of_job(job), shown_job(job), status)
 
 
+def begun(job: Job) -> Outcome:
+    """A job that is followed from now on."""
+    return Outcome(line_of_job(job), shown_job(job), job=job)
+
+
 def line_of_job(job: Job) -> str:
     """A job in a line."""
     about = f" of {job.target}" if job.target else ""

@@ -47,8 +47,15 @@ async def test_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         await alice.post(f"/rooms/{room_id}/invite", carol)
         await palpo("room", "show", "#nothing:test.example", status=1)
         await palpo("room", "block", "tea", status=1)
+        said = await palpo("room", "delete", "#tea:test.example", "--block")
+        assert "shutdown_and_purge_room" in said
+        assert "complete" in said
+        await palpo("room", "show", room_id, status=1)
+        assert (
+            json.loads(await palpo("jobs", "list", "--state", "complete", "--json"))[0]["target"] == room_id
+        )
         actions = [entry["action"] for entry in await facts("audit-log", "list")]
-    assert actions == ["room block", "room unblock", "room block", "room make-admin"]
+    assert actions == ["room delete", "room block", "room unblock", "room block", "room make-admin"]
 
 
 async def test_application_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,3 +76,19 @@ async def test_application_services(tmp_path: Path, capsys: pytest.CaptureFixtur
             assert "answers" in await palpo("appservice", "check", known["id"])
             assert "answers, after" in await palpo("appservice", "ping", known["id"])
         await palpo("appservice", "check", "nobody", status=1)
+
+
+async def test_purge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with homeserver(tmp_path) as server, serving_commands(server.services, tmp_path):
+        alice = await server.register("alice")
+        room_id = (await alice.post("/createRoom", {}))["room_id"]
+        old = await alice.send(room_id, "old")
+        new = await alice.send(room_id, "new")
+        settings = ["--set", "server_name=test.example", "--set", f"data={tmp_path}"]
+        purge = ["purge", room_id, "--before", new, "--local-too", *settings]
+        assert await asyncio.to_thread(main, purge) == 0
+        assert "complete" in capsys.readouterr().out
+        await alice.get(f"/rooms/{room_id}/event/{old}", status=404)
+        await alice.get(f"/rooms/{room_id}/event/{new}")
+        nonsense = ["purge", room_id, "--older-than", "long", *settings]
+        assert await asyncio.to_thread(main, nonsense) == 1

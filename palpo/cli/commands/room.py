@@ -1,4 +1,4 @@
-"""``palpo room``: rooms, looked at and blocked."""
+"""``palpo room``: rooms, looked at, blocked and deleted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import msgspec
 
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
+from palpo.cli.following import begun
 from palpo.cli.outcomes import Outcome, done
 from palpo.cli.people import printable, table, user_id_of
 from palpo.core.identifiers import RoomId, parse_room_id, parse_room_id_or_alias
+from palpo.services.administration.room_deletion import MESSAGE, DeletionWish
 from palpo.services.administration.room_lists import ListedRoom, RoomOrder, RoomQuery
 
 MAX_LINE = 200
@@ -45,6 +47,14 @@ def register(subparsers: Any) -> None:
         actions, "make-admin", _make_admin, "give someone as much power in a room as anybody here has"
     )
     admin.add_argument("user", metavar="USER", help="alice, or @alice:example.org")
+    delete = _add(actions, "delete", _delete, "have all users here leave a room, and delete all of it")
+    delete.add_argument("--block", action="store_true", help="let nobody here join it again")
+    delete.add_argument("--keep", action="store_true", help="have users leave only, and delete nothing")
+    delete.add_argument("--force", action="store_true", help="delete it also where somebody could not leave")
+    delete.add_argument(
+        "--move-to-room-of", metavar="USER", help="have this user make a room, to which all are moved"
+    )
+    delete.add_argument("--message", default=MESSAGE, metavar="TEXT", help="what is said in that room")
 
 
 def _add(actions: Any, name: str, action: Action, help_text: str, **more: Any) -> argparse.ArgumentParser:
@@ -121,6 +131,20 @@ async def _make_admin(services: Services, options: argparse.Namespace) -> Outcom
     room_id = await _resolved(services, options.room)
     await services.administration.rooms.make_admin(room_id, user_id)
     return done(f"{user_id} has power in {room_id}", user_id=user_id, room_id=room_id)
+
+
+async def _delete(services: Services, options: argparse.Namespace) -> Outcome:
+    maker = options.move_to_room_of
+    wish = DeletionWish(
+        new_room_user_id=None if maker is None else await user_id_of(services, maker),
+        message=options.message,
+        block=options.block,
+        purge=not options.keep,
+        force_purge=options.force,
+    )
+    room_id = await _resolved(services, options.room)
+    job = await services.administration.room_deletion.start(room_id, wish, by=options.actor)
+    return begun(job)
 
 
 async def _resolved(services: Services, room: str) -> RoomId:
