@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.destinations import DestinationAdministration
-from palpo.services.administration.history_purge import HistoryPurge
 from palpo.services.administration.doctor.checkup import Doctor
+from palpo.services.administration.history_purge import HistoryPurge
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import Overviews
 from palpo.services.administration.redactions import UserRedactions
