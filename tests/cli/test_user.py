@@ -111,3 +111,30 @@ def test_a_password_is_typed_twice(
     assert palpo(data, "create", "carol") == 1
     assert "differ" in capsys.readouterr().err
     assert palpo(data, "create", "carol") == 0
+
+
+def test_flags_and_the_end(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert palpo(data, "create", "carol", "--password-stdin") == 0
+    capsys.readouterr()
+    assert palpo(data, "shadow-ban", "carol") == 0
+    assert palpo(data, "suspend", "carol") == 0
+    assert palpo(data, "list") == 0
+    assert palpo(data, "unshadow-ban", "carol") == 0
+    assert palpo(data, "unsuspend", "carol") == 0
+    assert palpo(data, "list", "--search", "CAR") == 0
+    assert palpo(data, "list", "--admins") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "@carol:test.example is shadow-banned",
+        "@carol:test.example is suspended",
+        "@carol:test.example  suspended, shadow-banned",
+        "@carol:test.example is not shadow-banned",
+        "@carol:test.example is not suspended",
+        "@carol:test.example",
+        "There are no accounts",
+    ]
+    assert palpo(data, "log-out", "carol") == 0
+    assert palpo(data, "devices", "carol") == 0
+    assert palpo(data, "deactivate", "carol", "--erase") == 0
+    assert palpo(data, "show", "carol") == 0
+    assert "deactivated" in capsys.readouterr().out
+    assert palpo(data, "lock", "carol") == 1

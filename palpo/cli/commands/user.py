@@ -16,13 +16,15 @@ from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account
 
-WORDS = {"is_admin": "administrator", "is_guest": "guest"}
+WORDS = {"is_admin": "administrator", "is_guest": "guest", "shadow_banned": "shadow-banned"}
 """What flags of accounts are called, where not by their names."""
 FLAGS = {
     "lock": ("locked", True, "keep someone out until the account is unlocked"),
     "unlock": ("locked", False, "end that"),
     "suspend": ("suspended", True, "let someone read and leave, and do nothing else"),
     "unsuspend": ("suspended", False, "end that"),
+    "shadow-ban": ("shadow_banned", True, "have nobody see what someone does, who is not told"),
+    "unshadow-ban": ("shadow_banned", False, "end that"),
 }
 """Actions that set a flag: which, to what, and what for."""
 
@@ -77,7 +79,7 @@ async def _password(services: Services, options: argparse.Namespace) -> Outcome:
 
 async def _admin(services: Services, options: argparse.Namespace) -> Outcome:
     user_id = await user_id_of(services, options.name)
-    await services.accounts.accounts.set_flags(user_id, is_admin=not options.revoke)
+    await services.accounts.accounts.set_admin(user_id, not options.revoke)
     if options.revoke and user_id in services.server.config.admins:
         raise InvalidParam(
             f"{user_id} is an administrator by the setting admins: take it out there, and restart the server"
@@ -89,7 +91,8 @@ async def _admin(services: Services, options: argparse.Namespace) -> Outcome:
 async def _flag(services: Services, options: argparse.Namespace, *, flag: str, value: bool) -> Outcome:
     user_id = await user_id_of(services, options.name)
     await services.accounts.accounts.set_flags(user_id, **{flag: value})
-    return done(f"{user_id} is {flag if value else f'not {flag}'}", user_id=user_id, **{flag: value})
+    word = WORDS.get(flag, flag)
+    return done(f"{user_id} is {word if value else f'not {word}'}", user_id=user_id, **{flag: value})
 
 
 async def _list(services: Services, options: argparse.Namespace) -> Outcome:
@@ -145,7 +148,7 @@ async def _log_out(services: Services, options: argparse.Namespace) -> Outcome:
 
 async def _deactivate(services: Services, options: argparse.Namespace) -> Outcome:
     user_id: UserId = await user_id_of(services, options.name)
-    await services.accounts.accounts.deactivate(user_id, erase=options.erase)
+    await services.administration.users.deactivate(user_id, erase=options.erase)
     return done(f"Deactivated {user_id}", user_id=user_id, erased=options.erase)
 
 
