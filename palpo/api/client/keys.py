@@ -1,8 +1,14 @@
 """End-to-end encryption keys and cross-signing."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import authorise, repeatable
+from palpo.api.interactive_auth import BY_PASSWORD, authorise, repeatable
 from palpo.core.errors import InvalidParam
+from palpo.services.accounts.registration_stages import OAUTH, UNSTABLE_OAUTH
+from palpo.services.accounts.user_interactive_auth import Flow
 from palpo.services.encryption.keys import REMOTE_S, check_key_upload
 from palpo.services.history.tokens import parse_stream_token
 from palpo.wire.client import keys as wire
@@ -77,8 +83,17 @@ async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.Cro
     cross_signing = call.services.encryption.cross_signing
     upload = await cross_signing.check_upload(call.user_id, keys)
     if upload.needs_auth and not await cross_signing.may_replace(call.user_id):
-        await authorise(call, body.auth)
+        await authorise(call, body.auth, flows=await _flows(call))
     await cross_signing.store(upload)
+
+
+async def _flows(call: Call) -> Sequence[Flow]:
+    """How the caller shows who they are: who has a session by OAuth 2.0, in the browser."""
+    device_id = call.requester.device_id
+    if not call.services.server.config.oauth_enabled or device_id is None:
+        return BY_PASSWORD
+    grant = await call.services.oauth.grants.of_device(call.user_id, device_id)
+    return BY_PASSWORD if grant is None else ((OAUTH,), (UNSTABLE_OAUTH,))
 
 
 @handlers.serves(wire.upload_cross_signing_signatures)

@@ -127,6 +127,24 @@ async def change_password(call: Call, params: NoParams, form: Form) -> ResponseR
     return await _password(call, browser, said=_("Your password is changed."))
 
 
+@blueprint.serves(wire.get_cross_signing)
+async def get_cross_signing(call: Call, params: NoParams) -> str:
+    """GET /_palpo/account/cross-signing."""
+    return await _page("account_cross_signing.html", await signed_in_lately(call), done=False)
+
+
+@blueprint.form(wire.reset_cross_signing)
+async def reset_cross_signing(call: Call, params: NoParams, form: Form) -> ResponseReturnValue:
+    """POST /_palpo/account/cross-signing: a client may replace the keys, within some minutes."""
+    browser = await signed_in_lately(call)
+    try:
+        await call.services.encryption.cross_signing.allow_replacement(browser.user_id)
+    except NotFound:
+        message = _("There is nothing to reset: your account has no such identity yet.")
+        return await _page("account_cross_signing.html", browser, done=False, message=message), 404
+    return await _page("account_cross_signing.html", browser, done=True)
+
+
 @blueprint.serves(wire.get_deactivation)
 async def get_deactivation(call: Call, params: NoParams) -> str:
     """GET /_palpo/account/deactivate."""

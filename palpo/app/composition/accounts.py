@@ -20,6 +20,7 @@ from palpo.services.accounts.registration_tokens import RegistrationTokens
 from palpo.services.accounts.sessions import Sessions
 from palpo.services.accounts.threepids import ThirdPartyIds
 from palpo.services.server import Server
+from palpo.wire.client.oauth import ACCOUNT_PATH
 
 
 def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountServices:
@@ -71,4 +72,8 @@ def _stages(server: Server, tokens: RegistrationTokens, threepids: ThirdPartyIds
         found[stages.TERMS] = stages.TermsStage(config.terms)
     if config.captcha.public_key:
         found[stages.RECAPTCHA] = stages.RecaptchaStage(config.captcha, server.http)
+    if server.config.oauth_enabled:
+        base = server.config.public_url.rstrip("/")
+        page = stages.OAuthStage(f"{base}{ACCOUNT_PATH}?action={stages.UNSTABLE_OAUTH}")
+        found.update({stages.OAUTH: page, stages.UNSTABLE_OAUTH: page})
     return found

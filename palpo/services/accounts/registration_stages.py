@@ -20,6 +20,7 @@ from palpo.services.accounts.user_interactive_auth import Auth, Stage
 EMAIL = "m.login.email.identity"
 TERMS = "m.login.terms"
 RECAPTCHA = "m.login.recaptcha"
+OAUTH, UNSTABLE_OAUTH = "m.oauth", "org.matrix.cross_signing_reset"
 CAPTCHA_TIMEOUT_S = 20.0
 MAX_CAPTCHA = 8192
 """Characters of a challenge's answer."""
@@ -68,6 +69,25 @@ class TermsStage(Stage):
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Saying so is all."""
+
+
+class OAuthStage(Stage):
+    """``m.oauth``: the user allows it on a page of the account (spec: "OAuth authentication"; MSC4312).
+
+    What is allowed there is not asked for any more, so a client that asks for the stage is too early.
+    """
+
+    def __init__(self, url: str) -> None:
+        """``url`` is the page's."""
+        self._url = url
+
+    def params(self, user_id: UserId | None) -> dict[str, Any] | None:
+        """The page."""
+        return {"url": self._url}
+
+    async def check(self, auth: Auth, user_id: UserId | None) -> None:
+        """Raises Forbidden."""
+        raise Forbidden("This is to be allowed on the page of the account first")
 
 
 class _Verdict(msgspec.Struct, frozen=True):

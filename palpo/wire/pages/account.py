@@ -6,6 +6,7 @@ from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Page, P
 SESSIONS_PATH = f"{ACCOUNT_PATH}sessions"
 SESSION_PATH = f"{ACCOUNT_PATH}session"
 PASSWORD_PATH = f"{ACCOUNT_PATH}password"
+CROSS_SIGNING_PATH = f"{ACCOUNT_PATH}cross-signing"
 DEACTIVATION_PATH = f"{ACCOUNT_PATH}deactivate"
 
 PATHS = {
@@ -17,6 +18,7 @@ PATHS = {
     "org.matrix.device_delete": SESSION_PATH,
     "org.matrix.session_end": SESSION_PATH,
     "org.matrix.account_deactivate": DEACTIVATION_PATH,
+    "org.matrix.cross_signing_reset": CROSS_SIGNING_PATH,
 }
 """Where each action is done; those with ``session`` in their names are what MSC4191 once had."""
 ACTIONS = tuple(PATHS)
@@ -81,5 +83,7 @@ get_session: Endpoint[DeviceParams, NoBody, Page] = Endpoint(
 change_session = _form("changeSession", SESSION_PATH)
 get_password = _page("getPassword", PASSWORD_PATH)
 change_password = _form("changePassword", PASSWORD_PATH)
+get_cross_signing = _page("getCrossSigning", CROSS_SIGNING_PATH)
+reset_cross_signing = _form("resetCrossSigning", CROSS_SIGNING_PATH)
 get_deactivation = _page("getDeactivation", DEACTIVATION_PATH)
 deactivate = _form("deactivateAccount", DEACTIVATION_PATH)

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from palpo.services.accounts.browser_sessions import RECENT_MS
-from palpo.wire.pages.account import ACTIONS, DEACTIVATION_PATH, PASSWORD_PATH, SESSION_PATH, SESSIONS_PATH
+from palpo.wire.pages.account import (
+    ACTIONS,
+    CROSS_SIGNING_PATH,
+    DEACTIVATION_PATH,
+    PASSWORD_PATH,
+    SESSION_PATH,
+    SESSIONS_PATH,
+)
 from tests.support.browser import Browser, FormOf
+from tests.support.encryption import cross_signing_keys
 from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 from tests.support.oauth import BASE, register, signed_in_browser
 
@@ -33,7 +41,7 @@ async def browser(server: Homeserver, alice: Client) -> Browser:
 
 
 PAGES = [HOME, SESSIONS_PATH, f"{SESSION_PATH}?device_id=D", PASSWORD_PATH, DEACTIVATION_PATH]
-FORMS = [HOME, SESSIONS_PATH, SESSION_PATH, PASSWORD_PATH, DEACTIVATION_PATH]
+FORMS = [HOME, SESSIONS_PATH, SESSION_PATH, PASSWORD_PATH, CROSS_SIGNING_PATH, DEACTIVATION_PATH]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -47,7 +55,7 @@ async def test_csrf_no_form_of_another_site_is_taken(browser: Browser, path: str
     assert (await browser.post(path, {"do": "end", "displayname": "x"})).status_code == 403
 
 
-@pytest.mark.parametrize("path", [PASSWORD_PATH, DEACTIVATION_PATH])
+@pytest.mark.parametrize("path", [PASSWORD_PATH, CROSS_SIGNING_PATH, DEACTIVATION_PATH])
 async def test_what_is_grave_takes_a_fresh_sign_in(server: Homeserver, browser: Browser, path: str) -> None:
     page = await browser.get(path)
     server.clock.advance(RECENT_MS)
@@ -149,3 +157,32 @@ async def test_the_accounts_end(server: Homeserver, alice: Client, browser: Brow
     assert account is not None
     assert account.deactivated
     assert "login" in str((await browser.get(HOME)).url)
+
+
+async def test_cross_signing_keys_are_replaced_after_the_page_allowed_it(
+    server: Homeserver, alice: Client, browser: Browser
+) -> None:
+    """Stage ``m.oauth``: a session by OAuth 2.0 has no password to show."""
+    upload = "/keys/device_signing/upload"
+    app = await register(server)
+    client = app.matrix((await app.sign_in(browser))["access_token"])
+    page = await browser.get(CROSS_SIGNING_PATH)
+    assert (await browser.submit(page)).status_code == 404
+    await client.post(upload, cross_signing_keys(alice.user_id, "a"))
+    new = cross_signing_keys(alice.user_id, "b")
+    challenge = await client.post(upload, new, status=401)
+    assert {"stages": ["m.oauth"]} in challenge["flows"]
+    url = challenge["params"]["m.oauth"]["url"]
+    assert url == f"{BASE}/_palpo/account/?action=org.matrix.cross_signing_reset"
+    auth = {"session": challenge["session"]}
+    await client.post(upload, {**new, "auth": auth}, status=401)
+    await client.post(upload, {**new, "auth": {**auth, "type": "m.oauth"}}, status=401)
+    page = await browser.get(url.removeprefix(BASE))
+    assert (await browser.post(CROSS_SIGNING_PATH, {"x": "y"})).status_code == 403
+    assert (await browser.submit(page)).status_code == 200
+    await client.post(upload, {**new, "auth": auth})
+    # Once: the next time, it is to be allowed again. Who has logged in by password shows that.
+    another = cross_signing_keys(alice.user_id, "c")
+    await client.post(upload, another, status=401)
+    legacy = await alice.post(upload, another, status=401)
+    assert legacy["flows"] == [{"stages": ["m.login.password"]}]
