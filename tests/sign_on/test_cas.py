@@ -15,6 +15,8 @@ from tests.sign_on.support import CLIENT, REDIRECT, log_in, serving
 from tests.support.homeserver import Homeserver
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_database
+
 CALLBACK = "http://test.example/_synapse/client/cas/callback"
 
 

@@ -13,6 +13,8 @@ from joserfc.jwk import OctKey, RSAKey
 from tests.sign_on.support import serving
 from tests.support.homeserver import Homeserver
 
+pytestmark = pytest.mark.one_database
+
 SECRET = "a secret that is long enough for HS256"
 RSA = RSAKey.generate_key(2048)
 NOW = int(time.time())

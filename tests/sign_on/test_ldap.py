@@ -14,6 +14,8 @@ from tests.sign_on.support import serving
 from tests.support.authority import Authority
 from tests.support.homeserver import PASSWORD, Homeserver
 
+pytestmark = pytest.mark.one_database
+
 WONDERLAND = "in wonderland"
 
 

@@ -14,6 +14,8 @@ from tests.sign_on.support import CLIENT, REDIRECT, serving
 from tests.support.visitor import Visitor
 from tests.support.web import Web, web
 
+pytestmark = pytest.mark.one_database
+
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 

@@ -15,6 +15,8 @@ from tests.sign_on.support import CLIENT, REDIRECT, log_in, serving
 from tests.support.homeserver import Homeserver
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_database
+
 ACS = "/_synapse/client/saml2/authn_response"
 METADATA = "/_synapse/client/saml2/metadata.xml"
 

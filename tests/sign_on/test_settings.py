@@ -12,6 +12,8 @@ import pytest
 from palpo.config.errors import ConfigError
 from palpo.config.loader import convert
 
+pytestmark = pytest.mark.one_database
+
 PAGE = Path(__file__).parents[2] / "docs" / "sign-on.md"
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.S)
 BASE = {"server_name": "x.example", "data": "d", "public_url": "https://x.example"}
