@@ -60,7 +60,9 @@ def build_services(server: Server, *, charges: Iterable[Charge] = ()) -> Service
         appservices=build_appservices(accounts),
         federation=federation,
         oauth=build_oauth(server, accounts),
-        administration=build_administration(server, accounts, history, media, personal, rooms, federation),
+        administration=build_administration(
+            server, accounts, history, media, personal, rooms, reading, federation
+        ),
         sync=build_sync(server, history, encryption, personal, rooms, reading, push),
     )
     connect(hooks, services)

@@ -14,6 +14,7 @@ from palpo.services.federation import FederationServices
 from palpo.services.history import HistoryServices
 from palpo.services.media import MediaServices
 from palpo.services.personal import PersonalServices
+from palpo.services.reading import ReadingServices
 from palpo.services.rooms import RoomServices
 from palpo.services.server import Server
 
@@ -25,6 +26,7 @@ def build_administration(
     media: MediaServices,
     personal: PersonalServices,
     rooms: RoomServices,
+    reading: ReadingServices,
     federation: FederationServices,
 ) -> AdministrationServices:
     checks = partial(federation_check, server.config, server.key, server.clock, user_agent=USER_AGENT)
@@ -36,6 +38,7 @@ def build_administration(
         media,
         personal,
         rooms,
+        reading,
         federation,
         server_checks=ServerChecks(checks),
     )

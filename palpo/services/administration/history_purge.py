@@ -25,6 +25,7 @@ from palpo.db.transaction import Transaction
 from palpo.services.administration.state_trees import NodesInUse, delete_trees
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
+from palpo.services.reading.search_index import SearchIndex
 from palpo.services.server.jobs import Jobs, Step
 from palpo.storage import events as events_storage
 from palpo.storage import history_purge as storage
@@ -35,6 +36,8 @@ from palpo.storage.rooms import HeadRow
 KIND = "purge_history"
 BATCH = 200
 """Events that are looked at together."""
+INDEXED = 10_000
+"""Batches of the search index at most that are waited for: what it comes to later would be found for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +98,19 @@ class HistoryPurge:
     """Begins purges, carries them out, and says how far they are."""
 
     def __init__(
-        self, db: Database, jobs: Jobs, events: EventStore, heads: RoomHeads, server_name: ServerName
+        self,
+        db: Database,
+        jobs: Jobs,
+        events: EventStore,
+        heads: RoomHeads,
+        search: SearchIndex,
+        server_name: ServerName,
     ) -> None:
         self._db = db
         self._jobs = jobs
         self._events = events
         self._heads = heads
+        self._search = search
         self._server_name = server_name
 
     async def start(self, room_id: RoomId, point: Point, *, by: str) -> Job:
@@ -159,6 +169,7 @@ class HistoryPurge:
             raise NotFound("Room not found")
         if head.is_partial:
             raise BadRequest("Members of the room are not known yet", errcode="M_UNKNOWN")
+        await self._search.consumer.catch_up(batches=INDEXED)
         kept = await self._kept(head)
         work = _Work(
             room_id=room_id,

@@ -22,10 +22,12 @@ from palpo.core.records.quotas import Kind
 from palpo.db import consumers
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.sessions import Requester
+from palpo.services.administration.history_purge import INDEXED
 from palpo.services.administration.state_trees import delete_trees
 from palpo.services.history import HistoryServices
 from palpo.services.history.blocked_rooms import DELETION
 from palpo.services.history.drafts import Draft
+from palpo.services.reading.search_index import SearchIndex
 from palpo.services.rooms.memberships import Memberships
 from palpo.services.rooms.room_creation import NewRoom, RoomCreation
 from palpo.services.server import Server
@@ -76,6 +78,7 @@ class RoomDeletion:
         history: HistoryServices,
         memberships: Memberships,
         creation: RoomCreation,
+        search: SearchIndex,
     ) -> None:
         self._server = server
         self._db = server.db
@@ -86,6 +89,7 @@ class RoomDeletion:
         self._blocked = history.blocked_rooms
         self._memberships = memberships
         self._creation = creation
+        self._search = search
 
     async def start(self, room_id: RoomId, wish: DeletionWish, *, by: str) -> Job:
         """Have a room be deleted.
@@ -229,6 +233,7 @@ class RoomDeletion:
             if not wish.force_purge:
                 await self._check_empty(room_id)
             await self._told_others(room_id)
+            await self._search.consumer.catch_up(batches=INDEXED)
             await self._delete_room(step, room_id)
         await self._delete_states(step, room_id)
         count = 0
