@@ -118,7 +118,9 @@ USES: Mapping[Kind, Use] = {
         " push_rules receipts room_group thread_subscriptions to_device",
         heard="feed old_sync v3",
     ),
-    SESSION: Use(published="account_rows accounts sessions", heard="appservices sessions waiting"),
+    SESSION: Use(
+        published="account_rows accounts rate_limits sessions", heard="appservices sessions waiting"
+    ),
     ERASURE: Use(published="accounts", heard="erasures"),
     MEMBER: Use(
         published="completions memberships outside_memberships room_group room_rows",
