@@ -5,12 +5,27 @@ What they do is done by ``palpo.services.administration`` and other services, as
 shell.
 """
 
-from palpo.admin import media, overview, registration_tokens, reports, server, servers
+from palpo.admin import (
+    backups,
+    configuration,
+    media,
+    overview,
+    registration_tokens,
+    reports,
+    rooms,
+    server,
+    servers,
+    users,
+)
 from palpo.admin.shown import FILTERS
 from palpo.api.pages.blueprint import PageBlueprint
 
 BLUEPRINTS: tuple[PageBlueprint, ...] = (
     overview.blueprint,
+    users.blueprint,
+    rooms.blueprint,
+    configuration.blueprint,
+    backups.blueprint,
     media.blueprint,
     reports.blueprint,
     registration_tokens.blueprint,

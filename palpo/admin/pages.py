@@ -39,12 +39,16 @@ SAID = "palpo_said"
 MAX_SAID = 500
 SECTIONS = (
     ("", "Overview"),
+    ("/users", "Users"),
+    ("/rooms", "Rooms"),
     ("/media", "Media"),
     ("/reports", "Reports"),
     ("/registration-tokens", "Registration tokens"),
     ("/servers", "Other servers"),
     ("/appservices", "Application services"),
     ("/jobs", "Jobs"),
+    ("/configuration", "Configuration"),
+    ("/backups", "Backups"),
     ("/sessions", "Sessions"),
     ("/audit-log", "Audit log"),
     ("/conformance", "Conformance"),

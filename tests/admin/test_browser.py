@@ -57,7 +57,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         )
         process.stop()
         process.start()
-        yield Site(process)
+        site = Site(process)
+        yield site
+        site.http.close()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,13 @@ def said(driver: WebDriver) -> str:
     return driver.find_element(By.CSS_SELECTOR, "[role=status]").text
 
 
+def ask(driver: WebDriver, name: str) -> None:
+    """Have something done that is asked about first."""
+    summary = driver.find_element(By.XPATH, f"//summary[text()='{name}']")
+    summary.click()
+    summary.find_element(By.XPATH, "..//button").click()
+
+
 def test_a_registration_token(site: Site, driver: WebDriver) -> None:
     follow(driver, "Registration tokens")
     driver.find_element(By.ID, "name").send_keys("party")
@@ -97,13 +106,46 @@ def test_a_picture_is_quarantined(site: Site, driver: WebDriver) -> None:
     picture = driver.find_element(By.CSS_SELECTOR, "img.preview")
     assert driver.execute_script("return arguments[0].naturalWidth", picture) == 1
     assert site.download(uri) == 200
-    ask = driver.find_element(By.XPATH, "//summary[text()='Withhold']")
-    ask.click()
-    ask.find_element(By.XPATH, "..//button").click()
+    ask(driver, "Withhold")
     assert said(driver) == "It is withheld from everybody"
     assert site.download(uri) == 404
     follow(driver, "Audit log")
     assert uri in driver.find_element(By.TAG_NAME, "table").text
+
+
+def test_a_user_is_found_locked_and_unlocked(site: Site, driver: WebDriver) -> None:
+    follow(driver, "Users")
+    driver.find_element(By.ID, "search").send_keys("ali", Keys.ENTER)
+    driver.find_element(By.LINK_TEXT, "@alice:localhost").click()
+    for verb, status in (("Lock", 401), ("Unlock", 200)):
+        ask(driver, verb)
+        answer = site.http.get("/_matrix/client/v3/account/whoami", headers=site.alice)
+        assert answer.status_code == status
+
+
+def test_a_room_is_deleted(site: Site, driver: WebDriver) -> None:
+    body = {"name": "Chickens", "preset": "public_chat"}
+    answer = site.http.post("/_matrix/client/v3/createRoom", json=body, headers=site.alice)
+    room_id = answer.json()["room_id"]
+    follow(driver, "Rooms")
+    driver.find_element(By.LINK_TEXT, "Chickens").click()
+    ask(driver, "Delete")
+    assert said(driver) == "The room is being deleted"
+    driver.find_element(By.XPATH, "//span[text()='complete']")  # The page shows itself anew until it is.
+    answer = site.http.get("/_matrix/client/v3/joined_rooms", headers=site.alice)
+    assert room_id not in answer.json()["joined_rooms"]
+
+
+def test_a_setting_is_changed(site: Site, driver: WebDriver) -> None:
+    follow(driver, "Configuration")
+    driver.find_element(By.ID, "search").send_keys("rooms.default_version", Keys.ENTER)
+    driver.find_element(By.XPATH, "//summary[text()='Change']").click()
+    field = driver.find_element(By.ID, "value-rooms.default_version")
+    field.clear()
+    field.send_keys('"10"', Keys.ENTER)
+    assert said(driver) == "rooms.default_version is in force"
+    capabilities = site.http.get("/_matrix/client/v3/capabilities", headers=site.alice).json()["capabilities"]
+    assert capabilities["m.room_versions"]["default"] == "10"
 
 
 @pytest.mark.parametrize("width", [None, 390])

@@ -19,7 +19,9 @@ HOSTILE = """<script>alert(1)</script>"'{{ 7919 * 7907 }}"""
 
 
 def path_of(endpoint: Endpoint[Any, Any, Any]) -> str:
-    return re.sub(r"\{\w+\}", "x", endpoint.paths[0])
+    name = {"User": "@x:test.example", "Room": "!x:test.example"}
+    kind = re.search(r"(User|Room)s?$", endpoint.operation_id)
+    return re.sub(r"\{\w+\}", name[kind[1]] if kind else "x", endpoint.paths[0])
 
 
 def ids(endpoint: Endpoint[Any, Any, Any]) -> str:
@@ -87,6 +89,13 @@ async def test_pages_cannot_be_framed(browser: Browser) -> None:
 async def test_lists(browser: Browser, path: str) -> None:
     page = await browser.get(f"{ADMIN}{path or '/'}")
     assert page.status_code == 200
+    assert 'aria-current="page"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/users", "/rooms", "/backups", "/configuration"])
+async def test_more_lists(browser: Browser, path: str) -> None:
+    page = await browser.get(f"{ADMIN}{path}")
+    assert page.status_code == 200, page.text
     assert 'aria-current="page"' in page.text
 
 
@@ -220,3 +229,93 @@ async def test_ending_a_session(browser: Browser, server: Homeserver) -> None:
                 page = await browser.post(path, {"csrf": token, "back": "/sessions"})
         assert "That browser is signed out" in page.text
         assert (await other.http.get(f"{ADMIN}/")).status_code == 303
+
+
+async def act(browser: Browser, path: str, **fields: str) -> str:
+    """Send a form of a page for its own path; what the next page says."""
+    token = await csrf_of(browser)
+    page = await browser.post(f"{ADMIN}{path}", {"csrf": token, "back": path, **fields})
+    found = re.search(r'role="status">([^<]*)<', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+async def test_a_user(server: Homeserver, browser: Browser, alice: Client) -> None:
+    await alice.put(f"/profile/{alice.user_id}/displayname", {"displayname": HOSTILE})
+    await alice.create_room()
+    page = await browser.get(f"{ADMIN}/users?search=ALICE")
+    assert alice.user_id in page.text
+    assert "<script>alert" not in page.text
+    path = f"/users/{alice.user_id}"
+    page = await browser.get(f"{ADMIN}{path}")
+    assert "1 rooms" in page.text
+    assert "<script>alert" not in page.text
+    assert await act(browser, path, do="lock") == f"{alice.user_id} is locked"
+    await alice.get("/account/whoami", status=401)
+    assert await act(browser, path, do="unlock") == f"{alice.user_id} is not locked any more"
+    await alice.get("/account/whoami")
+    for verb in ("suspend", "unsuspend", "shadow_ban", "lift_shadow_ban"):
+        assert alice.user_id in await act(browser, path, do=verb)
+    assert "administrator" in await act(browser, path, do="make_admin")
+    assert (await server.services.administration.user_lists.account(alice.user_id)).is_admin
+    assert "no administrator" in await act(browser, path, do="revoke_admin")
+    assert await act(browser, path, do="nothing") == "That cannot be done with a user"
+    assert (await browser.get(f"{ADMIN}/users/@nobody:test.example")).status_code == 404
+
+
+async def test_a_users_password_and_end(server: Homeserver, browser: Browser, alice: Client) -> None:
+    path = f"/users/{alice.user_id}"
+    assert await act(browser, path, do="set_password") == "Give a new password"
+    said = await act(browser, path, do="set_password", password="a new one, long enough", log_out="on")
+    assert said == f"{alice.user_id} has a new password"
+    await alice.get("/account/whoami", status=401)
+    (entry, *_) = await server.services.server.audit_log.newest()
+    assert json.loads(entry.details)["password"] == "(hidden)"
+    assert "To be sure" in await act(browser, path, do="deactivate")
+    said = await act(browser, path, do="deactivate", confirm=alice.user_id, erase="on")
+    assert said == f"{alice.user_id} is deactivated and erased"
+    assert "erased" in (await browser.get(f"{ADMIN}{path}")).text
+
+
+async def test_logging_a_user_out(browser: Browser, alice: Client) -> None:
+    assert "logged out everywhere" in await act(browser, f"/users/{alice.user_id}", do="log_out")
+    await alice.get("/account/whoami", status=401)
+
+
+async def test_a_room(server: Homeserver, browser: Browser, alice: Client) -> None:
+    room_id = await alice.create_room(name=HOSTILE, preset="public_chat")
+    path = f"/rooms/{room_id}"
+    page = await browser.get(f"{ADMIN}/rooms", params={"search": "script"})
+    assert room_id in page.text
+    page = await browser.get(f"{ADMIN}{path}")
+    assert "<script>alert" not in page.text
+    assert alice.user_id in page.text
+    assert await act(browser, path, do="block") == "Nobody here can join it"
+    await (await server.register("bob")).post(f"/join/{room_id}", status=403)
+    assert await act(browser, path, do="unblock") == "It can be joined again"
+    assert await act(browser, path, do="nothing") == "That cannot be done with a room"
+    said = await act(browser, path, do="make_admin", user_id="@admin:test.example")
+    assert "has been made an administrator" in said
+    token = await csrf_of(browser)
+    page = await browser.post(f"{ADMIN}{path}/delete", {"csrf": token, "back": path, "block": "on"})
+    assert "The room is being deleted" in page.text
+    (job,) = await server.services.server.jobs.find(target=room_id)
+    while not job.state.ended:
+        job = await server.services.server.jobs.follow(job)
+    assert job.error == ""
+    page = await browser.get(f"{ADMIN}/jobs/{job.job_id}")
+    assert "complete" in page.text
+    assert (await browser.get(f"{ADMIN}{path}")).status_code == 404
+
+
+async def test_settings_are_shown(browser: Browser) -> None:
+    page = await browser.get(f"{ADMIN}/configuration?search=log.level")
+    assert "log.level" in page.text
+    assert "rate_limits" not in page.text
+    said = await act(browser, "/configuration", name="log.level", value="debug")
+    assert said == "This process does not know where its configuration is from"
+    assert "as in TOML" in await act(browser, "/configuration", name="admins", value="[")
+
+
+async def test_a_backup_wants_a_folder(browser: Browser) -> None:
+    assert await act(browser, "/backups") == "The setting backup.folder names no folder for backups"

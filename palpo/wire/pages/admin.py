@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from palpo.core.identifiers import RoomId, UserId
 from palpo.wire.endpoint import Auth, Endpoint, Limit, NoParams, Page, Params
 
 PREFIX = "/_palpo/admin"
@@ -32,6 +33,18 @@ class NameParams(Params, frozen=True, kw_only=True):
     """Something, in the path."""
 
     name: str
+
+
+class UserParams(Params, frozen=True, kw_only=True):
+    """A user here."""
+
+    name: UserId
+
+
+class RoomParams(Params, frozen=True, kw_only=True):
+    """A room."""
+
+    name: RoomId
 
 
 class ReportsParams(ListParams, frozen=True, kw_only=True):
@@ -94,6 +107,13 @@ def form(path: str, name: str, params: Any = NoParams) -> Endpoint[Any, Any, Pag
 
 
 overview = page("/", "Overview")
+users = page("/users", "Users", ListParams)
+user = page("/users/{name}", "User", UserParams)
+change_user = form("/users/{name}", "ChangeUser", UserParams)
+rooms = page("/rooms", "Rooms", ListParams)
+room = page("/rooms/{name}", "Room", RoomParams)
+change_room = form("/rooms/{name}", "ChangeRoom", RoomParams)
+delete_room = form("/rooms/{name}/delete", "DeleteRoom", RoomParams)
 reports = page("/reports", "Reports", ReportsParams)
 delete_report = form("/reports/{name}/delete", "DeleteReport", NameParams)
 tokens = page("/registration-tokens", "RegistrationTokens")
@@ -107,6 +127,11 @@ media = page("/media", "Media", MediaParams)
 preview_media = page("/media/{server_name}/{media_id}/preview", "PreviewMedia", FileParams)
 change_media = form("/media/{server_name}/{media_id}/{verb}", "ChangeMedia", MediaChangeParams)
 appservices = page("/appservices", "Appservices")
+configuration = page("/configuration", "Configuration", ListParams)
+change_setting = form("/configuration", "ChangeSetting", ListParams)
+reload = form("/configuration/reload", "ReloadConfiguration")
+backups = page("/backups", "Backups")
+begin_backup = form("/backups", "BeginBackup")
 jobs = page("/jobs", "Jobs")
 job = page("/jobs/{name}", "Job", NameParams)
 cancel_job = form("/jobs/{name}/cancel", "CancelJob", NameParams)

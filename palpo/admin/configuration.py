@@ -1,0 +1,67 @@
+"""The configuration: what each setting means, where it is set, and changes, checked before they apply."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+from quart.typing import ResponseReturnValue
+
+from palpo.admin.pages import AdminPages, Done, show
+from palpo.api.call import Call
+from palpo.api.pages.browsers import Form
+from palpo.core.errors import InvalidParam
+from palpo.wire.endpoint import NoParams
+from palpo.wire.pages import admin as wire
+
+blueprint = AdminPages("configuration", __name__)
+
+
+@blueprint.serves(wire.configuration)
+async def configuration(call: Call, params: wire.ListParams) -> ResponseReturnValue:
+    """GET /_palpo/admin/configuration."""
+    wanted = params.search.strip().lower()
+    sections: dict[str, list[tuple[Any, str]]] = {}
+    for shown in call.services.administration.configuration.shown():
+        setting = shown.setting
+        if wanted in setting.name or wanted in setting.description.lower():
+            section = ".".join(setting.where[:-1]) or "Top level"
+            sections.setdefault(section, []).append((shown, json.dumps(shown.value, ensure_ascii=False)))
+    return await show("configuration.html", call, settings=sections, search=params.search)
+
+
+@blueprint.action(wire.change_setting)
+async def change_setting(call: Call, params: wire.ListParams, form: Form) -> Done:
+    """POST /_palpo/admin/configuration: a setting's new value, as in TOML; empty takes it out of its file."""
+    name, text = form.get("name", "").strip(), form.get("value", "").strip()
+    change = call.services.administration.configuration.apply({name: _value(text)})
+    if name in change.needs_restart or change.needs_restart:
+        said = f"{name} is written down, and in force after a restart"
+    else:
+        said = f"{name} is in force"
+    return Done(text=said, then=f"/configuration?search={name}", target=name)
+
+
+@blueprint.action(wire.reload)
+async def reload(call: Call, params: NoParams, form: Form) -> Done:
+    """POST /_palpo/admin/configuration/reload: reads the files again."""
+    change = call.services.administration.configuration.reload()
+    said = "Read again"
+    if change.in_force:
+        said += f"; in force now: {', '.join(change.in_force)}"
+    if change.needs_restart:
+        said += f"; after a restart: {', '.join(change.needs_restart)}"
+    return Done(text=said, then="/configuration")
+
+
+def _value(text: str) -> Any:
+    """What a text is in TOML: ``true``, ``5``, ``["a"]``; anything else is the text itself, empty None."""
+    if not text:
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if text[0] in "[{\"'":
+            raise InvalidParam("The value cannot be read: it is written as in TOML") from None
+        return text

@@ -1,0 +1,128 @@
+"""Users: found by their names, and what is done with one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from quart.typing import ResponseReturnValue
+
+from palpo.admin.pages import AdminPages, Done, administrator, count_of_pages, path_of, show
+from palpo.api.call import Call
+from palpo.api.pages.browsers import Form
+from palpo.core.errors import InvalidParam
+from palpo.core.identifiers import UserId
+from palpo.services.administration.redactions import Wanted
+from palpo.wire.pages import admin as wire
+
+blueprint = AdminPages("users", __name__)
+
+FLAGS = {
+    "lock": ("locked", True, "is locked"),
+    "unlock": ("locked", False, "is not locked any more"),
+    "suspend": ("suspended", True, "is suspended"),
+    "unsuspend": ("suspended", False, "is not suspended any more"),
+    "shadow_ban": ("shadow_banned", True, "is shadow-banned"),
+    "lift_shadow_ban": ("shadow_banned", False, "is not shadow-banned any more"),
+}
+SHOWN_ROOMS = 200
+
+
+@blueprint.serves(wire.users)
+async def users(call: Call, params: wire.ListParams) -> ResponseReturnValue:
+    """GET /_palpo/admin/users."""
+    total, found = await call.services.administration.user_lists.page(
+        skipped=params.skipped, limit=wire.PAGE, name=params.search.strip().lstrip("@")
+    )
+    return await show(
+        "users.html",
+        call,
+        users=found,
+        total=total,
+        search=params.search,
+        page=params.page,
+        pages_of=count_of_pages(total, wire.PAGE),
+    )
+
+
+@blueprint.serves(wire.user)
+async def user(call: Call, params: wire.UserParams) -> ResponseReturnValue:
+    """GET /_palpo/admin/users/{name}."""
+    administration, user_id = call.services.administration, params.name
+    found = await administration.user_lists.whole(user_id)
+    rooms = await administration.user_details.joined_rooms(user_id)
+    media_count, _ = await administration.user_details.media(user_id, skipped=0, limit=1)
+    return await show(
+        "user.html",
+        call,
+        found=found,
+        account=found.account,
+        devices=await call.services.accounts.devices.list(user_id),
+        rooms=rooms[:SHOWN_ROOMS],
+        room_count=len(rooms),
+        media_count=media_count,
+        pushers=await administration.user_details.pushers(user_id),
+        rate_limit=await administration.users.rate_limit(user_id),
+        is_self=user_id == (await administrator(call)).user_id,
+    )
+
+
+@blueprint.action(wire.change_user)
+async def change_user(call: Call, params: wire.UserParams, form: Form) -> Done:
+    """POST /_palpo/admin/users/{name}: does what the field ``do`` says."""
+    what, user_id = form.get("do", ""), params.name
+    if what in FLAGS:
+        flag, value, said = FLAGS[what]
+        await call.services.administration.users.set_flags(user_id, **{flag: value})
+        text = f"{user_id} {said}"
+    elif what in ACTIONS:
+        text = await ACTIONS[what](call, user_id, form)
+    else:
+        raise InvalidParam("That cannot be done with a user")
+    return Done(text=text, then="/users" + path_of(user_id), target=f"{user_id}")
+
+
+async def _make_admin(call: Call, user_id: UserId, form: Form) -> str:
+    wanted = form.get("do") == "make_admin"
+    by = (await administrator(call)).user_id
+    await call.services.administration.users.set_admin(user_id, wanted, by=by)
+    return f"{user_id} is {'an' if wanted else 'no'} administrator{'' if wanted else ' any more'}"
+
+
+async def _set_password(call: Call, user_id: UserId, form: Form) -> str:
+    password = form.get("password", "")
+    if not password:
+        raise InvalidParam("Give a new password")
+    await call.services.administration.users.set_password(user_id, password, log_out="log_out" in form)
+    return f"{user_id} has a new password"
+
+
+async def _log_out(call: Call, user_id: UserId, form: Form) -> str:
+    devices = call.services.accounts.devices
+    await devices.remove(user_id, [device.device_id for device in await devices.list(user_id)])
+    await call.services.accounts.browser_sessions.end_all(user_id)
+    return f"{user_id} is logged out everywhere"
+
+
+async def _deactivate(call: Call, user_id: UserId, form: Form) -> str:
+    if form.get("confirm", "").strip() != user_id:
+        raise InvalidParam(f"To be sure, enter {user_id}")
+    erase = "erase" in form
+    await call.services.administration.users.deactivate(user_id, erase=erase)
+    return f"{user_id} is deactivated{' and erased' if erase else ''}"
+
+
+async def _redact(call: Call, user_id: UserId, form: Form) -> str:
+    by = (await administrator(call)).user_id
+    job_id = await call.services.administration.user_redactions.begin(user_id, Wanted(use_admin=True), by=by)
+    return f"The messages of {user_id} are being redacted: job {job_id}"
+
+
+ACTIONS: dict[str, Callable[[Call, UserId, Form], Awaitable[str]]] = {
+    "make_admin": _make_admin,
+    "revoke_admin": _make_admin,
+    "set_password": _set_password,
+    "log_out": _log_out,
+    "deactivate": _deactivate,
+    "redact": _redact,
+}
+"""What the field ``do`` may say beside ``FLAGS``; each says what it has done."""
