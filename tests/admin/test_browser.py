@@ -9,8 +9,10 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.support.chromium import chromium, emulate
+from tests.support.chromium import WAIT_S, chromium, emulate
 from tests.support.process import ServerProcess
 
 PASSWORD = "correct horse battery staple"
@@ -88,6 +90,7 @@ def ask(driver: WebDriver, name: str) -> None:
     summary = driver.find_element(By.XPATH, f"//summary[text()='{name}']")
     summary.click()
     summary.find_element(By.XPATH, "..//button").click()
+    WebDriverWait(driver, WAIT_S).until(staleness_of(summary))
 
 
 def test_a_registration_token(site: Site, driver: WebDriver) -> None:
