@@ -248,7 +248,7 @@ async def test_a_user(server: Homeserver, browser: Browser, alice: Client) -> No
     assert "<script>alert" not in page.text
     path = f"/users/{alice.user_id}"
     page = await browser.get(f"{ADMIN}{path}")
-    assert "1 rooms" in page.text
+    assert "Rooms: 1" in page.text
     assert "<script>alert" not in page.text
     assert await act(browser, path, do="lock") == f"{alice.user_id} is locked"
     await alice.get("/account/whoami", status=401)
