@@ -18,6 +18,10 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+WHOLE = 'server_name = "example.org"\ndata = "/tmp"\n'
+"""What the parts in the pages are put to."""
+
+
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Each ``palpo …`` that a reader is told to type: the page, and the arguments."""
     for page in PAGES:
@@ -51,7 +55,9 @@ def test_configurations_in_the_pages_can_be_used(page: Path, tmp_path: Path) -> 
     for language, block in BLOCK.findall(page.read_text()):
         if language == "toml":
             file = tmp_path / "palpo.toml"
-            whole = "" if "server_name" in block else 'server_name = "example.org"\ndata = "/tmp"\n'
+            whole = "" if "server_name" in block else WHOLE
+            if "public_url" not in block:
+                whole += 'public_url = "https://matrix.example.org"\n'
             file.write_text(whole + with_certificates(block, tmp_path))
             load(file)
 
@@ -60,9 +66,11 @@ def with_certificates(block: str, folder: Path) -> str:
     """The same with files that are there: certificates are the reader's own."""
     authority = Authority(folder)
     certificate, key = authority.files("example.org")
-    for setting, path in (("tls_certificate", certificate), ("tls_key", key), ("ca_file", authority.file)):
-        block = re.sub(rf'^{setting} = ".*"$', f'{setting} = "{path}"', block, flags=re.MULTILINE)
-    return block
+    settings = {"tls_certificate": certificate, "tls_key": key, "client_key": key, "ca_file": authority.file}
+    for setting, path in settings.items():
+        block = re.sub(rf'^{setting} = "[^"]*"', f'{setting} = "{path}"', block, flags=re.MULTILINE)
+    # What others are to give the reader has to be a file, and is not looked into here.
+    return re.sub(r'"/etc/palpo/[^"]*"', f'"{key}"', block)
 
 
 def test_files_are_where_the_pages_say() -> None:

@@ -46,7 +46,7 @@ async def test_no_request_gets_through_to_an_error(tmp_path: Path) -> None:
     operations = {operation for operation, _ in result.statuses}
     right = sum(number for (_, status), number in result.statuses.items() if status < 300)
     assert len(operations) > 150
-    assert right > result.requests / 3
+    assert right > result.requests / 5  # Much is for administrators, and about what is not there.
     assert len(result.never_right()) < len(operations) / 3, result.never_right()
 
 

@@ -20,8 +20,10 @@ PATHS = {
     "org.matrix.account_deactivate": DEACTIVATION_PATH,
     "org.matrix.cross_signing_reset": CROSS_SIGNING_PATH,
 }
-"""Where each action is done; those with ``session`` in their names are what MSC4191 once had."""
-ACTIONS = tuple(PATHS)
+"""Where each action is done."""
+OLD = frozenset({"org.matrix.sessions_list", "org.matrix.session_view", "org.matrix.session_end"})
+"""What MSC4191 once called some of them: they are understood, and not announced, since the spec has none."""
+ACTIONS = tuple(name for name in PATHS if name not in OLD)
 
 
 class AccountParams(Params, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -89,8 +90,8 @@ async def test_without_a_folder_none_is_made(tmp_path: Path) -> None:
 
 
 async def test_the_process_that_makes_one_ends_with_the_server_that_has_begun_it(tmp_path: Path) -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1")
-    port = silent.sockets[0].getsockname()[1]
+    silent = socket.create_server(("127.0.0.1", 0))  # Who connects waits for ever.
+    port = silent.getsockname()[1]
     origin = Origin(
         server_name="a", database_url=f"postgresql://a@127.0.0.1:{port}/a", data=str(tmp_path), bucket="a"
     )

@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,13 +32,13 @@ SOON_DAYS, VERY_SOON_DAYS = 20, 5
 """Until a certificate runs out; those of ACME are replaced some 30 days before."""
 
 
+@dataclass(slots=True)
 class Outside:
     """Looks, with what asks from this machine."""
 
-    def __init__(self, config: Config, clock: Clock, http: HttpClient) -> None:
-        self._config = config
-        self._clock = clock
-        self._http = http
+    _config: Config
+    _clock: Clock
+    _http: HttpClient
 
     async def clients(self) -> AsyncIterator[Check]:
         """What a client meets with that knows the server's name."""
