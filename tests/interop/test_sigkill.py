@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.support.homeserver import Client
-from tests.support.process import ServerProcess
+from tests.support.process import LOST, ServerProcess
 
 SENDERS = 8
 KILLS = 3
@@ -45,7 +45,7 @@ async def test_acknowledged_messages_survive(tmp_path: Path) -> None:
                             return
                         try:
                             acknowledged[transaction] = await put(transaction)
-                        except httpx.TransportError:
+                        except LOST:
                             await asyncio.sleep(0.02)
 
             async def put(transaction: str) -> str:

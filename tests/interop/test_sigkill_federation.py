@@ -12,7 +12,7 @@ import pytest
 from palpo.core.canonical_json import to_json
 from tests.support.federated_rooms import bodies, listens, shared_room
 from tests.support.pairs import Town
-from tests.support.process import ServerProcess, free_port
+from tests.support.process import LOST, ServerProcess, free_port
 from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import KEY, SERVER
 
@@ -65,7 +65,7 @@ async def test_acknowledged_messages_are_told(tmp_path: Path) -> None:
             content = {"msgtype": "m.text", "body": body}
             try:
                 response = await http.put(path, json=content)
-            except httpx.TransportError:
+            except LOST:
                 await asyncio.sleep(0.02)
                 continue
             assert response.status_code == 200, response.text

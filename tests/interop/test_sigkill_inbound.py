@@ -19,7 +19,7 @@ from palpo.core.x_matrix import SignedRequest, authorization
 from tests.interop.test_sigkill import history, register
 from tests.support.federation import Asked
 from tests.support.pairs import Town
-from tests.support.process import ServerProcess
+from tests.support.process import LOST, ServerProcess
 from tests.support.remote_server import RemoteServer, remote_server
 from tests.support.remote_users import BOB, KEY, SERVER
 
@@ -54,7 +54,7 @@ class Sender:
         while True:
             try:
                 answer = await self.http.request(method, path, content=body, headers=headers)
-            except httpx.TransportError:
+            except LOST:
                 await asyncio.sleep(0.02)
                 continue
             assert answer.status_code == 200, answer.text

@@ -15,6 +15,9 @@ import httpx
 from tests.support.forked import Forked
 
 START_SECONDS = 60.0
+LOST = (httpx.TransportError, AttributeError)
+"""What a client meets with whose server is killed; the second is AnyIO's, which looks at a connection that has
+ended as soon as it was made."""
 ANSWER_SECONDS = 1.0
 """How long one question takes at most; then it is asked again."""
 
@@ -79,7 +82,7 @@ class ServerProcess:
             try:
                 if httpx.get(f"{self.url}/_palpo/health", timeout=ANSWER_SECONDS).status_code == 200:
                     return
-            except httpx.TransportError:
+            except LOST:
                 time.sleep(0.05)
         raise AssertionError(f"no answer in {START_SECONDS} s: {self.log}")
 

@@ -19,7 +19,7 @@ from palpo_complement.checkout import cache_directory
 
 from palpo.core.canonical_json import to_json
 from tests.support.authority import Authority
-from tests.support.process import ANSWER_SECONDS, START_SECONDS, free_port
+from tests.support.process import ANSWER_SECONDS, LOST, START_SECONDS, free_port
 
 STOP_SECONDS = 30.0
 
@@ -64,7 +64,7 @@ class Neighbour:
                 try:
                     if (await http.get(f"{self.url}/_matrix/client/versions")).status_code == 200:
                         return
-                except httpx.TransportError:
+                except LOST:
                     await asyncio.sleep(0.05)
         raise AssertionError(f"no answer in {START_SECONDS} s: {self.log}")
 
