@@ -16,8 +16,8 @@ from tests.support.forked import Forked
 
 START_SECONDS = 60.0
 LOST = (httpx.TransportError, AttributeError)
-"""What a client meets with whose server is killed; the second is AnyIO's, which looks at a connection that has
-ended as soon as it was made."""
+"""What a client meets with whose server is killed; the second is AnyIO's, which looks at a connection that
+has ended as soon as it was made."""
 ANSWER_SECONDS = 1.0
 """How long one question takes at most; then it is asked again."""
 
