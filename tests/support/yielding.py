@@ -17,6 +17,7 @@ from unittest.mock import patch
 import palpo.app
 from palpo.db.connect import create_engine
 from palpo.db.engine import Committed, Engine
+from palpo.db.figures import PoolFigures
 from palpo.db.transaction import Transaction, WriteTransaction
 
 T = TypeVar("T")
@@ -38,6 +39,9 @@ class YieldingEngine:
         self.inner = inner
         self.dialect = inner.dialect
         self._random = random
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        return self.inner.pools()
 
     async def open(self) -> None:
         await self.inner.open()

@@ -195,6 +195,7 @@ async def test_application_services_and_clocks(site: Web, authority: Authority) 
         await client.close()
 
 
+@pytest.mark.sqlite  # A server that tests start writes nothing to the disk, and the doctor says so.
 async def test_the_database_and_its_jobs(tmp_path: Path) -> None:
     async with homeserver(tmp_path) as server:
         doctor = server.services.administration.doctor
