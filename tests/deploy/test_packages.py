@@ -72,7 +72,7 @@ def test_nothing_tells_where_it_was_built(unpacked: Path) -> None:
     """Not even compiled modules."""
     for name in ("bin", "lib"):
         found = subprocess.run(
-            ["grep", "-rlF", "/root/opt/palpo", str(unpacked / "opt/palpo" / name)],
+            ["grep", "-rlF", "/package/opt/palpo", str(unpacked / "opt/palpo" / name)],
             capture_output=True,
             text=True,
         )
