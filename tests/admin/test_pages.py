@@ -42,7 +42,7 @@ async def test_nobody_else_is_let_in(
         token = await csrf_of(stranger)
         answer = await stranger.http.request(endpoint.method, path_of(endpoint), data={"csrf": token})
         assert answer.status_code == 403, page.text
-        assert "for administrators" in answer.text or endpoint.method == "POST"
+        assert "for administrators" in answer.text
     assert await server.services.server.audit_log.count() == 0
 
 
@@ -155,7 +155,6 @@ async def test_reports(browser: Browser, alice: Client, server: Homeserver) -> N
     assert page.text.count("Reported by") == 1
     page = await browser.submit(page, 1)
     assert "The report is dismissed" in page.text
-    assert await server.services.administration.reports.page() is not None
     assert (await browser.get(f"{ADMIN}/reports")).text.count("Reported by") == 2
 
 
