@@ -19,14 +19,13 @@ from palpo.wire.pages import admin as wire
 blueprint = AdminPages("overview", __name__)
 
 SHOWN_TABLES = 12
-STARTED = time.time()
 
 
 @blueprint.serves(wire.overview)
 async def overview(call: Call, params: NoParams) -> ResponseReturnValue:
     """GET /_palpo/admin/."""
     found = await call.services.administration.overview.now()
-    server = call.services.server
+    server, process = call.services.server, _process()
     return await show(
         "overview.html",
         call,
@@ -34,12 +33,12 @@ async def overview(call: Call, params: NoParams) -> ResponseReturnValue:
         version=__version__,
         python=platform.python_version(),
         dialect=server.db.dialect,
-        up_s=time.time() - STARTED,
+        up_s=time.time() - process["started"],
         database_size=sum(table.size for table in found.tables),
         tables=[table for table in found.tables[:SHOWN_TABLES] if table.table],
         federates=server.config.federation.enabled,
         public_url=server.config.public_url,
-        process=_process(),
+        process=process,
     )
 
 
@@ -53,6 +52,7 @@ def _process() -> dict[str, float]:
     late, looks = value("palpo_loop_late_seconds_sum"), value("palpo_loop_late_seconds_count")
     commits = value("palpo_database_commit_seconds_count")
     return {
+        "started": value("process_start_time_seconds"),
         "memory": value("process_resident_memory_bytes"),
         "late_ms": 1000 * late / looks if looks else 0.0,
         "commit_ms": 1000 * value("palpo_database_commit_seconds_sum") / commits if commits else 0.0,

@@ -20,6 +20,8 @@ from palpo.storage.records import Records
 from palpo.storage.windows import oldest, within
 from palpo.streams import topics
 
+SENDER = "federation-sender"
+"""The consumer of the stream that tells other servers: its name, and its lease's."""
 d = destinations.c
 e = events.c
 s = room_servers.c

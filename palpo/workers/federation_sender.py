@@ -39,7 +39,7 @@ from palpo.services.federation.sending.outgoing_transactions import OutgoingTran
 from palpo.services.federation.servers.told_servers import ToldServers
 from palpo.storage import destination_edus
 from palpo.storage import destinations as storage
-from palpo.storage.destinations import Destination
+from palpo.storage.destinations import SENDER, Destination
 from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.consumers import LOOK_S, Consumer, Handler, Progress, Window
@@ -50,7 +50,6 @@ from palpo.streams.wakeups import Wakeups
 
 log = structlog.get_logger("palpo.federation")
 
-NAME = "federation-sender"
 GATHER_SECONDS = 0.001
 """What happens within so long goes out together: a transaction costs much more than an event in it."""
 APART_SECONDS = 0.01
@@ -132,7 +131,7 @@ class FederationSender(Handler):
         self.outcomes: Counter[str] = Counter()
         """How many transactions were ``sent``, ``failed`` or ``refused``."""
         self.consumer = Consumer(
-            NAME, self, db, wakeups, gather_s=GATHER_SECONDS, apart_s=APART_SECONDS, kinds=KINDS
+            SENDER, self, db, wakeups, gather_s=GATHER_SECONDS, apart_s=APART_SECONDS, kinds=KINDS
         )
         wakeups.subscribe(self._on_commit)
         wakeups.listen(topics.DESTINATION_EDUS, self._edus_put)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from palpo.api.call import Call, Handlers
+from palpo.core.bounds import TOP
 from palpo.core.records.jobs import JobState
 from palpo.core.records.media import MediaRecord
-from palpo.services.administration.redactions import LIMIT, TOP, Wanted
+from palpo.services.administration.redactions import LIMIT, Wanted
 from palpo.wire.admin import user_details as wire
 from palpo.wire.client.account_moderation import Connection, DeviceSession, DeviceSessions, WhoIs
 from palpo.wire.endpoint import NoBody, UserParams

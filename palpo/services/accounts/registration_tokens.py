@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from palpo.core.bounds import TOP
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
@@ -26,7 +27,6 @@ HOLD_MS = 20 * 60_000
 MAX_USES = 2**31
 LENGTH = 16
 """Characters of a token that is made up."""
-TOP = 2**62
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 

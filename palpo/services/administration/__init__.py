@@ -10,7 +10,7 @@ from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.doctor.checkup import Doctor
 from palpo.services.administration.history_purge import HistoryPurge
 from palpo.services.administration.media import MediaAdministration
-from palpo.services.administration.overview import Overviews
+from palpo.services.administration.overview import ServerOverviews
 from palpo.services.administration.redactions import UserRedactions
 from palpo.services.administration.reports import ReportAdministration
 from palpo.services.administration.room_deletion import RoomDeletion
@@ -34,7 +34,7 @@ class AdministrationServices:
     history_purge: HistoryPurge
     doctor: Doctor
     media: MediaAdministration
-    overview: Overviews
+    overview: ServerOverviews
     reports: ReportAdministration
     server_checks: ServerChecks
     room_deletion: RoomDeletion

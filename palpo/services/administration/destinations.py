@@ -13,10 +13,7 @@ from palpo.services.federation.sending.destination_queue import pause_after
 from palpo.services.federation.servers.destinations import Destinations
 from palpo.storage import destinations as storage
 from palpo.storage import room_servers
-from palpo.storage.destinations import Destination
-
-SENDER = "federation-sender"
-"""The consumer that tells other servers."""
+from palpo.storage.destinations import SENDER, Destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class Overview:
     """The newest."""
 
 
-class Overviews:
+class ServerOverviews:
     """Looks when it is asked."""
 
     def __init__(self, db: Database, health: Health, jobs: Jobs) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from palpo.core.bounds import TOP
 from palpo.core.errors import InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import RoomId, UserId, server_name_of
 from palpo.core.membership import INVITE, KNOCK
@@ -27,7 +28,6 @@ MAX_ROOMS = 1000
 """That may be named."""
 MAX_FAILED = 1000
 """Events that are told of because they could not be redacted."""
-TOP = 2**62
 KEPT = frozenset(
     f"m.room.{name}"
     for name in (

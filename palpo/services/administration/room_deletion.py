@@ -35,6 +35,7 @@ from palpo.services.server.jobs import Step
 from palpo.storage import aliases as aliases_storage
 from palpo.storage import blocked_rooms, room_rows, room_servers, rooms
 from palpo.storage.blocked_rooms import BlockedRoom
+from palpo.storage.destinations import SENDER
 from palpo.storage.room_rows import RowsOf
 
 log = structlog.get_logger("palpo.room_deletion")
@@ -43,8 +44,6 @@ KIND = "shutdown_and_purge_room"
 """As Synapse calls it."""
 NAME = "Content Violation Notification"
 MESSAGE = "Sharing illegal content on this server is not permitted and rooms in violation will be blocked."
-SENDER = "federation-sender"
-"""The consumer that tells other servers."""
 BATCH = 200
 """Rows that are deleted in one transaction."""
 USERS_AT_ONCE = 20

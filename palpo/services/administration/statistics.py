@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.core.bounds import TOP
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.profiles import Profile
@@ -14,7 +15,6 @@ from palpo.storage.room_sizes import RoomSize
 BATCH = 500
 LARGEST = 10
 """Rooms that are told of."""
-TOP = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

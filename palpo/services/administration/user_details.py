@@ -8,6 +8,7 @@ from functools import partial
 
 import orjson
 
+from palpo.core.bounds import TOP
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import RoomId, UserId
 from palpo.core.membership import INVITE, JOIN
@@ -22,7 +23,6 @@ from palpo.storage.user_history import MembershipChange
 from palpo.streams.turns import Turns
 
 BATCH = 500
-TOP = 2**62
 
 
 class UserDetails:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from palpo.core.bounds import TOP
 from palpo.db.engine import Database
 from palpo.storage import audit_log as storage
 from palpo.storage.audit_log import Entry
@@ -23,8 +24,6 @@ SECRET_WORDS = ("password", "secret", "token", "mac", "auth", "key")
 """What is in the name of a field whose value is nobody's business."""
 MOST = 2**63 - 1
 """Of an integer that is written as one."""
-TOP = 2**62
-"""Above every position."""
 
 
 class AuditLog:

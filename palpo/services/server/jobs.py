@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from palpo.core.bounds import TOP
 from palpo.core.errors import Conflict, MatrixError, NotFound
 from palpo.core.records.jobs import Job, JobState, Json
 from palpo.db.engine import Database
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 MAX_OPEN = 1000
 """Jobs that have not ended."""
-TOP = 2**62
 
 
 class Cancelled(MatrixError):
