@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from typing import Any
 
 from palpo.api.shares import Full, Shares
-from palpo.config.model import HttpConfig
+from palpo.config.sections.listeners import HttpConfig
 from palpo.core.errors import LimitExceeded, MatrixError, TooLarge
 from palpo.streams.eager import within
 

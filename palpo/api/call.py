@@ -9,7 +9,7 @@ from typing import Any
 from palpo.api.bodies import Body
 from palpo.api.limits import Limiter, origin
 from palpo.api.services import Services
-from palpo.config.model import RateLimit
+from palpo.config.sections.limits import RateLimit
 from palpo.core.errors import MissingToken, Unauthorized
 from palpo.core.identifiers import ServerName, UserId
 from palpo.services.accounts.sessions import Requester

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
-from palpo.config.model import RateLimit, RateLimits
+from palpo.config.sections.limits import RateLimit, RateLimits
 from palpo.core.errors import LimitExceeded
 from palpo.streams.token_buckets import TokenBuckets
 from palpo.wire.endpoint import Limit

@@ -12,7 +12,7 @@ import sentry_sdk
 from structlog.typing import EventDict, WrappedLogger
 
 from palpo import __version__
-from palpo.config.model import SentryConfig
+from palpo.config.sections.logs import SentryConfig
 
 A_MINUTE = 60
 """So many errors are sent in a minute: a report costs the event loop a millisecond."""

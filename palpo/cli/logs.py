@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from palpo.cli.log_writer import LogWriter, WriterStream
 from palpo.config.errors import ConfigError
-from palpo.config.model import LogConfig
+from palpo.config.sections.logs import LogConfig
 
 
 class _StandardError:

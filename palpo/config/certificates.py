@@ -6,7 +6,8 @@ import ssl
 from pathlib import Path
 
 from palpo.config.errors import ConfigError
-from palpo.config.model import Config, Listener
+from palpo.config.model import Config
+from palpo.config.sections.listeners import Listener
 
 ENCRYPTED = "ENCRYPTED"
 

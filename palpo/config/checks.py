@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from palpo.config.model import PARTS, Config, Listener
+from palpo.config.model import Config
+from palpo.config.sections.listeners import PARTS, Listener
 from palpo.config.sign_on_checks import sign_on_problems
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import is_user_id, parse_server_name

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from palpo.config.sign_on import JwtConfig, LdapConfig, Mapped, OidcConfig, SamlConfig
+from palpo.config.sections.sign_on import JwtConfig, LdapConfig, Mapped, OidcConfig, SamlConfig
 from palpo.core.claim_templates import TemplateError, compile_template
 
 if TYPE_CHECKING:

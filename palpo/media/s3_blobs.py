@@ -24,7 +24,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from palpo.config.errors import ConfigError
-from palpo.config.model import S3Config
+from palpo.config.sections.media import S3Config
 from palpo.core.errors import NotFound, Unavailable
 from palpo.db.condition import Condition
 from palpo.media.blobs import Blob, ScratchFolder, StoredBlob, file_blob, scratch_file, spool, using

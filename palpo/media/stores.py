@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from palpo.config.errors import ConfigError
-from palpo.config.model import MediaConfig
+from palpo.config.sections.media import MediaConfig
 from palpo.media.blobs import BlobStore
 from palpo.media.disk_blobs import DiskBlobStore
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from palpo.config.model import RateLimit
+from palpo.config.sections.limits import RateLimit
 
 K = TypeVar("K", bound=Hashable)
 

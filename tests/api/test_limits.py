@@ -3,7 +3,7 @@
 import pytest
 
 from palpo.api.limits import Limiter, origin
-from palpo.config.model import RateLimit, RateLimits
+from palpo.config.sections.limits import RateLimit, RateLimits
 from palpo.core.errors import LimitExceeded
 from palpo.wire.endpoint import Limit
 

@@ -19,7 +19,7 @@ from palpo.cli import error_reports
 from palpo.cli.error_reports import ErrorReports
 from palpo.config.errors import ConfigError
 from palpo.config.loader import convert
-from palpo.config.model import SentryConfig
+from palpo.config.sections.logs import SentryConfig
 
 pytestmark = pytest.mark.one_database
 

@@ -24,7 +24,7 @@ NAMES = (
 PROGRAM = """
 import structlog
 from palpo.cli.logs import start_log_writer
-from palpo.config.model import LogConfig
+from palpo.config.sections.logs import LogConfig
 start_log_writer(LogConfig(format={format!r}))
 log = structlog.get_logger("palpo.login")
 for number, name in enumerate({names!r}, 1):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from moto.server import ThreadedMotoServer
 
-from palpo.config.model import S3Config
+from palpo.config.sections.media import S3Config
 
 BUCKET = "media"
 

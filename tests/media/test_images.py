@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageSequence
 
-from palpo.config.model import MediaConfig
+from palpo.config.sections.media import MediaConfig
 from palpo.core.errors import Unavailable
 from palpo.media import image_process
 from palpo.media.images import SMALL, ImageTooLarge, ImageUnsupported, ImageWorkers, ThumbnailSpec

@@ -8,7 +8,7 @@ import obstore
 import pytest
 
 from palpo.config.errors import ConfigError
-from palpo.config.model import MediaConfig, S3Config
+from palpo.config.sections.media import MediaConfig, S3Config
 from palpo.core.errors import Unavailable
 from palpo.media.disk_blobs import DiskBlobStore
 from palpo.media.s3_blobs import PART, S3BlobStore, connect

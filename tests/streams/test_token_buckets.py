@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from palpo.config.model import RateLimit
+from palpo.config.sections.limits import RateLimit
 from palpo.streams.token_buckets import TokenBuckets
 
 BUDGET = RateLimit(per_second=2, burst=3)

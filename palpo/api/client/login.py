@@ -8,7 +8,7 @@ from msgspec import convert
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
-from palpo.config.sign_on import Provider
+from palpo.config.sections.sign_on import Provider
 from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.core.records.accounts import Account

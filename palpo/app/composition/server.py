@@ -9,7 +9,8 @@ from palpo import __version__
 from palpo.app.composition.transport import build_federation_client, build_policy, build_rules
 from palpo.config.appservices import Registration, load_registrations
 from palpo.config.live import LiveConfig
-from palpo.config.model import Config, EmailConfig
+from palpo.config.model import Config
+from palpo.config.sections.accounts import EmailConfig
 from palpo.core.identifiers import ServerName, make_user_id
 from palpo.db.engine import Database
 from palpo.media.stores import open_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from palpo.app.composition.assembly import assemble
-from palpo.config.sign_on import OidcConfig
+from palpo.config.sections.sign_on import OidcConfig
 from palpo.services.accounts import AccountServices
 from palpo.services.media import MediaServices
 from palpo.services.server import Server

@@ -14,7 +14,7 @@ from palpo.api.client_addresses import Proxies
 from palpo.api.codec import encode
 from palpo.api.dispatch import CORS
 from palpo.api.limits import origin
-from palpo.config.model import HttpConfig
+from palpo.config.sections.listeners import HttpConfig
 
 LINGER_SECONDS = 60.0
 """How long the rest of a body is read and dropped after the answer, altogether …"""

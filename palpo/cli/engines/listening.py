@@ -13,7 +13,8 @@ from palpo.cli.engines.on_hypercorn import HypercornServer
 from palpo.cli.engines.on_uvicorn import UvicornServer
 from palpo.cli.engines.sockets import bind
 from palpo.config.certificates import Certificates
-from palpo.config.model import Config, Listener
+from palpo.config.model import Config
+from palpo.config.sections.listeners import Listener
 from palpo.streams.task_group import task_group
 
 Server = UvicornServer | HypercornServer

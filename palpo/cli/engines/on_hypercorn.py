@@ -52,7 +52,7 @@ from palpo.cli.engines.connections import (
     listening_options,
     refusal,
 )
-from palpo.config.model import HttpConfig
+from palpo.config.sections.listeners import HttpConfig
 
 STREAM_WINDOW = 128 * 1024
 CONNECTION_WINDOW = 1024 * 1024

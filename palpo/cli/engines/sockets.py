@@ -12,7 +12,7 @@ from pathlib import Path
 from palpo.cli.engines.connections import BACKLOG
 from palpo.cli.engines.inherited import Inherited
 from palpo.config.errors import ConfigError
-from palpo.config.model import Listener
+from palpo.config.sections.listeners import Listener
 
 ABSENT = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 """A family of addresses, or an address, that this machine does not have."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from palpo.config.model import IdentityServer
+from palpo.config.sections.accounts import IdentityServer
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, Forbidden, MatrixError, Unavailable

@@ -10,7 +10,8 @@ import os
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
-from palpo.config.model import Config, PasswordConfig
+from palpo.config.model import Config
+from palpo.config.sections.accounts import PasswordConfig
 from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
 from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairThreads

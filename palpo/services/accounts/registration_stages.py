@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from palpo.config.model import CaptchaConfig, TermsDocument
+from palpo.config.sections.accounts import CaptchaConfig, TermsDocument
 from palpo.core.errors import Forbidden, Unavailable
 from palpo.core.identifiers import UserId
 from palpo.net.http_client import HttpClient, HttpError

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from palpo.config.model import RateLimit
+from palpo.config.sections.limits import RateLimit
 from palpo.core.errors import UnknownToken
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Flags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from palpo.config.model import RetentionConfig
+from palpo.config.sections.rooms import RetentionConfig
 from palpo.core.errors import NotFound
 from palpo.core.events import StateKey
 from palpo.core.records.events import StoredEvent

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import orjson
 
-from palpo.config.model import MediaConfig
+from palpo.config.sections.media import MediaConfig
 from palpo.core.errors import Forbidden, InvalidParam, NotFound, ResourceLimitExceeded
 from palpo.core.identifiers import MxcUri, ServerName, UserId
 from palpo.core.records.media import MediaRecord

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from palpo.config.model import PresenceConfig
+from palpo.config.sections.clients import PresenceConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import Forbidden, InvalidParam, NotFound

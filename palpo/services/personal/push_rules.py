@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from palpo.config.model import PushConfig
+from palpo.config.sections.clients import PushConfig
 from palpo.core import push_rules as core
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json, trimmed

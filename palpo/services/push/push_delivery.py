@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from palpo.config.model import EmailConfig
+from palpo.config.sections.accounts import EmailConfig
 from palpo.core.identifiers import UserId
 from palpo.core.membership import INVITE, JOIN
 from palpo.core.records.events import StoredEvent

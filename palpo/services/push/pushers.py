@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from palpo.config.model import PushConfig
+from palpo.config.sections.clients import PushConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.canonical_json import to_json
 from palpo.core.errors import BadRequest, InvalidParam, MissingParam

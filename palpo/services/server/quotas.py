@@ -27,7 +27,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from palpo.config.model import Config, Quota, QuotasConfig
+from palpo.config.model import Config
+from palpo.config.sections.limits import Quota, QuotasConfig
 from palpo.core.errors import Forbidden, ResourceLimitExceeded, UserLimitExceeded
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from palpo.config.model import TurnConfig
+from palpo.config.sections.clients import TurnConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from palpo.config.sign_on import CasConfig
+from palpo.config.sections.sign_on import CasConfig
 from palpo.core.errors import Forbidden, Unavailable
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.sign_on.flows import Flow

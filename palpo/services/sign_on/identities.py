@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from palpo.config.sign_on import Mapped as MappedConfig
+from palpo.config.sections.sign_on import Mapped as MappedConfig
 from palpo.core.bounded_text import check_text
 from palpo.core.claim_templates import compile_template, to_localpart
 from palpo.core.errors import Forbidden

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.config.model import Config
-from palpo.config.sign_on import JwtConfig
+from palpo.config.sections.sign_on import JwtConfig
 from palpo.core.errors import Forbidden, MatrixError
 from palpo.core.records.accounts import Account
 from palpo.db.engine import Database

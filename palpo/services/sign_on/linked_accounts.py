@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from palpo.config.sign_on import Mapped
+from palpo.config.sections.sign_on import Mapped
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, MatrixError
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account

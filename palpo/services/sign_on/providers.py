@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from palpo.config.sign_on import Provider as ProviderConfig
+from palpo.config.sections.sign_on import Provider as ProviderConfig
 from palpo.core.errors import NotFound
 from palpo.services.sign_on.flows import Flow, Flows, Purpose
 from palpo.services.sign_on.identities import ClaimMapping, Identity

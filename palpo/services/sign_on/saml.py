@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
-from palpo.config.sign_on import SamlConfig
+from palpo.config.sections.sign_on import SamlConfig
 from palpo.core.errors import Forbidden, Unavailable
 from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.sign_on.flows import Flow

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from palpo.config.model import Config, PasswordConfig, RateLimit, RateLimits
+from palpo.config.model import Config
+from palpo.config.sections.accounts import PasswordConfig
+from palpo.config.sections.limits import RateLimit, RateLimits
 from palpo.core.errors import BadRequest, InvalidParam, LimitExceeded
 from palpo.services.accounts.passwords import MAX_WAITING_EACH, FailedLogins, Passwords
 from palpo.streams.clock import FakeClock

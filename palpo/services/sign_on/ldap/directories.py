@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from palpo.config.model import Config
-from palpo.config.sign_on import LdapConfig
+from palpo.config.sections.sign_on import LdapConfig
 from palpo.core.claim_templates import to_localpart
 from palpo.core.errors import Forbidden, MatrixError, Unavailable
 from palpo.core.identifiers import MAX_LENGTH

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from palpo.config.sign_on import LdapConfig
+from palpo.config.sections.sign_on import LdapConfig
 
 if TYPE_CHECKING:
     from ldap3 import Connection, Server

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
-from palpo.config.sign_on import OidcConfig
+from palpo.config.sections.sign_on import OidcConfig
 from palpo.streams.clock import Clock
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from palpo.config.sign_on import OidcConfig
+from palpo.config.sections.sign_on import OidcConfig
 from palpo.core.errors import Unavailable
 from palpo.services.sign_on.oidc.fetching import Fetching
 from palpo.streams.clock import Clock

@@ -8,7 +8,7 @@ from secrets import compare_digest
 from typing import Any
 from urllib.parse import urlencode
 
-from palpo.config.sign_on import OidcConfig
+from palpo.config.sections.sign_on import OidcConfig
 from palpo.core.errors import Forbidden, Unavailable
 from palpo.core.unpadded_base64 import encode_urlsafe
 from palpo.services.sign_on.flows import Flow

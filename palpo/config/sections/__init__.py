@@ -1,0 +1,1 @@
+"""The sections of the configuration, in a file for each thing that they are about."""
