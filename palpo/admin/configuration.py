@@ -11,6 +11,9 @@ from quart.typing import ResponseReturnValue
 from palpo.admin.pages import AdminPages, Done, show
 from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
+from palpo.config.errors import ConfigError
+from palpo.config.settings import settings
+from palpo.config.sources import known
 from palpo.core.errors import InvalidParam
 from palpo.wire.endpoint import NoParams
 from palpo.wire.pages import admin as wire
@@ -31,7 +34,18 @@ async def configuration(call: Call, params: wire.ListParams) -> ResponseReturnVa
     return await show("configuration.html", call, settings=sections, search=params.search)
 
 
-@blueprint.action(wire.change_setting)
+def _told(form: Form) -> dict[str, Any]:
+    """What is written down of a change: of a secret only that it was changed."""
+    name, value = form.get("name", "").strip(), None
+    try:
+        if not settings()[known(name)].secret:
+            value = _value(form.get("value", "").strip())
+    except (ConfigError, InvalidParam):
+        value = None
+    return {"name": name, "value": value}
+
+
+@blueprint.action(wire.change_setting, told=_told)
 async def change_setting(call: Call, params: wire.ListParams, form: Form) -> Done:
     """POST /_palpo/admin/configuration: a setting's new value, as in TOML; empty takes it out of its file."""
     name, text = form.get("name", "").strip(), form.get("value", "").strip()

@@ -17,7 +17,7 @@ out, written into the audit log, refused or not, and then the browser is sent on
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -67,6 +67,8 @@ class Done:
 
 
 Action = Callable[[Call, P, Form], Awaitable[Done]]
+Told = Callable[[Form], Mapping[str, Any]]
+"""What of a form is written into the audit log, where that is not all of it."""
 
 
 class AdminPages(PageBlueprint):
@@ -90,13 +92,15 @@ class AdminPages(PageBlueprint):
 
         return registered
 
-    def action(self, endpoint: Endpoint[P, NoBody, Page]) -> Callable[[Action[P]], Action[P]]:
-        """Register what a form does."""
+    def action(
+        self, endpoint: Endpoint[P, NoBody, Page], *, told: Told = dict
+    ) -> Callable[[Action[P]], Action[P]]:
+        """Register what a form does; ``told`` leaves out of the audit log what is secret in it."""
 
         def registered(action: Action[P]) -> Action[P]:
             @wraps(action)
             async def view(call: Call, params: P, form: Form) -> ResponseReturnValue:
-                return await _carry_out(action, call, params, form)
+                return await _carry_out(action, call, params, form, told)
 
             self.form(endpoint)(view)
             return action
@@ -137,7 +141,7 @@ async def show(template: str, call: Call, **values: Any) -> ResponseReturnValue:
     )
 
 
-async def _carry_out(action: Action[P], call: Call, params: P, form: Form) -> ResponseReturnValue:
+async def _carry_out(action: Action[P], call: Call, params: P, form: Form, told: Told) -> ResponseReturnValue:
     browser = await administrator(call)
     target, status, kind = "", 500, "no"
     try:
@@ -147,7 +151,7 @@ async def _carry_out(action: Action[P], call: Call, params: P, form: Form) -> Re
     except MatrixError as error:
         status, text, then = error.status, error.message, form.get("back", "/")
     finally:
-        await _write_down(call, browser, params, form, target, status)
+        await _write_down(call, browser, params, told(form), target, status)
     set_cookie(call, SAID, quote(f"{kind} {text}"[:MAX_SAID]), max_age=60)
     if not then.startswith("/") or then.startswith("//"):
         then = "/"
@@ -155,10 +159,10 @@ async def _carry_out(action: Action[P], call: Call, params: P, form: Form) -> Re
 
 
 async def _write_down(
-    call: Call, browser: BrowserSession, params: Any, form: Form, target: str, status: int
+    call: Call, browser: BrowserSession, params: Any, told: Mapping[str, Any], target: str, status: int
 ) -> None:
     given = {name: getattr(params, name) for name in params.__struct_fields__}
-    filled_in = {name: value for name, value in form.items() if name not in ("csrf", "back")}
+    filled_in = {name: value for name, value in told.items() if name not in ("csrf", "back")}
     await call.services.server.audit_log.record(
         actor=browser.user_id,
         via="web",

@@ -9,6 +9,7 @@ from typing import Any
 
 from palpo.app import identity_of, opened
 from palpo.cli.failures import Failure
+from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, config_of, prepare
 from palpo.cli.progress import Progress
 from palpo.config.model import Config
@@ -29,6 +30,7 @@ def register(subparsers: Any) -> None:
         "--keep", type=int, metavar="N", help="then remove all backups there but the newest N"
     )
     create.set_defaults(run=_create)
+    register_noted("backup create")
     help_text = "read all of a backup, and see that it is whole"
     verify = actions.add_parser("verify", help=help_text, description=help_text)
     verify.add_argument("backup", type=Path, metavar="BACKUP", help="the folder of the backup")
@@ -47,6 +49,7 @@ def _create(options: argparse.Namespace) -> int:
     with Progress() as progress:
         folder = make(Origin.of(config), options.to, SystemClock().now_ms(), progress.told)
     print(f"Made {folder}")
+    note(config, "backup create", target=str(folder), keep=options.keep)
     _tell_of_bucket(config.media.s3.bucket)
     if options.keep is not None:
         for old in keep_newest(options.to, options.keep):

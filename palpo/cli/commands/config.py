@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, source_of
 from palpo.cli.outcomes import Outcome, add_json, done, show
 from palpo.config.appservices import load_registrations
@@ -40,6 +41,8 @@ def register(subparsers: Any) -> None:
     for each in (explain, change, unset):
         each.add_argument("name", metavar="NAME", help="such as log.level")
     change.add_argument("value", metavar="VALUE", help="as in TOML; text needs no quotes")
+    for name in ("set", "unset"):
+        register_noted(f"config {name}")
 
 
 def _add(actions: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
@@ -95,15 +98,15 @@ def _explained(setting: Setting, row: dict[str, Any]) -> Iterator[str]:
 
 def _set(source: ConfigSource, options: argparse.Namespace) -> Outcome:
     where = known(options.name)
-    return _written(source, where, typed(where, options.value))
+    return _written(source, "set", where, typed(where, options.value))
 
 
 def _unset(source: ConfigSource, options: argparse.Namespace) -> Outcome:
-    return _written(source, known(options.name), None)
+    return _written(source, "unset", known(options.name), None)
 
 
-def _written(source: ConfigSource, where: Where, value: Any) -> Outcome:
-    """Change a setting; what came of it."""
+def _written(source: ConfigSource, action: str, where: Where, value: Any) -> Outcome:
+    """Change a setting, and write down that it was changed; what came of it."""
     before = source.load()
     files = source.write({where: value})
     after, setting = source.load(), settings()[where]
@@ -113,6 +116,7 @@ def _written(source: ConfigSource, where: Where, value: Any) -> Outcome:
         text = f"{setting.name} is changed in {files[0]}. A running server takes it over: palpo server reload"
     else:
         text = f"{setting.name} is changed in {files[0]}. It counts from the next start of the server on"
+    note(before, f"config {action}", target=setting.name, value=HIDDEN if setting.secret else value)
     return done(text, name=setting.name, file=str(files[0]), reload=setting.live)
 
 

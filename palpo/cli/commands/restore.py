@@ -9,6 +9,7 @@ from typing import Any
 
 from palpo.app import identity_of, opened
 from palpo.cli.failures import Failure, database_failure
+from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, alone, check_unserved, config_of, prepared_alone
 from palpo.cli.progress import Progress
 from palpo.config.model import Config
@@ -40,6 +41,7 @@ def register(subparsers: Any) -> None:
         help="forget every session too: those that were ended since the backup would be good again",
     )
     parser.set_defaults(run=run)
+    register_noted("restore")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
             print(_put_back(config, options.backup, replace=options.replace))
     with prepared_alone(config):
         print(asyncio.run(_restore(config, log_out=options.log_out_everyone)))
+        log_out = options.log_out_everyone
+        note(config, "restore", target=str(options.backup or ""), log_out_everyone=log_out)
     return 0
 
 

@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 from palpo.app import identity_of, opened
+from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, config_of, prepare
 from palpo.config import signing_key
 from palpo.config.errors import ConfigError
@@ -30,6 +31,8 @@ def register(subparsers: Any) -> None:
         action = actions.add_parser(name, help=help_text, description=help_text)
         add_config(action)
         action.set_defaults(run=run)
+        if name != "show":
+            register_noted(f"signing-key {name}")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     key = _shown(config) if options.action == "show" else asyncio.run(_change(config, options.action))
     print(f"{key.key_id} {key.verify_key_base64}")
     if options.action != "show":
+        note(config, f"signing-key {options.action}", target=key.key_id)
         print("If the server runs, start it again within the hour: until then it signs with the key before.")
     return 0
 
