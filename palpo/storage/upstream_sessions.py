@@ -30,6 +30,10 @@ class UpstreamSession:
     """The device that logged in by it."""
     expires_ts: int | None
     """In milliseconds; None for what ends with its device."""
+    refresh_token: str | None = None
+    """Sealed: what the provider is asked with whether the session goes on."""
+    ask_ts: int | None = None
+    """When that is due; None for never."""
 
 
 _u = upstream_sessions.c
