@@ -28,7 +28,16 @@ from quart.typing import ResponseReturnValue
 
 from palpo.api.call import Call
 from palpo.api.pages.blueprint import PageBlueprint, View
-from palpo.api.pages.browsers import Form, SeeOther, cookie, here, set_cookie, sign_in_path, visitor
+from palpo.api.pages.browsers import (
+    Form,
+    SeeOther,
+    cookie,
+    here,
+    safe_path,
+    set_cookie,
+    sign_in_path,
+    visitor,
+)
 from palpo.core.errors import Forbidden, MatrixError
 from palpo.core.records.browser_sessions import BrowserSession
 from palpo.wire.endpoint import Endpoint, NoBody, P, Page
@@ -153,9 +162,10 @@ async def _carry_out(action: Action[P], call: Call, params: P, form: Form, told:
     finally:
         await _write_down(call, browser, params, told(form), target, status)
     set_cookie(call, SAID, quote(f"{kind} {text}"[:MAX_SAID]), max_age=60)
-    if not then.startswith("/") or then.startswith("//"):
-        then = "/"
-    return Response(status=303, headers={"Location": PREFIX + then})
+    path = PREFIX + then
+    if not then.startswith("/") or safe_path(path) != path:
+        path = f"{PREFIX}/"
+    return Response(status=303, headers={"Location": path})
 
 
 async def _write_down(

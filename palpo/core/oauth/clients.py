@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -24,6 +25,10 @@ MAX_NAME = 255
 MAX_URI = 2048
 """Characters."""
 MAX_REDIRECT_URIS = 20
+UNSEEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+"""Categories of what is no letter, such as marks that change the direction of writing."""
+JOINERS = "\u200c\u200d"
+"""What is of these and belongs to words, and to emoji."""
 
 _URI = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 """What a URI consists of (RFC 3986): no spaces, quotes, backslashes, angle brackets."""
@@ -85,7 +90,7 @@ def read_metadata(said: Mapping[str, Any]) -> ClientMetadata:
     for uri in redirects:
         _check_redirect(uri, host, application_type)
     return ClientMetadata(
-        client_name=_text(said, "client_name", MAX_NAME) or host,
+        client_name=_readable(_text(said, "client_name", MAX_NAME) or "") or host,
         client_uri=client_uri,
         logo_uri=_own(said, "logo_uri", host),
         tos_uri=_own(said, "tos_uri", host),
@@ -188,6 +193,12 @@ def _text(said: Mapping[str, Any], name: str, most: int = MAX_URI) -> str | None
     except InvalidParam as error:
         raise _refused(error.message) from None
     return value
+
+
+def _readable(name: str) -> str:
+    """A name without what turns around, breaks or hides the text that it is shown in."""
+    kept = (letter for letter in name if letter in JOINERS or unicodedata.category(letter) not in UNSEEN)
+    return " ".join("".join(kept).split())
 
 
 def _chosen(

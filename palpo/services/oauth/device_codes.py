@@ -142,7 +142,8 @@ class OAuthDeviceCodes:
                 if now - found.polled_ts < (INTERVAL_S - 1) * 1000:
                     return OAuthError(SLOW_DOWN, f"Ask every {INTERVAL_S} seconds")
                 return OAuthError(AUTHORIZATION_PENDING, "The user has not decided yet")
-            await storage.spend_device_code(tx, hash_)
+            if not await storage.spend_device_code(tx, hash_):
+                return OAuthError(INVALID_GRANT, "The device code is not known")
             if found.state == DENIED or found.user_id is None:
                 return OAuthError(ACCESS_DENIED, "The user has not allowed it")
             grant = Grant(

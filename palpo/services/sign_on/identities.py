@@ -75,7 +75,7 @@ class ClaimMapping:
         """What is made of the claims; raises Forbidden for who does not have what is required."""
         self.check(claims)
         made = {name: template(claims) for name, template in self._templates.items()}
-        if claims.get("email_verified") is False:
+        if _text(claims.get("email_verified", True)).lower() in ("false", "0"):
             made["email"] = ""
         made["localpart"] = to_localpart(made["localpart"])
         made["display_name"] = made["display_name"][:MAX_NAME]

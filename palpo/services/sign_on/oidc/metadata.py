@@ -60,6 +60,13 @@ class Discovery:
             raise Unavailable("The provider's metadata is another's")
         named = {name: getattr(self._config, name) for name in ENDPOINTS}
         found = msgspec.structs.replace(found, **{name: url for name, url in named.items() if url})
-        if not found.authorization_endpoint.startswith(("https://", "http://")) or not found.token_endpoint:
+        if not found.authorization_endpoint or not found.token_endpoint:
             raise Unavailable("The provider's metadata lacks an endpoint")
+        if not all(_is_url(url) for url in (found.authorization_endpoint, found.end_session_endpoint)):
+            raise Unavailable("The provider's metadata names what is no address for a browser")
         return found
+
+
+def _is_url(text: str) -> bool:
+    """Whether a browser can be sent there: nothing that ends a header, or that is no URL of the web."""
+    return not text or (text.startswith(("https://", "http://")) and text.isprintable() and " " not in text)
