@@ -54,6 +54,16 @@ media_quarantine_changes = Table(
 )
 """What was quarantined and given out again, in order."""
 
+leftover_media = Table(
+    "leftover_media",
+    metadata,
+    Column("origin", identifier(), primary_key=True),
+    Column("media_id", identifier(), primary_key=True),
+    Column("looked_for", flag(), nullable=False),
+)
+"""Media of events that were deleted, until it is known whether anything else has them. ``looked_for``: that is
+being found out; what has come since waits."""
+
 media_thumbnails = Table(
     "media_thumbnails",
     metadata,
