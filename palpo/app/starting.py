@@ -69,7 +69,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
     statistics = database_statistics(server.config.database_url)
     if statistics is not None:
         background.start("statistics", StatisticsWorker(statistics).run())
-    background.start("media", keeper.run("media", MediaSweeper(services.media.media_cleanup).run))
+    leftovers = services.administration.leftover_media
+    media = MediaSweeper(services.media.media_cleanup, also=[leftovers.begin])
+    background.start("media", keeper.run("media", media.run))
     if server.config.federation.enabled:
         partial = services.federation.partial_rooms
         background.start("partial-rooms", keeper.run("partial-rooms", partial.run))

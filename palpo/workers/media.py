@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -23,9 +24,16 @@ class MediaSweeper:
     """Sweeps the store."""
 
     def __init__(
-        self, cleanup: MediaCleanup, *, start_s: float = START_S, period_s: float = PERIOD_S
+        self,
+        cleanup: MediaCleanup,
+        *,
+        also: Sequence[Callable[[], Awaitable[None]]] = (),
+        start_s: float = START_S,
+        period_s: float = PERIOD_S,
     ) -> None:
+        """``also`` is done each time, after the sweep."""
         self._cleanup = cleanup
+        self._also = also
         self._start_s = start_s
         self._period_s = period_s
 
@@ -36,6 +44,8 @@ class MediaSweeper:
             await asyncio.sleep(pause_s)
             try:
                 removed = await self._cleanup.sweep()
+                for work in self._also:
+                    await work()
             except (DatabaseError, MatrixError, OSError) as error:
                 log.warning("media_sweep_failed", error=str(error))
                 pause_s = min(RETRY_S, self._period_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palpo.api.services import Services
-from palpo.services.administration import history_purge, redactions, room_deletion
+from palpo.services.administration import history_purge, leftover_media, redactions, room_deletion
 from palpo.services.administration.backups import backups
 from palpo.services.server.jobs import Handler
 
@@ -14,6 +14,7 @@ def job_handlers(services: Services) -> dict[str, Handler]:
     return {
         backups.KIND: administration.backups.carry_out,
         history_purge.KIND: administration.history_purge.run,
+        leftover_media.KIND: administration.leftover_media.run,
         redactions.KIND: administration.user_redactions.run,
         room_deletion.KIND: administration.room_deletion.run,
     }

@@ -66,5 +66,12 @@ class MediaConfig(Section, frozen=True):
         int, Meta(ge=1, description="How long a URI that was created ahead of its content waits for it.")
     ] = 24 * 3600
     max_pending: Annotated[int, Meta(ge=1, description="URIs of one user that wait for content.")] = 50
+    delete_with_events: Annotated[
+        bool,
+        Meta(
+            description="Where events are deleted (retention, purges, rooms), delete the media too that "
+            "their senders uploaded and that nothing else names. What encrypted events name cannot be known."
+        ),
+    ] = True
     s3: S3Config = S3Config()
     previews: PreviewConfig = PreviewConfig()

@@ -61,8 +61,8 @@ leftover_media = Table(
     Column("media_id", identifier(), primary_key=True),
     Column("looked_for", flag(), nullable=False),
 )
-"""Media of events that were deleted, until it is known whether anything else has them. ``looked_for``: that is
-being found out; what has come since waits."""
+"""Media of events that were deleted, until it is known whether anything else has them. ``looked_for``: that
+is being found out; what has come since waits."""
 
 media_thumbnails = Table(
     "media_thumbnails",

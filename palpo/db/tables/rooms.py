@@ -189,8 +189,8 @@ orphaned_nodes = Table(
     Column("found_ts", integer(), nullable=False),
     Index("ix_orphaned_nodes_found_ts", "found_ts"),
 )
-"""Nodes of ``state_nodes`` that no state had when that was looked at, and when first. What is being fetched of a
-room is stored before anything rests on it, so they stay for a while yet."""
+"""Nodes of ``state_nodes`` that no state had when that was looked at, and when first. What is being fetched
+of a room is stored before anything rests on it, so they stay for a while yet."""
 
 memberships = Table(
     "memberships",

@@ -9,6 +9,7 @@ from palpo.services.administration.configuration import ConfigurationAdministrat
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.doctor.checkup import Doctor
 from palpo.services.administration.history_purge import HistoryPurge
+from palpo.services.administration.leftover_media import LeftoverMedia
 from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import ServerOverviews
 from palpo.services.administration.redactions import UserRedactions
@@ -33,6 +34,7 @@ class AdministrationServices:
     destinations: DestinationAdministration
     history_purge: HistoryPurge
     doctor: Doctor
+    leftover_media: LeftoverMedia
     media: MediaAdministration
     overview: ServerOverviews
     reports: ReportAdministration

@@ -21,7 +21,8 @@ from palpo.core.records.events import EventStatus
 from palpo.core.records.jobs import Job, Json
 from palpo.core.room_versions import room_version
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction
+from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.services.administration.leftover_media import LeftoverMedia
 from palpo.services.administration.state_trees import NodesInUse, delete_trees
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
@@ -29,7 +30,7 @@ from palpo.services.reading.search_index import SearchIndex
 from palpo.services.server.jobs import Jobs, Step
 from palpo.storage import events as events_storage
 from palpo.storage import history_purge as storage
-from palpo.storage import inbound_pdus, rooms
+from palpo.storage import inbound_pdus, leftover_media, rooms
 from palpo.storage.history_purge import BEGINNING, Order, PastEvent
 from palpo.storage.rooms import HeadRow
 
@@ -104,6 +105,7 @@ class HistoryPurge:
         events: EventStore,
         heads: RoomHeads,
         search: SearchIndex,
+        leftovers: LeftoverMedia,
         server_name: ServerName,
     ) -> None:
         self._db = db
@@ -111,6 +113,7 @@ class HistoryPurge:
         self._events = events
         self._heads = heads
         self._search = search
+        self._leftovers = leftovers
         self._server_name = server_name
 
     async def start(self, room_id: RoomId, point: Point, *, by: str) -> Job:
@@ -161,6 +164,7 @@ class HistoryPurge:
             gone += await self._purge(step, work, found, gone)
         await self._prune_kept(work)
         await self._forget_roots(step, work, gone)
+        await self._leftovers.begin()
         return {"events": gone}
 
     async def _begin(self, room_id: RoomId, point: Point) -> _Work:
@@ -262,12 +266,14 @@ class HistoryPurge:
         if not old:
             return 0
         roots = list({root for item in old for root in item.roots})
-        unit = partial(
-            storage.purge,
-            room_id=work.room_id,
-            gone=[item for item in old if not item.is_state],
-            state=[item for item in old if item.is_state],
-        )
+        messages = [item for item in old if not item.is_state]
+        media = await self._leftovers.of_events([item.event_id for item in messages])
+
+        async def unit(tx: WriteTransaction) -> None:
+            await leftover_media.note(tx, media)
+            state = [item for item in old if item.is_state]
+            await storage.purge(tx, work.room_id, gone=messages, state=state)
+
         order, event_id = work.at
         checkpoint = {"at": [*order, event_id], "roots": [root.hex() for root in roots]}
         await step.write(unit, checkpoint, events=before + len(old))
@@ -292,8 +298,14 @@ class HistoryPurge:
         if work.point.older_than is None:
             return
         found = await self._unpruned(work.head, work.kept, work.point.older_than)
-        for event_id, pruned in found.items():
-            await self._db.write(partial(storage.prune, event_id=event_id, pruned=pruned))
+        media = await self._leftovers.of_events(found)
+
+        async def unit(tx: WriteTransaction) -> None:
+            await leftover_media.note(tx, media)
+            for event_id, pruned in found.items():
+                await storage.prune(tx, event_id, pruned)
+
+        await self._db.write(unit)
 
     async def _forget_roots(self, step: Step, work: _Work, gone: int) -> None:
         """Forget states that the room came to before all that is left of its timeline."""

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from palpo.core.errors import BadRequest, Conflict, InvalidParam, MatrixError, NotFound
-from palpo.core.identifiers import RoomId, UserId, server_name_of
+from palpo.core.identifiers import MxcUri, RoomId, UserId, server_name_of
 from palpo.core.membership import INVITE, JOIN, KNOCK
 from palpo.core.records.jobs import Job, JobState, Json
 from palpo.core.records.quotas import Kind
@@ -23,6 +23,7 @@ from palpo.db import consumers
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.sessions import Requester
 from palpo.services.administration.history_purge import INDEXED
+from palpo.services.administration.leftover_media import LeftoverMedia
 from palpo.services.administration.state_trees import delete_trees
 from palpo.services.history import HistoryServices
 from palpo.services.history.blocked_rooms import DELETION
@@ -33,10 +34,10 @@ from palpo.services.rooms.room_creation import NewRoom, RoomCreation
 from palpo.services.server import Server
 from palpo.services.server.jobs import Step
 from palpo.storage import aliases as aliases_storage
-from palpo.storage import blocked_rooms, room_rows, room_servers, rooms
+from palpo.storage import blocked_rooms, leftover_media, room_rows, room_servers, rooms
 from palpo.storage.blocked_rooms import BlockedRoom
 from palpo.storage.destinations import SENDER
-from palpo.storage.room_rows import RowsOf
+from palpo.storage.room_rows import EventRow, RowsOf
 
 log = structlog.get_logger("palpo.room_deletion")
 
@@ -78,6 +79,7 @@ class RoomDeletion:
         memberships: Memberships,
         creation: RoomCreation,
         search: SearchIndex,
+        leftovers: LeftoverMedia,
     ) -> None:
         self._server = server
         self._db = server.db
@@ -89,6 +91,7 @@ class RoomDeletion:
         self._memberships = memberships
         self._creation = creation
         self._search = search
+        self._leftovers = leftovers
 
     async def start(self, room_id: RoomId, wish: DeletionWish, *, by: str) -> Job:
         """Have a room be deleted.
@@ -140,6 +143,7 @@ class RoomDeletion:
             await self._move_aliases(step, room_id)
         if wish.purge:
             await self._purge(step, room_id, wish)
+            await self._leftovers.begin()
         return told(step.job)
 
     async def _begin(self, step: Step, room_id: RoomId, wish: DeletionWish) -> None:
@@ -297,9 +301,9 @@ class RoomDeletion:
         while found := await self._db.read(partial(room_rows.some_events, room_id=room_id, limit=BATCH)):
             await delete_trees(self._db, {root for row in found for root in row.roots})
             count += len(found)
-            await step.write(
-                partial(room_rows.remove_events, rows=found), _at(step), stage="rows", events=count
-            )
+            media = await self._leftovers.of_events([row.event_id for row in found])
+            unit = partial(_remove_events, found, media)
+            await step.write(unit, _at(step), stage="rows", events=count)
 
     async def _delete_rows(self, rows: RowsOf, room_id: RoomId) -> int:
         count = 0
@@ -322,6 +326,11 @@ async def _is_here(tx: Transaction, room_id: str) -> bool:
         return True
     blocked = await blocked_rooms.get(tx, room_id)
     return blocked is not None and blocked.user_id == DELETION
+
+
+async def _remove_events(rows: list[EventRow], media: list[MxcUri], tx: WriteTransaction) -> None:
+    await leftover_media.note(tx, media)
+    await room_rows.remove_events(tx, rows)
 
 
 def _at(step: Step) -> dict[str, Any]:

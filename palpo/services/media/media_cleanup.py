@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from palpo.core.errors import NotFound
-from palpo.core.identifiers import parse_mxc_uri
+from palpo.core.identifiers import MxcUri, parse_mxc_uri
 from palpo.core.records.quotas import Kind
 from palpo.db.engine import Database
 from palpo.db.transaction import WriteTransaction
@@ -48,25 +49,34 @@ class MediaCleanup:
         NotFound and InvalidParam.
         """
         uri = parse_mxc_uri(f"mxc://{server_name}/{media_id}")
-
-        async def unit(tx: WriteTransaction) -> list[bytes] | None:
-            record = await storage.find(tx, uri.server, uri.media_id)
-            if record is None:
-                return None
-            deleted = await references.delete_uri(tx, uri.server, uri.media_id)
-            if deleted and record.user_id is not None and record.sha256 is not None:
-                await self._quotas.charge(
-                    tx, record.user_id, {Kind.MEDIA: -1, Kind.MEDIA_BYTES: -record.size}
-                )
-            await self._count_remote(tx)
-            unwanted = [] if record.sha256 is None else await references.release(tx, [record.sha256])
-            await self._count_thumbnails(tx)
-            return unwanted
-
-        unwanted = await self._db.write(unit)
-        if unwanted is None:
+        found, unwanted = await self._db.write(partial(self.forget, uris=[uri]))
+        if not found:
             raise NotFound(f"There is no {uri}")
-        for sha256 in unwanted:
+        await self.remove(unwanted)
+
+    async def forget(self, tx: WriteTransaction, uris: Sequence[MxcUri]) -> tuple[int, list[bytes]]:
+        """Forget URIs: how many were there, and the content that nothing wants any more."""
+        hashes: list[bytes] = []
+        found = 0
+        for uri in uris:
+            record = await storage.find(tx, uri.server, uri.media_id)
+            if record is None or not await references.delete_uri(tx, uri.server, uri.media_id):
+                continue
+            found += 1
+            if record.sha256 is None:
+                continue
+            hashes.append(record.sha256)
+            if record.user_id is not None:
+                less = {Kind.MEDIA: -1, Kind.MEDIA_BYTES: -record.size}
+                await self._quotas.charge(tx, record.user_id, less)
+        await self._count_remote(tx)
+        unwanted = await references.release(tx, hashes)
+        await self._count_thumbnails(tx)
+        return found, unwanted
+
+    async def remove(self, hashes: Iterable[bytes]) -> None:
+        """Remove content that nothing wants; what is left where this is cut short, ``sweep`` removes."""
+        for sha256 in hashes:
             await self._blobs.delete(sha256)
 
     async def sweep(self, *, age_seconds: int = YOUNG_SECONDS) -> Removed:
