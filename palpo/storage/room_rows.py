@@ -37,7 +37,7 @@ KEPT = {
     "key_backup_sessions": "keys in users' own backups, which open what they have elsewhere too",
 }
 """Tables in which something of a room stays, and what."""
-SPECIAL = ("rooms", "events", "memberships", "room_aliases", "room_roots")
+SPECIAL = ("rooms", "events", "memberships", "outside_memberships", "room_aliases", "room_roots")
 """Those that others are deleted before, or that take more than deleting rows."""
 
 
@@ -82,7 +82,6 @@ TABLES: dict[str, RowsOf | Statement] = {
     if "room_id" in table.c and table.name not in KEPT and table.name not in SPECIAL
 }
 """By name; where a room has one row at most, what deletes that."""
-MEMBERSHIPS = _rows_of(memberships)
 e = events.c
 _ROOM = e.room_id == bindparam("room")
 _EVENTS = Statement(

@@ -11,7 +11,9 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
+from palpo.services.administration.room_deletion import KIND as DELETION
 from palpo.storage import (
+    departures,
     event_refusals,
     events,
     failed_fetches,
@@ -49,7 +51,7 @@ MESSAGE_MS = 30 * 24 * HOUR_MS
 """How long a message from another server to devices here is known again: the server may have been away for
 long after it sent one that arrived, and was not told so."""
 JOB_MS = 30 * 24 * HOUR_MS
-"""How long it is known what became of long work."""
+"""How long it is known what became of long work, and clients are told that a room was deleted."""
 CLIENT_MS = 24 * HOUR_MS
 """How long a client of OAuth 2.0 is known that nothing was granted to: it registers before each use."""
 Forget = Callable[..., Awaitable[int]]
@@ -96,7 +98,7 @@ class Sweeper:
             (event_refusals.forget, INBOUND_MS),
             (inbound_transactions.forget, INBOUND_TRANSACTION_MS),
             (to_device.forget_received, MESSAGE_MS),
-            (jobs.forget, JOB_MS),
+            (forget_jobs, JOB_MS),
             (oauth.forget_clients, CLIENT_MS),
         ):
             total += await self._forget(forget, now - kept_ms)
@@ -116,3 +118,9 @@ class Sweeper:
             return await events.forget_transactions(tx, before_ts=before_ts, delayed=delayed, limit=BATCH)
 
         return await self._db.write(unit)
+
+
+async def forget_jobs(tx: WriteTransaction, *, before_ts: int, limit: int) -> int:
+    """Forget jobs that have ended before a time, and what users were told of rooms that these deleted."""
+    await departures.forget(tx, deletion=DELETION, before_ts=before_ts)
+    return await jobs.forget(tx, before_ts=before_ts, limit=limit)

@@ -5,14 +5,28 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from palpo.core.identifiers import RoomId, ServerName
+from palpo.core.membership import LEAVE
 from palpo.core.records.events import EventStatus
+from palpo.core.records.jobs import Job, JobState
 from palpo.core.state_tree import build
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.administration.state_trees import delete_trees
-from palpo.storage import blocked_rooms, history_purge, room_lists, room_rows, state
+from palpo.storage import (
+    blocked_rooms,
+    departures,
+    history_purge,
+    jobs,
+    memberships,
+    room_lists,
+    room_rows,
+    state,
+)
 from palpo.storage.blocked_rooms import BlockedRoom
 from palpo.storage.history_purge import BEGINNING, PastEvent
+from palpo.storage.memberships import Member
+from palpo.storage.outside_memberships import OutsideMembership
 from palpo.storage.room_rows import EventRow, RowsOf
 
 ROOM = "!r:a"
@@ -34,7 +48,7 @@ def past(number: int, *, is_state: bool) -> PastEvent:
 
 
 async def test_rows_of_every_table_are_looked_for(database: Database) -> None:
-    for rows in (*room_rows.TABLES.values(), room_rows.MEMBERSHIPS):
+    for rows in room_rows.TABLES.values():
         if isinstance(rows, RowsOf):
             find = partial(room_rows.find, rows=rows, room_id=ROOM, limit=10)
             assert await database.read(find) == []
@@ -113,3 +127,58 @@ async def test_of_a_state_what_another_needs_stays(database: Database) -> None:
     assert left == other.new_nodes
     assert await delete_trees(database, [other.root])
     assert await database.read(lambda tx: state.load_nodes(tx, both)) == {}
+
+
+async def test_departures_are_kept_until_the_deletion_is_forgotten(database: Database) -> None:
+    def departure(user_id: str) -> OutsideMembership:
+        return OutsideMembership(
+            room_id=RoomId(ROOM),
+            user_id=user_id,
+            event_id=f"${user_id}",
+            room_version="11",
+            server_name=ServerName("a"),
+            pdu=b"{}",
+        )
+
+    async def unit(tx: WriteTransaction) -> None:
+        position = await tx.positions()
+        members = [
+            Member(
+                room_id=RoomId(ROOM),
+                user_id=user_id,
+                membership=LEAVE,
+                event_id=f"${user_id}",
+                sender=user_id,
+                position=position,
+                forgotten=True,
+            )
+            for user_id in ("@a:a", "@b:a", "@c:a")
+        ]
+        await memberships.put(tx, members)
+        await departures.keep(tx, ROOM, [departure("@a:a"), departure("@b:a")])
+        await departures.delete_outside(tx, ROOM, ["@b:a"])
+        await departures.delete_members(tx, ROOM, ["@b:a", "@c:a"])
+        await jobs.insert(tx, ended)
+
+    ended = Job(
+        job_id="1",
+        kind="delete",
+        target=ROOM,
+        params={},
+        requested_by="",
+        state=JobState.COMPLETE,
+        checkpoint=None,
+        progress={},
+        result=None,
+        error="",
+        created_ts=5,
+        changed_ts=5,
+    )
+    await database.write(unit)
+    outside = partial(departures.outside_after, room_id=ROOM, user_id="", limit=9)
+    members = partial(departures.members_after, room_id=ROOM, user_id="", limit=9)
+    for before_ts, left in ((5, ["@a:a"]), (6, [])):
+        await database.write(partial(departures.forget, deletion="delete", before_ts=before_ts))
+        assert list(await database.read(outside)) == await database.read(members) == left
+        found = await database.read(partial(memberships.get, room_id=ROOM, user_id="@a:a"))
+        assert found is None or not found.forgotten

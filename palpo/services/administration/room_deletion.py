@@ -22,6 +22,7 @@ from palpo.core.records.quotas import Kind
 from palpo.db import consumers
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.sessions import Requester
+from palpo.services.administration.departures import Departures
 from palpo.services.administration.history_purge import INDEXED
 from palpo.services.administration.leftover_media import LeftoverMedia
 from palpo.services.administration.state_trees import delete_trees
@@ -80,6 +81,7 @@ class RoomDeletion:
         creation: RoomCreation,
         search: SearchIndex,
         leftovers: LeftoverMedia,
+        departures: Departures,
     ) -> None:
         self._server = server
         self._db = server.db
@@ -92,6 +94,7 @@ class RoomDeletion:
         self._creation = creation
         self._search = search
         self._leftovers = leftovers
+        self._departures = departures
 
     async def start(self, room_id: RoomId, wish: DeletionWish, *, by: str) -> Job:
         """Have a room be deleted.
@@ -237,13 +240,14 @@ class RoomDeletion:
                 await self._check_empty(room_id)
             await self._told_others(room_id)
             await self._search.consumer.catch_up(batches=INDEXED)
+            await self._keep_departures(step, room_id)
             await self._delete_room(step, room_id)
         await self._delete_states(step, room_id)
         count = 0
         for rows in room_rows.TABLES.values():
             if isinstance(rows, RowsOf):
                 count += await self._delete_rows(rows, room_id)
-        count += await self._delete_rows(room_rows.MEMBERSHIPS, room_id)
+        count += await self._departures.delete_others(room_id)
         await step.write(
             partial(self._end, room_id),
             {**_at(step), "stage": "done"},
@@ -274,6 +278,12 @@ class RoomDeletion:
             if head is None or told_upto is None or told_upto >= head.position:
                 return
             await asyncio.sleep(LOOK_S)
+
+    async def _keep_departures(self, step: Step, room_id: RoomId) -> None:
+        """Have clients that are offline be told later that their users have left."""
+        head = await self._db.read(lambda tx: rooms.load_head(tx, room_id))
+        if head is not None:
+            await self._departures.keep(room_id, head.version, _at(step)["shown"]["kicked_users"])
 
     async def _delete_room(self, step: Step, room_id: RoomId) -> None:
         """Delete the room's own row, and keep everybody out until the rest is."""

@@ -15,14 +15,16 @@ from palpo.core.records.jobs import Job, JobState
 from palpo.core.records.quotas import Kind
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables import metadata
-from palpo.db.tables.rooms import state_nodes
+from palpo.db.tables.outside_memberships import outside_memberships
+from palpo.db.tables.rooms import memberships, state_nodes
 from palpo.db.transaction import Transaction
 from palpo.services.administration import room_deletion
 from palpo.services.administration.room_deletion import DeletionWish, RoomDeletion
 from palpo.services.server.jobs import Step
-from palpo.storage import jobs, room_rows
+from palpo.storage import departures, jobs, room_rows
 from palpo.storage.room_rows import KEPT
 from palpo.workers.jobs import JobWorker
+from palpo.workers.sweeps import JOB_MS, Sweeper
 from tests.api.admin.test_rooms import get, make, say
 from tests.support.homeserver import Client, Homeserver
 
@@ -79,7 +81,7 @@ def statements(room_id: str, events: list[str]) -> Iterator[tuple[str, list[str]
 
 
 async def left_of(server: Homeserver, room_id: str, events: list[str]) -> dict[str, int]:
-    """How many rows tables have of a room, where they have any."""
+    """How many rows tables have of a room, where they have any that clients are not to be told of."""
 
     async def unit(tx: Transaction) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -87,7 +89,23 @@ async def left_of(server: Homeserver, room_id: str, events: list[str]) -> dict[s
             found[table] = found.get(table, 0) + int(await tx.value(statement, names=names))
         return {name: count for name, count in found.items() if count}
 
-    return await server.services.server.db.read(unit)
+    departures = Statement(
+        select(func.count())
+        .select_from(
+            outside_memberships.join(memberships, outside_memberships.c.event_id == memberships.c.event_id)
+        )
+        .where(memberships.c.membership == "leave", in_list(memberships.c.room_id, "names"))
+    )
+
+    async def both(tx: Transaction) -> dict[str, int]:
+        found = await unit(tx)
+        kept = int(await tx.value(departures, names=[room_id]))
+        for table in ("memberships", "outside_memberships"):
+            if found.get(table, 0) == kept:
+                found.pop(table, None)
+        return found
+
+    return await server.services.server.db.read(both)
 
 
 async def nodes(server: Homeserver) -> int:
@@ -252,3 +270,44 @@ def test_every_table_is_deleted_from_or_has_a_reason() -> None:
     of_rooms = {table.name for table in metadata.sorted_tables if "room_id" in table.c}
     known = {*room_rows.TABLES, *room_rows.SPECIAL, *KEPT}
     assert of_rooms <= known
+
+
+async def test_clients_that_were_offline_are_told_for_a_while(
+    server: Homeserver, admin: Client, alice: Client
+) -> None:
+    bob = await server.register("bob")
+    room_id, _ = await fill(alice, bob)
+    since = {client.user_id: (await client.get("/sync"))["next_batch"] for client in (alice, bob)}
+    sliding = {
+        "conn_id": "a",
+        "lists": {"a": {"ranges": [[0, 9]], "timeline_limit": 1, "required_state": []}},
+    }
+    path = "/client/unstable/org.matrix.simplified_msc3575/sync"
+    pos = (await alice.request("POST", path, sliding))["pos"]
+    await bob.post(f"/rooms/{room_id}/leave", {})
+    await admin.request("DELETE", f"{V1}/{room_id}", {"message": "x"})
+    for client in (alice, bob):
+        synced = await client.get(f"/sync?since={since[client.user_id]}")
+        assert "join" not in synced.get("rooms", {})
+        if client is bob:
+            continue
+        (event,) = synced["rooms"]["leave"][room_id]["timeline"]["events"]
+        assert (event["state_key"], event["content"]["membership"]) == (client.user_id, "leave")
+        again = await client.get(f"/sync?since={synced['next_batch']}")
+        assert "leave" not in again.get("rooms", {})
+    assert room_id in (await alice.request("POST", f"{path}?pos={pos}", sliding))["rooms"]
+    for path in ("messages?dir=b", "members", "state", "joined_members"):
+        await alice.get(f"/rooms/{room_id}/{path}", status=403)
+    assert (await alice.get("/joined_rooms"))["joined_rooms"] == []
+    filter_ = '{"room":{"include_leave":true}}'
+    assert room_id in (await alice.get("/sync", params={"filter": filter_}))["rooms"]["leave"]
+    await alice.post(f"/rooms/{room_id}/forget", {})
+    assert "leave" not in (await alice.get("/sync", params={"filter": filter_})).get("rooms", {})
+    server.clock.advance(JOB_MS + 1)
+    await Sweeper(server.services.server.db, server.clock).sweep()
+    found = await server.services.server.db.read(
+        partial(departures.members_after, room_id=room_id, user_id="", limit=9)
+    )
+    assert found == []
+    synced = await alice.get(f"/sync?since={since[alice.user_id]}")
+    assert "leave" not in synced.get("rooms", {})
