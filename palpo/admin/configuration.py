@@ -31,7 +31,13 @@ async def configuration(call: Call, params: wire.ListParams) -> ResponseReturnVa
         if wanted in setting.name or wanted in setting.description.lower():
             section = ".".join(setting.where[:-1]) or "Top level"
             sections.setdefault(section, []).append((shown, json.dumps(shown.value, ensure_ascii=False)))
-    return await show("configuration.html", call, settings=sections, search=params.search)
+    return await show(
+        "configuration.html",
+        call,
+        settings=sections,
+        search=params.search,
+        can_restart=call.services.server.restarts.possible,
+    )
 
 
 def _told(form: Form) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Done:
     then: str
     target: str = ""
     """What it was done to, for the audit log."""
+    page: ResponseReturnValue | None = None
+    """What is shown at once, and in place of that page."""
 
 
 Action = Callable[[Call, P, Form], Awaitable[Done]]
@@ -153,14 +155,17 @@ async def show(template: str, call: Call, **values: Any) -> ResponseReturnValue:
 async def _carry_out(action: Action[P], call: Call, params: P, form: Form, told: Told) -> ResponseReturnValue:
     browser = await administrator(call)
     target, status, kind = "", 500, "no"
+    page: ResponseReturnValue | None = None
     try:
         done = await action(call, params, form)
         target, status, kind = done.target, 200, "ok"
-        text, then = done.text, done.then
+        text, then, page = done.text, done.then, done.page
     except MatrixError as error:
         status, text, then = error.status, error.message, form.get("back", "/")
     finally:
         await _write_down(call, browser, params, told(form), target, status)
+    if page is not None:
+        return page
     set_cookie(call, SAID, quote(f"{kind} {text}"[:MAX_SAID]), max_age=60)
     path = PREFIX + then
     if not then.startswith("/") or safe_path(path) != path:

@@ -29,6 +29,7 @@ from palpo.config.model import Config
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.services.rooms.delayed_events import Charge
+from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.server_identity import ServerIdentity
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget
@@ -64,6 +65,11 @@ def identity_of(config: Config, db: Database) -> ServerIdentity:
     """What holds the configuration, its data folder and its database together."""
     folder = DataFolder(config.data)
     return ServerIdentity(db, folder, config.server_name, random_id=lambda: secrets.token_hex(8))
+
+
+def audit_log_of(db: Database) -> AuditLog:
+    """What takes notes of what administrators do, where nothing else is built."""
+    return AuditLog(db, SystemClock())
 
 
 @asynccontextmanager

@@ -35,6 +35,8 @@ class Lifetime:
         self._stop = asyncio.Event()
         self._began = self._asked = time.monotonic()
         self.on_stop: list[Callable[[], None]] = []
+        self.again = False
+        """Whether the server is to start anew once it has stopped."""
 
     def handle_signals(self) -> None:
         """Take signals from now on."""
@@ -65,10 +67,19 @@ class Lifetime:
             return
         self._asked = time.monotonic()
         log.info("stopping", reason=reason, after_seconds=round(self._asked - self._began, 3))
-        systemd.notify("STOPPING=1")
+        if self.again:
+            systemd.reloading()  # To systemd it is the same process, which does not end.
+        else:
+            systemd.notify("STOPPING=1")
         self._stop.set()
         for callback in self.on_stop:
             callback()
+
+    def restart(self) -> None:
+        """Stop, to start anew."""
+        if not self._stop.is_set():
+            self.again = True
+            self.stop("restart")
 
     def stopped(self) -> None:
         """Say so."""

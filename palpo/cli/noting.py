@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from palpo.api.services import Services
-from palpo.app import opened
+from palpo.app import audit_log_of, opened
 from palpo.cli.actions import ACTIONS, Registered
 from palpo.cli.asking import ask_server
 from palpo.cli.failures import Failure
@@ -24,8 +24,6 @@ from palpo.config.model import Config
 from palpo.db.connect import sqlite_path
 from palpo.db.errors import DatabaseError
 from palpo.db.tables.audit_log import audit_log
-from palpo.services.server.audit_log import AuditLog
-from palpo.streams.clock import SystemClock
 
 
 def register_noted(words: str) -> None:
@@ -52,7 +50,7 @@ async def _write_down(config: Config, words: str, told: Mapping[str, Any]) -> No
     if not await asyncio.to_thread(has_table, url, audit_log.name):
         return
     async with opened(config) as db:
-        await AuditLog(db, SystemClock()).record(
+        await audit_log_of(db).record(
             actor=getpass.getuser(), via="shell", action=words, target=told["target"], details=told
         )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from structlog.typing import Processor
 
@@ -23,13 +26,16 @@ from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
 
 
-def run(config: Config, source: ConfigSource) -> None:
+def run(config: Config, source: ConfigSource) -> bool:
     """Serve on uvloop, with a log that never makes the loop wait; see ``serve``.
 
-    ``source`` gives the configuration as it is at a reload. Raises ConfigError.
+    ``source`` gives the configuration as it is at a reload. Returns whether the server is to start anew
+    (``start_anew``). Raises ConfigError.
     """
     import uvloop
 
+    # Those that systemd has opened go with this process; it opens them for the next.
+    can_start_anew = not os.environ.get("LISTEN_FDS")
     bound_allocator()
     certificates = Certificates(config)
     with _reported(config) as report:
@@ -38,6 +44,13 @@ def run(config: Config, source: ConfigSource) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config, source, lifetime, certificates, log))
         lifetime.stopped()
+        log.drain()
+    return lifetime.again and can_start_anew
+
+
+def start_anew() -> NoReturn:
+    """Become the same command once more, in the same process: whoever started it sees no end of it."""
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @contextmanager
@@ -73,6 +86,7 @@ async def serve(
         async with systemd.watched(), application(config) as app:
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
+            app.services.server.restarts.carried_out_by(lifetime.restart)
             lifetime.can_reload(app.services.server.live, source)
             settle_collector()
             async with serving_commands(app.services, config.data):

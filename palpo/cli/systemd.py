@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+PATIENT_SECONDS = 60
+"""How much longer systemd waits for a start that shows that it goes on."""
 
 
 def notify(*lines: str) -> None:
@@ -20,6 +24,27 @@ def notify(*lines: str) -> None:
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
         connection.setblocking(False)
         connection.sendto("\n".join(lines).encode(), address)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Tell systemd that a start takes its time, as long as it does."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        yield
+        return
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(PATIENT_SECONDS / 4):
+            notify("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={PATIENT_SECONDS * 1_000_000}")
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        over.set()
+        telling.join()
 
 
 def reloading() -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, select, union, update
 from palpo.db.statements import Statement
 from palpo.db.tables.accounts import access_tokens
 from palpo.db.tables.appservices import appservice_queues
+from palpo.db.tables.browser_sessions import browser_sessions
 from palpo.db.tables.key_backups import key_backups
 from palpo.db.tables.keys import cross_signing_keys, device_keys, fallback_keys, one_time_keys
 from palpo.db.tables.remote_device_lists import remote_device_keys, remote_device_lists, told_devices
@@ -25,7 +26,7 @@ _ETAGS = Statement(update(key_backups).values(etag=key_backups.c.etag + ETAG_LEA
 _DEVICE_LISTS = [
     Statement(delete(table)) for table in (remote_device_keys, remote_device_lists, told_devices)
 ]
-_TOKENS = Statement(delete(access_tokens))
+_SESSIONS = [Statement(delete(table)) for table in (access_tokens, browser_sessions)]
 
 
 async def retire_keys(tx: WriteTransaction) -> None:
@@ -62,5 +63,6 @@ async def forget_device_lists(tx: WriteTransaction) -> None:
 
 
 async def end_sessions(tx: WriteTransaction) -> None:
-    """Forget every access token: everyone has to log in again."""
-    await tx.run(_TOKENS)
+    """Forget every access token, and every browser: everyone has to log in again."""
+    for statement in _SESSIONS:
+        await tx.run(statement)

@@ -12,8 +12,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
+from palpo.cli.commands.start import write_configuration
 from tests.support.chromium import WAIT_S, chromium, emulate
-from tests.support.process import ServerProcess
+from tests.support.process import ServerProcess, free_port
 
 PASSWORD = "correct horse battery staple"
 PNG = bytes.fromhex(
@@ -50,15 +51,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    options = ("--open-registration",)
-    with ServerProcess(tmp_path_factory.mktemp("server"), options=options) as process:
-        (process.data / "palpo.toml").write_text(
-            (process.data / "palpo.toml")
-            .read_text()
-            .replace("[[listeners]]", 'admins = ["@admin:localhost"]\n[[listeners]]', 1)
-        )
-        process.stop()
-        process.start()
+    data = tmp_path_factory.mktemp("server")
+    port = free_port()
+    file = data / "palpo.toml"
+    write_configuration(file, server_name="localhost", bind=f"127.0.0.1:{port}")
+    text = file.read_text().replace("[[listeners]]", 'admins = ["@admin:localhost"]\n[[listeners]]', 1)
+    file.write_text(f'{text}\n[backup]\nfolder = "{data / "backups"}"\n')
+    # Cold: what starts itself anew is a command, and no fork.
+    with ServerProcess(data, port=port, options=("--open-registration",), cold=True) as process:
         site = Site(process)
         yield site
         site.http.close()
@@ -83,6 +83,20 @@ def follow(driver: WebDriver, name: str) -> None:
 
 def said(driver: WebDriver) -> str:
     return driver.find_element(By.CSS_SELECTOR, "[role=status]").text
+
+
+def search(driver: WebDriver, text: str) -> None:
+    """Search a list, and wait for what is found: the list itself may have what is looked for too."""
+    field = driver.find_element(By.ID, "search")
+    field.send_keys(text, Keys.ENTER)
+    WebDriverWait(driver, WAIT_S).until(staleness_of(field))
+
+
+def press(driver: WebDriver, name: str) -> None:
+    """Press a button, and wait until its page is gone."""
+    button = driver.find_element(By.XPATH, f"//main//button[text()='{name}']")
+    button.click()
+    WebDriverWait(driver, WAIT_S).until(staleness_of(button))
 
 
 def ask(driver: WebDriver, name: str) -> None:
@@ -118,7 +132,7 @@ def test_a_picture_is_quarantined(site: Site, driver: WebDriver) -> None:
 
 def test_a_user_is_found_locked_and_unlocked(site: Site, driver: WebDriver) -> None:
     follow(driver, "Users")
-    driver.find_element(By.ID, "search").send_keys("ali", Keys.ENTER)
+    search(driver, "ali")
     driver.find_element(By.LINK_TEXT, "@alice:localhost").click()
     for verb, status in (("Lock", 401), ("Unlock", 200)):
         ask(driver, verb)
@@ -141,7 +155,7 @@ def test_a_room_is_deleted(site: Site, driver: WebDriver) -> None:
 
 def test_a_setting_is_changed(site: Site, driver: WebDriver) -> None:
     follow(driver, "Configuration")
-    driver.find_element(By.ID, "search").send_keys("rooms.default_version", Keys.ENTER)
+    search(driver, "rooms.default_version")
     driver.find_element(By.XPATH, "//summary[text()='Change']").click()
     field = driver.find_element(By.ID, "value-rooms.default_version")
     field.clear()
@@ -179,6 +193,27 @@ def test_the_browser_has_nothing_to_complain_of(driver: WebDriver) -> None:
     """No part of a page is refused by the page's own policy; that there is no favicon.ico is no fault."""
     found = [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
     assert [line for line in found if "favicon.ico" not in line["message"]] == []
+
+
+def test_a_backup_is_put_back(site: Site, driver: WebDriver) -> None:
+    """What has been changed since is as it was, and can be had back in the same way."""
+    before = site.http.get("/_matrix/client/v3/joined_rooms", headers=site.alice).json()
+    follow(driver, "Backups")
+    press(driver, "Make a backup now")
+    driver.find_element(By.XPATH, "//span[text()='complete']")
+    site.http.post("/_matrix/client/v3/createRoom", json={}, headers=site.alice).raise_for_status()
+    follow(driver, "Backups")
+    press(driver, "Verify")
+    driver.find_element(By.XPATH, "//span[text()='complete']")
+    follow(driver, "Backups")
+    ask(driver, "Put back")
+    press(driver, "Restart now")
+    # The page waits for the server.
+    driver.find_element(By.XPATH, "//p[contains(text(), 'was put back at')]")
+    assert site.http.get("/_matrix/client/v3/joined_rooms", headers=site.alice).json() == before
+    assert len(driver.find_elements(By.XPATH, "//summary[text()='Put back']")) == 2
+    follow(driver, "Audit log")
+    assert "restore" in driver.find_element(By.TAG_NAME, "table").text
 
 
 def test_signing_out(site: Site, driver: WebDriver) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from palpo.admin import BLUEPRINTS
 from palpo.wire.endpoint import Endpoint
 from tests.support.browser import Browser
-from tests.support.homeserver import Client, Homeserver
+from tests.support.homeserver import Client, Homeserver, homeserver
 
 ADMIN = "/_palpo/admin"
 PAGES = [endpoint for blueprint in BLUEPRINTS for endpoint in blueprint.endpoints]
@@ -318,3 +319,45 @@ async def test_settings_are_shown(browser: Browser) -> None:
 
 async def test_a_backup_wants_a_folder(browser: Browser) -> None:
     assert await act(browser, "/backups") == "The setting backup.folder names no folder for backups"
+
+
+async def test_putting_a_backup_back(tmp_path: Path) -> None:
+    backup = {"folder": str(tmp_path / "backups")}
+    async with homeserver(tmp_path, admins=["@admin:test.example"], backup=backup) as server:
+        await server.register("admin")
+        browser = Browser(server)
+        async with browser.http:
+            await browser.sign_in("admin", f"{ADMIN}/")
+            jobs = server.services.server.jobs
+            assert await act(browser, "/backups") == "A backup is being made"
+            ((folder, _),) = await _made(server)
+            token = await csrf_of(browser)
+            await browser.post(f"{ADMIN}/backups/{folder.name}/verify", {"csrf": token, "back": "/backups"})
+            (job,) = await jobs.find(kind="backup_verification")
+            while not job.state.ended:
+                job = await jobs.follow(job)
+            assert (job.error, job.target, job.result) == ("", folder.name, {"folder": str(folder)})
+            fields = {"csrf": token, "back": "/backups", "log_out": "on"}
+            page = await browser.post(f"{ADMIN}/backups/{folder.name}/restore", fields)
+            assert f"{folder.name} is put back when the server starts next" in page.text
+            assert "This process cannot start itself anew" in page.text
+            page = await browser.post(f"{ADMIN}/restart", {"csrf": token, "back": "/backups"})
+            assert "restart it by what runs it" in page.text
+            begun: list[bool] = []
+            server.services.server.restarts.carried_out_by(lambda: begun.append(True))
+            page = await browser.post(f"{ADMIN}/restart", {"csrf": token, "back": "/backups"})
+            assert "The server starts anew" in page.text
+            assert "connect-src 'self'" in page.headers["content-security-policy"]
+            assert begun == [True]
+            page = await browser.post(f"{ADMIN}/backups/keep", {"csrf": token, "back": "/backups"})
+            assert "Nothing is put back" in page.text
+            assert server.services.administration.backups.planned() is None
+
+
+async def _made(server: Homeserver) -> list[tuple[Path, Any]]:
+    """The backups, once the one that is being made is there."""
+    jobs = server.services.server.jobs
+    (job,) = await jobs.find(kind="backup")
+    while not job.state.ended:
+        job = await jobs.follow(job)
+    return await server.services.administration.backups.all()

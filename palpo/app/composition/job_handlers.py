@@ -13,6 +13,7 @@ def job_handlers(services: Services) -> dict[str, Handler]:
     administration = services.administration
     return {
         backups.KIND: administration.backups.carry_out,
+        backups.VERIFY: administration.backups.carry_out_verification,
         history_purge.KIND: administration.history_purge.run,
         leftover_media.KIND: administration.leftover_media.run,
         redactions.KIND: administration.user_redactions.run,

@@ -7,16 +7,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from palpo.app import identity_of, opened
-from palpo.cli.failures import Failure, database_failure
 from palpo.cli.noting import note, register_noted
-from palpo.cli.options import add_config, alone, check_unserved, config_of, prepared_alone
-from palpo.cli.progress import Progress
-from palpo.config.model import Config
-from palpo.db.errors import DatabaseError
-from palpo.db.tables.leases import leases
-from palpo.services.server.server_identity import check_server_name
-from palpo.storage import restoration
+from palpo.cli.options import add_config, alone, config_of, prepared_alone
+from palpo.cli.restoring import begin_generation, put_back
+from palpo.services.administration.backups.planned import forget
 
 HELP = "put a backup back, or go on with a database that was put back; the server must be stopped"
 
@@ -49,44 +43,12 @@ def run(options: argparse.Namespace) -> int:
     config = config_of(options)
     if options.backup is not None:
         with alone(config):
-            print(_put_back(config, options.backup, replace=options.replace))
+            done = put_back(config, options.backup, replace=options.replace)
+            forget(config.data)  # What an administrator has planned for the next start.
+        print(f"Put back {done.rows} rows and {done.backup.media_files} files")
     with prepared_alone(config):
-        print(asyncio.run(_restore(config, log_out=options.log_out_everyone)))
         log_out = options.log_out_everyone
+        stored = asyncio.run(begin_generation(config, log_out=log_out))
+        print(f"Restored: the stream goes on at position {stored.position}. Start the server.")
         note(config, "restore", target=str(options.backup or ""), log_out_everyone=log_out)
     return 0
-
-
-def _put_back(config: Config, folder: Path, *, replace: bool) -> str:
-    """Fill the database from a backup that has been read once, and found whole."""
-    from palpo.db.copies.damaged import Damaged
-    from palpo.db.copies.emptying import has_table
-    from palpo.services.administration.backups.checking import verify
-    from palpo.services.administration.backups.restoring import put_back
-
-    with Progress() as progress:
-        try:
-            found = verify(folder, progress.told)
-            check_server_name(found.server_name, config.server_name)
-            if has_table(config.database_url, leases.name):
-                asyncio.run(_check_unserved(config))
-            rows = put_back(config, folder, progress.told, replace=replace)
-        except Damaged as error:
-            raise Failure(f"{error}. Nothing was changed") from error
-        except DatabaseError as error:
-            raise database_failure(config.database_url, error) from error
-    return f"Put back {rows} rows and {found.media_files} files"
-
-
-async def _check_unserved(config: Config) -> None:
-    async with opened(config) as db:
-        await check_unserved(config, db)
-
-
-async def _restore(config: Config, *, log_out: bool) -> str:
-    async with opened(config) as db:
-        await check_unserved(config, db)
-        stored = await identity_of(config, db).restore()
-        if log_out:
-            await db.write(restoration.end_sessions)
-    return f"Restored: the stream goes on at position {stored.position}. Start the server."

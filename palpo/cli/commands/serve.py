@@ -7,6 +7,7 @@ from typing import Any
 
 from palpo.cli import serving
 from palpo.cli.options import add_config, prepared_alone, source_of
+from palpo.cli.restoring import carry_out_plan
 
 DESCRIPTION = """\
 Run the homeserver until SIGTERM or SIGINT. On SIGHUP it reads its configuration and its certificates
@@ -28,6 +29,9 @@ def run(options: argparse.Namespace) -> int:
     serving.ignore_hangups()
     source = source_of(options)
     config = source.load()
+    carry_out_plan(config)
     with prepared_alone(config):
-        serving.run(config, source)
+        again = serving.run(config, source)
+    if again:
+        serving.start_anew()
     return 0

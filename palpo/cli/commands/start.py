@@ -12,6 +12,7 @@ from typing import Any
 
 from palpo.cli import serving
 from palpo.cli.options import PRIVATE, prepared_alone
+from palpo.cli.restoring import carry_out_plan
 from palpo.config.errors import ConfigError
 from palpo.config.loader import convert
 from palpo.config.model import Config
@@ -73,10 +74,13 @@ def run(options: argparse.Namespace) -> int:
             f"--server-name {options.server_name}: {options.data} is {config.server_name}'s, and a server "
             "never changes its name: leave the option out, or name a folder of its own by --data"
         )
+    carry_out_plan(config)
     with prepared_alone(config):
         with suppress(BrokenPipeError):
             print(welcome(config, file), flush=True)
-        serving.run(config, source)
+        again = serving.run(config, source)
+    if again:
+        serving.start_anew()
     return 0
 
 

@@ -20,6 +20,7 @@ from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.health import Health
 from palpo.services.server.jobs import Jobs
 from palpo.services.server.quotas import Quotas
+from palpo.services.server.restarts import Restarts
 from palpo.services.server.server_keys import ServerKeys
 from palpo.services.server.stream_history import StreamHistory
 from palpo.streams.background import Background
@@ -61,3 +62,4 @@ class Server:
     stream_history: StreamHistory
     server_keys: ServerKeys
     health: Health
+    restarts: Restarts

@@ -1,4 +1,4 @@
-"""The backups of a running server: jobs that make them, and when the next one is due."""
+"""The backups of a running server: jobs that make and read them, when the next is due, which is put back."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from typing import Any, Final
 import msgspec
 
 from palpo.config.model import Config
-from palpo.core.errors import MatrixError
+from palpo.core.errors import InvalidParam, MatrixError, NotFound
 from palpo.core.records.jobs import Json
 from palpo.db.copies.damaged import Damaged
+from palpo.services.administration.backups import planned
 from palpo.services.administration.backups.contents import Backup, read, whole
-from palpo.services.administration.backups.orders import Order, Origin, Outcome, Progress
+from palpo.services.administration.backups.orders import Order, Origin, Outcome, Progress, Verification
+from palpo.services.administration.backups.planned import Plan, Restored
 from palpo.services.server.jobs import Jobs, Step
 from palpo.streams.clock import Clock
 
 KIND: Final = "backup"
 """Of the jobs that make one."""
+VERIFY: Final = "backup_verification"
+"""Of those that read one."""
 HOUR_MS: Final = 3600 * 1000
 MODULE: Final = "palpo.services.administration.backups.process"
 Answer = Progress | Outcome
@@ -65,18 +69,70 @@ class Backups:
             keep=self._config.backup.keep,
             now_ms=self._clock.now_ms(),
         )
-        async with _answers(order) as answers:
-            async for answer in answers:
-                if isinstance(answer, Outcome):
-                    if answer.error:
-                        raise MatrixError(answer.error)
-                    return {"folder": answer.folder}
-                await step.save({}, **msgspec.structs.asdict(answer))
-        raise MatrixError("The process that makes the backup has ended early")
+        return await _follow(order, step)
+
+    async def verify(self, name: str, *, requested_by: str) -> str:
+        """Have all of one be read; the job's ID. Raises NotFound, Conflict while it is."""
+        folder = await self._folder(name)
+        job = await self._jobs.start(
+            VERIFY, target=name, params={"folder": str(folder)}, requested_by=requested_by
+        )
+        return job.job_id
+
+    async def carry_out_verification(self, step: Step) -> Json:
+        """Read one, in a process of its own: a job's handler. Raises MatrixError for what is not whole."""
+        return await _follow(Verification(folder=step.job.params["folder"]), step)
+
+    async def plan_restore(self, name: str, *, log_out: bool, requested_by: str, address: str = "") -> None:
+        """Have one be put back when the server starts next; raises NotFound, InvalidParam."""
+        folder = await self._folder(name)
+        try:
+            found = await asyncio.to_thread(read, folder)
+        except Damaged as error:
+            raise InvalidParam(str(error)) from error
+        if found.server_name != self._config.server_name:
+            raise InvalidParam(f"The backup is {found.server_name}'s")
+        planned.plan(
+            self._config.data,
+            Plan(folder=str(folder), log_out=log_out, requested_by=requested_by, address=address),
+        )
+
+    def give_up_restore(self) -> None:
+        """Have none be put back; raises NotFound where none is to be."""
+        if self.planned() is None:
+            raise NotFound("No backup is to be put back")
+        planned.forget(self._config.data)
+
+    def planned(self) -> Plan | None:
+        """What is to be put back when the server starts next."""
+        return planned.planned(self._config.data)
+
+    def restored(self) -> Restored | None:
+        """What came of the last that was to be put back at a start."""
+        return planned.restored(self._config.data)
+
+    async def _folder(self, name: str) -> Path:
+        """The folder of the whole backup that is called so; raises NotFound."""
+        for path, _ in await self.all():
+            if path.name == name:
+                return path.resolve()
+        raise NotFound("There is no such backup")
+
+
+async def _follow(order: Order | Verification, step: Step) -> Json:
+    """Have an order carried out, and say how far it is; raises MatrixError where it cannot be."""
+    async with _answers(order) as answers:
+        async for answer in answers:
+            if isinstance(answer, Outcome):
+                if answer.error:
+                    raise MatrixError(answer.error)
+                return {"folder": answer.folder}
+            await step.save({}, **msgspec.structs.asdict(answer))
+    raise MatrixError("The process that was to do it has ended early")
 
 
 @asynccontextmanager
-async def _answers(order: Order) -> AsyncIterator[AsyncIterator[Answer]]:
+async def _answers(order: Order | Verification) -> AsyncIterator[AsyncIterator[Answer]]:
     """What the process says that carries out an order; it does not outlive the context."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", MODULE, stdin=pipe, stdout=pipe)

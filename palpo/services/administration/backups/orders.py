@@ -1,4 +1,4 @@
-"""What is said to the process that makes a backup, and by it. A server imports no more than this."""
+"""What is said to the process that makes or reads a backup, and by it. A server imports no more than this."""
 
 from __future__ import annotations
 
@@ -28,13 +28,19 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be done."""
+class Order(msgspec.Struct, frozen=True, kw_only=True, tag="make"):
+    """A backup is to be made."""
 
     origin: Origin
     into: str
     keep: int
     now_ms: int
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True, tag="verify"):
+    """All of a backup is to be read."""
+
+    folder: str
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):

@@ -1,10 +1,10 @@
-"""The process that makes a backup for a running server: packing rows takes a processor for a while.
+"""The process that makes or reads a backup for a running server: that takes a processor for a while.
 
     python -m palpo.services.administration.backups.process
 
-It is told what to do in one line of JSON (``Order``) on standard input, and answers with lines of JSON: how
-far it is (``Progress``), and at last the folder that it has made, or what is wrong (``Outcome``). It ends
-when standard input does: with the server that has begun it.
+It is told what to do in one line of JSON (``Order``, ``Verification``) on standard input, and answers with
+lines of JSON: how far it is (``Progress``), and at last the folder that it has made or read, or what is wrong
+(``Outcome``). It ends when standard input does: with the server that has begun it.
 """
 
 from __future__ import annotations
@@ -14,32 +14,38 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from palpo.db.copies.archive import check
 from palpo.db.copies.damaged import Damaged
 from palpo.db.errors import DatabaseError
+from palpo.services.administration.backups.checking import verify
 from palpo.services.administration.backups.contents import DATABASE
 from palpo.services.administration.backups.making import keep_newest, make
-from palpo.services.administration.backups.orders import Order, Outcome, Progress
+from palpo.services.administration.backups.orders import Order, Outcome, Progress, Verification
 
+ANY: Any = Order | Verification
 NICE = 10
 TELL_SECONDS = 1.0
 
 
 def main() -> None:
-    """Make one backup, read it, and remove what is older than those to be kept."""
-    order = msgspec.json.decode(sys.stdin.readline(), type=Order)
+    """Do what is ordered; what is made is read too, and what is older than those to be kept removed."""
+    order: Order | Verification = msgspec.json.Decoder(ANY).decode(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     os.nice(NICE)
     os.umask(0o077)
     _say(_outcome(order))
 
 
-def _outcome(order: Order) -> Outcome:
+def _outcome(order: Order | Verification) -> Outcome:
     told = _Told()
     try:
+        if isinstance(order, Verification):
+            verify(Path(order.folder), told)
+            return Outcome(folder=order.folder)
         folder = make(order.origin, Path(order.into), order.now_ms, told)
         check(folder / DATABASE, told)
         keep_newest(Path(order.into), order.keep)
