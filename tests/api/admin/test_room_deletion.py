@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from palpo.workers.jobs import JobWorker
 from palpo.workers.sweeps import JOB_MS, Sweeper
 from tests.api.admin.test_rooms import get, make, say
 from tests.support.homeserver import Client, Homeserver
+from tests.support.pairs import Town
 
 V1 = "//_synapse/admin/v1/rooms"
 V2 = "//_synapse/admin/v2/rooms"
@@ -311,3 +313,30 @@ async def test_clients_that_were_offline_are_told_for_a_while(
     assert found == []
     synced = await alice.get(f"/sync?since={since[alice.user_id]}")
     assert "leave" not in synced.get("rooms", {})
+
+
+@pytest.mark.one_database
+async def test_members_elsewhere_see_that_everybody_here_has_left(tmp_path: Path) -> None:
+    town = Town.of(tmp_path, "one.example", "two.example")
+    admins = ["@admin:one.example"]
+    async with town.homeserver("one.example", admins=admins) as one, town.homeserver("two.example") as two:
+        admin, alice, bob = (
+            await one.register("admin"),
+            await one.register("alice"),
+            await two.register("bob"),
+        )
+        room_id = await make(alice, preset="public_chat")
+        await bob.post(f"/join/{room_id}?server_name=one.example", {})
+        since = (await bob.get("/sync"))["next_batch"]
+        await admin.request("DELETE", f"{V1}/{room_id}", {})
+        seen: list[Any] = []
+        async with asyncio.timeout(60):
+            while not seen:
+                synced = await bob.get(f"/sync?since={since}&timeout=10000")
+                since = synced["next_batch"]
+                news = synced.get("rooms", {}).get("join", {}).get(room_id, {"timeline": {"events": []}})
+                events = news["timeline"]["events"]
+                seen = [event["content"] for event in events if event.get("state_key") == alice.user_id]
+        assert [content["membership"] for content in seen] == ["leave"]
+        await say(bob, room_id, "alone")
+        await get(admin, f"{V1}/{room_id}", status=404)
