@@ -69,6 +69,10 @@ class Postgres:
             f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
             f'CREATE DATABASE "{name}" TEMPLATE "{template}"',
         )
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """That of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
     async def has_database(self, name: str) -> bool:
