@@ -24,6 +24,7 @@ media = Table(
     Column("last_access_ts", integer(), nullable=False, server_default="0"),
     Index("ix_media_last_access_ts", "last_access_ts"),
     Index("ix_media_user_id_expires_ts_created_ts", "user_id", "expires_ts", "created_ts"),
+    Index("ix_media_user_id_created_ts_size", "user_id", "created_ts", "size"),
     Index("ix_media_expires_ts", "expires_ts"),
     Index("ix_media_sha256", "sha256"),
     info=kept(Until.ALWAYS, why="Rooms show it"),
