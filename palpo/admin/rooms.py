@@ -22,15 +22,17 @@ SHOWN_MEMBERS = 200
 async def rooms(call: Call, params: wire.ListParams) -> ResponseReturnValue:
     """GET /_palpo/admin/rooms."""
     query = RoomQuery(search=params.search.strip() or None, order=RoomOrder.JOINED_MEMBERS)
-    found = await call.services.administration.room_lists.find(query)
+    total, found = await call.services.administration.room_lists.find(
+        query, skipped=params.skipped, limit=wire.PAGE
+    )
     return await show(
         "rooms.html",
         call,
-        rooms=found[params.skipped : params.skipped + wire.PAGE],
-        total=len(found),
+        rooms=found,
+        total=total,
         search=params.search,
         page=params.page,
-        pages_of=count_of_pages(len(found), wire.PAGE),
+        pages_of=count_of_pages(total, wire.PAGE),
     )
 
 

@@ -10,19 +10,10 @@ from palpo.core.membership import JOIN
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables.accounts import devices, users
 from palpo.db.tables.directory import published_rooms
-from palpo.db.tables.rooms import memberships, rooms
+from palpo.db.tables.rooms import memberships
 from palpo.db.transaction import Transaction
-from palpo.storage.records import Records
-from palpo.storage.rooms import HeadRow
 
 m, p = memberships.c, published_rooms.c
-_HEADS = Records(HeadRow, rooms)
-_AFTER = Statement(
-    select(*_HEADS.columns)
-    .where(rooms.c.room_id > bindparam("after"))
-    .order_by(rooms.c.room_id)
-    .limit(bindparam("limit"))
-)
 _LOCAL_COUNTS = Statement(
     select(m.room_id, func.count())
     .join(users, users.c.user_id == m.user_id)
@@ -43,11 +34,6 @@ _REMEMBERED = Statement(
     .where(m.room_id == bindparam("room_id"), m.forgotten == 0)
     .limit(1)
 )
-
-
-async def heads_after(tx: Transaction, room_id: str, limit: int) -> list[HeadRow]:
-    """The next rooms by ID, those that have not begun included."""
-    return _HEADS.all(await tx.all(_AFTER, after=room_id, limit=limit))
 
 
 async def local_counts(tx: Transaction, room_ids: Collection[str]) -> dict[str, int]:

@@ -21,6 +21,7 @@ from palpo.storage import (
     memberships,
     room_lists,
     room_rows,
+    room_summaries,
     state,
 )
 from palpo.storage.blocked_rooms import BlockedRoom
@@ -75,7 +76,7 @@ async def test_what_deletes_a_room(database: Database) -> None:
         assert await room_rows.some_roots(tx, ROOM, 10) == {}
         assert not await room_rows.has_events(tx, ROOM)
         assert await room_rows.present(tx, ROOM, ["join"], after="", limit=10) == []
-        assert await room_lists.heads_after(tx, "", 10) == []
+        assert await room_summaries.heads_after(tx, "", 10) == []
         assert await room_lists.local_counts(tx, [ROOM]) == {}
         assert await room_lists.listed(tx, [ROOM]) == set()
         assert await room_lists.device_count(tx, ROOM) == 0

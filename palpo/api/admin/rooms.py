@@ -31,13 +31,13 @@ async def list_rooms(call: Call, params: wire.RoomsParams, body: NoBody) -> wire
         order=order,
         backwards=params.dir is Direction.BACKWARDS,
     )
-    found = await call.services.administration.room_lists.find(query)
     start = params.from_
+    total, found = await call.services.administration.room_lists.find(query, skipped=start, limit=params.size)
     return wire.Rooms(
-        rooms=[wire.Room(**_room(room)) for room in found[start : start + params.size]],
+        rooms=[wire.Room(**_room(room)) for room in found],
         offset=start,
-        total_rooms=len(found),
-        next_batch=params.next_token(len(found)),
+        total_rooms=total,
+        next_batch=params.next_token(total),
         prev_batch=max(0, start - params.size) if start > 0 else None,
     )
 

@@ -70,11 +70,10 @@ async def _list(services: Services, options: argparse.Namespace) -> Outcome:
         empty=True if options.empty else None,
         order=RoomOrder(options.order),
     )
-    found = await services.administration.room_lists.find(query)
-    shown = found[: max(1, options.limit)]
+    total, shown = await services.administration.room_lists.find(query, limit=max(1, options.limit))
     lines = table([_row(room) for room in shown], empty="There are no such rooms")
-    if len(found) > len(shown):
-        lines += f"\nand {len(found) - len(shown)} more: --limit"
+    if total > len(shown):
+        lines += f"\nand {total - len(shown)} more: --limit"
     return Outcome(lines, shown)
 
 

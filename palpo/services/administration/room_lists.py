@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 
 from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
@@ -22,17 +21,24 @@ from palpo.core.state_keys import (
     TOPIC,
 )
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.history.room_heads import RoomHeads
 from palpo.services.rooms.room_overviews import plain_topic
 from palpo.storage import room_directory, room_lists
+from palpo.storage import room_summaries as storage
+from palpo.storage.accounts import listed as in_list
+from palpo.storage.room_summaries import Found, Summary, Wanted
 from palpo.storage.rooms import HeadRow
 from palpo.streams import topics
 from palpo.streams.caches import Cache, CacheBudget
 from palpo.streams.wakeups import Wakeups
 
-BATCH = 1000
+BATCH = 200
+"""Rooms that are looked into together."""
+AT_ONCE = 100
+"""Rooms that have changed and are looked into before a list is shown; of more it says what was known last."""
+MAX_REDACTED = 1000
 TOMBSTONE: StateKey = ("m.room.tombstone", "")
 SHOWN = (
     CREATE,
@@ -108,32 +114,6 @@ class RoomOrder(Enum):
     STATE_EVENTS = "state_events"
 
 
-Key = Callable[[ListedRoom], tuple[int | str, ...]]
-
-
-def _text_key(name: str) -> Key:
-    def key(room: ListedRoom) -> tuple[int | str, ...]:
-        value: str | None = getattr(room.facts, name)
-        return (0, "") if value is None else (1, value.casefold(), value)
-
-    return key
-
-
-ORDERS: Mapping[RoomOrder, Key] = {
-    **{
-        order: _text_key(order.value)
-        for order in RoomOrder
-        if order.value in RoomFacts.__annotations__ and order is not RoomOrder.VERSION
-    },
-    RoomOrder.JOINED_MEMBERS: lambda room: (-room.joined_members,),
-    RoomOrder.JOINED_LOCAL_MEMBERS: lambda room: (-room.joined_local_members,),
-    RoomOrder.VERSION: lambda room: _descending(room.facts.version),
-    RoomOrder.FEDERATABLE: lambda room: (-int(room.facts.federatable),),
-    RoomOrder.PUBLIC: lambda room: (-int(room.public),),
-    RoomOrder.STATE_EVENTS: lambda room: (-room.facts.state_events,),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomQuery:
     """Which rooms are wanted, and in which order."""
@@ -149,7 +129,10 @@ class RoomQuery:
 
 
 class RoomLists:
-    """Lists rooms; what their states say is kept in memory as long as they are the same."""
+    """Lists rooms, by summaries that are made where they are missing or out of date.
+
+    What states say is kept in memory as long as they are the same.
+    """
 
     def __init__(
         self, db: Database, events: EventStore, heads: RoomHeads, wakeups: Wakeups, caches: CacheBudget
@@ -158,14 +141,76 @@ class RoomLists:
         self._events = events
         self._heads = heads
         self._facts: Cache[str, tuple[bytes, RoomFacts]] = caches.cache("room_facts")
-        wakeups.listen(topics.REDACTED, self._facts.forget)
+        self._redacted: set[str] = set()
+        """Rooms whose states may say something else than they did."""
+        wakeups.listen(topics.REDACTED, self._on_redacted)
 
-    async def find(self, query: RoomQuery) -> list[ListedRoom]:
-        """All that are wanted, in order."""
-        found = [room async for room in self._all() if _is_wanted(room, query)]
-        found.sort(key=lambda room: room.facts.room_id)
-        found.sort(key=ORDERS[query.order], reverse=query.backwards)
-        return found
+    async def find(
+        self, query: RoomQuery, *, skipped: int = 0, limit: int = 100
+    ) -> tuple[int, list[ListedRoom]]:
+        """How many are wanted, and some of them, in order."""
+        if await self.refresh(AT_ONCE) >= AT_ONCE:
+            while await self.refresh(BATCH, new=True):
+                pass
+        wanted = Wanted(search=query.search, public=query.public, empty=query.empty)
+
+        async def unit(tx: Transaction) -> tuple[int, list[Found]]:
+            found = await storage.page(
+                tx, wanted, order=query.order.value, backwards=query.backwards, skipped=skipped, limit=limit
+            )
+            if len(found) < limit and (found or not skipped):
+                return skipped + len(found), found
+            return await storage.total(tx, wanted), found
+
+        total, found = await self._db.read(unit)
+        return total, await self._shown(found)
+
+    async def refresh(self, limit: int, *, new: bool = False) -> int:
+        """Look into up to ``limit`` rooms that are ``new`` or have changed since; how many were."""
+        redacted = set() if new else {self._redacted.pop() for _ in range(min(limit, len(self._redacted)))}
+
+        async def unit(tx: Transaction) -> list[HeadRow]:
+            if new:
+                return await storage.missing(tx, limit)
+            rows = await storage.outdated(tx, limit)
+            others = redacted - {row.room_id for row in rows}
+            return rows + (await storage.heads_of(tx, others) if others else [])
+
+        rows = await self._db.read(unit)
+        await self.summarize(rows)
+        return len(rows)
+
+    async def summarize(self, rows: Sequence[HeadRow]) -> None:
+        """Store what is known of rooms that have begun, unless they have changed meanwhile."""
+        if not rows:
+            return
+        summaries = [_summary(room, row) for row, room in zip(rows, await self._listed(rows), strict=True)]
+
+        async def unit(tx: WriteTransaction) -> None:
+            roots = {row.room_id for row in await storage.heads_of(tx, [row.room_id for row in rows])}
+            await storage.put(tx, [item for item in summaries if item.room_id in roots])
+
+        await self._db.write(unit)
+
+    async def _shown(self, found: Sequence[Found]) -> list[ListedRoom]:
+        outdated = [item.head for item in found if item.state_root != item.head.state_root]
+        counted = {room.facts.room_id: room for room in await self._listed(outdated)} if outdated else {}
+        facts = await self._facts_of([item.head for item in found if item.head.room_id not in counted])
+        return [
+            counted.get(item.head.room_id)
+            or ListedRoom(
+                facts=facts[item.head.room_id],
+                joined_members=item.joined_members,
+                joined_local_members=item.joined_local_members,
+                public=item.public,
+            )
+            for item in found
+        ]
+
+    def _on_redacted(self, keys: Set[str] | None, position: int) -> None:
+        self._facts.forget(keys, position)
+        if len(self._redacted) < MAX_REDACTED:
+            self._redacted |= keys or set()
 
     async def details(self, room_id: RoomId) -> RoomDetails:
         """One room; raises NotFound."""
@@ -180,13 +225,6 @@ class RoomLists:
             )
 
         return await self._db.read(unit)
-
-    async def _all(self) -> AsyncIterator[ListedRoom]:
-        after = ""
-        while rows := await self._db.read(partial(room_lists.heads_after, room_id=after, limit=BATCH)):
-            after = rows[-1].room_id
-            for room in await self._listed([row for row in rows if row.extremities]):
-                yield room
 
     async def _listed(self, rows: Sequence[HeadRow]) -> list[ListedRoom]:
         ids = [row.room_id for row in rows]
@@ -260,22 +298,21 @@ def _text(state: Mapping[StateKey, Event], key: StateKey, name: str) -> str | No
     return value if isinstance(value, str) and value else None
 
 
-def _descending(version: str) -> tuple[int | str, ...]:
-    """Versions with the greatest number first; those that are no numbers are last."""
-    return (0, -int(version)) if version.isdecimal() else (1, version)
-
-
-def _is_wanted(room: ListedRoom, query: RoomQuery) -> bool:
-    if query.public is not None and room.public is not query.public:
-        return False
-    if query.empty is not None and (room.joined_members == 0) is not query.empty:
-        return False
-    return not query.search or _matches(room.facts, query.search)
-
-
-def _matches(facts: RoomFacts, search: str) -> bool:
-    wanted = search.casefold()
-    localpart = (facts.canonical_alias or "#")[1:].partition(":")[0]
-    return (
-        wanted in (facts.name or "").casefold() or wanted in localpart.casefold() or search in facts.room_id
+def _summary(room: ListedRoom, row: HeadRow) -> Summary:
+    facts = room.facts
+    return Summary(
+        room_id=facts.room_id,
+        state_root=row.state_root,
+        joined_members=room.joined_members,
+        joined_local_members=room.joined_local_members,
+        version=int(facts.version) if facts.version.isdecimal() and len(facts.version) < 10 else -1,
+        federatable=facts.federatable,
+        state_events=facts.state_events,
+        name=in_list(facts.name or ""),
+        canonical_alias=in_list(facts.canonical_alias or ""),
+        creator=in_list(facts.creator or ""),
+        encryption=in_list(facts.encryption or ""),
+        join_rules=in_list(facts.join_rules or ""),
+        guest_access=in_list(facts.guest_access or ""),
+        history_visibility=in_list(facts.history_visibility or ""),
     )

@@ -74,6 +74,10 @@ async def test_what_a_list_says_is_what_is_so_now(admin: Client, alice: Client) 
     assert await listed(admin, "") == ["old"]
     await alice.put(f"/rooms/{room_id}/state/m.room.name", {"name": "new"})
     assert await listed(admin, "") == ["new"]
+    names = await alice.get(f"/rooms/{room_id}/messages?dir=b&limit=1")
+    await alice.put(f"/rooms/{room_id}/redact/{names['chunk'][0]['event_id']}/t1", {})
+    assert await listed(admin, "") == [None]
+    assert await listed(admin, "search_term=new") == []
 
 
 async def test_details(admin: Client, alice: Client) -> None:
