@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 from urllib.parse import parse_qs
 
 from palpo.api.call import Call
 from palpo.config.appservices import Registration
 from palpo.core.errors import Forbidden, MissingToken, UnknownToken
+from palpo.core.identifiers import UserId
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.last_seen import LastSeen
 from palpo.services.accounts.sessions import Requester, Sessions
-from palpo.wire.endpoint import Auth
+from palpo.wire.endpoint import Auth, Limit
+
+DELEGATE = "MAS"
+"""By what name Matrix Authentication Service is told in logs: new users have names in lower case."""
 
 
 class Authenticator:
@@ -30,6 +35,8 @@ class Authenticator:
         auth = call.endpoint.auth
         if auth is Auth.NONE:
             return None
+        if auth is Auth.DELEGATE:
+            return require_delegate(call)
         token = access_token(call)
         if token is None:
             if auth is Auth.OPTIONAL:
@@ -69,6 +76,22 @@ def require_appservice(call: Call) -> Registration:
     if registration is None:
         raise UnknownToken("The access token is not an application service's")
     return registration
+
+
+def require_delegate(call: Call) -> Requester:
+    """Matrix Authentication Service, by the secret that it shares with this server.
+
+    It is nobody's user, and nothing is charged to it. Raises MissingToken; Forbidden, and LimitExceeded for
+    who guesses.
+    """
+    server = call.services.server
+    token, secret = access_token(call), server.config.oauth.delegation.secret
+    if token is None:
+        raise MissingToken("Missing access token")
+    if not secret or not hmac.compare_digest(token.encode(), secret.encode()):
+        call.charge(limit=Limit.ATTEMPT)
+        raise Forbidden("That is not the secret that is shared with this server")
+    return Requester(user_id=UserId(f"@{DELEGATE}:{server.name}"), rate_limited=False)
 
 
 def _asserted(call: Call) -> tuple[str | None, str | None]:

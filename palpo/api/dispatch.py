@@ -19,6 +19,7 @@ from palpo.api.bodies import SMALL, Bodies, Body, ClientGone
 from palpo.api.call import AnyHandler, Call, Handlers, Reply
 from palpo.api.client_addresses import Proxies
 from palpo.api.codec import Codec, encode_response
+from palpo.api.delegation import is_served
 from palpo.api.errors import render
 from palpo.api.limits import Limiter, origin
 from palpo.api.observers import Exchange, Observer
@@ -111,7 +112,8 @@ class Dispatcher:
         self.router: Router[Route] = Router()
         for module in handlers:
             for endpoint, handler in module.table:
-                self.serve(endpoint, handler)
+                if is_served(endpoint, services.server.config):
+                    self.serve(endpoint, handler)
 
     def serve(self, endpoint: Endpoint[Any, Any, Any], handler: AnyHandler) -> None:
         """Serve an endpoint at each of its paths; raises ValueError where something does already."""

@@ -10,7 +10,7 @@ import msgspec
 
 from palpo.api.call import Call, Handler, Reply
 from palpo.api.codec import encode_response
-from palpo.core.errors import MatrixError
+from palpo.core.errors import Forbidden, MatrixError
 from palpo.services.accounts.registration_stages import RECAPTCHA
 from palpo.services.accounts.user_interactive_auth import PASSWORD, REGISTRATION_TOKEN, Flow
 from palpo.wire.endpoint import B, Limit, P, R
@@ -27,7 +27,9 @@ async def authorise(
 
     ``auth`` is the request body's. The session is bound to the endpoint, the caller and ``scope``,
     which names what else it is for (a device's ID, say). An application service acts for its users
-    without (spec: application service API, "Server admin style permissions").
+    without (spec: application service API, "Server admin style permissions"). Who has a session by OAuth 2.0
+    cannot go through these stages at all (spec: "OAuth 2.0 API"), but for those that are named for them:
+    Forbidden.
     """
     caller = call.caller
     if caller is not None and caller.session is None and caller.appservice_id is not None:
@@ -36,9 +38,21 @@ async def authorise(
         call.charge(limit=Limit.ATTEMPT)
     user_id = caller.user_id if caller else None
     if flows is BY_PASSWORD and user_id is not None:
+        if await is_by_oauth(call):
+            raise Forbidden("A session of OAuth 2.0 does this on the pages for accounts")
         flows = await call.services.sign_on.proofs.flows(user_id)
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
     return await call.services.accounts.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
+
+
+async def is_by_oauth(call: Call) -> bool:
+    """Whether the caller's session was granted by OAuth 2.0."""
+    device_id, config = call.requester.device_id, call.services.server.config
+    if config.delegated:
+        return call.requester.appservice_id is None
+    if device_id is None or not config.oauth_enabled:
+        return False
+    return await call.services.oauth.grants.of_device(call.user_id, device_id) is not None
 
 
 def repeatable(handler: Handler[P, B, R]) -> Handler[P, B, R]:

@@ -112,6 +112,7 @@ async def built(
         if server.mailer is not None:
             closing.push_async_callback(server.mailer.close)
         closing.push_async_callback(services.appservices.appservice_client.close)
+        closing.push_async_callback(services.accounts.delegation.close)
         # Like the database's own writer: it does what the others ask of it, and nothing of its own accord.
         background.start("room-writer", services.history.room_writer.run())
         yield services

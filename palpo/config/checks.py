@@ -149,3 +149,5 @@ def _halves(config: Config) -> Iterator[str]:
         yield "turn.shared_secret: it is needed for turn.uris"
     if config.registration.captcha.public_key and not config.registration.captcha.private_key:
         yield "registration.captcha.private_key: it is needed to check answers"
+    if config.delegated and not config.oauth.delegation.secret:
+        yield "oauth.delegation.secret: it is needed for oauth.delegation.endpoint"

@@ -85,8 +85,18 @@ class Config(Section, frozen=True):
 
     @property
     def oauth_enabled(self) -> bool:
-        """Whether clients are served by OAuth 2.0: that takes a URL that this server is known by."""
-        return self.oauth.enabled and bool(self.public_url)
+        """Whether this server grants access by OAuth 2.0: that takes a URL that it is known by."""
+        return self.oauth.enabled and bool(self.public_url) and not self.delegated
+
+    @property
+    def delegated(self) -> bool:
+        """Whether Matrix Authentication Service signs users in, instead of this server."""
+        return bool(self.oauth.delegation.endpoint)
+
+    @property
+    def passwords_enabled(self) -> bool:
+        """Whether users have passwords here."""
+        return self.password.enabled and not self.delegated
 
     @property
     def database_url(self) -> str:

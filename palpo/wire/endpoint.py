@@ -99,6 +99,8 @@ class Auth(Enum):
     APPSERVICE = "appservice"
     ADMIN = "admin"
     """As ACCESS_TOKEN, of a server administrator."""
+    DELEGATE = "delegate"
+    """Matrix Authentication Service, by the secret that it shares with this server."""
     SERVER = "server"
     """A federating server, by the signature in ``Authorization: X-Matrix``."""
 

@@ -17,7 +17,7 @@ handlers = Handlers()
 @repeatable
 async def change_password(call: Call, params: NoParams, body: wire.ChangePassword) -> None:
     """POST /account/password: by the old one, or by an address of the account."""
-    if not call.services.server.config.password.enabled:
+    if not call.services.server.config.passwords_enabled:
         raise Forbidden("Passwords are not changed here")
     if call.caller is not None and call.caller.is_guest:
         raise Forbidden("Guests have no password", errcode="M_GUEST_ACCESS_FORBIDDEN")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import BY_PASSWORD, authorise, repeatable
+from palpo.api.interactive_auth import BY_PASSWORD, authorise, is_by_oauth, repeatable
 from palpo.core.errors import InvalidParam
 from palpo.services.accounts.registration_stages import OAUTH, UNSTABLE_OAUTH
 from palpo.services.accounts.user_interactive_auth import Flow
@@ -89,11 +89,12 @@ async def upload_cross_signing_keys(call: Call, params: NoParams, body: wire.Cro
 
 async def _flows(call: Call) -> Sequence[Flow]:
     """How the caller shows who they are: who has a session by OAuth 2.0, in the browser."""
-    device_id = call.requester.device_id
-    if not call.services.server.config.oauth_enabled or device_id is None:
+    if not await is_by_oauth(call):
         return BY_PASSWORD
-    grant = await call.services.oauth.grants.of_device(call.user_id, device_id)
-    return BY_PASSWORD if grant is None else ((OAUTH,), (UNSTABLE_OAUTH,))
+    if call.services.server.config.delegated:
+        # The page is named there.
+        await call.services.accounts.delegation.metadata()
+    return ((OAUTH,), (UNSTABLE_OAUTH,))
 
 
 @handlers.serves(wire.upload_cross_signing_signatures)

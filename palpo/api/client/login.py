@@ -9,7 +9,7 @@ from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise
 from palpo.config.sections.sign_on import Provider
-from palpo.core.errors import BadRequest, Forbidden, MissingParam, NotFound
+from palpo.core.errors import BadRequest, Forbidden, MatrixError, MissingParam, NotFound, Unrecognized
 from palpo.core.identifiers import MAX_LENGTH
 from palpo.core.records.accounts import Account
 from palpo.services.accounts.login_identifiers import user_of
@@ -30,8 +30,10 @@ MAX_TOKEN = 1024
 @handlers.serves(wire.get_login_flows)
 async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.LoginFlows:
     """GET /login."""
+    if call.services.server.config.delegated:
+        raise Unrecognized("OAuth 2.0 authentication is in use on this homeserver")
     flows = []
-    if call.services.server.config.password.enabled:
+    if call.services.server.config.passwords_enabled:
         flows.append(wire.LoginFlow(type="m.login.password"))
     providers = [_shown(item.config) for item in call.services.sign_on.providers]
     aware = call.services.server.config.oauth_enabled
@@ -55,6 +57,8 @@ async def get_login_flows(call: Call, params: NoParams, body: NoBody) -> wire.Lo
 @handlers.serves(wire.login)
 async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn:
     """POST /login."""
+    if call.services.server.config.delegated:
+        raise _elsewhere(body.type)
     choice = DeviceChoice(
         device_id=body.device_id,
         display_name=body.initial_device_display_name,
@@ -82,6 +86,13 @@ async def login(call: Call, params: NoParams, body: wire.Login) -> wire.LoggedIn
     )
 
 
+def _elsewhere(login_type: str) -> MatrixError:
+    """What is said where this server logs nobody in (application service API, "Using /login")."""
+    if login_type == APPLICATION_SERVICE:
+        return BadRequest("Nobody logs in here", errcode="M_APPSERVICE_LOGIN_UNSUPPORTED")
+    return Unrecognized("OAuth 2.0 authentication is in use on this homeserver")
+
+
 def _shown(provider: Provider) -> wire.IdentityProvider:
     return wire.IdentityProvider(
         id=provider.id, name=provider.name, icon=provider.icon or None, brand=provider.brand or None
@@ -98,7 +109,7 @@ def _named(body: wire.Login) -> str | None:
 async def _prove(call: Call, body: wire.Login) -> Account:
     """The account that the body's credentials prove."""
     logins = call.services.accounts.logins
-    if body.type == "m.login.password" and call.services.server.config.password.enabled:
+    if body.type == "m.login.password" and call.services.server.config.passwords_enabled:
         if body.password is None:
             raise MissingParam("password is missing")
         return await logins.check_password(

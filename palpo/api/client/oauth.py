@@ -48,6 +48,8 @@ def base_url(call: Call) -> str:
 @handlers.serves(wire.get_auth_metadata)
 async def get_auth_metadata(call: Call, params: NoParams, body: NoBody) -> Reply:
     """GET /auth_metadata."""
+    if call.services.server.config.delegated:
+        return Reply(body=encode(await call.services.accounts.delegation.metadata()), headers=CACHED)
     return Reply(body=encode(_metadata(base_url(call))), headers=CACHED)
 
 
@@ -60,6 +62,9 @@ async def get_server_metadata(call: Call, params: NoParams, body: NoBody) -> Rep
 @handlers.serves(wire.get_auth_issuer)
 async def get_auth_issuer(call: Call, params: NoParams, body: NoBody) -> wire.AuthIssuer:
     """GET /auth_issuer."""
+    if call.services.server.config.delegated:
+        found = await call.services.accounts.delegation.metadata()
+        return wire.AuthIssuer(issuer=str(found["issuer"]))
     return wire.AuthIssuer(issuer=f"{base_url(call)}/")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, request_hash, session_in
-from palpo.core.errors import Forbidden, InvalidParam, MatrixError, MissingParam
+from palpo.core.errors import BadRequest, Forbidden, InvalidParam, MatrixError, MissingParam, Unrecognized
 from palpo.core.identifiers import UserId
 from palpo.services.accounts.logins import DeviceChoice, NewSession
 from palpo.services.accounts.registration import Proof
@@ -28,6 +28,8 @@ MAX_REGISTRATION_TOKEN = 64
 async def register(call: Call, params: wire.RegisterParams, body: wire.Register) -> wire.Registered:
     """POST /register."""
     registration = call.services.accounts.registration
+    if call.services.server.config.delegated:
+        return await _register_delegated(call, body)
     if params.kind == "guest":
         call.charge(limit=Limit.REGISTRATION)
         return registered(await registration.register_guest(body.initial_device_display_name))
@@ -53,6 +55,16 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
         if made is None:
             raise
     return _made(call, *made)
+
+
+async def _register_delegated(call: Call, body: wire.Register) -> wire.Registered:
+    """Where Matrix Authentication Service makes accounts, application services alone do so here."""
+    if APPLICATION_SERVICE not in (body.type, (body.auth or {}).get("type")):
+        raise Unrecognized("OAuth 2.0 authentication is in use on this homeserver")
+    if not body.inhibit_login:
+        message = "Nobody logs in here: set inhibit_login"
+        raise BadRequest(message, errcode="M_APPSERVICE_LOGIN_UNSUPPORTED")
+    return await _register_for_appservice(call, body, None)
 
 
 async def _register(
@@ -161,7 +173,7 @@ async def registration_flows(call: Call) -> list[Flow]:
 
 async def is_open(call: Call) -> bool:
     """Whether anybody may make an account with a password, by whatever flow."""
-    if not call.services.server.config.password.enabled:
+    if not call.services.server.config.passwords_enabled:
         return False
     try:
         return bool(await registration_flows(call))

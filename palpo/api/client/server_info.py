@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palpo.api.call import Call, Handlers, Reply
-from palpo.core.errors import NotFound
+from palpo.core.errors import NotFound, Unavailable
 from palpo.core.room_versions import ROOM_VERSIONS
 from palpo.services.rooms import delayed_events
 from palpo.services.server import turn
@@ -36,7 +36,7 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
     config = call.services.server.config
     user = not requester.is_guest
     capabilities: dict[str, Any] = {
-        "m.change_password": {"enabled": user and config.password.enabled},
+        "m.change_password": {"enabled": user and config.passwords_enabled},
         "m.room_versions": {
             "default": config.rooms.default_version,
             "available": {
@@ -46,8 +46,10 @@ async def get_capabilities(call: Call, params: NoParams, body: NoBody) -> wire.C
         "m.set_displayname": {"enabled": True},
         "m.set_avatar_url": {"enabled": user},
         "m.profile_fields": {"enabled": True} if user else {"enabled": True, "allowed": ["displayname"]},
-        "m.3pid_changes": {"enabled": user and call.services.accounts.threepids.enabled},
-        "m.get_login_token": {"enabled": user and config.password.enabled},
+        "m.3pid_changes": {
+            "enabled": user and not config.delegated and call.services.accounts.threepids.enabled
+        },
+        "m.get_login_token": {"enabled": user and config.passwords_enabled},
         "m.forget_forced_upon_leave": {"enabled": False},
         "org.matrix.msc4140.delayed_events": {
             "max_delay_ms": delayed_events.MAX_DELAY_MS,
@@ -65,12 +67,27 @@ async def get_wellknown(call: Call, params: NoParams, body: NoBody) -> wire.Disc
     config = call.services.server.config
     if not config.public_url:
         raise NotFound("No server discovery information")
-    base = config.public_url.rstrip("/")
-    authentication = wire.Authentication(issuer=f"{base}/", account=base + ACCOUNT_PATH)
     return wire.Discovery(
         homeserver=BaseUrl(base_url=config.public_url),
         rtc_foci=config.rtc.transports or None,
-        authentication=authentication if config.oauth_enabled else None,
+        authentication=await _authentication(call),
+    )
+
+
+async def _authentication(call: Call) -> wire.Authentication | None:
+    """Who signs users in by OAuth 2.0 (MSC2965, as it was)."""
+    config = call.services.server.config
+    if config.oauth_enabled:
+        base = config.public_url.rstrip("/")
+        return wire.Authentication(issuer=f"{base}/", account=base + ACCOUNT_PATH)
+    if not config.delegated:
+        return None
+    try:
+        found = await call.services.accounts.delegation.metadata()
+    except Unavailable:
+        return None
+    return wire.Authentication(
+        issuer=str(found["issuer"]), account=str(found.get("account_management_uri", found["issuer"]))
     )
 
 

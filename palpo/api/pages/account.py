@@ -219,7 +219,7 @@ async def _page(
 
 
 def _check_passwords(call: Call) -> None:
-    if not call.services.server.config.password.enabled:
+    if not call.services.server.config.passwords_enabled:
         raise Forbidden("Passwords are not changed here")
 
 

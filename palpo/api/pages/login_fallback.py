@@ -17,6 +17,6 @@ async def get_login_fallback(call: Call, params: NoParams) -> str:
     allow(connect_src="'self'")
     return await render_template(
         "login_fallback.html",
-        passwords=call.services.server.config.password.enabled,
+        passwords=call.services.server.config.passwords_enabled,
         providers=[item.config for item in call.services.sign_on.providers],
     )

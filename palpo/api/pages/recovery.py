@@ -88,5 +88,5 @@ async def _new_password(call: Call, *, message: str = "") -> str:
 
 def _check_enabled(call: Call) -> None:
     config = call.services.server.config
-    if not config.password.enabled or not call.services.accounts.threepids.enabled:
+    if not config.passwords_enabled or not call.services.accounts.threepids.enabled:
         raise Forbidden("Passwords are not changed here")

@@ -80,9 +80,9 @@ async def _page(call: Call, params: wire.SignInParams, user: str, *, message: st
         "sign_in.html",
         user=user,
         message=message,
-        passwords=config.password.enabled,
+        passwords=config.passwords_enabled,
         upstreams=upstreams(call, then),
-        recovery=config.password.enabled and call.services.accounts.threepids.enabled,
+        recovery=config.passwords_enabled and call.services.accounts.threepids.enabled,
         registration=await is_open(call),
         again=params.again,
         then=urlencode({"next": then}),
@@ -91,7 +91,7 @@ async def _page(call: Call, params: wire.SignInParams, user: str, *, message: st
 
 async def _prove(call: Call, user: str, password: str) -> Account:
     """The account that a name, a user ID or an email address and its password prove."""
-    if not call.services.server.config.password.enabled:
+    if not call.services.server.config.passwords_enabled:
         raise NotFound("Nobody signs in by password here")
     if not user or not password:
         raise BadRequest(_("Please enter your username and your password."))

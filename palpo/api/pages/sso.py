@@ -35,7 +35,7 @@ async def redirect_to_sso(call: Call, params: wire.RedirectParams) -> ResponseRe
     check_redirect_url(params.redirect_url)
     providers = [item.config for item in call.services.sign_on.providers]
     config = call.services.server.config
-    if config.oauth_enabled and (config.password.enabled or not providers):
+    if config.oauth_enabled and (config.passwords_enabled or not providers):
         # This server's own pages have all the ways there are (spec: "OAuth 2.0 aware clients").
         then = f"{pages.CONTINUE_PATH}?{urlencode({'redirectUrl': params.redirect_url})}"
         if params.action == "register" and await is_open(call):

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from palpo.config.marks import LIVE
 from palpo.config.section import Section
+from palpo.config.sections.delegation import DelegationConfig
 
 
 class SessionConfig(Section, frozen=True):
@@ -33,3 +34,4 @@ class OAuthConfig(Section, frozen=True):
     qr_login: Annotated[
         bool, Meta(description="Whether devices may meet here to sign one in by a QR code (MSC4108).")
     ] = True
+    delegation: DelegationConfig = DelegationConfig()

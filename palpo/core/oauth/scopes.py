@@ -12,6 +12,8 @@ API = "urn:matrix:client:api:*"
 DEVICE = "urn:matrix:client:device:"
 UNSTABLE_API = "urn:matrix:org.matrix.msc2967.client:api:*"
 UNSTABLE_DEVICE = "urn:matrix:org.matrix.msc2967.client:device:"
+SYNAPSE_ADMIN = "urn:synapse:admin:*"
+"""By which Matrix Authentication Service grants administrators what they may do."""
 SCOPES = (API, f"{DEVICE}*")
 MAX_SCOPE = 2048
 
@@ -26,7 +28,7 @@ def read_scope(scope: str) -> tuple[str, str]:
     """
     tokens = list(dict.fromkeys(scope[:MAX_SCOPE].split(" "))) if len(scope) <= MAX_SCOPE else []
     known = [token for token in tokens if _is_known(token)]
-    devices = {_device_id(token) for token in known} - {None}
+    devices = {device_of(token) for token in known} - {None}
     if not {API, UNSTABLE_API}.intersection(known):
         raise OAuthError(INVALID_SCOPE, f"The scope has to have {API} in it")
     if len(devices) != 1:
@@ -43,10 +45,11 @@ def read_scope(scope: str) -> tuple[str, str]:
 def _is_known(token: str) -> bool:
     if _TOKEN.fullmatch(token) is None:
         return False
-    return token in (API, UNSTABLE_API) or bool(_device_id(token))
+    return token in (API, UNSTABLE_API) or bool(device_of(token))
 
 
-def _device_id(token: str) -> str | None:
+def device_of(token: str) -> str | None:
+    """The device that a scope's token names."""
     for prefix in (DEVICE, UNSTABLE_DEVICE):
         if token.startswith(prefix):
             return token.removeprefix(prefix)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from palpo.services.accounts.accounts import Accounts
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.browser_sessions import BrowserSessions
+from palpo.services.accounts.delegation import Delegation
 from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.devices import Devices
 from palpo.services.accounts.identity_servers import IdentityServers
@@ -28,6 +29,7 @@ class AccountServices:
     accounts: Accounts
     appservices: AppServices
     browser_sessions: BrowserSessions
+    delegation: Delegation
     device_removal: DeviceRemoval
     devices: Devices
     identity_servers: IdentityServers

@@ -4,6 +4,7 @@ registration", "Google ReCaptcha", "Email-based", "Token-authenticated registrat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -77,13 +78,13 @@ class OAuthStage(Stage):
     What is allowed there is not asked for any more, so a client that asks for the stage is too early.
     """
 
-    def __init__(self, url: str) -> None:
-        """``url`` is the page's."""
+    def __init__(self, url: Callable[[], str]) -> None:
+        """``url`` is the page's, as it is now."""
         self._url = url
 
     def params(self, user_id: UserId | None) -> dict[str, Any] | None:
         """The page."""
-        return {"url": self._url}
+        return {"url": self._url()}
 
     async def check(self, auth: Auth, user_id: UserId | None) -> None:
         """Raises Forbidden."""

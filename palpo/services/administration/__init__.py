@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.configuration import ConfigurationAdministration
+from palpo.services.administration.delegated_accounts import DelegatedAccounts
 from palpo.services.administration.destinations import DestinationAdministration
 from palpo.services.administration.doctor.checkup import Doctor
 from palpo.services.administration.history_purge import HistoryPurge
@@ -31,6 +32,7 @@ class AdministrationServices:
 
     configuration: ConfigurationAdministration
     backups: Backups
+    delegated_accounts: DelegatedAccounts
     destinations: DestinationAdministration
     history_purge: HistoryPurge
     doctor: Doctor
