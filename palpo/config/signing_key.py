@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from pathlib import Path
@@ -16,7 +17,11 @@ FILE_NAME = "signing.key"
 
 def load(folder: Path) -> SigningKey | None:
     """The key in ``folder``; None where there is none. Raises ConfigError."""
-    path = folder / FILE_NAME
+    return read(folder / FILE_NAME)
+
+
+def read(path: Path) -> SigningKey | None:
+    """The key in a file, likewise."""
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -49,6 +54,14 @@ def load_or_create(folder: Path) -> SigningKey:
         raise ConfigError(f"{folder / FILE_NAME}: {error.strerror}") from error
 
 
+def copy(path: Path, folder: Path) -> None:
+    """Have ``folder``, which has no key, have that of the file ``path``. Raises ConfigError."""
+    try:
+        _write(folder / FILE_NAME, path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{folder / FILE_NAME}: {error.strerror}") from error
+
+
 def replace(folder: Path) -> SigningKey:
     """A new key in ``folder``; one that is there stays beside it under its ID. Raises ConfigError."""
     path = folder / FILE_NAME
@@ -69,13 +82,20 @@ def replace(folder: Path) -> SigningKey:
 def _create(path: Path) -> SigningKey:
     """A new key, whole in ``path`` at once: neither a crash nor another process finds half of it."""
     key = signedjson.key.generate_signing_key(f"a_{secrets.token_hex(3)}")
+    text = io.StringIO()
+    signedjson.key.write_signing_keys(text, [key])
+    _write(path, text.getvalue())
+    return SigningKey(key_id=f"{key.alg}:{key.version}", seed=bytes(key))
+
+
+def _write(path: Path, text: str) -> None:
+    """Make the file ``path``, whole; raises FileExistsError where it is there."""
     written = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        signedjson.key.write_signing_keys(file, [key])
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     try:
         os.link(written, path)
     finally:
         written.unlink()
-    return SigningKey(key_id=f"{key.alg}:{key.version}", seed=bytes(key))

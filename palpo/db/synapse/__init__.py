@@ -5,6 +5,5 @@ PostgreSQL, so it is selected, and never compared.
 """
 
 from palpo.db.synapse.connect import open_synapse
-from palpo.db.synapse.meta import metadata
 
-__all__ = ["metadata", "open_synapse"]
+__all__ = ["open_synapse"]

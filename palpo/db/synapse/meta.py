@@ -1,32 +1,31 @@
-"""The metadata of a Synapse's tables, which is apart from our own, and its types of columns."""
+"""How a Synapse's tables are declared, apart from our own: nothing makes them, and each has what is read."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, ColumnClause, LargeBinary, TableClause, Text, column
+from sqlalchemy import table as clause
 
-metadata = MetaData()
 
-
-def text(name: str) -> Column[str]:
+def text(name: str) -> ColumnClause[str]:
     """Text; JSON too, which Synapse has in columns of text, or of JSONB, that come as text as well."""
-    return Column(name, Text())
+    return column(name, Text())
 
 
-def integer(name: str) -> Column[int]:
+def integer(name: str) -> ColumnClause[int]:
     """A number."""
-    return Column(name, BigInteger())
+    return column(name, BigInteger())
 
 
-def boolean(name: str) -> Column[int]:
+def boolean(name: str) -> ColumnClause[int]:
     """0 or 1, False or True, NULL now and then: ``bool()`` it."""
-    return Column(name, BigInteger())
+    return column(name, BigInteger())
 
 
-def blob(name: str) -> Column[bytes]:
+def blob(name: str) -> ColumnClause[bytes]:
     """Bytes; filters and push rules are JSON in such a column."""
-    return Column(name, LargeBinary())
+    return column(name, LargeBinary())
 
 
-def table(name: str, *columns: Column[str] | Column[int] | Column[bytes]) -> Table:
+def table(name: str, *columns: ColumnClause[str] | ColumnClause[int] | ColumnClause[bytes]) -> TableClause:
     """Those columns of a table that are read."""
-    return Table(name, metadata, *columns)
+    return clause(name, *columns)
