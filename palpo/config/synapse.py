@@ -16,14 +16,14 @@ SQLITE, POSTGRESQL = "sqlite3", "psycopg2"
 """What Synapse calls its databases."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SynapseConfig:
     """What of it an import needs, or tells of."""
 
     server_name: str
-    database_url: str = field(repr=False)
-    media: Path | None
-    signing_key: Path | None
+    database_url: str = field(default="", repr=False)
+    media: Path | None = None
+    signing_key: Path | None = None
     pepper: str = field(default="", repr=False)
     public_url: str = ""
     appservices: tuple[str, ...] = ()

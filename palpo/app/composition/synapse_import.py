@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from palpo.api.services import Services
+from palpo.services.administration.synapse_import.events import EventStep
+from palpo.services.administration.synapse_import.room_heads import RoomHeadStep
 from palpo.services.administration.synapse_import.steps import Source, Step
 from palpo.services.administration.synapse_import.synapse_import import SynapseImport
 
@@ -21,7 +23,15 @@ def _people(services: Services, source: Source) -> list[Step]:
 
 def _rooms(services: Services, source: Source) -> list[Step]:
     """Rooms with all that is in them, and media."""
-    return []
+    db, history = services.server.db, services.history
+    return [
+        EventStep(
+            source, db, history.room_writer, history.admission, history.beginnings, history.state_import
+        ),
+        RoomHeadStep(
+            source, db, history.events, history.room_writer, history.admission, history.state_import
+        ),
+    ]
 
 
 def _personal(services: Services, source: Source) -> list[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from palpo.cli.progress import Progress
 from palpo.config import signing_key, synapse
 from palpo.config.model import Config
 from palpo.config.synapse import SynapseConfig
+from palpo.core.identifiers import ServerName
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction
 from palpo.services.server.server_identity import check_server_name
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     config = config_of(options)
     theirs = _theirs(options, config)
     check_server_name(theirs.server_name, config.server_name)
-    if theirs.signing_key is not None:
+    if theirs.signing_key is not None and not options.verify_only:
         with alone(config):
             _take_key(config, theirs.signing_key)
     with prepared_alone(config):
@@ -90,25 +91,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _theirs(options: argparse.Namespace, config: Config) -> SynapseConfig:
     """What is to be imported, by its configuration or by the options; raises ConfigError and Failure."""
-    read = synapse.read(options.homeserver) if options.homeserver else None
-    url = options.database or (read and read.database_url)
+    read = synapse.read(options.homeserver) if options.homeserver else SynapseConfig(config.server_name)
+    url: str = options.database or read.database_url
+    media: Path | None = None if options.no_media else options.media or read.media
     if not url:
         raise Failure("name Synapse's homeserver.yaml, or its --database")
-    media = options.media or (read and read.media)
     if media is None and not options.no_media:
         raise Failure("name Synapse's --media folder, or leave them out with --no-media")
     if media is not None and not media.is_dir():
         raise Failure(f"--media: {media} is no folder")
-    return SynapseConfig(
-        server_name=read.server_name if read else config.server_name,
-        database_url=url,
-        media=None if options.no_media else media,
-        signing_key=options.signing_key or (read and read.signing_key),
-        pepper=read.pepper if read else "",
-        public_url=read.public_url if read else "",
-        appservices=read.appservices if read else (),
-        has_old_keys=bool(read and read.has_old_keys),
-    )
+    key: Path | None = options.signing_key or read.signing_key
+    if key is None:
+        raise Failure("name Synapse's --signing-key file: this server has to sign with the same")
+    return replace(read, database_url=url, media=media, signing_key=key)
 
 
 def _take_key(config: Config, path: Path) -> None:
@@ -137,11 +132,11 @@ async def _import(config: Config, theirs: SynapseConfig, *, verify_only: bool) -
         await identity_of(config, db).check()
         await check_unserved(config, db)
         await db.read(partial(_check_ours, begun=verify_only))
-    report = Report()
+    report, name = Report(), ServerName(config.server_name)
     try:
         async with open_synapse(theirs.database_url) as there, built(config) as services:
-            await check_source(there, config.server_name)
-            source = Source(db=there, server_name=config.server_name, media=theirs.media)
+            await check_source(there, name)
+            source = Source(db=there, server_name=name, media=theirs.media)
             work = synapse_import(services, source)
             with Progress() as progress:
                 if not verify_only:
