@@ -72,6 +72,14 @@ class PasswordConfig(Section, frozen=True):
     time_cost: Annotated[int, Meta(ge=1, description="Argon2's passes over the memory.")] = 2
     memory_kib: Annotated[int, Meta(ge=8, description="Argon2's memory for one hash, in KiB.")] = 19 * 1024
     minimum_length: Annotated[int, Meta(ge=1, description="Characters of a new password.")] = 8
+    pepper: Annotated[
+        str,
+        Meta(
+            description="Synapse's `password_config.pepper`, where accounts came from one: with it their old"
+            " passwords are checked, until each has logged in once. New ones are hashed without it."
+        ),
+        SECRET,
+    ] = ""
 
 
 class EmailConfig(Section, frozen=True):

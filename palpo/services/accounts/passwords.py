@@ -1,12 +1,15 @@
 """Passwords: Argon2id in threads of its own, never on the event loop.
 
-libsodium's (PyNaCl) takes half the time of the reference implementation, whose hashes it verifies.
+libsodium's (PyNaCl) takes half the time of the reference implementation, whose hashes it verifies. Hashes of
+bcrypt, which accounts from Synapse bring with them, are verified too, and replaced at the next login.
 """
 
 from __future__ import annotations
 
 import os
+import unicodedata
 
+import structlog
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
@@ -17,7 +20,11 @@ from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairThreads
 from palpo.streams.token_buckets import TokenBuckets
 
+log = structlog.get_logger("palpo.passwords")
+
 MAX_BYTES = 512
+BCRYPT_BYTES = 72
+"""What bcrypt looks at of a password with its pepper."""
 MAX_WAITING = 256
 MAX_WAITING_EACH = 128
 """Hashes that may wait for a thread, and those of one user or address: beyond that a server is being
@@ -60,6 +67,8 @@ class Passwords:
         """Whether ``password`` is right; it takes as long to find that it cannot be (``hash_`` None)."""
         if _too_long(password):
             return False
+        if hash_ is not None and hash_.startswith("$2"):
+            return await self._threads.run(lambda: _verify_bcrypt(password + self._config.pepper, hash_))
         return await self._threads.run(lambda: self._verify(_encoded(password), hash_))
 
     def outdated(self, hash_: str) -> bool:
@@ -83,6 +92,21 @@ class Passwords:
             return argon2id.verify(against, password)
         except CryptoError:
             return False
+
+
+def _verify_bcrypt(peppered: str, hash_: str) -> bool:
+    """Whether Synapse made ``hash_`` of a password in form NFKC with its pepper."""
+    try:
+        # Heavy, and only who came from Synapse has it.
+        import bcrypt
+    except ModuleNotFoundError:
+        log.error("bcrypt is missing", fix="install palpo[import]: there are passwords from Synapse")
+        return False
+    password = _encoded(unicodedata.normalize("NFKC", peppered))[:BCRYPT_BYTES]
+    try:
+        return bcrypt.checkpw(password, hash_.encode())
+    except ValueError:
+        return False
 
 
 class FailedLogins:

@@ -37,6 +37,26 @@ async def test_hashes_of_the_reference_implementation_are_verified() -> None:
     assert not Passwords(CHEAP).outdated(older)
 
 
+@pytest.mark.parametrize(
+    ("password", "hash_"),
+    [
+        ("correct horse battery", "$2b$04$w/Ub/uvYaaAdl5dElZQDD./st2FRwyeeXNob5ll9FKjMGMdMZBvja"),
+        ("x" * 100, "$2b$04$Ztr7EK0ak/uWQk5fUPgZLew.srOvcZ1Dk3gzorSL/ribyEOmObS5q"),
+        ("\ufb01ne passwo\u0308rd", "$2b$04$g35qD176U3TmQPpY7tYKTeFxqtlSYIdx7AunopTFoOsDceqWQuyrC"),
+    ],
+    ids=["short", "longer than bcrypt looks", "in another form of Unicode"],
+)
+async def test_hashes_of_synapse_are_verified(password: str, hash_: str) -> None:
+    passwords = Passwords(PasswordConfig(time_cost=1, memory_kib=8, pepper="salt and pepper"))
+    assert await passwords.verify(password, hash_)
+    assert not await passwords.verify("y" + password, hash_)
+    assert passwords.outdated(hash_)
+    assert not await passwords.verify(password, "$2b$04$no hash")
+    assert not await passwords.verify("pass\0word", hash_)
+    if len(password) < 72:
+        assert not await Passwords(CHEAP).verify(password, hash_)
+
+
 async def test_outdated() -> None:
     hash_ = await Passwords(CHEAP).hash("secret")
     assert not Passwords(CHEAP).outdated(hash_)
