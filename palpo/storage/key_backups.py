@@ -13,13 +13,17 @@ from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
 
+MAX_DIGITS = 18
+"""Of a version."""
+
 b = key_backups.c
 s = key_backup_sessions.c
 _BACKUPS = Records(Backup, key_backups)
 _BACKUP = b.version == bindparam("version_")
 _USER = b.user_id == bindparam("user")
 _INSERT = insert_row(key_backups)
-_FIND = Statement(select(*_BACKUPS.columns).where(_USER, _BACKUP))
+_FIND = Statement(select(*_BACKUPS.columns).where(_USER, _BACKUP, b.name.is_(None)))
+_FIND_NAMED = Statement(select(*_BACKUPS.columns).where(_USER, b.name == bindparam("called")))
 _CURRENT = Statement(
     select(*_BACKUPS.columns).where(_USER, b.deleted == 0).order_by(b.version.desc()).limit(1)
 )
@@ -75,13 +79,17 @@ async def insert(tx: WriteTransaction, user_id: str, algorithm: str, auth_data: 
         etag=0,
         count=0,
         deleted=0,
+        name=None,
     )
     return version
 
 
-async def find(tx: Transaction, user_id: str, version: int) -> Backup | None:
-    """One version of a user's, deleted or not."""
-    return _BACKUPS.one(await tx.one(_FIND, user=user_id, version_=version))
+async def find(tx: Transaction, user_id: str, called: str) -> Backup | None:
+    """One version of a user's as clients know it, deleted or not."""
+    if called.isascii() and called.isdigit() and len(called) <= MAX_DIGITS:
+        found = _BACKUPS.one(await tx.one(_FIND, user=user_id, version_=int(called)))
+        return found or _BACKUPS.one(await tx.one(_FIND_NAMED, user=user_id, called=called))
+    return None
 
 
 async def current(tx: Transaction, user_id: str) -> Backup | None:

@@ -27,7 +27,7 @@ def _info(backup: Backup) -> wire.BackupInfo:
         auth_data=msgspec.Raw(bytes(backup.auth_data)),
         count=backup.count,
         etag=str(backup.etag),
-        version=str(backup.version),
+        version=backup.called,
     )
 
 

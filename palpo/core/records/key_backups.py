@@ -18,6 +18,13 @@ class Backup:
     etag: int = 0
     count: int = 0
     deleted: bool = False
+    name: str | None = None
+    """What clients call it where that is not ``version``: so it is where they had it on another server."""
+
+    @property
+    def called(self) -> str:
+        """The version as clients know it."""
+        return self.name or str(self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

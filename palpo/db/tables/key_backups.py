@@ -16,7 +16,9 @@ key_backups = Table(
     Column("etag", integer(), nullable=False),
     Column("count", integer(), nullable=False),
     Column("deleted", flag(), nullable=False),
+    Column("name", identifier()),
     Index("ix_key_backups_user_id_version", "user_id", "version"),
+    Index("ix_key_backups_user_id_name", "user_id", "name"),
     info=kept(
         Until.ERASURE,
         counted={
@@ -26,7 +28,8 @@ key_backups = Table(
     ),
 )
 """``version`` is a stream position, so that a later backup has a greater one. ``etag`` counts the
-writes that changed something, ``count`` the keys. Of a deleted backup only this row stays."""
+writes that changed something, ``count`` the keys. Of a deleted backup only this row stays. ``name`` is what
+the user's clients know as the version where that is another: those from another server keep theirs."""
 
 key_backup_sessions = Table(
     "key_backup_sessions",

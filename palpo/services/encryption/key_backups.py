@@ -132,7 +132,7 @@ class KeyBackups:
         """Delete a version, again if need be; raises NotFound for one that there never was."""
 
         async def unit(tx: WriteTransaction) -> None:
-            backup = await storage.find(tx, user_id, _number(version))
+            backup = await storage.find(tx, user_id, version)
             if backup is None:
                 raise NotFound("Unknown backup version")
             if not backup.deleted:
@@ -171,7 +171,7 @@ class KeyBackups:
                 raise Forbidden(
                     "That is not the current backup version",
                     errcode="M_WRONG_ROOM_KEYS_VERSION",
-                    fields={"current_version": str(current.version)},
+                    fields={"current_version": current.called},
                 )
             known = await _known(tx, backup.version, sessions)
             better = [item for item in sessions if _is_better(item, known.get(item.key))]
@@ -253,13 +253,8 @@ def _size(sessions: Sequence[BackedUpSession]) -> int:
     return sum(len(item.session_data) for item in sessions)
 
 
-def _number(version: str) -> int:
-    """The number in a version, or one that no version has."""
-    return int(version) if version.isascii() and version.isdigit() and len(version) <= 18 else -1
-
-
 async def _existing(tx: Transaction, user_id: UserId, version: str) -> Backup:
-    backup = await storage.find(tx, user_id, _number(version))
+    backup = await storage.find(tx, user_id, version)
     if backup is None or backup.deleted:
         raise NotFound("Unknown backup version")
     return backup

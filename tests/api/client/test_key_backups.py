@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from palpo.db.statements import Statement
+from palpo.db.tables.key_backups import key_backups
 from palpo.services.encryption.key_backups import MAX_SESSIONS
-from tests.support.homeserver import Client
+from tests.support.homeserver import Client, Homeserver
 from tests.support.loop_turns import with_turns
 
 ROOM = "!room:test.example"
@@ -229,3 +232,19 @@ async def test_nothing_is_stored_of_a_body_with_a_fault(alice: Client, version: 
     missing = await alice.put(f"/room_keys/keys?version={version}", body, status=400)
     assert missing["errcode"] == "M_MISSING_PARAM"
     assert (await alice.get("/room_keys/version"))["count"] == 0
+
+
+async def test_a_version_from_another_server_keeps_its_name(server: Homeserver, alice: Client) -> None:
+    version = await new_backup(alice)
+    kept = Statement(update(key_backups).values(name="1"))
+    await server.services.server.db.write(lambda tx: tx.run(kept))
+    assert (await alice.get("/room_keys/version"))["version"] == "1"
+    await alice.put(f"/room_keys/keys/{ROOM}/one?version=1", session())
+    assert (await alice.get("/room_keys/version/1"))["count"] == 1
+    if version != "1":
+        await alice.get(f"/room_keys/version/{version}", status=404)
+    newer = await new_backup(alice)
+    answer = await alice.put(f"/room_keys/keys/{ROOM}/one?version=1", session(), status=403)
+    assert answer["current_version"] == newer
+    await alice.delete("/room_keys/version/1")
+    await alice.get("/room_keys/version/1", status=404)
