@@ -80,6 +80,8 @@ _OF_USERS = {
     for until in (Until.DEACTIVATION, Until.ERASURE)
 }
 _COUNTS = {kind: _count(kind) for kind in _kinds(TABLES.values())}
+COUNTED = tuple(_COUNTS)
+"""The kinds that rows say how much there is of."""
 COUNTED_OF_DEVICES = _kinds(of for of in TABLES.values() if of.device is not None)
 """The kinds of quotas of which users have less where devices go."""
 COUNTED_UNTIL = {until: _kinds(of for of in TABLES.values() if of.until is until) for until in _OF_USERS}

@@ -122,16 +122,19 @@ async def set_type(tx: WriteTransaction, user_id: str, user_type: str | None) ->
 async def list_as(tx: WriteTransaction, user_id: str, key: str, value: object) -> None:
     """Let a user be found in lists by the field ``displayname`` or ``avatar_url`` of the profile."""
     text = value if isinstance(value, str) else ""
-    await tx.run(_LIST[key], user=user_id, value=listed(text) if key == "displayname" else _fitting(text))
+    await tx.run(
+        _LIST[key], user=user_id, value=listed(text) if key == "displayname" else listed_avatar(text)
+    )
 
 
 def listed(name: str) -> str:
     """What a display name is compared by in lists: its beginning in lower case."""
-    return _fitting(name.casefold())
+    return listed_avatar(name.casefold())
 
 
-def _fitting(text: str) -> str:
-    return text.replace("\0", "")[:LISTED]
+def listed_avatar(address: str) -> str:
+    """What an avatar's address is compared by in lists: its beginning."""
+    return address.replace("\0", "")[:LISTED]
 
 
 async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str | None) -> bool:

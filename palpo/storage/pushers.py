@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
@@ -61,14 +62,15 @@ def pusher_hash(user_id: str, app_id: str, pushkey: str) -> bytes:
     return _hash(user_id, app_id, pushkey)
 
 
+def pusher_row(pusher: Pusher) -> dict[str, Any]:
+    """A pusher's values by the names of their columns."""
+    hashes = {"pusher_hash": pusher.hash, "target_hash": _hash(pusher.app_id, pusher.pushkey)}
+    return hashes | _RECORDS.values(pusher)
+
+
 async def put(tx: WriteTransaction, pusher: Pusher) -> None:
     """Store a pusher over the one of its user, app ID and pushkey."""
-    await tx.run(
-        _PUT,
-        pusher_hash=pusher.hash,
-        target_hash=_hash(pusher.app_id, pusher.pushkey),
-        **_RECORDS.values(pusher),
-    )
+    await tx.run(_PUT, **pusher_row(pusher))
     tx.notify(topics.PUSHERS, pusher.user_id)
 
 

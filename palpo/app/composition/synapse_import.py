@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from palpo.api.services import Services
+from palpo.services.administration.synapse_import.accounts import Accounts, AccountSettings
+from palpo.services.administration.synapse_import.device_lists import DeviceLists, RemoteDeviceLists
+from palpo.services.administration.synapse_import.devices import Devices, Tokens
 from palpo.services.administration.synapse_import.events import EventStep
+from palpo.services.administration.synapse_import.key_backups import BackedUpKeys, KeyBackups
+from palpo.services.administration.synapse_import.keys import CrossSigning, DeviceKeys
+from palpo.services.administration.synapse_import.personal import (
+    AccountData,
+    Filters,
+    Pushers,
+    ThreadSubscriptions,
+)
+from palpo.services.administration.synapse_import.push_rules import PushRules
+from palpo.services.administration.synapse_import.registration_tokens import RegistrationTokens
 from palpo.services.administration.synapse_import.room_heads import RoomHeadStep
 from palpo.services.administration.synapse_import.steps import Source, Step
 from palpo.services.administration.synapse_import.synapse_import import SynapseImport
+from palpo.services.administration.synapse_import.to_device import ToDevice
+from palpo.services.administration.synapse_import.usage import Usage
 
 
 def synapse_import(services: Services, source: Source) -> SynapseImport:
@@ -18,7 +33,20 @@ def synapse_import(services: Services, source: Source) -> SynapseImport:
 
 def _people(services: Services, source: Source) -> list[Step]:
     """Accounts, and what does not need rooms to be here."""
-    return []
+    server = services.server
+    db = server.db
+    return [
+        Accounts(source, db),
+        AccountSettings(source, db),
+        RegistrationTokens(source, db, server.clock),
+        Devices(source, db),
+        Tokens(source, db, server.clock),
+        DeviceKeys(source, db),
+        CrossSigning(source, db),
+        KeyBackups(source, db),
+        BackedUpKeys(source, db),
+        ToDevice(source, db),
+    ]
 
 
 def _rooms(services: Services, source: Source) -> list[Step]:
@@ -36,4 +64,15 @@ def _rooms(services: Services, source: Source) -> list[Step]:
 
 def _personal(services: Services, source: Source) -> list[Step]:
     """What belongs to users, and needs their rooms."""
-    return []
+    server = services.server
+    db = server.db
+    return [
+        AccountData(source, db),
+        Filters(source, db),
+        PushRules(source, db, server.config.push),
+        ThreadSubscriptions(source, db),
+        DeviceLists(source, db),
+        RemoteDeviceLists(source, db),
+        Pushers(source, db),
+        Usage(source, db),
+    ]
