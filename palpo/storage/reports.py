@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select
@@ -42,6 +42,11 @@ _LIST = Statement(
     .order_by(c.position.desc())
     .limit(bindparam("limit"))
 )
+_OF_TIME = Statement(
+    select(*_RECORDS.columns).where(
+        c.reporter == bindparam("reporter"), c.received_ts == bindparam("received_ts")
+    )
+)
 _COUNT = Statement(select(func.count()).select_from(reports))
 _DELETE = Statement(delete(reports).where(c.position == bindparam("id")))
 
@@ -56,6 +61,12 @@ async def insert(tx: WriteTransaction, new: Report) -> int:
 async def get(tx: Transaction, position: int) -> Report | None:
     """A report."""
     return _RECORDS.one(await tx.one(_GET, position=position))
+
+
+async def is_there(tx: Transaction, report: Report) -> bool:
+    """Whether there is one like it, whatever its ID."""
+    rows = await tx.all(_OF_TIME, reporter=report.reporter, received_ts=report.received_ts)
+    return any(replace(item, position=report.position) == report for item in _RECORDS.all(rows))
 
 
 async def newest(tx: Transaction, *, before: int, limit: int) -> list[Report]:

@@ -121,6 +121,13 @@ async def store_answer(
     return tuple(key for key_id, key in keys.items() if key_id not in surplus)
 
 
+async def put_keys(tx: WriteTransaction, keys: Iterable[ServerKey]) -> None:
+    """Store keys over what is known of them."""
+    rows = [_KEYS.values(key) for key in keys]
+    await tx.many(_PUT_KEY, rows)
+    tx.notify(topics.SERVER_KEYS, *{row["server_name"] for row in rows})
+
+
 async def store_failures(tx: WriteTransaction, next_ts: Mapping[ServerName, tuple[int, int]]) -> None:
     """Store how often each server has failed by now, and when it may be asked again."""
     new = {"answer": None, "answered_ts": 0, "valid_until_ts": 0}

@@ -17,7 +17,19 @@ from palpo.services.administration.synapse_import.personal import (
 )
 from palpo.services.administration.synapse_import.push_rules import PushRules
 from palpo.services.administration.synapse_import.registration_tokens import RegistrationTokens
+from palpo.services.administration.synapse_import.media import LocalMediaStep, RemoteMediaStep
+from palpo.services.administration.synapse_import.memberships import MembershipStep
 from palpo.services.administration.synapse_import.room_heads import RoomHeadStep
+from palpo.services.administration.synapse_import.room_steps import (
+    AliasStep,
+    BlockedRoomStep,
+    DirectoryStep,
+    EventReportStep,
+    ReceiptStep,
+    RoomReportStep,
+    ServerKeyStep,
+    UserReportStep,
+)
 from palpo.services.administration.synapse_import.steps import Source, Step
 from palpo.services.administration.synapse_import.synapse_import import SynapseImport
 from palpo.services.administration.synapse_import.to_device import ToDevice
@@ -52,14 +64,36 @@ def _people(services: Services, source: Source) -> list[Step]:
 def _rooms(services: Services, source: Source) -> list[Step]:
     """Rooms with all that is in them, and media."""
     db, history = services.server.db, services.history
+    pages = (
+        MembershipStep,
+        AliasStep,
+        DirectoryStep,
+        BlockedRoomStep,
+        ReceiptStep,
+        EventReportStep,
+        RoomReportStep,
+        UserReportStep,
+    )
     return [
+        ServerKeyStep(source, db),
         EventStep(
             source, db, history.room_writer, history.admission, history.beginnings, history.state_import
         ),
         RoomHeadStep(
             source, db, history.events, history.room_writer, history.admission, history.state_import
         ),
+        *(page(source, db) for page in pages),
+        *_media(services, source),
     ]
+
+
+def _media(services: Services, source: Source) -> list[Step]:
+    """What is in files, if they are imported."""
+    if source.media is None:
+        return []
+    server = services.server
+    kinds = (LocalMediaStep, RemoteMediaStep)
+    return [kind(source, source.media, server.db, server.blobs) for kind in kinds]
 
 
 def _personal(services: Services, source: Source) -> list[Step]:

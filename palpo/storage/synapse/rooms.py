@@ -18,6 +18,7 @@ from palpo.db.synapse.rooms import (
     rooms,
     user_reports,
 )
+from palpo.db.synapse.server import server_signature_keys
 from palpo.db.transaction import Row, Transaction
 
 
@@ -73,3 +74,5 @@ LOCAL = Pages(
     ),
 )
 """Room, user of this server, event, membership, whether it is forgotten."""
+SERVER_KEYS = Pages(server_signature_keys, "server_name", "key_id")
+"""Server, key, until when it is valid in milliseconds, its 32 bytes."""
