@@ -26,6 +26,7 @@ from palpo.workers.remote_presence import RemotePresenceWorker
 from palpo.workers.retention import RetentionWorker
 from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
+from palpo.workers.upstream_sessions import UpstreamSessionWorker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,9 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
             services.federation.destinations, personal.presence, server.wakeups, server.clock
         )
         background.start("remote-presence", keeper.run("remote-presence", elsewhere.run))
+    if services.sign_on.renewals.wanted:
+        renewals = UpstreamSessionWorker(services.sign_on.renewals)
+        background.start("upstream-sessions", keeper.run("upstream-sessions", renewals.run))
     if server.config.retention.enabled:
         retention = RetentionWorker(
             server.db,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -31,6 +33,9 @@ def sign_on_problems(config: Config) -> Iterator[str]:
         yield from (f"oidc: {oidc.id}: {what}" for what in _oidc(oidc))
     for saml in config.saml:
         yield from (f"saml: {saml.id}: {what}" for what in _saml(saml))
+    for name in ("oidc", "saml", "cas"):
+        for provider in getattr(config, name):
+            yield from (f"{name}: {provider.id}: {what}" for what in _authorities(provider.ca_file))
     for ldap in config.ldap:
         yield from (f"ldap: {ldap.id}: {what}" for what in _ldap(ldap))
     if config.jwt.enabled:
@@ -62,6 +67,15 @@ def _templates(provider: Mapped) -> Iterator[str]:
             yield f"{name} cannot be read: {error}"
     if provider.allow_existing_users and not provider.localpart_template:
         yield "allow_existing_users needs a localpart_template"
+
+
+def _authorities(file: Path | None) -> Iterator[str]:
+    if file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        yield f"ca_file: {file} cannot be used: {error.strerror or error}"
 
 
 def _oidc(provider: OidcConfig) -> Iterator[str]:

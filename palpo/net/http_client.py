@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -161,6 +162,23 @@ class HttpClient:
         self._connections = connections
         self._connections_per_host = connections_per_host
         self._session: aiohttp.ClientSession | None = None
+        self._others: list[HttpClient] = []
+
+    def trusting(self, ca_file: Path | None) -> HttpClient:
+        """A client that is like this one, but trusts those in a PEM file alone; None: this one.
+
+        It is closed with this one. Raises OSError and ssl.SSLError for a file that cannot be used.
+        """
+        if ca_file is None:
+            return self
+        made = HttpClient(
+            self._policy,
+            user_agent=self._user_agent,
+            tls=ssl.create_default_context(cafile=ca_file),
+            schemes=self._schemes,
+        )
+        self._others.append(made)
+        return made
 
     @asynccontextmanager
     async def request(
@@ -191,6 +209,8 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection."""
+        for other in self._others:
+            await other.close()
         if self._session is not None:
             await self._session.close()
         if self._resolver is not None:

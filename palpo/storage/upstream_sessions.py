@@ -53,6 +53,23 @@ _OF_SUBJECT = Statement(
         _u.auth_provider == bindparam("provider"), _u.subject == bindparam("subject")
     )
 )
+_OF_SESSION = Statement(
+    select(*_SESSIONS.columns).where(
+        _u.auth_provider == bindparam("provider"), _u.upstream_id == bindparam("session")
+    )
+)
+_FIND = Statement(select(*_SESSIONS.columns).where(_BY_TOKEN))
+_DUE = Statement(
+    select(*_SESSIONS.columns)
+    .where(_u.ask_ts <= bindparam("now"))
+    .order_by(_u.ask_ts)
+    .limit(bindparam("limit"))
+)
+_RENEW = Statement(
+    update(upstream_sessions)
+    .where(_BY_TOKEN)
+    .values(refresh_token=bindparam("refresh"), ask_ts=bindparam("ask"))
+)
 _DELETE = Statement(delete(upstream_sessions).where(_BY_TOKEN))
 _DELETE_LOGIN_TOKEN = Statement(delete(login_tokens).where(login_tokens.c.token_hash == bindparam("hash")))
 _PRUNE = Statement(delete(upstream_sessions).where(_u.expires_ts <= bindparam("now")))
@@ -72,6 +89,28 @@ async def claim(tx: WriteTransaction, token_hash: bytes, user_id: UserId, device
 async def of_subject(tx: Transaction, provider: str, subject: str) -> list[UpstreamSession]:
     """All that somebody who is ``subject`` at a provider has begun here."""
     return _SESSIONS.all(await tx.all(_OF_SUBJECT, provider=provider, subject=subject))
+
+
+async def of_session(tx: Transaction, provider: str, upstream_id: str) -> list[UpstreamSession]:
+    """All that was begun here by one session at a provider."""
+    return _SESSIONS.all(await tx.all(_OF_SESSION, provider=provider, session=upstream_id))
+
+
+async def find(tx: Transaction, token_hash: bytes) -> UpstreamSession | None:
+    """The sign-on by which a browser is signed in, or a login token was given out."""
+    return _SESSIONS.one(await tx.one(_FIND, hash=token_hash))
+
+
+async def due(tx: Transaction, *, now_ms: int, limit: int) -> list[UpstreamSession]:
+    """Those about which the provider is to be asked, who has waited longest first."""
+    return _SESSIONS.all(await tx.all(_DUE, now=now_ms, limit=limit))
+
+
+async def renew(
+    tx: WriteTransaction, token_hash: bytes, refresh_token: str | None, ask_ts: int | None
+) -> None:
+    """Note with what the provider is asked next, and when; None for never."""
+    await tx.run(_RENEW, hash=token_hash, refresh=refresh_token, ask=ask_ts)
 
 
 async def end(tx: WriteTransaction, session: UpstreamSession) -> None:

@@ -19,7 +19,7 @@ from tests.support.homeserver import Homeserver, homeserver
 PAGES = [item for blueprint in (*pages.BLUEPRINTS, *admin.BLUEPRINTS) for item in blueprint.endpoints]
 FORMS = [item for item in PAGES if item.method == "POST"]
 NAMES = {"idp_id": "none", "server_name": "test.example", "media_id": "x", "name": "@x:test.example"}
-FROM_ELSEWHERE = {"palpo.finishSaml", "palpo.casLogout"}
+FROM_ELSEWHERE = {"palpo.finishSaml", "palpo.logOutBySamlForm"}
 """Forms that another site sends: they have proofs of their own."""
 SECRETS = {"palpo.postAuthFallback", "palpo.submitEmailToken"}
 """Forms of whoever knows the secret that a client has made up for what it began."""

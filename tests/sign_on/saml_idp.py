@@ -19,6 +19,7 @@ from tests.support import node
 from tests.support.certificates import make_certificate
 
 SSO = "http://idp.example/sso"
+SLO = "http://idp.example/slo"
 ENTITY = "http://idp.example/metadata"
 CONTEXT = {"class_ref": PASSWORD, "authn_auth": "http://idp.example"}
 
@@ -26,20 +27,23 @@ CONTEXT = {"class_ref": PASSWORD, "authn_auth": "http://idp.example"}
 class IdentityProvider:
     """Signs whatever the test wants signed."""
 
-    def __init__(self, folder: Path, sp_metadata: bytes = b"") -> None:
+    def __init__(self, folder: Path, sp_metadata: bytes = b"", *, entity: str = ENTITY) -> None:
         xmlsec = shutil.which("xmlsec1")
         if xmlsec is None:
             node.cannot("xmlsec1 is missing: scripts/services install")
         certificate, key = _rsa(folder)
         settings: dict[str, Any] = {
-            "entityid": ENTITY,
+            "entityid": entity,
             "xmlsec_binary": xmlsec,
             "key_file": str(key),
             "cert_file": str(certificate),
             "metadata": {"inline": [sp_metadata.decode()]} if sp_metadata else {},
             "service": {
                 "idp": {
-                    "endpoints": {"single_sign_on_service": [(SSO, BINDING_HTTP_REDIRECT)]},
+                    "endpoints": {
+                        "single_sign_on_service": [(SSO, BINDING_HTTP_REDIRECT)],
+                        "single_logout_service": [(SLO, BINDING_HTTP_REDIRECT)],
+                    },
                     "policy": {
                         "default": {
                             "lifetime": {"minutes": 5},
@@ -86,6 +90,33 @@ class IdentityProvider:
         response = self.server.create_authn_response(identity, **arguments)
         return str(response), query["RelayState"][0]
 
+    def logout(self, name: str, *sessions: str, binding: str, sign: bool = True) -> dict[str, Any]:
+        """A request to log somebody out, as a browser takes it there: in ``data`` or ``headers``."""
+        service = next(iter(self.server.metadata.with_descriptor("spsso")))
+        place = self.server.metadata.single_logout_service(service, binding, typ="spsso")[0]["location"]
+        _, request = self.server.create_logout_request(
+            place,
+            service,
+            name_id=NameID(format=NAMEID_FORMAT_PERSISTENT, text=name),
+            session_indexes=list(sessions) or None,
+            sign=sign and binding == BINDING_HTTP_POST,
+        )
+        made: dict[str, Any] = self.server.apply_binding(
+            binding, str(request), place, "where we were", sign=sign and binding != BINDING_HTTP_POST
+        )
+        return made
+
+    def signed(self, xml: str) -> str:
+        """A response whose assertion is signed as it is now."""
+        from saml2 import class_name, samlp
+        from saml2.sigver import pre_signature_part
+
+        response = samlp.response_from_string(xml)
+        (assertion,) = response.assertion
+        assertion.signature = pre_signature_part(assertion.id, self.server.sec.my_cert, 1)
+        statement = self.server.sec.sign_statement(str(response), class_name(assertion), node_id=assertion.id)
+        return str(statement)
+
 
 def encoded(xml: str) -> str:
     """As a browser carries it."""
@@ -107,4 +138,4 @@ def _rsa(folder: Path) -> tuple[Path, Path]:
     return make_certificate(folder, "idp.example", key=rsa.generate_private_key(65537, 2048))
 
 
-TRANSIENT, POST = NAMEID_FORMAT_TRANSIENT, BINDING_HTTP_POST
+TRANSIENT, POST, BY_REDIRECT = NAMEID_FORMAT_TRANSIENT, BINDING_HTTP_POST, BINDING_HTTP_REDIRECT

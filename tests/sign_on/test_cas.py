@@ -113,3 +113,49 @@ def test_who_is_not_named(inner: str) -> None:
 def test_a_comment_does_not_cut_a_name() -> None:
     user, _ = read_answer(ANSWER.format(SUCCESS.format("alice<!-- -->.admin")).encode())
     assert user == "alice.admin"
+
+
+LOGOUT = """<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="x" Version="2.0"
+IssueInstant="2026-01-01T00:00:00Z"><saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">@NOT_USED@
+</saml:NameID><samlp:SessionIndex>{}</samlp:SessionIndex></samlp:LogoutRequest>"""
+
+
+async def test_logging_out_at_the_provider(server: Homeserver) -> None:
+    """The server says that the session of a ticket is over, at the address that the ticket was for."""
+    browser = Visitor(server.app)
+    back = await come_back(browser)
+    ticket = parse_qs(urlsplit(back).query)["ticket"][0]
+    await browser.go(back)
+    alice = await log_in(server, browser.location)
+    await browser.go(await come_back(browser))
+    other = await log_in(server, browser.location)
+    path = back.partition("?")[0]
+    declared = '<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
+    for body, status in (
+        ("", 400),
+        ("<a/>", 400),
+        (declared + LOGOUT.format("&e;"), 400),
+        (LOGOUT.format(""), 400),
+        (LOGOUT.format("ST-guess"), 200),
+        (LOGOUT.format("' OR 1=1 --"), 400),
+    ):
+        answer = await server.http.post(path, data={"logoutRequest": body})
+        assert answer.status_code == status, body
+        await alice.get("/account/whoami")
+    assert (await server.http.post(path, data={"logoutRequest": LOGOUT.format(ticket)})).status_code == 200
+    await alice.get("/account/whoami", status=401)
+    await other.get("/account/whoami")
+    await browser.close()
+
+
+async def test_user_interactive_auth(server: Homeserver) -> None:
+    browser = Visitor(server.app)
+    await browser.go(await come_back(browser))
+    alice = await log_in(server, browser.location)
+    asked = await alice.post("/account/deactivate", {}, status=401)
+    assert asked["flows"] == [{"stages": ["m.login.sso"]}]
+    await browser.go(f"/_matrix/client/v3/auth/m.login.sso/fallback/web?session={asked['session']}")
+    await browser.submit(provider="cas")
+    assert "Thank you" in browser.answer.text
+    await alice.post("/account/deactivate", {"auth": {"session": asked["session"]}})
+    await browser.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ import pytest
 
 from tests.sign_on.oidc import SECRET
 from tests.sign_on.support import CLIENT, REDIRECT, serving
+from tests.support.certificates import make_certificate
 from tests.support.visitor import Visitor
 from tests.support.web import Web, web
 
@@ -130,3 +132,52 @@ async def test_the_page_that_logs_in_shows_the_providers(tmp_path: Path) -> None
             assert "&lt;Work&gt;" in listed.text
             missing = await server.http.get(f"{REDIRECT}/nobody", params={"redirectUrl": CLIENT})
             assert missing.status_code == 404
+
+
+async def test_who_wants_to_register_is_sent_to_do_that(tmp_path: Path) -> None:
+    """Where the provider says that it knows how, and nothing else was set; by a client and by the pages."""
+    async with web() as site:
+        publish(site, prompt_values_supported=["none", "create"])
+        settings = {
+            "oidc": [config(site), config(site, id="other", authorization_parameters={"prompt": "login"})]
+        }
+        async with serving(tmp_path, **settings, registration={"open": False}) as server:
+            for path, prompt in (
+                (f"{REDIRECT}/work?redirectUrl={CLIENT}&action=register", ["create"]),
+                (f"{REDIRECT}/work?redirectUrl={CLIENT}&action=login", None),
+                (f"{REDIRECT}/work?redirectUrl={CLIENT}", None),
+                (f"{REDIRECT}/other?redirectUrl={CLIENT}&action=register", ["login"]),
+                ("/_palpo/account/upstream/work?action=register", ["create"]),
+                ("/_palpo/account/upstream/work?action=x", None),
+            ):
+                answer = await server.http.get(path)
+                assert parse_qs(urlsplit(answer.headers["location"]).query).get("prompt") == prompt, path
+            page = await server.http.get(f"{REDIRECT}?redirectUrl={CLIENT}&action=register")
+            page = await server.http.get(page.headers["location"])
+            assert "/_palpo/account/upstream/work?" in page.text
+            assert "action=register" in page.text
+
+
+async def test_authorities_of_ones_own(tmp_path: Path) -> None:
+    """An organisation's own authority vouches for one provider; the other is held to those of the system."""
+    certificate, key = make_certificate(tmp_path / "tls", "localhost")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    async with web(tls=tls) as site:
+        issuer = site.url("", "localhost")
+        metadata = {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/authorize",
+            "token_endpoint": f"{issuer}/t",
+        }
+        site.page(WELL_KNOWN, json.dumps(metadata).encode(), "application/json")
+        providers = [
+            config(site, issuer=issuer, ca_file=str(certificate)),
+            config(site, issuer=issuer, id="other"),
+        ]
+        async with serving(
+            tmp_path, oidc=providers, network={"allow": ["127.0.0.1/32", "::1/128"]}
+        ) as server:
+            for name, status in (("work", 302), ("other", 503)):
+                answer = await server.http.get(f"{REDIRECT}/{name}?redirectUrl={CLIENT}")
+                assert answer.status_code == status, answer.text

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
+from palpo.storage import upstream_sessions
 from tests.sign_on import oidc
 from tests.sign_on.oidc import CALLBACK, Provider, client
 from tests.sign_on.support import CLIENT, REDIRECT, log_in, serving, token_in
-from tests.support.homeserver import PASSWORD, Homeserver
+from tests.support.homeserver import PASSWORD, Client, Homeserver
 from tests.support.visitor import Visitor
 
 KEY = RSAKey.generate_key(2048, {"kid": "ours"})
@@ -22,7 +26,11 @@ METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "pr
 
 def clients() -> Iterator[dict[str, Any]]:
     """One for each way to prove to be it."""
-    yield client(logout=True, post_logout_redirect_uris=["https://client.example/"])
+    yield client(
+        logout=True,
+        post_logout_redirect_uris=["http://test.example/_palpo/account/login"],
+        grant_types=["authorization_code", "refresh_token"],
+    )
     for method in METHODS[1:]:
         made = client(method, token_endpoint_auth_method=method)
         if method == "private_key_jwt":
@@ -469,3 +477,95 @@ async def callback_of(browser: Visitor, account: str) -> str:
 
 def query_of(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+async def test_signing_out_at_the_provider_too(tmp_path: Path, provider: Provider) -> None:
+    """Who signs out of the pages is offered the provider's page for that, and comes back from there."""
+    async with serving(tmp_path, oidc=[provider.config(end_session=True)]) as server:
+        browser = Visitor(server.app)
+        await browser.go(
+            "/_palpo/account/upstream/work?next=/_palpo/account/", until="http://test.example/_palpo"
+        )
+        await oidc_to_here(browser, "alice-1")
+        page = await browser.go("/_palpo/account/login?again=true")
+        fields = {"csrf": form_field(page.text, "csrf")} if "csrf" in page.text else {}
+        browser.answer = await browser.http.post("http://test.example/_palpo/account/logout", data=fields)
+        assert browser.answer.status_code == 200
+        link = re.search(r'href="([^"]*/session/end[^"]*)"', browser.answer.text)
+        assert link is not None
+        assert "palpo_session" not in browser.http.cookies
+        back = "http://test.example/_palpo/account/login"
+        await browser.go(html.unescape(link[1]), until=back)
+        await browser.submit(until=back, logout="yes")
+        assert browser.location == back
+        await browser.close()
+
+
+async def test_a_session_that_ends_there_ends_here(tmp_path: Path, provider: Provider) -> None:
+    """The provider is asked with a refresh token, which is another each time, until it says no."""
+    settings = {
+        "scopes": ["openid", "profile", "offline_access"],
+        "authorization_parameters": {"prompt": "consent"},
+        "refresh_minutes": 10,
+    }
+    async with serving(tmp_path, oidc=[provider.config(**settings)]) as server:
+        browser = Visitor(server.app)
+        await sign_on(browser, "alice-1")
+        alice = await log_in(server, browser.location)
+        renewals, db = server.services.sign_on.renewals, server.services.server.db
+        assert renewals.wanted
+        assert await renewals.renew_due() == 1
+        assert await renewals.renew_due() == 0
+        server.clock.advance(10 * 60_000)
+        assert await renewals.renew_due() == 1
+        await alice.get("/account/whoami")
+        server.clock.advance(10 * 60_000)
+        now = server.clock.now_ms()
+        (session,) = await db.read(lambda tx: upstream_sessions.due(tx, now_ms=now, limit=10))
+        token = server.services.sign_on.upstream_sessions.refresh_token(session)
+        assert token
+        assert token not in str(session)
+        async with httpx.AsyncClient() as http:
+            place, auth = f"{provider.issuer}/token/revocation", ("palpo", quote(oidc.SECRET))
+            revoked = await http.post(place, data={"token": token}, auth=auth)
+            assert revoked.status_code == 200
+        assert await renewals.renew_due() == 1
+        await alice.get("/account/whoami", status=401)
+        await browser.close()
+
+
+async def test_a_provider_that_is_away_logs_nobody_out(tmp_path: Path, provider: Provider) -> None:
+    settings = {
+        "scopes": ["openid", "profile", "offline_access"],
+        "authorization_parameters": {"prompt": "consent"},
+        "refresh_minutes": 10,
+    }
+    async with serving(tmp_path, oidc=[provider.config(**settings)]) as server:
+        browser = Visitor(server.app)
+        await sign_on(browser, "alice-1")
+        alice = await log_in(server, browser.location)
+        await browser.close()
+    async with serving(
+        tmp_path, oidc=[provider.config(**settings)], network={"deny": ["127.0.0.1/32"]}
+    ) as server:
+        assert await server.services.sign_on.renewals.renew_due() == 1
+        await Client(server.http, alice.user_id, alice.token).get("/account/whoami")
+
+
+async def test_new_users_accept_the_terms(tmp_path: Path, provider: Provider) -> None:
+    terms = [{"policy": "privacy", "version": "1", "name": "Privacy", "url": "https://test.example/privacy"}]
+    registration = {"terms": terms}
+    async with serving(tmp_path, oidc=[provider.config()], registration=registration) as server:
+        browser = Visitor(server.app)
+        await sign_on(browser, "alice-1")
+        assert "https://test.example/privacy" in browser.answer.text
+        page = browser.answer
+        await browser.submit(drop=("terms",))
+        assert browser.answer.status_code == 400
+        browser.answer = page
+        await browser.submit(terms="1")
+        alice = await log_in(server, browser.location)
+        assert alice.user_id == "@alice:test.example"
+        # Who has an account is not asked again.
+        assert (await log_in(server, await again(browser))).user_id == alice.user_id
+        await browser.close()

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sign_on.saml_idp import SSO, TRANSIENT, IdentityProvider, encoded
+from tests.sign_on.saml_idp import BY_REDIRECT, ENTITY, POST, SLO, SSO, TRANSIENT, IdentityProvider, encoded
 from tests.sign_on.support import CLIENT, REDIRECT, log_in, serving
+from tests.support.browser import FormOf
 from tests.support.homeserver import Homeserver
 from tests.support.visitor import Visitor
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.one_database
 
 ACS = "/_synapse/client/saml2/authn_response"
 METADATA = "/_synapse/client/saml2/metadata.xml"
+SLO_PATH = "/_synapse/client/saml2/logout"
 
 
 def config(idp: Path, **settings: Any) -> dict[str, Any]:
@@ -66,11 +68,15 @@ def metadata(folder: Path) -> Path:
     return IdentityProvider(folder).metadata
 
 
-async def site_of(server: Homeserver, folder: Path) -> Site:
-    """A site whose identity provider has read the server's own metadata."""
+async def service_metadata(server: Homeserver) -> bytes:
     answer = await server.http.get(METADATA)
     assert answer.status_code == 200
-    return Site(server, IdentityProvider(folder, answer.content))
+    return answer.content
+
+
+async def site_of(server: Homeserver, folder: Path) -> Site:
+    """A site whose identity provider has read the server's own metadata."""
+    return Site(server, IdentityProvider(folder, await service_metadata(server)))
 
 
 @pytest.fixture
@@ -196,6 +202,78 @@ async def test_login_csrf(site: Site) -> None:
     await victim.browser.close()
 
 
+async def test_an_answer_is_taken_once(site: Site) -> None:
+    """By a browser that forgets nothing, and by whoever has copied all that it has."""
+    xml, relay_state = site.idp.answer(await site.begin())
+    kept = dict(site.browser.http.cookies)
+    assert await site.come_back(xml, relay_state) == 303
+    assert await site.come_back(xml, relay_state) == 400
+    for name, value in kept.items():
+        site.browser.http.cookies.set(name, value, domain="test.example")
+    assert await site.come_back(xml, relay_state) == 400
+
+
+async def test_a_key_that_comes_with_the_answer(site: Site, tmp_path: Path) -> None:
+    """Somebody else signs in the provider's name, and brings a certificate for it."""
+    for entity in ENTITY, "http://evil.example/metadata":
+        site.idp = IdentityProvider(tmp_path / "evil", await service_metadata(site.server), entity=entity)
+        for signed in {"sign_assertion": True}, {"sign_assertion": False, "sign_response": True}:
+            assert await site.finish(**signed) == 403
+
+
+async def test_an_assertion_of_one_answer_in_another(site: Site) -> None:
+    """Signed responses do not lend their signature to assertions that were put into them."""
+    xml, relay_state = site.idp.answer(await site.begin(), sign_assertion=False, sign_response=True)
+    assert await site.come_back(xml.replace("alice-1", "admin"), relay_state) == 403
+    first, _ = site.idp.answer(await site.begin())
+    url = await site.begin()
+    second, relay_state = site.idp.answer(url, sign_assertion=False)
+    assertion = re.compile(r"<(ns\d+):Assertion .*</\1:Assertion>", re.S)
+    old, new = assertion.search(first), assertion.search(second)
+    assert old is not None
+    assert new is not None
+    assert await site.come_back(second.replace(new[0], old[0]), relay_state) == 403
+
+
+async def test_ids_that_are_there_twice(site: Site) -> None:
+    xml, relay_state = site.idp.answer(await site.begin())
+    found = re.search(r"<(ns\d+):Assertion .*</\1:Assertion>", xml, re.S)
+    assert found is not None
+    forged = found[0].replace("alice-1", "admin")
+    for twice in (
+        xml.replace(found[0], forged + found[0]),
+        xml.replace(found[0], found[0] + forged),
+        xml.replace(found[0], found[0] + found[0]),
+    ):
+        assert await site.come_back(twice, relay_state) == 403
+
+
+async def test_recipient_audience_and_clock(site: Site) -> None:
+    """Each of what bounds an assertion; they are signed by the provider, as they are."""
+    for old, new in (
+        (r'Recipient="[^"]*"', 'Recipient="http://other.example/acs"'),
+        (r"(:Audience>)[^<]*<", r"\1http://other.example<"),
+        (r"<ns\d+:AudienceRestriction>.*</ns\d+:AudienceRestriction>", ""),
+        (r"<ns\d+:Conditions .*</ns\d+:Conditions>", ""),
+        (r'Recipient="[^"]*"', ""),
+        (r'(SubjectConfirmationData[^>]*)InResponseTo="[^"]*"', r"\1"),
+        (r'(SubjectConfirmationData[^>]*)NotOnOrAfter="[^"]*"', r"\1"),
+        (r'cm:bearer"', 'cm:sender-vouches"'),
+        (r'NotBefore="[^"]*"', 'NotBefore="2101-01-01T00:00:00Z"'),
+        (r'(SubjectConfirmationData[^>]*)InResponseTo="[^"]*"', r'\1InResponseTo="another"'),
+    ):
+        assert await site.come_back(*await resigned(site, old, new)) == 403, new
+    assert await site.come_back(*await resigned(site, "alice-1", "alice-1")) == 303
+
+
+async def resigned(site: Site, old: str, new: str) -> tuple[str, str]:
+    """An answer in which something is different, signed by the provider after that."""
+    xml, relay_state = site.idp.answer(await site.begin(), sign_assertion=False)
+    changed, count = re.subn(old, new, xml)
+    assert count, old
+    return site.idp.signed(changed), relay_state
+
+
 async def test_a_name_that_is_another_each_time(site: Site) -> None:
     assert await site.finish(name_format=TRANSIENT) == 403
 
@@ -223,3 +301,90 @@ async def test_a_subject_attribute_and_requests_that_are_signed(
         assert await site.finish(name_format=TRANSIENT) == 303
         assert (await log_in(server, site.browser.location)).user_id == "@alice:test.example"
         await site.browser.close()
+
+
+async def log_out(site: Site, name: str, *sessions: str, binding: str, **made: Any) -> int:
+    """How a request to log somebody out is answered; the browser is one that has nothing to do with it."""
+    asked = site.idp.logout(name, *sessions, binding=binding, **made)
+    if binding == POST:
+        (fields,) = FormOf(str(asked["data"])).forms[0][1:]
+        answer = await site.server.http.post(SLO_PATH, data=fields)
+    else:
+        answer = await site.server.http.get(
+            dict(asked["headers"])["Location"].removeprefix("http://test.example")
+        )
+    if answer.status_code == 303:
+        assert answer.headers["location"].startswith(f"{SLO}?SAMLResponse=")
+        assert "RelayState=where+we+were" in answer.headers["location"]
+    return answer.status_code
+
+
+@pytest.mark.parametrize("binding", [POST, BY_REDIRECT])
+async def test_logging_out_at_the_provider(site: Site, binding: str) -> None:
+    xml, relay_state = site.idp.answer(await site.begin())
+    found = re.search(r'SessionIndex="([^"]*)"', xml)
+    assert found is not None
+    assert await site.come_back(xml, relay_state) == 303
+    alice = await log_in(site.server, site.browser.location)
+    assert await site.finish() == 303
+    other = await log_in(site.server, site.browser.location)
+    assert await log_out(site, "alice-1", found[1], binding=binding, sign=False) == 403
+    assert await log_out(site, "somebody", found[1], binding=binding) == 303
+    await alice.get("/account/whoami")
+    assert await log_out(site, "alice-1", found[1], binding=binding) == 303
+    await alice.get("/account/whoami", status=401)
+    await other.get("/account/whoami")
+    assert await log_out(site, "alice-1", binding=binding) == 303
+    await other.get("/account/whoami", status=401)
+
+
+async def test_requests_to_log_out_that_are_forged(site: Site, tmp_path: Path) -> None:
+    assert await site.finish() == 303
+    alice = await log_in(site.server, site.browser.location)
+    good = dict(site.idp.logout("alice-1", binding=BY_REDIRECT)["headers"])["Location"]
+    path = good.removeprefix("http://test.example")
+    other = dict(site.idp.logout("bob", binding=BY_REDIRECT)["headers"])["Location"]
+    request = re.search(r"SAMLRequest=[^&]*", good)
+    assert request is not None
+    for wrong in (
+        re.sub(r"&Signature=[^&]*", "", path),
+        re.sub(r"&Signature=[^&]*", "&Signature=AAAA", path),
+        re.sub(r"&SigAlg=[^&]*", "&SigAlg=none", path),
+        re.sub(r"SAMLRequest=[^&]*", request[0], other.removeprefix("http://test.example")),
+        path.replace("RelayState=where", "RelayState=elsewhere"),
+        f"{other.removeprefix('http://test.example')}&SAML%52equest={request[0].partition('=')[2]}",
+        f"{other.removeprefix('http://test.example')}&{request[0]}",
+        f"{SLO_PATH}?{request[0]}&{other.partition('?')[2]}",
+        f"{SLO_PATH}?{request[0]}",
+        SLO_PATH,
+        f"{SLO_PATH}?SAMLRequest=x",
+    ):
+        assert (await site.server.http.get(wrong)).status_code in (303, 403), wrong
+        await alice.get("/account/whoami")
+    for entity in ENTITY, "http://evil.example/metadata":
+        site.idp = IdentityProvider(tmp_path / "evil", await service_metadata(site.server), entity=entity)
+        for binding in POST, BY_REDIRECT:
+            assert await log_out(site, "alice-1", binding=binding) == 403
+    assert (await site.server.http.post(SLO_PATH, data={"SAMLRequest": "x"})).status_code == 403
+    assert (await site.server.http.post(SLO_PATH, data={"x": "x"})).status_code == 400
+    await alice.get("/account/whoami")
+
+
+async def test_user_interactive_auth(site: Site) -> None:
+    """A stage by signing on once more, as whoever it is asked of, and as nobody else."""
+    assert await site.finish() == 303
+    alice = await log_in(site.server, site.browser.location)
+    asked = await alice.post("/account/deactivate", {}, status=401)
+    assert asked["flows"] == [{"stages": ["m.login.sso"]}]
+    auth = {"auth": {"session": asked["session"]}}
+    assert await confirm(site, asked["session"], "somebody else") == 403
+    await alice.post("/account/deactivate", auth, status=401)
+    assert await confirm(site, asked["session"], "alice-1") == 200
+    await alice.post("/account/deactivate", auth)
+
+
+async def confirm(site: Site, session: str, name: str) -> int:
+    page = f"/_matrix/client/v3/auth/m.login.sso/fallback/web?session={session}"
+    await site.browser.go(page, until=SSO)
+    await site.browser.submit(until=SSO)
+    return await site.come_back(*site.idp.answer(site.browser.location, name))

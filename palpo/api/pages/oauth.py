@@ -25,6 +25,7 @@ from palpo.core.oauth.errors import (
 )
 from palpo.core.records.browser_sessions import BrowserSession
 from palpo.services.oauth.authorization import FORM_POST, AuthorizationRequest, Refused, Target
+from palpo.services.sign_on.flows import REGISTER
 from palpo.wire.endpoint import NoParams
 from palpo.wire.pages import oauth as wire
 from palpo.wire.pages.registration import REGISTRATION_PATH
@@ -48,7 +49,8 @@ async def get_authorization(call: Call, params: NoParams) -> ResponseReturnValue
         raise SeeOther(f"{REGISTRATION_PATH}?{urlencode({'next': here(call)})}")
     if browser is None:
         hint = {"login_hint": asked["login_hint"]} if asked.get("login_hint") else {}
-        raise SeeOther(sign_in_path(here(call), **hint))
+        wanted = {"action": REGISTER} if "create" in prompts else {}
+        raise SeeOther(sign_in_path(here(call), **hint, **wanted))
     return await _consent(call, request, browser)
 
 

@@ -66,11 +66,18 @@ async def sign_in(call: Call, params: wire.SignInParams, form: Form) -> Response
 @blueprint.form(wire.sign_out)
 async def sign_out(call: Call, params: NoParams, form: Form) -> ResponseReturnValue:
     """POST /_palpo/account/logout; ``next`` is where to sign in for."""
-    token = cookie(call, SESSION)
+    token, elsewhere = cookie(call, SESSION), None
     if token:
+        elsewhere = await call.services.sign_on.sign_ons.signed_in_at(token, _back(call))
         await call.services.accounts.browser_sessions.end(token)
     set_cookie(call, SESSION, None)
+    if elsewhere is not None:
+        return await render_template("signed_out.html", provider=elsewhere.provider, url=elsewhere.url)
     return Response(status=303, headers={"Location": sign_in_path(safe_path(form.get("next") or HOME))})
+
+
+def _back(call: Call) -> str:
+    return call.services.server.config.base_url.rstrip("/") + wire.LOGIN_PATH
 
 
 async def _page(call: Call, params: wire.SignInParams, user: str, *, message: str = "") -> str:
@@ -81,7 +88,7 @@ async def _page(call: Call, params: wire.SignInParams, user: str, *, message: st
         user=user,
         message=message,
         passwords=config.passwords_enabled,
-        upstreams=upstreams(call, then),
+        upstreams=upstreams(call, then, params.action),
         recovery=config.passwords_enabled and call.services.accounts.threepids.enabled,
         registration=await is_open(call),
         again=params.again,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlencode
 
 from quart import Response, render_template
@@ -13,11 +14,13 @@ from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.browsers import Form, safe_path, sign_in_path, signed_in
 from palpo.api.pages.browsers import sign_in as begin_session
 from palpo.api.pages.security import allow
+from palpo.api.pages.translations import translate as _
+from palpo.config.sections.accounts import TermsDocument
 from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.core.identifiers import MAX_LENGTH, UserId
 from palpo.services.sign_on.cas import CasProvider
 from palpo.services.sign_on.clients import check_redirect_url, scheme_of, shown, with_login_token
-from palpo.services.sign_on.flows import ForBrowser, ForClient, ForStage, Purpose, cookies_of
+from palpo.services.sign_on.flows import REGISTER, ForBrowser, ForClient, ForStage, Purpose, cookies_of
 from palpo.services.sign_on.oidc.provider import OidcProvider
 from palpo.services.sign_on.saml import SamlProvider
 from palpo.services.sign_on.sign_ons import LOGIN_TOKEN_MS, AskConsent, AskName, Finished, SignedIn, StageDone
@@ -38,10 +41,10 @@ async def redirect_to_sso(call: Call, params: wire.RedirectParams) -> ResponseRe
     if config.oauth_enabled and (config.passwords_enabled or not providers):
         # This server's own pages have all the ways there are (spec: "OAuth 2.0 aware clients").
         then = f"{pages.CONTINUE_PATH}?{urlencode({'redirectUrl': params.redirect_url})}"
-        if params.action == "register" and await is_open(call):
+        if params.action == REGISTER and await is_open(call):
             location = f"{REGISTRATION_PATH}?{urlencode({'next': then})}"
         else:
-            location = sign_in_path(then)
+            location = sign_in_path(then, **({"action": REGISTER} if params.action == REGISTER else {}))
         return Response(status=302, headers={"Location": location})
     if not providers:
         raise NotFound("Nobody signs on elsewhere here", errcode="M_UNRECOGNIZED")
@@ -83,7 +86,8 @@ async def continue_to_client(call: Call, params: pages.ContinueParams, form: For
 @blueprint.serves(pages.sign_in_upstream)
 async def sign_in_upstream(call: Call, params: pages.UpstreamParams) -> ResponseReturnValue:
     """GET /_palpo/account/upstream/{id}: from this server's own page for signing in."""
-    return await begin(call, params.idp_id, ForBrowser(next=safe_path(params.next)))
+    action = REGISTER if params.action == REGISTER else ""
+    return await begin(call, params.idp_id, ForBrowser(next=safe_path(params.next), action=action))
 
 
 @blueprint.serves(pages.get_confirmation)
@@ -123,12 +127,20 @@ async def finish_cas(call: Call, params: wire.CasParams) -> ResponseReturnValue:
 @blueprint.serves(wire.finish_saml)
 async def finish_saml(call: Call, params: NoParams) -> ResponseReturnValue:
     """POST /_synapse/client/saml2/authn_response: the form is the provider's, its proof a signature."""
-    try:
-        fields = parse_qs(call.body.decode("ascii"), max_num_fields=10)
-        answer = {name: fields[name][0] for name in ("SAMLResponse", "RelayState")}
-    except (ValueError, KeyError):
-        raise BadRequest("That is no answer of a provider") from None
+    answer = _saml_fields(call, "SAMLResponse", "RelayState")
     return await finish(call, answer["RelayState"], answer, SamlProvider)
+
+
+@blueprint.serves(wire.log_out_by_saml)
+async def log_out_by_saml(call: Call, params: NoParams) -> ResponseReturnValue:
+    """GET /_synapse/client/saml2/logout: a provider logs out whoever its signature says."""
+    return await _logged_out(call, call.query, {})
+
+
+@blueprint.serves(wire.log_out_by_saml_form)
+async def log_out_by_saml_form(call: Call, params: NoParams) -> ResponseReturnValue:
+    """POST /_synapse/client/saml2/logout."""
+    return await _logged_out(call, "", _saml_fields(call, "SAMLRequest"))
 
 
 @blueprint.form(wire.pick_localpart)
@@ -139,9 +151,11 @@ async def pick_localpart(call: Call, params: NoParams, form: Form) -> ResponseRe
     sealed = form.get("sealed", "")
     asked = sign_ons.describe(sealed, cookies)
     try:
+        if _terms(call) and not form.get("terms"):
+            raise BadRequest(_("Please fill in everything that is asked for."))
         finished = await sign_ons.pick(sealed, cookies, localpart, charge=lambda: _charge(call))
     except MatrixError as error:
-        return await _ask_name(asked, localpart=localpart, message=error.message), error.status
+        return await _ask_name(call, asked, localpart=localpart, message=error.message), error.status
     return await _go_on(call, finished)
 
 
@@ -150,6 +164,24 @@ async def consent_to_client(call: Call, params: NoParams, form: Form) -> Respons
     """POST /_synapse/client/sso/continue: the user lets the client log in."""
     finished = await call.services.sign_on.sign_ons.consent(form.get("sealed", ""), _cookies(call))
     return await _go_on(call, finished)
+
+
+def _saml_fields(call: Call, *needed: str) -> dict[str, str]:
+    """The fields of a form that a provider has made; raises BadRequest unless those needed are there."""
+    try:
+        fields = parse_qs(call.body.decode("ascii"), max_num_fields=10)
+    except ValueError:
+        fields = {}
+    if not all(name in fields for name in needed):
+        raise BadRequest("That is no message of a provider")
+    return {name: values[0] for name, values in fields.items()}
+
+
+async def _logged_out(call: Call, query: str, form: dict[str, str]) -> ResponseReturnValue:
+    location = await call.services.sign_on.logouts.log_out_by_saml(query, form)
+    if location:
+        return Response(status=303, headers={"Location": location})
+    return await render_template("signed_out.html", provider="", url="")
 
 
 async def begin(call: Call, provider: str, purpose: Purpose, *, status: int = 302) -> Response:
@@ -165,7 +197,7 @@ async def finish(call: Call, flow_id: str, answer: dict[str, str], kind: type) -
         flow_id, _cookies(call), answer, kind=kind, charge=lambda: _charge(call)
     )
     if isinstance(outcome, AskName):
-        return await _ask_name(outcome, localpart=outcome.suggested)
+        return await _ask_name(call, outcome, localpart=outcome.suggested)
     if isinstance(outcome, AskConsent):
         _allow_client(outcome.url)
         return await render_template("sso_consent.html", asked=outcome)
@@ -180,11 +212,20 @@ async def _give(call: Call, user_id: UserId, redirect_url: str) -> Response:
     return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
-async def _ask_name(asked: AskName, *, localpart: str, message: str = "") -> str:
+async def _ask_name(call: Call, asked: AskName, *, localpart: str, message: str = "") -> str:
     _allow_client(asked.url)
     return await render_template(
-        "sso_account.html", asked=asked, localpart=localpart[:MAX_LENGTH], message=message
+        "sso_account.html",
+        asked=asked,
+        localpart=localpart[:MAX_LENGTH],
+        message=message,
+        terms=_terms(call),
     )
+
+
+def _terms(call: Call) -> Sequence[TermsDocument]:
+    """The documents that new users accept, as those do who register."""
+    return call.services.server.config.registration.terms
 
 
 async def _go_on(call: Call, finished: Finished) -> Response:
@@ -206,7 +247,7 @@ def _allow_client(url: str) -> None:
 
 
 def _purpose(params: wire.RedirectParams) -> ForClient:
-    action = params.action if params.action in ("login", "register") else ""
+    action = params.action if params.action in ("login", REGISTER) else ""
     return ForClient(redirect_url=params.redirect_url, action=action or "")
 
 

@@ -22,14 +22,15 @@ class Upstream:
     brand: str = ""
 
 
-def upstreams(call: Call, then: str) -> Sequence[Upstream]:
-    """All of them, for a browser that goes on to the path ``then``."""
+def upstreams(call: Call, then: str, action: str = "") -> Sequence[Upstream]:
+    """All of them, for a browser that goes on to the path ``then``; ``action`` is what its user wants."""
     path = UPSTREAM_PATH.removesuffix("{idp_id}")
+    wanted = {"action": action} if action else {}
     return [
         Upstream(
             id=item.id,
             name=item.config.name,
-            url=f"{path}{item.id}?{urlencode({'next': then})}",
+            url=f"{path}{item.id}?{urlencode({'next': then, **wanted})}",
             brand=item.config.brand,
         )
         for item in call.services.sign_on.providers

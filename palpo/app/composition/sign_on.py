@@ -49,15 +49,19 @@ def _providers(server: Server) -> Iterator[Provider]:
     for oidc in server.config.oidc:
         yield _oidc(oidc, server)
     for saml in server.config.saml:
-        yield SamlProvider(saml, server.http, server.clock, base_url=server.config.base_url)
+        yield SamlProvider(
+            saml, server.http.trusting(saml.ca_file), server.clock, base_url=server.config.base_url
+        )
     for cas in server.config.cas:
-        yield CasProvider(cas, server.http, base_url=server.config.base_url)
+        yield CasProvider(cas, server.http.trusting(cas.ca_file), base_url=server.config.base_url)
 
 
 def _oidc(config: OidcConfig, server: Server) -> OidcProvider:
     clock = server.clock
     fetching = Fetching(
-        server.http, timeout_s=config.timeout_seconds, tls=config.issuer.startswith("https://")
+        server.http.trusting(config.ca_file),
+        timeout_s=config.timeout_seconds,
+        tls=config.issuer.startswith("https://"),
     )
     discovery = Discovery(config, fetching, clock)
     return OidcProvider(

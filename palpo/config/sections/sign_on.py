@@ -150,6 +150,26 @@ class OidcConfig(Provider, frozen=True, kw_only=True):
             "`PUBLIC_URL/_synapse/client/oidc/backchannel_logout`."
         ),
     ] = False
+    ca_file: Annotated[
+        Path | None,
+        Meta(description="PEM file of who vouches for its certificate; none: those that the system trusts."),
+    ] = None
+    end_session: Annotated[
+        bool,
+        Meta(
+            description="Whether who signs out of this server's pages is offered to sign out there too, if "
+            "there is a page for that; it sends them back to `PUBLIC_URL/_palpo/account/login`."
+        ),
+    ] = False
+    refresh_minutes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How often the provider is asked, by the refresh token of each sign-on, whether it "
+            "still stands: who is not let in there any more is logged out here. 0: never. It may want the "
+            "scope `offline_access`.",
+        ),
+    ] = 0
     timeout_seconds: Annotated[float, Meta(gt=0, description="For one request to it.")] = 10.0
 
 
@@ -168,6 +188,10 @@ class SamlConfig(Provider, frozen=True, kw_only=True):
             description="Or where it is, read again each hour; the addresses are held to `network`.",
         ),
     ] = ""
+    ca_file: Annotated[
+        Path | None,
+        Meta(description="PEM file of who vouches for that address; none: those that the system trusts."),
+    ] = None
     entity_id: Annotated[
         str, Meta(description="What this server is called there; empty: the URL of its metadata.")
     ] = ""
@@ -196,6 +220,10 @@ class CasConfig(Provider, frozen=True, kw_only=True):
 
     server_url: Annotated[str, Meta(pattern="^https?://", description="As `https://cas.example.org/cas`.")]
     protocol: Annotated[int, Meta(ge=2, le=3, description="2 has no attributes.")] = 3
+    ca_file: Annotated[
+        Path | None,
+        Meta(description="PEM file of who vouches for its certificate; none: those that the system trusts."),
+    ] = None
     timeout_seconds: Annotated[float, Meta(gt=0, description="For a request to it.")] = 10.0
 
 

@@ -14,6 +14,7 @@ from palpo.services.sign_on.ldap.directories import Directories
 from palpo.services.sign_on.logouts import Logouts
 from palpo.services.sign_on.proofs import Proofs
 from palpo.services.sign_on.providers import Providers
+from palpo.services.sign_on.renewals import Renewals
 from palpo.services.sign_on.sign_ons import SignOns
 from palpo.services.sign_on.upstream_sessions import UpstreamSessions
 
@@ -27,5 +28,6 @@ class SignOnServices:
     logouts: Logouts
     proofs: Proofs
     providers: Providers
+    renewals: Renewals
     sign_ons: SignOns
     upstream_sessions: UpstreamSessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from palpo.services.sign_on.providers import Provider
 CALLBACK = "/_synapse/client/cas/callback"
 MAX_ANSWER = 256 * 1024
 """Bytes."""
+SAMLP = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 CAS = "{http://www.yale.edu/tp/cas}"
 _TICKET = re.compile(r"[A-Za-z0-9._-]{1,512}")
 
@@ -44,7 +46,9 @@ class CasProvider(Provider):
         query = urlencode({"service": self._service(flow), "ticket": ticket})
         path = "/p3/serviceValidate" if self._cas.protocol >= 3 else "/serviceValidate"
         user, attributes = read_answer(await self._get(f"{self._url}{path}?{query}"))
-        return Identity(provider=self.id, external_id=user, claims={**attributes, "username": user})
+        claims = {**attributes, "username": user}
+        session = session_of(ticket)
+        return Identity(provider=self.id, external_id=user, claims=claims, upstream_session=session)
 
     def _service(self, flow: Flow) -> str:
         """Where the browser comes back to: the flow's own address, so that no other flow's ticket is good."""
@@ -67,15 +71,8 @@ def read_answer(body: bytes) -> tuple[str, dict[str, Any]]:
     """
     from lxml import etree
 
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
-    )
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise Unavailable("The provider's answer cannot be read") from error
-    document: Any = root.getroottree().docinfo
-    if document.doctype or root.tag != f"{CAS}serviceResponse":
+    root = _read(body)
+    if root is None or root.tag != f"{CAS}serviceResponse":
         raise Unavailable("The provider's answer cannot be read")
     success = root.find(f"{CAS}authenticationSuccess")
     user = "" if success is None else (success.findtext(f"{CAS}user") or "").strip()
@@ -91,3 +88,32 @@ def read_answer(body: bytes) -> tuple[str, dict[str, Any]]:
         else:
             attributes[name] = value
     return user, attributes
+
+
+def session_of(ticket: str) -> str:
+    """What the session is called that began with a ticket: the ticket itself is kept nowhere."""
+    return hashlib.sha256(ticket.encode()).hexdigest()
+
+
+def read_logout(body: bytes) -> str:
+    """The ticket whose session a server says is over; empty where it says nothing of the kind."""
+    root = _read(body)
+    if root is None or root.tag != f"{SAMLP}LogoutRequest":
+        return ""
+    ticket = (root.findtext(f"{SAMLP}SessionIndex") or "").strip()
+    return ticket if _TICKET.fullmatch(ticket) else ""
+
+
+def _read(body: bytes) -> Any:
+    """The document's root; None for what is none, or declares entities."""
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+    document: Any = root.getroottree().docinfo
+    return None if document.doctype else root

@@ -1,9 +1,9 @@
 """A sign-on that is under way, in the browser that began it.
 
 What has to be known again when the browser comes back is in its cookie, sealed: nobody can read or make one
-without the server's key, nothing is stored here, and any process can go on. The cookie's name stands for the
-flow's ID, which goes to the provider and back (``state``, ``RelayState``). So who comes back without having
-begun is refused, and nobody can have somebody else's browser finish what they began.
+without the server's key, and any process can go on. Stored is only which flows are done. The cookie's name
+stands for the flow's ID, which goes to the provider and back (``state``, ``RelayState``). So who comes back
+without having begun is refused, and nobody can have somebody else's browser finish what they began.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from nacl.secret import SecretBox
 
 from palpo.core.errors import BadRequest
 from palpo.core.unpadded_base64 import decode, encode_urlsafe
+from palpo.db.errors import UniqueViolation
+from palpo.db.transaction import WriteTransaction
 from palpo.services.server import Server
+from palpo.storage import sign_on_answers
 from palpo.streams.clock import Clock
 
 FLOW_MS = 15 * 60_000
 """How long a sign-on may take."""
+REGISTER = "register"
+"""What users want who have no account yet."""
 MAX_SEALED = 16_384
 """Characters."""
 
@@ -41,10 +46,12 @@ class ForStage(msgspec.Struct, frozen=True, tag="stage"):
     session: str
 
 
-class ForBrowser(msgspec.Struct, frozen=True, tag="browser"):
+class ForBrowser(msgspec.Struct, frozen=True, tag="browser", omit_defaults=True):
     """A session of the browser itself, which then goes to ``next``, a path of this server."""
 
     next: str
+    action: str = ""
+    """As a client's."""
 
 
 Purpose = ForClient | ForStage | ForBrowser
@@ -97,6 +104,7 @@ class Flows:
     def __init__(self, server: Server, clock: Clock, seals: Seals) -> None:
         self._clock = clock
         self._seals = seals
+        self._db = server.db
         self._secure = server.config.public_url.startswith("https://")
 
     def begin(self, provider: str, purpose: Purpose) -> Flow:
@@ -131,6 +139,24 @@ class Flows:
         if provider is not None and flow.provider != provider:
             raise BadRequest("Another provider was asked; start again")
         return flow
+
+    async def once(self, flow: Flow, step: str) -> None:
+        """Take a ``step`` of a flow; raises BadRequest for who has taken it already.
+
+        A browser that keeps what it was told to forget, or whoever has copied it, gets nothing by it.
+        """
+        hash_ = hashlib.sha256(f"{step} {flow.id}".encode()).digest()
+        now, expires = self._clock.now_ms(), flow.issued_ms + FLOW_MS
+
+        async def unit(tx: WriteTransaction) -> bool:
+            return await sign_on_answers.take(tx, hash_, now_ms=now, expires_ts=expires)
+
+        try:
+            taken = await self._db.write(unit)
+        except UniqueViolation:
+            taken = False
+        if not taken:
+            raise BadRequest("That was done already; start again")
 
     def _name(self, flow_id: str) -> str:
         # With the prefix a browser takes it from this very host only, over TLS.

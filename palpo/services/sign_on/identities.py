@@ -23,6 +23,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str
     subject: str
     session: str = ""
+    refresh_token: str = ""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +46,8 @@ class Identity:
     upstream_session: str = ""
     subject: str = ""
     """What the provider calls them when it logs them out; empty: as ``external_id``."""
+    refresh_token: str = ""
+    """With what the provider is asked whether the session goes on; empty: it is not asked."""
 
     def __post_init__(self) -> None:
         """Raises InvalidParam for what cannot be stored, and Forbidden where there is nothing."""
@@ -57,7 +60,12 @@ class Identity:
     def upstream(self) -> Upstream:
         """What is remembered of the sign-on."""
         subject = self.subject or self.external_id
-        return Upstream(provider=self.provider, subject=subject, session=self.upstream_session)
+        return Upstream(
+            provider=self.provider,
+            subject=subject,
+            session=self.upstream_session,
+            refresh_token=self.refresh_token,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from palpo.config.sections.sign_on import Mapped
+from palpo.config.sections.sign_on import Mapped, Provider
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, MatrixError
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account
@@ -41,6 +41,7 @@ class LinkedAccounts:
     ) -> None:
         self._db = server.db
         self._clock = server.clock
+        self._config = server.config
         self._update_profile = server.config.sso.update_profile
         self._background = server.background
         self._registration = registration
@@ -75,7 +76,7 @@ class LinkedAccounts:
         except MatrixError:
             return self._ask(config, person.localpart, taken=False)
         existing = await self._db.read(lambda tx: accounts.find(tx, user_id))
-        if existing is None and not config.confirm_localpart:
+        if existing is None and not config.confirm_localpart and not self._asks_for_terms(config):
             charge()
             return await self.make(identity, person, person.localpart, config)
         if existing is not None and config.allow_existing_users and existing.appservice_id is None:
@@ -110,6 +111,10 @@ class LinkedAccounts:
         account = await self._db.read(lambda tx: accounts.find(tx, user_id))
         assert account is not None
         return account
+
+    def _asks_for_terms(self, config: Mapped) -> bool:
+        """Whether new users accept documents first, which is asked on a page: a directory has none."""
+        return isinstance(config, Provider) and bool(self._config.registration.terms)
 
     def _ask(self, config: Mapped, suggested: str, *, taken: bool) -> Choice:
         if not config.registration:

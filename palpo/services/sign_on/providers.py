@@ -49,6 +49,10 @@ class Provider(ABC):
         Raises Forbidden where that is no proof, or the user has refused, and Unavailable.
         """
 
+    async def end_of_session(self, subject: str, then: str) -> str:
+        """Where a browser signs out there, to come back to ``then``, or empty; raises Unavailable."""
+        return ""
+
 
 class Providers:
     """All of them, in the order of the configuration."""

@@ -21,6 +21,7 @@ from palpo.net.http_client import HttpClient, HttpError
 from palpo.services.sign_on.flows import Flow
 from palpo.services.sign_on.identities import Identity
 from palpo.services.sign_on.providers import Provider
+from palpo.services.sign_on.saml_logout import SamlLogout, read_logout
 from palpo.streams.clock import Clock
 from palpo.streams.fair_queue import FairThreads
 
@@ -28,11 +29,14 @@ log = structlog.get_logger("palpo.sign_on")
 
 ACS = "/_synapse/client/saml2/authn_response"
 METADATA = "/_synapse/client/saml2/metadata.xml"
+LOGOUT = "/_synapse/client/saml2/logout"
 MAX_METADATA = 4 * 1024 * 1024
 """Bytes."""
 KEPT_S = 3600.0
+MAX_SESSION = 255
 TIMEOUT_S = 20.0
 CLOCK_DIFFERENCE_S = 120
+BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 T = TypeVar("T")
 
@@ -73,7 +77,9 @@ class SamlProvider(Provider):
         """See ``Provider``."""
         client = await self._known_client()
         try:
-            said = await self._run(lambda: _parsed(client, answer.get("SAMLResponse", ""), flow.request_id))
+            said = await self._run(
+                lambda: _parsed(client, answer.get("SAMLResponse", ""), flow.request_id, self._base_url + ACS)
+            )
         except Exception as error:
             log.info("saml_refused", provider=self.id, error=repr(error)[:500])
             raise Forbidden("The provider's answer is not good") from error
@@ -98,7 +104,22 @@ class SamlProvider(Provider):
         elif said.name_id_format == TRANSIENT:
             raise Forbidden("The provider does not say who you are, but calls you something else each time")
         claims = {**said.attributes, "name_id": said.name_id}
-        return Identity(provider=self.id, external_id=external_id, claims=claims)
+        return Identity(
+            provider=self.id,
+            external_id=external_id,
+            claims=claims,
+            subject=said.name_id,
+            upstream_session=said.session,
+        )
+
+    async def logged_out(self, query: str, form: Mapping[str, str]) -> SamlLogout:
+        """Whom the provider logs out by a query, or by a form; raises Forbidden unless it has signed that."""
+        client = await self._known_client()
+        try:
+            return await self._run(lambda: read_logout(client, query, form, sign=self._saml.key is not None))
+        except Exception as error:
+            log.info("saml_logout_refused", provider=self.id, error=repr(error)[:500])
+            raise Forbidden("The provider has not signed that") from error
 
     async def _known_client(self) -> Any:
         """pysaml2's client, made anew each hour where the metadata is elsewhere; raises Unavailable."""
@@ -149,7 +170,14 @@ class SamlProvider(Provider):
                     "endpoints": {
                         "assertion_consumer_service": [
                             (f"{self._base_url}{ACS}", "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST")
-                        ]
+                        ],
+                        "single_logout_service": [
+                            (
+                                f"{self._base_url}{LOGOUT}",
+                                f"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-{binding}",
+                            )
+                            for binding in ("Redirect", "POST")
+                        ],
                     },
                     "allow_unsolicited": False,
                     "authn_requests_signed": is_signing,
@@ -168,6 +196,8 @@ class _Said(msgspec.Struct, frozen=True):
     name_id: str
     name_id_format: str
     attributes: dict[str, Any]
+    session: str
+    """What the provider calls the session."""
 
 
 def _client(settings: dict[str, Any]) -> Any:
@@ -177,8 +207,11 @@ def _client(settings: dict[str, Any]) -> Any:
     return Saml2Client(config=SPConfig().load(settings))
 
 
-def _parsed(client: Any, response: str, request_id: str) -> _Said:
-    """What a good response to a request says; raises anything where it is not good."""
+def _parsed(client: Any, response: str, request_id: str, recipient: str) -> _Said:
+    """What a good response to a request says; raises anything where it is not good.
+
+    ``recipient`` is where the browser has brought it.
+    """
     from saml2 import BINDING_HTTP_POST
 
     read = client.parse_authn_request_response(response, BINDING_HTTP_POST, outstanding={request_id: "/"})
@@ -186,7 +219,34 @@ def _parsed(client: Any, response: str, request_id: str) -> _Said:
         raise ValueError("there is not one assertion")
     if read.in_response_to != request_id:
         raise ValueError("it is the answer to another request")
+    _check_bounds(read.assertion, client.config.entityid, request_id, recipient)
     name_id = read.get_subject()
     given = read.get_identity() or {}
     attributes = {name: values[0] if len(values) == 1 else list(values) for name, values in given.items()}
-    return _Said((name_id.text or "").strip(), name_id.format or "", attributes)
+    statements = read.assertion.authn_statement
+    session = (statements[0].session_index or "") if statements else ""
+    return _Said((name_id.text or "").strip(), name_id.format or "", attributes, session[:MAX_SESSION])
+
+
+def _check_bounds(assertion: Any, entity_id: str, request_id: str, recipient: str) -> None:
+    """Raise ValueError for an assertion that does not say itself that it is for this sign-on.
+
+    pysaml2 takes one that says nothing of it (SAML 2.0 profiles, section 4.1.4.2): whom it is for, where it
+    may be shown, and until when.
+    """
+    restrictions = assertion.conditions.audience_restriction if assertion.conditions else []
+    if not restrictions or not all(
+        any((audience.text or "").strip() == entity_id for audience in restriction.audience)
+        for restriction in restrictions
+    ):
+        raise ValueError("it is for another service, or does not say for which")
+    confirmed = [
+        item.subject_confirmation_data
+        for item in assertion.subject.subject_confirmation
+        if item.method == BEARER and item.subject_confirmation_data is not None
+    ]
+    if not any(
+        item.recipient == recipient and item.in_response_to == request_id and item.not_on_or_after
+        for item in confirmed
+    ):
+        raise ValueError("nobody may show it here")

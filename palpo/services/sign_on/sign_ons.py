@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from palpo.core.errors import BadRequest, Forbidden
+from palpo.core.errors import BadRequest, Forbidden, NotFound, Unavailable
 from palpo.core.identifiers import UserId
 from palpo.services.accounts.logins import Logins
 from palpo.services.accounts.user_interactive_auth import SSO, UserInteractiveAuth
@@ -89,6 +89,14 @@ class SignedIn:
     cookie: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A provider at which a user is signed in, and the URL of its page for signing out."""
+
+    provider: str
+    url: str
+
+
 Finished = GoOn | SignedIn
 Outcome = Finished | AskName | AskConsent | StageDone
 K = TypeVar("K", NewUser, Consent)
@@ -135,6 +143,7 @@ class SignOns:
         if not isinstance(provider, kind):
             raise BadRequest("Another provider was asked; start again")
         identity = await provider.finish(flow, answer)
+        await self._flows.once(flow, "answer")
         person = provider.mapping.person(identity.claims)
         if isinstance(flow.purpose, ForStage):
             return await self._complete_stage(flow, flow.purpose, identity)
@@ -153,6 +162,7 @@ class SignOns:
             claims={},
             upstream_session=new.upstream.session,
             subject=new.upstream.subject,
+            refresh_token=new.upstream.refresh_token,
         )
         charge()
         account = await self._linked.make(identity, new.person, localpart, provider.config)
@@ -162,6 +172,21 @@ class SignOns:
         """Send the browser on that was asked whether it is to be; raises BadRequest."""
         asked = self._opened(sealed, Consent, cookies)
         return await self._give(asked.flow, UserId(asked.user_id), asked.upstream)
+
+    async def signed_in_at(self, token: str, then: str) -> Elsewhere | None:
+        """Where the user of a browser is still signed in, and how they sign out there and come back.
+
+        None where they did not sign on elsewhere, or cannot be sent there.
+        """
+        session = await self._sessions.of_browser(token)
+        if session is None:
+            return None
+        try:
+            provider = self._providers.get(session.auth_provider)
+            url = await provider.end_of_session(session.subject, then)
+        except (NotFound, Unavailable):
+            return None
+        return Elsewhere(provider=provider.config.name, url=url) if url else None
 
     def describe(self, sealed: str, cookies: dict[str, str]) -> AskName:
         """What a new user was asked, to ask again; raises BadRequest."""
@@ -205,6 +230,7 @@ class SignOns:
         return AskConsent(sealed=self._seals.seal(asked), client=_client(flow), url=url, user_id=user_id)
 
     async def _give(self, flow: Flow, user_id: UserId, upstream: Upstream) -> Finished:
+        await self._flows.once(flow, "end")
         cookie = self._flows.end(flow)
         if isinstance(flow.purpose, ForBrowser):
             return SignedIn(user_id=user_id, upstream=upstream, next=flow.purpose.next, cookie=cookie)

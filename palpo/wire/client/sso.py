@@ -127,6 +127,35 @@ finish_saml: Endpoint[NoParams, NoBody, Page] = Endpoint(
     max_body=MAX_FORM,
 )
 
+log_out_by_saml: Endpoint[NoParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.logOutBySaml",
+    method="GET",
+    paths=(f"{BELOW}/saml2/logout",),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    response=Page,
+)
+
+log_out_by_saml_form: Endpoint[NoParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.logOutBySamlForm",
+    method="POST",
+    paths=(f"{BELOW}/saml2/logout",),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    response=Page,
+    max_body=MAX_FORM,
+)
+
+cas_logout: Endpoint[CasParams, NoBody, None] = Endpoint(
+    operation_id="palpo.casLogout",
+    method="POST",
+    paths=(f"{BELOW}/cas/callback",),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=CasParams,
+    max_body=MAX_FORM,
+)
+
 get_saml_metadata: Endpoint[SamlParams, NoBody, Stream] = Endpoint(
     operation_id="palpo.getSamlMetadata",
     method="GET",

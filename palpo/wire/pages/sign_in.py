@@ -12,6 +12,8 @@ class SignInParams(Params, frozen=True):
     next: str = ""
     again: bool = False
     login_hint: str = ""
+    action: str = ""
+    """``register`` for who has no account yet."""
 
 
 get_sign_in: Endpoint[SignInParams, NoBody, Page] = Endpoint(

@@ -14,6 +14,8 @@ class UpstreamParams(Params, frozen=True, kw_only=True):
 
     idp_id: str
     next: str = ""
+    action: str = ""
+    """``register`` for who has no account yet."""
 
 
 class ConfirmParams(Params, frozen=True):

@@ -32,6 +32,7 @@ function provider(issuer) {
             devInteractions: {enabled: true},
             backchannelLogout: {enabled: true},
             rpInitiatedLogout: {enabled: true},
+            revocation: {enabled: true},
         },
         pkce: {required: () => false},
         findAccount: (context, id) => ({accountId: id, claims: () => ({sub: id, ...given.claims[id]})}),

@@ -25,6 +25,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     jwks_uri: str = ""
     end_session_endpoint: str = ""
     authorization_response_iss_parameter_supported: bool = False
+    prompt_values_supported: tuple[str, ...] = ()
 
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")

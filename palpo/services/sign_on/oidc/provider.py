@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from palpo.config.sections.sign_on import OidcConfig
 from palpo.core.errors import Forbidden, Unavailable
 from palpo.core.unpadded_base64 import encode_urlsafe
-from palpo.services.sign_on.flows import Flow
+from palpo.services.sign_on.flows import REGISTER, Flow, ForBrowser, ForClient
 from palpo.services.sign_on.identities import Identity
 from palpo.services.sign_on.oidc.client_authentication import ClientAuthentication
 from palpo.services.sign_on.oidc.fetching import Fetching, decoded
@@ -24,6 +24,10 @@ from palpo.streams.clock import Clock
 CALLBACK = "/_synapse/client/oidc/callback"
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 MAX_LOGOUT_AGE_S = 300
+MAX_REFRESH_TOKEN = 8192
+"""Characters of one that is kept."""
+CREATE = "create"
+"""The prompt by which a provider has its user make an account (Initiating User Registration 1.0)."""
 
 
 class OidcProvider(Provider):
@@ -61,6 +65,8 @@ class OidcProvider(Provider):
             "scope": " ".join(self.oidc.scopes),
             "state": flow.id,
         }
+        if _registers(flow) and CREATE in metadata.prompt_values_supported:
+            query.setdefault("prompt", CREATE)
         if self._has_id_token:
             query["nonce"] = flow.nonce
         if self.oidc.pkce:
@@ -86,7 +92,8 @@ class OidcProvider(Provider):
             claims = await self._id_token(flow, tokens.get("id_token"), access_token)
         if self._wants_userinfo(claims, metadata):
             claims |= await self._userinfo(metadata, access_token, claims.get("sub"))
-        return self._identity(claims)
+        refresh = tokens.get("refresh_token") if self.oidc.refresh_minutes else None
+        return self._identity(claims, refresh if isinstance(refresh, str) else "")
 
     async def logged_out(self, logout_token: str) -> tuple[str, str]:
         """Who was logged out there, and of which session, empty for all of theirs.
@@ -105,6 +112,38 @@ class OidcProvider(Provider):
         if not isinstance(subject, str) or not isinstance(session, str):
             raise Forbidden("The logout token does not say who is logged out")
         return subject, session
+
+    async def end_of_session(self, subject: str, then: str) -> str:
+        """Where a browser signs out there, to come back to ``then``; empty where there is no such place.
+
+        Raises Unavailable (OpenID Connect RP-Initiated Logout 1.0, section 2).
+        """
+        metadata = await self._discovery.metadata()
+        if not self.oidc.end_session or not metadata.end_session_endpoint:
+            return ""
+        said = {
+            "client_id": self.oidc.client_id,
+            "logout_hint": subject,
+            "post_logout_redirect_uri": then,
+        }
+        url = metadata.end_session_endpoint
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(said)}"
+
+    async def renewed(self, refresh_token: str) -> str | None:
+        """The refresh token that comes after this one; None where the provider lets its user in no more.
+
+        Raises Unavailable where it cannot be asked, or has its own trouble: that says nothing of the user.
+        """
+        metadata = await self._discovery.metadata()
+        fields, headers = self._authentication.proof(metadata.token_endpoint)
+        asked = {"grant_type": "refresh_token", "refresh_token": refresh_token, **fields}
+        status, tokens = await self._fetching.post(metadata.token_endpoint, asked, headers)
+        if tokens.get("error") == "invalid_grant":
+            return None
+        if status != 200 or "error" in tokens:
+            raise Unavailable("The provider does not answer as it should")
+        new = tokens.get("refresh_token")
+        return new if isinstance(new, str) and new else refresh_token
 
     def is_client(self, audience: object) -> bool:
         """Whether what is for ``audience`` is for this server."""
@@ -171,7 +210,7 @@ class OidcProvider(Provider):
             raise Forbidden("The provider speaks of somebody else")
         return claims
 
-    def _identity(self, claims: dict[str, Any]) -> Identity:
+    def _identity(self, claims: dict[str, Any], refresh_token: str) -> Identity:
         external_id = claims.get(self.oidc.subject_claim)
         if isinstance(external_id, bool) or not isinstance(external_id, str | int):
             raise Forbidden("The provider does not say who you are")
@@ -183,4 +222,9 @@ class OidcProvider(Provider):
             claims=claims,
             upstream_session=session if isinstance(session, str) else "",
             subject=subject if isinstance(subject, str) else "",
+            refresh_token=refresh_token if len(refresh_token) <= MAX_REFRESH_TOKEN else "",
         )
+
+
+def _registers(flow: Flow) -> bool:
+    return isinstance(flow.purpose, ForClient | ForBrowser) and flow.purpose.action == REGISTER
