@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import getpass
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,10 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import structlog
 
 from palpo.admin import BLUEPRINTS
 from palpo.api.audit import POWERS
 from palpo.cli.actions import ACTIONS
+from palpo.cli.command_server import serving_commands
 from palpo.cli.main import command_line, main
 from palpo.streams.polling import read_position
 from palpo.wire.endpoint import Auth, Endpoint
@@ -238,6 +242,16 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Commands set logging and the umask of a process of their own; the tests' process goes on."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+    structlog.reset_defaults()
+
+
 def log_of(data: Path) -> list[tuple[str, ...]]:
     import sqlite3
 
@@ -282,3 +296,17 @@ def test_a_database_that_cannot_be_asked_costs_the_entry_only(
     assert main(["config", "set", "log.level", "warning", "--config", str(file)]) == 0
     assert "It is not in the audit log" in capsys.readouterr().err
     assert 'level = "warning"' in file.read_text()
+
+
+@pytest.mark.sqlite
+async def test_settings_that_are_changed_beside_a_server_are_written_down(tmp_path: Path, file: Path) -> None:
+    """The server that runs writes it down, so nobody opens the database beside it."""
+    options = ["--config", str(file)]
+    async with homeserver(tmp_path) as server, serving_commands(server.services, tmp_path):
+        assert await asyncio.to_thread(main, ["config", "set", "log.level", "warning", *options]) == 0
+        assert await asyncio.to_thread(main, ["config", "unset", "log.level", *options]) == 0
+        found = await server.services.server.audit_log.newest()
+        assert [(entry.actor, entry.via, entry.action, entry.target) for entry in found] == [
+            (getpass.getuser(), "shell", "config unset", "log.level"),
+            (getpass.getuser(), "shell", "config set", "log.level"),
+        ]

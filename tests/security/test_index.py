@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.security.identity import IDENTITY
 from tests.security.index import INDEX
 
 TESTS = Path(__file__).parent.parent
+ALL = {**INDEX, **IDENTITY}
 
 
 @cache
@@ -20,9 +22,9 @@ def names(file: str) -> set[str]:
     return {item.name for item in tree.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-@pytest.mark.parametrize("what", INDEX)
+@pytest.mark.parametrize("what", ALL)
 def test_what_is_to_be_withstood_is_tested(what: str) -> None:
-    assert INDEX[what]
-    for test in INDEX[what]:
+    assert ALL[what]
+    for test in ALL[what]:
         file, _, name = test.partition("::")
         assert name in names(file), test

@@ -32,6 +32,8 @@ async def set_profile_field(call: Call, params: wire.Field, body: Json) -> None:
     if params.key_name not in body:
         raise MissingParam(f"The body has no {params.key_name}")
     await _charge(call, params)
+    if call.requester.shadow_banned:
+        return
     await call.services.accounts.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
 
 
@@ -40,6 +42,8 @@ async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> 
     """DELETE /profile/{userId}/{keyName}."""
     _check(call, params)
     await _charge(call, params)
+    if call.requester.shadow_banned:
+        return
     await call.services.accounts.profiles.delete_field(params.user_id, params.key_name)
 
 

@@ -57,7 +57,8 @@ async def change_profile(call: Call, params: NoParams, form: Form) -> ResponseRe
     rooms = await call.services.rooms.memberships.joined_rooms(browser.user_id)
     call.charge(len(rooms) // ROOMS_FOR_ONE)
     name = form.get("displayname", "").strip()[:MAX_NAME]
-    await call.services.accounts.profiles.set_field(browser.user_id, "displayname", name)
+    if not browser.shadow_banned:
+        await call.services.accounts.profiles.set_field(browser.user_id, "displayname", name)
     return await _profile(call, browser, said=_("Your display name is changed."))
 
 

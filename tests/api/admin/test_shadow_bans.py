@@ -105,7 +105,23 @@ async def test_small_signs(alice: Client, banned: Client, room_id: str) -> None:
     assert "rooms" not in synced or synced["rooms"] == {}
     assert "to_device" not in synced
     assert "Look at me" not in str(synced)
+    assert "Look at me" not in str(await alice.get(f"/profile/{banned.user_id}"))
+    assert "Look at me" not in str(await alice.post("/user_directory/search", {"search_term": "bob"}))
     assert len((await banned.get("/sync"))["to_device"]["events"]) == 1
+
+
+async def test_presence(server: Homeserver, admin: Client, alice: Client, room_id: str) -> None:
+    """Nobody sees that they are there, whatever their client asks for."""
+    bob = await server.login("bob")
+    await admin.request("POST", f"{V1}/users/{bob.user_id}/shadow_ban", {})
+    for query in "", "?set_presence=online", "?set_presence=unavailable":
+        await bob.get(f"/sync{query}")
+    sliding = "/client/unstable/org.matrix.simplified_msc3575/sync?set_presence=online"
+    await bob.request("POST", sliding, {"lists": {}})
+    assert (await alice.get(f"/presence/{bob.user_id}/status"))["presence"] == "offline"
+    await admin.request("DELETE", f"{V1}/users/{bob.user_id}/shadow_ban")
+    await bob.get("/sync")
+    assert (await alice.get(f"/presence/{bob.user_id}/status"))["presence"] == "online"
 
 
 async def test_what_was_to_be_sent_later(
