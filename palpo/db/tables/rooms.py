@@ -187,10 +187,12 @@ orphaned_nodes = Table(
     metadata,
     Column("hash", digest(16), primary_key=True),
     Column("found_ts", integer(), nullable=False),
+    Column("node", blob()),
     Index("ix_orphaned_nodes_found_ts", "found_ts"),
 )
-"""Nodes of ``state_nodes`` that no state had when that was looked at, and when first. What is being fetched
-of a room is stored before anything rests on it, so they stay for a while yet."""
+"""Nodes that no state had when that was looked at, and when. They are set aside here for a while: what is
+being fetched of a room is stored before anything rests on it, and who reads a node looks here last. ``node``
+is NULL in no row: the column is younger than the table."""
 
 memberships = Table(
     "memberships",
