@@ -70,8 +70,8 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
     statistics = database_statistics(server.config.database_url)
     if statistics is not None:
         background.start("statistics", StatisticsWorker(statistics).run())
-    leftovers = services.administration.leftover_media
-    media = MediaSweeper(services.media.media_cleanup, also=[leftovers.begin])
+    also = [services.administration.leftover_media.begin, services.administration.state_sweep.begin_if_due]
+    media = MediaSweeper(services.media.media_cleanup, also=also)
     background.start("media", keeper.run("media", media.run))
     if server.config.federation.enabled:
         partial = services.federation.partial_rooms

@@ -19,6 +19,7 @@ from palpo.storage import (
     history_purge,
     jobs,
     memberships,
+    orphaned_nodes,
     room_lists,
     room_rows,
     room_summaries,
@@ -183,3 +184,20 @@ async def test_departures_are_kept_until_the_deletion_is_forgotten(database: Dat
         assert list(await database.read(outside)) == await database.read(members) == left
         found = await database.read(partial(memberships.get, room_id=ROOM, user_id="@a:a"))
         assert found is None or not found.forgotten
+
+
+async def test_nodes_that_are_set_aside_are_found_last(database: Database) -> None:
+    nodes = build({("t", str(number)): f"${number}" for number in range(200)}).new_nodes
+    first, second = sorted(nodes)[:2]
+    await database.write(partial(state.insert_nodes, nodes=nodes))
+    await database.write(partial(orphaned_nodes.set_aside, hashes=[first, second], now_ms=5))
+    left = partial(orphaned_nodes.nodes_after, after=b"", limit=100)
+    aside = partial(orphaned_nodes.aside_after, after=b"", limit=100)
+    assert await database.read(left) == sorted(nodes)[2:]
+    assert await database.read(aside) == {first: 5, second: 5}
+    assert await database.read(partial(state.load_nodes, hashes=nodes)) == nodes
+    await database.write(partial(orphaned_nodes.put_back, hashes=[first]))
+    await database.write(partial(orphaned_nodes.forget, hashes=[second]))
+    assert await database.read(aside) == {}
+    assert await database.read(left) == sorted(nodes.keys() - {second})
+    assert second not in await database.read(partial(state.load_nodes, hashes=nodes))

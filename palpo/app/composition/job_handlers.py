@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from palpo.api.services import Services
-from palpo.services.administration import history_purge, leftover_media, redactions, room_deletion
+from palpo.services.administration import (
+    history_purge,
+    leftover_media,
+    redactions,
+    room_deletion,
+    state_sweep,
+)
 from palpo.services.administration.backups import backups
 from palpo.services.server.jobs import Handler
 
@@ -18,4 +24,5 @@ def job_handlers(services: Services) -> dict[str, Handler]:
         leftover_media.KIND: administration.leftover_media.run,
         redactions.KIND: administration.user_redactions.run,
         room_deletion.KIND: administration.room_deletion.run,
+        state_sweep.KIND: administration.state_sweep.run,
     }

@@ -20,6 +20,7 @@ from palpo.services.administration.room_histories import RoomHistories
 from palpo.services.administration.room_lists import RoomLists
 from palpo.services.administration.rooms import RoomAdministration
 from palpo.services.administration.server_checks import ServerChecks
+from palpo.services.administration.state_sweep import StateSweep
 from palpo.services.administration.statistics import Statistics
 from palpo.services.administration.user_details import UserDetails
 from palpo.services.administration.user_lists import UserLists
@@ -45,6 +46,7 @@ class AdministrationServices:
     room_histories: RoomHistories
     room_lists: RoomLists
     rooms: RoomAdministration
+    state_sweep: StateSweep
     statistics: Statistics
     user_details: UserDetails
     user_lists: UserLists

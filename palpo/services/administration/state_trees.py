@@ -43,6 +43,10 @@ class NodesInUse:
                 self._bits[at] |= bit
         self._last = root
 
+    def forget_last(self) -> None:
+        """The next state is another room's: it has nothing in common with the last one."""
+        self._last = EMPTY_ROOT
+
     def __contains__(self, node: object) -> bool:
         assert isinstance(node, bytes)
         return all(self._bits[at] & bit for at, bit in _places(node))
