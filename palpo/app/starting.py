@@ -87,11 +87,7 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
         background.start("upstream-sessions", keeper.run("upstream-sessions", renewals.run))
     if server.config.retention.enabled:
         retention = RetentionWorker(
-            server.db,
-            services.history.room_heads,
-            services.history.retention,
-            services.administration.history_purge,
-            period_s=server.config.retention.interval_hours * 3600,
+            services.administration.retention_sweep, period_s=server.config.retention.interval_hours * 3600
         )
         background.start("retention", keeper.run("retention", retention.run))
     jobs = JobWorker(server.db, server.clock, server.wakeups, job_handlers(services))

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from palpo.db.copies import rows
 from palpo.db.copies.copy import copy_database
+from palpo.db.copies.vacuum import vacuum
 from palpo.db.engine import Database
 from palpo.db.errors import BadValue, DatabaseError
 from palpo.db.migrations.connection import on_connection
@@ -243,3 +244,24 @@ async def test_what_the_other_database_cannot_hold_is_named(tmp_path: Path, serv
 
     with pytest.raises(BadValue, match="consumers"):
         await in_thread(copy_database, f"sqlite:///{source}", url, Told())
+
+
+@pytest.mark.usefixtures("database")
+async def test_space_that_deleted_rows_have_left_is_given_back(database_url: str) -> None:
+    def fill(connection: sa.Connection) -> None:
+        filters = metadata.tables["filters"]
+        rows = [
+            {"user_id": "@a:a", "filter_id": str(number), "filter": os.urandom(1000), "position": None}
+            for number in range(3000)
+        ]
+        connection.execute(filters.insert(), rows)
+
+    def empty(connection: sa.Connection) -> None:
+        connection.execute(metadata.tables["filters"].delete())
+
+    await asyncio.to_thread(on_connection, database_url, fill)
+    full, _ = await asyncio.to_thread(vacuum, database_url)
+    await asyncio.to_thread(on_connection, database_url, empty)
+    before, after = await asyncio.to_thread(vacuum, database_url)
+    assert after < before
+    assert full > 1_000_000 or not database_url.startswith("sqlite")

@@ -33,7 +33,6 @@ from palpo.services.administration.backups.contents import DATABASE, PARTIAL, wh
 from palpo.services.administration.history_purge import Point
 from palpo.services.administration.redactions import Wanted
 from palpo.services.administration.room_deletion import DeletionWish
-from palpo.workers.retention import RetentionWorker
 from tests.api.admin.test_history_purge import nodes_of_roots
 from tests.api.admin.test_media import picture, upload
 from tests.api.admin.test_room_deletion import left_of
@@ -43,7 +42,14 @@ from tests.support.process import ServerProcess, free_port
 
 ADMIN = UserId("@alice:test.example")
 YEAR_MS = 365 * 24 * 3600 * 1000
-KINDS = {"backup", "delete_leftover_media", "purge_history", "redact_user_events", "shutdown_and_purge_room"}
+KINDS = {
+    "backup",
+    "delete_leftover_media",
+    "purge_history",
+    "redact_user_events",
+    "shutdown_and_purge_room",
+    "sweep_state_nodes",
+}
 PATIENCE_S = 240.0
 LOOK_S = 0.002
 
@@ -181,10 +187,8 @@ bind = "127.0.0.1:{port}"
             await purge.start(room["purged"], Point(before=before, local_too=True), by=ADMIN)
             wanted = Wanted(rooms=[room["redacted"]], limit=100_000)
             await administration.user_redactions.begin(UserId("@bob:test.example"), wanted, by=ADMIN)
-            worker = RetentionWorker(
-                services.server.db, services.history.room_heads, services.history.retention, purge, period_s=1
-            )
-            assert await worker.sweep() == 1
+            assert len(await administration.retention_sweep.begin(by=ADMIN)) == 1
+            await administration.state_sweep.begin(by=ADMIN)
             await administration.backups.begin(requested_by=ADMIN)
 
     def _jobs(self) -> dict[str, tuple[str, str, bytes]]:
@@ -290,6 +294,7 @@ class Commands:
         archived = read_manifest(made / DATABASE).tables
         assert {name: archived[name].rows for name in rows} == rows
         assert not list(backups.glob(f"*{PARTIAL}"))
+        archive, rows = rows, _count_all(self._data / "palpo.db")  # The audit log has an entry more.
         copy = self._folder / "copy.db"
         await self._killed(
             ("database", "copy", "--to", f"sqlite:///{copy}", "--config", str(config_file)),
@@ -307,7 +312,11 @@ class Commands:
             most=sum(rows.values()),
             refused=("migrate", "--config", str(restored)),
         )
-        assert {**_count_all(other / "palpo.db"), "server_meta": 0} == {**rows, "server_meta": 0}
+        assert {**_count_all(other / "palpo.db"), "server_meta": 0, "audit_log": 0} == {
+            **archive,
+            "server_meta": 0,
+            "audit_log": 0,
+        }
         blobs = [
             {path.name for path in (at / "media").rglob("*") if path.is_file()} for at in (self._data, other)
         ]

@@ -11,6 +11,7 @@ from palpo.app import identity_of, opened
 from palpo.cli.failures import Failure
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, config_of, prepare
+from palpo.cli.outcomes import Outcome, add_json, show
 from palpo.cli.progress import Progress
 from palpo.config.model import Config
 from palpo.streams.clock import SystemClock
@@ -29,11 +30,13 @@ def register(subparsers: Any) -> None:
     create.add_argument(
         "--keep", type=int, metavar="N", help="then remove all backups there but the newest N"
     )
+    add_json(create)
     create.set_defaults(run=_create)
     register_noted("backup create")
     help_text = "read all of a backup, and see that it is whole"
     verify = actions.add_parser("verify", help=help_text, description=help_text)
     verify.add_argument("backup", type=Path, metavar="BACKUP", help="the folder of the backup")
+    add_json(verify)
     verify.set_defaults(run=_verify)
 
 
@@ -48,13 +51,15 @@ def _create(options: argparse.Namespace) -> int:
     asyncio.run(_check(config))
     with Progress() as progress:
         folder = make(Origin.of(config), options.to, SystemClock().now_ms(), progress.told)
-    print(f"Made {folder}")
     note(config, "backup create", target=str(folder), keep=options.keep)
-    _tell_of_bucket(config.media.s3.bucket)
-    if options.keep is not None:
-        for old in keep_newest(options.to, options.keep):
-            print(f"Removed {old}")
-    return 0
+    removed = [] if options.keep is None else keep_newest(options.to, options.keep)
+    lines = [f"Made {folder}", *_of_bucket(config.media.s3.bucket), *(f"Removed {old}" for old in removed)]
+    facts = {
+        "folder": str(folder),
+        "removed": [str(old) for old in removed],
+        "bucket": config.media.s3.bucket,
+    }
+    return show(Outcome("\n".join(lines), facts), as_json=options.json)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -66,14 +71,12 @@ def _verify(options: argparse.Namespace) -> int:
             found = verify(options.backup, progress.told)
         except Damaged as error:
             raise Failure(str(error)) from error
-    print(f"{options.backup} is whole: {found.rows} rows, {found.media_files} files of {found.server_name}")
-    _tell_of_bucket(found.bucket)
-    return 0
+    line = f"{options.backup} is whole: {found.rows} rows, {found.media_files} files of {found.server_name}"
+    return show(Outcome("\n".join([line, *_of_bucket(found.bucket)]), found), as_json=options.json)
 
 
-def _tell_of_bucket(bucket: str) -> None:
-    if bucket:
-        print(f"The media are not in it: they are in the bucket {bucket}")
+def _of_bucket(bucket: str) -> list[str]:
+    return [f"The media are not in it: they are in the bucket {bucket}"] if bucket else []
 
 
 async def _check(config: Config) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from palpo.app import identity_of, opened
 from palpo.cli.failures import Failure, database_failure, without_password
+from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, check_unserved, config_of, prepared_alone
+from palpo.cli.outcomes import add_json, done, show
 from palpo.cli.progress import Progress
 from palpo.config.model import Config
 from palpo.db.errors import DatabaseError
@@ -28,7 +30,9 @@ def register(subparsers: Any) -> None:
         metavar="URL",
         help="an empty database, such as postgresql://palpo:secret@host/palpo",
     )
+    add_json(copy)
     copy.set_defaults(run=run)
+    register_noted("database copy")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,11 +41,12 @@ def run(options: argparse.Namespace) -> int:
     with prepared_alone(config):
         asyncio.run(_check_alone(config))
         rows = _copied(config.database_url, options.to)
-    print(
+    note(config, "database copy", target=without_password(options.to), rows=rows)
+    text = (
         f"Copied and compared {rows} rows. Now set database.url to the new database, and start the server. "
         "Media and keys stay in the data folder; keep the old database until all is well."
     )
-    return 0
+    return show(done(text, rows=rows, to=without_password(options.to)), as_json=options.json)
 
 
 def _copied(source: str, target: str) -> int:

@@ -44,7 +44,15 @@ def register(subparsers: Any) -> None:
     retry = add_action(
         actions, "retry", _retry, "have a running server try now to tell another one", target="server"
     )
-    retry.add_argument("server", metavar="NAME", help="its server name, such as example.org")
+    reset = add_action(
+        actions,
+        "reset",
+        _reset,
+        "forget that a server could not be told, and try now; refused where it could",
+        target="server",
+    )
+    for each in (retry, reset):
+        each.add_argument("server", metavar="NAME", help="its server name, such as example.org")
     resync = add_action(
         actions,
         "resync",
@@ -83,6 +91,11 @@ async def _destinations(services: Services, options: argparse.Namespace) -> Outc
 
 async def _retry(services: Services, options: argparse.Namespace) -> Outcome:
     await services.federation.destinations.retry(ServerName(options.server))
+    return done(f"{options.server} is tried now", server=options.server)
+
+
+async def _reset(services: Services, options: argparse.Namespace) -> Outcome:
+    await services.administration.destinations.retry(options.server)
     return done(f"{options.server} is tried now", server=options.server)
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 from palpo.app import identity_of, opened
 from palpo.cli.options import add_config, config_of, prepare
+from palpo.cli.outcomes import add_json, done, show
 from palpo.config.model import Config
+from palpo.db.migrations import HEAD
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser("migrate", help="update the database's schema")
     add_config(parser)
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -26,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
     config = config_of(options)
     prepare(config)
     asyncio.run(_check(config))
-    print("The database is up to date")
-    return 0
+    return show(done("The database is up to date", revision=HEAD), as_json=options.json)
 
 
 async def _check(config: Config) -> None:

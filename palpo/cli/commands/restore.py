@@ -9,6 +9,7 @@ from typing import Any
 
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, alone, config_of, prepared_alone
+from palpo.cli.outcomes import add_json, done, show
 from palpo.cli.restoring import begin_generation, put_back
 from palpo.services.administration.backups.planned import forget
 
@@ -34,6 +35,7 @@ def register(subparsers: Any) -> None:
         action="store_true",
         help="forget every session too: those that were ended since the backup would be good again",
     )
+    add_json(parser)
     parser.set_defaults(run=run)
     register_noted("restore")
 
@@ -41,14 +43,18 @@ def register(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Begin a new generation of the database."""
     config = config_of(options)
+    lines: list[str] = []
+    facts: dict[str, Any] = {}
     if options.backup is not None:
         with alone(config):
-            done = put_back(config, options.backup, replace=options.replace)
+            found = put_back(config, options.backup, replace=options.replace)
             forget(config.data)  # What an administrator has planned for the next start.
-        print(f"Put back {done.rows} rows and {done.backup.media_files} files")
+        facts |= {"rows": found.rows, "media_files": found.backup.media_files}
+        lines.append(f"Put back {found.rows} rows and {found.backup.media_files} files")
     with prepared_alone(config):
         log_out = options.log_out_everyone
         stored = asyncio.run(begin_generation(config, log_out=log_out))
-        print(f"Restored: the stream goes on at position {stored.position}. Start the server.")
+        facts["position"] = stored.position
+        lines.append(f"Restored: the stream goes on at position {stored.position}. Start the server.")
         note(config, "restore", target=str(options.backup or ""), log_out_everyone=log_out)
-    return 0
+    return show(done("\n".join(lines), **facts), as_json=options.json)

@@ -10,11 +10,13 @@ from typing import Any
 
 from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
+from palpo.cli.following import begun
 from palpo.cli.outcomes import Outcome, done
-from palpo.cli.people import account_of, localpart, minute, table, user_id_of
+from palpo.cli.people import account_of, localpart, minute, span_ms, table, user_id_of
 from palpo.core.errors import InvalidParam
-from palpo.core.identifiers import UserId
+from palpo.core.identifiers import RoomId, UserId, parse_user_id
 from palpo.core.records.accounts import Account
+from palpo.services.administration.redactions import LIMIT, Wanted
 
 WORDS = {"is_admin": "administrator", "is_guest": "guest", "shadow_banned": "shadow-banned"}
 """What flags of accounts are called, where not by their names."""
@@ -54,6 +56,14 @@ def register(subparsers: Any) -> None:
     admin.add_argument("--revoke", action="store_true", help="end that")
     out = _add(actions, "log-out", _log_out, "log out someone's devices")
     out.add_argument("--device", metavar="ID", help="only this one")
+    _add_redact(actions)
+    acting = _add(
+        actions, "login-as", _login_as, "make an access token with which an administrator acts as someone"
+    )
+    acting.add_argument("--by", required=True, metavar="ADMIN", help="who acts; it ends with their sessions")
+    acting.add_argument(
+        "--for", dest="span", default="1h", metavar="TIME", help="how long: 1h, 2d (default: 1h)"
+    )
     end = _add(actions, "deactivate", _deactivate, "end an account for good: nobody can have it again")
     end.add_argument("--erase", action="store_true", help="have what they wrote hidden from who joins later")
 
@@ -62,6 +72,54 @@ def _add(actions: Any, name: str, action: Action, help_text: str, **more: Any) -
     parser = add_action(actions, name, action, help_text, target="name", **more)
     parser.add_argument("name", metavar="NAME", help="alice, or @alice:example.org")
     return parser
+
+
+def _add_redact(actions: Any) -> None:
+    redact = add_action(
+        actions, "redact", _redact, "redact what a user of any server has sent", target="name"
+    )
+    redact.add_argument("name", metavar="NAME", help="alice, or @alice:example.org")
+    redact.add_argument(
+        "--by", required=True, metavar="ADMIN", help="an administrator, in whose name it is done"
+    )
+    redact.add_argument(
+        "--room", action="append", default=[], metavar="ROOM_ID", help="only there; may be repeated"
+    )
+    redact.add_argument("--reason", metavar="TEXT")
+    redact.add_argument(
+        "--limit", type=int, default=LIMIT, metavar="N", help="events in each room (default: 1000)"
+    )
+    redact.add_argument("--since", metavar="TIME", help="only what was sent within: 12h, 7d")
+
+
+async def _redact(services: Services, options: argparse.Namespace) -> Outcome:
+    admin = await _admin_of(services, options.by)
+    known = options.name.startswith("@") and ":" in options.name
+    user_id = parse_user_id(options.name) if known else await user_id_of(services, options.name)
+    after_ts = 0 if options.since is None else services.server.clock.now_ms() - span_ms(options.since)
+    wanted = Wanted(
+        rooms=[RoomId(room) for room in options.room],
+        reason=options.reason,
+        limit=options.limit,
+        after_ts=after_ts,
+    )
+    job_id = await services.administration.user_redactions.begin(user_id, wanted, by=admin)
+    return begun(await services.server.jobs.get(job_id))
+
+
+async def _login_as(services: Services, options: argparse.Namespace) -> Outcome:
+    admin, user_id = await _admin_of(services, options.by), await user_id_of(services, options.name)
+    until_ms = services.server.clock.now_ms() + span_ms(options.span)
+    token = await services.administration.users.log_in_as(user_id, by=admin, valid_until_ms=until_ms)
+    return Outcome(token, {"user_id": user_id, "access_token": token, "valid_until_ms": until_ms})
+
+
+async def _admin_of(services: Services, name: str) -> UserId:
+    """An administrator's user ID; raises InvalidParam for who is none."""
+    account = await account_of(services, name)
+    if not account.is_admin and account.user_id not in services.server.config.admins:
+        raise InvalidParam(f"{account.user_id} is no administrator")
+    return account.user_id
 
 
 async def _create(services: Services, options: argparse.Namespace) -> Outcome:

@@ -15,6 +15,7 @@ from palpo.services.administration.media import MediaAdministration
 from palpo.services.administration.overview import ServerOverviews
 from palpo.services.administration.redactions import UserRedactions
 from palpo.services.administration.reports import ReportAdministration
+from palpo.services.administration.retention_sweep import RetentionSweep
 from palpo.services.administration.room_deletion import RoomDeletion
 from palpo.services.administration.room_histories import RoomHistories
 from palpo.services.administration.room_lists import RoomLists
@@ -42,6 +43,7 @@ class AdministrationServices:
     overview: ServerOverviews
     reports: ReportAdministration
     server_checks: ServerChecks
+    retention_sweep: RetentionSweep
     room_deletion: RoomDeletion
     room_histories: RoomHistories
     room_lists: RoomLists

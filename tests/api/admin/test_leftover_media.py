@@ -17,6 +17,7 @@ from palpo.core.records.quotas import Kind
 from palpo.services.administration import leftover_media
 from palpo.services.administration.history_purge import Point
 from palpo.services.administration.leftover_media import KIND, uris_in
+from palpo.services.administration.retention_sweep import END
 from palpo.services.administration.room_deletion import DeletionWish
 from palpo.services.history.retention import DAY_MS
 from palpo.services.server.jobs import Step
@@ -24,7 +25,6 @@ from palpo.storage import jobs
 from palpo.storage import media as media_storage
 from palpo.workers.jobs import JobWorker
 from palpo.workers.media import MediaSweeper
-from palpo.workers.retention import END
 from tests.api.admin.test_media import download, picture, upload
 from tests.api.admin.test_retention import swept
 from tests.api.admin.test_room_deletion import CutShort, Killed

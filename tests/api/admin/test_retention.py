@@ -10,7 +10,6 @@ import pytest
 
 from palpo.core.identifiers import RoomId
 from palpo.services.history.retention import DAY_MS
-from palpo.workers.retention import RetentionWorker
 from tests.api.admin.test_history_purge import history
 from tests.api.admin.test_rooms import make, say
 from tests.support.homeserver import Client, Homeserver, homeserver
@@ -34,14 +33,7 @@ async def keeping(client: Client, days: float) -> str:
 async def swept(server: Homeserver) -> int:
     """How many rooms a sweep has found something in, once it is deleted."""
     services = server.services
-    worker = RetentionWorker(
-        services.server.db,
-        services.history.room_heads,
-        services.history.retention,
-        services.administration.history_purge,
-        period_s=1,
-    )
-    count = await worker.sweep()
+    count = len(await services.administration.retention_sweep.begin(by=""))
     async with asyncio.timeout(30):
         for job in await services.server.jobs.find(kind="purge_history"):
             while not job.state.ended:
