@@ -12,7 +12,7 @@ from quart import Quart, g
 from palpo.api import pages
 from palpo.api.call import Call, Reply
 from palpo.api.dispatch import Dispatcher
-from palpo.api.observability import health, live, metrics
+from palpo.api.observability import alive, health, live, metrics
 from palpo.api.pages.blueprint import PageBlueprint, answer
 from palpo.api.pages.browsers import send_cookies
 from palpo.api.pages.errors import refuse
@@ -39,6 +39,7 @@ class PalpoApp(Quart):
         for path in ("/_palpo/health", "/_palpo/health/ready"):
             self.add_url_rule(path, path, health(services))
         self.add_url_rule("/_palpo/health/live", "live", live)
+        self.add_url_rule("/health", "alive", alive)
         if services.server.config.metrics:
             self.add_url_rule("/_palpo/metrics", "metrics", metrics(registry, services.server.quotas))
         self.register_error_handler(Exception, refuse)

@@ -17,6 +17,7 @@ PARTS = (
     ("/_palpo/admin", "admin"),
     ("/_palpo/metrics", "metrics"),
     ("/_palpo/health", "health"),
+    ("/health", "health"),
 )
 """The beginning of a path, and the part of the server that it belongs to; the rest is ``client``."""
 

@@ -41,6 +41,11 @@ async def live() -> Response:
     return Response(b'{"status":"ok"}', content_type="application/json")
 
 
+async def alive() -> Response:
+    """GET /health: as ``live``, for what was set up for Synapse."""
+    return Response("OK", content_type="text/plain; charset=utf-8")
+
+
 class QuotaMetrics(Collector):
     """What users have together of what is bounded, what they may have, and how often more was refused."""
 

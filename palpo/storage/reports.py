@@ -12,6 +12,7 @@ from palpo.db.tables.reports import reports
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
+from palpo.storage.user_lists import escaped
 
 c = reports.c
 
@@ -31,6 +32,13 @@ class Report:
     """From -100 (most offensive) to 0, from older clients."""
     received_ts: int
     """Milliseconds since the Unix epoch."""
+
+    @property
+    def about(self) -> str:
+        """``event``, ``room`` or ``user``."""
+        if self.event_id is not None:
+            return "event"
+        return "user" if self.room_id is None else "room"
 
 
 _RECORDS = Records(Report, reports)
@@ -81,14 +89,19 @@ class Wanted:
     about: str | None = None
     """``event``, ``room`` or ``user``."""
     reporter: str | None = None
+    """Something in the ID of who reported, whatever its case."""
     room_id: str | None = None
+    """Something in the room's ID."""
+    reported: str | None = None
+    """Something in the ID of the user who is reported."""
     sender: str | None = None
-    """Of the event that is reported."""
+    """The sender of the event that is reported."""
 
     def values(self) -> dict[str, str]:
         """The parameters of a statement that asks for these."""
-        found = {"reporter": self.reporter, "room_id": self.room_id, "sender": self.sender}
-        return {name: value for name, value in found.items() if value is not None}
+        found = {name: value for name in _PARTS if (value := getattr(self, name))}
+        values = {name: f"%{escaped(value)}%" for name, value in found.items()}
+        return values | ({"sender": self.sender} if self.sender else {})
 
 
 _ABOUT = {
@@ -96,9 +109,9 @@ _ABOUT = {
     "room": and_(c.room_id.is_not(None), c.event_id.is_(None)),
     "user": c.user_id.is_not(None),
 }
-_CONDITIONS = {
-    "reporter": c.reporter == bindparam("reporter"),
-    "room_id": c.room_id == bindparam("room_id"),
+_PARTS = {"reporter": c.reporter, "room_id": c.room_id, "reported": c.user_id}
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    **{name: func.lower(column).like(bindparam(name), escape="!") for name, column in _PARTS.items()},
     "sender": select(events.c.event_id)
     .where(events.c.event_id == c.event_id, events.c.sender == bindparam("sender"))
     .exists(),

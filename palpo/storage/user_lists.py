@@ -149,14 +149,14 @@ def _values(wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Any]]:
     if wanted.name:
         asked.append("name")
         # A localpart has no colon, and the server's name begins behind the first one.
-        name = _escaped(wanted.name)
-        values |= {"id_pattern": f"@%{name}%:{_escaped(wanted.server)}", "name_pattern": f"%{name}%"}
+        name = escaped(wanted.name)
+        values |= {"id_pattern": f"@%{name}%:{escaped(wanted.server)}", "name_pattern": f"%{name}%"}
     elif wanted.user_id:
         asked.append("user_id")
-        values["id_pattern"] = f"%{_escaped(wanted.user_id)}%"
+        values["id_pattern"] = f"%{escaped(wanted.user_id)}%"
     return tuple(asked), values
 
 
-def _escaped(text: str) -> str:
-    """Text in the form in which a pattern stands for itself."""
+def escaped(text: str) -> str:
+    """Text, in lower case, in the form in which a pattern stands for itself; the escape is ``!``."""
     return listed(text).replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -1,4 +1,4 @@
-"""Reports of events, for administrators."""
+"""Reports of events and of users, for administrators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from palpo.api.call import Call, Handlers
-from palpo.core.errors import NotFound
 from palpo.services.administration.reports import ShownReport
 from palpo.wire.admin import reports as wire
 from palpo.wire.admin.common import Direction
@@ -24,8 +23,8 @@ async def list_reports(call: Call, params: wire.ReportsParams, body: NoBody) -> 
         skipped=params.from_,
         limit=params.size,
         about="event",
-        reporter=params.user_id,
-        room_id=params.room_id,
+        reporter=params.in_user_id,
+        room_id=params.in_room_id,
         sender=params.event_sender_user_id,
     )
     return wire.Reports(
@@ -39,10 +38,8 @@ async def list_reports(call: Call, params: wire.ReportsParams, body: NoBody) -> 
 async def get_report(call: Call, params: wire.ReportParams, body: NoBody) -> wire.ReportWithEvent:
     """GET /_synapse/admin/v1/event_reports/{report_id}."""
     reports = call.services.administration.reports
-    found = await reports.get(params.report_id)
-    if found.report.event_id is None:
-        raise NotFound("There is no report of an event with this ID")
-    event = orjson.loads(await reports.event_json(found.report.event_id))
+    found = await reports.get(params.report_id, about="event")
+    event = orjson.loads(await reports.event_json(str(found.report.event_id)))
     event.setdefault("unsigned", {})["age_ts"] = event["origin_server_ts"]
     return wire.ReportWithEvent(**_report(found), event_json=event)
 
@@ -50,7 +47,37 @@ async def get_report(call: Call, params: wire.ReportParams, body: NoBody) -> wir
 @handlers.serves(wire.delete_report)
 async def delete_report(call: Call, params: wire.ReportParams, body: NoBody) -> None:
     """DELETE /_synapse/admin/v1/event_reports/{report_id}."""
-    await call.services.administration.reports.delete(params.report_id)
+    await call.services.administration.reports.delete(params.report_id, about="event")
+
+
+@handlers.serves(wire.list_user_reports)
+async def list_user_reports(call: Call, params: wire.UserReportsParams, body: NoBody) -> wire.UserReports:
+    """GET /_synapse/admin/v1/user_reports."""
+    total, found = await call.services.administration.reports.page(
+        backwards=params.dir is Direction.BACKWARDS,
+        skipped=params.from_,
+        limit=params.size,
+        about="user",
+        reporter=params.in_user_id,
+        reported=params.in_target_user_id,
+    )
+    return wire.UserReports(
+        user_reports=[_user_report(item) for item in found],
+        total=total,
+        next_token=params.next_token(total),
+    )
+
+
+@handlers.serves(wire.get_user_report)
+async def get_user_report(call: Call, params: wire.ReportParams, body: NoBody) -> wire.UserReport:
+    """GET /_synapse/admin/v1/user_reports/{report_id}."""
+    return _user_report(await call.services.administration.reports.get(params.report_id, about="user"))
+
+
+@handlers.serves(wire.delete_user_report)
+async def delete_user_report(call: Call, params: wire.ReportParams, body: NoBody) -> None:
+    """DELETE /_synapse/admin/v1/user_reports/{report_id}."""
+    await call.services.administration.reports.delete(params.report_id, about="user")
 
 
 def _report(item: ShownReport) -> dict[str, Any]:
@@ -67,3 +94,14 @@ def _report(item: ShownReport) -> dict[str, Any]:
         "sender": None if item.event is None else item.event.event.sender,
         "canonical_alias": None if room is None else room.canonical_alias,
     }
+
+
+def _user_report(item: ShownReport) -> wire.UserReport:
+    report = item.report
+    return wire.UserReport(
+        id=report.position,
+        received_ts=report.received_ts,
+        target_user_id=str(report.user_id),
+        user_id=report.reporter,
+        reason=report.reason,
+    )

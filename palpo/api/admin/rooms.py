@@ -84,7 +84,8 @@ async def get_messages(call: Call, params: MessagesParams, body: NoBody) -> Mess
         filter=filter_,
     )
     histories = call.services.administration.room_histories
-    page = await histories.messages(query, params.from_, params.to)
+    # Dashboards send what they have no value of as empty text.
+    page = await histories.messages(query, params.from_ or None, params.to or None)
     state = None
     if filter_ is not None and filter_.lazy_load_members and page.events:
         state = await rendered(call, await histories.members(page.events))

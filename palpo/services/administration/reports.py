@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from palpo.core.errors import NotFound
 from palpo.core.records.events import StoredEvent
 from palpo.db.engine import Database
-from palpo.db.transaction import Transaction
+from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.history.event_store import EventStore
 from palpo.services.rooms.room_overviews import Overview, Overviews
 from palpo.storage import reports as storage
@@ -49,16 +49,23 @@ class ReportAdministration:
         total, found = await self._db.read(unit)
         return total, await self._shown(found)
 
-    async def get(self, report_id: int) -> ShownReport:
-        """One report; raises NotFound."""
+    async def get(self, report_id: int, *, about: str) -> ShownReport:
+        """One report of an ``event``, a ``room`` or a ``user``; raises NotFound."""
         found = await self._db.read(lambda tx: storage.get(tx, report_id))
-        if found is None:
+        if found is None or found.about != about:
             raise _unknown()
         return (await self._shown([found]))[0]
 
-    async def delete(self, report_id: int) -> None:
-        """Take a report away; raises NotFound."""
-        if not await self._db.write(lambda tx: storage.delete_one(tx, report_id)):
+    async def delete(self, report_id: int, *, about: str | None = None) -> None:
+        """Take a report away, whatever it is about or only if it is about that; raises NotFound."""
+
+        async def unit(tx: WriteTransaction) -> bool:
+            found = await storage.get(tx, report_id)
+            return (
+                found is not None and about in {None, found.about} and await storage.delete_one(tx, report_id)
+            )
+
+        if not await self._db.write(unit):
             raise _unknown()
 
     async def event_json(self, event_id: str) -> bytes:

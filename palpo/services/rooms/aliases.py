@@ -92,8 +92,12 @@ class Aliases:
         return room_id, [self._server_name, *others]
 
     async def of_room(self, requester: Requester, room_id: RoomId) -> list[str]:
-        """This server's aliases of a room, for those who are in it or where anybody may look."""
-        await self._access.current_or_world_readable(room_id, requester.user_id)
+        """This server's aliases of a room, for those who are in it or where anybody may look.
+
+        Administrators may always: tools name rooms by their aliases.
+        """
+        if not requester.is_admin:
+            await self._access.current_or_world_readable(room_id, requester.user_id)
         return await self._db.read(lambda tx: storage.of_room(tx, room_id))
 
     async def create(self, requester: Requester, alias: RoomAlias, room_id: RoomId) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.support.homeserver import Client, Homeserver
 
 REPORTS = "//_synapse/admin/v1/event_reports"
+USER_REPORTS = "//_synapse/admin/v1/user_reports"
 
 
 @pytest.fixture
@@ -68,13 +69,16 @@ async def test_the_list(admin: Client, alice: Client, bob: Client) -> None:
     assert await rooms("dir=f&from=1") == [second, first]
     assert await rooms(f"user_id={alice.user_id}") == [second]
     assert await rooms(f"room_id={first}") == [first, first]
+    assert await rooms(f"room_id={first[1:9]}&user_id=%40BO") == [first, first]
+    assert await rooms("user_id=_") == []
+    assert await rooms("user_id=&room_id=&event_sender_user_id=") == [first, second, first]
     assert await rooms(f"event_sender_user_id={alice.user_id}&room_id={first}") == [first]
     page = await admin.request("GET", f"{REPORTS}?limit=2")
     assert page["next_token"] == 2
     assert "next_token" not in await admin.request("GET", f"{REPORTS}?limit=2&from=2")
 
 
-@pytest.mark.parametrize("query", ["dir=x", "from=-1", "limit=-1", "limit=x", "user_id=bob", "room_id=x"])
+@pytest.mark.parametrize("query", ["dir=x", "from=-1", "limit=-1", "limit=x"])
 async def test_what_cannot_be_asked(admin: Client, query: str) -> None:
     await admin.request("GET", f"{REPORTS}?{query}", status=400)
 
@@ -84,3 +88,39 @@ async def test_one_that_is_of_no_event(admin: Client, alice: Client, server: Hom
     await alice.post(f"/rooms/{room_id}/report", {"reason": "x"})
     _, (found,) = await server.services.administration.reports.page(about="room")
     await admin.request("GET", f"{REPORTS}/{found.report.position}", status=404)
+
+
+async def test_reports_of_users(server: Homeserver, admin: Client, alice: Client, bob: Client) -> None:
+    await alice.post(f"/users/{bob.user_id}/report", {"reason": "rude"})
+    await bob.post(f"/users/{alice.user_id}/report", {"reason": ""})
+    found = await admin.request("GET", USER_REPORTS)
+    second, first = found["user_reports"]
+    assert found == {"user_reports": [second, first], "total": 2}
+    assert first == {
+        "id": first["id"],
+        "received_ts": server.clock.now_ms(),
+        "target_user_id": bob.user_id,
+        "user_id": alice.user_id,
+        "reason": "rude",
+    }
+    assert second["reason"] == ""
+    page = await admin.request("GET", f"{USER_REPORTS}?dir=f&limit=1")
+    assert page == {"user_reports": [first], "total": 2, "next_token": 1}
+    for query in ("user_id=ALI", "target_user_id=bob", "user_id=alice&target_user_id=bob"):
+        assert (await admin.request("GET", f"{USER_REPORTS}?{query}"))["user_reports"] == [first]
+    assert await admin.request("GET", f"{USER_REPORTS}/{first['id']}") == first
+    assert await admin.request("DELETE", f"{USER_REPORTS}/{first['id']}") == {}
+    await admin.request("GET", f"{USER_REPORTS}/{first['id']}", status=404)
+    await admin.request("DELETE", f"{USER_REPORTS}/{first['id']}", status=404)
+    await alice.request("GET", USER_REPORTS, status=403)
+
+
+async def test_a_report_is_found_by_what_it_is_about(admin: Client, alice: Client, bob: Client) -> None:
+    room_id = await alice.create_room()
+    await report(alice, room_id, await alice.send(room_id, "x"))
+    await alice.post(f"/users/{bob.user_id}/report", {"reason": "rude"})
+    (of_event,) = (await admin.request("GET", REPORTS))["event_reports"]
+    (of_user,) = (await admin.request("GET", USER_REPORTS))["user_reports"]
+    for method in ("GET", "DELETE"):
+        await admin.request(method, f"{REPORTS}/{of_user['id']}", status=404)
+        await admin.request(method, f"{USER_REPORTS}/{of_event['id']}", status=404)

@@ -48,6 +48,15 @@ async def test_unicode(alice: Client) -> None:
     assert (await alice.get(path(alias)))["room_id"] == room_id
 
 
+async def test_administrators_see_the_aliases_of_every_room(
+    server: Homeserver, alice: Client, bob: Client
+) -> None:
+    room_id = await alice.create_room(room_alias_name="hens")
+    await bob.get(f"/rooms/{room_id}/aliases", status=403)
+    await server.services.accounts.accounts.set_admin(bob.user_id, True)
+    assert await bob.get(f"/rooms/{room_id}/aliases") == {"aliases": ["#hens:test.example"]}
+
+
 async def test_only_members_name_a_room(alice: Client, bob: Client) -> None:
     room_id = await alice.create_room(preset="public_chat")
     await bob.put(path(ALIAS), {"room_id": room_id}, status=403)

@@ -39,6 +39,7 @@ async def test_health_and_metrics(server: Homeserver) -> None:
     await server.http.get(WHOAMI)
     for path in ("", "/ready", "/live"):
         assert (await server.http.get(f"/_palpo/health{path}")).json() == {"status": "ok"}
+    assert (await server.http.get("/health")).text == "OK"
     metrics = (await server.http.get("/_palpo/metrics")).text
     assert 'palpo_http_requests_total{operation="getTokenOwner",status="401"} 1.0' in metrics
     for consumer in ("pushers", "search"):

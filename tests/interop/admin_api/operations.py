@@ -1,5 +1,7 @@
 """Every operation of Synapse's admin API that its documentation has, and those that are not served.
 
+Reports of users are not in the documentation, but they are in Synapse, and dashboards show them.
+
 Paths are as they are declared here, below ``/_synapse/admin`` unless they begin with ``//``.
 """
 
@@ -108,6 +110,9 @@ DOCUMENTED: Mapping[str, str] = {
         GET /v1/event_reports
         GET /v1/event_reports/{report_id}
         DELETE /v1/event_reports/{report_id}
+        GET /v1/user_reports
+        GET /v1/user_reports/{report_id}
+        DELETE /v1/user_reports/{report_id}
         GET /v1/registration_tokens
         POST /v1/registration_tokens/new
         GET /v1/registration_tokens/{token}

@@ -23,8 +23,9 @@ for users who are administrators (`admins` in the [configuration](configuration.
 `palpo user create --admin`), and answered by [listeners](operation.md#before-it-a-reverse-proxy) that serve
 `admin`. What changes something is written to the audit log.
 
-This is every operation that Synapse documents: {all}. Here {served} of them are served, {pending} are not
-yet, and {others} will not be, for the reason that stands there. [Tests](../tests/interop/admin_api) ask a
+This is every operation that Synapse documents, and those for reports of users, which it does not: {all}.
+Here {served} of them are served, {pending} are not yet, and {others} will not be, for the reason that stands
+there. [Tests](../tests/interop/admin_api) ask a
 Palpo and a Synapse that are filled alike for each, and compare the answers field by field;
 [what is different](../tests/interop/admin_api/differences.py) is listed with its reasons.
 """

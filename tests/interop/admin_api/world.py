@@ -164,6 +164,9 @@ class World:
         room = self.known["room"]
         for event in ("spam", "event_0"):
             await self.client("POST", f"/rooms/{room}/report/{self.known[event]}", report, user="bob")
+        for name in ("carol", "erin"):
+            path = f"/users/{self.known[name]}/report"
+            await self.client("POST", path, {"reason": "rude"}, user="bob")
         synced = await self.client("GET", "/sync", user="alice")
         self.known["prev_batch"] = synced["rooms"]["join"][room]["timeline"]["prev_batch"]
 
