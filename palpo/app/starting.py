@@ -24,6 +24,7 @@ from palpo.workers.media import MediaSweeper
 from palpo.workers.pushers import PushWorker
 from palpo.workers.remote_presence import RemotePresenceWorker
 from palpo.workers.retention import RetentionWorker
+from palpo.workers.room_summaries import RoomSummaryWorker
 from palpo.workers.statistics import StatisticsWorker
 from palpo.workers.sweeps import Sweeper
 from palpo.workers.upstream_sessions import UpstreamSessionWorker
@@ -70,9 +71,12 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
     statistics = database_statistics(server.config.database_url)
     if statistics is not None:
         background.start("statistics", StatisticsWorker(statistics).run())
+    updates = server.background_updates
     also = [services.administration.leftover_media.begin, services.administration.state_sweep.begin_if_due]
     media = MediaSweeper(services.media.media_cleanup, also=also)
-    background.start("media", keeper.run("media", media.run))
+    background.start("media", keeper.run("media", updates.while_enabled(media.run)))
+    summaries = RoomSummaryWorker(services.administration.room_lists)
+    background.start("room-summaries", keeper.run("room-summaries", updates.while_enabled(summaries.run)))
     if server.config.federation.enabled:
         partial = services.federation.partial_rooms
         background.start("partial-rooms", keeper.run("partial-rooms", partial.run))
@@ -89,13 +93,20 @@ async def start(services: Services, delivery: Delivery = DELIVERY) -> Started:
         retention = RetentionWorker(
             services.administration.retention_sweep, period_s=server.config.retention.interval_hours * 3600
         )
-        background.start("retention", keeper.run("retention", retention.run))
-    jobs = JobWorker(server.db, server.clock, server.wakeups, job_handlers(services))
+        background.start("retention", keeper.run("retention", updates.while_enabled(retention.run)))
+    jobs = JobWorker(
+        server.db,
+        server.clock,
+        server.wakeups,
+        job_handlers(services),
+        held_back=services.administration.background_updates.held_back,
+    )
     background.start("jobs", keeper.run("jobs", jobs.run))
     if server.config.backup.folder is not None:
         scheduler = BackupScheduler(services.administration.backups)
         background.start("backups", keeper.run("backups", scheduler.run))
-    background.start("sweeps", keeper.run("sweeps", Sweeper(server.db, server.clock).run))
+    sweeper = Sweeper(server.db, server.clock)
+    background.start("sweeps", keeper.run("sweeps", updates.while_enabled(sweeper.run)))
     return Started(consumers=consumers, federation_sender=sender)
 
 

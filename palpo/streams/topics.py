@@ -83,6 +83,8 @@ JOBS = Kind("jobs")
 """By job: it was begun, or has ended."""
 JOB_PROGRESS = Kind("job_progress")
 """By job: it is further, or has ended."""
+BACKGROUND_UPDATES = Kind("background_updates")
+"""Whether what can wait may be done."""
 SERVER_KEYS = Kind("server_keys")
 """By server: keys that others sign with."""
 
@@ -150,5 +152,6 @@ USES: Mapping[Kind, Use] = {
     DESTINATION_EDUS: Use(published="destination_edus", heard="federation_sender"),
     JOBS: Use(published="jobs", heard="jobs"),
     JOB_PROGRESS: Use(published="jobs", heard="jobs"),
+    BACKGROUND_UPDATES: Use(published="server_meta", heard="background_updates jobs"),
     SERVER_KEYS: Use(published="server_signing_keys", heard="key_fetches keyring"),
 }

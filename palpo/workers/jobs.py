@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Awaitable, Callable, Collection, Set
 from functools import partial
 
 import structlog
@@ -13,7 +13,7 @@ from palpo.core.records.jobs import Job, JobState, Json
 from palpo.db.engine import Database
 from palpo.db.errors import AWAY, DatabaseError
 from palpo.db.leases import Lease
-from palpo.services.server.jobs import MAX_OPEN, Cancelled, Handlers, Step
+from palpo.services.server.jobs import MAX_OPEN, Cancelled, Handlers, Paused, Step
 from palpo.storage import jobs as storage
 from palpo.streams import topics
 from palpo.streams.clock import Clock
@@ -38,16 +38,26 @@ class JobWorker:
     """
 
     def __init__(
-        self, db: Database, clock: Clock, wakeups: Wakeups, handlers: Handlers, *, pause_s: float = PAUSE_S
+        self,
+        db: Database,
+        clock: Clock,
+        wakeups: Wakeups,
+        handlers: Handlers,
+        *,
+        held_back: Callable[[], Awaitable[Collection[str]]] | None = None,
+        pause_s: float = PAUSE_S,
     ) -> None:
+        """``held_back`` says which kinds have to wait until ``topics.BACKGROUND_UPDATES`` has news."""
         self._db = db
         self._clock = clock
         self._handlers = handlers
+        self._held_back = held_back
         self._pause_s = pause_s
         self._news = asyncio.Event()
         self._running: set[str] = set()
         self._targets: set[str] = set()
         wakeups.listen(topics.JOBS, self._on_news)
+        wakeups.listen(topics.BACKGROUND_UPDATES, self._on_news)
 
     async def run(self, _lease: Lease) -> None:
         """Go on until cancelled: what is under way then goes on where it was, here or elsewhere."""
@@ -72,6 +82,7 @@ class JobWorker:
     async def _due(self) -> list[Job]:
         try:
             found = await self._db.read(lambda tx: storage.open_jobs(tx, MAX_OPEN))
+            waiting = await self._held_back() if found and self._held_back is not None else ()
         except DatabaseError as error:
             log.warning("jobs_failed", error=str(error))
             return []
@@ -80,6 +91,8 @@ class JobWorker:
         for job in found:
             if len(self._running) + len(due) >= AT_ONCE:
                 break
+            if job.kind in waiting:
+                continue
             if job.job_id not in self._running and (not job.target or job.target not in targets):
                 due.append(job)
                 targets.add(job.target)
@@ -133,8 +146,8 @@ class JobWorker:
         log.info("job_begins", job=job_id, kind=job.kind, target=job.target)
         try:
             result = await handler(Step(self._db, self._clock, job))
-        except Cancelled:
-            log.info("job_cancelled", job=job_id)
+        except (Cancelled, Paused) as ended:
+            log.info("job_paused" if isinstance(ended, Paused) else "job_cancelled", job=job_id)
         except MatrixError as error:
             await self._end(job, JobState.FAILED, error=error.message)
         except (DatabaseError, OSError):

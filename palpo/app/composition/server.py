@@ -18,6 +18,7 @@ from palpo.net.email import Mailer, MailServer
 from palpo.net.http_client import HttpClient
 from palpo.services.server import Server
 from palpo.services.server.audit_log import AuditLog
+from palpo.services.server.background_updates import BackgroundUpdates
 from palpo.services.server.health import Health
 from palpo.services.server.jobs import Jobs
 from palpo.services.server.known_amounts import KnownAmounts
@@ -74,6 +75,7 @@ def build_server(
         quotas=quotas,
         audit_log=AuditLog(db, clock),
         jobs=Jobs(db, clock, wakeups, random_id=random_id),
+        background_updates=BackgroundUpdates(db, wakeups),
         stream_history=StreamHistory(db, wakeups, identity.gaps),
         server_keys=ServerKeys(name, identity.key, clock, identity.old_keys),
         health=Health(db, blobs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from palpo.services.administration.background_updates import BackgroundUpdateAdministration
 from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.configuration import ConfigurationAdministration
 from palpo.services.administration.delegated_accounts import DelegatedAccounts
@@ -33,6 +34,7 @@ class AdministrationServices:
     """Those that the API, the web pages and the shell use."""
 
     configuration: ConfigurationAdministration
+    background_updates: BackgroundUpdateAdministration
     backups: Backups
     delegated_accounts: DelegatedAccounts
     destinations: DestinationAdministration

@@ -89,7 +89,7 @@ class UserDirectory:
             return
         after: str | None = ""
         while after is not None:
-            after = await self._db.write(partial(_rebuild_some, after=after))
+            after, _ = await self._db.write(partial(rebuild_some, after=after))
         await self._db.write(lambda tx: consumers.register(tx, REBUILD, position=DONE))
 
     async def _public_users(self, user_ids: Collection[str], public: dict[str, bool]) -> set[str]:
@@ -149,11 +149,11 @@ async def _candidates(tx: Transaction, wanted: _Term) -> dict[str, set[bytes]]:
     return {user_id: known[user_id] for user_id in ids if wanted.matches(user_id, known[user_id])}
 
 
-async def _rebuild_some(tx: WriteTransaction, after: str) -> str | None:
-    """Make the words of the next accounts anew; the last of them, None where there is none."""
+async def rebuild_some(tx: WriteTransaction, after: str) -> tuple[str | None, int]:
+    """Make the words of the next accounts anew; the last of them, None where there is none, and how many."""
     ids = await accounts.active_after(tx, after, REBUILT_AT_ONCE)
     stored = await storage.get_many(tx, ids) if ids else {}
     for user_id in ids:
         name = Profile.of(user_id, stored.get(user_id)).displayname
         await storage.set_words(tx, user_id, words_of_user(user_id, name))
-    return ids[-1] if ids else None
+    return (ids[-1] if ids else None), len(ids)

@@ -17,6 +17,7 @@ from palpo.net.email import Mailer
 from palpo.net.federation_client import FederationClient
 from palpo.net.http_client import HttpClient
 from palpo.services.server.audit_log import AuditLog
+from palpo.services.server.background_updates import BackgroundUpdates
 from palpo.services.server.health import Health
 from palpo.services.server.jobs import Jobs
 from palpo.services.server.quotas import Quotas
@@ -59,6 +60,7 @@ class Server:
     quotas: Quotas
     audit_log: AuditLog
     jobs: Jobs
+    background_updates: BackgroundUpdates
     stream_history: StreamHistory
     server_keys: ServerKeys
     health: Health

@@ -35,6 +35,12 @@ class Cancelled(MatrixError):
     status = 409
 
 
+class Paused(MatrixError):
+    """Background updates are paused: the job goes on when they do."""
+
+    status = 409
+
+
 @dataclass(slots=True)
 class Step:
     """What a handler is given: the job, and how to store how far it is."""
