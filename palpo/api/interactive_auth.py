@@ -38,11 +38,16 @@ async def authorise(
         call.charge(limit=Limit.ATTEMPT)
     user_id = caller.user_id if caller else None
     if flows is BY_PASSWORD and user_id is not None:
-        if await is_by_oauth(call):
-            raise Forbidden("A session of OAuth 2.0 does this on the pages for accounts")
+        await refuse_oauth(call)
         flows = await call.services.sign_on.proofs.flows(user_id)
     operation = "\n".join((call.endpoint.operation_id, user_id or "", scope))
     return await call.services.accounts.interactive_auth.authorise(operation, auth, flows, user_id=user_id)
+
+
+async def refuse_oauth(call: Call) -> None:
+    """Raises Forbidden where the caller's session was granted by OAuth 2.0."""
+    if await is_by_oauth(call):
+        raise Forbidden("A session of OAuth 2.0 does this on the pages for accounts")
 
 
 async def is_by_oauth(call: Call) -> bool:

@@ -135,7 +135,7 @@ class MasClient:
         """The same, which must succeed."""
         answer = await self.post(name, **body)
         assert answer.status_code == status, (name, answer.text)
-        assert answer.json() == {}
+        assert answer.content == (b"" if status == 204 else b"{}")
 
 
 def client_of(server: Homeserver, token: str) -> Client:

@@ -1,7 +1,7 @@
 """Changing the password."""
 
 from palpo.api.call import Call, Handlers
-from palpo.api.interactive_auth import authorise, repeatable
+from palpo.api.interactive_auth import authorise, refuse_oauth, repeatable
 from palpo.core.errors import Forbidden, MissingToken
 from palpo.core.identifiers import UserId
 from palpo.services.accounts.registration_stages import EMAIL
@@ -22,6 +22,8 @@ async def change_password(call: Call, params: NoParams, body: wire.ChangePasswor
     if call.caller is not None and call.caller.is_guest:
         raise Forbidden("Guests have no password", errcode="M_GUEST_ACCESS_FORBIDDEN")
     call.services.accounts.registration.check_password(body.new_password)
+    if call.caller is not None:
+        await refuse_oauth(call)
     flows = [(PASSWORD,)] if call.caller is not None else []
     if call.services.accounts.threepids.enabled:
         flows.append((EMAIL,))

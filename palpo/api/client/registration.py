@@ -7,7 +7,7 @@ from typing import Any
 from palpo.api.authentication import require_appservice
 from palpo.api.call import Call, Handlers
 from palpo.api.interactive_auth import authorise, request_hash, session_in
-from palpo.core.errors import BadRequest, Forbidden, InvalidParam, MatrixError, MissingParam, Unrecognized
+from palpo.core.errors import BadRequest, Forbidden, InvalidParam, MatrixError, MissingParam
 from palpo.core.identifiers import UserId
 from palpo.services.accounts.logins import DeviceChoice, NewSession
 from palpo.services.accounts.registration import Proof
@@ -60,7 +60,7 @@ async def register(call: Call, params: wire.RegisterParams, body: wire.Register)
 async def _register_delegated(call: Call, body: wire.Register) -> wire.Registered:
     """Where Matrix Authentication Service makes accounts, application services alone do so here."""
     if APPLICATION_SERVICE not in (body.type, (body.auth or {}).get("type")):
-        raise Unrecognized("OAuth 2.0 authentication is in use on this homeserver")
+        raise Forbidden("Registration is disabled: OAuth 2.0 authentication is in use on this homeserver")
     if not body.inhibit_login:
         message = "Nobody logs in here: set inhibit_login"
         raise BadRequest(message, errcode="M_APPSERVICE_LOGIN_UNSUPPORTED")

@@ -67,10 +67,11 @@ async def update_device_display_name(call: Call, params: NoParams, body: wire.De
 
 
 @handlers.serves(wire.delete_device)
-async def delete_device(call: Call, params: NoParams, body: wire.DeviceBody) -> None:
-    """POST /_synapse/mas/delete_device."""
+async def delete_device(call: Call, params: NoParams, body: wire.DeviceBody) -> Reply:
+    """POST /_synapse/mas/delete_device: there is nothing to say."""
     account = await _accounts(call).find(body.localpart)
     await call.services.accounts.devices.remove(account.user_id, [body.device_id])
+    return Reply(status=204)
 
 
 @handlers.serves(wire.sync_devices)

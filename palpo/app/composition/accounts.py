@@ -71,7 +71,7 @@ def build_accounts(server: Server, hooks: Hooks, remotes: Remotes) -> AccountSer
         logins=logins,
         profiles=profiles,
         registration_tokens=tokens,
-        sessions=_sessions(server, delegation, removal),
+        sessions=_sessions(server, delegation),
         threepids=threepids,
     )
 
@@ -98,8 +98,8 @@ def _oauth_stages(config: Config, delegation: Delegation) -> dict[str, uia.Stage
     return {stages.OAUTH: page, stages.UNSTABLE_OAUTH: page}
 
 
-def _sessions(server: Server, delegation: Delegation, removal: DeviceRemoval) -> Sessions:
+def _sessions(server: Server, delegation: Delegation) -> Sessions:
     config = server.config
     if config.delegated:
-        return DelegatedSessions(server, config.oauth.delegation, delegation, removal)
+        return DelegatedSessions(server, config.oauth.delegation, delegation)
     return Sessions(server.db, server.clock, server.wakeups, server.caches, admins=config.admins)

@@ -72,6 +72,7 @@ class Accounts:
 
         Raises M_WEAK_PASSWORD (400) and InvalidParam.
         """
+        refuse_passwords(self._config)
         hash_ = await self._passwords.hash_new(password)
 
         async def unit(tx: WriteTransaction) -> None:
@@ -153,3 +154,9 @@ class Accounts:
         if account.is_admin or user_id in self._config.admins:
             raise Forbidden("The user is an administrator")
         return account
+
+
+def refuse_passwords(config: Config) -> None:
+    """Raises InvalidParam where Matrix Authentication Service signs users in, not this server."""
+    if config.delegated:
+        raise InvalidParam("Accounts are made, and passwords set, in Matrix Authentication Service")

@@ -14,9 +14,8 @@ from palpo.core.errors import Forbidden, InvalidParam, Unavailable, UnknownToken
 from palpo.core.identifiers import ServerName, UserId, make_user_id
 from palpo.core.oauth.scopes import API, SYNAPSE_ADMIN, UNSTABLE_API, device_of
 from palpo.core.records.accounts import Account
-from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.db.transaction import Transaction
 from palpo.services.accounts.delegation import Delegation, Introspected
-from palpo.services.accounts.device_removal import DeviceRemoval
 from palpo.services.accounts.sessions import Requester, Sessions, override_of
 from palpo.services.server import Server
 from palpo.storage import accounts, devices, rate_limits
@@ -40,14 +39,11 @@ class DelegatedRequester(Requester):
 class DelegatedSessions(Sessions):
     """Looks access tokens up elsewhere."""
 
-    def __init__(
-        self, server: Server, config: DelegationConfig, delegation: Delegation, removal: DeviceRemoval
-    ) -> None:
+    def __init__(self, server: Server, config: DelegationConfig, delegation: Delegation) -> None:
         super().__init__(server.db, server.clock, server.wakeups, server.caches)
         self._name: ServerName = server.name
         self._kept_s = config.cache_seconds
         self._delegation = delegation
-        self._removal = removal
         self._refused: dict[str, float] = {}
         """Tokens that stand for nothing, and until when, the oldest first."""
 
@@ -98,8 +94,9 @@ class DelegatedSessions(Sessions):
         if account is None:
             # It is told of accounts by a task of its own, which may come later.
             raise Unavailable("The account is not here yet")
-        if not known and device_id is not None and not account.deactivated:
-            await self._make_device(user_id, device_id)
+        if not known:
+            # It is told of devices before their tokens are given out: this one is signed out.
+            raise _unknown()
         now_ms, lifetime_s = self._clock.now_ms(), found.expires_in
         session = Session(
             token_hash=token_hash(token),
@@ -131,17 +128,6 @@ class DelegatedSessions(Sessions):
         except InvalidParam:
             pass  # Nobody has such a name.
         raise Forbidden("The access token is not a user's")
-
-    async def _make_device(self, user_id: UserId, device_id: str) -> None:
-        """The service has it; that it could not say so in time is no reason to log a client out."""
-
-        async def unit(tx: WriteTransaction) -> None:
-            if await accounts.ensure_device(
-                tx, user_id, device_id, display_name=None, created_ts=self._clock.now_ms()
-            ):
-                await self._removal.make_room(tx, user_id, device_id)
-
-        await self._db.write(unit)
 
 
 async def _account(

@@ -14,6 +14,7 @@ from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
+from palpo.services.accounts.accounts import refuse_passwords
 from palpo.services.accounts.appservices import AppServices
 from palpo.services.accounts.logins import DeviceChoice, Logins, NewSession
 from palpo.services.accounts.passwords import Passwords
@@ -129,8 +130,10 @@ class Registration:
         """A new account; its user ID, and its first session unless ``choice`` is None.
 
         A username is made up where there is none. Without a password nobody can log in by one. Raises
-        M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400).
+        M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE (400), InvalidParam.
         """
+        if password is not None:
+            refuse_passwords(self._config)
         user_id = await self.check_available(username) if username is not None else self._made_up()
         hash_ = None if password is None else await self._passwords.hash_new(password)
         account = Account(

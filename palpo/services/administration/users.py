@@ -12,6 +12,7 @@ from palpo.core.identifiers import MAX_LENGTH, UserId, localpart_of
 from palpo.db.errors import UniqueViolation
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts import AccountServices
+from palpo.services.accounts.accounts import refuse_passwords
 from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_value
 from palpo.services.accounts.registration import check_user_type
 from palpo.services.accounts.threepids import canonical_threepid
@@ -56,7 +57,7 @@ class UserAdministration:
         self._clock = server.clock
         self._accounts = accounts
         self._lists = lists
-        self._delegated = server.config.delegated
+        self._config = server.config
 
     async def put(self, user_id: UserId, change: Change, *, by: UserId) -> bool:
         """Change an account, or make it where there is none; whether it was made.
@@ -68,7 +69,7 @@ class UserAdministration:
         self._check(change)
         account = await self._accounts.accounts.find(user_id)
         if account is None or change.password is not None:
-            self._refuse_delegated("Accounts are made, and passwords set,")
+            refuse_passwords(self._config)
         if user_id == by and change.admin is False:
             raise _no_demotion()
         if account is None:
@@ -90,11 +91,6 @@ class UserAdministration:
         if account is None and change.deactivated:
             await self.deactivate(user_id, erase=False)
         return account is None
-
-    def _refuse_delegated(self, what: str) -> None:
-        """Raises InvalidParam for what this server cannot do where it signs nobody in."""
-        if self._delegated:
-            raise InvalidParam(f"{what} in Matrix Authentication Service")
 
     def _check(self, change: Change) -> None:
         """Before anything is done. Raises InvalidParam, M_WEAK_PASSWORD (400)."""
@@ -156,7 +152,6 @@ class UserAdministration:
     async def set_password(self, user_id: UserId, password: str, *, log_out: bool) -> None:
         """Replace a password; raises NotFound, InvalidParam, M_WEAK_PASSWORD (400)."""
         await self._lists.account(user_id)
-        self._refuse_delegated("Passwords are set")
         await self._accounts.accounts.set_password(user_id, password, log_out=log_out)
 
     async def set_admin(self, user_id: UserId, is_admin: bool, *, by: UserId) -> None:
@@ -178,7 +173,8 @@ class UserAdministration:
         and when the account ends. Raises NotFound, InvalidParam; M_USER_DEACTIVATED (403).
         """
         account = await self._lists.account(user_id)
-        self._refuse_delegated("Administrators log in as others")
+        if self._config.delegated:
+            raise InvalidParam("Administrators log in as others in Matrix Authentication Service")
         if user_id == by:
             raise InvalidParam("You are logged in as yourself already")
         if account.deactivated:

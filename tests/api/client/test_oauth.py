@@ -537,3 +537,30 @@ async def test_throttling_of_who_guesses_at_user_codes(tmp_path: Path) -> None:
             for _ in range(6)
         ]
         assert found == [404, 404, 404, 404, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/devices/{device}", {}),
+        ("POST", "/delete_devices", {"devices": ["{device}"]}),
+        ("POST", "/account/deactivate", {}),
+        ("POST", "/account/password", {"new_password": "another good one"}),
+        ("POST", "/login/get_token", {}),
+    ],
+)
+async def test_what_takes_a_password_is_done_on_the_pages(
+    server: Homeserver, app: App, browser: Browser, method: str, path: str, body: dict[str, Any]
+) -> None:
+    """Spec: "OAuth 2.0 API": user-interactive auth is not for sessions that it has granted."""
+    tokens = await app.sign_in(browser)
+    client = app.matrix(tokens["access_token"])
+    version = "v1" if path == "/login/get_token" else "v3"
+    path = f"/client/{version}{path.format(device=app.device_id)}"
+    identifier = {"type": "m.id.user", "user": "alice"}
+    auth = {"type": "m.login.password", "identifier": identifier, "password": "correct horse battery"}
+    for said in (body, {**body, "auth": auth}):
+        answer = await client.request(method, path, said, status=403)
+        assert answer["errcode"] == "M_FORBIDDEN"
+        assert "flows" not in answer
+    await client.get(WHOAMI)

@@ -98,16 +98,16 @@ async def test_devices(client: MasClient, server: Homeserver) -> None:
     await client.done("sync_devices", localpart="alice", devices=["LAPTOP", "TABLET"])
     assert await devices(server, "alice") == ["LAPTOP", "TABLET"]
     await client.done("sync_devices", localpart="alice", devices=["TABLET"])
-    await client.done("delete_device", localpart="alice", device_id="LAPTOP")
+    await client.done("delete_device", 204, localpart="alice", device_id="LAPTOP")
     assert await devices(server, "alice") == ["TABLET"]
-    await client.done("delete_device", localpart="alice", device_id="TABLET")
+    await client.done("delete_device", 204, localpart="alice", device_id="TABLET")
     await client.done("sync_devices", localpart="alice", devices=[])
     assert await devices(server, "alice") == []
 
 
 async def test_who_is_deleted_can_come_back(client: MasClient, service: Mas, server: Homeserver) -> None:
     await client.done("provision_user", 201, localpart="alice")
-    service.grant("token", "alice")
+    service.grant("token", "alice", None)
     alice = client_of(server, "token")
     await alice.get("/account/whoami")
     await client.done("delete_user", localpart="alice", erase=False)
@@ -158,6 +158,7 @@ async def test_who_does_not_know_the_secret(server: Homeserver, secret: str) -> 
 
 async def test_no_administrator_may(service: Mas, server: Homeserver, client: MasClient) -> None:
     await client.done("provision_user", 201, localpart="root")
+    await client.done("upsert_device", 201, localpart="root", device_id="DESK")
     service.grant_compatible("admin", "root", "DESK", admin=True)
     answer = await client_of(server, "admin").request(
         "GET", "//_synapse/mas/query_user?localpart=root", status=403

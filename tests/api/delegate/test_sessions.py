@@ -47,16 +47,16 @@ async def test_a_token_stands_for_a_user_and_a_device(alice: Client) -> None:
 
 
 async def test_an_old_session_names_its_device_in_a_field(service: Mas, server: Homeserver) -> None:
+    device = {"localpart": "alice", "device_id": "a device, by name"}
+    await MasClient(server.http).done("upsert_device", 201, **device)
     service.grant_compatible("old", "alice", "a device, by name")
     answer = await client_of(server, "old").get(WHOAMI)
     assert answer["device_id"] == "a device, by name"
 
 
-async def test_a_device_that_was_not_told_of_yet_is_made(service: Mas, server: Homeserver) -> None:
+async def test_a_device_that_is_not_here_is_signed_out(service: Mas, server: Homeserver) -> None:
     service.grant("early", "alice", "EARLY123456")
-    early = client_of(server, "early")
-    found = await early.get("/devices")
-    assert "EARLY123456" in [item["device_id"] for item in found["devices"]]
+    assert (await client_of(server, "early").get(WHOAMI, status=401))["errcode"] == "M_UNKNOWN_TOKEN"
 
 
 async def test_it_is_asked_once_in_a_while(service: Mas, server: Homeserver, alice: Client) -> None:
@@ -93,7 +93,7 @@ async def test_a_device_that_is_deleted_is_signed_out_at_once(
     waiting = asyncio.create_task(alice.get(f"/sync?timeout=60000&since={since}", status=401))
     await until(lambda: server.services.reading.waiting._users)
     del service.tokens["alice's"]
-    await MasClient(server.http).done("delete_device", localpart="alice", device_id="DEVICE12345")
+    await MasClient(server.http).done("delete_device", 204, localpart="alice", device_id="DEVICE12345")
     assert (await waiting)["errcode"] == "M_UNKNOWN_TOKEN"
     assert (await alice.get(WHOAMI, status=401))["errcode"] == "M_UNKNOWN_TOKEN"
 
@@ -125,6 +125,7 @@ async def test_a_user_of_whom_nothing_was_told_yet_waits(service: Mas, server: H
     service.grant("token", "newcomer")
     await client_of(server, "token").get(WHOAMI, status=503)
     await MasClient(server.http).done("provision_user", 201, localpart="newcomer")
+    await MasClient(server.http).done("upsert_device", 201, localpart="newcomer", device_id="DEVICE12345")
     await client_of(server, "token").get(WHOAMI)
 
 
@@ -206,8 +207,6 @@ async def test_metadata_that_was_never_there(service: Mas, server: Homeserver) -
     [
         ("GET", "/login"),
         ("POST", "/login"),
-        ("POST", "/register"),
-        ("POST", "/register?kind=guest"),
         ("GET", "/register/available?username=bob"),
         ("POST", "/refresh"),
         ("POST", "/logout"),
@@ -222,6 +221,13 @@ async def test_what_is_not_served_here(alice: Client, method: str, path: str) ->
     body = {"type": "m.login.password", "new_password": "x", "username": "bob"}
     answer = await alice.request(method, f"/client/v3{path}", body, status=404)
     assert answer["errcode"] == "M_UNRECOGNIZED"
+
+
+@pytest.mark.parametrize("kind", ["user", "guest"])
+async def test_nobody_registers_here(server: Homeserver, kind: str) -> None:
+    body = {"username": "bob", "password": "a long enough one"}
+    answer = await server.client().post(f"/register?kind={kind}", body, status=403)
+    assert answer["errcode"] == "M_FORBIDDEN"
 
 
 async def test_what_is_told_to_clients(alice: Client) -> None:
@@ -265,6 +271,6 @@ async def test_tokens_of_before_are_not_good_any_more(tmp_path: Path, service: M
         token = (await before.register("bob")).token
     async with homeserver(tmp_path, **service.settings()) as after:
         await client_of(after, token).get(WHOAMI, status=401)
-        service.grant(token, "bob", "MIGRATED123")
+        service.grant(token, "bob", None)
         after.clock.advance(11_000)
         assert (await client_of(after, token).get(WHOAMI))["user_id"] == "@bob:test.example"
