@@ -72,3 +72,16 @@ oauth_grants = Table(
     info=kept(Until.DEACTIVATION, device="device_id"),
 )
 """Devices that have their tokens by OAuth 2.0. A grant goes with its device, and the device with it."""
+
+oauth_consents = Table(
+    "oauth_consents",
+    metadata,
+    Column("user_id", identifier(), primary_key=True),
+    Column("client_id", identifier(), primary_key=True),
+    Column("granted_ts", integer(), nullable=False),
+    Index("ix_oauth_consents_user_id_granted_ts", "user_id", "granted_ts"),
+    Index("ix_oauth_consents_client_id", "client_id"),
+    info=kept(Until.DEACTIVATION),
+)
+"""Clients that a user has allowed, and need not allow again. What they asked for was the whole API: there is no
+other scope. ``granted_ts`` is when that was last."""
