@@ -9,6 +9,8 @@ from palpo.services.administration.synapse_import.devices import Devices, Tokens
 from palpo.services.administration.synapse_import.events import EventStep
 from palpo.services.administration.synapse_import.key_backups import BackedUpKeys, KeyBackups
 from palpo.services.administration.synapse_import.keys import CrossSigning, DeviceKeys
+from palpo.services.administration.synapse_import.media import LocalMediaStep, RemoteMediaStep
+from palpo.services.administration.synapse_import.memberships import MembershipStep
 from palpo.services.administration.synapse_import.personal import (
     AccountData,
     Filters,
@@ -17,8 +19,6 @@ from palpo.services.administration.synapse_import.personal import (
 )
 from palpo.services.administration.synapse_import.push_rules import PushRules
 from palpo.services.administration.synapse_import.registration_tokens import RegistrationTokens
-from palpo.services.administration.synapse_import.media import LocalMediaStep, RemoteMediaStep
-from palpo.services.administration.synapse_import.memberships import MembershipStep
 from palpo.services.administration.synapse_import.room_heads import RoomHeadStep
 from palpo.services.administration.synapse_import.room_steps import (
     AliasStep,

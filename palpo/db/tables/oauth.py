@@ -83,5 +83,5 @@ oauth_consents = Table(
     Index("ix_oauth_consents_client_id", "client_id"),
     info=kept(Until.DEACTIVATION),
 )
-"""Clients that a user has allowed, and need not allow again. What they asked for was the whole API: there is no
-other scope. ``granted_ts`` is when that was last."""
+"""Clients that a user has allowed, and need not allow again. What they asked for was the whole API: there is
+no other scope. ``granted_ts`` is when that was last."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from palpo.config.model import PushConfig
+from palpo.config.sections.clients import PushConfig
 from palpo.core import push_rules as core
 from palpo.core.canonical_json import to_json
 from palpo.core.identifiers import UserId
