@@ -14,7 +14,7 @@ from typing import TypeVar
 from palpo.core.membership import JOIN
 from palpo.db.topics import Topics
 from palpo.services.accounts.sessions import Requester
-from palpo.services.history.tokens import parse_sync_token
+from palpo.services.history.tokens import is_synapse_token, parse_sync_token
 from palpo.services.reading.waiting import MAX_TIMEOUT_MS, Waiting
 from palpo.services.server import Server
 from palpo.storage.memberships import Member
@@ -62,11 +62,12 @@ class Feed:
         self._waiting = waiting
 
     async def start(self, token: str | None) -> Start:
-        """Where a client with a token of the stream stands; a token that is ahead of it is none.
+        """Where a client with a token of the stream stands; a token that is ahead of it is none,
+        nor is one of the Synapse that the account was imported from.
 
         Raises InvalidParam.
         """
-        if not token:
+        if not token or is_synapse_token(token):
             return Start()
         since, to_device = parse_sync_token(token)
         if await self._history.is_ahead(since):

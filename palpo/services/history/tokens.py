@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 from palpo.core.errors import InvalidParam
 
 _STREAM = re.compile(r"s([0-9]{1,18})(?:\.([0-9]{1,18})|_[0-9a-z]{1,32}_[0-9]{1,18})?")
+_SYNAPSE = re.compile(r"[sm][0-9.~]{1,200}(?:_[0-9m.~]{1,200}){6,19}")
+_SYNAPSE_TO_DEVICE = re.compile(r"[0-9]{1,18}")
 _TIMELINE = re.compile(r"t([0-9]{1,18})-(-?[0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 Order = tuple[int, int]
@@ -71,6 +73,16 @@ def parse_sync_token(token: str) -> tuple[int, int]:
         raise InvalidParam("Not a token of this server's stream")
     position = int(match[1])
     return position, position if match[2] is None else min(position, int(match[2]))
+
+
+def is_synapse_token(token: str) -> bool:
+    """Whether a Synapse has given it to a client that syncs: accounts may have been imported from one."""
+    return _SYNAPSE.fullmatch(token) is not None
+
+
+def parse_to_device_token(token: str) -> int:
+    """The position of a stream token; 0 for what a Synapse has given out, as that is. Raises InvalidParam."""
+    return 0 if _SYNAPSE_TO_DEVICE.fullmatch(token) else parse_stream_token(token)
 
 
 def parse_pagination_token(token: str) -> int | Place:

@@ -14,7 +14,7 @@ from palpo.services.accounts.sessions import Requester
 from palpo.services.encryption.device_lists import DeviceLists
 from palpo.services.encryption.keys import Keys
 from palpo.services.encryption.to_device import Pending, ToDevice
-from palpo.services.history.tokens import parse_stream_token, stream_token
+from palpo.services.history.tokens import parse_to_device_token, stream_token
 from palpo.services.personal.account_data import AccountData, Changed, event
 from palpo.services.personal.receipts import Receipts
 from palpo.services.personal.thread_subscriptions import ThreadSubscriptions
@@ -73,7 +73,7 @@ class Extensions:
         """Delete the messages that the device has; raises InvalidParam for a bad ``since``."""
         config = request.extensions.to_device
         if config is not None and config.enabled and config.since and requester.device_id is not None:
-            since = parse_stream_token(config.since)
+            since = parse_to_device_token(config.since)
             await self._to_device.delete_up_to(requester.user_id, requester.device_id, since)
 
     async def collect(
@@ -131,7 +131,7 @@ class Extensions:
         config = request.extensions.to_device
         if config is None or not config.enabled or requester.device_id is None:
             return None
-        since = parse_stream_token(config.since) if config.since else 0
+        since = parse_to_device_token(config.since) if config.since else 0
         limit = MAX_TO_DEVICE if config.limit is None else min(config.limit, MAX_TO_DEVICE)
         if limit <= 0:
             return wire.ToDeviceResult(next_batch=stream_token(since))

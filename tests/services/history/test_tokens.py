@@ -30,3 +30,21 @@ def test_timeline_tokens_come_back(number: int, position: int, upto: int) -> Non
 def test_others_are_refused(token: str) -> None:
     with pytest.raises(InvalidParam):
         tokens.parse_pagination_token(token)
+
+
+@pytest.mark.parametrize("token", ["s12_0_0_16_9_1_1_3_0_1_1", "m12~1.14_0_0_16_9_1_m3~1.4_3_0_1"])
+def test_tokens_of_synapse_are_known(token: str) -> None:
+    assert tokens.is_synapse_token(token)
+    with pytest.raises(InvalidParam):
+        tokens.parse_sync_token(token)
+
+
+@given(POSITIONS, POSITIONS)
+def test_ours_are_none_of_synapse(position: int, to_device: int) -> None:
+    assert not tokens.is_synapse_token(tokens.stream_token(position, to_device))
+    assert not tokens.is_synapse_token(f"s{position}_1f_{to_device}")
+
+
+def test_messages_to_a_device_begin_anew_after_an_import() -> None:
+    assert tokens.parse_to_device_token("17") == 0
+    assert tokens.parse_to_device_token("s17") == 17
