@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from palpo.services.administration.synapse_import.synapse_import import Imported
 
 HELP = "take over all that is on a Synapse, which must be stopped, as this server must be"
+DONE = "The import was done before, and nothing was changed. To compare, use --verify-only"
 SHOWN = 1000
 """Differences that are printed."""
 
@@ -67,6 +68,12 @@ class Report:
     differences: list[str] = field(default_factory=list)
     left_out: int = 0
     """Differences that are not among them."""
+    compared: bool = True
+
+    @property
+    def was_done(self) -> bool:
+        """Whether an import before it has done all there is."""
+        return bool(self.steps) and all(step.before for step in self.steps)
 
     def note(self, line: str) -> None:
         """Add a difference."""
@@ -141,8 +148,10 @@ async def _import(config: Config, theirs: SynapseConfig, *, verify_only: bool) -
             with Progress() as progress:
                 if not verify_only:
                     report.steps = await work.run(progress.told)
-                async for line in work.differences(progress.told):
-                    report.note(line)
+                report.compared = not report.was_done
+                if report.compared:
+                    async for line in work.differences(progress.told):
+                        report.note(line)
     except ValueError as error:
         raise Failure(f"--database {without_password(theirs.database_url)}: {error}") from error
     except DatabaseError as error:
@@ -162,6 +171,7 @@ async def _check_ours(tx: Transaction, *, begun: bool) -> None:
 def _outcome(report: Report, theirs: SynapseConfig) -> Outcome:
     data = {
         "steps": [asdict(step) for step in report.steps],
+        "compared": report.compared,
         "differences": report.differences,
         "differences_left_out": report.left_out,
         "configuration": _advice(theirs),
@@ -171,7 +181,7 @@ def _outcome(report: Report, theirs: SynapseConfig) -> Outcome:
     ]
     lines += [f"DIFFERENT {line}" for line in report.differences]
     number = len(report.differences) + report.left_out
-    lines.append(f"Compared: {number} differences")
+    lines.append(f"Compared: {number} differences" if report.compared else DONE)
     if _advice(theirs):
         lines += ["For the configuration:", *(f"  {line}" for line in _advice(theirs))]
     return Outcome("\n".join(lines), data, 1 if number else 0)
