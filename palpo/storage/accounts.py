@@ -137,6 +137,16 @@ def listed_avatar(address: str) -> str:
     return address.replace("\0", "")[:LISTED]
 
 
+def pattern_of(text: str) -> str:
+    """A pattern for text as it is in lists."""
+    return escaped(listed(text))
+
+
+def escaped(text: str) -> str:
+    """Text in the form in which a pattern with the escape ``!`` stands for itself."""
+    return text.replace("\0", "").replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
 async def upgrade_guest(tx: WriteTransaction, user_id: str, password_hash: str | None) -> bool:
     """Make a guest a user; whether it was a guest until now."""
     changed = await tx.run(_UPGRADE_GUEST, user=user_id, hash=password_hash)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
 
+from palpo.core.bounds import TOP
 from palpo.core.records.media import MediaRecord
 from palpo.db.statements import Statement
+from palpo.db.tables.accounts import users
 from palpo.db.tables.media import media
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.accounts import pattern_of
 from palpo.storage.records import Records
 
 m = media.c
@@ -66,13 +71,46 @@ _SEEN = Statement(
     )
     .values(last_access_ts=bindparam("ts"))
 )
-_USAGE = Statement(
-    select(m.user_id, func.count(), func.sum(m.size))
+_USAGE = (
+    select(m.user_id, func.count().label("count"), func.sum(m.size).label("size"))
     .where(
         m.user_id.is_not(None), m.created_ts >= bindparam("from_ts"), m.created_ts <= bindparam("until_ts")
     )
     .group_by(m.user_id)
+    .subquery("usage")
 )
+USAGE_ORDERS: dict[str, ColumnElement[Any]] = {
+    "user_id": _USAGE.c.user_id,
+    "displayname": users.c.list_name,
+    "media_length": _USAGE.c.size,
+    "media_count": _USAGE.c.count,
+}
+"""What a list of users may be sorted by."""
+_CALLED = or_(
+    func.lower(_USAGE.c.user_id).like(bindparam("id_pattern"), escape="!"),
+    users.c.list_name.like(bindparam("name_pattern"), escape="!"),
+)
+
+
+@cache
+def _usage(order: str, backwards: bool, searched: bool) -> Statement:
+    by = USAGE_ORDERS[order].desc() if backwards else USAGE_ORDERS[order]
+    wanted = _of_usage(searched or order == "displayname", searched, *_USAGE.c)
+    wanted = wanted.order_by(by, _USAGE.c.user_id.desc() if backwards else _USAGE.c.user_id)
+    return Statement(wanted.limit(bindparam("limit")).offset(bindparam("skipped")))
+
+
+@cache
+def _usage_total(searched: bool) -> Statement:
+    return Statement(_of_usage(searched, searched, func.count()))
+
+
+def _of_usage(with_users: bool, searched: bool, *columns: ColumnElement[Any]) -> Select[Any]:
+    found = _USAGE.outerjoin(users, users.c.user_id == _USAGE.c.user_id) if with_users else _USAGE
+    wanted = select(*columns).select_from(found)
+    return wanted.where(_CALLED) if searched else wanted
+
+
 _EVENTS = Statement(
     select(e.place, e.position, e.type, e.pdu)
     .where(
@@ -112,10 +150,38 @@ async def old_remote(
     return _RECORDS.all(rows)
 
 
-async def usage(tx: Transaction, *, from_ts: int, until_ts: int) -> list[Usage]:
-    """What each user has uploaded within some time, in no order."""
-    rows = await tx.all(_USAGE, from_ts=from_ts, until_ts=until_ts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaders:
+    """Which users: who have uploaded something within some time, and are called so."""
+
+    from_ts: int = 0
+    until_ts: int = TOP
+    search: str = ""
+    """Something in the localpart or in the display name, whatever its case."""
+    server: str = ""
+    """This server's name, which is no part of localparts."""
+
+    def values(self) -> dict[str, Any]:
+        """The parameters of a statement that asks for these."""
+        found: dict[str, Any] = {"from_ts": self.from_ts, "until_ts": self.until_ts}
+        if self.search:
+            name = pattern_of(self.search)
+            found |= {"id_pattern": f"@%{name}%:{pattern_of(self.server)}", "name_pattern": f"%{name}%"}
+        return found
+
+
+async def usage(
+    tx: Transaction, wanted: Uploaders, *, order: str, backwards: bool, skipped: int, limit: int
+) -> list[Usage]:
+    """Some users in an order of ``USAGE_ORDERS``, and what each has uploaded within the time."""
+    statement = _usage(order, backwards, bool(wanted.search))
+    rows = await tx.all(statement, **wanted.values(), skipped=skipped, limit=limit)
     return [Usage(user_id=user_id, count=int(count), size=int(size or 0)) for user_id, count, size in rows]
+
+
+async def usage_total(tx: Transaction, wanted: Uploaders) -> int:
+    """How many of these users there are."""
+    return int(await tx.value(_usage_total(bool(wanted.search)), **wanted.values()))
 
 
 async def room_events(

@@ -12,7 +12,7 @@ from palpo.db.tables.reports import reports
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
-from palpo.storage.user_lists import escaped
+from palpo.storage.accounts import escaped
 
 c = reports.c
 

@@ -15,14 +15,14 @@ from palpo.db.tables.directory import published_rooms
 from palpo.db.tables.room_summaries import room_summaries
 from palpo.db.tables.rooms import rooms
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.storage.accounts import listed
+from palpo.storage.accounts import escaped, pattern_of
 from palpo.storage.records import Records
 from palpo.storage.rooms import HeadRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A room as it was when its state was ``state_root``; text as ``listed`` makes it."""
+    """A room as it was when its state was ``state_root``; text as ``accounts.listed`` makes it."""
 
     room_id: RoomId
     state_root: bytes
@@ -197,13 +197,8 @@ def _values(wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Any]]:
         asked.append("empty" if wanted.empty else "not_empty")
     if wanted.search:
         asked.append("search")
-        text = _escaped(listed(wanted.search))
+        text = pattern_of(wanted.search)
         # A localpart has no colon, and the server's name begins behind the first one.
         values |= {"pattern": f"%{text}%", "alias_pattern": f"#%{text}%:%"}
-        values["id_pattern"] = f"%{_escaped(wanted.search)}%"
+        values["id_pattern"] = f"%{escaped(wanted.search)}%"
     return tuple(asked), values
-
-
-def _escaped(text: str) -> str:
-    """Text in the form in which a pattern stands for itself."""
-    return text.replace("\0", "").replace("!", "!!").replace("%", "!%").replace("_", "!_")

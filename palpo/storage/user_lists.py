@@ -12,7 +12,7 @@ from palpo.core.identifiers import UserId
 from palpo.db.statements import Statement, in_list
 from palpo.db.tables.accounts import users
 from palpo.db.transaction import Transaction
-from palpo.storage.accounts import listed
+from palpo.storage.accounts import pattern_of
 from palpo.storage.records import Records
 
 u = users.c
@@ -149,14 +149,9 @@ def _values(wanted: Wanted) -> tuple[tuple[str, ...], dict[str, Any]]:
     if wanted.name:
         asked.append("name")
         # A localpart has no colon, and the server's name begins behind the first one.
-        name = escaped(wanted.name)
-        values |= {"id_pattern": f"@%{name}%:{escaped(wanted.server)}", "name_pattern": f"%{name}%"}
+        name = pattern_of(wanted.name)
+        values |= {"id_pattern": f"@%{name}%:{pattern_of(wanted.server)}", "name_pattern": f"%{name}%"}
     elif wanted.user_id:
         asked.append("user_id")
-        values["id_pattern"] = f"%{escaped(wanted.user_id)}%"
+        values["id_pattern"] = f"%{pattern_of(wanted.user_id)}%"
     return tuple(asked), values
-
-
-def escaped(text: str) -> str:
-    """Text, in lower case, in the form in which a pattern stands for itself; the escape is ``!``."""
-    return listed(text).replace("!", "!!").replace("%", "!%").replace("_", "!_")

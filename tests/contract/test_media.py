@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
 from palpo.storage import media, media_quarantine, media_usage
 from palpo.storage.media import CachedPreview, Thumbnail
+from palpo.storage.media_usage import Uploaders
 
 ALICE = "@alice:a"
 DONE = MediaRecord(
@@ -128,8 +130,19 @@ async def test_what_nobody_has_asked_for(database: Database) -> None:
     await database.write(lambda tx: media_usage.seen(tx, [("a", "done", 50), ("b", "m", 60)]))
     await database.write(lambda tx: media_usage.seen(tx, [("a", "done", 40)]))
     assert await old(51) == (["done"], [])
-    usage = await database.read(lambda tx: media_usage.usage(tx, from_ts=0, until_ts=100))
-    assert [(item.user_id, item.count, item.size) for item in usage] == [(ALICE, 1, DONE.size)]
+
+    async def usage(wanted: Uploaders, order: str) -> list[tuple[str, int, int]]:
+        page = partial(media_usage.usage, order=order, backwards=True, skipped=0, limit=9)
+        found = await database.read(lambda tx: page(tx, wanted))
+        assert await database.read(lambda tx: media_usage.usage_total(tx, wanted)) == len(found)
+        return [(item.user_id, item.count, item.size) for item in found]
+
+    name, _, server = ALICE[1:].partition(":")
+    for order in media_usage.USAGE_ORDERS:
+        assert await usage(Uploaders(until_ts=100), order) == [(ALICE, 1, DONE.size)]
+        assert await usage(Uploaders(search=name.upper(), server=server), order) == [(ALICE, 1, DONE.size)]
+        assert await usage(Uploaders(search="nobody", server=server), order) == []
+    assert await usage(Uploaders(from_ts=100), "user_id") == []
 
 
 async def test_thumbnails(database: Database) -> None:

@@ -15,7 +15,7 @@ KINDS = {wire.JobName.ROOMS: ROOM_SUMMARIES, wire.JobName.USER_DIRECTORY: USER_D
 async def get_status(call: Call, params: NoParams, body: NoBody) -> wire.Status:
     """GET /_synapse/admin/v1/background_updates/status."""
     updates = call.services.administration.background_updates
-    current = [_update(item) for item in reversed(await updates.current())]
+    current = [_update(item) for item in await updates.current()]
     names = ["master", *(item.name for item in current[1:])]
     return wire.Status(
         enabled=await updates.enabled(), current_updates=dict(zip(names, current, strict=False))
@@ -46,5 +46,5 @@ def _update(item: Update) -> wire.CurrentUpdate:
         name=item.name,
         total_item_count=item.items,
         total_duration_ms=float(item.duration_ms),
-        average_items_per_ms=item.items / item.duration_ms if item.duration_ms else 0.0,
+        average_items_per_ms=item.items / item.duration_ms if item.duration_ms else None,
     )

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from palpo.api.call import Call, Handlers
-from palpo.services.administration.statistics import UserUsage
 from palpo.wire.admin import statistics as wire
 from palpo.wire.admin.common import Direction
 from palpo.wire.endpoint import NoBody, NoParams
 
 handlers = Handlers()
 
-ORDERS: dict[wire.UsageOrder, Callable[[UserUsage], tuple[int | str, str]]] = {
-    wire.UsageOrder.USER_ID: lambda item: ("", item.usage.user_id),
-    wire.UsageOrder.DISPLAYNAME: lambda item: (item.displayname or "", item.usage.user_id),
-    wire.UsageOrder.MEDIA_LENGTH: lambda item: (item.usage.size, item.usage.user_id),
-    wire.UsageOrder.MEDIA_COUNT: lambda item: (item.usage.count, item.usage.user_id),
-}
-
 
 @handlers.serves(wire.media_usage)
 async def media_usage(call: Call, params: wire.UsageParams, body: NoBody) -> wire.Usages:
     """GET /_synapse/admin/v1/statistics/users/media."""
-    found = await call.services.administration.statistics.media(
-        from_ts=params.from_ts, until_ts=params.until_ts, search=params.search_term
+    total, found = await call.services.administration.statistics.media(
+        from_ts=params.from_ts,
+        until_ts=params.until_ts,
+        search=params.search_term,
+        order=params.order_by.value,
+        backwards=params.dir is Direction.BACKWARDS,
+        skipped=params.from_,
+        limit=params.size,
     )
-    found.sort(key=ORDERS[params.order_by], reverse=params.dir is Direction.BACKWARDS)
     return wire.Usages(
         users=[
             wire.Usage(
@@ -35,10 +30,10 @@ async def media_usage(call: Call, params: wire.UsageParams, body: NoBody) -> wir
                 media_count=item.usage.count,
                 media_length=item.usage.size,
             )
-            for item in found[params.from_ : params.from_ + params.size]
+            for item in found
         ],
-        total=len(found),
-        next_token=params.next_token(len(found)),
+        total=total,
+        next_token=params.next_token(total),
     )
 
 

@@ -13,6 +13,9 @@ from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import RoomId, parse_mxc_uri
 from palpo.services.media.media_cleanup import YOUNG_SECONDS
 
+MOST_USERS = 10_000
+"""Of a list."""
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
@@ -107,8 +110,10 @@ async def _list(services: Services, options: argparse.Namespace) -> Outcome:
 
 
 async def _usage(services: Services, options: argparse.Namespace) -> Outcome:
-    found = await services.administration.statistics.media()
-    usages = sorted((item.usage for item in found), key=lambda item: -item.size)
+    _, found = await services.administration.statistics.media(
+        order="media_length", backwards=True, limit=MOST_USERS
+    )
+    usages = [item.usage for item in found]
     rows = [(item.user_id, f"{item.count} files", size(item.size)) for item in usages]
     return Outcome(table(rows, empty="Nobody has uploaded anything"), usages)
 

@@ -59,8 +59,10 @@ class BackgroundUpdateAdministration:
         return () if await self._updates.enabled() else KINDS
 
     async def current(self) -> list[Update]:
-        """Those that are under way, the newest first."""
-        return [_update(job) for job in await self._jobs.find() if job.kind in KINDS and not job.state.ended]
+        """Those that are under way, the oldest first."""
+        found = [job for job in await self._jobs.find() if job.kind in KINDS and not job.state.ended]
+        found.sort(key=lambda job: (job.created_ts, KINDS.index(job.kind)))
+        return [_update(job) for job in found]
 
     async def start(self, kind: str, *, by: str) -> Job:
         """Do one over all rooms or users; raises InvalidParam, and BadRequest where it is under way."""

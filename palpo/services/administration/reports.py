@@ -44,6 +44,8 @@ class ReportAdministration:
 
         async def unit(tx: Transaction) -> tuple[int, list[Report]]:
             found = await storage.page(tx, these, backwards=backwards, skipped=skipped, limit=limit)
+            if len(found) < limit and (found or not skipped):
+                return skipped + len(found), found
             return await storage.total(tx, these), found
 
         total, found = await self._db.read(unit)

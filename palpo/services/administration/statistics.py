@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.core.bounds import TOP
+from palpo.core.identifiers import ServerName, UserId
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.profiles import Profile
 from palpo.storage import media_usage, profiles, room_sizes
-from palpo.storage.media_usage import Usage
+from palpo.storage.media_usage import Uploaders, Usage
 from palpo.storage.room_sizes import RoomSize
 
-BATCH = 500
 LARGEST = 10
 """Rooms that are told of."""
 
@@ -28,37 +28,51 @@ class UserUsage:
 class Statistics:
     """Counts when it is asked."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, server_name: ServerName) -> None:
         self._db = db
+        self._server_name = server_name
 
     async def media(
-        self, *, from_ts: int = 0, until_ts: int | None = None, search: str | None = None
-    ) -> list[UserUsage]:
-        """What each user has uploaded within some time, in no order.
+        self,
+        *,
+        from_ts: int = 0,
+        until_ts: int | None = None,
+        search: str | None = None,
+        order: str = "user_id",
+        backwards: bool = False,
+        skipped: int = 0,
+        limit: int = 100,
+    ) -> tuple[int, list[UserUsage]]:
+        """How many users have uploaded something within some time, and some of them, in an order of
+        ``media_usage.USAGE_ORDERS``.
 
         ``search`` is something in the localpart of their user ID or in their name, whatever its case.
         """
-        upto = TOP if until_ts is None else until_ts
-        found = await self._db.read(lambda tx: media_usage.usage(tx, from_ts=from_ts, until_ts=upto))
-        names = await self._names([item.user_id for item in found])
-        all_ = [UserUsage(usage=item, displayname=names.get(item.user_id)) for item in found]
-        return [item for item in all_ if search is None or _matches(item, search.casefold())]
+        wanted = Uploaders(
+            from_ts=from_ts,
+            until_ts=TOP if until_ts is None else until_ts,
+            search=search or "",
+            server=self._server_name,
+        )
+
+        async def unit(tx: Transaction) -> tuple[int, list[Usage], dict[str, bytes]]:
+            found = await media_usage.usage(
+                tx, wanted, order=order, backwards=backwards, skipped=skipped, limit=limit
+            )
+            fields = await profiles.get_many(tx, [item.user_id for item in found]) if found else {}
+            if len(found) < limit and (found or not skipped):
+                return skipped + len(found), found, fields
+            return await media_usage.usage_total(tx, wanted), found, fields
+
+        total, found, fields = await self._db.read(unit)
+        return total, [
+            UserUsage(
+                usage=item,
+                displayname=Profile.of(UserId(item.user_id), fields.get(item.user_id)).displayname,
+            )
+            for item in found
+        ]
 
     async def largest_rooms(self) -> list[RoomSize]:
         """The rooms that take most of the database, by their events."""
         return await self._db.read(lambda tx: room_sizes.largest(tx, LARGEST))
-
-    async def _names(self, user_ids: list[str]) -> dict[str, str | None]:
-        async def unit(tx: Transaction, start: int) -> dict[str, bytes]:
-            return await profiles.get_many(tx, user_ids[start : start + BATCH])
-
-        found: dict[str, str | None] = {}
-        for start in range(0, len(user_ids), BATCH):
-            stored = await self._db.read(lambda tx, start=start: unit(tx, start))  # type: ignore[misc]
-            found |= {user_id: Profile.of(user_id, fields).displayname for user_id, fields in stored.items()}
-        return found
-
-
-def _matches(item: UserUsage, wanted: str) -> bool:
-    localpart = item.usage.user_id[1:].partition(":")[0]
-    return wanted in localpart.casefold() or wanted in (item.displayname or "").casefold()

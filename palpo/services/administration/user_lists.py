@@ -69,6 +69,8 @@ class UserLists:
                 tx, these, order=order, backwards=backwards, skipped=skipped, limit=limit
             )
             fields = await profiles.get_many(tx, [item.user_id for item in found])
+            if len(found) < limit and (found or not skipped):
+                return skipped + len(found), found, fields
             return await storage.total(tx, these), found, fields
 
         total, found, fields = await self._db.read(unit)

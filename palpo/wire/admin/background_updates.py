@@ -21,12 +21,15 @@ class EnabledAnswer(Response, frozen=True):
 
 
 class CurrentUpdate(Response, frozen=True):
-    """One that is under way: the rooms or users that it has seen to, and how long it has worked."""
+    """One that is under way: the rooms or users that it has seen to, and how long it has worked.
+
+    ``average_items_per_ms`` is None before it has.
+    """
 
     name: str
     total_item_count: int
     total_duration_ms: float
-    average_items_per_ms: float
+    average_items_per_ms: float | None
 
 
 class Status(Response, frozen=True):

@@ -23,7 +23,7 @@ class Question:
     body: Any = None
     keeps: Mapping[str, str] = field(default_factory=dict)
     """Names that fields of the answer are known by from now on."""
-    until: Mapping[str, str] = field(default_factory=dict)
+    until: Mapping[str, Any] = field(default_factory=dict)
     """Asked again until this is in the answer: what runs in the background ends."""
 
     @property
@@ -40,7 +40,7 @@ def asks(
     query: Mapping[str, str] | None = None,
     body: Any = None,
     keeps: Mapping[str, str] | None = None,
-    until: Mapping[str, str] | None = None,
+    until: Mapping[str, Any] | None = None,
 ) -> Question:
     return Question(
         operation=operation,
@@ -238,7 +238,8 @@ READING = (
     asks("GET /v1/scheduled_tasks"),
     asks("GET /v1/scheduled_tasks", "those that failed", query={"status": "failed"}),
     asks("GET /v1/scheduled_tasks", "a state there is not", query={"status": "tired"}),
-    asks("GET /v1/background_updates/status"),
+    # A new Synapse has some to begin with.
+    asks("GET /v1/background_updates/status", until={"current_updates": {}}),
     asks("GET /v1/background_updates/enabled"),
     asks("GET /v1/registration_tokens", "none yet"),
     asks("GET /v1/registration_tokens/{token}", "none", params={"token": "nothing"}),
