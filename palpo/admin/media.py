@@ -46,7 +46,8 @@ async def media(call: Call, params: wire.MediaParams) -> ResponseReturnValue:
             uri = parse_mxc_uri(params.uri.strip())
             record = await call.services.administration.media.find(uri.server, uri.media_id)
         if params.room:
-            found = await call.services.administration.media.of_room(parse_room_id(params.room.strip()))
+            room_id = parse_room_id(params.room.strip())
+            found = await call.services.administration.media.of_room(room_id, most=MAX_SHOWN + 1)
             uris = [*found.local, *found.remote]
     except MatrixError as error:
         message = error.message
@@ -60,7 +61,7 @@ async def media(call: Call, params: wire.MediaParams) -> ResponseReturnValue:
         uri=params.uri,
         room=params.room,
         uris=uris[:MAX_SHOWN],
-        total=len(uris),
+        more=len(uris) > MAX_SHOWN,
         message=message,
     )
 

@@ -193,3 +193,30 @@ def _in_list_sqlite(element: in_list, compiler: Any, **kw: Any) -> str:
 @compiles(in_list, "mariadb")
 def _in_list_mysql(element: in_list, compiler: Any, **kw: Any) -> str:
     return f"{compiler.process(element.column, **kw)} IN {compiler.process(element.param, **kw)}"
+
+
+class holds(ColumnElement[Any]):
+    """Whether bytes of a column have some within them: ``text``, in ASCII."""
+
+    inherit_cache = False
+    type = NullType()
+
+    def __init__(self, column: ColumnElement[Any], text: str) -> None:
+        self.column = column
+        self.digits = text.encode("ascii").hex()
+
+    def get_children(self, **kw: Any) -> Iterable[ClauseElement]:
+        return (self.column,)
+
+
+@compiles(holds, "postgresql")
+def _holds_postgresql(element: holds, compiler: Any, **kw: Any) -> str:
+    column = compiler.process(element.column, **kw)
+    return f"position('\\x{element.digits}'::bytea IN {column}) > 0"
+
+
+@compiles(holds, "sqlite")
+@compiles(holds, "mysql")
+@compiles(holds, "mariadb")
+def _holds(element: holds, compiler: Any, **kw: Any) -> str:
+    return f"instr({compiler.process(element.column, **kw)}, X'{element.digits}') > 0"

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, upda
 
 from palpo.core.bounds import TOP
 from palpo.core.records.media import MediaRecord
-from palpo.db.statements import Statement
+from palpo.db.statements import Statement, holds
 from palpo.db.tables.accounts import users
 from palpo.db.tables.media import media
 from palpo.db.tables.rooms import events
@@ -111,17 +111,19 @@ def _of_usage(with_users: bool, searched: bool, *columns: ColumnElement[Any]) ->
     return wanted.where(_CALLED) if searched else wanted
 
 
-_EVENTS = Statement(
-    select(e.place, e.position, e.type, e.pdu)
+_WITH_MEDIA = Statement(
+    select(e.place, e.position, e.pdu)
     .where(
         e.room_id == bindparam("room_id"),
         or_(
-            e.place > bindparam("place"),
-            (e.place == bindparam("place")) & (e.position > bindparam("position")),
+            e.place < bindparam("place"),
+            (e.place == bindparam("place")) & (e.position < bindparam("position")),
         ),
+        e.type != "m.room.member",
         e.redacted_by.is_(None),
+        holds(e.pdu, "mxc://"),
     )
-    .order_by(e.place, e.position)
+    .order_by(e.place.desc(), e.position.desc())
     .limit(bindparam("limit"))
 )
 
@@ -184,9 +186,12 @@ async def usage_total(tx: Transaction, wanted: Uploaders) -> int:
     return int(await tx.value(_usage_total(bool(wanted.search)), **wanted.values()))
 
 
-async def room_events(
-    tx: Transaction, room_id: str, *, after: tuple[int, int], limit: int
-) -> Sequence[tuple[int, int, str, bytes]]:
-    """The next events of a room's timeline that are not redacted: ``(place, position, type, PDU)``."""
-    rows = await tx.all(_EVENTS, room_id=room_id, place=after[0], position=after[1], limit=limit)
-    return [(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+async def events_with_media(
+    tx: Transaction, room_id: str, *, before: tuple[int, int], limit: int
+) -> Sequence[tuple[int, int, bytes]]:
+    """What comes before a place in a room's timeline, the newest first: ``(place, position, PDU)``.
+
+    They are not redacted, no memberships, and have an ``mxc://`` somewhere.
+    """
+    rows = await tx.all(_WITH_MEDIA, room_id=room_id, place=before[0], position=before[1], limit=limit)
+    return [(row[0], row[1], bytes(row[2])) for row in rows]

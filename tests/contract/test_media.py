@@ -10,6 +10,9 @@ import pytest
 from palpo.core.records.media import MediaRecord
 from palpo.db.engine import Database
 from palpo.db.errors import UniqueViolation
+from palpo.db.statements import insert_row
+from palpo.db.tables.rooms import events
+from palpo.db.transaction import WriteTransaction
 from palpo.storage import media, media_quarantine, media_usage
 from palpo.storage.media import CachedPreview, Thumbnail
 from palpo.storage.media_usage import Uploaders
@@ -162,3 +165,29 @@ async def test_previews(database: Database) -> None:
     assert await database.read(lambda tx: media.find_preview(tx, b"u" * 32, now_ms=10)) is None
     failed = await database.read(lambda tx: media.find_preview(tx, b"v" * 32, now_ms=19))
     assert failed == CachedPreview(preview=None)
+
+
+async def test_events_with_media(database: Database) -> None:
+    insert = insert_row(events)
+    digest = dict.fromkeys(("state_before", "state_after", "room_state"), b"s" * 16)
+    plain = {"state_key": None, "status": 0, "after_gap": 0, "outgoing": 1, "chain": None, "chain_seq": None}
+
+    async def unit(tx: WriteTransaction) -> None:
+        for number, (type_, redacted_by, pdu) in enumerate(
+            [
+                ("m.room.message", None, b'{"url":"mxc://a/b"}'),
+                ("m.room.message", None, b'{"body":"mx: c://\\\\ %"}'),
+                ("m.room.member", None, b'{"avatar_url":"mxc://a/b"}'),
+                ("m.room.message", "$r", b'{"url":"mxc://a/b"}'),
+                ("m.room.message", None, b'\xff {"url":"mxc://a/c"}'),
+            ]
+        ):
+            row = {"event_id": f"${number}", "room_id": "!r:a", "position": number, "place": number}
+            row |= {"type": type_, "sender": ALICE, "origin_server_ts": 1, "redacted_by": redacted_by}
+            await tx.run(insert, **row, **digest, **plain, pdu=pdu)
+
+    await database.write(unit)
+    found = partial(media_usage.events_with_media, room_id="!r:a", limit=9)
+    newest = await database.read(lambda tx: found(tx, before=(9, 9)))
+    assert [row[0] for row in newest] == [4, 0]
+    assert [row[0] for row in await database.read(lambda tx: found(tx, before=(4, 4)))] == [0]

@@ -12,7 +12,7 @@ import palpo
 from palpo.db.compiled import DIALECTS
 from palpo.db.errors import ParameterError
 from palpo.db.postgresql_writes import combined, single_statement
-from palpo.db.statements import Statement, in_list, insert_row, update_row, upsert
+from palpo.db.statements import Statement, holds, in_list, insert_row, update_row, upsert
 from palpo.db.tables.meta import identifier, integer
 
 things = Table(
@@ -54,6 +54,14 @@ def test_lists_take_the_form_that_each_driver_knows() -> None:
     assert statement.compiled("postgresql").arguments({"ids": ["a"]}) == [["a"]]
     assert statement.compiled("mysql").arguments({"ids": ["a", "b"]}) == [("a", "b")]
     assert statement.compiled("mysql").arguments({"ids": []}) == [(None,)]
+
+
+def test_what_bytes_hold_is_written_as_each_database_has_it() -> None:
+    statement = Statement(select(things.c.id).where(holds(things.c.number, "a:")))
+
+    assert "instr(things.number, X'613a') > 0" in statement.compiled("sqlite").sql
+    assert "instr(things.number, X'613a') > 0" in statement.compiled("mysql").sql
+    assert "position('\\x613a'::bytea IN things.number) > 0" in statement.compiled("postgresql").sql
 
 
 def test_row_inserts_become_one_statement_on_postgresql() -> None:

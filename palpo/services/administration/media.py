@@ -25,7 +25,6 @@ from palpo.streams.turns import Turns
 
 BATCH = 500
 """Rows that are read at once."""
-MEMBER = "m.room.member"
 _MXC = re.compile(r"mxc://[^/\s]{1,255}/[A-Za-z0-9_-]{1,255}")
 
 
@@ -64,19 +63,24 @@ class MediaAdministration:
             raise NotFound(f"There is no {uri}")
         return found
 
-    async def of_room(self, room_id: RoomId) -> MediaOfRoom:
-        """What the room's unencrypted events have, but not the pictures of its members; raises NotFound."""
+    async def of_room(self, room_id: RoomId, *, most: int | None = None) -> MediaOfRoom:
+        """What the room's unencrypted events have, the newest first; about ``most`` of it, if that is given.
+
+        The pictures of its members are left out. Raises NotFound.
+        """
         await self._heads.get(room_id)
         found: dict[MxcUri, None] = {}
-        after, turns = (-(2**62), -(2**62)), Turns()
-        while rows := await self._db.read(
-            partial(storage.room_events, room_id=room_id, after=after, limit=BATCH)
-        ):
-            for _, _, type_, pdu in rows:
+        before, turns = (2**62, 2**62), Turns()
+        while most is None or len(found) < most:
+            rows = await self._db.read(
+                partial(storage.events_with_media, room_id=room_id, before=before, limit=BATCH)
+            )
+            for _, _, pdu in rows:
                 await turns.breathe()
-                if type_ != MEMBER and b"mxc://" in pdu:
-                    found.update(dict.fromkeys(uris_in(orjson.loads(pdu).get("content"))))
-            after = rows[-1][0], rows[-1][1]
+                found.update(dict.fromkeys(uris_in(orjson.loads(pdu).get("content"))))
+            if len(rows) < BATCH:
+                break
+            before = rows[-1][0], rows[-1][1]
         return MediaOfRoom(
             local=[uri for uri in found if uri.server == self._server_name],
             remote=[uri for uri in found if uri.server != self._server_name],
