@@ -6,9 +6,15 @@ import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
 from palpo.core.oauth.clients import ClientMetadata
-from palpo.core.records.oauth import PENDING, Client, Code, DeviceCode, Grant
+from palpo.core.records.oauth import PENDING, Client, Code, Consent, DeviceCode, Grant
 from palpo.db.statements import Statement, insert_row, upsert
-from palpo.db.tables.oauth import oauth_clients, oauth_codes, oauth_device_codes, oauth_grants
+from palpo.db.tables.oauth import (
+    oauth_clients,
+    oauth_codes,
+    oauth_consents,
+    oauth_device_codes,
+    oauth_grants,
+)
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage.records import Records
 from palpo.storage.surplus import Surplus
@@ -24,6 +30,7 @@ _USED = Statement(
 _UNUSED = (
     ~select(g.grant_id).where(g.client_id == c.client_id).exists(),
     ~select(oauth_codes.c.code_hash).where(oauth_codes.c.client_id == c.client_id).exists(),
+    ~select(oauth_consents.c.user_id).where(oauth_consents.c.client_id == c.client_id).exists(),
     ~select(oauth_device_codes.c.code_hash).where(oauth_device_codes.c.client_id == c.client_id).exists(),
 )
 _OLD = Statement(
@@ -68,6 +75,15 @@ _OF_DEVICE = (g.user_id == bindparam("user")) & (g.device_id == bindparam("devic
 _GRANT_OF_DEVICE = Statement(select(*_GRANTS.columns).where(_OF_DEVICE))
 _GRANTS_OF_USER = Statement(select(*_GRANTS.columns).where(g.user_id == bindparam("user")))
 _DELETE_OF_DEVICE = Statement(delete(oauth_grants).where(_OF_DEVICE))
+
+t = oauth_consents.c
+_CONSENTS = Records(Consent, oauth_consents)
+_OF_USER = t.user_id == bindparam("user")
+_CONSENT = Statement(select(*_CONSENTS.columns).where(_OF_USER, t.client_id == bindparam("client")))
+_CONSENTS_OF = Statement(select(*_CONSENTS.columns).where(_OF_USER).order_by(t.granted_ts.desc()))
+_PUT_CONSENT = upsert(oauth_consents, key=["user_id", "client_id"], update=["granted_ts"])
+_DELETE_CONSENT = Statement(delete(oauth_consents).where(_OF_USER, t.client_id == bindparam("client")))
+_SURPLUS_CONSENTS = Surplus(oauth_consents, t.granted_ts, _OF_USER)
 
 
 async def put_client(tx: WriteTransaction, new: Client, hash_: bytes, *, now_ms: int) -> None:
@@ -184,3 +200,24 @@ async def grant_of_device(tx: Transaction, user_id: str, device_id: str) -> Gran
 async def grants_of(tx: Transaction, user_id: str) -> list[Grant]:
     """All grants of a user."""
     return _GRANTS.all(await tx.all(_GRANTS_OF_USER, user=user_id))
+
+
+async def put_consent(tx: WriteTransaction, new: Consent, *, most: int) -> None:
+    """Note that a user allows a client; the user's oldest are forgotten where there are over ``most``."""
+    await tx.run(_PUT_CONSENT, **_CONSENTS.values(new))
+    await _SURPLUS_CONSENTS.forget(tx, keep=most, user=new.user_id)
+
+
+async def consent(tx: Transaction, user_id: str, client_id: str) -> Consent | None:
+    """What a user has allowed a client."""
+    return _CONSENTS.one(await tx.one(_CONSENT, user=user_id, client=client_id))
+
+
+async def consents_of(tx: Transaction, user_id: str) -> list[Consent]:
+    """The clients that a user has allowed, the newest first."""
+    return _CONSENTS.all(await tx.all(_CONSENTS_OF, user=user_id))
+
+
+async def delete_consent(tx: WriteTransaction, user_id: str, client_id: str) -> None:
+    """Forget that a user has allowed a client."""
+    await tx.run(_DELETE_CONSENT, user=user_id, client=client_id)

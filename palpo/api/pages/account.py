@@ -25,6 +25,7 @@ from palpo.api.pages.browsers import (
     signed_in,
     signed_in_lately,
 )
+from palpo.api.pages.translations import language
 from palpo.api.pages.translations import translate as _
 from palpo.core.errors import Forbidden, MatrixError, NotFound
 from palpo.core.identifiers import MAX_LENGTH
@@ -70,8 +71,11 @@ async def get_sessions(call: Call, params: NoParams) -> str:
 
 @blueprint.form(wire.end_sessions)
 async def end_sessions(call: Call, params: NoParams, form: Form) -> ResponseReturnValue:
-    """POST /_palpo/account/sessions: sign a browser out."""
+    """POST /_palpo/account/sessions: sign a browser out, or take back what an application was allowed."""
     browser = await signed_in(call)
+    if client_id := form.get("client_id", "")[:MAX_LENGTH]:
+        await call.services.oauth.consents.revoke(browser.user_id, client_id)
+        return await _sessions(call, browser, said=_("The application is not allowed any more."))
     ended = form.get("session_id", "")[:MAX_LENGTH]
     await call.services.accounts.browser_sessions.end_named(browser.user_id, ended)
     if ended == browser.session_id:
@@ -186,6 +190,8 @@ async def _sessions(call: Call, browser: BrowserSession, *, said: str = "") -> s
         browser,
         said=said,
         devices=devices,
+        allowed=await call.services.oauth.consents.list(browser.user_id),
+        language=language(),
         browsers=await accounts.browser_sessions.list(browser.user_id),
         session_path=wire.SESSION_PATH,
         when=when,
@@ -203,7 +209,15 @@ async def _session(
     client = None
     if grant is not None:
         client = (await call.services.oauth.clients.find(grant.client_id)).metadata
-    return await _page("account_session.html", browser, said=said, device=device, client=client, when=when)
+    return await _page(
+        "account_session.html",
+        browser,
+        said=said,
+        device=device,
+        client=client,
+        language=language(),
+        when=when,
+    )
 
 
 async def _password(call: Call, browser: BrowserSession, *, message: str = "", said: str = "") -> str:

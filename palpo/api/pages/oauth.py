@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from quart import Response, render_template
@@ -14,6 +14,7 @@ from palpo.api.client.registration import is_open
 from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.browsers import Form, SeeOther, here, sign_in_path, signed_in, visitor
 from palpo.api.pages.security import allow, own
+from palpo.api.pages.translations import language
 from palpo.api.pages.translations import translate as _
 from palpo.core.errors import BadRequest, MatrixError, NotFound
 from palpo.core.oauth.errors import (
@@ -32,6 +33,8 @@ from palpo.wire.pages.registration import REGISTRATION_PATH
 
 blueprint = PageBlueprint("oauth", __name__, has_forms=True)
 MAX_FIELDS = 50
+ASKING = frozenset({"consent", "create", "login", "select_account"})
+"""What a client may want the user to be asked, or to do (OpenID Connect Core, 3.1.2.1)."""
 
 
 @blueprint.serves(wire.get_authorization)
@@ -41,7 +44,8 @@ async def get_authorization(call: Call, params: NoParams) -> ResponseReturnValue
         asked, request = await _read(call)
         browser = await visitor(call)
         prompts = asked.get("prompt", "").split()
-        if "none" in prompts:
+        allowed = browser is not None and await _is_allowed(call, request, browser, prompts)
+        if "none" in prompts and not allowed:
             raise Refused(request.target, _cannot_be_silent(browser))
     except Refused as refused:
         return await _tell(call, refused.target, error=refused.code, error_description=refused.message)
@@ -51,6 +55,8 @@ async def get_authorization(call: Call, params: NoParams) -> ResponseReturnValue
         hint = {"login_hint": asked["login_hint"]} if asked.get("login_hint") else {}
         wanted = {"action": REGISTER} if "create" in prompts else {}
         raise SeeOther(sign_in_path(here(call), **hint, **wanted))
+    if allowed:
+        return await _allow(call, request, browser)
     return await _consent(call, request, browser)
 
 
@@ -65,8 +71,7 @@ async def decide_authorization(call: Call, params: NoParams, form: Form) -> Resp
     _allow_leaving(request.target)
     if form.get("decision") != "allow":
         return await _tell(call, request.target, error=ACCESS_DENIED, error_description="The user refused")
-    code = await call.services.oauth.grants.allow(browser.user_id, request)
-    return await _tell(call, request.target, code=code)
+    return await _allow(call, request, browser)
 
 
 @blueprint.serves(wire.get_device_link)
@@ -83,6 +88,7 @@ async def get_device_link(call: Call, params: wire.LinkParams) -> ResponseReturn
     return await render_template(
         "oauth_consent.html",
         client=waiting.client.metadata,
+        language=language(),
         browser=browser,
         device_id=waiting.code.device_id,
         replaces=False,
@@ -121,6 +127,20 @@ async def _read(call: Call) -> tuple[dict[str, str], AuthorizationRequest]:
     return asked, await call.services.oauth.requests.read(asked)
 
 
+async def _is_allowed(
+    call: Call, request: AuthorizationRequest, browser: BrowserSession, prompts: Sequence[str]
+) -> bool:
+    """Whether the user has allowed the same before, and the client does not want them to be asked."""
+    if not ASKING.isdisjoint(prompts):
+        return False
+    return await call.services.oauth.consents.covers(browser.user_id, request)
+
+
+async def _allow(call: Call, request: AuthorizationRequest, browser: BrowserSession) -> ResponseReturnValue:
+    code = await call.services.oauth.grants.allow(browser.user_id, request)
+    return await _tell(call, request.target, code=code)
+
+
 def _cannot_be_silent(browser: BrowserSession | None) -> OAuthError:
     if browser is None:
         return OAuthError(LOGIN_REQUIRED, "Nobody is signed in with the browser")
@@ -133,6 +153,7 @@ async def _consent(call: Call, request: AuthorizationRequest, browser: BrowserSe
     return await render_template(
         "oauth_consent.html",
         client=request.client.metadata,
+        language=language(),
         browser=browser,
         device_id=request.device_id,
         replaces=request.device_id in known,

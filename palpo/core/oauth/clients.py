@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -25,6 +25,8 @@ MAX_NAME = 255
 MAX_URI = 2048
 """Characters."""
 MAX_REDIRECT_URIS = 20
+NAME = "client_name"
+MAX_LANGUAGES = 50
 UNSEEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 """Categories of what is no letter, such as marks that change the direction of writing."""
 JOINERS = "\u200c\u200d"
@@ -32,6 +34,8 @@ JOINERS = "\u200c\u200d"
 
 _URI = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 """What a URI consists of (RFC 3986): no spaces, quotes, backslashes, angle brackets."""
+_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+"""A language (RFC 5646)."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
@@ -47,11 +51,18 @@ class ClientMetadata:
     redirect_uris: tuple[str, ...]
     application_type: str
     grant_types: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Its name in other languages, by their tags in lower case (RFC 7591, 2.2)."""
+
+    def name(self, language: str) -> str:
+        """Its name in a language, if it has one in that."""
+        return self.names.get(language, self.client_name)
 
     def fields(self) -> dict[str, Any]:
         """As in the answer to a registration."""
         said = {name: getattr(self, name) for name in self.__slots__}
-        known = {name: value for name, value in said.items() if value is not None}
+        known = {name: value for name, value in said.items() if value is not None and name != "names"}
+        known |= {f"{NAME}#{tag}": name for tag, name in self.names.items()}
         response_types = ["code"] if AUTHORIZATION_CODE in self.grant_types else []
         return {**known, "token_endpoint_auth_method": "none", "response_types": response_types}
 
@@ -98,6 +109,7 @@ def read_metadata(said: Mapping[str, Any]) -> ClientMetadata:
         redirect_uris=redirects,
         application_type=application_type,
         grant_types=grant_types,
+        names=_names(said),
     )
 
 
@@ -123,6 +135,13 @@ def _check_redirect(uri: str, host: str, application_type: str) -> None:
         raise _bad_redirect("The scheme of a redirect URI begins with the host of client_uri in reverse")
     if uri.partition(":")[2].startswith("//"):
         raise _bad_redirect("A redirect URI with a scheme of its own names no host")
+
+
+def _names(said: Mapping[str, Any]) -> dict[str, str]:
+    """The names in other languages, of which only some are kept, in their order."""
+    tags = sorted(key for key in said if key.startswith(f"{NAME}#") and _TAG.fullmatch(key[len(NAME) + 1 :]))
+    found = {key[len(NAME) + 1 :].lower(): _text(said, key, MAX_NAME) for key in tags[:MAX_LANGUAGES]}
+    return {tag: name for tag, name in found.items() if name is not None}
 
 
 def _own(said: Mapping[str, Any], name: str, host: str) -> str | None:

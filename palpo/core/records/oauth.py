@@ -59,3 +59,12 @@ class Grant:
     device_id: str
     scope: str
     created_ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """A client that a user has allowed, when last."""
+
+    user_id: UserId
+    client_id: str
+    granted_ts: int

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from palpo.services.oauth.authorization import OAuthRequests
 from palpo.services.oauth.clients import OAuthClients
+from palpo.services.oauth.consents import OAuthConsents
 from palpo.services.oauth.device_codes import OAuthDeviceCodes
 from palpo.services.oauth.grants import OAuthGrants
 from palpo.services.oauth.rendezvous import Meetings
@@ -16,6 +17,7 @@ class OAuthServices:
     """Those that the API uses."""
 
     clients: OAuthClients
+    consents: OAuthConsents
     device_codes: OAuthDeviceCodes
     grants: OAuthGrants
     meetings: Meetings

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from palpo.core.errors import MatrixError
 from palpo.core.identifiers import UserId
 from palpo.core.oauth.errors import INVALID_GRANT, OAuthError
-from palpo.core.records.oauth import Client, Code, Grant
+from palpo.core.records.oauth import Client, Code, Consent, Grant
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.device_removal import DeviceRemoval
@@ -33,6 +33,8 @@ CODE_MS = 60_000
 """How long an authorization code lives: a browser hands it on at once."""
 MAX_CODES = 20
 """Codes of one user that are not spent."""
+MAX_CONSENTS = 100
+"""Clients that a user has allowed, and need not allow again."""
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
@@ -81,10 +83,12 @@ class OAuthGrants:
             code_challenge=request.code_challenge,
             expires_ts=now + CODE_MS,
         )
+        consent = Consent(user_id=user_id, client_id=new.client_id, granted_ts=now)
 
         async def unit(tx: WriteTransaction) -> None:
             await storage.insert_code(tx, new, most=MAX_CODES, now_ms=now)
             await storage.use_client(tx, new.client_id, now_ms=now)
+            await storage.put_consent(tx, consent, most=MAX_CONSENTS)
 
         await self._db.write(unit)
         return code

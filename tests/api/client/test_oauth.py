@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from palpo.db.transaction import WriteTransaction
 from palpo.services.oauth.clients import MAX_CLIENTS
 from palpo.services.oauth.grants import CODE_MS
 from palpo.storage import oauth as storage
@@ -564,3 +565,88 @@ async def test_what_takes_a_password_is_done_on_the_pages(
         assert answer["errcode"] == "M_FORBIDDEN"
         assert "flows" not in answer
     await client.get(WHOAMI)
+
+
+async def test_what_was_allowed_is_not_asked_again(app: App, browser: Browser) -> None:
+    first = await app.sign_in(browser)
+    # The same session again takes the place of the one that there is: that is asked.
+    assert (await browser.get(app.url())).status_code == 200
+    app.device_id = "another"
+    for prompt in (None, "none"):
+        answer = answered(await browser.get(app.url(prompt=prompt)))
+        assert "code" in answer
+    assert (await app.redeem(answer["code"]))["access_token"] != first["access_token"]
+    app.device_id = "a third"
+    for prompt in ("consent", "login", "select_account"):
+        assert (await browser.get(app.url(prompt=prompt))).status_code == 200
+
+
+async def test_another_client_and_another_user_are_asked(
+    server: Homeserver, app: App, browser: Browser
+) -> None:
+    await app.sign_in(browser)
+    other = await register(server, client_name="Another App")
+    assert (await browser.get(other.url())).status_code == 200
+    answer = answered(await browser.get(other.url(prompt="none")))
+    assert answer["error"] == "consent_required"
+    await server.register("bob")
+    app.device_id = "bobs"
+    assert (await (await signed_in_browser(server, "bob")).get(app.url())).status_code == 200
+
+
+async def test_who_refuses_is_asked_again(app: App, browser: Browser) -> None:
+    await browser.submit(await browser.get(app.url()), decision="deny")
+    assert (await browser.get(app.url())).status_code == 200
+
+
+@pytest.mark.parametrize("uri", ["example.app:/callback", "http://127.0.0.1/callback"])
+async def test_who_could_be_any_program_asks_each_time(
+    server: Homeserver, browser: Browser, uri: str
+) -> None:
+    app = await register(server, application_type="native", redirect_uris=[uri])
+    await app.sign_in(browser)
+    app.device_id = "another"
+    assert (await browser.get(app.url())).status_code == 200
+    assert answered(await browser.get(app.url(prompt="none")))["error"] == "consent_required"
+
+
+async def test_what_was_allowed_is_taken_back(server: Homeserver, app: App, browser: Browser) -> None:
+    tokens, kept = await app.sign_in(browser), await register(server, client_name="Another App")
+    others = await kept.sign_in(browser)
+    page = await browser.get("/_palpo/account/sessions")
+    assert "Allowed by you" in page.text
+    names = [fields.get("client_id") for _action, fields in FormOf(page.text).forms]
+    page = await browser.submit(page, names.index(app.client_id))
+    assert "not allowed any more" in page.text
+    await app.matrix(tokens["access_token"]).get(WHOAMI, status=401)
+    await kept.matrix(others["access_token"]).get(WHOAMI)
+    assert (await browser.get(app.url())).status_code == 200
+
+
+async def test_of_what_was_allowed_the_oldest_is_forgotten(server: Homeserver, browser: Browser) -> None:
+    apps = [await register(server, client_name=f"App {number}") for number in range(3)]
+    for app in apps:
+        await app.sign_in(browser)
+        server.clock.advance(1000)
+
+    async def forget(tx: WriteTransaction) -> None:
+        found = await storage.consents_of(tx, "@alice:test.example")
+        await storage.put_consent(tx, found[0], most=2)
+
+    await server.services.server.db.write(forget)
+    found = await server.services.oauth.consents.list("@alice:test.example")
+    assert [item.client.metadata.client_name for item in found] == ["App 2", "App 1"]
+
+
+async def test_a_client_has_its_name_in_the_users_language(server: Homeserver, browser: Browser) -> None:
+    names = {"client_name#de": "Eine App", "client_name#FR": "Une appli", "client_name#?": "x"}
+    app = await register(server, **names)
+    for language, name in (("de-AT,de", "Eine App"), ("fr", "Une appli"), ("en", "An App"), ("es", "An App")):
+        page = await browser.get(app.url(), headers={"Accept-Language": language})
+        assert name in page.text
+    answer = await app.http.post(f"{ROOT}/register", json={**METADATA, **names})
+    assert answer.json()["client_name#de"] == "Eine App"
+    assert answer.json()["client_name#fr"] == "Une appli"
+    assert "client_name#?" not in answer.json()
+    answer = await app.http.post(f"{ROOT}/register", json={**METADATA, "client_name#de": ["x"]})
+    assert answer.json()["error"] == "invalid_client_metadata"
