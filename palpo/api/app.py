@@ -13,7 +13,7 @@ from palpo.api import pages
 from palpo.api.call import Call, Reply
 from palpo.api.dispatch import Dispatcher
 from palpo.api.observability import alive, health, live, metrics
-from palpo.api.pages.blueprint import PageBlueprint, answer
+from palpo.api.pages.blueprint import PageBlueprint, answer, raise_refused
 from palpo.api.pages.browsers import send_cookies
 from palpo.api.pages.errors import refuse
 from palpo.api.pages.security import nonce, secure
@@ -64,12 +64,17 @@ class PalpoApp(Quart):
                 "csrf": g.get("csrf"),
             }
         )
+        self.before_request(raise_refused)
         self.after_request(secure)
         self.after_request(send_cookies)
         for blueprint in blueprints:
             self.register_blueprint(blueprint)
             for endpoint in blueprint.endpoints:
                 self.dispatcher.serve(endpoint, self._page)
+        self.dispatcher.refused_page = self._refused_page
 
     async def _page(self, call: Call, params: Any, body: Any) -> Reply:
         return await answer(self, call, params)
+
+    async def _refused_page(self, call: Call, error: Exception) -> Reply:
+        return await answer(self, call, None, refused=error)

@@ -31,7 +31,7 @@ from palpo.core.errors import LimitExceeded
 from palpo.streams.fair_queue import behalf
 from palpo.streams.large_answers import large_answers
 from palpo.streams.turns import Turns
-from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Stream
+from palpo.wire.endpoint import Auth, Endpoint, Limit, NoBody, NoParams, Page, Stream
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -101,6 +101,8 @@ class Dispatcher:
         self._servers = servers
         self._limiter = limiter
         self.observers = list(observers)
+        self.refused_page: Callable[[Call, Exception], Awaitable[Reply]] | None = None
+        """Says it to browsers that wanted a page."""
         self._ids = (f"{request_prefix}-{number}" for number in count(1))
         http = services.server.config.http
         self._proxies = Proxies(http.trusted_proxies)
@@ -155,7 +157,7 @@ class Dispatcher:
             except ClientGone:
                 raise
             except Exception as error:  # noqa: BLE001 - this is the renderer
-                reply = render(error)
+                reply = await self._refusal(route, call, error)
                 await body.drain()
         except ClientGone:
             return
@@ -172,6 +174,12 @@ class Dispatcher:
         )
         for observer in self.observers:
             observer(exchange)
+
+    async def _refusal(self, route: Route | None, call: Call, error: Exception) -> Reply:
+        """What is said of a request that failed before its handler had it, or in it."""
+        if self.refused_page is None or route is None or route.endpoint.response is not Page:
+            return render(error)
+        return await self.refused_page(call, error)
 
     def _call(self, scope: Scope, headers: Mapping[str, str], body: Body, request_id: str) -> Call:
         return Call(

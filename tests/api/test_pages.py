@@ -212,3 +212,26 @@ def test_a_wheel_has_the_templates(tmp_path: Path) -> None:
         held = {name for name in wheel.namelist() if name.startswith("palpo/api/pages/templates/")}
     assert held == {f"palpo/api/pages/templates/{file.name}" for file in templates.iterdir()}
     assert held
+
+
+@pytest.mark.parametrize("path", ["/_palpo/account/login", "/_palpo/account/sessions", "/"])
+async def test_who_asks_too_much_is_told_on_a_page(tmp_path: Path, path: str) -> None:
+    none_left = {"per_second": 0.001, "burst": 1}
+    limits = {"enabled": True, "interactive": none_left, "default": none_left}
+    async with homeserver(tmp_path, public_url="http://test.example", rate_limits=limits) as server:
+        german = {"Accept": "text/html", "Accept-Language": "de"}
+        await server.http.get(path, headers=german)
+        page = await server.http.get(path, headers=german)
+        assert page.status_code == 429
+        assert page.headers["content-type"].startswith("text/html")
+        assert "Zu viele Anfragen" in page.text
+        assert f"in {page.headers['retry-after']} Sekunden" in page.text
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_who_wants_no_page_is_told_as_ever(tmp_path: Path) -> None:
+    limits = {"enabled": True, "default": {"per_second": 0.001, "burst": 1}}
+    async with homeserver(tmp_path, rate_limits=limits) as server:
+        for _ in range(2):
+            answer = await server.http.get("/", headers={"Accept": "application/json"})
+        assert answer.json()["errcode"] == "M_LIMIT_EXCEEDED"

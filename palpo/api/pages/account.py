@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from quart import Response, render_template
+from quart import render_template
 from quart.typing import ResponseReturnValue
 
 from palpo.api.call import Call
@@ -25,6 +25,7 @@ from palpo.api.pages.browsers import (
     signed_in,
     signed_in_lately,
 )
+from palpo.api.pages.errors import shown
 from palpo.api.pages.translations import language
 from palpo.api.pages.translations import translate as _
 from palpo.core.errors import Forbidden, MatrixError, NotFound
@@ -246,5 +247,4 @@ def when(ts: int | None) -> str:
 @blueprint.errorhandler(MatrixError)
 async def show(error: MatrixError) -> ResponseReturnValue:
     """Whatever else is wrong is shown to the user."""
-    page = await render_template("error.html", status=error.status, message=error.message)
-    return Response(page, error.status, content_type="text/html; charset=utf-8")
+    return await shown(error)

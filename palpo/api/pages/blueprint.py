@@ -31,6 +31,8 @@ class PageRequest(Request):
     call: Call
     params: Any
     """Path and query parameters, as the endpoint declares them."""
+    refused: Exception | None = None
+    """Why the dispatcher does not let it through."""
 
 
 class PageBlueprint(Blueprint):
@@ -76,9 +78,18 @@ class PageBlueprint(Blueprint):
         return register
 
 
-async def answer(app: Quart, call: Call, params: Any) -> Reply:
-    """What the blueprint makes of a call that serves its endpoint."""
-    response = await app.handle_request(_request(call, params))
+async def raise_refused() -> None:
+    """Raise what the dispatcher has found, so that its blueprint says it as it says everything."""
+    refused = getattr(request, "refused", None)
+    if refused is not None:
+        raise refused
+
+
+async def answer(app: Quart, call: Call, params: Any, *, refused: Exception | None = None) -> Reply:
+    """What the blueprint makes of a call that serves its endpoint, or that was refused before."""
+    made = _request(call, params)
+    made.refused = refused
+    response = await app.handle_request(made)
     return Reply(
         body=await response.get_data(as_text=False) if isinstance(response, Response) else response.data,
         status=response.status_code,

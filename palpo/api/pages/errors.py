@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from quart import Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
@@ -30,5 +32,13 @@ async def refuse(error: Exception) -> Response:
     headers = {**kept, **reply.headers, **{name.decode(): value.decode() for name, value in CORS}}
     if not is_browser():
         return Response(reply.body, reply.status, headers, content_type="application/json")
-    page = await render_template("error.html", status=error.status, message=error.message)
-    return Response(page, reply.status, headers, content_type="text/html; charset=utf-8")
+    return await shown(error, headers)
+
+
+async def shown(error: MatrixError, headers: Mapping[str, str] | None = None) -> Response:
+    """A page that says what is wrong, and of what there was too much of, when to come back."""
+    kept = {**render(error).headers, **(headers or {})}
+    page = await render_template(
+        "error.html", status=error.status, message=error.message, seconds=kept.get("Retry-After")
+    )
+    return Response(page, error.status, kept, content_type="text/html; charset=utf-8")

@@ -13,6 +13,7 @@ from palpo.api.client.oauth import base_url
 from palpo.api.client.registration import is_open
 from palpo.api.pages.blueprint import PageBlueprint
 from palpo.api.pages.browsers import Form, SeeOther, here, sign_in_path, signed_in, visitor
+from palpo.api.pages.errors import shown
 from palpo.api.pages.security import allow, own
 from palpo.api.pages.translations import language
 from palpo.api.pages.translations import translate as _
@@ -197,5 +198,4 @@ async def _link_page(browser: BrowserSession, *, message: str = "", code: str = 
 @blueprint.errorhandler(MatrixError)
 async def show(error: MatrixError) -> ResponseReturnValue:
     """What nobody can be sent elsewhere with is shown to the user."""
-    page = await render_template("error.html", status=error.status, message=error.message)
-    return Response(page, error.status, content_type="text/html; charset=utf-8")
+    return await shown(error)
