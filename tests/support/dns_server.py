@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class DnsServer:
     negative_ttl: int = 60
     questions: list[tuple[str, str]] = field(default_factory=list)
     by_tcp: int = 0
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
+    """That are open, by TCP."""
 
     def add(self, name: str, kind: str, *texts: str, ttl: int = 300) -> None:
         """Answer with these records."""
@@ -88,6 +90,9 @@ class DnsServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the queries of one TCP connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.connections[task] = writer
         try:
             while True:
                 size = int.from_bytes(await reader.readexactly(2), "big")
@@ -98,6 +103,15 @@ class DnsServer:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            del self.connections[task]
+
+    async def end(self) -> None:
+        """Wait until nothing of any connection is left."""
+        for writer in self.connections.values():
+            writer.transport.abort()
+        await asyncio.gather(*self.connections)
 
 
 def _by_udp(response: dns.message.Message) -> bytes:
@@ -135,4 +149,5 @@ async def dns_server() -> AsyncIterator[DnsServer]:
     finally:
         udp.close()
         tcp.close()
+        await server.end()
         await tcp.wait_closed()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,8 +16,10 @@ from palpo.core.errors import MatrixError
 from palpo.core.records.jobs import Job, JobState
 from palpo.services.administration.backups.backups import MODULE
 from palpo.services.administration.backups.checking import verify
-from palpo.services.administration.backups.contents import whole
+from palpo.services.administration.backups.contents import MANIFEST, whole
 from palpo.services.administration.backups.orders import Order, Origin
+from palpo.services.server.jobs import Step
+from palpo.storage.jobs import insert
 from palpo.workers.backups import BackupScheduler
 from tests.support.homeserver import Homeserver, homeserver
 
@@ -108,3 +112,22 @@ async def test_the_process_that_makes_one_ends_with_the_server_that_has_begun_it
 
         assert await process.wait() == 1
     silent.close()
+
+
+async def test_a_backup_that_was_made_when_the_server_was_killed_is_not_made_again(tmp_path: Path) -> None:
+    """The clock of a test stands still, so that a second one would have the same name."""
+    folder = tmp_path / "backups"
+    async with homeserver(tmp_path, backup={"folder": str(folder)}) as server:
+        await server.register("alice")
+        backups, services = server.services.administration.backups, server.services.server
+        job = await ended(server, await backups.begin(requested_by=""))
+        (made,) = whole(folder)
+        manifest = (made / MANIFEST).stat()
+        for advanced_ms in (0, DAY_MS):
+            server.clock.advance(advanced_ms)
+            again = replace(job, job_id=f"{advanced_ms}", state=JobState.ACTIVE)
+            step = Step(services.db, services.clock, again)
+            await services.db.write(partial(insert, new=again))
+            assert await backups.carry_out(step) == {"folder": str(made)}
+            assert whole(folder) == [made]
+            assert (made / MANIFEST).stat().st_mtime_ns == manifest.st_mtime_ns

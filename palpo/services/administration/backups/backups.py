@@ -16,7 +16,7 @@ from palpo.core.errors import InvalidParam, MatrixError, NotFound
 from palpo.core.records.jobs import Json
 from palpo.db.copies.damaged import Damaged
 from palpo.services.administration.backups import planned
-from palpo.services.administration.backups.contents import Backup, read, whole
+from palpo.services.administration.backups.contents import Backup, is_whole, name_of, read, whole
 from palpo.services.administration.backups.orders import Order, Origin, Outcome, Progress, Verification
 from palpo.services.administration.backups.planned import Plan, Restored
 from palpo.services.server.jobs import Jobs, Step
@@ -63,13 +63,20 @@ class Backups:
         folder = self._config.backup.folder
         if folder is None:
             raise MatrixError("The setting backup.folder names no folder for backups")
+        now_ms = await self._begun_ts(folder, step)
         order = Order(
-            origin=Origin.of(self._config),
-            into=str(folder),
-            keep=self._config.backup.keep,
-            now_ms=self._clock.now_ms(),
+            origin=Origin.of(self._config), into=str(folder), keep=self._config.backup.keep, now_ms=now_ms
         )
         return await _follow(order, step)
+
+    async def _begun_ts(self, folder: Path, step: Step) -> int:
+        """When the backup was begun that was made, and of which the job was not told; or now."""
+        before: int | None = (step.job.checkpoint or {}).get("now_ms")
+        if before is not None and await asyncio.to_thread(is_whole, folder / name_of(before)):
+            return before
+        now_ms = self._clock.now_ms()
+        await step.save({"now_ms": now_ms})
+        return now_ms
 
     async def verify(self, name: str, *, requested_by: str) -> str:
         """Have all of one be read; the job's ID. Raises NotFound, Conflict while it is."""
@@ -127,7 +134,7 @@ async def _follow(order: Order | Verification, step: Step) -> Json:
                 if answer.error:
                     raise MatrixError(answer.error)
                 return {"folder": answer.folder}
-            await step.save({}, **msgspec.structs.asdict(answer))
+            await step.save(step.job.checkpoint or {}, **msgspec.structs.asdict(answer))
     raise MatrixError("The process that was to do it has ended early")
 
 

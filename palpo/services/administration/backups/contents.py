@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,16 @@ def read(folder: Path) -> Backup:
     if found.format != FORMAT:
         raise Damaged(f"{path}: it is of format {found.format}, which this release does not know")
     return found
+
+
+def name_of(created_ts: int) -> str:
+    """The name of the folder of a backup that was begun at a time (ms since the Unix epoch)."""
+    return f"{PREFIX}{datetime.fromtimestamp(created_ts / 1000, UTC):%Y-%m-%dT%H-%M-%S-%f}"[:-3] + "Z"
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether there is a whole backup in its folder."""
+    return (folder / MANIFEST).exists()
 
 
 def whole(folder: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,8 @@ from palpo.services.administration.backups.contents import (
     PARTIAL,
     PREFIX,
     Backup,
+    is_whole,
+    name_of,
     whole,
 )
 from palpo.services.administration.backups.linking import link_all, sizes
@@ -29,12 +30,15 @@ from palpo.services.administration.backups.orders import Origin
 def make(origin: Origin, into: Path, now_ms: int, told: Told) -> Path:
     """Make a backup in a new folder in ``into``; returns that folder.
 
-    Not for an event loop: it waits for disks. Raises DatabaseError and OSError; what is left of it then, as
-    of one that was killed, the next one removes.
+    One that is there of that moment was made by who was cut short then: it is not made again. Not for an
+    event loop: it waits for disks. Raises DatabaseError and OSError; what is left of it then, as of one that
+    was killed, the next one removes.
     """
     into.mkdir(parents=True, exist_ok=True)
     _remove_partial(into)
-    name = f"{PREFIX}{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%dT%H-%M-%S-%f}"[:-3] + "Z"
+    name = name_of(now_ms)
+    if is_whole(into / name):
+        return into / name
     folder = into / f"{name}{PARTIAL}"
     (folder / DATABASE).mkdir(parents=True)
     media = folder / MEDIA
