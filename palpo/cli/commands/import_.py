@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from palpo.app import built, identity_of, opened
 from palpo.cli.failures import Failure, without_password
+from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, alone, check_unserved, config_of, prepared_alone
 from palpo.cli.outcomes import Outcome, add_json, show
 from palpo.cli.progress import Progress
@@ -58,6 +59,7 @@ def register(subparsers: Any) -> None:
         "--verify-only", action="store_true", help="import nothing: compare what is here with what is there"
     )
     command.set_defaults(run=run)
+    register_noted("import synapse")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
             _take_key(config, theirs.signing_key)
     with prepared_alone(config):
         report = asyncio.run(_import(config, theirs, verify_only=options.verify_only))
+    if not options.verify_only:
+        note(config, "import synapse", target=without_password(theirs.database_url))
     return show(_outcome(report, theirs), as_json=options.json)
 
 
