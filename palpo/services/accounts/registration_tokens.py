@@ -94,10 +94,12 @@ class RegistrationTokens:
         *,
         uses_allowed: int | None = None,
         valid_ms: int | None = None,
+        expires_ts: int | None = None,
         length: int = LENGTH,
     ) -> RegistrationToken:
         """A new token, made up of ``length`` characters unless it is given.
 
+        It is good for ``valid_ms``, or until ``expires_ts`` (milliseconds since the Unix epoch).
         Raises InvalidParam, BadRequest for one that is there.
         """
         token = secrets.token_urlsafe(length)[:length] if token is None else token
@@ -105,13 +107,15 @@ class RegistrationTokens:
             raise InvalidParam(f"A token has at most {MAX_TOKEN} characters of A-Z, a-z, 0-9 and ._~-")
         if uses_allowed is not None and not 0 <= uses_allowed <= MAX_USES:
             raise InvalidParam(f"A token is good for 0 to {MAX_USES} accounts")
-        if valid_ms is not None and valid_ms <= 0:
-            raise InvalidParam("A token expires in the future")
         now = self._clock.now_ms()
+        if valid_ms is not None:
+            expires_ts = now + valid_ms
+        if expires_ts is not None and expires_ts <= now:
+            raise InvalidParam("A token expires in the future")
         new = RegistrationToken(
             token=token,
             uses_allowed=uses_allowed,
-            expires_ts=None if valid_ms is None else now + valid_ms,
+            expires_ts=expires_ts,
             created_ts=now,
         )
         if not await self._db.write(lambda tx: storage.insert(tx, new)):

@@ -11,6 +11,7 @@ import pytest
 
 from tests.interop.admin_api.asking import Answer, ask_all
 from tests.interop.admin_api.differences import DIFFERENCES
+from tests.interop.admin_api.filled import Palpo
 from tests.interop.admin_api.operations import NOT_SERVED, by_name, pending
 from tests.interop.admin_api.questions import QUESTIONS, Question
 from tests.interop.admin_api.world import SECRET, World
@@ -20,12 +21,6 @@ from tests.support.authority import Authority
 pytestmark = pytest.mark.one_database
 
 NAMES = [question.name for question in QUESTIONS]
-
-
-class Palpo(two_servers.Palpo):
-    """Ours, with what administrators can use."""
-
-    more = f'registration.shared_secret = "{SECRET}"\nserver_notices.enabled = true\n'
 
 
 class Synapse(two_servers.Synapse):

@@ -27,7 +27,7 @@ class World:
 
     def __init__(self, server: Neighbour, other: Neighbour) -> None:
         self.known: dict[str, str] = {"server": server.name, "other": other.name, "password": PASSWORD}
-        self._tokens: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
         self._http = httpx.AsyncClient(base_url=server.url, timeout=60)
         self._sent = 0
 
@@ -43,7 +43,7 @@ class World:
         self, method: str, path: str, body: Any = None, *, user: str = "admin", **options: Any
     ) -> httpx.Response:
         """Whatever is answered to a user."""
-        headers = {"Authorization": f"Bearer {self._tokens[user]}"}
+        headers = {"Authorization": f"Bearer {self.tokens[user]}"}
         return await self._http.request(method, path, json=body, headers=headers, **options)
 
     async def client(self, method: str, path: str, body: Any = None, *, user: str) -> Any:
@@ -90,7 +90,7 @@ class World:
         self._login(name, answer.json())
 
     def _login(self, name: str, answer: dict[str, str]) -> None:
-        self._tokens[name] = answer["access_token"]
+        self.tokens[name] = answer["access_token"]
         self.known |= {name: answer["user_id"], f"{name}_device": answer["device_id"]}
 
     async def _make_account(self) -> None:
@@ -121,7 +121,7 @@ class World:
                 f"/_matrix/media/v3/upload?filename={name}.png",
                 # Each is another, or they would be quarantined together.
                 content=PICTURE + name.encode(),
-                headers={"Authorization": f"Bearer {self._tokens[user]}", "Content-Type": "image/png"},
+                headers={"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": "image/png"},
             )
             assert answer.status_code == 200, answer.text
             self.known[name] = answer.json()["content_uri"].rpartition("/")[2]
