@@ -11,8 +11,8 @@ from palpo.db.statements import Statement, insert_row
 from palpo.db.tables.reports import reports
 from palpo.db.tables.rooms import events
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.accounts import pattern_of
 from palpo.storage.records import Records
-from palpo.storage.accounts import escaped
 
 c = reports.c
 
@@ -100,7 +100,7 @@ class Wanted:
     def values(self) -> dict[str, str]:
         """The parameters of a statement that asks for these."""
         found = {name: value for name in _PARTS if (value := getattr(self, name))}
-        values = {name: f"%{escaped(value)}%" for name, value in found.items()}
+        values = {name: f"%{pattern_of(value)}%" for name, value in found.items()}
         return values | ({"sender": self.sender} if self.sender else {})
 
 
