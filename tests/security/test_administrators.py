@@ -39,7 +39,7 @@ BODY = {
     "locked": True, "suspended": True, "suspend": True, "admin": True, "block": True,
     "new_password": "long enough", "user_id": "@x:test.example", "content": {"body": "x"},
     "devices": ["x"], "features": {}, "rooms": [],
-    "purge_up_to_ts": 1, "device_id": "x",
+    "purge_up_to_ts": 1, "device_id": "x", "enabled": True, "job_name": "regenerate_directory",
 }  # fmt: skip
 """What one operation or another needs."""
 FOR_ALL = {

@@ -32,6 +32,7 @@ from palpo.services.administration.synapse_import.room_steps import (
 )
 from palpo.services.administration.synapse_import.steps import Source, Step
 from palpo.services.administration.synapse_import.synapse_import import SynapseImport
+from palpo.services.administration.synapse_import.their_rooms import TheirRooms
 from palpo.services.administration.synapse_import.to_device import ToDevice
 from palpo.services.administration.synapse_import.usage import Usage
 
@@ -77,7 +78,13 @@ def _rooms(services: Services, source: Source) -> list[Step]:
     return [
         ServerKeyStep(source, db),
         EventStep(
-            source, db, history.room_writer, history.admission, history.beginnings, history.state_import
+            source,
+            TheirRooms(source.db),
+            db,
+            history.room_writer,
+            history.admission,
+            history.beginnings,
+            history.state_import,
         ),
         RoomHeadStep(
             source, db, history.events, history.room_writer, history.admission, history.state_import

@@ -79,6 +79,7 @@ class EventStep(Step):
     def __init__(
         self,
         source: Source,
+        theirs: TheirRooms,
         db: Database,
         writer: RoomWriter,
         admission: Admission,
@@ -91,7 +92,7 @@ class EventStep(Step):
         self._admission = admission
         self._beginnings = beginnings
         self._states = states
-        self._theirs = TheirRooms(source.db)
+        self._theirs = theirs
 
     async def count(self) -> int:
         return await self._source.db.read(storage.count)
