@@ -117,6 +117,11 @@ IDENTITY: dict[str, tuple[str, ...]] = {
         f"{CLIENTS}::test_redirect_uris_that_are_refused",
         f"{CLIENTS}::test_what_else_is_refused",
     ),
+    "silent authorization": (
+        f"{OAUTH}::test_what_was_allowed_is_not_asked_again",
+        f"{OAUTH}::test_what_was_allowed_is_taken_back",
+        f"{TRIED}::test_answers_say_whose_they_are",
+    ),
     "CSRF": (
         f"{PAGES}::test_csrf",
         f"{PAGES}::test_csrf_by_other_ways_to_send_a_form",
