@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.identity import IDENTITY
-from tests.security.index import INDEX
+from tests.security.index_of_federation import FEDERATION
+from tests.security.index_of_identity import IDENTITY
 
 TESTS = Path(__file__).parent.parent
-ALL = {**INDEX, **IDENTITY}
+ALL = {**FEDERATION, **IDENTITY}
 
 
 @cache

@@ -1,6 +1,6 @@
 """Where each thing that signing in and administering withstand is tested: ``{what: (file::test, …)}``.
 
-As ``index.py``, which has those of federation; ``test_index.py`` holds both to the tests that there are.
+As ``index_of_federation.py``; ``test_index.py`` holds both to the tests that there are.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 ROUTES, WELL_KNOWN = "net/test_federation_security.py", "net/test_well_known.py"
 API, HERE = "api/federation", "security"
 
-INDEX: dict[str, tuple[str, ...]] = {
+FEDERATION: dict[str, tuple[str, ...]] = {
     "every name through the address policy: IP literals and names": (
         f"{ROUTES}::test_ip_literals_and_names_are_held_to_the_address_policy",
         f"{ROUTES}::test_rebinding_what_was_checked_is_what_is_connected_to",
