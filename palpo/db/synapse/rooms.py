@@ -10,6 +10,7 @@ rooms = table("rooms", text("room_id"), boolean("is_public"), text("creator"), t
 events = table(
     "events",
     integer("stream_ordering"),
+    integer("topological_ordering"),
     text("event_id"),
     text("room_id"),
     boolean("outlier"),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, tuple_
 
 from palpo.core.canonical_json import decode_object
 from palpo.core.events import StateKey
@@ -25,11 +25,28 @@ from palpo.db.synapse.rooms import (
 from palpo.db.transaction import Row, Transaction
 
 e, j, g = events.c, event_json.c, state_groups_state.c
-_COLUMNS = (e.stream_ordering, e.event_id, e.room_id, e.outlier, j.internal_metadata, j.json)
+_COLUMNS = (
+    e.stream_ordering,
+    e.event_id,
+    e.room_id,
+    e.outlier,
+    j.internal_metadata,
+    j.json,
+    e.topological_ordering,
+)
 _JOINED = select(*_COLUMNS).join(event_json, j.event_id == e.event_id)
 _AFTER = Statement(
     _JOINED.where(e.stream_ordering > bindparam("after"))
     .order_by(e.stream_ordering)
+    .limit(bindparam("limit"))
+)
+_key = (e.room_id, e.topological_ordering, e.stream_ordering)
+_PAST = Statement(
+    _JOINED.where(
+        e.stream_ordering < 0,
+        tuple_(*_key) > tuple_(bindparam("room_id"), bindparam("depth"), bindparam("ordering")),
+    )
+    .order_by(*_key)
     .limit(bindparam("limit"))
 )
 _GET = Statement(_JOINED.where(in_list(e.event_id, "ids")))
@@ -51,8 +68,8 @@ c = current_state_events.c
 _CURRENT = Statement(select(c.type, c.state_key, c.event_id).where(c.room_id == bindparam("room_id")))
 f = event_forward_extremities.c
 _ENDS = Statement(select(f.event_id).where(f.room_id == bindparam("room_id")))
-LOWEST = -(2**62)
-"""Below what any event's ordering is; those of the past are below 0."""
+NONE_YET = ("", -(2**62), -(2**62))
+"""The key below those of all events of the past."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +77,8 @@ class TheirEvent:
     """One event."""
 
     ordering: int
-    """Synapse's place in its stream: below 0 for what it has fetched of the past, the older the lower."""
+    """Synapse's place in its stream: below 0 for what it has fetched of the past, in no good order."""
+    depth: int
     event_id: str
     room_id: str
     outlier: bool
@@ -72,8 +90,18 @@ class TheirEvent:
         return decode_object(self.json)
 
 
+async def past(tx: Transaction, key: tuple[str, int, int], limit: int) -> list[TheirEvent]:
+    """The next of the events that were fetched of the past, room by room, each after those before it.
+
+    ``key`` is the room of the last one, its depth and its ordering.
+    """
+    room_id, depth, ordering = key
+    rows = await tx.all(_PAST, room_id=room_id, depth=depth, ordering=ordering, limit=limit)
+    return [_event(row) for row in rows]
+
+
 async def after(tx: Transaction, ordering: int, limit: int) -> list[TheirEvent]:
-    """The next events above a place in the stream, those of the past first, each after those before it."""
+    """The next events above a place in the stream, -1 or more: each after those before it."""
     return [_event(row) for row in await tx.all(_AFTER, after=ordering, limit=limit)]
 
 
@@ -134,6 +162,7 @@ def _event(row: Row) -> TheirEvent:
     metadata: Sequence[Any] | dict[str, Any] = decode_object(row[4]) if row[4] else {}
     return TheirEvent(
         ordering=row[0],
+        depth=row[6],
         event_id=row[1],
         room_id=row[2],
         outlier=bool(row[3]),

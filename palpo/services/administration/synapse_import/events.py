@@ -1,8 +1,8 @@
 """Rooms with all their events, each judged anew by what comes before it.
 
-They come in the order in which Synapse has them in its stream, what it has fetched of the past first: so each
-comes after those before it, and rooms are in the order in which something last happened in them. Where events
-before one are missing, Synapse says the state before it.
+What Synapse has fetched of the past comes first, room by room, and then all else in the order of its stream.
+So each comes after those before it, and rooms are in the order in which something last happened in them.
+Where events before one are missing, Synapse says the state before it.
 """
 
 from __future__ import annotations
@@ -98,17 +98,25 @@ class EventStep(Step):
         return await self._source.db.read(storage.count)
 
     async def batches(self, after: Any) -> AsyncIterator[Batch]:
-        at = storage.LOWEST if after is None else int(after)
-        while page := await self._source.db.read(partial(storage.after, ordering=at, limit=BATCH)):
+        async for page, key in self._pages(after):
             await self._take(page)
+            yield Batch(after=key, rows=len(page))
+
+    async def _pages(self, after: Any) -> AsyncIterator[tuple[list[TheirEvent], Any]]:
+        """Events, and where they end: ``[room, depth, ordering]`` in the past, and then the ordering."""
+        if not isinstance(after, int):
+            key = storage.NONE_YET if after is None else (after[0], after[1], after[2])
+            while page := await self._source.db.read(partial(storage.past, key=key, limit=BATCH)):
+                key = (page[-1].room_id, page[-1].depth, page[-1].ordering)
+                yield page, list(key)
+        at = after if isinstance(after, int) else -1
+        while page := await self._source.db.read(partial(storage.after, ordering=at, limit=BATCH)):
             at = page[-1].ordering
-            yield Batch(after=at, rows=len(page))
+            yield page, at
 
     async def differences(self) -> AsyncIterator[str]:
         """Each event's bytes, and whether it is shown."""
-        at = storage.LOWEST
-        while page := await self._source.db.read(partial(storage.after, ordering=at, limit=BATCH)):
-            at = page[-1].ordering
+        async for page, _ in self._pages(None):
             theirs = {item.event_id: item for item in page if not item.outlier}
             rejected = await self._source.db.read(partial(storage.rejected, ids=theirs))
             rules = await self._theirs.rules({item.room_id for item in theirs.values()})
@@ -134,7 +142,8 @@ class EventStep(Step):
             if not item.outlier:
                 rooms.setdefault(item.room_id, []).append(item)
         rules = await self._theirs.rules(rooms)
-        for room_id in sorted(rules, key=lambda name: rooms[name][-1].ordering):
+        # In a page of the past they are in order already.
+        for room_id in sorted(rules, key=lambda name: max(0, rooms[name][-1].ordering)):
             items = rooms[room_id]
             known = await self._db.read(partial(our_events.statuses, ids=[item.event_id for item in items]))
             new = [
