@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -51,6 +52,7 @@ class Client:
         self._http = httpx.AsyncClient(base_url=url, timeout=120)
         self.town = town
         self._sent = 0
+        self._prefix = secrets.token_hex(4)
 
     async def __aenter__(self) -> Client:
         return self
@@ -80,7 +82,9 @@ class Client:
     ) -> str:
         """An event's ID."""
         self._sent += 1
-        sent = await self.ask(user, "PUT", f"/rooms/{room_id}/send/{kind}/t{self._sent}", content)
+        sent = await self.ask(
+            user, "PUT", f"/rooms/{room_id}/send/{kind}/{self._prefix}{self._sent}", content
+        )
         return str(sent["event_id"])
 
     async def say(self, user: str, room_id: str, text: str, **more: Any) -> str:
