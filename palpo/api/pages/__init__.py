@@ -15,6 +15,7 @@ from palpo.api.pages import (
     account,
     auth_fallback,
     email_confirmation,
+    emails,
     landing_page,
     login_fallback,
     oauth,
@@ -34,6 +35,7 @@ BLUEPRINTS: tuple[PageBlueprint, ...] = (
     sso.blueprint,
     oauth.blueprint,
     account.blueprint,
+    emails.blueprint,
     registration.blueprint,
     recovery.blueprint,
 )

@@ -7,6 +7,7 @@ SESSIONS_PATH = f"{ACCOUNT_PATH}sessions"
 SESSION_PATH = f"{ACCOUNT_PATH}session"
 PASSWORD_PATH = f"{ACCOUNT_PATH}password"
 CROSS_SIGNING_PATH = f"{ACCOUNT_PATH}cross-signing"
+EMAILS_PATH = f"{ACCOUNT_PATH}emails"
 DEACTIVATION_PATH = f"{ACCOUNT_PATH}deactivate"
 
 PATHS = {
@@ -37,6 +38,13 @@ class DeviceParams(Params, frozen=True):
     """One of the user's devices."""
 
     device_id: str = ""
+
+
+class EmailParams(Params, frozen=True):
+    """Where the link leads that was sent to a new address: both show that it is one's own."""
+
+    sid: str = ""
+    client_secret: str = ""
 
 
 def _page(operation_id: str, path: str) -> Endpoint[NoParams, NoBody, Page]:
@@ -89,3 +97,21 @@ get_cross_signing = _page("getCrossSigning", CROSS_SIGNING_PATH)
 reset_cross_signing = _form("resetCrossSigning", CROSS_SIGNING_PATH)
 get_deactivation = _page("getDeactivation", DEACTIVATION_PATH)
 deactivate = _form("deactivateAccount", DEACTIVATION_PATH)
+get_emails: Endpoint[EmailParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.getEmails",
+    method="GET",
+    paths=(EMAILS_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.INTERACTIVE,
+    params=EmailParams,
+    response=Page,
+)
+change_emails: Endpoint[EmailParams, NoBody, Page] = Endpoint(
+    operation_id="palpo.changeEmails",
+    method="POST",
+    paths=(EMAILS_PATH,),
+    auth=Auth.NONE,
+    limit=Limit.THIRD_PARTY,
+    params=EmailParams,
+    response=Page,
+)
