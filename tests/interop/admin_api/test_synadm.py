@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner
 from synadm.cli import root
 
+from tests.interop.admin_api.expected import missing
 from tests.interop.admin_api.filled import Filled, filled
 from tests.interop.admin_api.synadm_commands import COMMANDS, Command
 
@@ -115,7 +116,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 def test_a_command(ran: Ran, command: Command) -> None:
     said = ran.said[command.line]
     assert said.status == 0, said
-    assert not list(_missing(said.answer, ran.expected[command.line])), said
+    assert not list(missing(said.answer, ran.expected[command.line])), said
 
 
 def test_each_command_is_run() -> None:
@@ -130,23 +131,6 @@ def _names(command: click.Command, path: tuple[str, ...]) -> Iterator[str]:
             yield from _names(item, (*path, name))
     else:
         yield " ".join(path)
-
-
-def _missing(answer: Any, expected: Any) -> Iterator[str]:
-    """What of ``expected`` is not in the answer; ``...`` is anything that is there."""
-    if expected is ...:
-        return
-    if isinstance(expected, dict) and isinstance(answer, dict):
-        for name, value in expected.items():
-            if name not in answer:
-                yield name
-            else:
-                yield from _missing(answer[name], value)
-    elif isinstance(expected, list) and isinstance(answer, list) and len(answer) == len(expected):
-        for one, other in zip(answer, expected, strict=True):
-            yield from _missing(one, other)
-    elif answer != expected:
-        yield f"{answer!r} is not {expected!r}"
 
 
 def _member(answer: Any, name: str) -> Any:
