@@ -77,6 +77,7 @@ async def measure(made: Made, size: Size, only: str, rounds: int) -> list[Timed]
         await asyncio.sleep(REST_S)
         asker = Asker(made.server.port, made.token)
         asker.sign_in("admin", PASSWORD)
+        asker.bring_up_to_date()
         asked = [path for path in paths(Names(SERVER_NAME, size), size, SERVER_NAME) if only in path]
         return [asker.time(path, rounds) for path in asked]
     finally:

@@ -61,6 +61,7 @@ def _pages(names: Names, size: Size, name: str) -> Iterator[str]:
     for about in ("", "event", "room", "user"):
         yield from (f"{PAGES}/reports?about={about}&page={page}" for page in (1, 1 + size.reports // 300))
     yield f"{PAGES}/registration-tokens"
+    yield f"{PAGES}/registration-tokens?page={size.registration_tokens // 50}"
     yield from (
         f"{PAGES}/servers?page={page}" for page in (1, 1 + size.servers // 100, 1 + size.servers // 50)
     )
@@ -149,6 +150,14 @@ class Asker:
         answer = self._http.post(path, data=fields, headers={"Origin": str(self._http.base_url)})
         if answer.status_code != 303:
             raise RuntimeError(f"cannot sign in: {answer.status_code} {answer.text[:500]}")
+
+    def bring_up_to_date(self) -> None:
+        """What a server would have done of its own accord some minutes after its start."""
+        path = f"{API}/v1/background_updates"
+        body = {"job_name": "populate_stats_process_rooms"}
+        self._http.post(f"{path}/start_job", headers=self._token, json=body).raise_for_status()
+        while self._http.get(f"{path}/status", headers=self._token).json()["current_updates"]:
+            time.sleep(0.2)
 
     def time(self, path: str, rounds: int) -> Timed:
         """Ask for a path; raises RuntimeError for what is no answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart.typing import ResponseReturnValue
 
-from palpo.admin.pages import AdminPages, Done, show
+from palpo.admin.pages import AdminPages, Done, count_of_pages, show
 from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.core.errors import InvalidParam
@@ -18,11 +18,23 @@ MAX_DAYS = 36_500
 
 
 @blueprint.serves(wire.tokens)
-async def tokens(call: Call, params: NoParams) -> ResponseReturnValue:
+async def tokens(call: Call, params: wire.ListParams) -> ResponseReturnValue:
     """GET /_palpo/admin/registration-tokens."""
-    found = await call.services.accounts.registration_tokens.in_use()
-    now = call.services.server.clock.now_ms()
-    return await show("registration_tokens.html", call, tokens=found[::-1], now=now)
+    wanted = params.search.strip()
+    found = [
+        item
+        for item in await call.services.accounts.registration_tokens.in_use()
+        if wanted in item.token.token
+    ][::-1]
+    return await show(
+        "registration_tokens.html",
+        call,
+        tokens=found[params.skipped : params.skipped + wire.PAGE],
+        now=call.services.server.clock.now_ms(),
+        search=params.search,
+        page=params.page,
+        pages_of=count_of_pages(len(found), wire.PAGE),
+    )
 
 
 @blueprint.action(wire.create_token)

@@ -61,7 +61,7 @@ WHOLE_TABLES = {
     "room_rows._DELETE_PUSHES": "only what could not be pushed yet is kept, and a room is deleted rarely",
     "room_summaries._MISSING": "an administrator asks",
     "room_summaries._OUTDATED": "an administrator asks, and a worker now and then",
-    "room_sizes._COUNTS": "an administrator asks",
+    "room_sizes._LONGEST": "an administrator asks",
     "room_sizes._MEAN": "an administrator asks, and it looks at a thousand rows",
     "room_servers._SERVERS": "an administrator asks",
     "room_servers._ANY": "the first row will do",
