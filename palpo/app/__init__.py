@@ -25,12 +25,14 @@ from palpo.app.composition.server import build_server
 from palpo.app.metrics import register_all
 from palpo.app.starting import start
 from palpo.config.data_folder import DataFolder
+from palpo.config.errors import ConfigError
 from palpo.config.model import Config
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.services.rooms.delayed_events import Charge
 from palpo.services.server.audit_log import AuditLog
 from palpo.services.server.server_identity import ServerIdentity
+from palpo.storage import synapse_import
 from palpo.streams.background import Background
 from palpo.streams.caches import MEBIBYTE, CacheBudget
 from palpo.streams.clock import Clock, SystemClock
@@ -137,6 +139,10 @@ async def application(
             server = services.server
             tracing.watch(server.db, services.history.room_writer, server.federation_client)
         services.server.live.listen(lambda new: limiter.configure(new.rate_limits))
+        if await services.server.db.read(synapse_import.is_unfinished):
+            raise ConfigError(
+                "the import from Synapse has not come to its end: go on with `palpo import synapse`"
+            )
         started = await start(services, delivery)
         registry = CollectorRegistry()
         watching: list[Observer] = [Metrics(registry)]

@@ -17,7 +17,8 @@ _PUT = upsert(synapse_import, key=["step"])
 _GET = Statement(
     select(s.checkpoint, s.done_rows, s.total_rows, s.done).where(s.step == bindparam("of_step"))
 )
-_ALL = Statement(select(s.step, s.done))
+WHOLE = ""
+"""The step that stands for all of them: it is begun first, and done last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,12 @@ async def put(tx: WriteTransaction, step: str, checkpoint: Checkpoint, now_ms: i
     await tx.many(_PUT, [values])
 
 
-async def steps(tx: Transaction) -> dict[str, bool]:
-    """The steps that were begun, and whether each is done."""
-    return {row[0]: bool(row[1]) for row in await tx.all(_ALL)}
+async def is_begun(tx: Transaction) -> bool:
+    """Whether there is, or was, an import."""
+    return await get(tx, WHOLE) is not None
+
+
+async def is_unfinished(tx: Transaction) -> bool:
+    """Whether one was begun, and has not come to its end."""
+    whole = await get(tx, WHOLE)
+    return whole is not None and not whole.done

@@ -42,7 +42,6 @@ WHOLE_TABLES = {
     "audit_log._COUNT": "an administrator asks",
     "reports._COUNT": "an administrator asks",
     "reports._OF_TIME": "an import from Synapse compares them, once",
-    "synapse_import._ALL": "a row for each step",
     "destination_edus._DESTINATIONS": "few rows wait, and their number is bounded",
     "destinations._ALL": "an operator asks",
     "destinations._FAILING": "at a start, those that could not be told",

@@ -165,10 +165,10 @@ async def _import(config: Config, theirs: SynapseConfig, *, verify_only: bool) -
 
 async def _check_ours(tx: Transaction, *, begun: bool) -> None:
     """Raises Failure where this database is in use by other things than this import."""
-    steps = await storage.steps(tx)
-    if begun and not all(steps.values()):
+    is_begun = await storage.is_begun(tx)
+    if begun and (not is_begun or await storage.is_unfinished(tx)):
         raise Failure("the import has not come to its end: go on with it first")
-    if not steps and await server_meta.any_user(tx) is not None:
+    if not is_begun and await server_meta.any_user(tx) is not None:
         raise Failure("database.url: there are users in it already: name an empty database")
 
 

@@ -37,7 +37,12 @@ class SynapseImport:
 
     async def run(self, told: Told) -> list[Imported]:
         """Import what is not here yet; raises DatabaseError, and what a step raises of its own."""
-        return [await self._import(step, told) for step in self._steps]
+        if not await self._db.read(storage.is_begun):
+            await self._note(done=False)
+        imported = [await self._import(step, told) for step in self._steps]
+        if await self._db.read(storage.is_unfinished):
+            await self._note(done=True)
+        return imported
 
     async def differences(self, told: Told) -> AsyncIterator[str]:
         """What is not here as it is there: a line for each, with the step's name."""
@@ -58,6 +63,12 @@ class SynapseImport:
         done = Checkpoint(after=at.after, rows=at.rows, total=at.total, done=True)
         await self._db.write(partial(self._store, step.name, None, done))
         return Imported(step=step.name, rows=at.rows, before=False)
+
+    async def _note(self, *, done: bool) -> None:
+        now_ms = self._clock.now_ms()
+        await self._db.write(
+            partial(storage.put, step=storage.WHOLE, checkpoint=Checkpoint(done=done), now_ms=now_ms)
+        )
 
     async def _store(self, step: str, batch: Batch | None, at: Checkpoint, tx: WriteTransaction) -> None:
         if batch is not None and batch.write is not None:
