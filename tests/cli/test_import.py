@@ -40,11 +40,14 @@ def synapse(tmp_path: Path) -> Path:
     return file
 
 
-def database(path: Path, *, version: int, user: str) -> None:
+def database(path: Path, *, version: int, user: str, partial: str | None = None) -> None:
     path.unlink(missing_ok=True)
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE schema_version (version INTEGER)")
         connection.execute("CREATE TABLE users (name TEXT)")
+        connection.execute("CREATE TABLE partial_state_rooms (room_id TEXT)")
+        if partial is not None:
+            connection.execute("INSERT INTO partial_state_rooms VALUES (?)", (partial,))
         connection.execute("INSERT INTO schema_version VALUES (?)", (version,))
         connection.execute("INSERT INTO users VALUES (?)", (user,))
     connection.close()
@@ -80,6 +83,14 @@ def test_an_old_schema_is_not_imported(
 ) -> None:
     database(synapse.parent / "homeserver.db", version=20, user="@alice:test.example")
     assert "version 20" in refused(tmp_path / "data", capsys, str(synapse))
+
+
+def test_rooms_in_part_are_not_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], synapse: Path
+) -> None:
+    path = synapse.parent / "homeserver.db"
+    database(path, version=94, user="@alice:test.example", partial="!room:other.example")
+    assert "members of 1 rooms" in refused(tmp_path / "data", capsys, str(synapse))
 
 
 def test_a_database_with_users_is_not_imported_into(
