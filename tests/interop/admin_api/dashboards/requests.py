@@ -347,7 +347,7 @@ def _synapse_admin() -> Iterable[Asked]:
     yield Asked(who, "POST", f"{CLIENT}/r0/rooms/{{!room}}/join", {"room_id": ...}, {})
 
 
-def _bots() -> Iterable[Asked]:
+def _mjolnir() -> Iterable[Asked]:
     who = "Mjolnir"
     yield Asked(who, "GET", f"{S1}/users/{{!admin}}/admin", {"admin": True})
     answer = {"event_reports": Each({"room_id": ..., "event_id": ..., "sender": ..., "reason": ...})}
@@ -372,15 +372,28 @@ def _bots() -> Iterable[Asked]:
     }
     yield Asked(who, "DELETE", f"{S1}/rooms/{{!closed}}", answer, body)
     yield Asked(who, "POST", f"{S1}/deactivate/{{!erin}}", {"id_server_unbind_result": "success"})
-    # Draupnir
-    yield Asked("Draupnir", "GET", f"{S1}/rooms/{{!room}}", ROOM)
-    yield Asked(
-        "Draupnir", "GET", f"{S2}/users/{{bob}}", {"admin": False, "deactivated": False, "shadow_banned": ...}
-    )
-    yield Asked("Draupnir", "GET", f"{S1}/rooms/{{room}}/block", {"block": False})
-    yield Asked(
-        "Draupnir", "POST", f"{S1}/deactivate/{{dave}}", {"id_server_unbind_result": ...}, {"erase": True}
-    )
 
 
-REQUESTS = (*_both(), *_ketesa(), *_synapse_admin(), *_bots())
+def _draupnir() -> Iterable[Asked]:
+    who = "Draupnir"
+    yield Asked(who, "GET", f"{S1}/users/{{admin}}/admin", {"admin": True})
+    yield Asked(
+        who, "GET", f"{S1}/rooms?limit=2&order_by=joined_members&dir=b", {"next_batch": 2, "offset": 0}
+    )
+    yield Asked(who, "GET", f"{S1}/rooms/{{room}}", ROOM)
+    yield Asked(who, "GET", f"{S1}/rooms/{{room}}/block", {"block": False})
+    read = {"admin": False, "user_type": None, "deactivated": False, "erased": False, "shadow_banned": False}
+    yield Asked(who, "GET", f"{S2}/users/{{bob}}", {**USER, **read, "last_seen_ts": ...})
+    yield Asked(who, "POST", f"{S1}/users/{{bob}}/shadow_ban", ANY, {})
+    yield Asked(who, "DELETE", f"{S1}/users/{{bob}}/shadow_ban", ANY, {})
+    keeps = {"redact": "redact_id"}
+    yield Asked(who, "POST", f"{S1}/user/{{bob}}/redact", ANY, {"rooms": []}, keeps=keeps)
+    answer = {"status": "complete", "failed_redactions": {}}
+    yield Asked(who, "GET", f"{S1}/user/redact_status/{{redact}}", answer, until=COMPLETE)
+    body = {"new_room_user_id": "{!admin}", "block": True}
+    yield Asked(who, "DELETE", f"{S1}/rooms/{{space}}", {"new_room_id": ...}, body)
+    yield Asked(who, "DELETE", f"{S2}/rooms/{{room}}", {"delete_id": ...}, {"block": True, "purge": True})
+    yield Asked(who, "POST", f"{S1}/deactivate/{{dave}}", {"id_server_unbind_result": ...}, {"erase": False})
+
+
+REQUESTS = (*_both(), *_ketesa(), *_synapse_admin(), *_mjolnir(), *_draupnir())
