@@ -109,13 +109,13 @@ async def test_the_process_that_makes_one_ends_with_the_server_that_has_begun_it
             await asyncio.sleep(0.05)
 
         process.stdin.close()
+        await process.communicate()
 
-        assert await process.wait() == 1
+        assert process.returncode == 1
     silent.close()
 
 
 async def test_a_backup_that_was_made_when_the_server_was_killed_is_not_made_again(tmp_path: Path) -> None:
-    """The clock of a test stands still, so that a second one would have the same name."""
     folder = tmp_path / "backups"
     async with homeserver(tmp_path, backup={"folder": str(folder)}) as server:
         await server.register("alice")
@@ -123,11 +123,11 @@ async def test_a_backup_that_was_made_when_the_server_was_killed_is_not_made_aga
         job = await ended(server, await backups.begin(requested_by=""))
         (made,) = whole(folder)
         manifest = (made / MANIFEST).stat()
-        for advanced_ms in (0, DAY_MS):
-            server.clock.advance(advanced_ms)
-            again = replace(job, job_id=f"{advanced_ms}", state=JobState.ACTIVE)
-            step = Step(services.db, services.clock, again)
-            await services.db.write(partial(insert, new=again))
-            assert await backups.carry_out(step) == {"folder": str(made)}
-            assert whole(folder) == [made]
-            assert (made / MANIFEST).stat().st_mtime_ns == manifest.st_mtime_ns
+        server.clock.advance(DAY_MS)
+        again = replace(job, job_id="again", state=JobState.ACTIVE)
+        await services.db.write(partial(insert, new=again))
+
+        assert await backups.carry_out(Step(services.db, services.clock, again)) == {"folder": str(made)}
+
+        assert whole(folder) == [made]
+        assert (made / MANIFEST).stat().st_mtime_ns == manifest.st_mtime_ns

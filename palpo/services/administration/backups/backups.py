@@ -152,7 +152,10 @@ async def _answers(order: Order | Verification) -> AsyncIterator[AsyncIterator[A
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        # Its pipes are waited for too: else a loop that ends now finds them open.
+        if process.stdin is not None:
+            process.stdin.close()
+        await process.communicate()
 
 
 async def _decoded(lines: asyncio.StreamReader) -> AsyncIterator[Answer]:
