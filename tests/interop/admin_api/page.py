@@ -28,6 +28,10 @@ Here {served} of them are served, {pending} are not yet, and {others} will not b
 there. [Tests](../tests/interop/admin_api) ask a
 Palpo and a Synapse that are filled alike for each, and compare the answers field by field;
 [what is different](../tests/interop/admin_api/differences.py) is listed with its reasons.
+
+What [Ketesa](https://github.com/etkecc/ketesa), Awesome Technologies' Synapse Admin, Mjolnir, Draupnir and
+`synadm` ask is [tested](../tests/interop/admin_api/dashboards) as well: that browsers may ask it from another
+origin, and that the answers have what is read of them.
 """
 
 
