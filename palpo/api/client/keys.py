@@ -17,8 +17,8 @@ from palpo.wire.endpoint import Json, NoBody, NoParams
 handlers = Handlers()
 USERS_FOR_ONE = 50
 """Users, or keys to sign, that cost as much as a request."""
-LONGEST_S = 20.0
-"""That a client may wait for other servers."""
+LONGEST_MS = 20_000
+"""Milliseconds that a client may wait for other servers."""
 
 
 @handlers.serves(wire.upload_keys)
@@ -110,4 +110,4 @@ async def upload_cross_signing_signatures(
 
 def _within_s(timeout_ms: int | None) -> float:
     """How long other servers may take, by what the client asks for."""
-    return REMOTE_S if timeout_ms is None else min(max(timeout_ms / 1000, 1.0), LONGEST_S)
+    return REMOTE_S if timeout_ms is None else min(max(timeout_ms, 1000), LONGEST_MS) / 1000

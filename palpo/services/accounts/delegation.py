@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
 import structlog
+from msgspec import Meta
 
 from palpo.config.sections.delegation import DelegationConfig
 from palpo.core.errors import MatrixError, Unavailable
@@ -20,6 +21,8 @@ METADATA_S = 600.0
 """Seconds for which the metadata is taken as it is."""
 RETRY_S = 5.0
 """Seconds after which it is asked for again where it could not be had."""
+MAX_SECONDS = 10**9
+"""For which a token may be good."""
 MAX_ANSWER = 256 * 1024
 """Bytes."""
 AT_ONCE = 32
@@ -38,7 +41,7 @@ class Introspected(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = ""
     username: str | None = None
     device_id: str | None = None
-    expires_in: int | None = None
+    expires_in: Annotated[int, Meta(ge=-MAX_SECONDS, le=MAX_SECONDS)] | None = None
 
 
 class Delegation:

@@ -210,3 +210,10 @@ async def test_fallback_keys_of_too_many_algorithms(alice: Client) -> None:
     await alice.post("/keys/upload", {"fallback_keys": {"alg0:2": "y"}})
     answer = await alice.post("/keys/upload", {"fallback_keys": {"alg20:1": "x"}}, status=400)
     assert answer["errcode"] == "M_INVALID_PARAM"
+
+
+@pytest.mark.parametrize("timeout", [-1, 0, 10_000, 10**400])
+async def test_any_time_may_be_given_to_other_servers(server: Homeserver, timeout: int) -> None:
+    alice = await server.register("alice")
+    for path, field in (("query", "device_keys"), ("claim", "one_time_keys")):
+        await alice.post(f"/keys/{path}", {field: {}, "timeout": timeout})

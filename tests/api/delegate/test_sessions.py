@@ -130,7 +130,17 @@ async def test_a_user_of_whom_nothing_was_told_yet_waits(service: Mas, server: H
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"[]", b"{}", b'{"active":1}', b"\xff", b'{"active":true,"scope":7}', b"[" * 100_000]
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"active":1}',
+        b"\xff",
+        b'{"active":true,"scope":7}',
+        b'{"active":true,"expires_in":1' + b"0" * 400 + b"}",
+        b"[" * 100_000,
+    ],
 )
 async def test_what_cannot_be_read_is_nobodys_fault(service: Mas, alice: Client, raw: bytes) -> None:
     service.raw = raw
