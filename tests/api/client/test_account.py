@@ -123,7 +123,7 @@ async def test_erasing_leaves_no_data(server: Homeserver, alice: Client, erase: 
     kept = [
         await services.server.db.read(lambda tx: account_data.get(tx, alice.user_id, None, "org.example")),
         await services.server.db.read(lambda tx: push_rules.get(tx, alice.user_id)),
-        await services.server.db.read(lambda tx: key_backups.find(tx, alice.user_id, int(version))),
+        await services.server.db.read(lambda tx: key_backups.find(tx, alice.user_id, version)),
         await services.server.db.read(lambda tx: profiles.get(tx, alice.user_id)),
     ]
     assert [found is None for found in kept] == [erase] * 4
