@@ -4,12 +4,14 @@
 
 It is told what to do in one line of JSON (``Order``, ``Verification``) on standard input, and answers with
 lines of JSON: how far it is (``Progress``), and at last the folder that it has made or read, or what is wrong
-(``Outcome``). It ends when standard input does: with the server that has begun it.
+(``Outcome``). It ends when standard input does: with the server that has begun it, and not before, though
+systemd and terminals send both of them their signals.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -33,6 +35,8 @@ TELL_SECONDS = 1.0
 
 def main() -> None:
     """Do what is ordered; what is made is read too, and what is older than those to be kept removed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     order: Order | Verification = msgspec.json.Decoder(ANY).decode(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     os.nice(NICE)
