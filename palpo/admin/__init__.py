@@ -8,6 +8,7 @@ shell.
 from palpo.admin import (
     backups,
     configuration,
+    logs,
     media,
     overview,
     registration_tokens,
@@ -31,6 +32,7 @@ BLUEPRINTS: tuple[PageBlueprint, ...] = (
     registration_tokens.blueprint,
     servers.blueprint,
     server.blueprint,
+    logs.blueprint,
 )
 
 for name, shown in FILTERS.items():

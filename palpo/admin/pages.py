@@ -60,6 +60,8 @@ SECTIONS = (
     ("/backups", "Backups"),
     ("/sessions", "Sessions"),
     ("/audit-log", "Audit log"),
+    ("/logs", "Logs"),
+    ("/slow-requests", "Slow requests"),
     ("/conformance", "Conformance"),
 )
 """The pages' navigation: paths below the prefix, and what they are called."""

@@ -15,6 +15,7 @@ from prometheus_client.utils import floatToGoString
 
 from palpo.core.durations import Durations
 from palpo.core.identifiers import UserId
+from palpo.services.server.recent import SLOW_S, SlowRequest, SlowRequests
 from palpo.wire.endpoint import Endpoint
 
 
@@ -98,3 +99,28 @@ class RequestLog:
             ms=round(exchange.seconds * 1000, 2),
             user=exchange.user_id,
         )
+
+
+class SlowLog:
+    """Keeps slow requests for administrators to look at; not those that may wait for something to happen."""
+
+    def __init__(self, slow: SlowRequests, now_ms: Callable[[], int]) -> None:
+        self._slow = slow
+        self._now_ms = now_ms
+
+    def __call__(self, exchange: Exchange) -> None:
+        if exchange.seconds < SLOW_S or exchange.endpoint is None:
+            return
+        if "timeout" not in exchange.endpoint.params.__struct_fields__:
+            self._slow.note(
+                SlowRequest(
+                    at_ts=self._now_ms(),
+                    operation=exchange.endpoint.operation_id,
+                    method=exchange.method,
+                    path=exchange.raw_path,
+                    status=exchange.status,
+                    seconds=exchange.seconds,
+                    user_id=exchange.user_id,
+                    request_id=exchange.request_id,
+                )
+            )

@@ -17,7 +17,7 @@ from palpo.api.authentication import Authenticator
 from palpo.api.dispatch import Dispatcher
 from palpo.api.limits import Limiter
 from palpo.api.modules import handlers
-from palpo.api.observers import Metrics, Observer, RequestLog
+from palpo.api.observers import Metrics, Observer, RequestLog, SlowLog
 from palpo.api.server_authentication import ServerAuthenticator
 from palpo.api.services import Services
 from palpo.app.composition import build_services
@@ -145,7 +145,8 @@ async def application(
             )
         started = await start(services, delivery)
         registry = CollectorRegistry()
-        watching: list[Observer] = [Metrics(registry)]
+        slow = SlowLog(services.server.recent.requests, clock.now_ms)
+        watching: list[Observer] = [Metrics(registry), slow]
         register_all(registry, services, started.consumers, started.federation_sender)
         if config.log.requests:
             watching.append(RequestLog())

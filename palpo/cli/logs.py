@@ -40,11 +40,13 @@ def configure_logging(config: LogConfig) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def start_log_writer(config: LogConfig, *, report: Processor | None = None) -> LogWriter:
+def start_log_writer(
+    config: LogConfig, *, report: Processor | None = None, keep: Processor | None = None
+) -> LogWriter:
     """Send logs, and whatever else is printed to ``sys.stderr``, through a LogWriter: what a server does.
 
-    It is closed when the process ends. ``report`` sees each line before its exception is made text. Raises
-    ConfigError where ``config.file`` cannot be written.
+    It is closed when the process ends. ``report`` sees each line before its exception is made text, and
+    ``keep`` after that. Raises ConfigError where ``config.file`` cannot be written.
     """
     renderer = _renderer(config, colors=False)
 
@@ -62,7 +64,7 @@ def start_log_writer(config: LogConfig, *, report: Processor | None = None) -> L
         raise ConfigError(f"log.file: {config.file}: {error.strerror}") from error
     atexit.register(writer.close)
     sys.stderr = cast(TextIO, WriterStream(writer))
-    handler = _configure(config, cast(TextIO, writer), report)
+    handler = _configure(config, cast(TextIO, writer), report, keep)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     _log_crashes()
@@ -77,7 +79,9 @@ def set_level(level: str) -> None:
             setattr(_Logger, name, method)
 
 
-def _configure(config: LogConfig, file: TextIO, report: Processor | None = None) -> logging.Handler:
+def _configure(
+    config: LogConfig, file: TextIO, report: Processor | None = None, keep: Processor | None = None
+) -> logging.Handler:
     """Set structlog up; the handler by which the logs of libraries go the same way."""
     set_level(config.level)
     renderer = _renderer(config, colors=config.file is None and sys.stderr.isatty())
@@ -86,6 +90,7 @@ def _configure(config: LogConfig, file: TextIO, report: Processor | None = None)
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         *([report] if report is not None else []),
         structlog.processors.format_exc_info,
+        *([keep] if keep is not None else []),
     ]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *common, renderer],

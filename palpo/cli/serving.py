@@ -24,6 +24,7 @@ from palpo.cli.memory import bound_allocator, settle_collector
 from palpo.config.certificates import Certificates
 from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
+from palpo.services.server.recent import RecentLines
 
 
 def run(config: Config, source: ConfigSource) -> bool:
@@ -39,10 +40,11 @@ def run(config: Config, source: ConfigSource) -> bool:
     bound_allocator()
     certificates = Certificates(config)
     with _reported(config) as report:
-        log = start_log_writer(config.log, report=report)
+        lines = RecentLines()
+        log = start_log_writer(config.log, report=report, keep=lines.keep)
         lifetime = Lifetime(config, log, certificates)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(config, source, lifetime, certificates, log))
+            runner.run(serve(config, source, lifetime, certificates, log, lines))
         lifetime.stopped()
         log.drain()
     return lifetime.again and can_start_anew
@@ -74,7 +76,12 @@ def ignore_hangups() -> None:
 
 
 async def serve(
-    config: Config, source: ConfigSource, lifetime: Lifetime, certificates: Certificates, log: LogWriter
+    config: Config,
+    source: ConfigSource,
+    lifetime: Lifetime,
+    certificates: Certificates,
+    log: LogWriter,
+    lines: RecentLines,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way.
 
@@ -86,6 +93,7 @@ async def serve(
         async with systemd.watched(), application(config) as app:
             log.register(app.registry)
             lifetime.on_stop.append(app.services.server.wakeups.close)
+            app.services.server.recent.lines = lines
             app.services.server.restarts.carried_out_by(lifetime.restart)
             lifetime.can_reload(app.services.server.live, source)
             settle_collector()

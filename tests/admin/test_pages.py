@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from palpo.admin import BLUEPRINTS
+from palpo.api.observers import Exchange, SlowLog
+from palpo.wire.client.sync import sync
+from palpo.wire.client.whoami import get_token_owner
 from palpo.wire.endpoint import Endpoint
 from tests.support.browser import Browser
 from tests.support.homeserver import Client, Homeserver, homeserver
@@ -100,7 +104,9 @@ async def test_more_lists(browser: Browser, path: str) -> None:
     assert 'aria-current="page"' in page.text
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/sessions", "/audit-log", "/conformance"])
+@pytest.mark.parametrize(
+    "path", ["/jobs", "/sessions", "/audit-log", "/conformance", "/logs", "/slow-requests"]
+)
 async def test_other_lists(browser: Browser, path: str) -> None:
     page = await browser.get(f"{ADMIN}{path}")
     assert page.status_code == 200
@@ -375,3 +381,40 @@ async def test_many_registration_tokens(browser: Browser, server: Homeserver) ->
     found = (await browser.get(f"{ADMIN}/registration-tokens?search=en07")).text
     assert "token07" in found
     assert "token08" not in found
+
+
+async def test_logs(browser: Browser, server: Homeserver) -> None:
+    keep = server.services.server.recent.lines.keep
+    keep(None, "info", {"event": HOSTILE, "level": "info"})
+    keep(None, "error", {"event": "the disk is full", "level": "error", "timestamp": "2026-12-01T03:00:00Z"})
+    text = (await browser.get(f"{ADMIN}/logs")).text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+    text = (await browser.get(f"{ADMIN}/logs?level=error&search=DISK")).text
+    assert "&lt;script&gt;" not in text
+    assert "2026-12-01 03:00:00" in text
+
+
+async def test_slow_requests(browser: Browser, server: Homeserver, alice: Client) -> None:
+    """What took long is shown, but for what may wait."""
+    observer = next(item for item in server.app.dispatcher.observers if isinstance(item, SlowLog))
+    whoami = Exchange(
+        method="GET",
+        raw_path="/_matrix/client/v3/account/whoami",
+        endpoint=get_token_owner,
+        status=200,
+        seconds=1000.25,
+        request_id="a-1",
+        user_id=alice.user_id,
+        address="",
+    )
+    observer(whoami)
+    observer(replace(whoami, seconds=0.01))
+    observer(replace(whoami, endpoint=sync, seconds=2000))
+    observer(replace(whoami, endpoint=None, seconds=2000))
+    slowest = server.services.server.recent.requests.slowest()
+    assert [item.seconds for item in slowest if item.seconds > 900 or item.seconds < 0.1] == [1000.25]
+    text = (await browser.get(f"{ADMIN}/slow-requests")).text
+    assert ">1\N{NARROW NO-BREAK SPACE}000\N{NARROW NO-BREAK SPACE}250<" in text
+    assert "/account/whoami" in text
+    assert "/account/whoami" not in (await browser.get(f"{ADMIN}/slow-requests?search=nothing")).text

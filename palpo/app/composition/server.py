@@ -23,6 +23,7 @@ from palpo.services.server.health import Health
 from palpo.services.server.jobs import Jobs
 from palpo.services.server.known_amounts import KnownAmounts
 from palpo.services.server.quotas import Quotas
+from palpo.services.server.recent import Recent
 from palpo.services.server.restarts import Restarts
 from palpo.services.server.server_identity import Identity
 from palpo.services.server.server_keys import ServerKeys
@@ -80,6 +81,7 @@ def build_server(
         server_keys=ServerKeys(name, identity.key, clock, identity.old_keys),
         health=Health(db, blobs),
         restarts=Restarts(),
+        recent=Recent(),
     )
 
 

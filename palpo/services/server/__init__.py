@@ -21,6 +21,7 @@ from palpo.services.server.background_updates import BackgroundUpdates
 from palpo.services.server.health import Health
 from palpo.services.server.jobs import Jobs
 from palpo.services.server.quotas import Quotas
+from palpo.services.server.recent import Recent
 from palpo.services.server.restarts import Restarts
 from palpo.services.server.server_keys import ServerKeys
 from palpo.services.server.stream_history import StreamHistory
@@ -65,3 +66,4 @@ class Server:
     server_keys: ServerKeys
     health: Health
     restarts: Restarts
+    recent: Recent

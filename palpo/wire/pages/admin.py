@@ -80,6 +80,13 @@ class AuditParams(Params, frozen=True, kw_only=True):
     actor: str = ""
 
 
+class LogParams(Params, frozen=True, kw_only=True):
+    """Lines of a level or graver, with a text in them."""
+
+    level: str = ""
+    search: str = ""
+
+
 def page(path: str, name: str, params: Any = NoParams) -> Endpoint[Any, Any, Page]:
     """A page at ``path`` below the prefix."""
     return Endpoint(
@@ -142,4 +149,6 @@ cancel_job = form("/jobs/{name}/cancel", "CancelJob", NameParams)
 audit_log = page("/audit-log", "AuditLog", AuditParams)
 sessions = page("/sessions", "Sessions")
 end_session = form("/sessions/{name}/end", "EndSession", NameParams)
+logs = page("/logs", "Logs", LogParams)
+slow_requests = page("/slow-requests", "SlowRequests", ListParams)
 conformance = page("/conformance", "Conformance")
