@@ -1,6 +1,7 @@
 """What ``synadm``, a command line for Synapse's admin API, is asked to do, in this order.
 
 ``{name}`` stands for what the world has by that name (``world.py``), or an earlier command's answer.
+IDs may begin with a hyphen: they stand behind ``--`` or ``=``.
 """
 
 from __future__ import annotations
@@ -85,21 +86,23 @@ COMMANDS = (
     Command("user shadow-ban dave", DONE),
     Command("user shadow-ban dave --unban", DONE),
     Command("user redact dave --reason spam --limit 100", {"redact_id": ...}, keeps={"redact": "redact_id"}),
-    Command("user redact-status {redact}", {"status": "complete", "failed_redactions": {}}, until=COMPLETE),
+    Command(
+        "user redact-status -- {redact}", {"status": "complete", "failed_redactions": {}}, until=COMPLETE
+    ),
     Command("notice send carol Hello '<b>Hello</b>'", [{"event_id": ...}]),
     Command("notice send --regex '@(bob|carol):.*' Hello", [{"event_id": ...}, {"event_id": ...}]),
     # Media
     Command("media list --room-id {room}", {"local": [..., ..., ...], "remote": []}),
     Command("media list --user-id bob", {"total": 1, "media": [{"media_id": "{third}"}]}),
-    Command("media protect {second}", DONE),
-    Command("media quarantine --media-id {third} --server-name {server}", DONE),
-    Command("media unquarantine --media-id {third} --server-name {server}", DONE),
+    Command("media protect -- {second}", DONE),
+    Command("media quarantine --media-id={third} --server-name {server}", DONE),
+    Command("media unquarantine --media-id={third} --server-name {server}", DONE),
     Command("media quarantine --mxc-uri mxc://{server}/{third}", DONE),
     Command("media unquarantine --mxc-uri mxc://{server}/{third}", DONE),
     Command("media quarantine --room-id {room}", {"num_quarantined": ...}),
     Command("media quarantine --user-id carol", {"num_quarantined": 1}),
     Command("media purge --before-days 0", {"deleted": 0}),
-    Command("media delete --media-id {third}", {"deleted_media": ["{third}"], "total": 1}),
+    Command("media delete --media-id={third}", {"deleted_media": ["{third}"], "total": 1}),
     Command("media delete --before-days 0 --delete-profiles", {"deleted_media": ..., "total": ...}),
     # Registration tokens
     Command("regtok list", {"registration_tokens": []}),
@@ -116,9 +119,9 @@ COMMANDS = (
         {"purge_id": ...},
         keeps={"purge": "purge_id"},
     ),
-    Command("history purge-status {purge}", COMPLETE, until=COMPLETE),
+    Command("history purge-status -- {purge}", COMPLETE, until=COMPLETE),
     Command("room delete {doomed} --block", {"delete_id": ...}, keeps={"deletion": "delete_id"}),
-    Command("room delete-status --delete-id {deletion}", {"status": "complete"}, until=COMPLETE),
+    Command("room delete-status --delete-id={deletion}", {"status": "complete"}, until=COMPLETE),
     Command("room delete-status --room-id {doomed}", {"results": [COMPLETE]}),
     Command("room delete {doomed_2} --v1 --new-room-user-id {bob} --message Gone", {"new_room_id": ...}),
     Command("raw v1/rooms/{closed} -m delete -d '{{\"purge\":false}}'", {"kicked_users": ["{alice}"]}),
