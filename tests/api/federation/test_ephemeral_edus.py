@@ -274,6 +274,8 @@ async def test_whose_server_is_gone_is_not_there(
     failures = server.services.federation.destinations
     await alice.send(room, "Is anybody there?")
     await until_found(lambda: _failing(failures))
+    # What is in the database is told of a moment later, and before anything that is written after it.
+    await alice.send(room, "Still nobody?")
     await worker.look()
     assert (await presence(alice))[BOB]["presence"] == "online"
     server.clock.advance(GONE_MS + 1)
