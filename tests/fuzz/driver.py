@@ -55,6 +55,8 @@ DESTRUCTIVE = {
     "changePassword": 0.2,
 }
 """How much of its share an operation gets that takes a run's users away."""
+BY_ADMINS = 0.8
+"""How many of the requests that are for administrators come from one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +104,8 @@ class World:
         self._rng = rng
         self._number = 0
         self.users: list[Client] = []
+        self.admins: list[Client] = []
+        """Those of them that are administrators: one at least."""
         self.rooms: dict[str, list[str]] = {}
         """The rooms that each user is in."""
         self.facts: dict[str, dict[str, str]] = {}
@@ -110,8 +114,9 @@ class World:
     async def restore(self) -> None:
         """Make up for users who were lost."""
         self.users = [user for user in self.users if await self._works(user)]
-        while len(self.users) < 3:
-            self.users.append(await self._new_user())
+        self.admins = [user for user in self.admins if user in self.users]
+        while len(self.users) < 3 or not self.admins:
+            await self._add_user()
         for user in self.users:
             self.rooms[user.user_id] = (await user.get("/joined_rooms"))["joined_rooms"]
             backup = await user.get("/room_keys/version", status=None)
@@ -127,10 +132,10 @@ class World:
         profile = await user.put(f"/profile/{user.user_id}/displayname", {"displayname": "F"}, status=None)
         return "errcode" not in answer and "errcode" not in profile
 
-    async def _new_user(self) -> Client:
+    async def _add_user(self) -> None:
         localpart = f"fuzz{self._number}"
         self._number += 1
-        admin = self._number % 3 == 1
+        admin = not self.admins
         await self._server.services.accounts.registration.register(
             localpart, "correct horse battery", _no_device(), admin=admin
         )
@@ -142,7 +147,9 @@ class World:
         ):
             self._pools.add(kind, value)
         await self._furnish(user)
-        return user
+        self.users.append(user)
+        if admin:
+            self.admins.append(user)
 
     async def _furnish(self, user: Client) -> None:
         for preset, versions in (
@@ -241,7 +248,10 @@ class Driver:
 
     def _make(self, maker: Maker) -> Request:
         rng = self.rng
-        caller, other = rng.choice(self.world.users), rng.choice(self.world.users)
+        callers = self.world.users
+        if maker.endpoint.auth is Auth.ADMIN and rng.random() < BY_ADMINS:
+            callers = self.world.admins
+        caller, other = rng.choice(callers), rng.choice(self.world.users)
         self.values.wild = rng.choice((0.05, 0.05, 0.3, 1.0))
         own = rng.random() < 0.85
         self.values.context = {
