@@ -71,14 +71,15 @@ class MediaAdministration:
         await self._heads.get(room_id)
         found: dict[MxcUri, None] = {}
         before, turns = (2**62, 2**62), Turns()
+        limit = BATCH if most is None else min(BATCH, most)
         while most is None or len(found) < most:
             rows = await self._db.read(
-                partial(storage.events_with_media, room_id=room_id, before=before, limit=BATCH)
+                partial(storage.events_with_media, room_id=room_id, before=before, limit=limit)
             )
             for _, _, pdu in rows:
                 await turns.breathe()
                 found.update(dict.fromkeys(uris_in(orjson.loads(pdu).get("content"))))
-            if len(rows) < BATCH:
+            if len(rows) < limit:
                 break
             before = rows[-1][0], rows[-1][1]
         return MediaOfRoom(
