@@ -7,15 +7,16 @@ import re
 from quart import Response
 from quart.typing import ResponseReturnValue
 
-from palpo.admin.pages import AdminPages, Done, administrator, show
+from palpo.admin.pages import AdminPages, Done, administrator, day_ms, show
 from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.api.pages.security import allow
-from palpo.core.errors import MatrixError, NotFound
+from palpo.core.errors import InvalidParam, MatrixError, NotFound
 from palpo.core.identifiers import MxcUri, parse_mxc_uri, parse_room_id
 from palpo.core.records.media import MediaRecord
 from palpo.media.headers import SECURITY
 from palpo.services.media.media import thumbnail_spec
+from palpo.wire.endpoint import NoParams
 from palpo.wire.pages import admin as wire
 
 blueprint = AdminPages("media", __name__)
@@ -99,6 +100,21 @@ async def change_media(call: Call, params: wire.MediaChangeParams, form: Form) -
     else:
         raise NotFound("That cannot be done with it")
     return Done(text=DONE[params.verb], then=f"/media?uri={uri}", target=uri)
+
+
+@blueprint.action(wire.clean_media)
+async def clean_media(call: Call, params: NoParams, form: Form) -> Done:
+    """POST /_palpo/admin/media: delete what nobody has asked for since a day, of users here or others."""
+    media, before_ts = call.services.administration.media, day_ms(form.get("before", ""))
+    if form.get("of") == "others":
+        return Done(text=f"{await media.purge_remote(before_ts=before_ts)} files are removed", then="/media")
+    size = form.get("larger_than", "").strip() or "0"
+    if not (size.isascii() and size.isdigit() and len(size) < 7):
+        raise InvalidParam("Say in KiB how large files are at least")
+    gone = await media.delete_old(
+        before_ts=before_ts, larger_than=int(size) * 1024, keep_pictures="pictures" not in form
+    )
+    return Done(text=f"{len(gone)} files are deleted", then="/media")
 
 
 def is_image(record: MediaRecord) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import quote, unquote
@@ -38,7 +39,7 @@ from palpo.api.pages.browsers import (
     sign_in_path,
     visitor,
 )
-from palpo.core.errors import Forbidden, MatrixError
+from palpo.core.errors import Forbidden, InvalidParam, MatrixError
 from palpo.core.records.browser_sessions import BrowserSession
 from palpo.wire.endpoint import Endpoint, NoBody, P, Page
 from palpo.wire.pages.admin import PREFIX
@@ -189,6 +190,15 @@ async def _write_down(
         status=status,
         address=call.client_address,
     )
+
+
+def day_ms(text: str) -> int:
+    """When a day of a form (``2026-12-01``) begins in UTC, in milliseconds; raises InvalidParam."""
+    try:
+        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise InvalidParam("Give a day, as 2026-12-01") from error
+    return max(0, int(day.timestamp() * 1000))
 
 
 def path_of(*parts: str) -> str:

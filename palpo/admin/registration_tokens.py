@@ -10,6 +10,7 @@ from palpo.api.pages.browsers import Form
 from palpo.core.errors import InvalidParam
 from palpo.wire.endpoint import NoParams
 from palpo.wire.pages import admin as wire
+from palpo.wire.pages.registration import REGISTRATION_PATH
 
 blueprint = AdminPages("registration_tokens", __name__)
 
@@ -31,6 +32,7 @@ async def tokens(call: Call, params: wire.ListParams) -> ResponseReturnValue:
         call,
         tokens=found[params.skipped : params.skipped + wire.PAGE],
         now=call.services.server.clock.now_ms(),
+        link=_link(call),
         search=params.search,
         page=params.page,
         pages_of=count_of_pages(len(found), wire.PAGE),
@@ -54,6 +56,14 @@ async def delete_token(call: Call, params: wire.NameParams, form: Form) -> Done:
     """POST /_palpo/admin/registration-tokens/{name}/delete."""
     await call.services.accounts.registration_tokens.revoke(params.name)
     return Done(text=f"{params.name} is deleted", then="/registration-tokens", target=params.name)
+
+
+def _link(call: Call) -> str:
+    """The page on which accounts are made, where there is one; a token comes behind it."""
+    config = call.services.server.config
+    if not config.oauth_enabled or not config.passwords_enabled:
+        return ""
+    return f"{config.public_url.rstrip('/')}{REGISTRATION_PATH}?token="
 
 
 def _number(form: Form, name: str, most: int) -> int | None:

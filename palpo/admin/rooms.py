@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from quart.typing import ResponseReturnValue
 
-from palpo.admin.pages import AdminPages, Done, administrator, count_of_pages, path_of, show
+from palpo.admin.pages import AdminPages, Done, administrator, count_of_pages, day_ms, path_of, show
 from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import parse_user_id
+from palpo.services.administration.history_purge import Point
 from palpo.services.administration.room_deletion import DeletionWish
 from palpo.services.administration.room_lists import RoomOrder, RoomQuery
 from palpo.wire.pages import admin as wire
@@ -39,8 +40,9 @@ async def rooms(call: Call, params: wire.ListParams) -> ResponseReturnValue:
 @blueprint.serves(wire.room)
 async def room(call: Call, params: wire.RoomParams) -> ResponseReturnValue:
     """GET /_palpo/admin/rooms/{name}."""
-    administration = call.services.administration
+    administration, history = call.services.administration, call.services.history
     members = await administration.rooms.members(params.name)
+    head = await history.room_heads.get(params.name)
     return await show(
         "room.html",
         call,
@@ -49,6 +51,9 @@ async def room(call: Call, params: wire.RoomParams) -> ResponseReturnValue:
         member_count=len(members),
         blocked=await administration.rooms.blocked(params.name),
         jobs=await call.services.server.jobs.find(target=params.name),
+        extremities=len(head.row.extremities),
+        retention=history.retention.enabled,
+        cutoff=await history.retention.cutoff(head) if history.retention.enabled else None,
         room_id=params.name,
     )
 
@@ -65,6 +70,9 @@ async def change_room(call: Call, params: wire.RoomParams, form: Form) -> Done:
         user_id = parse_user_id(form.get("user_id", "").strip())
         await rooms.make_admin(room_id, user_id)
         text = f"{user_id} has been made an administrator of the room"
+    elif what == "merge":
+        gone = await rooms.merge_extremities(room_id)
+        text = f"The room has {gone} ends fewer"
     else:
         raise InvalidParam("That cannot be done with a room")
     return Done(text=text, then="/rooms" + path_of(room_id), target=room_id)
@@ -77,3 +85,13 @@ async def delete_room(call: Call, params: wire.RoomParams, form: Form) -> Done:
     by = (await administrator(call)).user_id
     job = await call.services.administration.room_deletion.start(params.name, wish, by=by)
     return Done(text="The room is being deleted", then="/jobs" + path_of(job.job_id), target=params.name)
+
+
+@blueprint.action(wire.purge_room)
+async def purge_room(call: Call, params: wire.RoomParams, form: Form) -> Done:
+    """POST /_palpo/admin/rooms/{name}/purge: begins a job; ``before`` is a day, in UTC."""
+    purge = call.services.administration.history_purge
+    before = await purge.before_time(params.name, day_ms(form.get("before", "")))
+    point = Point(before=before, local_too="local_too" in form)
+    job = await purge.start(params.name, point, by=(await administrator(call)).user_id)
+    return Done(text="Its history is being deleted", then="/jobs" + path_of(job.job_id), target=params.name)

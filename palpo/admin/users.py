@@ -11,7 +11,9 @@ from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import UserId
+from palpo.services.accounts.threepids import EMAIL
 from palpo.services.administration.redactions import Wanted
+from palpo.services.administration.users import Change
 from palpo.wire.pages import admin as wire
 
 blueprint = AdminPages("users", __name__)
@@ -62,6 +64,7 @@ async def user(call: Call, params: wire.UserParams) -> ResponseReturnValue:
         media_count=media_count,
         pushers=await administration.user_details.pushers(user_id),
         rate_limit=await administration.users.rate_limit(user_id),
+        jobs=await call.services.server.jobs.find(target=user_id),
         is_self=user_id == (await administrator(call)).user_id,
     )
 
@@ -117,6 +120,55 @@ async def _redact(call: Call, user_id: UserId, form: Form) -> str:
     return f"The messages of {user_id} are being redacted: job {job_id}"
 
 
+async def _set_rate_limit(call: Call, user_id: UserId, form: Form) -> str:
+    users = call.services.administration.users
+    if form.get("do") == "remove_rate_limit":
+        await users.remove_rate_limit(user_id)
+        return f"{user_id} may do as much as all others"
+    per_second, burst = _number(form, "per_second"), _number(form, "burst")
+    await users.set_rate_limit(user_id, per_second=per_second, burst=burst)
+    return f"{user_id} has limits of their own"
+
+
+async def _set_emails(call: Call, user_id: UserId, form: Form) -> str:
+    """Those of a form, one on a line; numbers of telephones stay."""
+    emails = [(EMAIL, line.strip()) for line in form.get("emails", "").splitlines() if line.strip()]
+    others = [
+        (item.medium, item.address)
+        for item in await call.services.accounts.threepids.of_user(user_id)
+        if item.medium != EMAIL
+    ]
+    await call.services.administration.users.put(
+        user_id, Change(threepids=[*emails, *others]), by=(await administrator(call)).user_id
+    )
+    return f"{user_id} has {len(emails)} email addresses"
+
+
+async def _set_external_ids(call: Call, user_id: UserId, form: Form) -> str:
+    """Those of a form: on each line a provider, and the ID there."""
+    ids = []
+    for line in form.get("external_ids", "").splitlines():
+        if line.strip():
+            provider, _, external_id = line.strip().partition(" ")
+            ids.append((provider, external_id.strip()))
+    await call.services.administration.users.put(
+        user_id, Change(external_ids=ids), by=(await administrator(call)).user_id
+    )
+    return f"{user_id} signs on by {len(ids)} accounts elsewhere"
+
+
+async def _allow_cross_signing_reset(call: Call, user_id: UserId, form: Form) -> str:
+    await call.services.encryption.cross_signing.allow_replacement(user_id)
+    return f"{user_id} can replace their cross-signing keys once, for ten minutes"
+
+
+def _number(form: Form, name: str) -> int:
+    text = form.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidParam("Give two numbers; both 0 mean: no limits")
+    return int(text)
+
+
 ACTIONS: dict[str, Callable[[Call, UserId, Form], Awaitable[str]]] = {
     "make_admin": _make_admin,
     "revoke_admin": _make_admin,
@@ -124,5 +176,10 @@ ACTIONS: dict[str, Callable[[Call, UserId, Form], Awaitable[str]]] = {
     "log_out": _log_out,
     "deactivate": _deactivate,
     "redact": _redact,
+    "set_rate_limit": _set_rate_limit,
+    "remove_rate_limit": _set_rate_limit,
+    "set_emails": _set_emails,
+    "set_external_ids": _set_external_ids,
+    "allow_cross_signing_reset": _allow_cross_signing_reset,
 }
 """What the field ``do`` may say beside ``FLAGS``; each says what it has done."""

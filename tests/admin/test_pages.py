@@ -269,6 +269,87 @@ async def test_a_user(server: Homeserver, browser: Browser, alice: Client) -> No
     assert (await browser.get(f"{ADMIN}/users/@nobody:test.example")).status_code == 404
 
 
+async def test_what_a_user_is_known_by_and_may_do(
+    server: Homeserver, browser: Browser, alice: Client
+) -> None:
+    path = f"/users/{alice.user_id}"
+    threepids = server.services.accounts.threepids
+    await threepids.replace(alice.user_id, [("msisdn", "447700900000")])
+    assert "2 email" in await act(browser, path, do="set_emails", emails="a@b.example\r\n C@d.example ")
+    known = [(item.medium, item.address) for item in await threepids.of_user(alice.user_id)]
+    assert sorted(known) == [("email", "a@b.example"), ("email", "c@d.example"), ("msisdn", "447700900000")]
+    assert "1 accounts" in await act(browser, path, do="set_external_ids", external_ids="oidc-x alice b")
+    found = await server.services.administration.user_lists.whole(alice.user_id)
+    assert [(item.auth_provider, item.external_id) for item in found.external_ids] == [("oidc-x", "alice b")]
+    assert "two numbers" in await act(browser, path, do="set_rate_limit", per_second="5", burst="")
+    assert "of their own" in await act(browser, path, do="set_rate_limit", per_second="5", burst="7")
+    page = await browser.get(f"{ADMIN}{path}")
+    for shown in ("c@d.example", "alice b at oidc-x", "5 a second, 7 at once"):
+        assert shown in page.text
+    assert "all others" in await act(browser, path, do="remove_rate_limit")
+    assert "as for all" in (await browser.get(f"{ADMIN}{path}")).text
+    assert "no master" in await act(browser, path, do="allow_cross_signing_reset")
+    assert "being redacted" in await act(browser, path, do="redact")
+    assert "redact" in (await browser.get(f"{ADMIN}{path}")).text.partition("<h2>Jobs")[2]
+
+
+async def test_a_rooms_history_and_ends(server: Homeserver, browser: Browser, alice: Client) -> None:
+    room_id = await alice.create_room()
+    event_id = await alice.send(room_id, "old")
+    path = f"/rooms/{room_id}"
+    page = await browser.get(f"{ADMIN}{path}")
+    assert "1 events that nothing refers to yet" in page.text
+    assert "the server deletes nothing by its age" in page.text
+    assert await act(browser, path, do="merge") == "The room has 0 ends fewer"
+    token = await csrf_of(browser)
+    fields = {"csrf": token, "back": path, "local_too": "on"}
+    for day in ("", "yesterday", "2026-13-01"):
+        page = await browser.post(f"{ADMIN}{path}/purge", {**fields, "before": day})
+        assert "Give a day" in page.text
+    page = await browser.post(f"{ADMIN}{path}/purge", {**fields, "before": "1970-01-01"})
+    assert "no event to be purged" in page.text
+    await alice.send(room_id, "newer")
+    page = await browser.post(f"{ADMIN}{path}/purge", {**fields, "before": "2100-01-01"})
+    assert "Its history is being deleted" in page.text
+    (job,) = await server.services.server.jobs.find(target=room_id)
+    while not job.state.ended:
+        job = await server.services.server.jobs.follow(job)
+    assert job.error == ""
+    await alice.get(f"/rooms/{room_id}/event/{event_id}", status=404)
+
+
+async def test_old_files_are_deleted(server: Homeserver, browser: Browser, alice: Client) -> None:
+    answer = await alice.http.post(
+        "/_matrix/media/v3/upload", content=b"x" * 3000, headers={"Authorization": f"Bearer {alice.token}"}
+    )
+    uri = answer.json()["content_uri"]
+    assert "Give a day" in await act(browser, "/media", before="soon")
+    assert "in KiB" in await act(browser, "/media", before="2100-01-01", larger_than="many")
+    assert await act(browser, "/media", before="2100-01-01", larger_than="3") == "0 files are deleted"
+    assert await act(browser, "/media", before="2100-01-01", of="others") == "0 files are removed"
+    assert await act(browser, "/media", before="2100-01-01", larger_than="2") == "1 files are deleted"
+    assert "There is no" in (await browser.get(f"{ADMIN}/media", params={"uri": uri})).text
+
+
+async def test_a_link_to_register_by(tmp_path: Path) -> None:
+    async with homeserver(
+        tmp_path, admins=["@admin:test.example"], public_url="http://matrix.test.example"
+    ) as server:
+        await server.register("admin")
+        await server.services.accounts.registration_tokens.create("come_in")
+        browser = Browser(server)
+        async with browser.http:
+            await browser.sign_in("admin", f"{ADMIN}/")
+            page = await browser.get(f"{ADMIN}/registration-tokens")
+            assert "http://matrix.test.example/_palpo/account/register?token=come_in" in page.text
+        visitor = Browser(server)
+        async with visitor.http:
+            page = await visitor.get("/_palpo/account/register?token=come_in")
+            assert 'value="come_in"' in page.text
+            page = await visitor.get("/_palpo/account/register", params={"token": HOSTILE})
+            assert "<script>alert" not in page.text
+
+
 async def test_a_users_password_and_end(server: Homeserver, browser: Browser, alice: Client) -> None:
     path = f"/users/{alice.user_id}"
     assert await act(browser, path, do="set_password") == "Give a new password"

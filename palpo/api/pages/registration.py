@@ -119,6 +119,7 @@ async def _page(call: Call, params: wire.ProofParams, form: Form, *, message: st
     return await render_template(
         "registration.html",
         username=form.get("username", ""),
+        given_token=form.get("token", params.token),
         message=message,
         captcha=captcha,
         terms=config.registration.terms if any(TERMS in flow for flow in flows) else (),

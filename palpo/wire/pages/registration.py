@@ -9,9 +9,12 @@ NEW_PASSWORD_PATH = f"{RECOVERY_PATH}/password"
 
 
 class ProofParams(Params, frozen=True):
-    """``next`` is the path of this server to go on to; the others show that an email address is one's own."""
+    """``next`` is the path of this server to go on to, ``token`` a registration token that a link had in it;
+    the others show that an email address is one's own.
+    """
 
     next: str = ""
+    token: str = ""
     sid: str = ""
     client_secret: str = ""
 
