@@ -107,14 +107,14 @@ async def clean_media(call: Call, params: NoParams, form: Form) -> Done:
     """POST /_palpo/admin/media: delete what nobody has asked for since a day, of users here or others."""
     media, before_ts = call.services.administration.media, day_ms(form.get("before", ""))
     if form.get("of") == "others":
-        return Done(text=f"{await media.purge_remote(before_ts=before_ts)} files are removed", then="/media")
+        return Done(text=f"Files removed: {await media.purge_remote(before_ts=before_ts)}", then="/media")
     size = form.get("larger_than", "").strip() or "0"
     if not (size.isascii() and size.isdigit() and len(size) < 7):
         raise InvalidParam("Say in KiB how large files are at least")
     gone = await media.delete_old(
         before_ts=before_ts, larger_than=int(size) * 1024, keep_pictures="pictures" not in form
     )
-    return Done(text=f"{len(gone)} files are deleted", then="/media")
+    return Done(text=f"Files deleted: {len(gone)}", then="/media")
 
 
 def is_image(record: MediaRecord) -> bool:

@@ -72,7 +72,7 @@ async def change_room(call: Call, params: wire.RoomParams, form: Form) -> Done:
         text = f"{user_id} has been made an administrator of the room"
     elif what == "merge":
         gone = await rooms.merge_extremities(room_id)
-        text = f"The room has {gone} ends fewer"
+        text = f"Ends that are gone: {gone}"
     else:
         raise InvalidParam("That cannot be done with a room")
     return Done(text=text, then="/rooms" + path_of(room_id), target=room_id)

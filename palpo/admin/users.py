@@ -141,7 +141,7 @@ async def _set_emails(call: Call, user_id: UserId, form: Form) -> str:
     await call.services.administration.users.put(
         user_id, Change(threepids=[*emails, *others]), by=(await administrator(call)).user_id
     )
-    return f"{user_id} has {len(emails)} email addresses"
+    return f"The email addresses of {user_id} are changed"
 
 
 async def _set_external_ids(call: Call, user_id: UserId, form: Form) -> str:
@@ -154,7 +154,7 @@ async def _set_external_ids(call: Call, user_id: UserId, form: Form) -> str:
     await call.services.administration.users.put(
         user_id, Change(external_ids=ids), by=(await administrator(call)).user_id
     )
-    return f"{user_id} signs on by {len(ids)} accounts elsewhere"
+    return f"The accounts of {user_id} elsewhere are changed"
 
 
 async def _allow_cross_signing_reset(call: Call, user_id: UserId, form: Form) -> str:

@@ -275,10 +275,14 @@ async def test_what_a_user_is_known_by_and_may_do(
     path = f"/users/{alice.user_id}"
     threepids = server.services.accounts.threepids
     await threepids.replace(alice.user_id, [("msisdn", "447700900000")])
-    assert "2 email" in await act(browser, path, do="set_emails", emails="a@b.example\r\n C@d.example ")
+    assert "email addresses" in await act(
+        browser, path, do="set_emails", emails="a@b.example\r\n C@d.example "
+    )
     known = [(item.medium, item.address) for item in await threepids.of_user(alice.user_id)]
     assert sorted(known) == [("email", "a@b.example"), ("email", "c@d.example"), ("msisdn", "447700900000")]
-    assert "1 accounts" in await act(browser, path, do="set_external_ids", external_ids="oidc-x alice b")
+    assert "elsewhere are changed" in await act(
+        browser, path, do="set_external_ids", external_ids="oidc-x alice b"
+    )
     found = await server.services.administration.user_lists.whole(alice.user_id)
     assert [(item.auth_provider, item.external_id) for item in found.external_ids] == [("oidc-x", "alice b")]
     assert "two numbers" in await act(browser, path, do="set_rate_limit", per_second="5", burst="")
@@ -298,9 +302,9 @@ async def test_a_rooms_history_and_ends(server: Homeserver, browser: Browser, al
     event_id = await alice.send(room_id, "old")
     path = f"/rooms/{room_id}"
     page = await browser.get(f"{ADMIN}{path}")
-    assert "1 events that nothing refers to yet" in page.text
+    assert "1 (events that nothing refers to yet)" in page.text
     assert "the server deletes nothing by its age" in page.text
-    assert await act(browser, path, do="merge") == "The room has 0 ends fewer"
+    assert await act(browser, path, do="merge") == "Ends that are gone: 0"
     token = await csrf_of(browser)
     fields = {"csrf": token, "back": path, "local_too": "on"}
     for day in ("", "yesterday", "2026-13-01"):
@@ -325,9 +329,9 @@ async def test_old_files_are_deleted(server: Homeserver, browser: Browser, alice
     uri = answer.json()["content_uri"]
     assert "Give a day" in await act(browser, "/media", before="soon")
     assert "in KiB" in await act(browser, "/media", before="2100-01-01", larger_than="many")
-    assert await act(browser, "/media", before="2100-01-01", larger_than="3") == "0 files are deleted"
-    assert await act(browser, "/media", before="2100-01-01", of="others") == "0 files are removed"
-    assert await act(browser, "/media", before="2100-01-01", larger_than="2") == "1 files are deleted"
+    assert await act(browser, "/media", before="2100-01-01", larger_than="3") == "Files deleted: 0"
+    assert await act(browser, "/media", before="2100-01-01", of="others") == "Files removed: 0"
+    assert await act(browser, "/media", before="2100-01-01", larger_than="2") == "Files deleted: 1"
     assert "There is no" in (await browser.get(f"{ADMIN}/media", params={"uri": uri})).text
 
 
