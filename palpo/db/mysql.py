@@ -18,6 +18,7 @@ from asyncmy.cursors import Cursor
 from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy import func, update
 
+from palpo.db.cancelling import still_cancelled
 from palpo.db.deferred import Batch
 from palpo.db.errors import (
     BadValue,
@@ -142,7 +143,8 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
             try:
                 # The driver bounds the TCP connection by itself, not what the server then says.
                 async with asyncio.timeout(self._patience):
-                    connection = await asyncmy.connect(**options, init_command=settings)
+                    with still_cancelled():
+                        connection = await asyncmy.connect(**options, init_command=settings)
                     await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
             except (*DRIVER_ERRORS, RuntimeError) as error:
                 # RuntimeError: the driver found the connection closed while it set it up, under uvloop.
@@ -183,7 +185,8 @@ def connect_options(url: str) -> dict[str, Any]:
 
 async def _close(connection: asyncmy.Connection) -> None:
     try:
-        await asyncio.wait_for(connection.ensure_closed(), 2.0)
+        async with asyncio.timeout(2.0):
+            await connection.ensure_closed()
     except (*DRIVER_ERRORS, RuntimeError):
         connection.close()
 

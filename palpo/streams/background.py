@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from palpo.db.cancelling import end
+
 log = structlog.get_logger("palpo.background")
 
 
@@ -25,10 +27,7 @@ class Background:
 
     async def stop(self) -> None:
         """Cancel every task and wait until it has ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from palpo.db import leases
+from palpo.db.cancelling import end
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
@@ -84,8 +85,7 @@ class LeaseKeeper:
                     continue
                 held = await self._renew(lease)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
             if (last := held) is not None:
                 with contextlib.suppress(DatabaseError):
                     await self._db.write(lambda tx: leases.release(tx, last))

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from palpo.db.cancelling import end
 from palpo.db.engine import Commit, Database
 from palpo.db.errors import DatabaseError
 from palpo.db.position import CURRENT
@@ -52,8 +53,7 @@ class PollingWakeups:
     async def stop(self) -> None:
         """Ask no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
 
     async def _run(self, on_commit: OnCommit) -> None:
         while True:

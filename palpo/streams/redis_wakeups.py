@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from palpo.db.cancelling import end
 from palpo.db.wakeups import ReadPosition, Relay
 
 LIMIT = 65536
@@ -51,8 +52,7 @@ class RedisLink:
     async def close(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await end([reader])
         for closing in (self._pubsub, self._redis):
             if closing is not None:
                 with contextlib.suppress(Exception):

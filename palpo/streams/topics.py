@@ -125,7 +125,7 @@ USES: Mapping[Kind, Use] = {
     ),
     ERASURE: Use(published="accounts", heard="erasures"),
     MEMBER: Use(
-        published="completions memberships outside_memberships room_group room_rows",
+        published="completions departures memberships outside_memberships room_group room_rows",
         heard="device_list_teller device_lists room_servers user_rooms",
     ),
     READ: Use(published="receipts room_rows", heard="unread window"),

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from palpo.wire.endpoint import DEFAULT_MAX_BODY, Auth, Stream
+from palpo.wire.endpoint import DEFAULT_MAX_BODY, Auth, Page, Stream
 from palpo.wire.registry import endpoints
 from tests.support.process import ServerProcess, free_port
 
@@ -92,6 +92,12 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def answered(connection: socket.socket) -> tuple[int, dict[str, Any]]:
     """The status and the JSON of the first response on a connection."""
+    status, body = answer_of(connection)
+    return status, json.loads(body)
+
+
+def answer_of(connection: socket.socket) -> tuple[int, bytes]:
+    """The status and the body of the first response on a connection."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(65536)
@@ -107,7 +113,7 @@ def answered(connection: socket.socket) -> tuple[int, dict[str, Any]]:
         piece = connection.recv(65536)
         assert piece, f"closed after {body!r}"
         body += piece
-    return int(head.split(b" ")[1]), json.loads(body)
+    return int(head.split(b" ")[1]), body
 
 
 def test_a_body_that_says_it_is_too_large_is_not_waited_for(running: Running) -> None:
@@ -239,11 +245,24 @@ def test_every_json_endpoint_refuses_a_body_over_its_bound(running: Running) -> 
     for endpoint in endpoints():
         if endpoint.body is Stream or endpoint.method == "GET" or endpoint.auth is Auth.SERVER:
             continue
+        if endpoint.response is Page or endpoint.auth is Auth.DELEGATE:
+            continue  # Forms are answered with pages; nobody is this server's delegate.
         path = endpoint.paths[0].replace("{", "").replace("}", "")
         head = f"{endpoint.method} {path} HTTP/1.1\nHost: x\nContent-Length: {endpoint.max_body + 1}\n\n"
         with running.connect(head) as connection:
             status, error = answered(connection)
         assert (status, error["errcode"]) == (413, "M_TOO_LARGE"), path
+
+
+def test_forms_over_their_bound(running: Running) -> None:
+    forms = [item for item in endpoints() if item.method == "POST" and item.response is Page]
+    for endpoint in forms:
+        path = endpoint.paths[0].replace("{", "").replace("}", "")
+        head = f"POST {path} HTTP/1.1\nHost: x\nContent-Length: {endpoint.max_body + 1}\n\n"
+        with running.connect(head) as connection:
+            status, _ = answer_of(connection)
+        assert status == 413, path
+    assert forms
 
 
 NOISE = (

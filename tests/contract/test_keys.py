@@ -235,7 +235,10 @@ async def test_key_backups(database: Database) -> None:
     current = await database.read(lambda tx: key_backups.current(tx, ALICE))
     assert current is not None
     assert (current.version, current.count, current.etag) == (second, 6, 1)
-    assert await database.read(lambda tx: key_backups.find(tx, BOB, second)) is None
+    assert await database.read(lambda tx: key_backups.find(tx, BOB, str(second))) is None
+    found = await database.read(lambda tx: key_backups.find(tx, ALICE, str(second)))
+    assert found is not None
+    assert found.version == second
 
     async def everything(room_id: str | None) -> list[BackedUpSession]:
         found: list[BackedUpSession] = []

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Set
 
+from palpo.db.cancelling import end
 from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
@@ -52,9 +53,7 @@ class BackgroundUpdates:
                     if task.done():
                         return task.result()
                 finally:
-                    task.cancel()
-                    paused.cancel()
-                    await asyncio.gather(task, paused, return_exceptions=True)
+                    await end((task, paused))
 
         return held_back
 
