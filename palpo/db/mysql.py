@@ -143,13 +143,10 @@ class MysqlEngine(ServerEngine[asyncmy.Connection]):
             try:
                 # The driver bounds the TCP connection by itself, not what the server then says.
                 async with asyncio.timeout(self._patience):
-                    with still_cancelled():
-                        connection = await asyncmy.connect(**options, init_command=settings)
-                    await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
+                    return await _set_up(asyncmy.connect(**options, init_command=settings))
             except (*DRIVER_ERRORS, RuntimeError) as error:
                 # RuntimeError: the driver found the connection closed while it set it up, under uvloop.
                 raise Unreachable(str(error) or type(error).__name__) from error
-            return connection
 
         return Pool(size=size, connect=connect, close=_close, is_usable=_is_usable)
 
@@ -181,6 +178,20 @@ def connect_options(url: str) -> dict[str, Any]:
         # Otherwise an UPDATE that leaves a row as it was would count as one that matched none.
         "client_flag": FOUND_ROWS,
     }
+
+
+async def _set_up(connecting: Awaitable[asyncmy.Connection]) -> asyncmy.Connection:
+    """A new connection, as our statements want it; where that comes to nothing, it is closed."""
+    connection: asyncmy.Connection | None = None
+    try:
+        with still_cancelled():
+            connection = await connecting
+        await connection.query(SQL_MODE)  # type: ignore[no-untyped-call]
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
 
 
 async def _close(connection: asyncmy.Connection) -> None:

@@ -1,7 +1,8 @@
 """Who sends a request, where Matrix Authentication Service gives access tokens (MSC3861).
 
-It is asked for each token that is not known; what it says is taken for a while. Accounts and devices are this
-server's: it makes, changes and ends them by ``api/delegate``, and then what was kept of the user is forgotten.
+It is asked for each token that is not known; what it says is taken for a while. Accounts and devices are
+this server's: it makes, changes and ends them by ``api/delegate``, and then what was kept of the user is
+forgotten.
 """
 
 from __future__ import annotations

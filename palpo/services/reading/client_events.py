@@ -292,9 +292,14 @@ class ClientEvents:
         )
 
     async def exchanged(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
-        """The events with the form that servers exchange in place of their client form."""
+        """The events with the form that servers exchange in place of their client form.
+
+        One that was deleted meanwhile stays as it was read.
+        """
         signed = await self._store.signed({item.event_id for item in events})
-        return [_as_exchanged(item, signed[item.event_id]) for item in events]
+        return [
+            _as_exchanged(item, signed[item.event_id]) if item.event_id in signed else item for item in events
+        ]
 
 
 def _as_exchanged(item: StoredEvent, signed: SignedEvent) -> StoredEvent:

@@ -15,7 +15,7 @@ from tests.interop.admin_api.world import World
 
 INVALID = {"M_BAD_JSON", "M_INVALID_PARAM", "M_MISSING_PARAM", "M_UNKNOWN"}
 """Errors by which Synapse says, one here and another there, that a request is not as it should be."""
-WAIT_S = 30.0
+WAIT_S = 120.0
 PAUSE_S = 0.1
 
 
