@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from palpo.db.synapse.media import local_media_repository, remote_media_cache
-from palpo.storage.synapse.rooms import Pages
+from palpo.storage.synapse.pages import Pages
 
 _l = local_media_repository.c
 LOCAL = Pages(

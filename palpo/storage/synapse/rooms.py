@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import select
 
-from sqlalchemy import Select, TableClause, bindparam, func, select, tuple_
-
-from palpo.db.statements import Statement
 from palpo.db.synapse.rooms import (
     blocked_rooms,
     event_reports,
@@ -19,35 +16,7 @@ from palpo.db.synapse.rooms import (
     user_reports,
 )
 from palpo.db.synapse.server import server_signature_keys
-from palpo.db.transaction import Row, Transaction
-
-
-class Pages:
-    """A table's rows in the order of a key that is one text or number, or two texts."""
-
-    def __init__(self, source: TableClause, *key: str, of: Select[Any] | None = None) -> None:
-        """``of`` has the rows, if not all columns of all rows are wanted."""
-        self._lowest: tuple[Any, ...] = tuple(
-            "" if source.c[name].type.python_type is str else -(2**62) for name in key
-        )
-        columns = [source.c[name] for name in key]
-        bounds = [bindparam(f"after_{name}", type_=source.c[name].type) for name in key]
-        self._names = [f"after_{name}" for name in key]
-        wanted = of if of is not None else select(*source.c)
-        above = columns[0] > bounds[0] if len(columns) == 1 else tuple_(*columns) > tuple_(*bounds)
-        self._page = Statement(wanted.where(above).order_by(*columns).limit(bindparam("limit")))
-        self._count = Statement(select(func.count()).select_from(wanted.subquery()))
-
-    async def count(self, tx: Transaction) -> int:
-        """How many rows there are."""
-        return int(await tx.value(self._count))
-
-    async def page(self, tx: Transaction, after: Any, limit: int) -> list[Row]:
-        """The next rows above a key; None: from the first one on."""
-        key = self._lowest if after is None else tuple(after) if isinstance(after, list) else (after,)
-        values = dict(zip(self._names, key, strict=True))
-        return list(await tx.all(self._page, **values, limit=limit))
-
+from palpo.storage.synapse.pages import Pages
 
 ROOMS = Pages(rooms, "room_id")
 """``room_id``, whether the directory lists it, who has made it, its version."""

@@ -9,17 +9,13 @@ from typing import Any
 
 from palpo.core.identifiers import RoomId
 from palpo.core.records.key_backups import BackedUpSession
-from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.administration.synapse_import.steps import RowStep, Source
+from palpo.services.administration.synapse_import.page_steps import PageStep
 from palpo.services.administration.synapse_import.user_steps import UserStep, Wanted, canonical
 from palpo.storage import key_backups as storage
 from palpo.storage.synapse import here, there
 from palpo.storage.synapse import key_backups as their_storage
 from palpo.storage.synapse.user_rows import Row
-
-FIRST = ("", 0, "", "")
-"""Is before all."""
 
 
 class KeyBackups(UserStep):
@@ -39,30 +35,15 @@ class KeyBackups(UserStep):
         }
 
 
-class BackedUpKeys(RowStep[Row]):
+class BackedUpKeys(PageStep):
     """The sessions in backups."""
 
     name = "keys in backups"
+    pages = their_storage.SESSIONS
 
-    def __init__(self, source: Source, db: Database) -> None:
-        self._source = source
-        self._db = db
-
-    async def count(self) -> int:
-        """All of them."""
-        return await self._source.db.read(their_storage.count)
-
-    async def page(self, after: Any) -> list[Row]:
-        """By user, version, room and session."""
-        return await self._source.db.read(partial(their_storage.page, after=after or FIRST, limit=self.batch))
-
-    def key(self, row: Row) -> list[Any]:
-        """What they are ordered by."""
-        return [*_backup(row), row["room_id"], row["session_id"]]
-
-    async def write(self, rows: Sequence[Row], tx: WriteTransaction) -> None:
+    async def write(self, rows: Sequence[Sequence[Any]], tx: WriteTransaction) -> None:
         """Put them into the versions of their names."""
-        for (user_id, called), sessions in groupby(rows, _backup):
+        for (user_id, called), sessions in groupby(map(self.pages.named, rows), _backup):
             version = await _current(tx, user_id, called)
             if version is not None:
                 await storage.put_sessions(tx, version, list(map(_session, sessions)))
@@ -73,14 +54,14 @@ class BackedUpKeys(RowStep[Row]):
         seen: dict[tuple[str, int], int] = {}
         while rows := await self.page(after):
             after = self.key(rows[-1])
-            for backup, found in groupby(rows, _backup):
+            for backup, found in groupby(map(self.pages.named, rows), _backup):
                 sessions = list(map(_session, found))
                 seen[backup] = seen.get(backup, 0) + len(sessions)
-                missing = await self._db.read(partial(_missing, backup=backup, sessions=sessions))
+                missing = await self.db.read(partial(_missing, backup=backup, sessions=sessions))
                 if missing:
                     yield f"version {backup[1]} of {backup[0]}: {missing} sessions are not here as there"
         for backup, number in seen.items():
-            here_are = await self._db.read(partial(_number, backup=backup))
+            here_are = await self.db.read(partial(_number, backup=backup))
             if here_are not in (None, number):
                 yield f"version {backup[1]} of {backup[0]}: {here_are} sessions here, {number} there"
 

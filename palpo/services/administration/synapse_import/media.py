@@ -23,7 +23,7 @@ from palpo.storage import media_quarantine as quarantine_storage
 from palpo.storage import quotas as quotas_storage
 from palpo.storage.quotas import SERVER
 from palpo.storage.synapse import media as theirs
-from palpo.storage.synapse.rooms import Pages
+from palpo.storage.synapse.pages import Pages
 from palpo.streams.turns import Turns
 
 BATCH = 50
@@ -53,10 +53,6 @@ class MediaStep(Step):
         self._blobs = blobs
 
     @abstractmethod
-    def key(self, row: Row) -> Any:
-        """A row's key."""
-
-    @abstractmethod
     def item(self, row: Row) -> _Theirs:
         """What a row says."""
 
@@ -69,14 +65,14 @@ class MediaStep(Step):
 
     async def batches(self, after: Any) -> AsyncIterator[Batch]:
         while rows := await self._source.db.read(partial(self.pages.page, after=after, limit=BATCH)):
-            after = self.key(rows[-1])
+            after = self.pages.key(rows[-1])
             records = [record for row in rows if (record := await self._stored(self.item(row))) is not None]
             yield Batch(after=after, rows=len(rows), write=partial(self._write, records))
 
     async def differences(self) -> AsyncIterator[str]:
         after = None
         while rows := await self._source.db.read(partial(self.pages.page, after=after, limit=BATCH)):
-            after = self.key(rows[-1])
+            after = self.pages.key(rows[-1])
             for item in map(self.item, rows):
                 line = await self._difference(item)
                 if line is not None:
@@ -128,9 +124,6 @@ class LocalMediaStep(MediaStep):
     name = "media"
     pages = theirs.LOCAL
 
-    def key(self, row: Row) -> Any:
-        return row[0]
-
     def item(self, row: Row) -> _Theirs:
         media_id, type_, length, created_ts, name, user_id, by, _, access_ts, protected, authenticated = row
         record = MediaRecord(
@@ -164,9 +157,6 @@ class RemoteMediaStep(MediaStep):
 
     name = "media of other servers"
     pages = theirs.REMOTE
-
-    def key(self, row: Row) -> Any:
-        return [row[0], row[1]]
 
     def item(self, row: Row) -> _Theirs:
         origin, media_id, type_, length, created_ts, name, by, access_ts, authenticated, file = row

@@ -12,7 +12,7 @@ from palpo.core.identifiers import RoomId, ServerName, server_name_of
 from palpo.core.membership import Membership, as_membership
 from palpo.core.room_versions import room_version
 from palpo.db.transaction import Row, Transaction, WriteTransaction
-from palpo.services.administration.synapse_import.room_steps import PageStep
+from palpo.services.administration.synapse_import.page_steps import PageStep
 from palpo.services.administration.synapse_import.their_rooms import signed
 from palpo.storage import memberships as storage
 from palpo.storage import outside_memberships as outside_storage
@@ -32,7 +32,6 @@ class MembershipStep(PageStep):
 
     name = "memberships"
     pages = theirs.LOCAL
-    key_columns = 2
 
     async def page(self, after: object) -> Sequence[Row]:
         """Rows, each with the event and its room's version where that may be needed."""

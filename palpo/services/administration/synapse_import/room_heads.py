@@ -76,7 +76,7 @@ class RoomHeadStep(Step):
         while rows := await self._source.db.read(partial(ROOMS.page, after=after, limit=BATCH)):
             for room_id, *_ in rows:
                 await self._take(room_id)
-                after = room_id
+            after = ROOMS.key(rows[-1])
             yield Batch(after=after, rows=len(rows))
 
     async def differences(self) -> AsyncIterator[str]:
@@ -85,7 +85,7 @@ class RoomHeadStep(Step):
             for room_id, *_ in rows:
                 async for line in self._compare(room_id):
                     yield f"{room_id}: {line}"
-            after = rows[-1][0]
+            after = ROOMS.key(rows[-1])
 
     async def _take(self, room_id: str) -> None:
         both = await self._both(room_id)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -13,9 +11,8 @@ from palpo.core.canonical_json import decode_object
 from palpo.core.identifiers import ServerName
 from palpo.core.records.events import EventStatus
 from palpo.core.server_keys import ServerKey
-from palpo.db.engine import Database
 from palpo.db.transaction import Row, Transaction, WriteTransaction
-from palpo.services.administration.synapse_import.steps import RowStep, Source
+from palpo.services.administration.synapse_import.page_steps import PageStep
 from palpo.storage import aliases as aliases_storage
 from palpo.storage import blocked_rooms as blocked_storage
 from palpo.storage import events as events_storage
@@ -28,41 +25,9 @@ from palpo.storage.blocked_rooms import BlockedRoom
 from palpo.storage.receipts import Receipt
 from palpo.storage.reports import Report
 from palpo.storage.synapse import rooms as theirs
-from palpo.storage.synapse.rooms import Pages
 
 READ = {"m.read": False, "m.read.private": True}
 """Types of receipts, and whether each is private."""
-
-
-class PageStep(RowStep[Row]):
-    """A step that goes through one table of theirs."""
-
-    pages: Pages
-    key_columns = 1
-
-    def __init__(self, source: Source, db: Database) -> None:
-        self.source = source
-        self.db = db
-
-    async def count(self) -> int:
-        return await self.source.db.read(self.pages.count)
-
-    async def page(self, after: Any) -> Sequence[Row]:
-        return await self.source.db.read(partial(self.pages.page, after=after, limit=self.batch))
-
-    def key(self, row: Row) -> Any:
-        return row[0] if self.key_columns == 1 else list(row[: self.key_columns])
-
-    async def differences(self) -> AsyncIterator[str]:
-        after = None
-        while rows := await self.page(after):
-            after = self.key(rows[-1])
-            for line in await self.db.read(partial(self.compare, rows)):
-                yield line
-
-    async def compare(self, rows: Sequence[Row], tx: Transaction) -> list[str]:
-        """What of ``rows`` is different here."""
-        return []
 
 
 class AliasStep(PageStep):
@@ -186,16 +151,8 @@ class EventReportStep(PageStep):
         """The report that a row is."""
         _, received_ts, room_id, event_id, user_id, reason, content = row
         score = decode_object(content or "{}").get("score")
-        return Report(
-            position=0,
-            reporter=user_id,
-            room_id=room_id,
-            event_id=event_id,
-            user_id=None,
-            reason=reason or "",
-            score=score if type(score) is int else None,
-            received_ts=received_ts,
-        )
+        scored = score if type(score) is int else None
+        return _report(received_ts, user_id, reason, room_id=room_id, event_id=event_id, score=scored)
 
     async def write(self, rows: Sequence[Row], tx: WriteTransaction) -> None:
         for row in rows:
@@ -218,16 +175,7 @@ class RoomReportStep(EventReportStep):
 
     def report(self, row: Row) -> Report:
         _, received_ts, room_id, user_id, reason = row
-        return Report(
-            position=0,
-            reporter=user_id,
-            room_id=room_id,
-            event_id=None,
-            user_id=None,
-            reason=reason or "",
-            score=None,
-            received_ts=received_ts,
-        )
+        return _report(received_ts, user_id, reason, room_id=room_id)
 
 
 class UserReportStep(EventReportStep):
@@ -238,16 +186,29 @@ class UserReportStep(EventReportStep):
 
     def report(self, row: Row) -> Report:
         _, received_ts, target, user_id, reason = row
-        return Report(
-            position=0,
-            reporter=user_id,
-            room_id=None,
-            event_id=None,
-            user_id=target,
-            reason=reason or "",
-            score=None,
-            received_ts=received_ts,
-        )
+        return _report(received_ts, user_id, reason, user_id=target)
+
+
+def _report(
+    received_ts: int,
+    reporter: str,
+    reason: str | None,
+    *,
+    room_id: str | None = None,
+    event_id: str | None = None,
+    user_id: str | None = None,
+    score: int | None = None,
+) -> Report:
+    return Report(
+        position=0,
+        reporter=reporter,
+        room_id=room_id,
+        event_id=event_id,
+        user_id=user_id,
+        reason=reason or "",
+        score=score,
+        received_ts=received_ts,
+    )
 
 
 class ServerKeyStep(PageStep):
@@ -255,7 +216,6 @@ class ServerKeyStep(PageStep):
 
     name = "signing keys of servers"
     pages = theirs.SERVER_KEYS
-    key_columns = 2
 
     async def write(self, rows: Sequence[Row], tx: WriteTransaction) -> None:
         await keys_storage.put_keys(tx, [key for row in rows if (key := self._key(row)) is not None])

@@ -8,9 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from palpo.core.canonical_json import to_json
-from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
-from palpo.services.administration.synapse_import.steps import RowStep, Source
+from palpo.services.administration.synapse_import.page_steps import PageStep
 from palpo.services.administration.synapse_import.user_steps import parsed
 from palpo.storage import devices
 from palpo.storage import to_device as storage
@@ -18,8 +17,6 @@ from palpo.storage.synapse import here
 from palpo.storage.synapse import to_device as their_storage
 from palpo.storage.synapse.user_rows import Row
 
-FIRST = ("", "", 0)
-"""Is before all."""
 SHOWN = ("content", "sender", "type")
 """What clients see of a message."""
 LAST = 2**63 - 1
@@ -27,31 +24,17 @@ Device = tuple[str, str]
 """``(user, device)``."""
 
 
-class ToDevice(RowStep[Row]):
+class ToDevice(PageStep):
     """Each device's messages, in their order."""
 
     name = "messages to devices"
+    pages = their_storage.MESSAGES
 
-    def __init__(self, source: Source, db: Database) -> None:
-        self._source = source
-        self._db = db
-
-    async def count(self) -> int:
-        """All of them."""
-        return await self._source.db.read(their_storage.count)
-
-    async def page(self, after: Any) -> list[Row]:
-        """By device."""
-        return await self._source.db.read(partial(their_storage.page, after=after or FIRST, limit=self.batch))
-
-    def key(self, row: Row) -> list[Any]:
-        """What they are ordered by."""
-        return [*_device(row), row["stream_id"]]
-
-    async def write(self, rows: Sequence[Row], tx: WriteTransaction) -> None:
+    async def write(self, rows: Sequence[Sequence[Any]], tx: WriteTransaction) -> None:
         """Those to devices that are here."""
-        known = await _known(tx, {row["user_id"] for row in rows})
-        messages = [row for row in rows if _device(row) in known]
+        theirs = list(map(self.pages.named, rows))
+        known = await _known(tx, {row["user_id"] for row in theirs})
+        messages = [row for row in theirs if _device(row) in known]
         await here.TO_DEVICE.put(tx, [_message(number, row) for number, row in enumerate(messages)])
 
     async def differences(self) -> AsyncIterator[str]:
@@ -60,12 +43,13 @@ class ToDevice(RowStep[Row]):
         at: dict[Device, int] = {}
         while rows := await self.page(after):
             after = self.key(rows[-1])
-            known = await self._db.read(partial(_known, users={row["user_id"] for row in rows}))
-            for device, found in groupby(rows, _device):
+            theirs = list(map(self.pages.named, rows))
+            known = await self.db.read(partial(_known, users={row["user_id"] for row in theirs}))
+            for device, found in groupby(theirs, _device):
                 events = list(map(_event, found))
                 if device not in known:
                     continue
-                waiting, at[device] = await self._db.read(
+                waiting, at[device] = await self.db.read(
                     partial(_after, device=device, position=at.get(device, 0), limit=len(events))
                 )
                 if waiting != events:
