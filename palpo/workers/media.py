@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from palpo.core.errors import MatrixError
-from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.services.media.media_cleanup import MediaCleanup
+from palpo.workers.periods import now_and_then
 
 log = structlog.get_logger("palpo.media")
 
@@ -39,17 +37,17 @@ class MediaSweeper:
 
     async def run(self, _lease: Lease) -> None:
         """Sweep until cancelled; one process at a time is enough."""
-        pause_s = self._start_s
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                removed = await self._cleanup.sweep()
-                for work in self._also:
-                    await work()
-            except (DatabaseError, MatrixError, OSError) as error:
-                log.warning("media_sweep_failed", error=str(error))
-                pause_s = min(RETRY_S, self._period_s)
-                continue
-            if removed.count:
-                log.info("media_swept", files=removed.count, bytes=removed.size)
-            pause_s = self._period_s
+        await now_and_then(
+            self._sweep,
+            failed="media_sweep_failed",
+            start_s=self._start_s,
+            period_s=self._period_s,
+            retry_s=RETRY_S,
+        )
+
+    async def _sweep(self) -> None:
+        removed = await self._cleanup.sweep()
+        for work in self._also:
+            await work()
+        if removed.count:
+            log.info("media_swept", files=removed.count, bytes=removed.size)

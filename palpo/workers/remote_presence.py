@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Set
 
-import structlog
-
 from palpo.core.identifiers import server_name_of
-from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.services.federation.servers.destinations import Destinations
 from palpo.services.personal.presence import OFFLINE, PresenceTracker
@@ -17,8 +13,7 @@ from palpo.streams import topics
 from palpo.streams.clock import Clock
 from palpo.streams.turns import Turns
 from palpo.streams.wakeups import Wakeups
-
-log = structlog.get_logger("palpo.federation")
+from palpo.workers.periods import now_and_then
 
 GONE_MS = 30 * 60_000
 """For how long a server has to have failed to be told of anything. Those that are there say every 25 minutes
@@ -43,12 +38,7 @@ class RemotePresenceWorker:
 
     async def run(self, _lease: Lease) -> None:
         """Go on until cancelled."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.look()
-            except (DatabaseError, OSError) as error:
-                log.warning("presence_failed", error=str(error))
+        await now_and_then(self.look, failed="presence_failed", start_s=PERIOD_S, period_s=PERIOD_S)
 
     async def look(self) -> None:
         """Have those be offline whose servers are gone by now."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import structlog
 
-from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.services.administration.retention_sweep import RetentionSweep
+from palpo.workers.periods import now_and_then
 
 log = structlog.get_logger("palpo.retention")
 
@@ -25,11 +23,9 @@ class RetentionWorker:
 
     async def run(self, _lease: Lease) -> None:
         """Go on until cancelled."""
-        pause_s = self._start_s
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                log.info("retention", rooms=len(await self._sweep.begin(by="")))
-            except (DatabaseError, OSError) as error:
-                log.warning("retention_failed", error=str(error))
-            pause_s = self._period_s
+        await now_and_then(
+            self._look, failed="retention_failed", start_s=self._start_s, period_s=self._period_s
+        )
+
+    async def _look(self) -> None:
+        log.info("retention", rooms=len(await self._sweep.begin(by="")))

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
-from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.services.administration.room_lists import RoomLists
-
-log = structlog.get_logger("palpo.room_summaries")
+from palpo.workers.periods import now_and_then
 
 START_S = 300.0
 """How long after a start: starts are busy enough."""
@@ -30,14 +26,9 @@ class RoomSummaryWorker:
 
     async def run(self, _lease: Lease) -> None:
         """Go on until cancelled; one process at a time is enough."""
-        pause_s = self._start_s
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                log.debug("rooms_summarized", rooms=await self.sweep())
-            except (DatabaseError, OSError) as error:
-                log.warning("room_summaries_failed", error=str(error))
-            pause_s = self._period_s
+        await now_and_then(
+            self.sweep, failed="room_summaries_failed", start_s=self._start_s, period_s=self._period_s
+        )
 
     async def sweep(self) -> int:
         """Look into all that have changed; how many."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from palpo.db.engine import Database
-from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.db.transaction import WriteTransaction
 from palpo.services.administration.room_deletion import KIND as DELETION
@@ -26,6 +24,7 @@ from palpo.storage import (
     uia,
 )
 from palpo.streams.clock import Clock
+from palpo.workers.periods import now_and_then
 
 log = structlog.get_logger("palpo.sweeps")
 
@@ -70,16 +69,10 @@ class Sweeper:
 
     async def run(self, _lease: Lease) -> None:
         """Sweep until cancelled; one process at a time is enough."""
-        pause_s = self._start_s
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                forgotten = await self.sweep()
-            except (DatabaseError, OSError) as error:
-                log.warning("sweep_failed", error=str(error))
-            else:
-                log.info("swept", rows=forgotten)
-            pause_s = self._period_s
+        await now_and_then(self._sweep, failed="sweep_failed", start_s=self._start_s, period_s=self._period_s)
+
+    async def _sweep(self) -> None:
+        log.info("swept", rows=await self.sweep())
 
     async def sweep(self) -> int:
         """Forget what is old; how many rows."""

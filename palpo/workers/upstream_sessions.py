@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import structlog
-
-from palpo.db.errors import DatabaseError
 from palpo.db.leases import Lease
 from palpo.services.sign_on.renewals import Renewals
+from palpo.workers.periods import now_and_then
 
-log = structlog.get_logger("palpo.sign_on")
-
-START_S = 60.0
 PERIOD_S = 60.0
 
 
@@ -24,11 +17,6 @@ class UpstreamSessionWorker:
 
     async def run(self, _lease: Lease) -> None:
         """Go on until cancelled."""
-        pause_s = START_S
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                await self._renewals.renew_due()
-            except (DatabaseError, OSError) as error:
-                log.warning("renewals_failed", error=str(error))
-            pause_s = PERIOD_S
+        await now_and_then(
+            self._renewals.renew_due, failed="renewals_failed", start_s=PERIOD_S, period_s=PERIOD_S
+        )
