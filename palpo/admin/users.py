@@ -11,7 +11,6 @@ from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import UserId
-from palpo.services.accounts.threepids import EMAIL
 from palpo.services.administration.redactions import Wanted
 from palpo.services.administration.users import Change
 from palpo.wire.pages import admin as wire
@@ -132,15 +131,10 @@ async def _set_rate_limit(call: Call, user_id: UserId, form: Form) -> str:
 
 async def _set_emails(call: Call, user_id: UserId, form: Form) -> str:
     """Those of a form, one on a line; numbers of telephones stay."""
-    emails = [(EMAIL, line.strip()) for line in form.get("emails", "").splitlines() if line.strip()]
-    others = [
-        (item.medium, item.address)
-        for item in await call.services.accounts.threepids.of_user(user_id)
-        if item.medium != EMAIL
-    ]
-    await call.services.administration.users.put(
-        user_id, Change(threepids=[*emails, *others]), by=(await administrator(call)).user_id
-    )
+    emails = [line.strip() for line in form.get("emails", "").splitlines() if line.strip()]
+    wanted = await call.services.accounts.threepids.with_emails(user_id, emails)
+    by = (await administrator(call)).user_id
+    await call.services.administration.users.put(user_id, Change(threepids=wanted), by=by)
     return f"The email addresses of {user_id} are changed"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +23,15 @@ def database_failure(url: str, error: DatabaseError) -> Failure:
     if url.startswith("sqlite:") and "unable to open" in reason:
         reason = _why_not(sqlite_path(url))
     return Failure(f"database.url: {without_password(url)}: {reason}")
+
+
+@contextmanager
+def told_of(url: str) -> Iterator[None]:
+    """Say, where something is wrong with a database, that it is the one at ``url``; raises Failure then."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise database_failure(url, error) from error
 
 
 def without_password(url: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from palpo.cli.failures import Failure, database_failure, without_password
+from palpo.cli.failures import Failure, told_of, without_password
 from palpo.cli.logs import configure_logging
 from palpo.cli.waiting import wait_for_database
 from palpo.config.errors import ConfigError
@@ -16,7 +16,6 @@ from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
 from palpo.core.identifiers import server_name_of
 from palpo.db.engine import Database
-from palpo.db.errors import DatabaseError
 from palpo.db.migrations.start import bring_up_to_date, take_over
 from palpo.db.sole_server import sole_server
 from palpo.services.server.server_identity import check_server_name
@@ -64,7 +63,7 @@ def prepare(config: Config) -> None:
     Raises ConfigError for a folder that cannot be made and for another server's database, and Failure.
     """
     _make_folder(config)
-    with _told_of(config):
+    with told_of(config.database_url):
         _bring_up_to_date(config)
 
 
@@ -76,7 +75,7 @@ def prepared_alone(config: Config) -> Iterator[None]:
     database, and Failure where another runs, before anything is changed.
     """
     with alone(config):
-        with _told_of(config):
+        with told_of(config.database_url):
             _bring_up_to_date(config)
             take_over(config.database_url)
         yield
@@ -88,7 +87,7 @@ def alone(config: Config) -> Iterator[None]:
     _make_folder(config)
     wait_for_database(config)
     with ExitStack() as held:
-        with _told_of(config):
+        with told_of(config.database_url):
             held.enter_context(sole_server(config.database_url))
         yield
 
@@ -108,15 +107,6 @@ def _bring_up_to_date(config: Config) -> None:
         check_server_name(server_name_of(user_id), config.server_name)
 
     bring_up_to_date(config.database_url, check_user)
-
-
-@contextmanager
-def _told_of(config: Config) -> Iterator[None]:
-    """Say of which database it is that something is wrong."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise database_failure(config.database_url, error) from error
 
 
 def _make_folder(config: Config) -> None:

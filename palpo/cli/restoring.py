@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +12,11 @@ import structlog
 
 from palpo.app import audit_log_of, identity_of, opened
 from palpo.cli import systemd
-from palpo.cli.failures import Failure, database_failure
+from palpo.cli.failures import Failure, told_of
 from palpo.cli.options import alone, check_unserved, prepared_alone
 from palpo.cli.progress import Progress
 from palpo.config.errors import ConfigError
 from palpo.config.model import Config
-from palpo.db.errors import DatabaseError
 from palpo.db.tables.leases import leases
 from palpo.services.administration.backups import planned
 from palpo.services.administration.backups.planned import Plan, Restored
@@ -52,7 +49,7 @@ def put_back(config: Config, folder: Path, *, replace: bool) -> PutBack:
 
     with Progress() as progress:
         found = check(config, folder, progress)
-        with _told_of(config):
+        with told_of(config.database_url):
             return PutBack(rows=fill(config, folder, progress.told, replace=replace), backup=found)
 
 
@@ -62,7 +59,7 @@ def check(config: Config, folder: Path, progress: Progress) -> Backup:
     from palpo.db.copies.emptying import has_table
     from palpo.services.administration.backups.checking import verify
 
-    with _told_of(config):
+    with told_of(config.database_url):
         try:
             found = verify(folder, progress.told)
         except Damaged as error:
@@ -110,7 +107,7 @@ def _begin(config: Config, wanted: Plan) -> Plan | None:
     folder, now_ms = Path(wanted.folder), SystemClock().now_ms()
     log.info("putting_backup_back", backup=wanted.folder, requested_by=wanted.requested_by)
     try:
-        with Progress() as progress, _told_of(config):
+        with Progress() as progress, told_of(config.database_url):
             check(config, folder, progress)
             former = make(Origin.of(config), folder.parent, now_ms, progress.told)
     except (Failure, ConfigError, OSError) as error:
@@ -127,7 +124,7 @@ def _fill(config: Config, wanted: Plan) -> int:
     from palpo.services.administration.backups.restoring import put_back as fill
 
     try:
-        with Progress() as progress, _told_of(config):
+        with Progress() as progress, told_of(config.database_url):
             return fill(config, Path(wanted.folder), progress.told, replace=True)
     except (Failure, Damaged, OSError) as error:
         raise Failure(
@@ -154,12 +151,3 @@ async def _finish(config: Config, wanted: Plan, rows: int) -> None:
 async def _check_unserved(config: Config) -> None:
     async with opened(config) as db:
         await check_unserved(config, db)
-
-
-@contextmanager
-def _told_of(config: Config) -> Iterator[None]:
-    """Say of which database it is that something is wrong."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise database_failure(config.database_url, error) from error

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from palpo.config.errors import ConfigError
+from palpo.config.yaml_files import read_yaml
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import make_user_id, server_name_of
 
@@ -115,12 +115,7 @@ def load_registrations(paths: Iterable[Path], *, server_name: str) -> tuple[Regi
     """Read registration files; raises ConfigError where one is wrong, or two share an ID or a token."""
     found: list[Registration] = []
     for path in paths:
-        try:
-            values = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: {error}") from error
+        values = read_yaml(path)
         try:
             found.append(read_registration(values, server_name=server_name))
         except (msgspec.ValidationError, InvalidParam, ValueError) as error:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
 from palpo.config.errors import ConfigError
+from palpo.config.yaml_files import read_yaml
 
 SQLITE, POSTGRESQL = "sqlite3", "psycopg2"
 """What Synapse calls its databases."""
@@ -42,12 +41,7 @@ def read(paths: Sequence[Path]) -> SynapseConfig:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: it is no configuration of a Synapse")
     return values

@@ -21,6 +21,12 @@ from tests.support.homeserver import PASSWORD, Client, Homeserver
 from tests.support.visitor import Visitor
 
 KEY = RSAKey.generate_key(2048, {"kid": "ours"})
+ASKED_AGAIN: dict[str, Any] = {
+    "scopes": ["openid", "profile", "offline_access"],
+    "authorization_parameters": {"prompt": "consent"},
+    "refresh_minutes": 10,
+}
+"""A provider that is asked every ten minutes whether a session still stands."""
 METHODS = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
 
 
@@ -119,7 +125,7 @@ async def test_each_way_to_prove_to_be_the_client(tmp_path: Path, provider: Prov
         settings["client_secret"] = ""
     if method == "private_key_jwt":
         settings["client_key"] = str(key)
-    async with serving(tmp_path, oidc=[provider.config(**settings)]) as server:
+    async with serving(tmp_path, oidc=[provider.config(**ASKED_AGAIN)]) as server:
         browser = Visitor(server.app)
         await sign_on(browser, "alice-1")
         assert (await log_in(server, browser.location)).user_id == "@alice:test.example"
@@ -503,12 +509,7 @@ async def test_signing_out_at_the_provider_too(tmp_path: Path, provider: Provide
 
 async def test_a_session_that_ends_there_ends_here(tmp_path: Path, provider: Provider) -> None:
     """The provider is asked with a refresh token, which is another each time, until it says no."""
-    settings = {
-        "scopes": ["openid", "profile", "offline_access"],
-        "authorization_parameters": {"prompt": "consent"},
-        "refresh_minutes": 10,
-    }
-    async with serving(tmp_path, oidc=[provider.config(**settings)]) as server:
+    async with serving(tmp_path, oidc=[provider.config(**ASKED_AGAIN)]) as server:
         browser = Visitor(server.app)
         await sign_on(browser, "alice-1")
         alice = await log_in(server, browser.location)
@@ -535,18 +536,13 @@ async def test_a_session_that_ends_there_ends_here(tmp_path: Path, provider: Pro
 
 
 async def test_a_provider_that_is_away_logs_nobody_out(tmp_path: Path, provider: Provider) -> None:
-    settings = {
-        "scopes": ["openid", "profile", "offline_access"],
-        "authorization_parameters": {"prompt": "consent"},
-        "refresh_minutes": 10,
-    }
-    async with serving(tmp_path, oidc=[provider.config(**settings)]) as server:
+    async with serving(tmp_path, oidc=[provider.config(**ASKED_AGAIN)]) as server:
         browser = Visitor(server.app)
         await sign_on(browser, "alice-1")
         alice = await log_in(server, browser.location)
         await browser.close()
     async with serving(
-        tmp_path, oidc=[provider.config(**settings)], network={"deny": ["127.0.0.1/32"]}
+        tmp_path, oidc=[provider.config(**ASKED_AGAIN)], network={"deny": ["127.0.0.1/32"]}
     ) as server:
         assert await server.services.sign_on.renewals.renew_due() == 1
         await Client(server.http, alice.user_id, alice.token).get("/account/whoami")

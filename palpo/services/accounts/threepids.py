@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -196,6 +196,11 @@ class ThirdPartyIds:
         """Whose account has an identifier of any medium."""
         medium, address = canonical_threepid(medium, address)
         return await self._db.read(lambda tx: storage.owner(tx, medium, address))
+
+    async def with_emails(self, user_id: UserId, emails: Iterable[str]) -> list[tuple[str, str]]:
+        """What an account has, with these addresses in place of its own; raises InvalidParam."""
+        others = [(item.medium, item.address) for item in await self.of_user(user_id) if item.medium != EMAIL]
+        return [*others, *dict.fromkeys(canonical_threepid(EMAIL, email) for email in emails)]
 
     async def replace(self, user_id: UserId, wanted: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Let an account have these and no others, ``(medium, address)`` each; those that it has no more.

@@ -11,7 +11,6 @@ from palpo.core.records.accounts import Account
 from palpo.db.transaction import WriteTransaction
 from palpo.services.accounts import AccountServices
 from palpo.services.accounts.profiles import Profile, check_value
-from palpo.services.accounts.threepids import canonical_threepid
 from palpo.services.administration.users import UserAdministration
 from palpo.services.server import Server
 from palpo.storage import accounts as storage
@@ -81,11 +80,11 @@ class DelegatedAccounts:
         """Addresses that another account has are left there: it is no reason to refuse the rest."""
         threepids = self._accounts.threepids
         before = [(item.medium, item.address) for item in await threepids.of_user(user_id)]
-        wanted = [item for item in before if item[0] != EMAIL]
-        for email in emails:
-            medium, address = canonical_threepid(EMAIL, email)
-            if await threepids.owner_of(medium, address) in (None, user_id):
-                wanted.append((medium, address))
+        wanted = [
+            item
+            for item in await threepids.with_emails(user_id, emails)
+            if await threepids.owner_of(*item) in (None, user_id)
+        ]
         if sorted(wanted) != sorted(before):
             await threepids.replace(user_id, wanted)
 

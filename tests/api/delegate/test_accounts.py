@@ -9,13 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.homeserver import Homeserver, homeserver
-from tests.support.mas import SECRET, Mas, MasClient, client_of, mas
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Mas]:
-    async with mas() as running:
-        yield running
+from tests.support.mas import SECRET, Mas, MasClient, client_of
 
 
 @pytest.fixture

@@ -12,15 +12,9 @@ import pytest
 from tests.support.appservices import AS_TOKEN, registration
 from tests.support.federated_rooms import until
 from tests.support.homeserver import Client, Homeserver, homeserver
-from tests.support.mas import ADMIN, API, DEVICE, Mas, MasClient, client_of, mas
+from tests.support.mas import ADMIN, API, DEVICE, Mas, MasClient, client_of
 
 WHOAMI = "/account/whoami"
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Mas]:
-    async with mas() as running:
-        yield running
 
 
 @pytest.fixture
