@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import Forbidden, MissingParam
-from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_key
+from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_key, check_value
 from palpo.wire.client import profiles as wire
 from palpo.wire.endpoint import Json, NoBody, UserParams
 
@@ -31,10 +31,11 @@ async def set_profile_field(call: Call, params: wire.Field, body: Json) -> None:
     _check(call, params)
     if params.key_name not in body:
         raise MissingParam(f"The body has no {params.key_name}")
+    value = body[params.key_name]
+    check_value(params.key_name, value)
     await _charge(call, params)
-    if call.requester.shadow_banned:
-        return
-    await call.services.accounts.profiles.set_field(params.user_id, params.key_name, body[params.key_name])
+    if not call.requester.shadow_banned:
+        await call.services.accounts.profiles.set_field(params.user_id, params.key_name, value)
 
 
 @handlers.serves(wire.delete_profile_field)
@@ -42,9 +43,8 @@ async def delete_profile_field(call: Call, params: wire.Field, body: NoBody) -> 
     """DELETE /profile/{userId}/{keyName}."""
     _check(call, params)
     await _charge(call, params)
-    if call.requester.shadow_banned:
-        return
-    await call.services.accounts.profiles.delete_field(params.user_id, params.key_name)
+    if not call.requester.shadow_banned:
+        await call.services.accounts.profiles.delete_field(params.user_id, params.key_name)
 
 
 async def _charge(call: Call, params: wire.Field) -> None:

@@ -2,7 +2,6 @@
 
 from palpo.api.call import Call, Handlers
 from palpo.core.errors import InvalidParam
-from palpo.services.personal.presence import OFFLINE
 from palpo.sync.sliding.config import parse_request
 from palpo.wire.client import sliding_sync as wire
 
@@ -25,6 +24,5 @@ async def sliding_sync(
     set_presence = params.set_presence or body.set_presence
     if set_presence is not None and set_presence not in PRESENCES:
         raise InvalidParam("There is no such presence")
-    wanted = OFFLINE if requester.shadow_banned else set_presence
-    await services.personal.presence.touch(requester.user_id, requester.device_id, wanted, request.timeout_ms)
+    await services.personal.presence.syncing(requester, set_presence, request.timeout_ms)
     return await services.sync.sliding.sync(requester, request)

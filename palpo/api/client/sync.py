@@ -1,7 +1,6 @@
 """GET /sync."""
 
 from palpo.api.call import Call, Handlers
-from palpo.services.personal.presence import OFFLINE
 from palpo.sync.assemble import StateSection
 from palpo.sync.v3 import SyncRequest
 from palpo.wire.client import sync as wire
@@ -19,8 +18,7 @@ async def sync(call: Call, params: wire.SyncParams, body: NoBody) -> wire.SyncRe
     if params.since is None:
         call.charge(FROM_THE_BEGINNING)
     filter_ = await services.sync.filters.get(requester.user_id, params.filter)
-    wanted = OFFLINE if requester.shadow_banned else params.set_presence
-    await services.personal.presence.touch(requester.user_id, requester.device_id, wanted, params.timeout)
+    await services.personal.presence.syncing(requester, params.set_presence, params.timeout)
     request = SyncRequest(
         since=params.since,
         timeout_ms=max(params.timeout, 0),

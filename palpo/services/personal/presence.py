@@ -2,7 +2,7 @@
 
 Sync-facing:
 
-- ``await touch(user_id, device_id, set_presence, timeout_ms)`` at the start of each sync: mostly memory,
+- ``await syncing(requester, set_presence, timeout_ms)`` at the start of each sync: mostly memory,
 - ``await changed(user_id, after, upto)`` → the presence of those who share a room with the user, where it
   changed at a position in ``(after, upto]``; with ``after`` 0, of all who are not offline. It costs a look
   into memory where nothing has changed,
@@ -33,6 +33,7 @@ from palpo.db.engine import Database
 from palpo.db.errors import DatabaseError
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.services.accounts.profiles import Profile
+from palpo.services.accounts.sessions import Requester
 from palpo.storage import accounts, memberships, profiles, shared_rooms
 from palpo.storage import presence as storage
 from palpo.storage.presence import Presence
@@ -99,6 +100,11 @@ class PresenceTracker:
         self._users: dict[str, _User] = {}
         self._last = LastChanges(wakeups, topics.PRESENCE, caches)
         wakeups.listen(topics.PRESENCE, self._changed_elsewhere)
+
+    async def syncing(self, requester: Requester, set_presence: str | None, timeout_ms: int) -> None:
+        """``touch``, for whoever syncs; who is shadow-banned is not shown to be there."""
+        if not requester.shadow_banned:
+            await self.touch(requester.user_id, requester.device_id, set_presence, timeout_ms)
 
     async def touch(
         self, user_id: UserId, device_id: str | None, set_presence: str | None, timeout_ms: int = 0

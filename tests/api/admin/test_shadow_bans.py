@@ -95,6 +95,8 @@ async def test_small_signs(alice: Client, banned: Client, room_id: str) -> None:
     await banned.post(f"/rooms/{room_id}/receipt/m.read/{newest}")
     await banned.post(f"/rooms/{room_id}/read_markers", {"m.read": newest})
     await banned.put(f"/profile/{banned.user_id}/displayname", {"displayname": "Look at me"})
+    # What others are refused, they are: they are not to find out.
+    await banned.put(f"/profile/{banned.user_id}/displayname", {"displayname": 5}, status=400)
     await banned.put(f"/presence/{banned.user_id}/status", {"presence": "online", "status_msg": "Look at me"})
     messages = {
         alice.user_id: {"*": {"body": "x"}},
