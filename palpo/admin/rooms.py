@@ -9,9 +9,10 @@ from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import parse_user_id
+from palpo.core.records.rooms import RoomOrder
 from palpo.services.administration.history_purge import Point
 from palpo.services.administration.room_deletion import DeletionWish
-from palpo.services.administration.room_lists import RoomOrder, RoomQuery
+from palpo.services.administration.room_lists import RoomQuery
 from palpo.wire.pages import admin as wire
 
 blueprint = AdminPages("rooms", __name__)

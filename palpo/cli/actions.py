@@ -13,10 +13,8 @@ import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
-from palpo.app import built
 from palpo.cli.asking import ask_server
 from palpo.cli.following import follow
 from palpo.cli.options import add_config, config_of, prepare
@@ -25,7 +23,10 @@ from palpo.config.errors import ConfigError
 from palpo.config.model import Config
 from palpo.core.errors import MatrixError
 
-Action = Callable[[Services, argparse.Namespace], Awaitable[Outcome]]
+if TYPE_CHECKING:
+    from palpo.api.services import Services
+
+Action = Callable[["Services", argparse.Namespace], Awaitable[Outcome]]
 """Does it; it raises MatrixError. ``options.tell`` takes lines that say how far it is, ``options.actor`` is
 who asks for it. Options are texts, numbers, truth values, and lists of them."""
 Before = Callable[[argparse.Namespace], None]
@@ -132,6 +133,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 async def _act(config: Config, command: str, options: argparse.Namespace) -> Outcome:
+    from palpo.app import built
+
     async with built(config) as services:
         outcome = await perform(
             services, ACTIONS[command], options, actor=getpass.getuser(), tell=tell_person

@@ -11,17 +11,20 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from palpo import __version__
-from palpo.api.services import Services
 from palpo.cli.actions import ACTIONS, Registered, perform
 from palpo.cli.asking import MAX_PATH, SOCKET, End, Reply, Request
 from palpo.cli.following import follow
 from palpo.core.errors import MatrixError
 from palpo.db.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 log = structlog.get_logger("palpo.commands")
 

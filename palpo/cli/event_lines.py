@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from palpo.cli.people import minute
-from palpo.services.federation.fetching.room_resync import Resynced
-from palpo.services.federation.receiving.event_reports import EventReport, Fate, Looked
+
+if TYPE_CHECKING:
+    from palpo.services.federation.fetching.room_resync import Resynced
+    from palpo.services.federation.receiving.event_reports import EventReport, Fate, Looked
 
 MAX_CHANGES = 200
 """Lines of one room's state."""
@@ -61,6 +64,8 @@ def _wait(report: EventReport, now_ms: int) -> Iterator[str]:
 
 
 def _refusal(report: EventReport) -> Iterator[str]:
+    from palpo.services.federation.receiving.event_reports import Fate
+
     if report.fate in (Fate.SOFT_FAILED, Fate.REJECTED) and report.noted_ts is None:
         yield "  why is not known: it was refused before this was noted"
     elif report.was_refused is not None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from palpo.db.connect import sqlite_path
 from palpo.db.errors import DatabaseError
+from palpo.db.sqlite_path import sqlite_path
 
 
 class Failure(Exception):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from palpo.api.services import Services
+from typing import TYPE_CHECKING
+
 from palpo.cli.outcomes import Outcome, Tell
 from palpo.core.records.jobs import Job, JobState
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 LOOK_S = 5.0
 """How often is looked without news."""

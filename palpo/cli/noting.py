@@ -11,19 +11,19 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
-from palpo.app import audit_log_of, opened
 from palpo.cli.actions import ACTIONS, Registered
 from palpo.cli.asking import ask_server
 from palpo.cli.failures import Failure
 from palpo.cli.outcomes import Outcome
 from palpo.config.errors import ConfigError
 from palpo.config.model import Config
-from palpo.db.connect import sqlite_path
 from palpo.db.errors import DatabaseError
-from palpo.db.tables.audit_log import audit_log
+from palpo.db.sqlite_path import sqlite_path
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 
 def register_noted(words: str) -> None:
@@ -42,7 +42,9 @@ def note(config: Config, words: str, *, target: str = "", **details: Any) -> Non
 
 
 async def _write_down(config: Config, words: str, told: Mapping[str, Any]) -> None:
+    from palpo.app import audit_log_of, opened
     from palpo.db.copies.emptying import has_table
+    from palpo.db.tables.audit_log import audit_log
 
     url = config.database_url
     if url.startswith("sqlite:") and not sqlite_path(url).exists():

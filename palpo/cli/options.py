@@ -7,20 +7,17 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from palpo.cli.failures import Failure, told_of, without_password
-from palpo.cli.logs import configure_logging
-from palpo.cli.waiting import wait_for_database
 from palpo.config.errors import ConfigError
 from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
 from palpo.core.identifiers import server_name_of
-from palpo.db.engine import Database
-from palpo.db.migrations.start import bring_up_to_date, take_over
-from palpo.db.sole_server import sole_server
-from palpo.services.server.server_identity import check_server_name
 from palpo.streams.clock import SystemClock
-from palpo.streams.leases import all_run_out
+
+if TYPE_CHECKING:
+    from palpo.db.engine import Database
 
 PRIVATE = 0o700
 """The mode of a folder that nobody else looks into: there are messages in it."""
@@ -74,6 +71,8 @@ def prepared_alone(config: Config) -> Iterator[None]:
     A database server that does not answer yet is waited for. Raises ConfigError for another server's
     database, and Failure where another runs, before anything is changed.
     """
+    from palpo.db.migrations.start import take_over
+
     with alone(config):
         with told_of(config.database_url):
             _bring_up_to_date(config)
@@ -84,6 +83,9 @@ def prepared_alone(config: Config) -> Iterator[None]:
 @contextmanager
 def alone(config: Config) -> Iterator[None]:
     """Be the only one on a SQLite file, and leave whatever is in the database as it is; raises Failure."""
+    from palpo.cli.waiting import wait_for_database
+    from palpo.db.sole_server import sole_server
+
     _make_folder(config)
     wait_for_database(config)
     with ExitStack() as held:
@@ -97,12 +99,17 @@ async def check_unserved(config: Config, db: Database) -> None:
 
     SQLite's file is locked; on a server, a process shows that it is there by renewing its leases.
     """
+    from palpo.streams.leases import all_run_out
+
     if not config.database_url.startswith("sqlite:") and not await all_run_out(db, SystemClock()):
         url = without_password(config.database_url)
         raise Failure(f"database.url: {url} is served by another process: stop that one first")
 
 
 def _bring_up_to_date(config: Config) -> None:
+    from palpo.db.migrations.start import bring_up_to_date
+    from palpo.services.server.server_identity import check_server_name
+
     def check_user(user_id: str) -> None:
         check_server_name(server_name_of(user_id), config.server_name)
 
@@ -110,6 +117,8 @@ def _bring_up_to_date(config: Config) -> None:
 
 
 def _make_folder(config: Config) -> None:
+    from palpo.cli.logs import configure_logging
+
     configure_logging(config.log)
     try:
         config.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from palpo.api.services import Services
 from palpo.core.errors import InvalidParam, NotFound
 from palpo.core.identifiers import UserId
 from palpo.core.records.accounts import Account
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw]?)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "": 86_400}

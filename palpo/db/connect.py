@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from palpo.db.engine import Engine
 from palpo.db.sqlite import SqliteEngine
+from palpo.db.sqlite_path import sqlite_path
 from palpo.db.sqlite_reads import Sharing
 from palpo.db.statistics import Statistics
 from palpo.db.wakeups import ProcessWakeups, ReadPosition
@@ -52,11 +52,3 @@ def database_statistics(url: str) -> Statistics | None:
 
         return PostgresStatistics(url)
     return None
-
-
-def sqlite_path(url: str) -> Path:
-    """The file of a ``sqlite:///path`` URL; raises ValueError where it names none."""
-    parts = urlsplit(url)
-    if parts.netloc or len(parts.path) < 2:
-        raise ValueError("a SQLite URL is sqlite:///relative/path or sqlite:////absolute/path")
-    return Path(unquote(parts.path[1:]))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from palpo.db.connect import sqlite_path
 from palpo.db.errors import DatabaseError
+from palpo.db.sqlite_path import sqlite_path
 
 
 @contextmanager

@@ -46,7 +46,7 @@ async def commanded(data: Path) -> AsyncIterator[Homeserver]:
 async def test_the_server_does_it_and_it_is_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("palpo.cli.actions.built", None)  # Nobody opens the database beside the server.
+    monkeypatch.setattr("palpo.cli.actions._act", None)  # Nobody opens the database beside the server.
     async with commanded(tmp_path) as server:
         assert stat.S_IMODE(os.stat(tmp_path / SOCKET).st_mode) == 0o600
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))

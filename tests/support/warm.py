@@ -10,7 +10,17 @@ from palpo.cli import engines
 from palpo.cli.main import command_line
 from tests.support.collector import settle
 
-LATER = ("uvloop", "uvicorn.lifespan.off", "palpo.db.migrations.upgrade")
+LATER = (
+    "uvloop",
+    "uvicorn.lifespan.off",
+    "palpo.cli.restoring",
+    "palpo.cli.serving",
+    "palpo.cli.waiting",
+    "palpo.db.migrations.start",
+    "palpo.db.migrations.upgrade",
+    "palpo.db.sole_server",
+    "palpo.streams.leases",
+)
 """What a server imports when it is needed."""
 
 command_line()

@@ -7,7 +7,8 @@ from typing import Any
 from palpo.api.call import Call, Handlers
 from palpo.api.client.timeline import MAX_CONTEXT, event_filter, page_size, rendered
 from palpo.api.room_overviews import space_room
-from palpo.services.administration.room_lists import ListedRoom, RoomOrder, RoomQuery
+from palpo.core.records.rooms import RoomOrder
+from palpo.services.administration.room_lists import ListedRoom, RoomQuery
 from palpo.services.history.tokens import timeline_token
 from palpo.services.reading.timeline import MAX_LIMIT, Query
 from palpo.wire.admin import rooms as wire

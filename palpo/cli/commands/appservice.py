@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.outcomes import Outcome, done
 from palpo.cli.people import table
 from palpo.config.appservices import Registration
-from palpo.services.administration.doctor.checks import Verdict
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 
 def register(subparsers: Any) -> None:
@@ -32,6 +33,8 @@ async def _list(services: Services, options: argparse.Namespace) -> Outcome:
 
 
 async def _check(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.services.administration.doctor.checks import Verdict
+
     found = await services.administration.doctor.appservices(options.id or None)
     rows = [(check.name.rpartition(" ")[2], check.verdict.value, check.text) for check in found]
     bad = any(check.verdict is not Verdict.OK for check in found)

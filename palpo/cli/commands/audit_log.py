@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.outcomes import Outcome
 from palpo.cli.people import minute, table
-from palpo.storage.audit_log import Entry
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
+    from palpo.storage.audit_log import Entry
 
 
 def register(subparsers: Any) -> None:

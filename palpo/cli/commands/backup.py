@@ -7,7 +7,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from palpo.app import identity_of, opened
 from palpo.cli.failures import Failure
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, config_of, prepare
@@ -81,5 +80,7 @@ def _of_bucket(bucket: str) -> list[str]:
 
 async def _check(config: Config) -> None:
     """Raise ConfigError where the database is not this server's, or not the data folder's."""
+    from palpo.app import identity_of, opened
+
     async with opened(config) as db:
         await identity_of(config, db).check()

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 from typing import Any
 
-from palpo.app import identity_of, opened
 from palpo.cli.failures import Failure, database_failure, without_password
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, check_unserved, config_of, prepared_alone
@@ -64,6 +63,8 @@ def _copied(source: str, target: str) -> int:
 
 async def _check_alone(config: Config) -> None:
     """Raise where the database is not this server's, or another process serves it."""
+    from palpo.app import identity_of, opened
+
     async with opened(config) as db:
         await identity_of(config, db).check()
         await check_unserved(config, db)

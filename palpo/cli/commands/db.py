@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
-from palpo.app import identity_of, opened
 from palpo.cli.actions import add_action
 from palpo.cli.commands import migrate
 from palpo.cli.following import begun
@@ -16,7 +14,9 @@ from palpo.cli.options import add_config, check_unserved, config_of, prepared_al
 from palpo.cli.outcomes import Outcome, add_json, done, show
 from palpo.cli.people import size, table
 from palpo.config.model import Config
-from palpo.db.server_settings import server_settings, unsafe
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 
 def register(subparsers: Any) -> None:
@@ -57,6 +57,8 @@ def _vacuum(options: argparse.Namespace) -> int:
 
 
 async def _check_unserved(config: Config) -> None:
+    from palpo.app import identity_of, opened
+
     async with opened(config) as db:
         await identity_of(config, db).check()
         await check_unserved(config, db)
@@ -77,6 +79,8 @@ async def _sizes(services: Services, options: argparse.Namespace) -> Outcome:
 
 
 async def _check(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.db.server_settings import server_settings, unsafe
+
     failing = await services.server.health.failing()
     settings = await services.server.db.read(server_settings)
     risks = unsafe(settings)

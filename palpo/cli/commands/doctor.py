@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.outcomes import Outcome
 from palpo.cli.people import printable
-from palpo.services.administration.doctor.checks import Check, Verdict, problem
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
+    from palpo.services.administration.doctor.checks import Check
 
 HELP = "say whether the server is set up well, seen from inside and from outside, and what to do"
-MARKS = {Verdict.OK: "ok", Verdict.WARNING: "!!", Verdict.PROBLEM: "no"}
+MARKS = {"ok": "ok", "warning": "!!", "problem": "no"}
 
 
 def register(subparsers: Any) -> None:
@@ -25,6 +27,8 @@ def register(subparsers: Any) -> None:
 
 
 async def _look(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.services.administration.doctor.checks import Verdict, problem
+
     found: list[Check] = []
     if services.server.live.source is None:
         found.append(problem("server", "no server runs on this data folder", "palpo serve"))
@@ -37,5 +41,5 @@ async def _look(services: Services, options: argparse.Namespace) -> Outcome:
 
 
 def _line(check: Check) -> str:
-    line = printable(f"{MARKS[check.verdict]}  {check.name}: {check.text}")
+    line = printable(f"{MARKS[check.verdict.value]}  {check.name}: {check.text}")
     return f"{line}\n      {printable(check.advice)}" if check.advice else line

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
-from palpo.app.composition.server import USER_AGENT
-from palpo.app.composition.transport import federation_check
 from palpo.cli.actions import add_action
 from palpo.cli.event_lines import lines_of, lines_of_changes
 from palpo.cli.options import add_config, config_of
@@ -17,9 +14,12 @@ from palpo.cli.people import minute, printable
 from palpo.config import signing_key
 from palpo.config.model import Config
 from palpo.core.identifiers import RoomId, ServerName
-from palpo.net.federation_check import Finding
-from palpo.storage.destinations import Destination
 from palpo.streams.clock import SystemClock
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
+    from palpo.net.federation_check import Finding
+    from palpo.storage.destinations import Destination
 
 MARKS = {True: "ok", False: "no", None: "  "}
 
@@ -73,6 +73,9 @@ def _check(options: argparse.Namespace) -> int:
 
 async def _look(config: Config, server: str) -> bool:
     """Print what is found; whether the server can be reached."""
+    from palpo.app.composition.server import USER_AGENT
+    from palpo.app.composition.transport import federation_check
+
     reached = False
     key = signing_key.load(config.data)
     async with federation_check(config, key, SystemClock(), user_agent=USER_AGENT) as check:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palpo.app import built, identity_of, opened
 from palpo.cli.failures import Failure, without_password
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, alone, check_unserved, config_of, prepared_alone
@@ -20,12 +19,9 @@ from palpo.config.model import Config
 from palpo.config.synapse import SynapseConfig
 from palpo.core.identifiers import ServerName
 from palpo.db.errors import DatabaseError
-from palpo.db.transaction import Transaction
-from palpo.services.server.server_identity import check_server_name
-from palpo.storage import server_meta
-from palpo.storage import synapse_import as storage
 
 if TYPE_CHECKING:
+    from palpo.db.transaction import Transaction
     from palpo.services.administration.synapse_import.synapse_import import Imported
 
 HELP = "take over all that is on a Synapse, which must be stopped, as this server must be"
@@ -87,6 +83,8 @@ class Report:
 
 def run(options: argparse.Namespace) -> int:
     """Import, compare, and say what to do next."""
+    from palpo.services.server.server_identity import check_server_name
+
     config = config_of(options)
     theirs = _theirs(options, config)
     check_server_name(theirs.server_name, config.server_name)
@@ -133,7 +131,7 @@ def _take_key(config: Config, path: Path) -> None:
 
 
 async def _import(config: Config, theirs: SynapseConfig, *, verify_only: bool) -> Report:
-    # All that an import needs is loaded only here.
+    from palpo.app import built, identity_of, opened
     from palpo.app.composition.synapse_import import synapse_import
     from palpo.db.synapse import open_synapse
     from palpo.services.administration.synapse_import.steps import Source
@@ -165,6 +163,9 @@ async def _import(config: Config, theirs: SynapseConfig, *, verify_only: bool) -
 
 async def _check_ours(tx: Transaction, *, begun: bool) -> None:
     """Raises Failure where this database is in use by other things than this import."""
+    from palpo.storage import server_meta
+    from palpo.storage import synapse_import as storage
+
     is_begun = await storage.is_begun(tx)
     if begun and (not is_begun or await storage.is_unfinished(tx)):
         raise Failure("the import has not come to its end: go on with it first")

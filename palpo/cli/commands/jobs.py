@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.following import line_of_job, shown_job
 from palpo.cli.outcomes import Outcome
 from palpo.cli.people import printable
 from palpo.core.records.jobs import JobState
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 
 def register(subparsers: Any) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.outcomes import Outcome, done
 from palpo.cli.people import size, span_ms, table, user_id_of
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import RoomId, parse_mxc_uri
-from palpo.services.media.media_cleanup import YOUNG_SECONDS
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 MOST_USERS = 10_000
 """Of a list."""
@@ -45,7 +46,6 @@ def register(subparsers: Any) -> None:
     sweep.add_argument(
         "--age",
         type=int,
-        default=YOUNG_SECONDS,
         metavar="SECONDS",
         help="leave what is younger, which may be of an upload under way (default: a day)",
     )
@@ -134,7 +134,10 @@ async def _purge_remote(services: Services, options: argparse.Namespace) -> Outc
 
 
 async def _sweep(services: Services, options: argparse.Namespace) -> Outcome:
-    removed = await services.media.media_cleanup.sweep(age_seconds=options.age)
+    from palpo.services.media.media_cleanup import YOUNG_SECONDS
+
+    age = YOUNG_SECONDS if options.age is None else options.age
+    removed = await services.media.media_cleanup.sweep(age_seconds=age)
     return done(
         f"Removed {removed.count} files, {removed.size} bytes", count=removed.count, size=removed.size
     )

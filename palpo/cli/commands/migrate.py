@@ -6,7 +6,6 @@ import argparse
 import asyncio
 from typing import Any
 
-from palpo.app import identity_of, opened
 from palpo.cli.options import add_config, config_of, prepare
 from palpo.cli.outcomes import add_json, done, show
 from palpo.config.model import Config
@@ -33,5 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _check(config: Config) -> None:
+    from palpo.app import identity_of, opened
+
     async with opened(config) as db:
         await identity_of(config, db).check()

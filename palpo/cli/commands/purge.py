@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.following import begun
 from palpo.cli.outcomes import Outcome
 from palpo.cli.people import span_ms
 from palpo.core.identifiers import parse_room_id_or_alias
-from palpo.services.administration.history_purge import Point
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 HELP = "delete old messages of a room, and keep its state"
 
@@ -31,6 +32,8 @@ def register(subparsers: Any) -> None:
 
 
 async def _purge(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.services.administration.history_purge import Point
+
     purge = services.administration.history_purge
     room_id, _ = await services.administration.rooms.resolve(parse_room_id_or_alias(options.room))
     if options.before is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.outcomes import Outcome, done
 from palpo.cli.people import minute
 from palpo.core.errors import InvalidParam
-from palpo.storage.registration_tokens import RegistrationToken
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
+    from palpo.storage.registration_tokens import RegistrationToken
 
 DAY_MS = 24 * 3600 * 1000
 MAX_DAYS = 36_500

@@ -10,8 +10,6 @@ from typing import Any
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, alone, config_of, prepared_alone
 from palpo.cli.outcomes import add_json, done, show
-from palpo.cli.restoring import begin_generation, put_back
-from palpo.services.administration.backups.planned import forget
 
 HELP = "put a backup back, or go on with a database that was put back; the server must be stopped"
 
@@ -42,6 +40,9 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Begin a new generation of the database."""
+    from palpo.cli.restoring import begin_generation, put_back
+    from palpo.services.administration.backups.planned import forget
+
     config = config_of(options)
     lines: list[str] = []
     facts: dict[str, Any] = {}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.following import line_of_job, shown_job
 from palpo.cli.outcomes import Outcome
 from palpo.cli.people import minute, printable, table
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 FOREVER = "Messages of all rooms are kept for ever"
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
 from palpo.cli.following import begun
 from palpo.cli.outcomes import Outcome, done
 from palpo.cli.people import printable, table, user_id_of
 from palpo.core.identifiers import RoomId, parse_room_id, parse_room_id_or_alias
-from palpo.services.administration.room_deletion import MESSAGE, DeletionWish
-from palpo.services.administration.room_lists import ListedRoom, RoomOrder, RoomQuery
+from palpo.core.records.rooms import RoomOrder
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
+    from palpo.services.administration.room_lists import ListedRoom
 
 MAX_LINE = 200
 """Characters of a state event that are shown to people."""
@@ -54,7 +56,7 @@ def register(subparsers: Any) -> None:
     delete.add_argument(
         "--move-to-room-of", metavar="USER", help="have this user make a room, to which all are moved"
     )
-    delete.add_argument("--message", default=MESSAGE, metavar="TEXT", help="what is said in that room")
+    delete.add_argument("--message", metavar="TEXT", help="what is said in that room")
 
 
 def _add(actions: Any, name: str, action: Action, help_text: str, **more: Any) -> argparse.ArgumentParser:
@@ -64,6 +66,8 @@ def _add(actions: Any, name: str, action: Action, help_text: str, **more: Any) -
 
 
 async def _list(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.services.administration.room_lists import RoomQuery
+
     query = RoomQuery(
         search=options.search,
         public=True if options.public else None,
@@ -133,10 +137,12 @@ async def _make_admin(services: Services, options: argparse.Namespace) -> Outcom
 
 
 async def _delete(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.services.administration.room_deletion import MESSAGE, DeletionWish
+
     maker = options.move_to_room_of
     wish = DeletionWish(
         new_room_user_id=None if maker is None else await user_id_of(services, maker),
-        message=options.message,
+        message=MESSAGE if options.message is None else options.message,
         block=options.block,
         purge=not options.keep,
         force_purge=options.force,

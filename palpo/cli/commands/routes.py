@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 
-from palpo.wire.registry import endpoints
-
 
 def register(subparsers: Any) -> None:
     """Add the command."""
@@ -19,6 +17,8 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print them, one line each."""
+    from palpo.wire.registry import endpoints
+
     for endpoint in endpoints():
         if options.jsonl:
             row = {

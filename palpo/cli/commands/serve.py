@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from palpo.cli import serving
 from palpo.cli.options import add_config, prepared_alone, source_of
-from palpo.cli.restoring import carry_out_plan
 
 DESCRIPTION = """\
 Run the homeserver until SIGTERM or SIGINT. On SIGHUP it reads its configuration and its certificates
@@ -26,6 +24,9 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Migrate the database if it is behind, then serve."""
+    from palpo.cli import serving
+    from palpo.cli.restoring import carry_out_plan
+
     serving.ignore_hangups()
     source = source_of(options)
     config = source.load()

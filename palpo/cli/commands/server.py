@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palpo import __version__
-from palpo.api.services import Services
 from palpo.cli.actions import add_action
 from palpo.cli.failures import without_password
 from palpo.cli.outcomes import Outcome
 from palpo.cli.people import table
 from palpo.core.records.jobs import JobState
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 
 def register(subparsers: Any) -> None:

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 from typing import Any
 
-from palpo.app import identity_of, opened
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, config_of, prepare
 from palpo.config import signing_key
@@ -55,6 +54,8 @@ def _shown(config: Config) -> SigningKey:
 
 
 async def _change(config: Config, action: str) -> SigningKey:
+    from palpo.app import identity_of, opened
+
     async with opened(config) as db:
         now_ms = SystemClock().now_ms()
         return await identity_of(config, db).adopt_key(new=action == "new", now_ms=now_ms)

@@ -10,9 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from palpo.cli import serving
 from palpo.cli.options import PRIVATE, prepared_alone
-from palpo.cli.restoring import carry_out_plan
 from palpo.config.errors import ConfigError
 from palpo.config.loader import convert
 from palpo.config.model import Config
@@ -62,6 +60,9 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the configuration if there is none, say how to use the server, and serve."""
+    from palpo.cli import serving
+    from palpo.cli.restoring import carry_out_plan
+
     serving.ignore_hangups()
     file: Path = options.data / FILE_NAME
     if not file.exists():

@@ -6,9 +6,8 @@ import argparse
 import sys
 from functools import partial
 from getpass import getpass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palpo.api.services import Services
 from palpo.cli.actions import Action, add_action
 from palpo.cli.following import begun
 from palpo.cli.outcomes import Outcome, done
@@ -16,7 +15,9 @@ from palpo.cli.people import account_of, localpart, minute, span_ms, table, user
 from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import RoomId, UserId, parse_user_id
 from palpo.core.records.accounts import Account
-from palpo.services.administration.redactions import LIMIT, Wanted
+
+if TYPE_CHECKING:
+    from palpo.api.services import Services
 
 WORDS = {"is_admin": "administrator", "is_guest": "guest", "shadow_banned": "shadow-banned"}
 """What flags of accounts are called, where not by their names."""
@@ -86,13 +87,13 @@ def _add_redact(actions: Any) -> None:
         "--room", action="append", default=[], metavar="ROOM_ID", help="only there; may be repeated"
     )
     redact.add_argument("--reason", metavar="TEXT")
-    redact.add_argument(
-        "--limit", type=int, default=LIMIT, metavar="N", help="events in each room (default: 1000)"
-    )
+    redact.add_argument("--limit", type=int, metavar="N", help="events in each room (default: 1000)")
     redact.add_argument("--since", metavar="TIME", help="only what was sent within: 12h, 7d")
 
 
 async def _redact(services: Services, options: argparse.Namespace) -> Outcome:
+    from palpo.services.administration.redactions import LIMIT, Wanted
+
     admin = await _admin_of(services, options.by)
     known = options.name.startswith("@") and ":" in options.name
     user_id = parse_user_id(options.name) if known else await user_id_of(services, options.name)
@@ -100,7 +101,7 @@ async def _redact(services: Services, options: argparse.Namespace) -> Outcome:
     wanted = Wanted(
         rooms=[RoomId(room) for room in options.room],
         reason=options.reason,
-        limit=options.limit,
+        limit=LIMIT if options.limit is None else options.limit,
         after_ts=after_ts,
     )
     job_id = await services.administration.user_redactions.begin(user_id, wanted, by=admin)

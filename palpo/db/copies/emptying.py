@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
-from palpo.db.connect import sqlite_path
 from palpo.db.copies.archive import ArchiveSource
 from palpo.db.copies.checkpoints import ALL
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.unfinished import checkpoints, is_unfinished
+from palpo.db.sqlite_path import sqlite_path
 
 SQLITE_FILES = ("-wal", "-shm", "-journal", "")
 """The database itself last: beside a new one, what is left of an old one's log would be taken for its own."""

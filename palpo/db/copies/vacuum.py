@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
-from palpo.db.connect import sqlite_path
 from palpo.db.errors import DatabaseError
 from palpo.db.migrations.connection import connected, driven, engine_of
+from palpo.db.sqlite_path import sqlite_path
 
 _SIZES = {
     "postgresql": "SELECT pg_database_size(current_database())",

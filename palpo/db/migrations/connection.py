@@ -14,9 +14,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
-from palpo.db.connect import sqlite_path
 from palpo.db.errors import Unreachable
 from palpo.db.sqlite import enable_wal
+from palpo.db.sqlite_path import sqlite_path
 
 LOCK_SECONDS = 3600
 """How long a database's upgrade is waited for, which another process makes."""

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from palpo.db.connect import create_engine, sqlite_path
+from palpo.db.connect import create_engine
 from palpo.db.engine import Database
 from palpo.db.errors import Unreachable
 from palpo.db.sqlite import SqliteEngine
+from palpo.db.sqlite_path import sqlite_path
 from palpo.db.statements import UNHEX
 
 BUSY_MS = 10_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from enum import Enum
 
 from palpo.core import state_tree
 from palpo.core.events import Event, StateKey
 from palpo.core.identifiers import RoomId
+from palpo.core.records.rooms import RoomOrder
 from palpo.core.state_keys import (
     AVATAR,
     CANONICAL_ALIAS,
@@ -94,24 +94,6 @@ class RoomDetails:
     joined_local_devices: int
     forgotten: bool
     """Whether all users here have forgotten it."""
-
-
-class RoomOrder(Enum):
-    """What a list of rooms is sorted by; numbers and flags have the greatest first."""
-
-    NAME = "name"
-    CANONICAL_ALIAS = "canonical_alias"
-    JOINED_MEMBERS = "joined_members"
-    JOINED_LOCAL_MEMBERS = "joined_local_members"
-    VERSION = "version"
-    CREATOR = "creator"
-    ENCRYPTION = "encryption"
-    FEDERATABLE = "federatable"
-    PUBLIC = "public"
-    JOIN_RULES = "join_rules"
-    GUEST_ACCESS = "guest_access"
-    HISTORY_VISIBILITY = "history_visibility"
-    STATE_EVENTS = "state_events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
