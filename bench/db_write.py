@@ -22,7 +22,7 @@ from sqlalchemy import Column, Index, MetaData, Table, bindparam, select
 
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
-from palpo.db.migrations.upgrade import on_connection
+from palpo.db.migrations.connection import on_connection
 from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.meta import blob, digest, identifier, integer
 from palpo.db.tables.stream_position import stream_position

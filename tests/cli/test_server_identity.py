@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from palpo.cli.main import main
 from palpo.db.migrations import HEAD
 from palpo.db.migrations.connection import on_connection
-from palpo.db.migrations.upgrade import current, upgrade_from_nothing
+from palpo.db.migrations.steps import upgrade_from_nothing
+from palpo.db.migrations.upgrade import current
 from palpo.db.tables.accounts import users
 from tests.support import forked
 from tests.support.process import ServerProcess

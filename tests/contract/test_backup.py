@@ -22,7 +22,7 @@ from palpo.db.copies.sources import DatabaseSource
 from palpo.db.engine import Database
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.differences import differences
-from palpo.db.migrations.upgrade import upgrade_from_nothing
+from palpo.db.migrations.steps import upgrade_from_nothing
 from palpo.db.tables.leases import leases
 from palpo.services.administration.backups.checking import verify
 from palpo.services.administration.backups.contents import whole

@@ -17,7 +17,8 @@ from palpo.db.migrations import HEAD
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.differences import differences
 from palpo.db.migrations.rows import INITIAL_ROWS
-from palpo.db.migrations.upgrade import current, upgrade, upgrade_from_nothing
+from palpo.db.migrations.steps import upgrade_from_nothing
+from palpo.db.migrations.upgrade import current, upgrade
 from palpo.db.tables import metadata
 
 

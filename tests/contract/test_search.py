@@ -11,7 +11,8 @@ from palpo.core.search_terms import SearchTerm
 from palpo.core.search_text import BODY, NAME, room_token, tokens
 from palpo.db.connect import create_engine
 from palpo.db.engine import Database
-from palpo.db.migrations.upgrade import on_connection, upgrade_from_nothing
+from palpo.db.migrations.connection import on_connection
+from palpo.db.migrations.steps import upgrade_from_nothing
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import search as storage
 from palpo.storage.search import Entry, Wanted

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from palpo.db.connect import create_engine
 from palpo.db.engine import Commit, Database
 from palpo.db.errors import BadValue, DatabaseError, Retriable, UniqueViolation, Unreachable
-from palpo.db.migrations.upgrade import on_connection
+from palpo.db.migrations.connection import on_connection
 from palpo.db.position import CURRENT
 from palpo.db.statements import Statement, in_list, insert_row, update_row, upsert
 from palpo.db.tables.meta import blob, digest, flag, identifier, integer, text

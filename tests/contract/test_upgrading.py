@@ -23,7 +23,8 @@ from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.differences import differences
 from palpo.db.migrations.start import bring_up_to_date
 from palpo.db.migrations.stated import is_up_to_date
-from palpo.db.migrations.upgrade import current, upgrade, upgrade_from_nothing
+from palpo.db.migrations.steps import upgrade_from_nothing
+from palpo.db.migrations.upgrade import current, upgrade
 from palpo.db.tables.quotas import quota_usage
 from palpo.db.tables.rooms import events
 from tests.support.homeserver import Client, homeserver

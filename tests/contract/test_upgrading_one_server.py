@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.differences import differences
-from palpo.db.migrations.upgrade import upgrade, upgrade_from_nothing
+from palpo.db.migrations.steps import upgrade_from_nothing
+from palpo.db.migrations.upgrade import upgrade
 from tests.support.homeserver import Client, Homeserver, homeserver
 from tests.support.remote_users import BOB, Remote
 

@@ -21,10 +21,12 @@ from palpo.db.copies.sources import Source
 from palpo.db.errors import BadValue, DatabaseError
 from palpo.db.leases import NOBODY
 from palpo.db.migrations import HEAD, revisions
+from palpo.db.migrations.collation import set_collation
+from palpo.db.migrations.creation import create
 from palpo.db.migrations.full_text_steps import create_full_text
 from palpo.db.migrations.stated import is_up_to_date, revision_of
+from palpo.db.migrations.steps import bring_to_head, upgrade_from_nothing
 from palpo.db.migrations.unfinished import is_unfinished
-from palpo.db.migrations.upgrade import bring_to_head, create, set_collation, upgrade_from_nothing
 from palpo.db.tables import metadata
 from palpo.db.tables.leases import leases
 

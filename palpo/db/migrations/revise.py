@@ -27,7 +27,7 @@ from palpo.db.full_text import FullText
 from palpo.db.migrations import VERSIONS, revisions
 from palpo.db.migrations.declared import declared_hash
 from palpo.db.migrations.rows import INITIAL_ROWS
-from palpo.db.migrations.upgrade import upgrade_from_nothing
+from palpo.db.migrations.steps import upgrade_from_nothing
 from palpo.db.tables import metadata
 
 TEMPLATE = '''"""{message}."""

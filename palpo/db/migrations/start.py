@@ -15,8 +15,9 @@ from palpo.db.tables.leases import leases
 def bring_up_to_date(url: str, check_user: Callable[[str], None] | None = None) -> None:
     """See to it that the database at ``url`` has the tables of this program; raises DatabaseError.
 
-    A look is enough where it has, and Alembic is not even imported. ``check_user`` is given one of the
-    users of an older one, if it has any, before anything is changed, and raises to leave it alone.
+    A look is enough where it has; Alembic is imported only for the database of an older release.
+    ``check_user`` is given one of the users of that, if it has any, before anything is changed, and raises to
+    leave it alone.
     """
     if on_connection(url, is_up_to_date, begin="BEGIN"):
         return

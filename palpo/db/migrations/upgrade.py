@@ -6,36 +6,23 @@ with, a database that is said to be at the newest revision has the declared tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, create_engine, inspect, select, text
+from sqlalchemy import Connection, text
 
-from palpo.db import full_text
 from palpo.db.errors import DatabaseError
-from palpo.db.migrations import HEAD, resumable, revisions
+from palpo.db.migrations import HEAD, revisions
 from palpo.db.migrations.connection import LOCK_SECONDS, on_connection
-from palpo.db.migrations.differences import hindrances, missing
-from palpo.db.migrations.rows import INITIAL_ROWS
-from palpo.db.migrations.stated import is_up_to_date, revision_of, works_with, write_schema
+from palpo.db.migrations.creation import create
+from palpo.db.migrations.stated import is_up_to_date, revision_of, works_with
 from palpo.db.migrations.unfinished import is_unfinished
-from palpo.db.tables import metadata
 
 log = structlog.get_logger("palpo.db")
-__all__ = ["resumable", "upgrade"]
 LOCK_NAME = "palpo.migrations"
 LOCK_NUMBER = 0x70616C706F
 """PostgreSQL's advisory locks have numbers; this one is ``palpo`` in ASCII."""
-INITIAL = "0001_initial"
-NAMED = 3
-"""How many differences a refusal names."""
 
 
 def upgrade(url: str) -> None:
@@ -71,104 +58,9 @@ def upgrade_connection(connection: Connection) -> None:
                 f"it is at revision {revision}, which this release does not know: a newer release has "
                 "upgraded it, so start that one"
             )
-        if revision == INITIAL:
-            _refuse(missing(connection, _initial_tables()))
+        from palpo.db.migrations.steps import bring_to_head
+
         bring_to_head(connection)
-
-
-def bring_to_head(connection: Connection) -> None:
-    """Run the revisions that a database has not seen."""
-    command.upgrade(_config(connection), "head")
-    _settle(connection)
-
-
-def create(connection: Connection) -> None:
-    """Make every table and the first rows in an empty database, or finish making them."""
-    is_empty = not inspect(connection).get_table_names()
-    set_collation(connection)
-    metadata.create_all(connection)
-    if not is_empty:
-        _create_indexes(connection)
-    insert_initial_rows(connection)
-    context = MigrationContext.configure(connection)
-    context.stamp(ScriptDirectory.from_config(_config(connection)), "head")
-    if is_empty:
-        write_schema(connection)
-    else:
-        _settle(connection)
-
-
-def upgrade_from_nothing(connection: Connection, revision: str = "head") -> None:
-    """Make an empty database by running the revisions up to one: what ``create`` must be equal to."""
-    set_collation(connection)
-    command.upgrade(_config(connection), revision)
-
-
-def insert_initial_rows(connection: Connection) -> None:
-    """Insert those of INITIAL_ROWS whose table is empty."""
-    for name, rows in INITIAL_ROWS.items():
-        table = metadata.tables[name]
-        if connection.execute(select(table).limit(1)).first() is None:
-            connection.execute(table.insert(), [dict(row) for row in rows])
-
-
-def set_collation(connection: Connection) -> None:
-    """On MariaDB and MySQL, make the tables to come compare text byte by byte."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return
-    mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
-    wanted = "utf8mb4_nopad_bin" if mariadb else "utf8mb4_0900_bin"
-    if connection.scalar(text("SELECT @@collation_database")) != wanted:
-        connection.execute(text(f"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {wanted}"))
-
-
-def _create_indexes(connection: Connection) -> None:
-    """Make what is missing of tables that were there: their making was cut short."""
-    for table in metadata.sorted_tables:
-        for index in table.indexes:
-            index.create(connection, checkfirst=True)
-    for item in full_text.DECLARED:
-        if not item.exists(connection):
-            item.create(connection)
-
-
-def _settle(connection: Connection) -> None:
-    """Hold the database to the declared tables, and note that it has them."""
-    _refuse(hindrances(connection))
-    write_schema(connection)
-
-
-def _refuse(found: Sequence[str]) -> None:
-    """Raise DatabaseError where there is anything in ``found``."""
-    if found:
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        raise DatabaseError(
-            f"its tables are not those of this release ({', '.join(found[:NAMED])}{more}): a development "
-            "version or another program made them; start the version that did, or name an empty database"
-        )
-
-
-def _initial_tables() -> MetaData:
-    """The tables as the frozen first revision makes them."""
-    engine = create_engine("sqlite://")
-    found = MetaData()
-    with engine.begin() as connection:
-        operations = Operations(MigrationContext.configure(connection))
-        script = ScriptDirectory(str(Path(__file__).parent)).get_revision(INITIAL)
-        with operations.context(operations.migration_context):
-            script.module.upgrade()
-        found.reflect(
-            connection, only=lambda name, _: not any(name.startswith(n.name) for n in full_text.DECLARED)
-        )
-    engine.dispose()
-    return found
-
-
-def _config(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
 
 
 @contextmanager
