@@ -17,6 +17,7 @@ from palpo.wire.endpoint import B, Endpoint, Limit, P, R
 
 Chunks = AsyncIterator[bytes]
 AUTHORIZATION = b"authorization"
+COOKIE = b"cookie"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +45,13 @@ class Call:
     def authorizations(self) -> list[str]:
         """The values of all ``Authorization`` headers, of which servers may send several."""
         return [value.decode("latin-1") for name, value in self.header_lines if name.lower() == AUTHORIZATION]
+
+    @property
+    def cookies(self) -> str:
+        """All cookies, as one header has them: browsers send several by HTTP/2 (RFC 9113, 8.2.3)."""
+        return "; ".join(
+            value.decode("latin-1") for name, value in self.header_lines if name.lower() == COOKIE
+        )
 
     @property
     def stream(self) -> Chunks:

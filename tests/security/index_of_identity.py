@@ -221,6 +221,11 @@ IDENTITY: dict[str, tuple[str, ...]] = {
         f"{SAML}::test_user_interactive_auth",
         f"{OIDC}::test_user_interactive_auth",
     ),
+    "cookies of others: at the same host, in any form, of any length": (
+        f"{SIGN_IN}::test_cookies_of_other_applications",
+        f"{SIGN_IN}::test_cookies_in_several_lines",
+        f"{SIGN_IN}::test_a_cookie_that_takes_long_to_read",
+    ),
     "administration is for administrators: operations": (
         f"{ADMINS}::test_what_is_for_administrators_says_so",
         f"{ADMINS}::test_every_operation_refuses_who_is_no_administrator",

@@ -18,7 +18,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import cast
 from urllib.parse import urlencode, urlsplit
 
@@ -116,12 +115,17 @@ def safe_path(path: str) -> str:
 
 
 def cookie(call: Call, name: str) -> str | None:
-    """What the browser has kept under a name."""
-    try:
-        found = SimpleCookie(call.headers.get("cookie", "")).get(_called(call, name))
-    except CookieError:
-        return None
-    return found.value if found is not None else None
+    """What the browser has kept under a name; of several, the one that it sends last.
+
+    That is the one of the shortest path, as all of ours are. Cookies of whatever else is served at this host
+    come along, in any form at all: each is read by itself. By HTTP/2 they come in lines of their own.
+    """
+    called, value = _called(call, name), None
+    for pair in call.cookies.split(";"):
+        key, equals, said = pair.partition("=")
+        if equals and key.strip() == called:
+            value = said.strip()
+    return value
 
 
 def set_cookie(call: Call, name: str, value: str | None, *, max_age: int | None = None) -> None:

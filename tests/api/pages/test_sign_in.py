@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from palpo.api.pages.browsers import HOME, safe_path
+from palpo.cli.engines.connections import MAX_HEAD_BYTES
 from palpo.services.accounts.browser_sessions import MAX_SESSIONS
 from palpo.wire.pages.sign_in import LOGIN_PATH, LOGOUT_PATH
 from tests.support.browser import Browser, FormOf
@@ -161,6 +163,49 @@ async def test_clickjacking_and_what_a_page_may_load(browser: Browser) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "form-action 'self'" in policy
     assert "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'a={"b": 1}',
+        "a[b]=1",
+        "a=b c",
+        "novalue",
+        'a="b',
+        "path=/",
+        "a@b=1",
+        "=a",
+        "a=\xe9",
+        "expires=never",
+        "",
+    ],
+)
+async def test_cookies_of_other_applications(server: Homeserver, browser: Browser, other: str) -> None:
+    """What else is served at this host has whatever cookies it likes; users are signed in all the same."""
+    await browser.sign_in("alice", THEN)
+    mine = f"palpo_session={browser.http.cookies['palpo_session']}"
+    for sent in (f"{other}; {mine}", f"{mine}; {other}"):
+        page = await server.http.get(THEN, headers={"Cookie": sent.encode("latin-1")})
+        assert "@alice:test.example" in page.text, sent
+
+
+async def test_cookies_in_several_lines(server: Homeserver, browser: Browser) -> None:
+    """As browsers send them by HTTP/2."""
+    await browser.sign_in("alice", THEN)
+    lines = [("Cookie", f"palpo_session={browser.http.cookies['palpo_session']}"), ("Cookie", "a=b")]
+    for sent in (lines, lines[::-1]):
+        page = await server.http.get(THEN, headers=sent)
+        assert "@alice:test.example" in page.text, sent
+
+
+async def test_a_cookie_that_takes_long_to_read(server: Homeserver) -> None:
+    """Python's own reader takes the square of this one's length, and half a minute."""
+    cookie = 'a="' + '\\"' * (MAX_HEAD_BYTES // 2 - 64) + '"'
+    before = time.process_time()
+    page = await server.http.get(LOGIN_PATH, headers={"Cookie": cookie})
+    assert page.status_code == 200
+    assert time.process_time() - before < 2
 
 
 async def test_cookies_are_kept_from_scripts_and_other_sites(tmp_path: Path) -> None:
