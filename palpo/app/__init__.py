@@ -201,7 +201,7 @@ def watched_loop(services: Services, registry: CollectorRegistry, *, held_ms: in
 
     def found(turn: Held) -> None:
         held.observe(turn.seconds)
-        log.warning("event_loop_held", ms=round(turn.seconds * 1000), stack=turn.stack)
+        log.warning("event_loop_held", ms=round(turn.seconds * 1000), frames=turn.stack)
 
     services.server.background.start("heartbeat", heartbeat(late.observe))
     with LoopWatch(found, limit_s=held_ms / 1000) if held_ms else nullcontext():

@@ -101,7 +101,7 @@ async def test_what_holds_the_event_loop_is_logged_and_counted(
         await asyncio.sleep(0.3)
         metrics = (await server.http.get("/_palpo/metrics")).text
     held = [line for line in lines if line["event"] == "event_loop_held"]
-    (line,) = [line for line in held if "compute" in str(line["stack"])]
+    (line,) = [line for line in held if "compute" in str(line["frames"])]
     assert line["ms"] >= 90
     assert "palpo_loop_held_seconds_count 0.0" not in metrics
     assert "palpo_loop_late_seconds_count" in metrics

@@ -36,6 +36,7 @@ time_cost = 1
 memory_kib = 8
 [log]
 format = "{format}"
+held_ms = {held_ms}
 """
 REQUESTS = 3000
 """Each has a line of some 250 bytes; a pipe holds 64 KiB of them."""
@@ -45,12 +46,22 @@ LONG = 30.0
 class Server:
     """``palpo serve``, with a standard error that the test has made."""
 
-    def __init__(self, folder: Path, stderr: Any, *, engine: str = "hypercorn", format: str = "json") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stderr: Any,
+        *,
+        engine: str = "hypercorn",
+        format: str = "json",
+        held_ms: str = "0",
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         file = folder / "palpo.toml"
         file.write_text(
-            CONFIGURATION.format(data=folder / "data", port=self.port, engine=engine, format=format)
+            CONFIGURATION.format(
+                data=folder / "data", port=self.port, engine=engine, format=format, held_ms=held_ms
+            )
         )
         self.process = Forked(["serve", "--config", str(file)], stdout=stderr, stderr=stderr)
         deadline = time.monotonic() + START_SECONDS
@@ -154,7 +165,7 @@ def test_a_standard_error_that_is_closed(tmp_path: Path) -> None:
     """What is opened next must not take its number, or it would be written into."""
     file, port = tmp_path / "palpo.toml", free_port()
     data = tmp_path / "data"
-    file.write_text(CONFIGURATION.format(data=data, port=port, engine="hypercorn", format="json"))
+    file.write_text(CONFIGURATION.format(data=data, port=port, engine="hypercorn", format="json", held_ms=0))
     command = f"exec {sys.executable} -m palpo.cli.main serve --config {file} 0<&- 1>&- 2>&-"
     process = subprocess.Popen(["sh", "-c", command])
     try:
@@ -171,6 +182,21 @@ def test_a_standard_error_that_is_closed(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("format", ["json", "text"])
+def test_what_holds_the_event_loop(tmp_path: Path, format: str) -> None:
+    """Each time, and not the first time only."""
+    file = tmp_path / "log"
+    with file.open("wb") as log, server(tmp_path, log, format=format, held_ms="1") as running:
+        deadline = time.monotonic() + LONG
+        while file.read_text().count("event_loop_held") < 3:
+            assert time.monotonic() < deadline, file.read_text()
+            running.ask(1)
+            httpx.get(f"{running.url}/_palpo/metrics")
+        assert running.stop() == 0
+    assert "frames" in file.read_text()
+    assert "Traceback" not in file.read_text()
 
 
 @pytest.mark.parametrize("format", ["json", "text"])
