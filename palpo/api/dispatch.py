@@ -62,7 +62,7 @@ UNROUTED: Endpoint[NoParams, NoBody, None] = Endpoint(
 )
 PREFIXES = (b"/_", b"/.well-known/matrix/", b"/.well-known/o")
 OWN_PREFIX = b"/_palpo/"
-OWN_PAGES = (b"/_palpo/account/", b"/_palpo/oauth2/", b"/_palpo/admin")
+OWN_PAGES = (b"/_palpo/account", b"/_palpo/oauth2/", b"/_palpo/admin")
 """What is declared below that; health and metrics are Quart's, and not limited."""
 LANDING_PAGE = b"/"
 

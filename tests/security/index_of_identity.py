@@ -221,6 +221,7 @@ IDENTITY: dict[str, tuple[str, ...]] = {
         f"{SAML}::test_user_interactive_auth",
         f"{OIDC}::test_user_interactive_auth",
     ),
+    "pages: at their own paths only": (f"{PAGES}::test_pages_are_at_their_own_paths_only",),
     "cookies of others: at the same host, in any form, of any length": (
         f"{SIGN_IN}::test_cookies_of_other_applications",
         f"{SIGN_IN}::test_cookies_in_several_lines",

@@ -113,6 +113,22 @@ async def test_csrf_by_other_ways_to_send_a_form(browser: Browser) -> None:
     assert (await browser.get("/_palpo/account/login?again=true")).text.count("@admin:test.example")
 
 
+async def test_pages_are_at_their_own_paths_only(server: Homeserver, browser: Browser) -> None:
+    """What the dispatcher takes for another path is no page either, however it is spelled: it would go round
+    limits and checks, and fail."""
+    for endpoint in PAGES:
+        path, _, query = url(endpoint).partition("?")
+        folder, _, rest = path[1:].partition("/")
+        odd = [f"/%{ord(folder[0]):x}{folder[1:]}/{rest}", f"//{folder}/{rest}"] if folder else ["//"]
+        odd += [f"{path}/"] if folder and not path.endswith("/") else []
+        for spelled in odd:
+            answer = await server.http.request(endpoint.method, f"http://test.example{spelled}?{query}")
+            assert answer.status_code in (400, 404), (endpoint.operation_id, spelled, answer.text)
+    for path in ("/_palpo/account", "/_palpo/account/"):
+        answer = await browser.http.get(path)
+        assert answer.status_code == 200, path
+
+
 async def test_cookies_of_neighbours_are_not_taken(server: Homeserver) -> None:
     """Another host of the same domain may set cookies for it, but none with the prefix."""
     browser = Browser(server, HTTPS)

@@ -17,6 +17,7 @@ from palpo.api.call import Call, Reply
 from palpo.api.dispatch import CORS
 from palpo.api.pages.browsers import Form, csrf_field, csrf_token, read_form
 from palpo.api.pages.security import allow
+from palpo.core.errors import Unrecognized
 from palpo.wire.endpoint import Endpoint, NoBody, P, Page
 
 View = Callable[[Call, P], Awaitable[ResponseReturnValue]]
@@ -58,7 +59,7 @@ class PageBlueprint(Blueprint):
 
             for path in endpoint.paths:
                 rule = re.sub(r"\{(\w+)\}", r"<\1>", path)
-                self.add_url_rule(rule, view.__name__, serve, methods=[endpoint.method])
+                self.add_url_rule(rule, view.__name__, serve, methods=[endpoint.method], strict_slashes=False)
             self.endpoints.append(endpoint)
             return view
 
@@ -79,10 +80,15 @@ class PageBlueprint(Blueprint):
 
 
 async def raise_refused() -> None:
-    """Raise what the dispatcher has found, so that its blueprint says it as it says everything."""
-    refused = getattr(request, "refused", None)
-    if refused is not None:
-        raise refused
+    """Raise what the dispatcher has found, so that its blueprint says it as it says everything.
+
+    What it has not seen is no page's: Quart looks for one by the decoded path, ``/%5Fpalpo/account/`` say.
+    """
+    if isinstance(request, PageRequest):
+        if request.refused is not None:
+            raise request.refused
+    elif request.blueprint is not None:
+        raise Unrecognized("Unrecognized request")
 
 
 async def answer(app: Quart, call: Call, params: Any, *, refused: Exception | None = None) -> Reply:

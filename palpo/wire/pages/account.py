@@ -72,7 +72,7 @@ def _form(operation_id: str, path: str) -> Endpoint[NoParams, NoBody, Page]:
 get_account: Endpoint[AccountParams, NoBody, Page] = Endpoint(
     operation_id="palpo.getAccount",
     method="GET",
-    paths=(ACCOUNT_PATH,),
+    paths=(ACCOUNT_PATH, ACCOUNT_PATH.rstrip("/")),
     auth=Auth.NONE,
     limit=Limit.INTERACTIVE,
     params=AccountParams,
