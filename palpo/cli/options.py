@@ -122,5 +122,7 @@ def _make_folder(config: Config) -> None:
     configure_logging(config.log)
     try:
         config.data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigError(f"data: {config.data}: it is no folder") from error
     except OSError as error:
         raise ConfigError(f"data: {config.data}: {error.strerror}") from error

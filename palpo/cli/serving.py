@@ -96,6 +96,7 @@ async def serve(
             app.services.server.recent.lines = lines
             app.services.server.restarts.carried_out_by(lifetime.restart)
             lifetime.can_reload(app.services.server.live, source)
+            app.services.server.live.check_next_start(listening.check)
             settle_collector()
             async with serving_commands(app.services, config.data):
                 await listening.serve(lambda item: ListenerApp(app, item.parts), lifetime.listening)

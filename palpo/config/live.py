@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from palpo.config.errors import ConfigError
 from palpo.config.model import Config
+from palpo.config.places import OWN, check_places
 from palpo.config.settings import changed, live_parts
 from palpo.config.sources import ConfigSource
 
@@ -37,11 +39,16 @@ class LiveConfig:
         self.told: Callable[[Change], None] = lambda _change: None
         """Is told of each change."""
         self._first: list[Callable[[], None]] = []
+        self._next_start: list[Listener] = []
         self._listeners: list[Listener] = []
 
     def check_first(self, check: Callable[[], None]) -> None:
         """Have ``check`` called at each reload before anything changes; what it raises ends the reload."""
         self._first.append(check)
+
+    def check_next_start(self, check: Listener) -> None:
+        """Have ``check`` called with what a start would find; it raises ConfigError where that is no use."""
+        self._next_start.append(check)
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` called with the configuration whenever it has changed."""
@@ -54,6 +61,19 @@ class LiveConfig:
             in_force=tuple(item.name for item in found if item.live),
             needs_restart=tuple(item.name for item in found if not item.live),
         )
+
+    def refuse_what_cannot_start(self, new: Config) -> None:
+        """Raise ConfigError where this server would not start again with ``new``.
+
+        Nor with another name, data folder or database, which would be another server: that is changed while
+        none runs.
+        """
+        for item in changed(self.config, new):
+            if item.name in OWN:
+                raise ConfigError(f"{item.name}: it cannot be changed while the server runs: stop it first")
+        check_places(new)
+        for check in self._next_start:
+            check(new)
 
     def reload(self) -> Change:
         """Read it again and take over what can be.

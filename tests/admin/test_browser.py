@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -163,6 +164,19 @@ def test_a_setting_is_changed(site: Site, driver: WebDriver) -> None:
     assert said(driver) == "rooms.default_version is in force"
     capabilities = site.http.get("/_matrix/client/v3/capabilities", headers=site.alice).json()["capabilities"]
     assert capabilities["m.room_versions"]["default"] == "10"
+
+
+def test_a_listener_that_cannot_be_had_is_refused(site: Site, driver: WebDriver) -> None:
+    """With it, a restart would be the end of the server."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        follow(driver, "Configuration")
+        search(driver, "listeners")
+        driver.find_element(By.XPATH, "//summary[text()='Change']").click()
+        field = driver.find_element(By.ID, "value-listeners")
+        field.clear()
+        field.send_keys(f'[{{bind = "{bind}"}}]', Keys.ENTER)
+        assert said(driver) == f"listeners: {bind}: Address already in use"
 
 
 @pytest.mark.parametrize("width", [None, 390])

@@ -160,6 +160,66 @@ async def reloads(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert not parts.config.registration.open
 
 
+def test_what_would_not_start_again_is_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert palpo(file, "migrate") == 0
+    uvloop.run(stays_able_to_start(file))
+    assert "/nowhere" not in file.read_text()
+
+
+async def stays_able_to_start(file: Path) -> None:
+    async with served(file) as server:
+        parts, configuration = server.services.server, server.services.administration.configuration
+        for name, value, why in (
+            ("data", str(file.parent / "other"), "data: it cannot be changed while the server runs"),
+            ("database.url", "sqlite:////nowhere/x", "database.url: it cannot be changed while the server"),
+            ("server_name", "other.example", "server_name: it cannot be changed while the server runs"),
+            ("log.file", "/nowhere/palpo.log", "log.file: /nowhere/palpo.log: there is no folder /nowhere"),
+            ("appservices", ["/nowhere/bridge.yaml"], "/nowhere/bridge.yaml"),
+        ):
+            with pytest.raises(InvalidParam, match=why):
+                configuration.apply({name: value})
+            assert why in configuration.proposed({name: value}).problem
+        begun: list[bool] = []
+        parts.restarts.carried_out_by(lambda: begun.append(True))
+        before = await asyncio.to_thread(file.read_text)
+        by_hand = before.replace('level = "error"', 'level = "error"\nfile = "/nowhere/palpo.log"')
+        await asyncio.to_thread(file.write_text, by_hand)
+        with pytest.raises(Conflict, match=r"goes on: log\.file: /nowhere/palpo\.log"):
+            parts.restarts.begin()
+        assert begun == []
+        await asyncio.to_thread(file.write_text, before)
+        parts.restarts.begin()
+        assert begun == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("log.file", "/nowhere/palpo.log", "log.file: /nowhere/palpo.log: there is no folder /nowhere"),
+        ("log.file", "/proc", "log.file: /proc: it is a folder"),
+        ("data", "{folder}/palpo.toml", "data: {folder}/palpo.toml: it is no folder"),
+        ("data", "{folder}/palpo.toml/data", "it is not there, and cannot be made in {folder}/palpo.toml"),
+        ("server_name", "other.example", "data: {folder} is test.example's: name a folder of its own"),
+    ],
+)
+def test_what_no_start_could_use(
+    file: Path, capsys: pytest.CaptureFixture[str], name: str, value: str, why: str
+) -> None:
+    """``check`` says so, ``set`` writes nothing, and a start names the setting."""
+    assert palpo(file, "user", "list") == 0
+    value, why = value.format(folder=file.parent), why.format(folder=file.parent)
+    capsys.readouterr()
+    before = file.read_text()
+    assert palpo(file, "config", "set", name, value) == 2
+    assert why in capsys.readouterr().err
+    assert file.read_text() == before
+    assert palpo(file, "config", "check", "--set", f"{name}={value}") == 2
+    assert why in capsys.readouterr().err
+    if name != "server_name":  # As long as there are no users, a start gives the folder another name.
+        assert palpo(file, "serve", "--set", f"{name}={value}") == 2
+        assert capsys.readouterr().err.startswith(f"palpo: {name}: ")
+
+
 def test_without_a_server_there_is_none_to_reload(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert palpo(file, "server", "reload") == 1
     assert palpo(file, "server", "status", "--json") == 1

@@ -80,7 +80,7 @@ def build_server(
         stream_history=StreamHistory(db, wakeups, identity.gaps),
         server_keys=ServerKeys(name, identity.key, clock, identity.old_keys),
         health=Health(db, blobs),
-        restarts=Restarts(),
+        restarts=Restarts(live),
         recent=Recent(),
     )
 

@@ -11,9 +11,8 @@ import msgspec
 from palpo.cli.noting import note, register_noted
 from palpo.cli.options import add_config, source_of
 from palpo.cli.outcomes import Outcome, add_json, done, show
-from palpo.config.appservices import load_registrations
-from palpo.config.certificates import Certificates
 from palpo.config.model import Config
+from palpo.config.places import check_places
 from palpo.config.reference import type_name
 from palpo.config.settings import HIDDEN, Setting, Where, changed, settings, shown_value
 from palpo.config.sources import DEFAULT, ConfigSource, known, typed
@@ -28,7 +27,7 @@ def register(subparsers: Any) -> None:
         actions,
         "check",
         _check,
-        "say what is wrong with it, with certificates and registrations of application services too",
+        "say what is wrong with it, and with the files and folders that it names",
     )
     listing = _add(actions, "show", _show, "show what is set, and where; secrets are hidden")
     listing.add_argument("--all", action="store_true", help="with the defaults of all that is not set")
@@ -59,8 +58,7 @@ def _add(actions: Any, name: str, run: Any, help_text: str) -> argparse.Argument
 
 def _check(source: ConfigSource, options: argparse.Namespace) -> Outcome:
     config = source.load()
-    Certificates(config)
-    load_registrations(config.appservices, server_name=config.server_name)
+    check_places(config)
     return done(f"The configuration of {config.server_name} can be used", server_name=config.server_name)
 
 
@@ -108,6 +106,7 @@ def _unset(source: ConfigSource, options: argparse.Namespace) -> Outcome:
 def _written(source: ConfigSource, action: str, where: Where, value: Any) -> Outcome:
     """Change a setting, and write down that it was changed; what came of it."""
     before = source.load()
+    check_places(source.proposed({where: value}))
     files = source.write({where: value})
     after, setting = source.load(), settings()[where]
     if not changed(before, after):

@@ -40,6 +40,14 @@ class Listening:
             self.close()
             raise
 
+    def check(self, config: Config) -> None:
+        """Raise ConfigError where listeners of ``config`` that there are not yet could not be had."""
+        ours = {listener.bind for listener, _ in self._sockets}
+        for listener in config.listeners:
+            if listener.bind not in ours and listener.unix_path is None:
+                for item in bind(listener, config.listeners):
+                    item.close()
+
     def close(self) -> None:
         """Close every socket, and remove the files of those that have one."""
         for listener, sockets in self._sockets:

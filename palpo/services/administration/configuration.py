@@ -8,6 +8,7 @@ from typing import Any
 
 from palpo.config.errors import ConfigError
 from palpo.config.live import Change, LiveConfig
+from palpo.config.model import Config
 from palpo.config.settings import Setting, settings, shown_value
 from palpo.config.sources import DEFAULT, ConfigSource, known
 from palpo.core.errors import Conflict, InvalidParam
@@ -62,7 +63,7 @@ class ConfigurationAdministration:
     def proposed(self, changes: Mapping[str, Any]) -> Proposal:
         """What changes of settings, by name, would come to; None takes one out of its file."""
         try:
-            new = self._source().proposed({known(name): value for name, value in changes.items()})
+            new = self._proposed(changes)
         except ConfigError as error:
             return Proposal(problem=str(error))
         change = self._live.change(new)
@@ -71,6 +72,7 @@ class ConfigurationAdministration:
     def apply(self, changes: Mapping[str, Any]) -> Change:
         """Change the files, and take over what can be; raises InvalidParam, and then nothing has changed."""
         try:
+            self._proposed(changes)
             self._source().write({known(name): value for name, value in changes.items()})
         except ConfigError as error:
             raise InvalidParam(str(error)) from error
@@ -86,6 +88,12 @@ class ConfigurationAdministration:
             return self._live.reload()
         except (ConfigError, OSError) as error:
             raise Conflict(f"{FAILED}{error}") from error
+
+    def _proposed(self, changes: Mapping[str, Any]) -> Config:
+        """What the changes come to; raises ConfigError where the server would not start again with it."""
+        new = self._source().proposed({known(name): value for name, value in changes.items()})
+        self._live.refuse_what_cannot_start(new)
+        return new
 
     def _source(self) -> ConfigSource:
         if self._live.source is None:
