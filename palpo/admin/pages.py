@@ -49,6 +49,7 @@ SAID = "palpo_said"
 MAX_SAID = 500
 SECTIONS = (
     ("", "Overview"),
+    ("/check-up", "Check-up"),
     ("/users", "Users"),
     ("/rooms", "Rooms"),
     ("/media", "Media"),

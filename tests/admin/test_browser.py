@@ -181,7 +181,7 @@ def test_a_listener_that_cannot_be_had_is_refused(site: Site, driver: WebDriver)
 
 @pytest.mark.parametrize("width", [None, 390])
 @pytest.mark.parametrize(
-    "path", ["/", "/media", "/reports", "/registration-tokens", "/servers", "/audit-log"]
+    "path", ["/", "/check-up", "/media", "/reports", "/registration-tokens", "/servers", "/audit-log"]
 )
 def test_pages_fit(site: Site, driver: WebDriver, path: str, width: int | None) -> None:
     """Nothing sticks out of the page, in any width; tables scroll by themselves."""

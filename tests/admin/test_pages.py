@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,6 +120,26 @@ async def test_overview(browser: Browser, alice: Client) -> None:
     assert "All is well" in text
     assert re.search(r"Users</dt><dd>2</dd>", text)
     assert re.search(r"Rooms</dt><dd>1</dd>", text)
+    assert re.search(r"Disk</dt><dd>[0-9.]+ [KMGT]iB <small>free of [0-9.]+ [GT]iB", text)
+    assert re.search(r"Caches</dt><dd>[0-9.]+ [KM]iB <small>of 128.0 MiB;\s+[0-9]+ % found in them", text)
+    assert "0 wait to be written" in text
+
+
+async def test_a_disk_that_is_nearly_full(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ">little<" not in (await browser.get(f"{ADMIN}/")).text
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=2**30, total=2**40))
+    assert ">little<" in (await browser.get(f"{ADMIN}/")).text
+
+
+async def test_a_check_up(browser: Browser, server: Homeserver) -> None:
+    page = await browser.get(f"{ADMIN}/check-up")
+    assert "<table>" not in page.text
+    page = await browser.submit(page, 1)
+    assert page.status_code == 200
+    for name in ("disk", "signing key", "address policy", "database", "backups", "federation"):
+        assert f'<th scope="row">{name}</th>' in page.text
+    assert "set backup.folder, unless something else makes them" in page.text
+    assert await server.services.server.audit_log.count() == 0
 
 
 async def test_a_registration_token(browser: Browser, server: Homeserver) -> None:

@@ -49,8 +49,8 @@ FOR_ALL = {
     "synapse.getServerVersion",
 }
 """What has ``admin`` in its path and is for users too, about themselves, or for who knows the secret."""
-LOOKING = {"palpo.adminCheckServer"}
-"""Forms that change nothing: another server is looked at."""
+LOOKING = {"palpo.adminCheckServer", "palpo.adminRunCheckUp"}
+"""Forms that change nothing: another server is looked at, or this one."""
 READING = {
     "check", "destinations", "devices", "doctor", "event", "follow", "list", "members", "ping", "show",
     "sizes", "state", "status", "usage",

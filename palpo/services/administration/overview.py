@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from palpo.core.records.jobs import Job
-from palpo.db.engine import Database
 from palpo.db.table_sizes import TableSize, table_sizes
 from palpo.db.transaction import Transaction
-from palpo.services.server.health import Health
-from palpo.services.server.jobs import Jobs
+from palpo.services.server import Server
 from palpo.storage import admin_counts
 from palpo.storage import destinations as destinations_storage
 from palpo.storage.destinations import Destination
@@ -32,15 +32,19 @@ class Overview:
     """Other servers that could not be told."""
     jobs: Sequence[Job]
     """The newest."""
+    disk_free: int
+    """Bytes, where the data folder is."""
+    disk_total: int
 
 
 class ServerOverviews:
     """Looks when it is asked."""
 
-    def __init__(self, db: Database, health: Health, jobs: Jobs) -> None:
-        self._db = db
-        self._health = health
-        self._jobs = jobs
+    def __init__(self, server: Server) -> None:
+        self._db = server.db
+        self._health = server.health
+        self._jobs = server.jobs
+        self._folder = server.config.data
 
     async def now(self) -> Overview:
         """How it is now; raises DatabaseError where that cannot be said."""
@@ -50,6 +54,7 @@ class ServerOverviews:
             return await admin_counts.count(tx), await table_sizes(tx), away
 
         counts, tables, away = await self._db.read(unit)
+        disk = await asyncio.to_thread(shutil.disk_usage, self._folder)
         return Overview(
             failing=await self._health.failing(),
             users=counts.users,
@@ -58,4 +63,6 @@ class ServerOverviews:
             tables=tables,
             away=away,
             jobs=await self._jobs.find(limit=5),
+            disk_free=disk.free,
+            disk_total=disk.total,
         )

@@ -114,6 +114,8 @@ def form(path: str, name: str, params: Any = NoParams) -> Endpoint[Any, Any, Pag
 
 
 overview = page("/", "Overview")
+check_up = page("/check-up", "CheckUp")
+run_check_up = form("/check-up", "RunCheckUp")
 users = page("/users", "Users", ListParams)
 user = page("/users/{name}", "User", UserParams)
 change_user = form("/users/{name}", "ChangeUser", UserParams)
