@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup, escape
 
 
 def minute(ms: int) -> str:
@@ -39,6 +43,14 @@ def span(seconds: float) -> str:
     return f"{minutes // (24 * 60)} days"
 
 
+def prose(text: str) -> Markup:
+    """A description, with what is between backticks as code."""
+    parts = str(escape(text)).split("`")
+    if len(parts) % 2 == 0:  # One of them has no other.
+        return escape(text)
+    return Markup("".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts)))
+
+
 def _time(ms: int) -> datetime:
     try:
         return datetime.fromtimestamp(ms / 1000, UTC)
@@ -46,5 +58,12 @@ def _time(ms: int) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-FILTERS = {"minute": minute, "iso": iso, "size": size, "number": number, "span": span}
+FILTERS: dict[str, Callable[..., Any]] = {
+    "minute": minute,
+    "iso": iso,
+    "size": size,
+    "number": number,
+    "span": span,
+    "prose": prose,
+}
 """What templates call them."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from quart.typing import ResponseReturnValue
 
 from palpo.admin.pages import AdminPages, Done, administrator, count_of_pages, path_of, show
 from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
-from palpo.core.errors import InvalidParam
-from palpo.core.identifiers import UserId
+from palpo.core.errors import Conflict, InvalidParam, NotFound
+from palpo.core.identifiers import UserId, parse_user_id
 from palpo.services.administration.redactions import Wanted
 from palpo.services.administration.users import Change
+from palpo.wire.endpoint import NoParams
 from palpo.wire.pages import admin as wire
 
 blueprint = AdminPages("users", __name__)
@@ -26,13 +28,22 @@ FLAGS = {
     "lift_shadow_ban": ("shadow_banned", False, "is not shadow-banned any more"),
 }
 SHOWN_ROOMS = 200
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("All", {}),
+    "administrators": ("Administrators", {"admin": True}),
+    "locked": ("Locked", {"locked": True}),
+    "guests": ("Guests", {"guest": True}),
+    "deactivated": ("Deactivated", {"deactivated": True}),
+}
+"""What a list may be of: what that is called, and which users are wanted."""
 
 
 @blueprint.serves(wire.users)
-async def users(call: Call, params: wire.ListParams) -> ResponseReturnValue:
+async def users(call: Call, params: wire.UsersParams) -> ResponseReturnValue:
     """GET /_palpo/admin/users."""
+    kind = params.kind if params.kind in KINDS else ""
     total, found = await call.services.administration.user_lists.page(
-        skipped=params.skipped, limit=wire.PAGE, name=params.search.strip().lstrip("@")
+        skipped=params.skipped, limit=wire.PAGE, name=params.search.strip().lstrip("@"), **KINDS[kind][1]
     )
     return await show(
         "users.html",
@@ -40,9 +51,23 @@ async def users(call: Call, params: wire.ListParams) -> ResponseReturnValue:
         users=found,
         total=total,
         search=params.search,
+        kind=kind,
+        kinds={name: text for name, (text, _) in KINDS.items()},
         page=params.page,
         pages_of=count_of_pages(total, wire.PAGE),
     )
+
+
+@blueprint.action(wire.create_user)
+async def create_user(call: Call, params: NoParams, form: Form) -> Done:
+    """POST /_palpo/admin/users: without a password the user can only sign on by a provider."""
+    name = form.get("name", "").strip()
+    user_id = parse_user_id(name if ":" in name else f"@{name}:{call.services.server.name}")
+    if await call.services.accounts.accounts.find(user_id) is not None:
+        raise Conflict(f"There is {user_id} already")
+    change = Change(password=form.get("password") or None, admin="admin" in form)
+    await call.services.administration.users.put(user_id, change, by=(await administrator(call)).user_id)
+    return Done(text=f"{user_id} is made", then="/users" + path_of(user_id), target=user_id)
 
 
 @blueprint.serves(wire.user)
@@ -103,6 +128,14 @@ async def _log_out(call: Call, user_id: UserId, form: Form) -> str:
     await devices.remove(user_id, [device.device_id for device in await devices.list(user_id)])
     await call.services.accounts.browser_sessions.end_all(user_id)
     return f"{user_id} is logged out everywhere"
+
+
+async def _remove_device(call: Call, user_id: UserId, form: Form) -> str:
+    device_id = form.get("device_id", "")
+    if all(device.device_id != device_id for device in await call.services.accounts.devices.list(user_id)):
+        raise NotFound(f"{user_id} has no such device")
+    await call.services.accounts.devices.remove(user_id, [device_id])
+    return f"{device_id} is logged out"
 
 
 async def _deactivate(call: Call, user_id: UserId, form: Form) -> str:
@@ -168,6 +201,7 @@ ACTIONS: dict[str, Callable[[Call, UserId, Form], Awaitable[str]]] = {
     "revoke_admin": _make_admin,
     "set_password": _set_password,
     "log_out": _log_out,
+    "remove_device": _remove_device,
     "deactivate": _deactivate,
     "redact": _redact,
     "set_rate_limit": _set_rate_limit,

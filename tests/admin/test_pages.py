@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -17,9 +18,10 @@ from palpo.wire.client.sync import sync
 from palpo.wire.client.whoami import get_token_owner
 from palpo.wire.endpoint import Endpoint
 from tests.support.browser import Browser
-from tests.support.homeserver import Client, Homeserver, homeserver
+from tests.support.homeserver import PASSWORD, Client, Homeserver, homeserver
 
 ADMIN = "/_palpo/admin"
+LOGIN = "m.login.password"
 PAGES = [endpoint for blueprint in BLUEPRINTS for endpoint in blueprint.endpoints]
 HOSTILE = """<script>alert(1)</script>"'{{ 7919 * 7907 }}"""
 
@@ -179,6 +181,8 @@ async def test_reports(browser: Browser, alice: Client, server: Homeserver) -> N
     assert "<script>alert" not in page.text
     assert "62615533" not in page.text
     assert "&lt;script&gt;alert" in page.text
+    for kind, name in (("users", alice.user_id), ("users", "@admin:test.example"), ("rooms", room_id)):
+        assert f'href="{ADMIN}/{kind}/{quote(name, safe="")}"' in page.text
     page = await browser.get(f"{ADMIN}/reports?about=user")
     assert page.text.count("Reported by") == 1
     page = await browser.submit(page, 1)
@@ -288,6 +292,43 @@ async def test_a_user(server: Homeserver, browser: Browser, alice: Client) -> No
     assert "no administrator" in await act(browser, path, do="revoke_admin")
     assert await act(browser, path, do="nothing") == "That cannot be done with a user"
     assert (await browser.get(f"{ADMIN}/users/@nobody:test.example")).status_code == 404
+
+
+async def test_an_account_is_made(server: Homeserver, browser: Browser) -> None:
+    said = await act(browser, "/users", name="carol", password="long enough", admin="on")
+    assert said == "@carol:test.example is made"
+    assert (await server.services.administration.user_lists.account("@carol:test.example")).is_admin
+    await server.client().post("/login", {"type": LOGIN, "user": "carol", "password": "long enough"})
+    for name, password, why in (
+        ("carol", "long enough", "There is @carol:test.example already"),
+        ("Dave", "long enough", "lower case"),
+        ("@dave:other.example", "long enough", "not of this server"),
+        ("dave", "x" * 600, "password"),
+        ("", "long enough", "user"),
+    ):
+        assert why in await act(browser, "/users", name=name, password=password)
+    assert (
+        await act(browser, "/users", name="@dave:test.example", password="") == "@dave:test.example is made"
+    )
+    page = await browser.get(f"{ADMIN}/users?kind=administrators")
+    assert "@carol:test.example" in page.text
+    assert "@dave:test.example" not in page.text
+    entry, *_ = [
+        entry for entry in await server.services.server.audit_log.newest() if "carol" in entry.target
+    ][::-1]
+    assert (entry.action, entry.status) == ("palpo.adminCreateUser", 200)
+    assert json.loads(entry.details) == {"name": "carol", "password": "(hidden)", "admin": "on"}
+
+
+async def test_a_device_is_logged_out(server: Homeserver, browser: Browser, alice: Client) -> None:
+    body = {"type": LOGIN, "user": "alice", "password": PASSWORD, "device_id": "PHONE"}
+    phone = Client(server.http, token=(await server.client().post("/login", body))["access_token"])
+    path = f"/users/{alice.user_id}"
+    assert ">PHONE<" in (await browser.get(f"{ADMIN}{path}")).text
+    assert await act(browser, path, do="remove_device", device_id="PHONE") == "PHONE is logged out"
+    await phone.get("/account/whoami", status=401)
+    await alice.get("/account/whoami")
+    assert "has no such device" in await act(browser, path, do="remove_device", device_id="PHONE")
 
 
 async def test_what_a_user_is_known_by_and_may_do(
@@ -422,6 +463,7 @@ async def test_a_room(server: Homeserver, browser: Browser, alice: Client) -> No
 
 async def test_settings_are_shown(browser: Browser) -> None:
     page = await browser.get(f"{ADMIN}/configuration?search=log.level")
+    assert "<code>debug</code>, <code>info</code>" in page.text
     assert "log.level" in page.text
     assert "rate_limits" not in page.text
     said = await act(browser, "/configuration", name="log.level", value="debug")

@@ -29,6 +29,12 @@ class ListParams(Params, frozen=True, kw_only=True):
         return (self.page - 1) * PAGE
 
 
+class UsersParams(ListParams, frozen=True, kw_only=True):
+    """Of which kind users are; empty: any."""
+
+    kind: str = ""
+
+
 class NameParams(Params, frozen=True, kw_only=True):
     """Something, in the path."""
 
@@ -116,7 +122,8 @@ def form(path: str, name: str, params: Any = NoParams) -> Endpoint[Any, Any, Pag
 overview = page("/", "Overview")
 check_up = page("/check-up", "CheckUp")
 run_check_up = form("/check-up", "RunCheckUp")
-users = page("/users", "Users", ListParams)
+users = page("/users", "Users", UsersParams)
+create_user = form("/users", "CreateUser")
 user = page("/users/{name}", "User", UserParams)
 change_user = form("/users/{name}", "ChangeUser", UserParams)
 rooms = page("/rooms", "Rooms", ListParams)
