@@ -54,8 +54,11 @@ async def test_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert (
             json.loads(await palpo("jobs", "list", "--state", "complete", "--json"))[0]["target"] == room_id
         )
+        # Whoever mistypes a room is told; what is left of one that is gone can be deleted all the same.
+        await palpo("room", "delete", "!typo:test.example", status=1)
+        assert "complete" in await palpo("room", "delete", "!typo:test.example", "--force")
         actions = [entry["action"] for entry in await facts("audit-log", "list")]
-    assert actions == ["room delete", "room block", "room unblock", "room block", "room make-admin"]
+    assert actions == [*["room delete"] * 3, "room block", "room unblock", "room block", "room make-admin"]
 
 
 async def test_application_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,6 +148,8 @@ async def _delete(services: Services, options: argparse.Namespace) -> Outcome:
         force_purge=options.force,
     )
     room_id = await _resolved(services, options.room)
+    if not (options.block or options.force):
+        await services.administration.room_lists.details(room_id)  # Raises NotFound: a typing error, say.
     job = await services.administration.room_deletion.start(room_id, wish, by=options.actor)
     return begun(job)
 
