@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ MAX_PATH = 107
 """Bytes of a Unix socket's name."""
 WAIT_SECONDS = 30.0
 """How long a server may take to take a connection; what it then does may take any time."""
+SILENT_SECONDS = 10.0
+"""After which somebody who waits is told that nothing has come yet."""
+STILL_SILENT = "the server has not answered yet, and is waited for; Ctrl-C ends that"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +64,17 @@ def ask_server(data: Path, command: str, options: dict[str, Any], *, tell: Tell)
         return None
     with connection:
         request = Request(version=__version__, command=command, options=options)
+        silence = threading.Timer(SILENT_SECONDS, tell, [STILL_SILENT])
+        silence.daemon = True
+        silence.start()
         try:
             connection.sendall(msgspec.json.encode(request, enc_hook=str) + b"\n")
             connection.settimeout(None)
-            return _followed(_replies(connection), tell)
+            return _followed(_replies(connection, heard=silence.cancel), tell)
         except OSError as error:
             raise _lost() from error
+        finally:
+            silence.cancel()
 
 
 def _connected(path: Path) -> socket.socket | None:
@@ -89,9 +98,10 @@ def _connected(path: Path) -> socket.socket | None:
     return connection
 
 
-def _replies(connection: socket.socket) -> Iterator[Reply]:
+def _replies(connection: socket.socket, heard: Callable[[], None]) -> Iterator[Reply]:
     with connection.makefile("rb") as lines:
         for line in lines:
+            heard()
             try:
                 yield msgspec.json.decode(line, type=Reply)
             except msgspec.MsgspecError:

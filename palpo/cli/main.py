@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from palpo import __version__
 from palpo.cli import commands
@@ -30,6 +33,8 @@ OPTIONAL = {
     "opentelemetry": "tracing",
 }
 """Packages that only some configurations need, and the extra that brings them."""
+_NO_CHOICE = re.compile(r"argument (?:COMMAND|ACTION): invalid choice: '(.*)' \(choose from (.*)\)")
+"""What argparse says of a command that there is not, with all that there are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,9 +68,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class Parser(argparse.ArgumentParser):
+    """Names the nearest command where there is none of that name."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, and say why."""
+        typed, there = found.groups() if (found := _NO_CHOICE.fullmatch(message)) else ("", "")
+        if near := difflib.get_close_matches(typed, re.findall(r"[a-z-]+", there), n=1):
+            message = f"there is no {typed}; did you mean {near[0]}?"
+        super().error(message)
+
+
 def command_line() -> argparse.ArgumentParser:
     """What can be typed; a command's options have ``run``, which takes them and returns the exit status."""
-    parser = argparse.ArgumentParser(prog="palpo", description="A Matrix homeserver")
+    parser = Parser(prog="palpo", description="A Matrix homeserver")
     parser.add_argument("--version", action="version", version=f"palpo {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):

@@ -13,7 +13,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ import uvloop
 from palpo import __version__
 from palpo.api.services import Services
 from palpo.cli import actions
-from palpo.cli.asking import SOCKET, Reply, Request, ask_server
+from palpo.cli.asking import SOCKET, End, Reply, Request, ask_server
 from palpo.cli.command_server import serving_commands
 from palpo.cli.main import main
 from palpo.cli.outcomes import Outcome
@@ -159,6 +159,35 @@ def test_a_server_that_dies_in_the_middle(tmp_path: Path, capsys: pytest.Capture
     with dying(tmp_path, Reply(job="abc")):
         assert palpo(tmp_path, "user", "deactivate", "alice") == 1
     assert "palpo jobs follow abc" in capsys.readouterr().err
+
+
+def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits is told so, once, and goes on waiting."""
+    monkeypatch.setattr("palpo.cli.asking.SILENT_SECONDS", 0.05)
+    answer, told = Event(), list[str]()
+
+    def tell(line: str) -> None:
+        told.append(line)
+        answer.set()
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / SOCKET))
+    listener.listen()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            answer.wait()
+            connection.sendall(msgspec.json.encode(Reply(end=End(text="at last"))) + b"\n")
+
+    thread = Thread(target=serve)
+    thread.start()
+    outcome = ask_server(tmp_path, "user list", {}, tell=tell)
+    thread.join()
+    listener.close()
+    assert outcome is not None
+    assert outcome.text == "at last"
+    assert told == ["the server has not answered yet, and is waited for; Ctrl-C ends that"]
 
 
 async def test_nonsense_is_answered_and_nobody_else_waits(tmp_path: Path) -> None:

@@ -66,6 +66,21 @@ def test_a_redis_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.startswith("palpo: Redis: ")
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["usr", "list"], "palpo: error: there is no usr; did you mean user?"),
+        (["user", "lcok", "alice"], "palpo user: error: there is no lcok; did you mean lock?"),
+        (["xyzzy"], "'start', 'user')"),
+    ],
+)
+def test_a_command_that_there_is_not(capsys: pytest.CaptureFixture[str], typed: list[str], said: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(typed)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{said}\n")
+
+
 def test_a_setting_without_a_value(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", "--set", "server_name"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """``palpo user``, as an operator runs it."""
 
 import io
+import warnings
+from getpass import GetPassWarning
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,22 @@ def test_a_password_is_typed_twice(
     assert palpo(data, "create", "carol") == 1
     assert "differ" in capsys.readouterr().err
     assert palpo(data, "create", "carol") == 0
+
+
+def test_a_password_without_a_terminal(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is read in the clear, and nobody is asked in vain."""
+
+    def no_terminal(prompt: str) -> str:
+        warnings.warn("Can not control echo on the terminal.", GetPassWarning, stacklevel=2)
+        raise AssertionError("the password is shown as it is typed")
+
+    monkeypatch.setattr("palpo.cli.commands.user.getpass", no_terminal)
+    assert palpo(data, "create", "carol") == 1
+    assert capsys.readouterr().err == (
+        "palpo: There is no terminal to ask for a password: --password-stdin reads it\n"
+    )
 
 
 def test_flags_and_the_end(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

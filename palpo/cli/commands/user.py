@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from functools import partial
-from getpass import getpass
+from getpass import GetPassWarning, getpass
 from typing import TYPE_CHECKING, Any
 
 from palpo.cli.actions import Action, add_action
@@ -241,8 +242,12 @@ def _read_password(options: argparse.Namespace) -> None:
         options.password = sys.stdin.readline().rstrip("\r\n")
         return
     try:
-        options.password = getpass("Password: ")
-        if getpass("Once more: ") != options.password:
-            raise InvalidParam("The two passwords differ")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)
+            options.password = getpass("Password: ")
+            if getpass("Once more: ") != options.password:
+                raise InvalidParam("The two passwords differ")
+    except GetPassWarning:
+        raise InvalidParam("There is no terminal to ask for a password: --password-stdin reads it") from None
     except EOFError:
         raise InvalidParam("No password was given") from None
