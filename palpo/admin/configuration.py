@@ -8,7 +8,7 @@ from typing import Any
 
 from quart.typing import ResponseReturnValue
 
-from palpo.admin.pages import AdminPages, Done, show
+from palpo.admin.pages import AdminPages, Done, administrator, show
 from palpo.api.call import Call
 from palpo.api.pages.browsers import Form
 from palpo.config.errors import ConfigError
@@ -55,12 +55,23 @@ def _told(form: Form) -> dict[str, Any]:
 async def change_setting(call: Call, params: wire.ListParams, form: Form) -> Done:
     """POST /_palpo/admin/configuration: a setting's new value, as in TOML; empty takes it out of its file."""
     name, text = form.get("name", "").strip(), form.get("value", "").strip()
-    change = call.services.administration.configuration.apply({name: _value(text)})
+    value = _value(text)
+    if name == "admins":
+        await _check_stays_administrator(call, value)
+    change = call.services.administration.configuration.apply({name: value})
     if name in change.needs_restart or change.needs_restart:
         said = f"{name} is written down, and in force after a restart"
     else:
         said = f"{name} is in force"
     return Done(text=said, then=f"/configuration?search={name}", target=name)
+
+
+async def _check_stays_administrator(call: Call, admins: Any) -> None:
+    """Raise InvalidParam where whoever asks would be kept out of these pages by it."""
+    user_id = (await administrator(call)).user_id
+    account = await call.services.accounts.accounts.find(user_id)
+    if account is not None and not account.is_admin and user_id not in (admins or ()):
+        raise InvalidParam(f"You are an administrator by this setting only: leave {user_id} in it")
 
 
 @blueprint.action(wire.reload)

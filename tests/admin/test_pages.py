@@ -471,6 +471,17 @@ async def test_settings_are_shown(browser: Browser) -> None:
     assert "as in TOML" in await act(browser, "/configuration", name="admins", value="[")
 
 
+async def test_nobody_locks_themselves_out(server: Homeserver, browser: Browser) -> None:
+    for value in ("", "[]", '["@alice:test.example"]'):
+        said = await act(browser, "/configuration", name="admins", value=value)
+        assert said == "You are an administrator by this setting only: leave @admin:test.example in it"
+    unknown = "This process does not know where its configuration is from"
+    both = '["@alice:test.example", "@admin:test.example"]'
+    assert await act(browser, "/configuration", name="admins", value=both) == unknown
+    await server.services.accounts.accounts.set_flags("@admin:test.example", is_admin=True)
+    assert await act(browser, "/configuration", name="admins", value="[]") == unknown
+
+
 async def test_a_backup_wants_a_folder(browser: Browser) -> None:
     assert await act(browser, "/backups") == "The setting backup.folder names no folder for backups"
 
