@@ -288,6 +288,9 @@ async def test_template_injection_what_was_typed_is_text(browser: Browser) -> No
         ("nl", {}, "Password"),
         ("de", {"ui_locales": "xx fr-CA en"}, "Mot de passe"),
         ("de", {"next": "/_palpo/oauth2/authorize?ui_locales=fr&x=1"}, "Mot de passe"),
+        ("de", {"next": "http://[?ui_locales=fr"}, "Mot de passe"),
+        ("de", {"next": "?ui_locales=fr" + "&a" * 200}, "Passwort"),
+        ("de", {"next": "http://[ui_locales"}, "Passwort"),
     ],
 )
 async def test_the_users_language(browser: Browser, accepts: str, query: dict[str, str], shown: str) -> None:

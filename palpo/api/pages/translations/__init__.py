@@ -9,13 +9,15 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from markupsafe import Markup
 from quart import g, request
 
 from palpo.wire.pages.languages import ENGLISH, LANGUAGES
 
+MAX_FIELDS = 100
+"""Of the address of the page that follows."""
 MAX_LOCALES = 10
 """Of those that a request asks for, how many are looked at."""
 
@@ -51,10 +53,11 @@ def _ui_locales() -> str:
     """What the address says, or, on the way to another page, that page's."""
     if locales := request.args.get("ui_locales"):
         return locales
-    query = (
-        urlsplit(request.args.get("next", "")).query if "ui_locales" in request.args.get("next", "") else ""
-    )
-    return parse_qs(query, max_num_fields=100).get("ui_locales", [""])[0]
+    query = request.args.get("next", "").partition("?")[2].partition("#")[0]
+    try:
+        return parse_qs(query, max_num_fields=MAX_FIELDS).get("ui_locales", [""])[0]
+    except ValueError:
+        return ""
 
 
 def _asked(locales: str) -> str | None:
