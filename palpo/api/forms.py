@@ -13,8 +13,11 @@ MAX_FIELD = 8192
 """Characters."""
 
 
-def form_fields(call: Call) -> dict[str, str]:
-    """The fields of a body that is a form; raises BadRequest."""
+def form_fields(call: Call, *, once: bool = False) -> dict[str, str]:
+    """The fields of a body that is a form, each the last of its name, or, with ``once``, the only one.
+
+    Raises BadRequest.
+    """
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise BadRequest("Not a form")
     try:
@@ -25,4 +28,7 @@ def form_fields(call: Call) -> dict[str, str]:
         raise BadRequest("Not a form") from None
     if any("\0" in value or len(value) > MAX_FIELD for pair in pairs for value in pair):
         raise BadRequest("A field of the form has a value that it cannot have")
-    return dict(pairs)
+    fields = dict(pairs)
+    if once and len(fields) != len(pairs):
+        raise BadRequest("A field of the form is given twice")
+    return fields

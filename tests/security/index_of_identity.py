@@ -35,6 +35,7 @@ IDENTITY: dict[str, tuple[str, ...]] = {
         f"{TRIED}::test_who_may_not_redirect_is_not_redirected_after_a_sign_in",
         f"{OAUTH}::test_open_redirects_nobody_is_sent_where_the_client_did_not_say",
         f"{OAUTH}::test_a_parameter_that_is_given_twice_is_refused",
+        f"{OAUTH}::test_a_field_that_is_given_twice_is_refused",
         f"{CLIENTS}::test_where_answers_may_go",
     ),
     "response modes": (

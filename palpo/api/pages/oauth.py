@@ -92,7 +92,7 @@ async def get_device_link(call: Call, params: wire.LinkParams) -> ResponseReturn
         language=language(),
         browser=browser,
         device_id=waiting.code.device_id,
-        replaces=False,
+        replaces=await _has(call, browser, waiting.code.device_id),
         user_code=f"{waiting.code.user_code[:4]}-{waiting.code.user_code[4:]}",
         goes_to="",
         here=here(call),
@@ -148,16 +148,22 @@ def _cannot_be_silent(browser: BrowserSession | None) -> OAuthError:
     return OAuthError(CONSENT_REQUIRED, "The user has to be asked")
 
 
+async def _has(call: Call, browser: BrowserSession, device_id: str) -> bool:
+    """Whether the user has a session of that name, whose place the new one would take."""
+    return any(
+        device.device_id == device_id for device in await call.services.accounts.devices.list(browser.user_id)
+    )
+
+
 async def _consent(call: Call, request: AuthorizationRequest, browser: BrowserSession) -> str:
     _allow_leaving(request.target)
-    known = {device.device_id for device in await call.services.accounts.devices.list(browser.user_id)}
     return await render_template(
         "oauth_consent.html",
         client=request.client.metadata,
         language=language(),
         browser=browser,
         device_id=request.device_id,
-        replaces=request.device_id in known,
+        replaces=await _has(call, browser, request.device_id),
         user_code="",
         goes_to=_place(request.target.redirect_uri),
         here=here(call),

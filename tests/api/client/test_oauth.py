@@ -205,6 +205,22 @@ async def test_a_parameter_that_is_given_twice_is_refused(app: App, browser: Bro
     assert "location" not in answer.headers
 
 
+async def test_a_field_that_is_given_twice_is_refused(app: App, browser: Browser) -> None:
+    """What one who looks on reads as one thing must not be another here (RFC 6749, 3.2)."""
+    code = await app.code(browser)
+    fields = {
+        "grant_type": "authorization_code",
+        "client_id": app.client_id,
+        "code": [code, "another"],
+        "redirect_uri": app.redirect_uri,
+        "code_verifier": app.verifier,
+    }
+    for path in ("token", "revoke", "device_authorization"):
+        answer = await app.http.post(f"{ROOT}/{path}", data={**fields, "token": ["x", "y"]})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert (await app.redeem(code))["access_token"]
+
+
 async def test_code_reuse_ends_what_came_of_the_code(app: App, browser: Browser) -> None:
     code = await app.code(browser)
     tokens = await app.redeem(code)
@@ -510,6 +526,17 @@ async def test_the_device_grant(server: Homeserver, app: App, browser: Browser) 
     assert (await app.token(400, **poll))["error"] == "invalid_grant"
     again = await browser.http.get(codes["verification_uri_complete"].removeprefix(BASE))
     assert again.status_code == 404
+
+
+async def test_the_device_grant_says_whose_place_it_takes(app: App, browser: Browser) -> None:
+    said = "takes the place of a session"
+    codes = await device_codes(app)
+    page = await browser.get(codes["verification_uri_complete"].removeprefix(BASE))
+    assert codes["user_code"] in page.text
+    assert said not in page.text
+    await app.sign_in(browser)
+    page = await browser.get(codes["verification_uri_complete"].removeprefix(BASE))
+    assert said in page.text
 
 
 async def test_the_device_grant_refused_and_expired(server: Homeserver, app: App, browser: Browser) -> None:
