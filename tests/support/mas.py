@@ -34,6 +34,8 @@ class Mas:
 
     port: int = 0
     secret: str = SECRET
+    public: str = "https://auth.example/"
+    """Where clients reach it."""
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What each stands for."""
     asked: list[str] = field(default_factory=list)
@@ -55,13 +57,18 @@ class Mas:
 
     def metadata(self) -> dict[str, Any]:
         """As the real one's."""
-        public = "https://auth.example/"
+        public = self.public
         return {
             "issuer": public,
             "authorization_endpoint": f"{public}authorize",
             "token_endpoint": f"{public}oauth2/token",
             "introspection_endpoint": f"{public}oauth2/introspect",
             "registration_endpoint": f"{public}oauth2/registration",
+            "revocation_endpoint": f"{public}oauth2/revoke",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["form_post", "query", "fragment"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["plain", "S256"],
             "account_management_uri": f"{public}account/",
             "org.example.whatever": ["is", "handed", "on"],
         }

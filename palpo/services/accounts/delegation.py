@@ -73,7 +73,9 @@ class Delegation:
         self._waiting += 1
         try:
             async with self._places:
-                status, body = await self._ask("POST", INTROSPECT, _form(token), self._headers())
+                status, body = await self._ask(
+                    "POST", INTROSPECT, introspection_form(token), introspection_headers(self._config.secret)
+                )
         finally:
             self._waiting -= 1
         if status in WRONG_SETTING:
@@ -126,17 +128,20 @@ class Delegation:
             log.warning("delegation_unreachable", endpoint=self._base, error=str(error))
             raise _away("cannot be reached") from error
 
-    def _headers(self) -> dict[str, str]:
-        return {
-            "Accept": "application/json",
-            "Authorization": f"Bearer {self._config.secret}",
-            "Content-Type": "application/x-www-form-urlencoded",
-            # Of older sessions the device may have a name that no scope can have.
-            "X-MAS-Supports-Device-Id": "1",
-        }
+
+def introspection_headers(secret: str) -> dict[str, str]:
+    """With which it is asked about a token."""
+    return {
+        "Accept": "application/json",
+        "Authorization": f"Bearer {secret}",
+        "Content-Type": "application/x-www-form-urlencoded",
+        # Of older sessions the device may have a name that no scope can have.
+        "X-MAS-Supports-Device-Id": "1",
+    }
 
 
-def _form(token: str) -> bytes:
+def introspection_form(token: str) -> bytes:
+    """What it is asked (RFC 7662, 2.1)."""
     fields = {"token": token, "token_type_hint": "access_token"}
     return urlencode(fields, errors="replace").encode()
 

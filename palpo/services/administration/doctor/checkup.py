@@ -11,6 +11,7 @@ from palpo.net.http_client import HttpClient
 from palpo.services.administration.backups.backups import Backups
 from palpo.services.administration.doctor.checks import Check, ok, problem, warning
 from palpo.services.administration.doctor.database import look_at_database
+from palpo.services.administration.doctor.delegation import DelegationView
 from palpo.services.administration.doctor.machine import look_at_machine
 from palpo.services.administration.doctor.outside import Outside
 from palpo.services.administration.doctor.settings import look_at_settings
@@ -49,6 +50,8 @@ class Doctor:
             async with self._view() as view:
                 async for check in self._outside(view, clock):
                     yield check
+            async for check in self._delegation():
+                yield check
 
     async def appservices(self, only: str | None = None) -> list[Check]:
         """Whether application services answer, or one of them; raises NotFound."""
@@ -73,11 +76,22 @@ class Doctor:
             return problem(name, text, "see palpo jobs list --kind backup")
         return ok(name, text)
 
+    async def _delegation(self) -> AsyncIterator[Check]:
+        if self._server.config.delegated:
+            async with self._client() as http:
+                async for check in DelegationView(self._server.config.oauth.delegation, http).look():
+                    yield check
+
     @asynccontextmanager
     async def _view(self) -> AsyncIterator[Outside]:
+        async with self._client() as http:
+            yield Outside(self._server.config, self._server.clock, http)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[HttpClient]:
         http = HttpClient(AddressPolicy(ANYWHERE), user_agent=USER_AGENT)
         try:
-            yield Outside(self._server.config, self._server.clock, http)
+            yield http
         finally:
             await http.close()
 
