@@ -40,7 +40,7 @@ held_ms = {held_ms}
 """
 REQUESTS = 3000
 """Each has a line of some 250 bytes; a pipe holds 64 KiB of them."""
-LONG = 30.0
+LONG = 60.0
 
 
 class Server:
