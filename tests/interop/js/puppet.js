@@ -51,6 +51,47 @@ const acts = {
         });
         await until("cross-signing is ready", () => device.crypto.isCrossSigningReady());
     },
+    /** Cross-signing, secret storage and a key backup of a new user; the recovery key. */
+    async secure(device) {
+        const key = await device.crypto.createRecoveryKeyFromPassphrase();
+        device.recoveryKey = key.encodedPrivateKey;
+        await acts.bootstrap(device);
+        await device.crypto.bootstrapSecretStorage({
+            createSecretStorageKey: async () => key,
+            setupNewSecretStorage: true,
+            setupNewKeyBackup: true,
+        });
+        await until("secrets are stored", () => device.crypto.isSecretStorageReady());
+        await until("the backup is used", () => device.crypto.getActiveSessionBackupVersion());
+        return device.recoveryKey;
+    },
+    /** Wait until so many sessions are in the backup. */
+    async backedUp(device, count) {
+        // The SDK's own answer is the one that it was given when it began.
+        const asked = () => device.client.http.authedRequest("GET", "/room_keys/version");
+        const stored = async () => (await asked()).count >= count;
+        await until(`${count} sessions are in the backup`, stored, SECONDS);
+    },
+    /** What a new login of a user with a recovery key has then. */
+    async recover(device, recoveryKey) {
+        device.recoveryKey = recoveryKey;
+        const known = await device.crypto.userHasCrossSigningKeys(device.userId, true);
+        await device.crypto.bootstrapCrossSigning({});
+        await device.crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+        await device.crypto.checkKeyBackupAndEnable();
+        const { imported } = await device.crypto.restoreKeyBackup();
+        const status = await device.crypto.getDeviceVerificationStatus(device.userId, device.client.getDeviceId());
+        return { known, imported, verified: status.crossSigningVerified };
+    },
+    async trusts(device, userId) {
+        return (await device.crypto.getUserVerificationStatus(userId)).isCrossSigningVerified();
+    },
+    async token(device) {
+        return device.client.getAccessToken();
+    },
+    async stop(device) {
+        device.stop();
+    },
     async create(device, ...invite) {
         const made = await device.client.createRoom({ invite, name: "Two servers", initial_state: [ENCRYPTION] });
         return made.room_id;

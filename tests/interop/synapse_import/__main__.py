@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.interop.synapse_import.belongings import answers, differences
 from tests.interop.synapse_import.filling import Client, Size
 from tests.interop.synapse_import.world import shown, world
 
@@ -27,9 +28,15 @@ async def run(kind: str, size: Size) -> None:
             print(
                 f"users are shown {'the same' if same else 'OTHER THINGS'}, {time.monotonic() - begun:.1f} s"
             )
-            alice, bob = await made.talk.go_on()
-            print(f"encrypted rooms: {len(alice.rooms)} and {len(bob.rooms)}")
+            async with Client(made.new.url, made.town) as client:
+                lines = differences(made.answered, await answers(client))
+            print(
+                f"users are answered {len(made.answered)} times, {len(lines)} differences", *lines, sep="\n"
+            )
+            await made.talk.go_on()
+            print(f"{len(made.talk.pairs)} pairs have read what was encrypted, and gone on")
             await made.talk.close()
+            print(f"a new login with a recovery key: {await made.recovery.login_again()}")
 
 
 def main() -> None:
@@ -39,9 +46,16 @@ def main() -> None:
     parser.add_argument("--rooms", type=int, default=100)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--media", type=int, default=50)
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args()
-    size = Size(users=options.users, rooms=options.rooms, events=options.events, media=options.media)
+    size = Size(
+        users=options.users,
+        rooms=options.rooms,
+        events=options.events,
+        media=options.media,
+        pairs=options.pairs,
+    )
     asyncio.run(run(options.database, size))
 
 

@@ -30,6 +30,8 @@ class Size:
     events: int = 160
     """Messages, of all rooms together."""
     media: int = 4
+    pairs: int = 2
+    """Users who encrypt, two in a room; these rooms come on top."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,10 @@ class Town:
     rooms: list[str] = field(default_factory=list)
     media: list[tuple[str, bytes]] = field(default_factory=list)
     """``mxc://`` and content."""
+    judged_media: list[str] = field(default_factory=list)
+    """Those of which administrators have decided something."""
+    filters: dict[str, list[str]] = field(default_factory=dict)
+    """The IDs of users' filters."""
 
 
 class Client:
@@ -140,15 +146,16 @@ async def _media(client: Client, count: int) -> None:
     town = client.town
     for number in range(count):
         user, content = town.users[number % len(town.users)], PICTURE + str(number).encode()
-        answer = await client.answer(
-            user,
-            "POST",
-            f"/_matrix/media/v3/upload?filename=picture{number}.png",
-            content=content,
-            headers={"Content-Type": "image/png"},
-        )
-        assert answer.status_code == 200, answer.text
-        town.media.append((answer.json()["content_uri"], content))
+        town.media.append((await upload(client, user, f"picture{number}.png", content), content))
+
+
+async def upload(client: Client, user: str, name: str, content: bytes) -> str:
+    """The URI of a picture."""
+    headers = {"Content-Type": "image/png"}
+    path = f"/_matrix/media/v3/upload?filename={name}"
+    answer = await client.answer(user, "POST", path, content=content, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["content_uri"])
 
 
 async def _room(client: Client, number: int) -> None:

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-import nio
 import pytest
 
+from tests.interop.synapse_import.belongings import answers, claimed, differences
 from tests.interop.synapse_import.filling import PASSWORD, Client, Size
+from tests.interop.synapse_import.recovery import SAID
 from tests.interop.synapse_import.servers import OldSynapse
 from tests.interop.synapse_import.world import World, again, shown, world
-from tests.interop.test_nio_encrypted import heard, say, turns_until
 from tests.support.databases import service_url
 
 pytest.importorskip("vodozemac", reason="matrix-nio's extra 'e2e' is not installed")
@@ -40,10 +40,15 @@ def test_nothing_is_different(both: World) -> None:
     assert both.report["compared"]
     assert both.report["differences"] == []
     assert rows["events"] > Size().events
-    assert rows["media"] == Size().media
+    assert rows["media"] == Size().media + len(both.town.judged_media)
     assert rows["memberships"] > 0
     assert rows["receipts"] >= 2 * Size().rooms
     assert rows["reports of events"] == 1
+
+
+async def test_users_are_answered_the_same(both: World) -> None:
+    async with Client(both.new.url, both.town) as client:
+        assert differences(both.answered, await answers(client)) == []
 
 
 async def test_users_are_shown_the_same_with_the_same_tokens(both: World) -> None:
@@ -96,15 +101,28 @@ async def test_passwords_are_what_they_were(both: World) -> None:
         assert (await client.ask(None, "POST", "/login", body))["user_id"] == user
 
 
+async def test_keys_are_claimed_in_their_order_and_then_the_one_to_fall_back_on(both: World) -> None:
+    user = both.town.users[0]
+    async with Client(both.new.url, both.town) as client:
+        names = [await claimed(client, user) for _ in range(4)]
+    assert names == [[f"signed_curve25519:{name}"] for name in ("A1", "A2", "F", "F")]
+
+
 async def test_what_was_encrypted_is_read(both: World) -> None:
-    alice, bob = await both.talk.go_on()
-    await turns_until(lambda: both.talk.room_id in bob.rooms, bob)
-    old = await bob.room_messages(both.talk.room_id, bob.next_batch, limit=100)
-    assert isinstance(old, nio.RoomMessagesResponse), old
-    assert "before" in [event.body for event in old.chunk if isinstance(event, nio.RoomMessageText)]
-    await say(alice, both.talk.room_id, "after")
-    assert (alice.user_id, "after", True) in await heard(bob, both.talk.room_id)
+    await both.talk.go_on()
     await both.talk.close()
+
+
+async def test_a_new_login_restores_the_backup_and_reads_the_past(both: World) -> None:
+    found = await both.recovery.login_again()
+    assert found.pop("imported") >= len(SAID)
+    assert found == {
+        "known": True,
+        "verified": True,
+        "trusts": True,
+        "read": list(SAID),
+        "after": "after the move",
+    }
 
 
 async def test_an_import_that_is_killed_goes_on(both: World) -> None:

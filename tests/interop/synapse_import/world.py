@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.interop.synapse_import.belongings import answers, give
 from tests.interop.synapse_import.encrypted import Talk
 from tests.interop.synapse_import.filling import Client, Size, Town, fill
+from tests.interop.synapse_import.recovery import Recovery
 from tests.interop.synapse_import.servers import NewPalpo, OldSynapse, drop_database, make_database
 from tests.support.authority import Authority
 
@@ -44,8 +46,11 @@ class World:
     new: NewPalpo
     town: Town
     talk: Talk
+    recovery: Recovery
     before: dict[str, Any] = field(default_factory=dict)
-    """What Synapse answered."""
+    """What Synapse showed users of their rooms."""
+    answered: dict[str, Any] = field(default_factory=dict)
+    """What it answered them otherwise."""
     report: dict[str, Any] = field(default_factory=dict)
     """What the command said."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -81,14 +86,28 @@ async def _filled(folder: Path, old: OldSynapse, size: Size) -> World:
     town = Town()
     async with Client(old.url, town) as client:
         await fill(client, size)
-        talk = Talk(old, folder / "encrypted")
+        await give(client)
+        talk = Talk(old, folder / "encrypted", size.pairs)
         await talk.begin()
+        recovery = Recovery(old, folder / "recovery")
+        await recovery.begin()
         seconds = {"filled": time.monotonic() - begun}
+        town.tokens |= recovery.tokens | talk.tokens
+        answered = await answers(client)
         before = await shown(client)
     await talk.close()
     await old.stop()
     new = NewPalpo(folder / "palpo", old)
-    return World(old=old, new=new, town=town, talk=talk, before=before, seconds=seconds)
+    return World(
+        old=old,
+        new=new,
+        town=town,
+        talk=talk,
+        recovery=recovery,
+        before=before,
+        answered=answered,
+        seconds=seconds,
+    )
 
 
 async def shown(client: Client, users: int = 5) -> dict[str, Any]:
