@@ -171,7 +171,7 @@ class ThirdPartyIds:
     async def check_free(self, proven: Session) -> None:
         """Raises BadRequest, M_THREEPID_IN_USE, for an address that an account has."""
         if await self.owner(proven.medium, proven.address) is not None:
-            raise _in_use()
+            raise threepid_in_use()
 
     async def add(self, user_id: UserId, proven: Session) -> None:
         """Give an account what was validated; raises BadRequest, M_THREEPID_IN_USE."""
@@ -190,7 +190,7 @@ class ThirdPartyIds:
 
         await storage.end_session(tx, proven.session_id)
         if not await storage.add(tx, new):
-            raise _in_use()
+            raise threepid_in_use()
 
     async def owner_of(self, medium: str, address: str) -> UserId | None:
         """Whose account has an identifier of any medium."""
@@ -221,7 +221,7 @@ class ThirdPartyIds:
                     medium=medium, address=address, user_id=user_id, validated_ts=now, added_ts=now
                 )
                 if not await storage.add(tx, added):
-                    raise _in_use()
+                    raise threepid_in_use()
             return gone
 
         return await self._db.write(unit)
@@ -319,7 +319,7 @@ def auth_failed() -> Forbidden:
     return Forbidden("The identifier has not been validated", errcode="M_THREEPID_AUTH_FAILED")
 
 
-def _in_use() -> BadRequest:
+def threepid_in_use() -> BadRequest:
     return BadRequest("The address is in use", errcode="M_THREEPID_IN_USE")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from palpo.core.errors import BadRequest, Conflict, Forbidden, InvalidParam, MatrixError
 from palpo.core.identifiers import MAX_LENGTH, UserId, localpart_of
@@ -15,7 +16,7 @@ from palpo.services.accounts import AccountServices
 from palpo.services.accounts.accounts import refuse_passwords
 from palpo.services.accounts.profiles import SHOWN_IN_ROOMS, check_value
 from palpo.services.accounts.registration import check_user_type
-from palpo.services.accounts.threepids import canonical_threepid
+from palpo.services.accounts.threepids import canonical_threepid, threepid_in_use
 from palpo.services.administration.user_lists import UserLists
 from palpo.services.server import Server
 from palpo.storage import accounts as account_storage
@@ -67,6 +68,7 @@ class UserAdministration:
         """
         self._lists.check_local(user_id)
         self._check(change)
+        await self._check_free(user_id, change)
         account = await self._accounts.accounts.find(user_id)
         if account is None or change.password is not None:
             refuse_passwords(self._config)
@@ -108,6 +110,18 @@ class UserAdministration:
                 if not 0 < len(text.encode()) <= MAX_LENGTH or "\0" in text:
                     raise InvalidParam(f"An external ID and its provider have 1 to {MAX_LENGTH} bytes")
 
+    async def _check_free(self, user_id: UserId, change: Change) -> None:
+        """Likewise. Raises M_THREEPID_IN_USE (400), and Conflict for an external ID of somebody else."""
+        for medium, address in change.threepids or ():
+            if await self._accounts.threepids.owner_of(medium, address) not in (None, user_id):
+                raise threepid_in_use()
+        for provider, external_id in change.external_ids or ():
+            owner = await self._db.read(
+                partial(external_ids.find, provider=provider, external_id=external_id)
+            )
+            if owner not in (None, user_id):
+                raise _external_id_in_use()
+
     async def _create(self, user_id: UserId, change: Change) -> None:
         localpart = localpart_of(user_id)
         if localpart != localpart.lower():
@@ -140,7 +154,7 @@ class UserAdministration:
         try:
             await self._db.write(lambda tx: external_ids.replace(tx, user_id, new))
         except UniqueViolation:
-            raise Conflict("The external ID is another user's") from None
+            raise _external_id_in_use() from None
 
     async def deactivate(self, user_id: UserId, *, erase: bool) -> bool:
         """End an account; whether identity servers have forgotten the user. Raises NotFound, InvalidParam."""
@@ -228,6 +242,10 @@ class UserAdministration:
 
 def _type(change: Change) -> str | None:
     return change.user_type if isinstance(change.user_type, str) else None
+
+
+def _external_id_in_use() -> Conflict:
+    return Conflict("The external ID is another user's")
 
 
 def _no_demotion() -> InvalidParam:

@@ -199,6 +199,27 @@ async def test_what_another_account_has(admin: Client, alice: Client) -> None:
     await put(admin, admin.user_id, **mine)
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"threepids": [{"medium": "email", "address": "taken@example.org"}]},
+        {"external_ids": [{"auth_provider": "a", "external_id": "taken"}]},
+    ],
+)
+async def test_what_is_refused_in_part_is_not_done_at_all(
+    server: Homeserver, admin: Client, alice: Client, taken: dict[str, Any]
+) -> None:
+    await put(admin, admin.user_id, **taken)
+    whole = {"password": "another long one", "displayname": "Changed", "admin": True, "locked": True, **taken}
+    status = 400 if "threepids" in taken else 409
+    before = await one(admin, alice)
+    await put(admin, alice.user_id, status=status, **whole)
+    assert await one(admin, alice) == before
+    await server.login("alice")  # With the password that she had.
+    await put(admin, "@new:test.example", status=status, **whole)
+    await admin.request("GET", f"{V2}/users/@new:test.example", status=404)
+
+
 async def test_change_one(server: Homeserver, admin: Client, alice: Client) -> None:
     await put(admin, alice.user_id, displayname="Alice", locked=True, user_type="support")
     found = await one(admin, alice)
