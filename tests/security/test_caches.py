@@ -28,7 +28,7 @@ async def test_caches_of_federation_are_bounded(town: Town) -> None:
         for start in range(0, SERVERS, 20):
             await asyncio.gather(*map(ask, range(start, start + 20)))
         gc.collect()
-        kept = [item for item in gc.get_objects() if isinstance(item, dict) and len(item) >= SERVERS]
+        kept = [item for item in gc.get_objects() if type(item) is dict and len(item) >= SERVERS]
         allowed = [vars(cache).values() for cache in budget.caches if hasattr(cache, "__dict__")]
         assert [item for item in kept if _by_servers(item) and item not in allowed] == []
 
