@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 
 from palpo import __version__
@@ -12,6 +11,7 @@ from palpo.config.live import LiveConfig
 from palpo.config.model import Config
 from palpo.config.sections.accounts import EmailConfig
 from palpo.core.identifiers import ServerName, make_user_id
+from palpo.core.made_up import made_up
 from palpo.db.engine import Database
 from palpo.media.stores import open_store
 from palpo.net.email import Mailer, MailServer
@@ -87,7 +87,7 @@ def build_server(
 
 def random_id() -> str:
     """24 characters that nobody can guess."""
-    return secrets.token_urlsafe(18)
+    return made_up(24)
 
 
 def _quotas(config: Config, db: Database, registrations: Sequence[Registration]) -> Quotas:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from palpo.config.errors import ConfigError
 from palpo.config.loader import convert
 from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
+from palpo.core.made_up import made_up
 
 FILE_NAME = "palpo.toml"
 SERVER_NAME = "localhost"
@@ -91,7 +91,7 @@ def write_configuration(file: Path, *, server_name: str, bind: str) -> None:
     Raises ConfigError where that cannot be, or the settings are of no use.
     """
     data = str(file.parent.resolve()).replace("\\", "\\\\").replace('"', '\\"')
-    text = TEMPLATE.format(server_name=server_name, data=data, bind=bind, token=secrets.token_urlsafe(12))
+    text = TEMPLATE.format(server_name=server_name, data=data, bind=bind, token=made_up(16))
     try:
         convert(tomllib.loads(text))
         file.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)

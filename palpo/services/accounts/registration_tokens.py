@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hmac
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from palpo.core.bounds import TOP
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
+from palpo.core.made_up import made_up
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import registration_tokens as storage
@@ -102,7 +102,7 @@ class RegistrationTokens:
         It is good for ``valid_ms``, or until ``expires_ts`` (milliseconds since the Unix epoch).
         Raises InvalidParam, BadRequest for one that is there.
         """
-        token = secrets.token_urlsafe(length)[:length] if token is None else token
+        token = made_up(length) if token is None else token
         if _TOKEN.fullmatch(token) is None:
             raise InvalidParam(f"A token has at most {MAX_TOKEN} characters of A-Z, a-z, 0-9 and ._~-")
         if uses_allowed is not None and not 0 <= uses_allowed <= MAX_USES:
