@@ -18,6 +18,7 @@ GIVEN = 3
 ANOTHER = {
     r"\.age$": "the time that has gone by",
     r"\.last_seen_(ts|ip|user_agent)$": "the request itself was seen",
+    r"^media of a user.*\.last_access_ts$": "Synapse notes it some time later, by the minute",
     r" /rooms/.*\]\.(prev_content|replaces_state|user_id)$": "the spec has it in `unsigned`",
     r"\.unsigned\.(prev_content|prev_sender)$": "Synapse has it in states only of what was just sent",
     r"\.unread\.notification_count$": "here, who has answered has read what was before",
