@@ -11,7 +11,6 @@ from palpo.config.live import LiveConfig
 from palpo.config.model import Config
 from palpo.config.sections.accounts import EmailConfig
 from palpo.core.identifiers import ServerName, make_user_id
-from palpo.core.made_up import made_up
 from palpo.db.engine import Database
 from palpo.media.stores import open_store
 from palpo.net.email import Mailer, MailServer
@@ -31,6 +30,7 @@ from palpo.services.server.stream_history import StreamHistory
 from palpo.streams.background import Background
 from palpo.streams.caches import CacheBudget
 from palpo.streams.clock import Clock
+from palpo.streams.made_up import made_up
 from palpo.streams.wakeups import Wakeups
 
 USER_AGENT = f"Palpo/{__version__}"

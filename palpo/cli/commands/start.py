@@ -14,7 +14,7 @@ from palpo.config.errors import ConfigError
 from palpo.config.loader import convert
 from palpo.config.model import Config
 from palpo.config.sources import ConfigSource
-from palpo.core.made_up import made_up
+from palpo.streams.made_up import made_up
 
 FILE_NAME = "palpo.toml"
 SERVER_NAME = "localhost"

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from palpo.core.bounds import TOP
 from palpo.core.errors import BadRequest, Forbidden, InvalidParam, NotFound
-from palpo.core.made_up import made_up
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction, WriteTransaction
 from palpo.storage import registration_tokens as storage
 from palpo.storage.registration_tokens import RegistrationToken
 from palpo.streams.clock import Clock
+from palpo.streams.made_up import made_up
 
 MAX_TOKEN = 64
 """Characters."""

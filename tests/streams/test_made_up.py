@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from palpo.core.made_up import made_up
+from palpo.streams.made_up import made_up
 
 
 @pytest.mark.parametrize("length", [1, 16, 24, 64])
