@@ -20,7 +20,7 @@ class Failure(Exception):
 def database_failure(url: str, error: DatabaseError) -> Failure:
     """What is wrong with the database at ``url``."""
     reason = _plain(str(error))
-    if url.startswith("sqlite:") and "unable to open" in reason:
+    if url.startswith("sqlite:") and ("unable to open" in reason or "readonly" in reason):
         reason = _why_not(sqlite_path(url))
     return Failure(f"database.url: {without_password(url)}: {reason}")
 

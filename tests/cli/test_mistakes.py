@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -90,6 +93,21 @@ def test_a_file_that_is_no_database(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "palpo.db").write_bytes(b"something else " * 1000)
     assert palpo(tmp_path, "migrate") == 1
     assert "not a database" in capsys.readouterr().err
+
+
+def test_a_database_of_somebody_else(tmp_path: Path) -> None:
+    """It may be read only: a line says so, also to root without its powers over files."""
+    assert palpo(tmp_path, "migrate") == 0
+    (tmp_path / "palpo.db").chmod(0o444)
+    powers = "-dac_override,-dac_read_search"
+    drop = ["setpriv", "--bounding-set", powers, "--inh-caps", powers] if os.geteuid() == 0 else []
+    serve = [sys.executable, "-m", "palpo.cli.main", "serve", "--set", "server_name=test.example"]
+    ended = subprocess.run(
+        [*drop, *serve, "--set", f"data={tmp_path}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    url = f"sqlite:///{tmp_path / 'palpo.db'}"
+    assert ended.stderr == f"palpo: database.url: {url}: it must be readable and writable, and is not\n"
+    assert ended.returncode == 1
 
 
 def test_a_database_of_a_later_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

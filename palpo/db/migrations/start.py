@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sqlalchemy import Connection, update
+from sqlalchemy.exc import DBAPIError
 
+from palpo.db.errors import DatabaseError
 from palpo.db.leases import NOBODY, held_elsewhere
 from palpo.db.migrations.connection import on_connection
 from palpo.db.migrations.stated import any_user, is_up_to_date
@@ -30,7 +32,7 @@ def bring_up_to_date(url: str, check_user: Callable[[str], None] | None = None) 
 
 
 def take_over(url: str) -> None:
-    """Give back what nobody can hold any more.
+    """Give back what nobody can hold any more; raises DatabaseError.
 
     That is all in a SQLite file, which has one server at a time: only for who is that. Of other databases
     another process may be at work; but who held something in the database that this is a copy of is not.
@@ -40,4 +42,7 @@ def take_over(url: str) -> None:
     def give_back(connection: Connection) -> None:
         connection.execute(update(leases).where(dead).values(holder=NOBODY, expires_ts=0))
 
-    on_connection(url, give_back)
+    try:
+        on_connection(url, give_back)
+    except DBAPIError as error:
+        raise DatabaseError(str(error.orig)) from error
