@@ -103,7 +103,7 @@ def test_a_database_of_somebody_else(tmp_path: Path) -> None:
     drop = ["setpriv", "--bounding-set", powers, "--inh-caps", powers] if os.geteuid() == 0 else []
     serve = [sys.executable, "-m", "palpo.cli.main", "serve", "--set", "server_name=test.example"]
     ended = subprocess.run(
-        [*drop, *serve, "--set", f"data={tmp_path}"], capture_output=True, text=True, timeout=60, check=False
+        [*drop, *serve, "--set", f"data={tmp_path}"], capture_output=True, text=True, timeout=300, check=False
     )
     url = f"sqlite:///{tmp_path / 'palpo.db'}"
     assert ended.stderr == f"palpo: database.url: {url}: it must be readable and writable, and is not\n"
