@@ -1,5 +1,8 @@
 """Writes down what administrators ask for: whatever an endpoint of theirs may change, and what is theirs to
 do where others have to ask a room.
+
+What is everybody's, and an administrator's right only now and then, such as a redaction, is written down by
+its handler, with ``record``.
 """
 
 from __future__ import annotations

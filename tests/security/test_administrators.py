@@ -178,6 +178,38 @@ async def test_what_administrators_may_do_in_any_room_is_written_down(
     assert {entry.target for entry in entries} == {"#hers:test.example", room_id}
 
 
+async def test_redactions_that_only_an_administrator_may_make_are_written_down(
+    server: Homeserver, admin: Client
+) -> None:
+    alice = await server.register("alice")
+    room_id = await alice.create_room(invite=[admin.user_id])
+    await admin.post(f"/join/{room_id}", {})
+    hers = [await alice.send(room_id, "hers") for _ in range(3)]
+    own = await admin.send(room_id, "own")
+    await admin.put(f"/rooms/{room_id}/redact/{own}/own", {})
+    await alice.put(f"/rooms/{room_id}/redact/{hers[0]}/hers", {})
+    assert await written(server) == 0, "what anybody may do is no right of administrators"
+
+    for _ in range(2):
+        await admin.put(f"/rooms/{room_id}/redact/{hers[1]}/t", {"reason": "spam"})
+    (entry,) = await server.services.server.audit_log.newest()
+    assert (entry.actor, entry.action, entry.target) == (admin.user_id, "redactEvent", room_id)
+    told = json.loads(entry.details)
+    assert (told["event_id"], told["reason"]) == (hers[1], "spam")
+    assert entry.address
+
+    await admin.put(f"/rooms/{room_id}/send/m.room.redaction/u", {"redacts": hers[2]})
+    entry = (await server.services.server.audit_log.newest())[0]
+    assert (entry.action, json.loads(entry.details)["redacts"]) == ("sendMessage", hers[2])
+
+    levels = await alice.get(f"/rooms/{room_id}/state/m.room.power_levels")
+    levels["users"][admin.user_id] = 50
+    await alice.put(f"/rooms/{room_id}/state/m.room.power_levels", levels)
+    last = await alice.send(room_id, "of which a moderator may judge")
+    await admin.put(f"/rooms/{room_id}/redact/{last}/v", {})
+    assert await written(server) == 2, "so is what its room lets its moderators do"
+
+
 async def test_every_form_of_administrators_is_written_down(server: Homeserver, admin: Client) -> None:
     browser = Browser(server)
     async with browser.http:

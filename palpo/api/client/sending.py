@@ -1,11 +1,13 @@
 """Sending message events and redactions."""
 
+from palpo.api.audit import record
 from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
 from palpo.core.identifiers import RoomId
+from palpo.services.rooms.sending import Sent
 from palpo.wire.client import sending as wire
 from palpo.wire.client.delayed_events import Scheduled
-from palpo.wire.endpoint import Json
+from palpo.wire.endpoint import Json, RoomParams
 
 handlers = Handlers()
 
@@ -42,7 +44,7 @@ async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.
         return await scheduled(
             call, params.room_id, params.event_type, None, body, params.delay, params.txn_id, params.ts
         )
-    event_id = await call.services.rooms.sending.send(
+    sent = await call.services.rooms.sending.send(
         call.requester,
         params.room_id,
         params.event_type,
@@ -51,12 +53,19 @@ async def send_message(call: Call, params: wire.SendParams, body: Json) -> wire.
         origin_server_ts=params.ts if call.requester.appservice_id is not None else None,
     )
     call.services.personal.presence.note_active(call.user_id, call.requester.device_id)
-    return wire.Sent(event_id=event_id)
+    return await _told(call, params, body, sent)
 
 
 @handlers.serves(wire.redact_event)
 async def redact_event(call: Call, params: wire.RedactParams, body: Json) -> wire.Sent:
-    event_id = await call.services.rooms.sending.redact(
+    sent = await call.services.rooms.sending.redact(
         call.requester, params.room_id, params.event_id, body, transaction_id=params.txn_id
     )
-    return wire.Sent(event_id=event_id)
+    return await _told(call, params, body, sent)
+
+
+async def _told(call: Call, params: RoomParams, body: Json, sent: Sent) -> wire.Sent:
+    """The answer; what only an administrator could send is written down."""
+    if sent.by_right:
+        await record(call, params, body, 200)
+    return wire.Sent(event_id=sent.event_id)

@@ -256,7 +256,7 @@ class DelayedEvents:
                 charge(event.user_id)
         content = decode_object(event.content)
         if event.state_key is None:
-            return await self._sending.send(
+            sent = await self._sending.send(
                 requester,
                 event.room_id,
                 event.type,
@@ -265,6 +265,7 @@ class DelayedEvents:
                 origin_server_ts=event.origin_server_ts,
                 delay_id=event.delay_id,
             )
+            return sent.event_id
         transaction = SendTransaction(
             user_id=event.user_id,
             device_id=event.device_id,
@@ -282,6 +283,7 @@ class DelayedEvents:
         )
 
     async def _requester(self, event: DelayedEvent) -> Requester:
+        """Who sends it, as a user: what administrators may do besides is written down as they ask for it."""
         account = await self._db.read(lambda tx: accounts.find(tx, event.user_id))
         if account is None:
             return Requester(user_id=event.user_id, device_id=event.device_id)
@@ -292,7 +294,7 @@ class DelayedEvents:
         if account.suspended and event.state_key is not None:
             raise Forbidden("The account is suspended", errcode="M_USER_SUSPENDED")
         return Requester(
-            **account.flags(),
+            **{**account.flags(), "is_admin": False},
             user_id=event.user_id,
             device_id=event.device_id,
             appservice_id=account.appservice_id,

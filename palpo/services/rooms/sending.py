@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from palpo.core.errors import BadJson, BadRequest, Forbidden, InvalidParam, MatrixError, NotFound
@@ -23,6 +24,15 @@ REDACTION = "m.room.redaction"
 ANNOTATION = "m.annotation"
 MAX_TRANSACTION_ID = 255
 MAX_TS = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An event that was made."""
+
+    event_id: str
+    by_right: bool = False
+    """It would have been refused, were its sender no administrator of this server."""
 
 
 class Sending:
@@ -53,8 +63,8 @@ class Sending:
         transaction_id: str,
         origin_server_ts: int | None = None,
         delay_id: str | None = None,
-    ) -> str:
-        """Send a message event; its ID. ``delay_id`` is that of a delayed event whose time has come.
+    ) -> Sent:
+        """Send a message event. ``delay_id`` is that of a delayed event whose time has come.
 
         Raises NotFound, AuthError, BadJson, InvalidParam, TooLarge; BadRequest for a thread off an event
         that relates to another, and with M_DUPLICATE_ANNOTATION for a reaction that is there already.
@@ -64,7 +74,7 @@ class Sending:
         check_ts(origin_server_ts)
         transaction = _transaction(requester, f"{room_id}/send/{event_type}", transaction_id, delay_id)
         if requester.shadow_banned:
-            return await unseen(self._heads, requester, room_id, transaction.hash)
+            return Sent(await unseen(self._heads, requester, room_id, transaction.hash))
         if event_type == REDACTION and "redacts" in content:
             target = content["redacts"]
             rest = {name: value for name, value in content.items() if name != "redacts"}
@@ -101,11 +111,11 @@ class Sending:
         content: dict[str, Any],
         *,
         transaction_id: str,
-    ) -> str:
-        """Redact an event; the redaction's ID. Raises NotFound, Forbidden, BadJson, InvalidParam."""
+    ) -> Sent:
+        """Redact an event. Raises NotFound, Forbidden, BadJson, InvalidParam."""
         transaction = _transaction(requester, f"{room_id}/redact/{event_id}", transaction_id)
         if requester.shadow_banned:
-            return await unseen(self._heads, requester, room_id, transaction.hash)
+            return Sent(await unseen(self._heads, requester, room_id, transaction.hash))
         return await self._redact(requester, room_id, event_id, content, transaction)
 
     async def _redact(
@@ -116,13 +126,15 @@ class Sending:
         content: dict[str, Any],
         transaction: SendTransaction,
         origin_server_ts: int | None = None,
-    ) -> str:
+    ) -> Sent:
         if not isinstance(target, str):
             raise BadJson("What a redaction redacts is an event ID")
         event_id = parse_event_id(target)
+        by_right = False
 
         async def may_redact(head: RoomHead) -> None:
-            await self._check_redaction(head, requester, event_id)
+            nonlocal by_right
+            by_right = await self._needs_right(head, requester, event_id)
 
         draft = Draft(
             type=REDACTION,
@@ -135,25 +147,26 @@ class Sending:
         redacted = await self._store.find(event_id)
         if redacted is not None and redacted.event.type == GUEST_ACCESS[0]:
             await self._memberships.remove_guests(room_id)
-        return redaction
+        return replace(redaction, by_right=by_right)
 
-    async def _check_redaction(self, head: RoomHead, requester: Requester, event_id: EventId) -> None:
-        """Own events are anyone's to redact, others' take the ``redact`` level.
+    async def _needs_right(self, head: RoomHead, requester: Requester, event_id: EventId) -> bool:
+        """Own events are anyone's to redact, others' take the ``redact`` level; raises who has neither.
 
-        Server administrators may redact the events of users of this server (spec: "Redactions").
+        Server administrators may redact the events of users of this server (spec: "Redactions"): True where
+        only that lets them, and the event is not redacted already.
         """
         found = await self._store.find(event_id)
         if found is not None and found.event.room_id != head.room_id:
             raise NotFound("The event is not in this room")
         if found is not None and found.event.sender == requester.user_id:
-            return
+            return False
         requester.refuse_suspended()
-        own = server_name_of(requester.user_id)
-        if requester.is_admin and found is not None and server_name_of(found.event.sender) == own:
-            return
         levels = await self._heads.power_levels(head)
         if levels.user(requester.user_id) >= levels.redact:
-            return
+            return False
+        own = server_name_of(requester.user_id)
+        if requester.is_admin and found is not None and server_name_of(found.event.sender) == own:
+            return found.redacted_by is None
         if found is None:
             raise NotFound("Event not found")
         raise Forbidden("You may not redact the events of others here")
@@ -184,7 +197,7 @@ class Sending:
 
     async def _once(
         self, room_id: RoomId, draft: Draft, transaction: SendTransaction, guard: Guard | None
-    ) -> str:
+    ) -> Sent:
         try:
             sent = await self._writer.send(room_id, draft, transaction=transaction, guard=guard)
         except MatrixError:
@@ -192,8 +205,8 @@ class Sending:
             made = await self._writer.find_transaction(transaction)
             if made is None:
                 raise
-            return made
-        return sent.event_id
+            return Sent(made)
+        return Sent(sent.event_id)
 
 
 def _relation(content: dict[str, Any], name: str = "m.relates_to") -> tuple[Any, str]:
