@@ -21,21 +21,18 @@ MAX_DAYS = 36_500
 @blueprint.serves(wire.tokens)
 async def tokens(call: Call, params: wire.ListParams) -> ResponseReturnValue:
     """GET /_palpo/admin/registration-tokens."""
-    wanted = params.search.strip()
-    found = [
-        item
-        for item in await call.services.accounts.registration_tokens.in_use()
-        if wanted in item.token.token
-    ][::-1]
+    total, found = await call.services.accounts.registration_tokens.page(
+        search=params.search.strip(), skipped=params.skipped, limit=wire.PAGE
+    )
     return await show(
         "registration_tokens.html",
         call,
-        tokens=found[params.skipped : params.skipped + wire.PAGE],
+        tokens=found,
         now=call.services.server.clock.now_ms(),
         link=_link(call),
         search=params.search,
         page=params.page,
-        pages_of=count_of_pages(len(found), wire.PAGE),
+        pages_of=count_of_pages(total, wire.PAGE),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
-from palpo.db.statements import Statement, insert_row, upsert
+from palpo.db.statements import Statement, in_list, insert_row, upsert
 from palpo.db.tables.registration_tokens import registration_token_uses, registration_tokens
 from palpo.db.transaction import Transaction, WriteTransaction
+from palpo.storage.accounts import pattern_of
 from palpo.storage.records import Records
 
 t = registration_tokens.c
@@ -39,7 +42,17 @@ _EDIT = Statement(
     .where(_TOKEN)
     .values(uses_allowed=bindparam("uses"), expires_ts=bindparam("expires"))
 )
+_LIKE = func.lower(t.token).like(bindparam("pattern"), escape="!")
+_PAGE = Statement(
+    select(*_RECORDS.columns)
+    .where(_LIKE)
+    .order_by(t.created_ts.desc(), t.token.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("skipped"))
+)
+_TOTAL = Statement(select(func.count()).select_from(registration_tokens).where(_LIKE))
 _ALL_HELD = Statement(select(u.token, func.count()).group_by(u.token))
+_HELD_OF = Statement(select(u.token, func.count()).where(in_list(u.token, "tokens")).group_by(u.token))
 _ANY = Statement(select(t.token).limit(1))
 _DELETE = Statement(delete(registration_tokens).where(_TOKEN))
 _COMPLETE = Statement(update(registration_tokens).where(_TOKEN).values(completed=t.completed + 1))
@@ -70,6 +83,16 @@ async def find_all(tx: Transaction) -> list[RegistrationToken]:
     return _RECORDS.all(await tx.all(_ALL))
 
 
+async def page(tx: Transaction, search: str, *, skipped: int, limit: int) -> list[RegistrationToken]:
+    """Some tokens with ``search`` in them, whatever its case, the newest first."""
+    return _RECORDS.all(await tx.all(_PAGE, pattern=_pattern(search), skipped=skipped, limit=limit))
+
+
+async def total(tx: Transaction, search: str) -> int:
+    """How many of these there are."""
+    return int(await tx.value(_TOTAL, pattern=_pattern(search)))
+
+
 async def edit(tx: WriteTransaction, token: str, *, uses_allowed: int | None, expires_ts: int | None) -> None:
     """Change how often and until when a token may be used."""
     await tx.run(_EDIT, key=token, uses=uses_allowed, expires=expires_ts)
@@ -78,6 +101,11 @@ async def edit(tx: WriteTransaction, token: str, *, uses_allowed: int | None, ex
 async def all_pending(tx: Transaction) -> dict[str, int]:
     """How many registrations hold a use of each token; those that none holds are left out."""
     return {row[0]: int(row[1]) for row in await tx.all(_ALL_HELD)}
+
+
+async def pending_of(tx: Transaction, tokens: Iterable[str]) -> dict[str, int]:
+    """The same of some of them."""
+    return {row[0]: int(row[1]) for row in await tx.all(_HELD_OF, tokens=list(tokens))}
 
 
 async def any_token(tx: Transaction) -> bool:
@@ -111,3 +139,7 @@ async def complete(tx: WriteTransaction, uia_session: str) -> None:
 async def prune(tx: WriteTransaction, before_ms: int) -> None:
     """Let go of the uses that have been held since before ``before_ms``."""
     await tx.run(_PRUNE, before=before_ms)
+
+
+def _pattern(search: str) -> str:
+    return f"%{pattern_of(search)}%"

@@ -531,15 +531,20 @@ async def _made(server: Homeserver) -> list[tuple[Path, Any]]:
 async def test_many_registration_tokens(browser: Browser, server: Homeserver) -> None:
     tokens = server.services.accounts.registration_tokens
     for number in range(51):
-        await tokens.create(f"token{number:02}")
+        await tokens.create(f"token{number:02}", uses_allowed=2)
+    await tokens.hold("token00", "a registration")
     first = (await browser.get(f"{ADMIN}/registration-tokens")).text
     assert "token50" in first
     assert "token00" not in first
     assert "Page 1 of 2" in first
-    assert "token00" in (await browser.get(f"{ADMIN}/registration-tokens?page=2")).text
-    found = (await browser.get(f"{ADMIN}/registration-tokens?search=en07")).text
+    second = (await browser.get(f"{ADMIN}/registration-tokens?page=2")).text
+    assert second.count("<code>token") == 1
+    assert "<code>token00<" in second
+    assert '<td class="number">0</td><td class="number">1</td>' in second
+    found = (await browser.get(f"{ADMIN}/registration-tokens?search=EN07")).text
     assert "token07" in found
     assert "token08" not in found
+    assert "There are none." in (await browser.get(f"{ADMIN}/registration-tokens?search=%25")).text
 
 
 async def test_logs(browser: Browser, server: Homeserver) -> None:

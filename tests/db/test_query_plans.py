@@ -36,6 +36,8 @@ WHOLE_TABLES = {
     "push_queue._DUE": "only what could not be pushed yet is kept",
     "registration_tokens._ALL": "an administrator asks",
     "registration_tokens._ANY": "the first row will do",
+    "registration_tokens._PAGE": "an administrator asks",
+    "registration_tokens._TOTAL": "an administrator asks",
     "admin_counts._REPORTS": "an administrator asks",
     "admin_counts._ROOMS": "an administrator asks",
     "admin_counts._USERS": "an administrator asks",

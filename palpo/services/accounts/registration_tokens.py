@@ -138,6 +138,17 @@ class RegistrationTokens:
         found = await self._db.read(unit)
         return [item for item in found if usable is None or item.usable(now) == usable]
 
+    async def page(self, *, search: str = "", skipped: int, limit: int) -> tuple[int, list[TokenInUse]]:
+        """How many tokens have ``search`` in them, and some of these, the newest first."""
+
+        async def unit(tx: Transaction) -> tuple[int, list[TokenInUse]]:
+            tokens = await storage.page(tx, search, skipped=skipped, limit=limit)
+            held = await storage.pending_of(tx, [item.token for item in tokens])
+            found = [TokenInUse(token=item, pending=held.get(item.token, 0)) for item in tokens]
+            return await storage.total(tx, search), found
+
+        return await self._db.read(unit)
+
     async def find(self, token: str) -> TokenInUse:
         """One token; raises NotFound."""
 
