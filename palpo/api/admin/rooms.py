@@ -69,7 +69,7 @@ async def get_members(call: Call, params: RoomParams, body: NoBody) -> wire.Memb
 @handlers.serves(wire.get_state)
 async def get_state(call: Call, params: wire.StateParams, body: NoBody) -> wire.State:
     """GET /_synapse/admin/v1/rooms/{room_id}/state."""
-    found = await call.services.administration.room_histories.state(params.room_id, params.type)
+    found = await call.services.administration.room_histories.state(params.room_id, params.type or None)
     return wire.State(state=await rendered(call, found, bundle=False))
 
 
@@ -123,9 +123,8 @@ async def get_context(call: Call, params: ContextParams, body: NoBody) -> Contex
 @handlers.serves(wire.get_event_near)
 async def get_event_near(call: Call, params: wire.TimestampParams, body: NoBody) -> EventNearTime:
     """GET /_synapse/admin/v1/rooms/{room_id}/timestamp_to_event."""
-    ts = max(-(2**53), min(params.ts, 2**53))
     item = await call.services.administration.room_histories.near(
-        params.room_id, call.user_id, ts, backwards=params.dir is Direction.BACKWARDS
+        params.room_id, call.user_id, params.ts, backwards=params.dir is Direction.BACKWARDS
     )
     return EventNearTime(event_id=item.event_id, origin_server_ts=item.event.origin_server_ts)
 

@@ -14,7 +14,9 @@ handlers = Handlers()
 async def list_tasks(call: Call, params: wire.TasksParams, body: NoBody) -> wire.Tasks:
     """GET /_synapse/admin/v1/scheduled_tasks."""
     found = await call.services.server.jobs.find(
-        kind=params.action_name, target=params.resource_id, state=params.status
+        kind=params.action_name or None,
+        target=params.resource_id or None,
+        state=params.status or params.job_status,
     )
     before = params.max_timestamp
     return wire.Tasks(

@@ -19,6 +19,7 @@ handlers = Handlers()
 @handlers.serves(wire.who_is)
 async def who_is(call: Call, params: UserParams, body: NoBody) -> WhoIs:
     """GET /_synapse/admin/v1/whois/{user_id}: the connections of all devices, as those of one."""
+    call.services.administration.user_lists.check_local(params.user_id)
     found = await call.services.accounts.devices.list(params.user_id)
     connections = [
         Connection(ip=item.last_seen_ip, last_seen=item.last_seen_ts, user_agent=item.user_agent)

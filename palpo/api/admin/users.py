@@ -6,7 +6,7 @@ from palpo.api.call import Call, Handlers, Reply
 from palpo.api.codec import encode
 from palpo.core.errors import BadRequest, NotFound
 from palpo.core.identifiers import UserId
-from palpo.services.administration.user_lists import ShownUser, WholeUser, unknown_user
+from palpo.services.administration.user_lists import ShownUser, WholeUser
 from palpo.services.administration.users import KEEP, Change
 from palpo.wire.admin import users as wire
 from palpo.wire.admin.common import Direction
@@ -179,10 +179,8 @@ async def find_by_external_id(call: Call, params: wire.ExternalIdParams, body: N
 @handlers.serves(wire.find_by_threepid)
 async def find_by_threepid(call: Call, params: wire.ThreepidParams, body: NoBody) -> wire.Found:
     """GET /_synapse/admin/v1/threepid/{medium}/users/{address}."""
-    found = await call.services.accounts.threepids.owner_of(params.medium, params.address)
-    if found is None:
-        raise unknown_user()
-    return wire.Found(user_id=found)
+    lists = call.services.administration.user_lists
+    return wire.Found(user_id=await lists.by_threepid(params.medium, params.address))
 
 
 @handlers.serves(wire.allow_cross_signing_replacement)

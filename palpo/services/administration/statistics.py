@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from palpo.core.bounds import TOP
+from palpo.core.errors import InvalidParam
 from palpo.core.identifiers import ServerName, UserId
 from palpo.db.engine import Database
 from palpo.db.transaction import Transaction
@@ -47,7 +48,10 @@ class Statistics:
         ``media_usage.USAGE_ORDERS``.
 
         ``search`` is something in the localpart of their user ID or in their name, whatever its case.
+        Raises InvalidParam for a time that ends before it begins.
         """
+        if until_ts is not None and until_ts <= from_ts:
+            raise InvalidParam("until_ts is after from_ts")
         wanted = Uploaders(
             from_ts=from_ts,
             until_ts=TOP if until_ts is None else until_ts,

@@ -11,6 +11,7 @@ from palpo.core.identifiers import UserId, server_name_of
 from palpo.core.records.accounts import Account
 from palpo.db.transaction import Transaction
 from palpo.services.accounts.profiles import Profile
+from palpo.services.accounts.threepids import canonical_threepid
 from palpo.services.server import Server
 from palpo.storage import accounts, external_ids, profiles, threepids
 from palpo.storage import user_lists as storage
@@ -114,6 +115,17 @@ class UserLists:
     async def by_external_id(self, provider: str, external_id: str) -> UserId:
         """Whom a provider calls so; raises NotFound."""
         found = await self._db.read(lambda tx: external_ids.find(tx, provider, external_id))
+        if found is None:
+            raise unknown_user()
+        return found
+
+    async def by_threepid(self, medium: str, address: str) -> UserId:
+        """Whose address or telephone number it is; raises NotFound, also for what cannot be one."""
+        try:
+            medium, address = canonical_threepid(medium, address)
+        except InvalidParam:
+            raise unknown_user() from None
+        found = await self._db.read(lambda tx: threepids.owner(tx, medium, address))
         if found is None:
             raise unknown_user()
         return found

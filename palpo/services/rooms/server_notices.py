@@ -30,6 +30,7 @@ from palpo.storage import accounts
 from palpo.storage import server_notices as storage
 from palpo.streams.keyed_locks import KeyedLocks
 
+MESSAGE: Final = "m.room.message"
 log = structlog.get_logger("palpo.server_notices")
 
 TAG: Final = "m.server_notice"
@@ -103,8 +104,8 @@ class ServerNotices:
             made = await self._writer.find_transaction(transaction)
             if made is not None:
                 return made
-        _check(type_, state_key)
         await self._check_user(user_id)
+        _check(type_, content, state_key)
         async with self._locks.hold(user_id):
             room_id = await self._room_of(user_id)
             await self._see_to_invite(room_id, user_id)
@@ -127,9 +128,9 @@ class ServerNotices:
     async def _check_user(self, user_id: UserId) -> None:
         if user_id == self.sender:
             raise InvalidParam("The server does not send notices to itself")
-        account = None
-        if server_name_of(user_id) == self._server_name:
-            account = await self._db.read(lambda tx: accounts.find(tx, user_id))
+        if server_name_of(user_id) != self._server_name:
+            raise InvalidParam("Notices are for users of this server")
+        account = await self._db.read(lambda tx: accounts.find(tx, user_id))
         if account is None or account.deactivated:
             raise NotFound("There is no such user on this server")
 
@@ -169,9 +170,11 @@ def _transaction(admin: Requester, transaction_id: str | None) -> SendTransactio
     )
 
 
-def _check(type_: str, state_key: str | None) -> None:
+def _check(type_: str, content: dict[str, Any], state_key: str | None) -> None:
     check_text(type_, "The type")
     if type_ in REFUSED_TYPES:
         raise InvalidParam(f"A notice cannot be of type {type_}")
+    if type_ == MESSAGE and not {"body", "msgtype"} <= content.keys():
+        raise InvalidParam("A message has a body and a msgtype")
     if state_key is not None:
         check_text(state_key, "The state key")

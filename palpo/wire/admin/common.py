@@ -13,6 +13,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """Something that is counted, or an offset."""
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """Since the Unix epoch."""
+SearchTerm = Annotated[str, msgspec.Meta(min_length=1)]
+"""What is searched for: who searches for nothing leaves it out."""
 MAX_LIMIT = 1000
 """Items of a page, whatever is asked for."""
 

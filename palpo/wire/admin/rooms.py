@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from palpo.core.identifiers import EventId, RoomAlias, RoomId, UserId
-from palpo.wire.admin.common import Count, Direction, PageParams, admin
+from palpo.wire.admin.common import Count, Direction, Milliseconds, PageParams, SearchTerm, admin
 from palpo.wire.client.room_overviews import SpaceRoom
 from palpo.wire.client.timeline import Context, ContextParams, EventNearTime, Messages, MessagesParams
 from palpo.wire.endpoint import Auth, Body, Endpoint, NoBody, Params, Response, RoomParams
@@ -40,7 +40,7 @@ class RoomsParams(PageParams, frozen=True):
 
     order_by: RoomOrder = RoomOrder.NAME
     dir: Direction = Direction.FORWARDS
-    search_term: str | None = None
+    search_term: SearchTerm | None = None
     public_rooms: bool | None = None
     empty_rooms: bool | None = None
 
@@ -108,8 +108,7 @@ class State(Response, frozen=True):
 class TimestampParams(RoomParams, frozen=True):
     """A time, and the direction to look in from there."""
 
-    ts: int
-    """Milliseconds since the Unix epoch."""
+    ts: Milliseconds
     dir: Direction = Direction.FORWARDS
 
 

@@ -10,11 +10,15 @@ from palpo.wire.endpoint import Auth, Endpoint, NoBody, Params, Response
 
 
 class TasksParams(Params, frozen=True):
-    """Which tasks; what is None may be any. ``max_timestamp``: those that changed before it."""
+    """Which tasks; what is None or empty may be any. ``max_timestamp``: those that changed before it.
+
+    Synapse's documentation has ``status``, and Synapse ``job_status``.
+    """
 
     action_name: str | None = None
     resource_id: str | None = None
     status: JobState | None = None
+    job_status: JobState | None = None
     max_timestamp: Milliseconds | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from palpo.wire.admin.common import Direction, Milliseconds, PageParams, admin
+from palpo.wire.admin.common import Direction, Milliseconds, PageParams, SearchTerm, admin
 from palpo.wire.endpoint import Auth, Endpoint, NoBody, NoParams, Response
 
 
@@ -24,7 +24,7 @@ class UsageParams(PageParams, frozen=True):
     dir: Direction = Direction.FORWARDS
     from_ts: Milliseconds = 0
     until_ts: Milliseconds | None = None
-    search_term: str | None = None
+    search_term: SearchTerm | None = None
 
 
 class Usage(Response, frozen=True):

@@ -143,6 +143,7 @@ async def test_histories_are_read_from_outside(admin: Client, alice: Client) -> 
     near = await get(admin, f"{ROOMS}/{room_id}/timestamp_to_event?ts=0")
     assert near["origin_server_ts"] <= around["event"]["origin_server_ts"]
     await get(admin, f"{ROOMS}/{room_id}/timestamp_to_event?ts=0&dir=b", status=404)
+    await get(admin, f"{ROOMS}/{room_id}/timestamp_to_event?ts=-1", status=400)
     event = (await get(admin, f"{ADMIN}/fetch_event/{second}"))["event"]
     assert event["event_id"] == second
     assert event["prev_events"] == [first]

@@ -28,7 +28,11 @@ async def test_the_list(server: Homeserver, admin: Client) -> None:
 
     assert await number("status=failed&action_name=nobody_does_this&resource_id=!r:test.example") == 1
     assert await number("status=complete") == 0
+    assert await number("job_status=failed") == 1
+    assert await number("job_status=active") == 0
+    assert await number("action_name=&resource_id=") == 1
     assert await number("action_name=other") == 0
     assert await number("resource_id=other") == 0
     assert await number(f"max_timestamp={job.changed_ts}") == 0
     await admin.request("GET", f"{TASKS}?status=lost", status=400)
+    await admin.request("GET", f"{TASKS}?job_status=lost", status=400)

@@ -134,14 +134,16 @@ async def test_state_can_be_sent_too(admin: Client, alice: Client) -> None:
     ("change", "status", "errcode"),
     [
         ({"user_id": "@nobody:test.example"}, 404, "M_NOT_FOUND"),
-        ({"user_id": "@alice:elsewhere.example"}, 404, "M_NOT_FOUND"),
+        ({"user_id": "@alice:elsewhere.example"}, 400, "M_INVALID_PARAM"),
         ({"user_id": "alice"}, 400, "M_INVALID_PARAM"),
         ({"user_id": SENDER}, 400, "M_INVALID_PARAM"),
         ({"type": "m.room.member"}, 400, "M_INVALID_PARAM"),
         ({"type": "x" * 256}, 400, "M_INVALID_PARAM"),
         ({"state_key": "\0"}, 400, "M_INVALID_PARAM"),
         ({"content": "hello"}, 400, "M_BAD_JSON"),
-        ({"content": {"body": 1.5}}, 400, "M_BAD_JSON"),
+        ({"content": {"body": "x", "msgtype": 1.5}}, 400, "M_BAD_JSON"),
+        ({"content": {}}, 400, "M_INVALID_PARAM"),
+        ({"content": {"body": "hello"}}, 400, "M_INVALID_PARAM"),
     ],
 )
 async def test_bad_requests(

@@ -31,7 +31,8 @@ async def test_media_of_users(server: Homeserver, admin: Client, alice: Client) 
     assert await users(f"from_ts={server.clock.now_ms()}") == [alice.user_id, bob.user_id]
     page = await admin.request("GET", f"{USAGE}?limit=1")
     assert (page["next_token"], page["total"]) == (1, 2)
-    await admin.request("GET", f"{USAGE}?order_by=size", status=400)
+    for query in ("order_by=size", "search_term=", "from_ts=5&until_ts=5", "until_ts=0"):
+        await admin.request("GET", f"{USAGE}?{query}", status=400)
 
 
 async def test_the_largest_rooms(admin: Client, alice: Client) -> None:

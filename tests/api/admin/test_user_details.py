@@ -108,6 +108,7 @@ async def test_who_is_who(server: Homeserver, admin: Client, alice: Client) -> N
     await server.services.accounts.last_seen.flush()
     user = await admin.request("GET", f"{V2}/users/{alice.user_id}")
     assert user["last_seen_ts"] == server.clock.now_ms()
+    await admin.request("GET", f"{V1}/whois/@x:other.example", status=400)
 
 
 async def upload(client: Client, name: str, content: bytes) -> str:

@@ -168,6 +168,8 @@ async def test_make_one(server: Homeserver, admin: Client) -> None:
     assert await listed(new, "name=new") == ["new"]
     found = await admin.request("GET", f"{V1}/threepid/email/users/NEW@example.org")
     assert found == {"user_id": new.user_id}
+    for unknown in ("email/users/nowhere", "email/users/a@example.org", "msisdn/users/x", "fax/users/1"):
+        await admin.request("GET", f"{V1}/threepid/{unknown}", status=404)
     found = await admin.request("GET", f"{V1}/auth_providers/oidc-a/users/1%2F2")
     assert found == {"user_id": new.user_id}
 

@@ -96,6 +96,11 @@ READING = (
         "nobody",
         params={"medium": "email", "address": "a@example.org"},
     ),
+    asks(
+        "GET /v1/threepid/{medium}/users/{address}",
+        "no address",
+        params={"medium": "email", "address": "nowhere"},
+    ),
     asks("GET /v1/users/{user_id}/admin", "a user", params=ALICE),
     asks("GET /v1/users/{user_id}/admin", "nobody", params=NOBODY),
     asks("GET /v1/users/{user_id}/override_ratelimit", "none", params=ALICE),
@@ -105,6 +110,7 @@ READING = (
     # What users have
     asks("GET /v1/whois/{user_id}", "a user", params=ALICE),
     asks("GET /v1/whois/{user_id}", "nobody", params=NOBODY),
+    asks("GET /v1/whois/{user_id}", "of another server", params=STRANGER),
     asks("GET //_matrix/client/v3/admin/whois/{user_id}", "a user", params=ALICE),
     asks("GET /v1/users/{user_id}/joined_rooms", "a user", params=ALICE),
     asks("GET /v1/users/{user_id}/joined_rooms", "of another server", params={"user_id": "@bob:{other}"}),
@@ -141,6 +147,7 @@ READING = (
     asks("GET /v1/rooms"),
     asks("GET /v1/rooms", "a page", query={"limit": "2", "from": "1", "order_by": "joined_members"}),
     asks("GET /v1/rooms", "a search", query={"search_term": "doom"}),
+    asks("GET /v1/rooms", "a search for nothing", query={"search_term": ""}),
     asks("GET /v1/rooms", "public ones", query={"public_rooms": "true"}),
     asks("GET /v1/rooms", "empty ones", query={"empty_rooms": "true"}),
     asks("GET /v1/rooms", "an order there is not", query={"order_by": "colour"}),
@@ -151,6 +158,7 @@ READING = (
     asks("GET /v1/rooms/{room_id}/members", "none", params=NO_ROOM),
     asks("GET /v1/rooms/{room_id}/state", "a room", params=ROOM),
     asks("GET /v1/rooms/{room_id}/state", "a type", params=ROOM, query={"type": "m.room.name"}),
+    asks("GET /v1/rooms/{room_id}/state", "no type", params=ROOM, query={"type": ""}),
     asks("GET /v1/rooms/{room_id}/state", "none", params=NO_ROOM),
     asks("GET /v1/rooms/{room_id}/messages", "a room", params=ROOM, query={"dir": "b", "limit": "3"}),
     asks(
@@ -170,6 +178,7 @@ READING = (
         "GET /v1/rooms/{room_id}/timestamp_to_event", "the first", params=ROOM, query={"ts": "0", "dir": "f"}
     ),
     asks("GET /v1/rooms/{room_id}/timestamp_to_event", "none", params=ROOM, query={"ts": "0", "dir": "b"}),
+    asks("GET /v1/rooms/{room_id}/timestamp_to_event", "before all time", params=ROOM, query={"ts": "-1"}),
     asks(
         "GET /v1/rooms/{room_id}/messages",
         "from nowhere",
@@ -199,6 +208,8 @@ READING = (
         query={"limit": "1", "order_by": "media_length", "dir": "b"},
     ),
     asks("GET /v1/statistics/users/media", "a search", query={"search_term": "bob"}),
+    asks("GET /v1/statistics/users/media", "a search for nothing", query={"search_term": ""}),
+    asks("GET /v1/statistics/users/media", "of no time", query={"from_ts": "5", "until_ts": "5"}),
     asks("GET /v1/statistics/users/media", "an order there is not", query={"order_by": "colour"}),
     asks("GET /v1/statistics/database/rooms"),
     # Reports
@@ -237,7 +248,8 @@ READING = (
     ),
     asks("GET /v1/scheduled_tasks"),
     asks("GET /v1/scheduled_tasks", "those that failed", query={"status": "failed"}),
-    asks("GET /v1/scheduled_tasks", "a state there is not", query={"status": "tired"}),
+    asks("GET /v1/scheduled_tasks", "a state there is not", query={"job_status": "tired"}),
+    asks("GET /v1/scheduled_tasks", "those that are active", query={"job_status": "active"}),
     # A new Synapse has some to begin with.
     asks("GET /v1/background_updates/status", until={"current_updates": {}}),
     asks("GET /v1/background_updates/enabled"),
@@ -467,6 +479,12 @@ CHANGING = (
         "a user",
         params={"transaction_id": "1"},
         body={"user_id": "{carol}", "content": {"msgtype": "m.text", "body": "At one"}},
+    ),
+    asks("POST /v1/send_server_notice", "nothing said", body={"user_id": "{carol}", "content": {}}),
+    asks(
+        "POST /v1/send_server_notice",
+        "of another server",
+        body={"user_id": "@stranger:{other}", "content": {"msgtype": "m.text", "body": "At noon"}},
     ),
     asks("POST /v1/send_server_notice", "nobody", body={"user_id": "@nobody:{server}", "content": {}}),
     # The server
