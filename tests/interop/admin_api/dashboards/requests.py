@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.interop.admin_api.expected import Each
+from tests.interop.admin_api.world import PICTURE
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request by one of them, and what it reads of the answer.
 
-    It is asked again until the answer has ``until``; ``keeps`` names members of it for later requests.
+    It is asked again until the answer has ``until``; ``keeps`` names members of it for later requests. A body
+    of bytes is a picture; ``status`` is one of an error that is looked for.
     """
 
     who: str
@@ -28,12 +30,14 @@ class Asked:
     body: Any = None
     keeps: Mapping[str, str] = field(default_factory=dict)
     until: Mapping[str, Any] = field(default_factory=dict)
+    status: int | None = None
 
 
 S1, S2, S3 = (f"/_synapse/admin/{version}" for version in ("v1", "v2", "v3"))
 CLIENT = "/_matrix/client"
 COMPLETE = {"status": "complete"}
 ANY: dict[str, Any] = {}
+UNRECOGNIZED = {"errcode": "M_UNRECOGNIZED"}
 
 USER_OF_LIST = {
     "name": ...,
@@ -255,6 +259,90 @@ def _changes(who: str, version: str) -> Iterable[Asked]:
     yield Asked(who, "DELETE", f"{S1}/rooms/{{!room}}/forward_extremities", {"deleted": 0})
 
 
+def _import() -> Iterable[Asked]:
+    """Users of a CSV file: each is looked for first, and made with all columns that the file has."""
+    who = "Synapse Admin's import"
+    rows: tuple[dict[str, Any], ...] = (
+        {"displayname": "Ümit, of the file", "password": "{!password}", "is_guest": "false", "admin": False},
+        {"displayname": "", "user_type": None, "deactivated": False, "password": "a1!{!password}"},
+    )
+    for number, row in enumerate(rows):
+        path = f"{S2}/users/%40csv.{number}%2Fof%3Dfile%3A{{server}}"
+        name = f"@csv.{number}/of=file:{{!server}}"
+        yield Asked(who, "GET", path, {"errcode": "M_NOT_FOUND", "error": ...}, status=404)
+        yield Asked(who, "PUT", path, {**USER, "name": name}, {"id": name, **row})
+        yield Asked(who, "GET", path, {**USER, "displayname": row["displayname"] or None})
+    everybody = f"{S2}/users?from=0&limit=1000&guests=true&deactivated=true&locked=true"
+    yield Asked("Synapse Admin's export", "GET", everybody, {"users": Each(USER_OF_LIST)})
+    for number in range(len(rows)):
+        path = f"{S1}/deactivate/%40csv.{number}%2Fof%3Dfile%3A{{server}}"
+        yield Asked("Synapse Admin's bulk deletion", "POST", path, ANY, {"erase": True})
+
+
+def _avatar() -> Iterable[Asked]:
+    who = "Ketesa's avatars"
+    keeps = {"avatar": "content_uri"}
+    path = "/_matrix/media/v3/upload?filename=%C3%BCber%20uns.png"
+    yield Asked(who, "POST", path, {"content_uri": ...}, PICTURE + b"avatar", keeps=keeps)
+    for wanted, told in (("{!avatar}", "{!avatar}"), ("", None)):
+        body = {"avatar_url": wanted}
+        yield Asked(who, "PUT", f"{S2}/users/{{dave}}", {**USER, "avatar_url": told}, body)
+        yield Asked(who, "GET", f"{S2}/users?name=dave", {"users": [{"avatar_url": told}]})
+
+
+def _attachments() -> Iterable[Asked]:
+    """A file of a reported event or a user's list: looked at, saved, and deleted with others."""
+    who = "Ketesa's attachments"
+    media = f"{CLIENT}/v1/media"
+    yield Asked(who, "GET", f"{S1}/media/{{!server}}/{{third}}", {"media_info": {"media_id": "{!third}"}})
+    for size in ("width=32&height=32&method=crop", "width=800&height=600&method=scale&animated=true"):
+        yield Asked(who, "GET", f"{media}/thumbnail/{{!server}}/{{second}}?{size}", ...)
+    for path in ("{!server}/{second}", "{!server}/{second}/{second}.png"):
+        yield Asked(who, "GET", f"{media}/download/{path}?allow_redirect=true", ...)
+    yield Asked(who, "GET", f"{media}/download/{{!server}}/nothing", {"errcode": "M_NOT_FOUND"}, status=404)
+    for name in "ab":
+        path, keeps = "/_matrix/media/v3/upload", {name: "content_uri"}
+        yield Asked(who, "POST", path, {"content_uri": ...}, PICTURE + name.encode(), keeps=keeps)
+    page = f"{S1}/users/{{admin}}/media?from=0&limit=100&order_by=created_ts&dir=b"
+    yield Asked(
+        who, "GET", page, {"media": Each(MEDIUM)}, keeps={"a": "media.0.media_id", "b": "media.1.media_id"}
+    )
+    for name in "ab":
+        path = f"{S1}/media/{{server}}/{{{name}}}"
+        yield Asked(who, "DELETE", path, {"deleted_media": [f"{{!{name}}}"], "total": 1})
+        yield Asked(who, "DELETE", path, {"errcode": "M_NOT_FOUND"}, status=404)
+
+
+def _odd() -> Iterable[Asked]:
+    """What dashboards make of fields that are left empty, pages that are gone, and numbers as text."""
+    who = "Dashboards"
+    users = {"users": [], "total": ...}
+    lists = (
+        (f"{S2}/users", users),
+        (f"{S3}/users", users),
+        (f"{S1}/rooms", {"rooms": [], "total_rooms": ..., "offset": ...}),
+        (f"{S1}/event_reports", {"event_reports": [], "total": ...}),
+        (f"{S1}/user_reports", {"user_reports": [], "total": ...}),
+        (f"{S1}/statistics/users/media", users),
+        (f"{S1}/federation/destinations", {"destinations": [], "total": ...}),
+        (f"{S1}/users/{{alice}}/media", {"media": [], "total": ...}),
+    )
+    for path, none in lists:
+        yield Asked(who, "GET", f"{path}?from=100000&limit=10&_sort=id&filter=%7B%7D&foo[]=1", none)
+        yield Asked(who, "GET", f"{path}?from=0&limit=0", none)
+        for query in ("limit=-1", "limit=ten", "from=-1", "from=1.5", "dir=up", "order_by=colour"):
+            if "reports" in path and query.startswith("order_by"):
+                continue
+            yield Asked(who, "GET", f"{path}?{query}", {"errcode": "M_INVALID_PARAM"}, status=400)
+        yield Asked(who, "PUT", path, UNRECOGNIZED, {}, status=405)
+    yield Asked(who, "GET", f"{S1}/nothing", UNRECOGNIZED, status=404)
+    nobody = "%40%C3%BCml%C3%A4ut%2F%23%25%3A{server}"
+    yield Asked(who, "GET", f"{S2}/users/{nobody}", {"errcode": "M_NOT_FOUND"}, status=404)
+    yield Asked(
+        who, "GET", f"{S1}/rooms/%21a%2Fb%23%25%C3%BC%3A{{server}}", {"errcode": "M_NOT_FOUND"}, status=404
+    )
+
+
 def _ketesa() -> Iterable[Asked]:
     who = "Ketesa"
     room, alice, dave = f"{S1}/rooms/{{room}}", f"{S1}/users/{{alice}}", f"{S1}/users/{{dave}}"
@@ -396,4 +484,14 @@ def _draupnir() -> Iterable[Asked]:
     yield Asked(who, "POST", f"{S1}/deactivate/{{dave}}", {"id_server_unbind_result": ...}, {"erase": False})
 
 
-REQUESTS = (*_both(), *_ketesa(), *_synapse_admin(), *_mjolnir(), *_draupnir())
+REQUESTS = (
+    *_both(),
+    *_import(),
+    *_avatar(),
+    *_attachments(),
+    *_odd(),
+    *_ketesa(),
+    *_synapse_admin(),
+    *_mjolnir(),
+    *_draupnir(),
+)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.interop.admin_api.dashboards.requests import REQUESTS, Asked
+from tests.interop.admin_api.dashboards.requests import REQUESTS, UNRECOGNIZED, Asked
 from tests.interop.admin_api.expected import Each, missing
 from tests.interop.admin_api.filled import Filled, filled
 
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.one_database
 
 WAIT_S = 60.0
 PAUSE_S = 0.05
+OPEN = {"/_synapse/admin/v1/server_version"}
+"""What needs no token."""
 ORIGIN = {"Origin": "https://dashboard.example.org"}
 
 
@@ -39,18 +41,22 @@ class Dashboard:
         path = self._filled_in(asked.path, quoted=True)
         allowed = self._allowed(asked.method, path)
         answer = self._answer(asked, path)
-        if answer.status_code not in {200, 201} or answer.headers["access-control-allow-origin"] != "*":
+        fine = {200, 201} if asked.status is None else {asked.status}
+        if answer.status_code not in fine or answer.headers["access-control-allow-origin"] != "*":
             return [f"{answer.status_code} {answer.headers}: {answer.text}"]
         body = answer.json() if asked.reads is not ... else None
         for name, place in asked.keeps.items():
             self._known[name] = str(_at(body, place))
-        return [*allowed, *missing(body, self._filled_in(asked.reads))]
+        there = asked.reads != UNRECOGNIZED
+        refused = self._refused(asked.method, path) if there else []
+        return [*allowed, *refused, *missing(body, self._filled_in(asked.reads))]
 
     def _answer(self, asked: Asked, path: str) -> httpx.Response:
         body = None if asked.body is None else self._filled_in(asked.body)
+        sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
         deadline = time.monotonic() + WAIT_S
         while True:
-            found = self._http.request(asked.method, path, json=body, headers=self._token)
+            found = self._http.request(asked.method, path, **sent, headers=self._token)
             if not asked.until or found.status_code != 200 or not list(missing(found.json(), asked.until)):
                 return found
             assert time.monotonic() < deadline, found.text
@@ -68,6 +74,19 @@ class Dashboard:
         allowed = answer.status_code in {200, 204} and answer.headers["access-control-allow-origin"] == "*"
         fine = allowed and method in methods and {"authorization", "content-type"} <= {*headers}
         return [] if fine else [f"not allowed: {answer.headers}"]
+
+    def _refused(self, method: str, path: str) -> list[str]:
+        """What is wrong with what a browser is told whose token is no longer good, or that has none."""
+        if not path.startswith("/_synapse/") or path in OPEN:
+            return []
+        found = [
+            self._http.request(method, path, headers=headers)
+            for headers in ({}, {"Authorization": "Bearer gone"})
+        ]
+        told = [(item.status_code, item.headers.get("access-control-allow-origin")) for item in found]
+        codes = [item.json().get("errcode") for item in found]
+        fine = told == [(401, "*")] * 2 and codes == ["M_MISSING_TOKEN", "M_UNKNOWN_TOKEN"]
+        return [] if fine else [f"without a token: {told}, {codes}"]
 
     def _filled_in(self, value: Any, *, quoted: bool = False) -> Any:
         if isinstance(value, str):
