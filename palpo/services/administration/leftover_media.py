@@ -138,7 +138,9 @@ class LeftoverMedia:
             some = list(islice(wanted, FORGOTTEN))
             unit = partial(self._forget, some, since)
             at = {"of": "", "after": [], "since": since}
-            gone, unwanted = await step.write(unit, at, deleted=deleted + len(some), stage="deleting")
+            gone, unwanted = await step.write_counting(
+                unit, at, lambda done, before=deleted: {"deleted": before + done[0], "stage": "deleting"}
+            )
             await self._cleanup.remove(unwanted)
             deleted += gone
             wanted.difference_update(some)

@@ -104,8 +104,8 @@ class MediaAdministration:
             partial(storage.old_local, before_ts=before_ts, larger_than=larger_than, after=after, limit=BATCH)
         ):
             for record in records:
-                if f"mxc://{record.origin}/{record.media_id}" not in kept:
-                    await self._cleanup.delete(record.origin, record.media_id)
+                kept_too = f"mxc://{record.origin}/{record.media_id}" in kept
+                if not kept_too and await self._delete(record):
                     deleted.append(record.media_id)
             after = records[-1].media_id
         return deleted
@@ -117,10 +117,17 @@ class MediaAdministration:
             partial(storage.old_remote, before_ts=before_ts, after=after, limit=BATCH)
         ):
             for record in records:
-                await self._cleanup.delete(record.origin, record.media_id)
-            count += len(records)
+                count += await self._delete(record)
             after = records[-1].origin, records[-1].media_id
         return count
+
+    async def _delete(self, record: MediaRecord) -> bool:
+        """Delete a file; whether it was still there: it may be deleted otherwise meanwhile."""
+        try:
+            await self._cleanup.delete(record.origin, record.media_id)
+        except NotFound:
+            return False
+        return True
 
     async def _pictures(self) -> set[str]:
         """The URIs of pictures of users and rooms."""

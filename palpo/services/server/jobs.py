@@ -55,18 +55,25 @@ class Step:
 
     async def write(self, unit: WriteUnit[T], checkpoint: Json, **progress: object) -> T:
         """Run a unit of work, and store with it that it is done; raises Cancelled, and then it is not."""
+        return await self.write_counting(unit, checkpoint, lambda _: progress)
 
-        async def both(tx: WriteTransaction) -> T:
+    async def write_counting(
+        self, unit: WriteUnit[T], checkpoint: Json, progress: Callable[[T], dict[str, object]]
+    ) -> T:
+        """The same, where what it has done is known only then: ``progress`` says it, of the unit's result."""
+
+        async def both(tx: WriteTransaction) -> tuple[T, dict[str, object]]:
             result = await unit(tx)
+            told = progress(result)
             saved = await storage.save(
-                tx, self.job.job_id, checkpoint=checkpoint, progress=progress, now_ms=self._clock.now_ms()
+                tx, self.job.job_id, checkpoint=checkpoint, progress=told, now_ms=self._clock.now_ms()
             )
             if not saved:
                 raise Cancelled("The job has been cancelled")
-            return result
+            return result, told
 
-        result = await self._db.write(both)
-        self.job = replace(self.job, checkpoint=checkpoint, progress=dict(progress))
+        result, told = await self._db.write(both)
+        self.job = replace(self.job, checkpoint=checkpoint, progress=told)
         return result
 
 

@@ -22,6 +22,7 @@ from palpo.services.administration.room_deletion import DeletionWish
 from palpo.services.history.retention import DAY_MS
 from palpo.services.server.jobs import Step
 from palpo.storage import jobs
+from palpo.storage import leftover_media as storage
 from palpo.storage import media as media_storage
 from palpo.workers.jobs import JobWorker
 from palpo.workers.media import MediaSweeper
@@ -241,6 +242,30 @@ async def test_it_goes_on_wherever_it_is_cut_short(
     await download(alice, names[0])
     for name in names[1:]:
         await download(alice, name, status=404)
+
+
+async def test_what_was_deleted_is_told_truly_wherever_it_is_cut_short(
+    server: Homeserver, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JobWorker, "_due", _none_due)
+    monkeypatch.setattr(leftover_media, "FORGOTTEN", 1)
+    services = server.services.server
+    names = [await upload(alice, f"content {number}".encode()) for number in range(3)]
+    noted = [MxcUri(ServerName("test.example"), name) for name in (*names, "notthere", "northis")]
+    await services.db.write(partial(storage.note, uris=noted))
+    service = server.services.administration.leftover_media
+    await service.begin()
+    (job,) = await services.jobs.find(kind=KIND)
+    await services.db.write(partial(jobs.move, job_id=job.job_id, to=JobState.ACTIVE, now_ms=1))
+    for units in range(1000):
+        step = Killed(services.db, server.clock, await services.jobs.get(job.job_id))
+        step.left = 1 + units % 2
+        try:
+            result = await service.run(step)
+        except CutShort:
+            continue
+        assert result == {"deleted": 3}
+        break
 
 
 async def _none_due(_: JobWorker) -> list[Job]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from tests.support.homeserver import Client, Homeserver
@@ -163,6 +165,19 @@ async def test_deletion_by_date_and_size(server: Homeserver, admin: Client, alic
     await download(alice, used)
     await admin_post(admin, f"{MEDIA}/delete", status=400)
     await admin_post(admin, f"{MEDIA}/other.example/delete?before_ts=1", status=400)
+
+
+async def test_two_deletions_at_once(server: Homeserver, alice: Client) -> None:
+    names = [await upload(alice, f"content {number}".encode()) for number in range(20)]
+    server.clock.advance(DAY_MS)
+    delete = partial(
+        server.services.administration.media.delete_old,
+        before_ts=server.clock.now_ms(),
+        larger_than=0,
+        keep_pictures=False,
+    )
+    first, second = await asyncio.gather(delete(), delete())
+    assert sorted(first + second) == sorted(names), "each is told of once"
 
 
 async def test_purging_what_is_of_others(server: Homeserver, admin: Client) -> None:
