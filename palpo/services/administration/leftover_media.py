@@ -138,9 +138,7 @@ class LeftoverMedia:
             some = list(islice(wanted, FORGOTTEN))
             unit = partial(self._forget, some, since)
             at = {"of": "", "after": [], "since": since}
-            gone, unwanted = await step.write_counting(
-                unit, at, lambda done, before=deleted: {"deleted": before + done[0], "stage": "deleting"}
-            )
+            gone, unwanted = await step.write_counting(unit, at, partial(_deleting, deleted))
             await self._cleanup.remove(unwanted)
             deleted += gone
             wanted.difference_update(some)
@@ -208,3 +206,8 @@ def _plain(text: bytes) -> bytes:
         return orjson.dumps(orjson.loads(text))
     except ValueError:
         return text
+
+
+def _deleting(before: int, done: tuple[int, object]) -> dict[str, object]:
+    """How far it is, after ``before`` files and those that were really there."""
+    return {"deleted": before + done[0], "stage": "deleting"}
